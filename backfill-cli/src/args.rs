@@ -1,0 +1,383 @@
+//! What the user typed. Nothing is computed here but values that a single argument holds.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use backfill_core::{Axis, ChunkSize};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use qbo_auth::{Environment, RealmId, SecretName};
+use qbo_client::PageSize;
+use raw_store::{RunId, SchemaName};
+use time::OffsetDateTime;
+
+use crate::exit::{DONE, Exit};
+use crate::{instant, refused};
+
+/// Brings a QuickBooks Online company's history into PostgreSQL: complete, as it was sent, and proven.
+#[derive(Debug, Parser)]
+#[command(name = "qbo-backfill", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Try it without anything configured:\n  qbo-backfill demo\n\nYour own company:\n  \
+    qbo-backfill secrets init\n  qbo-backfill secrets set QBO_CLIENT_ID   (and the other secrets)\n  \
+    qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n\nResume is always: run the same command again.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Settings file (TOML, without secrets) [default: ./qbo-backfill.toml, then the user's config folder]
+    #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// One company of the settings file
+    #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// sandbox or production: fixes API and token hosts together [default: sandbox]
+    #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT")]
+    pub(crate) environment: Option<Environment>,
+    /// The company; must agree with the vault and with the schema
+    #[arg(long, global = true, value_name = "ID", env = "QBO_BACKFILL_REALM")]
+    pub(crate) realm: Option<RealmId>,
+    /// postgres://user@host:port/db?sslmode=…, without a password [default: a private PostgreSQL]
+    #[arg(long, global = true, value_name = "URL", env = "QBO_BACKFILL_DATABASE")]
+    pub(crate) database: Option<String>,
+    /// One company per schema [default: raw]
+    #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_SCHEMA")]
+    pub(crate) schema: Option<SchemaName>,
+    /// The encrypted store of secrets [default: in the user's data folder]
+    #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_VAULT")]
+    pub(crate) vault: Option<PathBuf>,
+    /// The vault's key [default: in the user's data folder]
+    #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_VAULT_KEY_FILE")]
+    pub(crate) vault_key_file: Option<PathBuf>,
+    /// Secrets for this process: `stdin` (one JSON object on its first line) or a folder of files named like the secrets
+    #[arg(long, global = true, value_name = "stdin|DIR")]
+    pub(crate) secrets: Option<PathBuf>,
+    /// The emulator's API; loopback addresses only
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) api_url: Option<String>,
+    /// The emulator's token service; loopback addresses only
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) oauth_url: Option<String>,
+    /// Calls a minute, or `off`; more than 500 only with --api-url [default: 500]
+    #[arg(long, global = true, value_name = "N|off")]
+    pub(crate) rate: Option<Rate>,
+    /// Results as text or JSON; runs as NDJSON events with json
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    /// off, error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", value_parser = log_level)]
+    pub(crate) log_level: String,
+    /// How logs look on stderr
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+    /// Colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    /// Plain lines instead of a progress display
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Ask nothing
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rate {
+    Off,
+    PerMinute(u32),
+}
+
+impl std::str::FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(0) | Err(_) if text != "off" => Err("calls a minute, from 1, or off".into()),
+            Ok(calls) => Ok(Self::PerMinute(calls)),
+            Err(_) => Ok(Self::Off),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Backfill the windows of [from, to) that are not completed
+    Run(RunArgs),
+    /// Show windows, scans and the estimate of calls, calling nothing
+    Plan(RunArgs),
+    /// Where every pipeline stands
+    Status(StatusArgs),
+    /// The runs so far
+    Runs(RunsArgs),
+    /// The final report of a run, rebuilt from the log
+    Report(ReportArgs),
+    /// The schema in the database
+    #[command(subcommand)]
+    Db(Db),
+    /// The encrypted store of secrets
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// What can be backfilled
+    Entities,
+    /// The whole main job on an emulated company and a private PostgreSQL
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n  \
+    qbo-backfill run all --from 2020-01-01 --to 2026-01-01 --chunk month --output json\n  \
+    qbo-backfill run qb_invoices_backfill --fecha-inicio 2026-01-01T00:00:00Z --fecha-fin 2026-02-01T00:00:00Z")]
+pub(crate) struct RunArgs {
+    /// Pipelines (qb_invoices_backfill), entities (Invoice), or all
+    #[arg(required = true, value_name = "PIPELINE")]
+    pub(crate) pipelines: Vec<String>,
+    /// First instant: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
+    #[arg(long, alias = "fecha-inicio", value_name = "T", value_parser = instant::parse)]
+    pub(crate) from: OffsetDateTime,
+    /// First instant that is not read any more
+    #[arg(long, alias = "fecha-fin", value_name = "T", value_parser = instant::parse)]
+    pub(crate) to: OffsetDateTime,
+    /// Length of a window: day, week, month, quarter, year or whole
+    #[arg(long, default_value_t = ChunkSize::Day)]
+    pub(crate) chunk: ChunkSize,
+    /// What windows measure: updated, created or txn-date
+    #[arg(long, default_value_t = Axis::Updated)]
+    pub(crate) by: Axis,
+    /// Records a page, 1 to 1000
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = page_size)]
+    pub(crate) page_size: PageSize,
+    /// Pipelines read at the same time, 1 to 10
+    #[arg(long, value_name = "N", default_value = "4", value_parser = concurrency)]
+    pub(crate) concurrency: NonZeroUsize,
+    /// Read completed windows again
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Leave out the closing COUNT(*), which costs one call per scan
+    #[arg(long)]
+    pub(crate) no_count: bool,
+    /// Only show what would be done, as plan does
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Seed of every random choice, to repeat a run
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Only these pipelines
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) pipelines: Vec<String>,
+    /// Every window, not only their numbers
+    #[arg(long)]
+    pub(crate) windows: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct RunsArgs {
+    /// How many, newest first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: u32,
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// One run
+    Show {
+        /// Its id
+        run: RunId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The run [default: the newest]
+    pub(crate) run: Option<RunId>,
+    /// How it looks [default: json with --output json, otherwise text]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
+    /// Where to write it [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Text,
+    Md,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Db {
+    /// Create the schema, or bring it up to date
+    Init,
+    /// Compare the schema with what is expected
+    Check,
+    /// Version, company and tables
+    Status,
+    /// Look at the data: psql on the configured database
+    Psql {
+        /// Arguments for psql
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Create the vault and its key
+    Init,
+    /// Store a secret: from a prompt without echo, or from stdin
+    Set {
+        /// Its name, such as `QBO_CLIENT_ID`
+        name: SecretName,
+    },
+    /// Names, ages and fingerprints; never values
+    List,
+    /// Forget a secret
+    Rm {
+        /// Its name
+        name: SecretName,
+    },
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the database in the user's data folder
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Invoices of the emulated company
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    pub(crate) invoices: usize,
+}
+
+impl RunArgs {
+    /// All windows of a span by day, as somebody would type it.
+    #[cfg(feature = "demo")]
+    pub(crate) fn by_day(pipelines: Vec<String>, span: raw_store::Window) -> Self {
+        Self {
+            pipelines,
+            from: span.start(),
+            to: span.end(),
+            chunk: ChunkSize::Day,
+            by: Axis::Updated,
+            page_size: PageSize::MAX,
+            concurrency: NonZeroUsize::new(3).unwrap_or(NonZeroUsize::MIN),
+            force: false,
+            no_count: false,
+            dry_run: false,
+            seed: None,
+        }
+    }
+}
+
+/// Parses the command line. Help and version end here.
+pub(crate) fn parse() -> Result<Cli, Exit> {
+    refused::flags(std::env::args_os().skip(1))?;
+    let cli = Cli::try_parse().map_err(|error| {
+        if !error.use_stderr() {
+            // A closed pipe is no reason to fail.
+            drop(error.print());
+            return Exit::new(DONE, "", "");
+        }
+        one_line(&error)
+    })?;
+    match cli.global.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    Ok(cli)
+}
+
+/// Prints the completions of a shell.
+pub(crate) fn completions(shell: clap_complete::Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "qbo-backfill", &mut std::io::stdout());
+}
+
+/// clap explains over several lines; the contract is one.
+fn one_line(error: &clap::Error) -> Exit {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        anstream::eprint!("{}", error.render().ansi());
+        return Exit::usage("", "");
+    }
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim);
+    let useful = lines
+        .filter(|line| !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "));
+    Exit::usage(useful.collect::<Vec<_>>().join("; "), "qbo-backfill --help shows what is possible")
+}
+
+fn page_size(text: &str) -> Result<PageSize, String> {
+    let records = text.parse::<u16>().ok().and_then(|records| PageSize::new(records).ok());
+    records.ok_or_else(|| "a page holds 1 to 1000 records".into())
+}
+
+fn concurrency(text: &str) -> Result<NonZeroUsize, String> {
+    let pipelines = text.parse::<NonZeroUsize>().ok().filter(|pipelines| pipelines.get() <= 10);
+    pipelines.ok_or_else(|| "QuickBooks allows 1 to 10 requests at a time".into())
+}
+
+fn log_level(text: &str) -> Result<String, String> {
+    let level = text.to_ascii_lowercase();
+    let known = ["off", "error", "warn", "info", "debug", "trace"].contains(&&*level);
+    if known { Ok(level) } else { Err("off, error, warn, info, debug or trace".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line() {
+        let error = Cli::try_parse_from(["qbo-backfill", "run", "Invoice", "--from", "2026-02-30", "--to", "x"]);
+        let exit = one_line(&error.unwrap_err());
+        assert!(!exit.what.contains('\n') && exit.what.contains("2026-02-30"), "{}", exit.what);
+    }
+
+    #[test]
+    fn the_spanish_names_of_the_range_are_accepted() {
+        let words = ["qbo-backfill", "plan", "Invoice", "--fecha-inicio", "2026-01-01", "--fecha-fin", "2026-02-01"];
+        assert!(Cli::try_parse_from(words).is_ok());
+    }
+}

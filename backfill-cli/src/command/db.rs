@@ -1,0 +1,85 @@
+use raw_store::PgStore;
+use serde_json::json;
+
+use super::reader;
+use crate::args::{Db, Output};
+use crate::compose::Database;
+use crate::exit::{DESTINATION, DONE, Exit};
+use crate::render::{Table, out, out_json, say};
+use crate::settings::Settings;
+
+/// `db`: the schema in the database.
+pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
+    let database = reader(settings).await?;
+    let result = match command {
+        Db::Init => init(settings, &database.store).await,
+        Db::Check => check(settings, &database.store).await,
+        Db::Status => status(settings, &database).await,
+        Db::Psql { arguments } => psql(&database, arguments),
+    };
+    let closed = database.close().await;
+    result.and_then(|code| closed.map(|()| code))
+}
+
+async fn init(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
+    store.migrate().await?;
+    let status = store.schema_status().await?;
+    say(&format!("schema {} has version {}", settings.schema, status.known));
+    Ok(DONE)
+}
+
+async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
+    let differences = store.check().await?;
+    match settings.output {
+        Output::Json => out_json(&differences.iter().map(|one| json!(one.to_string())).collect()),
+        Output::Text if differences.is_empty() => out(&format!("schema {} is as expected", settings.schema)),
+        Output::Text => differences.iter().for_each(|one| out(&one.to_string())),
+    }
+    if differences.is_empty() {
+        return Ok(DONE);
+    }
+    Err(Exit::new(
+        DESTINATION,
+        format!("schema {} differs from what is expected in {} places", settings.schema, differences.len()),
+        "undo the change by hand; qbo-backfill does not overwrite what others made",
+    ))
+}
+
+async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
+    let status = database.store.schema_status().await?;
+    let company = status.identity.as_ref().map(ToString::to_string);
+    if settings.output == Output::Json {
+        let tables = status.tables.iter().map(|table| json!({"table": table.0, "rows_estimated": table.1}));
+        out_json(&json!({"schema": settings.schema.as_str(), "version": status.found, "known": status.known,
+                         "company": company, "lz4": status.lz4, "tables": tables.collect::<Vec<_>>()}));
+        return Ok(DONE);
+    }
+    out(&format!(
+        "schema {}, version {} (this program knows {})",
+        settings.schema,
+        status.found.map_or_else(|| "none: qbo-backfill db init".into(), |version| version.to_string()),
+        status.known
+    ));
+    out(&format!("company: {}", company.as_deref().unwrap_or("none yet; the first run binds it")));
+    out(&format!("lz4 compression: {}", if status.lz4 { "yes" } else { "no (loading is slower)" }));
+    let mut table = Table::new(&["table", "rows (estimate)#"]);
+    for (name, rows) in &status.tables {
+        table.row([name.to_string(), rows.to_string()]);
+    }
+    out(&table.to_string());
+    out(&format!("look at the data: {}", database.psql));
+    Ok(DONE)
+}
+
+/// Runs psql on the database; a private one runs for as long as psql does.
+fn psql(database: &Database, arguments: &[String]) -> Result<u8, Exit> {
+    // The line is ours, made for a shell; the arguments go behind it untouched.
+    let status = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("{} \"$@\"", database.psql))
+        .arg("psql")
+        .args(arguments)
+        .status()
+        .map_err(|_| Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(DESTINATION))
+}

@@ -1,0 +1,178 @@
+//! The whole main job on a machine with nothing configured: an emulated company, a private PostgreSQL, three
+//! pipelines, the report, and two proofs.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use backfill_core::{Report, RunOutcome, RunRequest};
+use fixtures::{Company, Sandbox, SandboxOptions, Shape};
+use qbo_auth::{Environment, FileVault, SecretName, SecretVault as _};
+use qbo_client::Query;
+use raw_store::{Reopen, Window};
+use time::macros::datetime;
+
+use super::request::{request, spoken};
+use super::signals::Stop;
+use crate::args::{DemoArgs, RunArgs};
+use crate::compose::{Composed, compose};
+use crate::exit::{BUG, DESTINATION, DONE, Exit};
+use crate::progress::sink;
+use crate::render::{out, report_text, say};
+use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
+
+/// `demo`.
+pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
+    let span = Window::new(datetime!(2025-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
+    let span = span.map_err(|error| Exit::new(BUG, error.to_string(), ""))?;
+    let folder = tempfile::tempdir().map_err(|error| {
+        Exit::new(DESTINATION, format!("no temporary folder: {error}"), "make room in the temporary folder")
+    })?;
+
+    say(&format!(
+        "An emulated company: {} invoices, {} customers and {} items over the twelve months of 2025.",
+        arguments.invoices,
+        arguments.invoices / 12,
+        arguments.invoices / 40
+    ));
+    let sandbox = company(arguments, span).await?;
+    let settings = configure(settings, &sandbox, folder.path(), arguments.keep).await?;
+    let stop = Stop::listen()?;
+    let words = ["Invoice", "Customer", "Item"].map(str::to_owned).to_vec();
+    let run = RunArgs::by_day(words, span);
+    let first = request(&settings, &run, span, super::request::nobody(None))?;
+    let composed =
+        compose(&settings, first.concurrency, first.seed, |client| sink(&settings, client)).await?;
+    let result = show(&settings, &composed, first, &stop).await;
+    if result.is_ok() {
+        look(&composed, arguments, settings.ask);
+    }
+    let closed = composed.close().await;
+    result.and_then(|()| closed).map(|()| DONE)
+}
+
+async fn company(arguments: &DemoArgs, span: Window) -> Result<Sandbox, Exit> {
+    let shape = Shape::default()
+        .with_counts(arguments.invoices, arguments.invoices / 12, arguments.invoices / 40)
+        .with_history(span.start()..span.end())
+        .with_bulk_import(60);
+    let company = Company::generate(2025, &shape);
+    Sandbox::start(company, SandboxOptions::default())
+        .await
+        .map_err(|error| Exit::new(BUG, format!("the emulator cannot listen: {error}"), "check the loopback interface"))
+}
+
+/// Settings that lead to the emulator and to folders of the demo's own, with a vault as a real company has.
+async fn configure(
+    settings: Settings,
+    sandbox: &Sandbox,
+    folder: &Path,
+    keep: bool,
+) -> Result<Settings, Exit> {
+    let (path, key) = (folder.join("vault"), folder.join("vault.key"));
+    let vault = FileVault::init(&path, &key)?;
+    let credentials = sandbox.credentials();
+    for (name, value) in [
+        (SecretName::QboClientId, credentials.client_id),
+        (SecretName::QboClientSecret, credentials.client_secret),
+        (SecretName::QboRealmId, credentials.realm_id),
+        (SecretName::QboRefreshToken, credentials.refresh_token),
+    ] {
+        vault.set(name, value.into()).await?;
+    }
+    Ok(Settings {
+        environment: Some(Environment::Sandbox),
+        realm: None,
+        // Only the private server: a demo has no business in somebody's database.
+        database: None,
+        schema: raw_store::SchemaName::default(),
+        vault: Place { path, named: true },
+        vault_key: key,
+        secrets: None,
+        endpoints: TestEndpoints { api: Some(sandbox.url()), oauth: Some(sandbox.url()) },
+        private: if keep {
+            PrivateServer { database: "demo".into(), ..settings.private }
+        } else {
+            PrivateServer { folder: folder.join("postgres"), database: "demo".into(), durable: false }
+        },
+        output: crate::args::Output::Text,
+        ..settings
+    })
+}
+
+async fn show(settings: &Settings, composed: &Composed, mut first: RunRequest, stop: &Stop) -> Result<(), Exit> {
+    first.identity = composed.identity.clone();
+    let mut second = first.clone();
+    say("\nFirst run: every day of the year, three pipelines.");
+    let began = composed.clock.elapsed();
+    let outcome = engine_run(composed, first, stop).await?;
+    let took = spoken(composed.clock.elapsed().saturating_sub(began));
+    let report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
+    out(&report_text(&report));
+    out(&format!("took {took}"));
+
+    out("\nAre all records there? QuickBooks' own count beside the rows in PostgreSQL:");
+    for spec in &second.entities {
+        let query = Query::select(spec.name().clone());
+        let query = if spec.has_inactive() { query.filter(both_active()) } else { query };
+        let counted = composed.client.count(&query).await?;
+        let rows = composed.store.count_rows(&spec.pipeline(second.axis)).await?;
+        out(&format!("  {:<14} {counted:>6} records, {rows:>6} rows  {}", spec.table(), mark(counted == rows)));
+        if counted != rows {
+            return Err(Exit::new(BUG, format!("{} is not complete", spec.table()), "please report this"));
+        }
+    }
+
+    out("\nSecond run, everything read again (--force): nothing may change.");
+    second.id = format!("{}-again", second.id).parse().map_err(|_| Exit::new(BUG, "no run id", ""))?;
+    second.reopen = Reopen::All;
+    let outcome = engine_run(composed, second, stop).await?;
+    let counts = outcome.totals().counts;
+    let same = counts.inserted == 0 && counts.updated == 0;
+    out(&format!(
+        "  inserted {}, updated {}, unchanged {}  {}",
+        counts.inserted,
+        counts.updated,
+        counts.unchanged,
+        mark(same)
+    ));
+    if same { Ok(()) } else { Err(Exit::new(BUG, "the second run changed something", "please report this")) }
+}
+
+async fn engine_run(composed: &Composed, request: RunRequest, stop: &Stop) -> Result<RunOutcome, Exit> {
+    let mut outcome = composed.engine.run(request, stop.token.clone()).await?;
+    match outcome.failure.take() {
+        None => Ok(outcome),
+        Some(failure) => {
+            let mut exit = Exit::from(failure);
+            exit.code = stop.code().unwrap_or(exit.code);
+            Err(exit)
+        }
+    }
+}
+
+fn both_active() -> qbo_client::Predicate {
+    let both = [true, false].map(qbo_client::Value::Bool);
+    qbo_client::Predicate::is_in(qbo_client::Property::ACTIVE, both)
+}
+
+fn mark(good: bool) -> &'static str {
+    if good { "✓" } else { "✗" }
+}
+
+/// How to look at the data. A temporary database stays for as long as a person at the terminal wants.
+fn look(composed: &Composed, arguments: &DemoArgs, ask: bool) {
+    let query = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
+    out("\nLook at the data:");
+    if arguments.keep {
+        out(&format!("  qbo-backfill db psql -d demo -c '{query}'"));
+        out(&format!("or, while this private server runs:\n  {}", composed.psql()));
+        return;
+    }
+    out(&format!("  {} -c '{query}'", composed.psql()));
+    if ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        say("\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.");
+        drop(std::io::stdin().read_line(&mut String::new()));
+    } else {
+        out("The database ends with the demo; demo --keep keeps it.");
+    }
+}

@@ -1,0 +1,56 @@
+//! One file per command. Each turns settings into a result; none decides how it looks.
+
+mod db;
+#[cfg(feature = "demo")]
+mod demo;
+mod entities;
+mod plan;
+mod report;
+mod request;
+mod run;
+mod runs;
+mod secrets;
+mod signals;
+mod status;
+
+use std::num::NonZeroUsize;
+
+use crate::args::{self, Cli, Command};
+use crate::compose::{Database, open_database};
+use crate::exit::{BUG, DONE, Exit};
+use crate::logging;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+
+/// Runs the command.
+pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
+    if let Command::Completions { shell } = cli.command {
+        args::completions(shell);
+        return Ok(DONE);
+    }
+    logging::start(&cli.global);
+    let settings = Settings::resolve(&cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|_| Exit::new(BUG, "the runtime cannot be started", "check the system's limits"))?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Run(arguments) if arguments.dry_run => plan::plan(&settings, &arguments).await,
+            Command::Run(arguments) => run::run(&settings, &arguments).await,
+            Command::Plan(arguments) => plan::plan(&settings, &arguments).await,
+            Command::Status(arguments) => status::status(&settings, &arguments).await,
+            Command::Runs(arguments) => runs::runs(&settings, &arguments).await,
+            Command::Report(arguments) => report::report(&settings, &arguments).await,
+            Command::Db(command) => db::db(&settings, &command).await,
+            Command::Secrets(command) => secrets::secrets(&settings, command).await,
+            Command::Entities => Ok(entities::entities(&settings)),
+            #[cfg(feature = "demo")]
+            Command::Demo(arguments) => demo::demo(settings, &arguments).await,
+            Command::Completions { .. } => Ok(DONE),
+        }
+    })
+}
+
+/// Opens the database for a command that only reads the log.
+async fn reader(settings: &Settings) -> Result<Database, Exit> {
+    open_database(settings, &Secrets::open(settings)?, NonZeroUsize::MIN).await
+}

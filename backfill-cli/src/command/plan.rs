@@ -1,0 +1,81 @@
+use backfill_core::Plan;
+use raw_store::{BackfillLog as _, LogFilter, StoreErrorKind, Window};
+use serde_json::json;
+
+use super::reader;
+use super::request::{nobody, request, span};
+use crate::args::{Output, RunArgs};
+use crate::exit::{DONE, Exit};
+use crate::instant::{short, utc};
+use crate::render::{Table, out, out_json, say};
+use crate::settings::Settings;
+
+/// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
+pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
+    let span = span(settings, arguments)?;
+    let request = request(settings, arguments, span, nobody(settings.realm.as_ref()))?;
+    let plan = Plan::new(&request, &known(settings, span).await?);
+    match settings.output {
+        Output::Json => out_json(&as_json(&plan)),
+        Output::Text => out(&as_text(&plan)),
+    }
+    Ok(DONE)
+}
+
+/// What the log says of the range; nothing where there is no log yet.
+async fn known(settings: &Settings, span: Window) -> Result<Vec<raw_store::LogLine>, Exit> {
+    let database = reader(settings).await?;
+    let filter = LogFilter { span: Some(span), ..LogFilter::default() };
+    let lines = match database.store.lines(&filter).await {
+        Ok(lines) => lines,
+        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => {
+            say("the schema is not set up yet: everything is still to be read");
+            Vec::new()
+        }
+        Err(error) => return Err(error.into()),
+    };
+    database.close().await?;
+    Ok(lines)
+}
+
+fn as_json(plan: &Plan) -> serde_json::Value {
+    let pipelines = plan.pipelines.iter().map(|pipeline| {
+        let scans = pipeline.scans.iter().map(|scan| {
+            json!({"start": utc(scan.span.start()), "end": utc(scan.span.end()), "windows": scan.windows})
+        });
+        json!({
+            "pipeline": pipeline.spec.pipeline_name(),
+            "windows": pipeline.windows.len(),
+            "completed": pipeline.completed,
+            "scans": scans.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "pipelines": pipelines.collect::<Vec<_>>(),
+        "windows_to_read": plan.open_windows(),
+        "estimated_calls": plan.estimated_calls,
+    })
+}
+
+fn as_text(plan: &Plan) -> String {
+    let mut table = Table::new(&["pipeline", "windows#", "completed#", "to read#", "scans", "from .. to"]);
+    for pipeline in &plan.pipelines {
+        let spans = pipeline.scans.iter().take(3).map(|scan| {
+            format!("{} .. {}", short(scan.span.start()), short(scan.span.end()))
+        });
+        let more = if pipeline.scans.len() > 3 { ", …" } else { "" };
+        table.row([
+            pipeline.spec.pipeline_name(),
+            pipeline.windows.len().to_string(),
+            pipeline.completed.to_string(),
+            (pipeline.windows.len() - pipeline.completed).to_string(),
+            pipeline.scans.len().to_string(),
+            spans.collect::<Vec<_>>().join(", ") + more,
+        ]);
+    }
+    format!(
+        "{table}\n{} windows to read, at least {} API calls, and one more for every 999 records that are not in the log yet\n",
+        plan.open_windows(),
+        plan.estimated_calls
+    )
+}

@@ -1,0 +1,56 @@
+use backfill_core::{ReportError, Totals};
+use raw_store::{BackfillLog as _, RunRecord};
+
+use super::reader;
+use crate::args::{Output, RunsArgs, RunsCommand};
+use crate::exit::{DONE, Exit};
+use crate::instant::{short, utc};
+use crate::render::{Table, out, out_json, run_json};
+use crate::settings::Settings;
+
+/// `runs`: the newest runs, or one of them.
+pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8, Exit> {
+    let database = reader(settings).await?;
+    let runs = match &arguments.command {
+        None => database.store.runs(arguments.limit).await?,
+        Some(RunsCommand::Show { run }) => {
+            let found = database.store.run(run).await?;
+            vec![found.ok_or_else(|| ReportError::UnknownRun(run.clone()))?]
+        }
+    };
+    database.close().await?;
+    match (settings.output, &arguments.command) {
+        (Output::Json, Some(_)) => out_json(&run_json(&runs[0])),
+        (Output::Json, None) => out_json(&runs.iter().map(run_json).collect()),
+        (Output::Text, _) if runs.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
+        (Output::Text, _) => out(&text(&runs)),
+    }
+    Ok(DONE)
+}
+
+fn text(runs: &[RunRecord]) -> String {
+    let mut table = Table::new(&[
+        "run", "status", "from .. to", "chunk", "windows#", "completed#", "failed#", "inserted#", "updated#",
+        "unchanged#", "calls#", "started (UTC)", "seconds#",
+    ]);
+    for run in runs {
+        let totals = Totals::of(&run.pipelines);
+        let seconds = run.finished_at.map(|end| format!("{:.1}", (end - run.started_at).as_seconds_f64()));
+        table.row([
+            run.id.to_string(),
+            run.status.as_str().to_owned(),
+            format!("{} .. {}", short(run.span.start()), short(run.span.end())),
+            run.chunk.to_string(),
+            totals.windows_opened.to_string(),
+            totals.windows_completed.to_string(),
+            totals.windows_failed.to_string(),
+            totals.counts.inserted.to_string(),
+            totals.counts.updated.to_string(),
+            totals.counts.unchanged.to_string(),
+            run.calls.to_string(),
+            utc(run.started_at),
+            seconds.unwrap_or_default(),
+        ]);
+    }
+    table.to_string()
+}

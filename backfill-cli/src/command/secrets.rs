@@ -1,0 +1,113 @@
+use std::io::{BufRead as _, IsTerminal as _};
+
+use qbo_auth::{Clock as _, Environment, FileVault, RealmId, SecretName, SecretString, SecretVault as _, SystemClock};
+use serde_json::json;
+
+use crate::args::{Output, Secrets};
+use crate::exit::{DONE, Exit};
+use crate::instant::utc;
+use crate::render::{Table, out, out_json, say};
+use crate::settings::Settings;
+
+/// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
+pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8, Exit> {
+    match command {
+        Secrets::Init => init(settings)?,
+        Secrets::Set { name } => set(settings, name).await?,
+        Secrets::List => list(settings).await?,
+        Secrets::Rm { name } => {
+            if !open(settings)?.remove(name).await? {
+                return Err(Exit::usage(format!("the vault holds no {name}"), "see: qbo-backfill secrets list"));
+            }
+            say(&format!("{name} is removed"));
+        }
+    }
+    Ok(DONE)
+}
+
+fn open(settings: &Settings) -> Result<FileVault, Exit> {
+    Ok(FileVault::open(&settings.vault.path, &settings.vault_key)?)
+}
+
+fn init(settings: &Settings) -> Result<(), Exit> {
+    FileVault::init(&settings.vault.path, &settings.vault_key)?;
+    say(&format!(
+        "the vault is {}, its key {}; keep a copy of the key in another place",
+        settings.vault.path.display(),
+        settings.vault_key.display()
+    ));
+    say("next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET, QBO_REALM_ID and QBO_REFRESH_TOKEN");
+    Ok(())
+}
+
+async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
+    // A vault that cannot be used is said before somebody types a secret.
+    let vault = open(settings)?;
+    let value = value(name)?;
+    check(name, &value)?;
+    vault.set(name, SecretString::from(value)).await?;
+    say(&format!("{name} is stored"));
+    Ok(())
+}
+
+fn value(name: SecretName) -> Result<String, Exit> {
+    let unread = |_| Exit::usage(format!("{name} could not be read"), format!("echo it into: qbo-backfill secrets set {name}"));
+    let mut value = String::new();
+    if std::io::stdin().is_terminal() {
+        value = rpassword::prompt_password(format!("{name} (not shown): ")).map_err(unread)?;
+    } else {
+        std::io::stdin().lock().read_line(&mut value).map_err(unread)?;
+    }
+    let trimmed = value.trim();
+    if trimmed.is_empty() {
+        return Err(Exit::usage(format!("nothing was given for {name}"), "type the value, or send it to stdin"));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// Catches what would only fail much later. The value itself is never repeated.
+fn check(name: SecretName, value: &str) -> Result<(), Exit> {
+    let problem = match name {
+        SecretName::QboRealmId => value.parse::<RealmId>().err().map(|error| error.to_string()),
+        SecretName::QboEnvironment => value.parse::<Environment>().err().map(|error| error.to_string()),
+        SecretName::PgPort => value.parse::<u16>().err().map(|_| "a port is a number up to 65535".to_owned()),
+        _ => None,
+    };
+    problem.map_or(Ok(()), |problem| {
+        Err(Exit::usage(format!("{name} was not stored: {problem}"), format!("qbo-backfill secrets set {name}")))
+    })
+}
+
+async fn list(settings: &Settings) -> Result<(), Exit> {
+    let secrets = open(settings)?.list().await?;
+    let now = SystemClock::new().now_utc();
+    if settings.output == Output::Json {
+        out_json(
+            &secrets
+                .iter()
+                .map(|secret| {
+                    json!({"name": secret.name.as_str(), "changed_at_utc": utc(secret.changed_at),
+                           "fingerprint": secret.fingerprint})
+                })
+                .collect(),
+        );
+        return Ok(());
+    }
+    let mut table = Table::new(&["secret", "changed (UTC)", "age", "fingerprint"]);
+    for secret in &secrets {
+        let age = now - secret.changed_at;
+        let age = if age.whole_days() > 0 { format!("{} days", age.whole_days()) } else { format!("{} h", age.whole_hours()) };
+        let fingerprint = secret.fingerprint.clone().unwrap_or_default();
+        table.row([secret.name.to_string(), utc(secret.changed_at), age, fingerprint]);
+    }
+    out(&table.to_string());
+    let missing: Vec<_> = SecretName::ALL
+        .iter()
+        .filter(|name| !secrets.iter().any(|secret| secret.name == **name))
+        .map(|name| name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        say(&format!("not set: {}", missing.join(", ")));
+    }
+    Ok(())
+}

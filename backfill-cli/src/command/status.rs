@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+
+use raw_store::{BackfillLog as _, LogFilter, LogLine, RawStore as _, WindowState};
+use serde_json::json;
+
+use super::reader;
+use crate::args::{Output, StatusArgs};
+use crate::exit::{DONE, Exit};
+use crate::instant::{short, utc};
+use crate::render::{Table, line_json, out, out_json};
+use crate::settings::Settings;
+
+/// `status`: where every pipeline stands.
+pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Result<u8, Exit> {
+    let wanted = settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
+    let database = reader(settings).await?;
+    let mut lines = database.store.lines(&LogFilter::default()).await?;
+    lines.retain(|line| wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == &*line.entity_name));
+    let mut standings = Vec::new();
+    for ((entity, axis), lines) in grouped(&lines) {
+        let rows = match settings.catalog.find(entity) {
+            Ok(spec) => database.store.count_rows(&spec.pipeline(axis.parse().unwrap_or_default())).await?,
+            Err(_) => 0,
+        };
+        standings.push(Standing { entity, axis, lines, rows });
+    }
+    match settings.output {
+        Output::Json => out_json(&json!({"pipelines": standings.iter().map(|one| one.json(arguments.windows)).collect::<Vec<_>>()})),
+        Output::Text if standings.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
+        Output::Text => out(&text(&standings, arguments.windows)),
+    }
+    database.close().await?;
+    Ok(DONE)
+}
+
+fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for line in lines {
+        groups.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
+    }
+    groups
+}
+
+struct Standing<'a> {
+    entity: &'a str,
+    axis: &'a str,
+    lines: Vec<&'a LogLine>,
+    rows: u64,
+}
+
+impl Standing<'_> {
+    fn count(&self, state: WindowState) -> usize {
+        self.lines.iter().filter(|line| line.state == state).count()
+    }
+
+    fn json(&self, windows: bool) -> serde_json::Value {
+        let lines = self.lines.iter().filter(|_| windows).map(|line| line_json(line));
+        json!({
+            "entity_name": self.entity,
+            "pipeline": format!("qb_{}_backfill", self.entity),
+            "time_axis": self.axis,
+            "rows": self.rows,
+            "windows": self.lines.len(),
+            "completed": self.count(WindowState::Completed),
+            "provisional": self.count(WindowState::Provisional),
+            "failed": self.count(WindowState::Failed),
+            "running": self.count(WindowState::Running),
+            "pending": self.count(WindowState::Pending),
+            "first_utc": self.lines.iter().map(|line| line.window.start()).min().map(utc),
+            "last_utc": self.lines.iter().map(|line| line.window.end()).max().map(utc),
+            "lines": lines.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn text(standings: &[Standing<'_>], windows: bool) -> String {
+    let mut table = Table::new(&[
+        "pipeline", "by", "rows#", "from", "to", "windows#", "completed#", "provisional#", "failed#", "open#",
+    ]);
+    for one in standings {
+        let first = one.lines.iter().map(|line| line.window.start()).min().map(short).unwrap_or_default();
+        let last = one.lines.iter().map(|line| line.window.end()).max().map(short).unwrap_or_default();
+        let open = one.count(WindowState::Pending) + one.count(WindowState::Running);
+        table.row([
+            format!("qb_{}_backfill", one.entity),
+            one.axis.to_owned(),
+            one.rows.to_string(),
+            first,
+            last,
+            one.lines.len().to_string(),
+            one.count(WindowState::Completed).to_string(),
+            one.count(WindowState::Provisional).to_string(),
+            one.count(WindowState::Failed).to_string(),
+            open.to_string(),
+        ]);
+    }
+    if !windows {
+        return table.to_string();
+    }
+    let mut list = Table::new(&["entity", "window", "status", "read#", "attempts#", "message"]);
+    for line in standings.iter().flat_map(|one| &one.lines) {
+        list.row([
+            line.entity_name.to_string(),
+            format!("{} .. {}", short(line.window.start()), short(line.window.end())),
+            line.state.to_string(),
+            line.metrics.records_read.to_string(),
+            line.attempts.to_string(),
+            line.error_message.as_deref().unwrap_or_default().to_owned(),
+        ]);
+    }
+    format!("{table}\n{list}")
+}

@@ -1,0 +1,194 @@
+//! The one page that names concrete types and joins them.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use backfill_core::{Engine, EventSink};
+use qbo_auth::{
+    ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
+    TokenProvider,
+};
+use qbo_client::{HttpQboClient, QboClient};
+use raw_store::{DatabaseOptions, PgStore, RawStore as _, Store, StoreErrorKind, StoreIdentity};
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::exit::{self, Exit};
+use crate::passfile;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+
+/// An open database, and what keeps it running.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) store: Arc<PgStore>,
+    /// How people reach it with psql.
+    pub(crate) psql: String,
+    #[cfg(feature = "embedded")]
+    server: Option<fixtures::LocalServer>,
+}
+
+/// Everything that a run needs.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub(crate) engine: Engine,
+    pub(crate) client: Arc<dyn QboClient>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) identity: StoreIdentity,
+    tokens: Arc<RefreshingProvider>,
+    database: Database,
+}
+
+/// Joins a company, a database and a listener. No call is made to QuickBooks.
+pub(crate) async fn compose(
+    settings: &Settings,
+    concurrency: NonZeroUsize,
+    seed: u64,
+    sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
+) -> Result<Composed, Exit> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let mut secrets = Secrets::open(settings)?;
+    let realm = secrets.realm(settings).await?;
+    let environment = secrets.environment(settings).await?;
+    let id = secrets.need(SecretName::QboClientId, settings).await?;
+    let secret = secrets.need(SecretName::QboClientSecret, settings).await?;
+    let vault = secrets.token_vault(settings, clock.now_utc()).await?;
+    let endpoints = settings.endpoints.over(environment)?;
+
+    let database = open_database(settings, &secrets, concurrency).await?;
+    create_where_missing(&database.store).await?;
+    let store: Arc<dyn Store> = database.store.clone();
+
+    let endpoint =
+        OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), ClientSecret::new(secret))
+            .map_err(qbo_auth::AuthError::from)?;
+    let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint), Arc::clone(&clock)));
+    let provider: Arc<dyn TokenProvider> = tokens.clone();
+    let (signals, heard) = unbounded_channel();
+    let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
+        .limits(settings.limits)
+        .seed(seed)
+        .signals(signals)
+        .build()
+        .map_err(|error| Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates"))?;
+    let client: Arc<dyn QboClient> = Arc::new(client);
+
+    let sink = sink(Arc::clone(&client));
+    let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
+    engine.relay(heard);
+    let identity =
+        StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
+    Ok(Composed { engine, client, store, clock, identity, tokens, database })
+}
+
+impl Composed {
+    /// Ends cleanly: a token that is being refreshed is kept first.
+    pub(crate) async fn close(self) -> Result<(), Exit> {
+        self.tokens.shutdown().await;
+        self.database.close().await
+    }
+
+    /// How people reach the database with psql.
+    pub(crate) fn psql(&self) -> &str {
+        &self.database.psql
+    }
+}
+
+/// Opens the database that settings or secrets name, otherwise the private one.
+pub(crate) async fn open_database(
+    settings: &Settings,
+    secrets: &Secrets,
+    connections: NonZeroUsize,
+) -> Result<Database, Exit> {
+    let options = match &settings.database {
+        Some(url) => Some(url.parse::<DatabaseOptions>()?),
+        None => from_secrets(secrets).await?,
+    };
+    let Some(options) = options else { return private_database(settings, connections).await };
+    let psql = format!(
+        "psql -h {} -p {} -U {} -d {}",
+        options.host(),
+        options.port(),
+        options.user(),
+        options.database()
+    );
+    let options = match secrets.find(SecretName::PgPassword).await? {
+        Some(password) => options.with_password(password.expose_secret()),
+        None => match settings.passfile.as_deref().and_then(|file| passfile::find(file, &options)) {
+            Some(password) => options.with_password(password.expose_secret()),
+            None => options,
+        },
+    };
+    let store = connect(options, settings, connections).await?;
+    Ok(Database {
+        store,
+        psql,
+        #[cfg(feature = "embedded")]
+        server: None,
+    })
+}
+
+async fn connect(
+    options: DatabaseOptions,
+    settings: &Settings,
+    connections: NonZeroUsize,
+) -> Result<Arc<PgStore>, Exit> {
+    // One more for reading the log while every pipeline lands a page.
+    let options = options.with_pool_size(connections.get() + 1);
+    Ok(Arc::new(PgStore::connect(options, settings.schema.clone()).await?))
+}
+
+/// The database that the secrets describe, if they do.
+async fn from_secrets(secrets: &Secrets) -> Result<Option<DatabaseOptions>, Exit> {
+    let mut parts = Vec::new();
+    for name in [SecretName::PgHost, SecretName::PgPort, SecretName::PgDatabase, SecretName::PgUser] {
+        parts.push(secrets.find(name).await?.map(|value| value.expose_secret().trim().to_owned()));
+    }
+    let [host, port, database, user] = parts.as_slice() else { return Ok(None) };
+    let Some(host) = host else { return Ok(None) };
+    let port = port.as_deref().unwrap_or("5432").parse().map_err(|_| {
+        Exit::usage("PG_PORT is not a port", "qbo-backfill secrets set PG_PORT")
+    })?;
+    let (Some(database), Some(user)) = (database, user) else {
+        return Err(Exit::usage(
+            "PG_HOST is set, PG_DATABASE or PG_USER is not",
+            "qbo-backfill secrets set PG_DATABASE and PG_USER",
+        ));
+    };
+    Ok(Some(DatabaseOptions::new(host, port, database, user)))
+}
+
+#[cfg(feature = "embedded")]
+async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Result<Database, Exit> {
+    use crate::embedded;
+    let database = &settings.private.database;
+    let server = embedded::start(&settings.private).await?;
+    let store = connect(embedded::options(&server, database), settings, connections).await?;
+    Ok(Database { store, psql: server.psql_line(database), server: Some(server) })
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn private_database(_: &Settings, _: NonZeroUsize) -> Result<Database, Exit> {
+    Err(Exit::usage("no database is named", "name one with --database postgres://user@host/db"))
+}
+
+/// A schema that is not there at all is created; one that is older than this program is not touched.
+pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
+    match store.identity().await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => Ok(store.migrate().await.map(drop)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Database {
+    /// Ends the private server, if this process started it.
+    pub(crate) async fn close(self) -> Result<(), Exit> {
+        #[cfg(feature = "embedded")]
+        if let Some(server) = self.server {
+            drop(self.store);
+            server.stop().await?;
+        }
+        Ok(())
+    }
+}

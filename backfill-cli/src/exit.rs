@@ -1,0 +1,172 @@
+//! The documented exit codes, and the one line that goes with each but the first.
+
+use std::process::ExitCode;
+
+use backfill_core::{Failure, ReportError, RunError, UnknownPipeline};
+use qbo_auth::AuthError;
+use raw_store::{StoreError, StoreErrorKind};
+
+/// All windows completed.
+pub(crate) const DONE: u8 = 0;
+/// Usage or configuration; nothing was touched.
+pub(crate) const USAGE: u8 = 2;
+/// Finished, but some windows failed or have quarantine.
+pub(crate) const INCOMPLETE: u8 = 3;
+/// A person must consent again.
+pub(crate) const REAUTHORISE: u8 = 4;
+/// QuickBooks refuses the company or the app.
+pub(crate) const REFUSED: u8 = 5;
+/// The source is unavailable or throttled.
+pub(crate) const SOURCE: u8 = 6;
+/// The destination is unavailable, refuses, or has the wrong schema.
+pub(crate) const DESTINATION: u8 = 7;
+/// The vault cannot be used.
+pub(crate) const VAULT: u8 = 8;
+/// Another process holds the pipeline or the vault.
+pub(crate) const HELD: u8 = 9;
+/// A broken invariant: a bug.
+pub(crate) const BUG: u8 = 70;
+/// Stopped by SIGINT after a clean end.
+pub(crate) const INTERRUPTED: u8 = 130;
+/// Stopped by SIGTERM after a clean end.
+pub(crate) const TERMINATED: u8 = 143;
+
+/// Why the command did not end with 0.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    pub(crate) code: u8,
+    /// What happened, where, and what is safe: one line.
+    pub(crate) what: String,
+    /// What to do next.
+    pub(crate) next: String,
+}
+
+impl Exit {
+    pub(crate) fn new(code: u8, what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { code, what: what.into(), next: next.into() }
+    }
+
+    pub(crate) fn usage(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::new(USAGE, what, next)
+    }
+
+    fn line(&self) -> String {
+        // Whatever a message was made of, it stays one line without control characters.
+        let text = if self.next.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}. Next: {}", self.what.trim_end_matches('.'), self.next)
+        };
+        text.split_whitespace().collect::<Vec<_>>().join(" ").replace(|c: char| c.is_control(), "?")
+    }
+}
+
+/// An error and its causes, as one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Turns the command's outcome into an exit code, and prints its line.
+pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(exit) => {
+            if !exit.what.is_empty() {
+                anstream::eprintln!("error: {}", exit.line());
+            }
+            ExitCode::from(exit.code)
+        }
+    }
+}
+
+impl From<AuthError> for Exit {
+    fn from(error: AuthError) -> Self {
+        use qbo_auth::Advice;
+        let code = match error.advice() {
+            Advice::RetryAfter(_) => SOURCE,
+            // Keys that Intuit refuses are a matter of the consent too: nobody can call until they are right.
+            Advice::Reauthorise | Advice::FixConfiguration => REAUTHORISE,
+            Advice::VaultUnusable => VAULT,
+            Advice::VaultBusy => HELD,
+            _ => BUG,
+        };
+        Self::new(code, chain(&error), error.hint())
+    }
+}
+
+impl From<StoreError> for Exit {
+    fn from(error: StoreError) -> Self {
+        let code = match error.kind {
+            StoreErrorKind::Configuration(_) => USAGE,
+            StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,
+            _ => DESTINATION,
+        };
+        Self::new(code, error.to_string(), error.hint())
+    }
+}
+
+impl From<qbo_client::Error> for Exit {
+    fn from(error: qbo_client::Error) -> Self {
+        use qbo_client::{Advice, ErrorKind};
+        let what = error.to_string();
+        let advice = error.advice();
+        match (error.kind, advice) {
+            (ErrorKind::Auth(auth), _) => auth.into(),
+            (_, Advice::Reauthorise) => Self::new(
+                REAUTHORISE,
+                what,
+                "get a new consent and store its token: qbo-backfill secrets set QBO_REFRESH_TOKEN",
+            ),
+            (_, Advice::Refused) => Self::new(
+                REFUSED,
+                what,
+                "check --environment, the realm and the app's keys, then run the same command again",
+            ),
+            (_, Advice::TryLater) => {
+                Self::new(SOURCE, what, "what is committed stays; run the same command again later")
+            }
+            (_, Advice::GiveUp | Advice::AskAuth) => Self::new(INCOMPLETE, what, "see: qbo-backfill report"),
+        }
+    }
+}
+
+impl From<RunError> for Exit {
+    fn from(error: RunError) -> Self {
+        let place = error.to_string();
+        let mut exit = match error.failure {
+            Failure::Read(error) => Self::from(error),
+            Failure::Land(error) => Self::from(error),
+            Failure::Stopped => Self::new(INTERRUPTED, "", "run the same command again to go on"),
+            _ => Self::new(BUG, "", "what is committed is sound; please report this"),
+        };
+        exit.what = format!("{place}; what is committed stays");
+        exit
+    }
+}
+
+impl From<UnknownPipeline> for Exit {
+    fn from(error: UnknownPipeline) -> Self {
+        Self::usage(error.to_string(), "see: qbo-backfill entities")
+    }
+}
+
+impl From<ReportError> for Exit {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Store(error) => error.into(),
+            other => Self::usage(other.to_string(), "see: qbo-backfill runs"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_it_was_made_of() {
+        let exit = Exit::usage("two\nlines \u{1b}[31mred.", "do this");
+        assert_eq!(exit.line(), "two lines ?[31mred. Next: do this");
+    }
+}

@@ -1,0 +1,85 @@
+//! Instants as people write them.
+
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime, UtcOffset};
+
+use crate::exit::Exit;
+
+/// Reads `2026-01-31` (midnight UTC), or an ISO 8601 time with `Z` or an offset, in whole seconds.
+///
+/// # Errors
+///
+/// A sentence with the value and the form that is wanted.
+pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
+    let form = "use 2026-01-31, 2026-01-31T00:00:00Z or 2026-01-31T00:00:00-05:00";
+    if let Ok(date) = Date::parse(text, format_description!("[year]-[month]-[day]")) {
+        return Ok(date.midnight().assume_utc());
+    }
+    let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) else {
+        let local = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+        if time::PrimitiveDateTime::parse(text, local).is_ok() {
+            return Err(format!("it names no zone; add Z for UTC, or an offset: {text}Z"));
+        }
+        return Err(format!("it is not a date that exists; {form}"));
+    };
+    if at.nanosecond() != 0 {
+        return Err("QuickBooks keeps whole seconds; leave the fraction out".into());
+    }
+    Ok(at.to_offset(UtcOffset::UTC))
+}
+
+/// `2026-01-31T00:00:00Z`.
+pub(crate) fn utc(at: OffsetDateTime) -> String {
+    let seconds = at.to_offset(UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
+    seconds.format(&Rfc3339).unwrap_or_else(|_| seconds.to_string())
+}
+
+/// `2026-01-31` where it is midnight UTC, otherwise the whole instant.
+pub(crate) fn short(at: OffsetDateTime) -> String {
+    let text = utc(at);
+    text.strip_suffix("T00:00:00Z").map_or(text.clone(), str::to_owned)
+}
+
+/// The same instant in a named zone, such as `2026-01-30 19:00 America/Guayaquil`.
+///
+/// # Errors
+///
+/// For a zone that the zone database does not know.
+pub(crate) fn in_zone(at: OffsetDateTime, zone: &str) -> Result<String, Exit> {
+    let unknown = |_| {
+        Exit::usage(
+            format!("there is no time zone {zone:?}"),
+            "use a name of the zone database, such as America/Guayaquil or UTC",
+        )
+    };
+    let zoned = jiff::Timestamp::from_second(at.unix_timestamp())
+        .and_then(|instant| instant.in_tz(zone))
+        .map_err(unknown)?;
+    Ok(format!("{} {zone}", zoned.strftime("%Y-%m-%d %H:%M")))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn dates_are_midnight_utc_and_times_need_a_zone() {
+        assert_eq!(parse("2026-01-31"), Ok(datetime!(2026-01-31 0:00 UTC)));
+        assert_eq!(parse("2026-01-31T00:00:00-05:00"), Ok(datetime!(2026-01-31 5:00 UTC)));
+        for bad in ["2026-02-30", "26-01-01", "yesterday", "2026-01-31T10:00:00", "2026-01-31T00:00:00.5Z", ""] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_instant_is_shown_in_the_site_zone() {
+        let at = datetime!(2026-02-02 15:00 UTC);
+        assert_eq!(in_zone(at, "America/Guayaquil").unwrap(), "2026-02-02 10:00 America/Guayaquil");
+        assert!(in_zone(at, "Guayaquil").is_err());
+        assert_eq!(short(datetime!(2026-02-02 0:00 UTC)), "2026-02-02");
+        assert_eq!(short(at), "2026-02-02T15:00:00Z");
+    }
+}

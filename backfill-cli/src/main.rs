@@ -1,0 +1,22 @@
+//! `qbo-backfill`: brings a QuickBooks Online company's history into PostgreSQL.
+
+mod args;
+mod bootstrap;
+mod command;
+mod compose;
+mod exit;
+mod instant;
+mod logging;
+mod passfile;
+mod progress;
+mod refused;
+mod render;
+mod secrets;
+mod settings;
+#[cfg(feature = "embedded")]
+mod embedded;
+
+fn main() -> std::process::ExitCode {
+    let outcome = args::parse().and_then(command::dispatch);
+    exit::report(outcome)
+}

@@ -1,0 +1,267 @@
+//! What a run shows while it goes on: a display on a terminal, plain lines elsewhere, or NDJSON for programs.
+
+use std::fmt::Debug;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use backfill_core::{EventSink, RunEvent};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use qbo_client::{BreakerState, QboClient, Signal};
+use raw_store::{WindowCounts, WindowState};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::args::Output;
+use crate::instant::{short, utc};
+use crate::settings::Settings;
+
+/// Chooses the sink for these settings.
+pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn EventSink> {
+    let terminal = std::io::stderr().is_terminal() && !settings.no_progress;
+    match settings.output {
+        Output::Json => Arc::new(Ndjson),
+        Output::Text if terminal => Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client }),
+        Output::Text => Arc::new(Lines),
+    }
+}
+
+/// One bar over all windows.
+struct Display {
+    bar: OnceLock<ProgressBar>,
+    rows: Mutex<u64>,
+    client: Arc<dyn QboClient>,
+}
+
+impl Debug for Display {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Display")
+    }
+}
+
+impl Display {
+    fn start(&self, windows: usize) {
+        let style = ProgressStyle::with_template(
+            "{spinner:.green} [{bar:30}] {pos}/{len} windows  {msg}  {elapsed}, {eta} left",
+        );
+        let style = style.expect("the template is a constant").progress_chars("━╸ ");
+        let target = ProgressDrawTarget::stderr();
+        let bar = ProgressBar::with_draw_target(Some(windows as u64), target).with_style(style);
+        drop(self.bar.set(bar));
+    }
+
+    fn landed(&self, rows: u64) {
+        let mut all = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        *all += rows;
+        if let Some(bar) = self.bar.get() {
+            let seconds = bar.elapsed().as_secs_f64().max(0.001);
+            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+            let rate = *all as f64 / seconds;
+            bar.set_message(format!("{all} rows, {rate:.0} rows/s, {} calls", self.client.usage().calls));
+            bar.tick();
+        }
+    }
+
+    fn say(&self, line: &str) {
+        match self.bar.get() {
+            Some(bar) => bar.println(line),
+            None => anstream::eprintln!("{line}"),
+        }
+    }
+}
+
+impl EventSink for Display {
+    fn emit(&self, event: &RunEvent) {
+        log(event);
+        match event {
+            RunEvent::RunStarted { windows, .. } => self.start(*windows),
+            RunEvent::PageLanded { rows, .. } => self.landed(*rows),
+            RunEvent::Window(report) => {
+                if let Some(bar) = self.bar.get() {
+                    bar.inc(1);
+                }
+                if report.state == WindowState::Failed {
+                    self.say(&window_line(report));
+                }
+            }
+            RunEvent::RunFinished { .. } => {
+                if let Some(bar) = self.bar.get() {
+                    bar.finish_and_clear();
+                }
+            }
+            other => {
+                if let Some(line) = line(other) {
+                    self.say(&line);
+                }
+            }
+        }
+    }
+}
+
+/// A log line per window and page.
+fn log(event: &RunEvent) {
+    match event {
+        RunEvent::Window(report) => tracing::info!(
+            phase = "load",
+            pipeline = report.pipeline,
+            window = %report.window,
+            status = %report.state,
+            read = report.counts.read(),
+            inserted = report.counts.inserted,
+            updated = report.counts.updated,
+            unchanged = report.counts.unchanged,
+            quarantined = report.counts.quarantined,
+            "window closed"
+        ),
+        RunEvent::PageLanded { pipeline, page, rows, .. } => {
+            tracing::debug!(phase = "load", pipeline, page, rows, "page landed");
+        }
+        _ => {}
+    }
+}
+
+/// A line for whatever a log file should tell; the windows themselves are in the log table.
+#[derive(Debug)]
+struct Lines;
+
+impl EventSink for Lines {
+    fn emit(&self, event: &RunEvent) {
+        log(event);
+        if let Some(line) = line(event) {
+            // A closed stderr is no reason to stop.
+            drop(writeln!(anstream::stderr(), "{line}"));
+        }
+    }
+}
+
+fn line(event: &RunEvent) -> Option<String> {
+    Some(match event {
+        RunEvent::RunStarted { run, pipelines, windows, estimated_calls, .. } => format!(
+            "run {run}: {}, {windows} windows to read, at least {estimated_calls} calls",
+            pipelines.join(", ")
+        ),
+        RunEvent::PageLanded { pipeline, page, rows, counts, time } => {
+            format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
+        }
+        RunEvent::Window(report) if report.state == WindowState::Failed => window_line(report),
+        RunEvent::Source(Signal::Waiting { reason, time }) => {
+            format!("waiting {:.0} s ({reason})", time.as_secs_f64())
+        }
+        RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
+            format!("asking for {entity} again (repeat {attempt}): {cause}")
+        }
+        RunEvent::Source(Signal::Breaker(state)) => match state {
+            BreakerState::Open => "QuickBooks keeps failing: no calls for a while".into(),
+            BreakerState::HalfOpen => "trying QuickBooks again".into(),
+            BreakerState::Closed => "QuickBooks answers again".into(),
+        },
+        RunEvent::StoreRetry { pipeline, attempt } => {
+            format!("{pipeline}: the database is busy or restarting; landing the page again (repeat {attempt})")
+        }
+        RunEvent::CountDiffers { pipeline, span, source, read } => {
+            format!("{pipeline} {span}: QuickBooks counts {source} records now, {read} were read")
+        }
+        _ => return None,
+    })
+}
+
+fn window_line(report: &backfill_core::WindowReport) -> String {
+    let window = report.window;
+    let place = format!("{} {}..{}", report.pipeline, short(window.start()), short(window.end()));
+    let message = report.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    format!("{place} {}: {}{message}", report.state, words(&report.counts))
+}
+
+fn words(counts: &WindowCounts) -> String {
+    let quarantined =
+        if counts.quarantined > 0 { format!(", {} quarantined", counts.quarantined) } else { String::new() };
+    format!(
+        "{} inserted, {} updated, {} unchanged{quarantined}",
+        counts.inserted, counts.updated, counts.unchanged
+    )
+}
+
+/// Events for programs, one JSON object a line on stdout.
+#[derive(Debug)]
+struct Ndjson;
+
+impl EventSink for Ndjson {
+    fn emit(&self, event: &RunEvent) {
+        log(event);
+        if let Some((name, fields)) = fields(event) {
+            write_event(name, fields);
+        }
+    }
+}
+
+/// Writes one event of the contract.
+pub(crate) fn write_event(name: &str, fields: Value) {
+    let mut object = serde_json::Map::new();
+    object.insert("v".into(), 1.into());
+    object.insert("t".into(), now().into());
+    object.insert("ev".into(), name.into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    let mut stdout = std::io::stdout().lock();
+    // A reader that has gone away is no reason to stop.
+    drop(writeln!(stdout, "{}", Value::Object(object)).and_then(|()| stdout.flush()));
+}
+
+#[expect(clippy::disallowed_methods, reason = "an event carries the moment at which it is written")]
+fn now() -> String {
+    let now = OffsetDateTime::now_utc();
+    let millis = now.replace_millisecond(now.millisecond()).unwrap_or(now);
+    millis.format(&time::format_description::well_known::Rfc3339).unwrap_or_else(|_| utc(now))
+}
+
+fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
+    Some(match event {
+        RunEvent::RunStarted { run, seed, pipelines, windows, estimated_calls } => (
+            "run_started",
+            json!({"run_id": run.as_str(), "seed": seed, "pipelines": pipelines, "windows": windows,
+                   "estimated_calls": estimated_calls}),
+        ),
+        RunEvent::PageLanded { pipeline, page, rows, counts, time } => (
+            "page",
+            json!({"pipeline": pipeline, "page": page, "rows": rows, "inserted": counts.inserted,
+                   "updated": counts.updated, "unchanged": counts.unchanged,
+                   "quarantined": counts.quarantined, "ms": milliseconds(*time)}),
+        ),
+        RunEvent::Window(report) => (
+            "window",
+            json!({"pipeline": report.pipeline, "start": utc(report.window.start()),
+                   "end": utc(report.window.end()), "status": report.state.as_str(),
+                   "read": report.counts.read(), "inserted": report.counts.inserted,
+                   "updated": report.counts.updated, "unchanged": report.counts.unchanged,
+                   "quarantined": report.counts.quarantined, "pages": report.pages,
+                   "message": report.message}),
+        ),
+        RunEvent::Source(Signal::Waiting { reason, time }) => {
+            ("wait", json!({"reason": reason.to_string(), "seconds": time.as_secs_f64()}))
+        }
+        RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
+            ("retry", json!({"entity": entity.as_str(), "attempt": attempt, "reason": cause.to_string()}))
+        }
+        RunEvent::StoreRetry { pipeline, attempt } => {
+            ("retry", json!({"pipeline": pipeline, "attempt": attempt, "reason": "database"}))
+        }
+        RunEvent::Source(Signal::Breaker(state)) => {
+            let state = match state {
+                BreakerState::Closed => "closed",
+                BreakerState::Open => "open",
+                BreakerState::HalfOpen => "half_open",
+            };
+            ("breaker", json!({"state": state}))
+        }
+        RunEvent::CountDiffers { pipeline, span, source, read } => (
+            "finding",
+            json!({"kind": "count_differs", "pipeline": pipeline, "day": short(span.start()),
+                   "detail": format!("{span}: QuickBooks counts {source}, {read} were read")}),
+        ),
+        _ => return None,
+    })
+}
+
+fn milliseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,63 @@
+//! Secrets that come where others can read them are refused, with the right way named.
+
+use qbo_auth::SecretName;
+
+use crate::exit::Exit;
+
+/// Flags that people try. None exists; each would be readable in the process list.
+const FLAGS: [(&str, SecretName); 9] = [
+    ("--client-id", SecretName::QboClientId),
+    ("--client-secret", SecretName::QboClientSecret),
+    ("--refresh-token", SecretName::QboRefreshToken),
+    ("--qbo-client-id", SecretName::QboClientId),
+    ("--qbo-client-secret", SecretName::QboClientSecret),
+    ("--qbo-refresh-token", SecretName::QboRefreshToken),
+    ("--pg-password", SecretName::PgPassword),
+    ("--password", SecretName::PgPassword),
+    ("--db-password", SecretName::PgPassword),
+];
+
+/// Refuses a secret given as a flag.
+pub(crate) fn flags(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Exit> {
+    for argument in arguments {
+        let argument = argument.to_string_lossy();
+        let name = argument.split('=').next().unwrap_or_default();
+        if let Some((flag, secret)) = FLAGS.iter().find(|(flag, _)| *flag == name) {
+            return Err(refusal(&format!("{flag} would put a secret into the process list"), *secret));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a secret given as an environment variable. Only whether the variable exists is looked at.
+pub(crate) fn environment(is_set: impl Fn(&str) -> bool) -> Result<(), Exit> {
+    let found = SecretName::ALL.iter().find(|name| is_set(name.as_str()));
+    found.map_or(Ok(()), |name| {
+        let what = format!("{name} is set as an environment variable, which other programs can read");
+        Err(refusal(&what, *name))
+    })
+}
+
+fn refusal(what: &str, secret: SecretName) -> Exit {
+    Exit::usage(
+        what,
+        format!("remove it and use the vault: qbo-backfill secrets set {secret} (or --secrets stdin|DIR)"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_a_flag_or_variable_is_refused_without_repeating_it() {
+        let given = ["run", "--client-secret=not-a-real-secret"].map(Into::into);
+        let exit = flags(given.into_iter()).unwrap_err();
+        assert!(exit.next.contains("secrets set QBO_CLIENT_SECRET"));
+        assert!(!format!("{exit:?}").contains("not-a-real-secret"));
+        assert!(flags(["run", "--from", "2026-01-01"].map(Into::into).into_iter()).is_ok());
+
+        assert!(environment(|name| name == "PG_PASSWORD").is_err());
+        assert!(environment(|_| false).is_ok());
+    }
+}

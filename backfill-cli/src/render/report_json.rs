@@ -1,0 +1,89 @@
+use backfill_core::{PipelineReport, Report, Totals};
+use raw_store::{LogLine, PipelineTotals, RunRecord, WindowCounts};
+use serde_json::{Value, json};
+
+use crate::instant::utc;
+
+/// The report for programs.
+pub(crate) fn json(report: &Report) -> Value {
+    let mut value = run(&report.run);
+    value["pipelines"] = report.pipelines.iter().map(pipeline).collect();
+    value
+}
+
+/// A run with its totals.
+pub(crate) fn run(run: &RunRecord) -> Value {
+    json!({
+        "run_id": run.id.as_str(),
+        "status": run.status.as_str(),
+        "message": run.message,
+        "realm_id": run.identity.realm_id,
+        "environment": run.identity.environment,
+        "seed": run.seed,
+        "from": utc(run.span.start()),
+        "to": utc(run.span.end()),
+        "chunk": run.chunk,
+        "started_at_utc": utc(run.started_at),
+        "finished_at_utc": run.finished_at.map(utc),
+        "calls": run.calls,
+        "retries": run.retries,
+        "waited_seconds": run.waited_seconds,
+        "totals": totals(&Totals::of(&run.pipelines)),
+        "pipelines": run.pipelines.iter().map(pipeline_totals).collect::<Vec<_>>(),
+    })
+}
+
+/// Sums over pipelines.
+pub(crate) fn totals(totals: &Totals) -> Value {
+    let mut value = counts(&totals.counts);
+    value["pages"] = totals.pages.into();
+    value["windows_opened"] = totals.windows_opened.into();
+    value["windows_completed"] = totals.windows_completed.into();
+    value["windows_provisional"] = totals.windows_provisional.into();
+    value["windows_failed"] = totals.windows_failed.into();
+    value
+}
+
+fn pipeline_totals(one: &PipelineTotals) -> Value {
+    let mut value = totals(&Totals::of(std::slice::from_ref(one)));
+    value["entity_name"] = one.entity_name.as_ref().into();
+    value
+}
+
+fn counts(counts: &WindowCounts) -> Value {
+    json!({
+        "read": counts.read(),
+        "inserted": counts.inserted,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "quarantined": counts.quarantined,
+    })
+}
+
+fn pipeline(report: &PipelineReport) -> Value {
+    let mut value = pipeline_totals(&report.totals);
+    value["pipeline"] = report.pipeline.as_str().into();
+    value["table"] = report.table.as_str().into();
+    value["rows_in_table"] = report.rows.into();
+    value["windows"] = report.windows.iter().map(line).collect();
+    value
+}
+
+/// One log line.
+pub(crate) fn line(line: &LogLine) -> Value {
+    json!({
+        "entity_name": line.entity_name,
+        "window_start_utc": utc(line.window.start()),
+        "window_end_utc": utc(line.window.end()),
+        "status": line.state.as_str(),
+        "records_read": line.metrics.records_read,
+        "records_inserted": line.metrics.records_inserted,
+        "records_updated": line.metrics.records_updated,
+        "records_unchanged": line.metrics.records_unchanged,
+        "records_quarantined": line.metrics.records_quarantined,
+        "pages_read": line.metrics.pages_read,
+        "duration_seconds": line.duration.as_secs_f64(),
+        "attempts": line.attempts,
+        "error_message": line.error_message,
+    })
+}

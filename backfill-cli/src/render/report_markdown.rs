@@ -1,0 +1,94 @@
+use std::fmt::Write as _;
+
+use backfill_core::{Report, Totals};
+
+use super::report_text::{resume, window_cells};
+use super::seconds;
+use crate::instant::{short, utc};
+
+/// The report as Markdown, with every window.
+pub(crate) fn markdown(report: &Report) -> String {
+    let run = &report.run;
+    let mut text = String::new();
+    let _ = writeln!(text, "# Backfill run {}\n", run.id);
+    let _ = writeln!(text, "- Status: **{}**", run.status.as_str());
+    if let Some(message) = &run.message {
+        let _ = writeln!(text, "- Message: {}", escaped(message));
+    }
+    let _ = writeln!(text, "- Company: {}", run.identity);
+    let _ = writeln!(
+        text,
+        "- Range: {} to {} (UTC, half-open), by {}",
+        short(run.span.start()),
+        short(run.span.end()),
+        run.chunk
+    );
+    let finished = run.finished_at.map_or_else(|| "not recorded".into(), utc);
+    let _ = writeln!(text, "- Started: {}, finished: {finished}", utc(run.started_at));
+    let _ = writeln!(
+        text,
+        "- API calls: {}, repeated: {}, waited: {} s",
+        run.calls,
+        run.retries,
+        seconds(run.waited_seconds)
+    );
+    if let Some(next) = resume(report) {
+        let _ = writeln!(text, "- Next: {next}");
+    }
+    push_totals(&mut text, report);
+    for pipeline in &report.pipelines {
+        let _ = writeln!(text, "\n## {}\n", pipeline.pipeline);
+        let _ = writeln!(text, "{} rows in `{}`.\n", pipeline.rows, pipeline.table);
+        push_row(
+            &mut text,
+            ["window", "status", "read", "inserted", "updated", "unchanged", "quarantined", "seconds", "message"]
+                .map(str::to_owned),
+        );
+        push_row(&mut text, ["---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "---"].map(str::to_owned));
+        for line in &pipeline.windows {
+            push_row(&mut text, window_cells(line).map(|cell| escaped(&cell)));
+        }
+    }
+    text
+}
+
+fn push_totals(text: &mut String, report: &Report) {
+    let _ = writeln!(text, "\n## This run\n");
+    push_row(
+        text,
+        ["pipeline", "windows", "completed", "provisional", "failed", "read", "inserted", "updated", "unchanged", "quarantined"]
+            .map(str::to_owned),
+    );
+    push_row(text, ["---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:"].map(str::to_owned));
+    let mut push = |name: &str, totals: &Totals| {
+        let counts = totals.counts;
+        let numbers = [
+            totals.windows_opened,
+            totals.windows_completed,
+            totals.windows_provisional,
+            totals.windows_failed,
+            counts.read(),
+            counts.inserted,
+            counts.updated,
+            counts.unchanged,
+            counts.quarantined,
+        ];
+        push_row(text, std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())));
+    };
+    for pipeline in &report.pipelines {
+        push(&pipeline.pipeline, &Totals::of(std::slice::from_ref(&pipeline.totals)));
+    }
+    push("**all**", &Totals::of(&report.run.pipelines));
+}
+
+fn push_row(text: &mut String, cells: impl IntoIterator<Item = String>) {
+    text.push('|');
+    for cell in cells {
+        let _ = write!(text, " {cell} |");
+    }
+    text.push('\n');
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|").replace('<', "&lt;").replace(char::is_control, " ")
+}

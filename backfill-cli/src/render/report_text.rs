@@ -1,0 +1,155 @@
+use std::fmt::Write as _;
+
+use backfill_core::{PipelineReport, Report, Totals};
+use raw_store::{LogLine, WindowState};
+
+use super::{Table, seconds};
+use crate::instant::{short, utc};
+
+/// Windows shown one by one; a longer list is in the database and in the JSON report.
+const MOST_WINDOWS: usize = 40;
+
+/// The report for people at a terminal.
+pub(crate) fn text(report: &Report) -> String {
+    let run = &report.run;
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "Run {}  {}  {} to {}, by {}",
+        run.id,
+        run.status.as_str(),
+        short(run.span.start()),
+        short(run.span.end()),
+        run.chunk
+    );
+    let _ = writeln!(text, "{}, started {}", run.identity, utc(run.started_at));
+    if let Some(message) = &run.message {
+        let _ = writeln!(text, "{message}");
+    }
+    let _ = writeln!(text, "\nThis run");
+    let _ = write!(text, "{}", this_run(report));
+    let _ = writeln!(text, "\nThe range as it stands now");
+    let _ = write!(text, "{}", standing(report));
+    for pipeline in &report.pipelines {
+        push_windows(&mut text, pipeline);
+    }
+    let _ = writeln!(
+        text,
+        "\n{} API calls, {} repeated, {} s waited for limits",
+        run.calls,
+        run.retries,
+        seconds(run.waited_seconds)
+    );
+    if let Some(next) = resume(report) {
+        let _ = writeln!(text, "{next}");
+    }
+    text
+}
+
+/// What is left for a later run, in one sentence.
+pub(super) fn resume(report: &Report) -> Option<String> {
+    let lines = || report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
+    let open: Vec<_> = lines().filter(|line| line.state != WindowState::Completed).collect();
+    let first = open.iter().map(|line| line.window.start()).min()?;
+    Some(format!(
+        "{} windows are not completed, the first begins {}: run the same command again",
+        open.len(),
+        short(first)
+    ))
+}
+
+fn this_run(report: &Report) -> Table {
+    let mut table = Table::new(&[
+        "pipeline", "windows#", "completed#", "provisional#", "failed#", "read#", "inserted#", "updated#",
+        "unchanged#", "quarantined#", "pages#",
+    ]);
+    let mut push = |name: &str, totals: &Totals| {
+        let counts = totals.counts;
+        let numbers = [
+            totals.windows_opened,
+            totals.windows_completed,
+            totals.windows_provisional,
+            totals.windows_failed,
+            counts.read(),
+            counts.inserted,
+            counts.updated,
+            counts.unchanged,
+            counts.quarantined,
+            totals.pages,
+        ];
+        table.row(std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())));
+    };
+    for pipeline in &report.pipelines {
+        push(&pipeline.pipeline, &Totals::of(std::slice::from_ref(&pipeline.totals)));
+    }
+    push("all", &Totals::of(&report.run.pipelines));
+    table
+}
+
+fn standing(report: &Report) -> Table {
+    let mut table = Table::new(&[
+        "table", "rows#", "windows#", "completed#", "provisional#", "failed#", "open#", "records read#", "seconds#",
+    ]);
+    for pipeline in &report.pipelines {
+        let count = |state| pipeline.count(state).to_string();
+        let open = pipeline.count(WindowState::Pending) + pipeline.count(WindowState::Running);
+        table.row([
+            pipeline.table.clone(),
+            pipeline.rows.to_string(),
+            pipeline.windows.len().to_string(),
+            count(WindowState::Completed),
+            count(WindowState::Provisional),
+            count(WindowState::Failed),
+            open.to_string(),
+            pipeline.records_read().to_string(),
+            seconds(pipeline.duration().as_secs_f64()),
+        ]);
+    }
+    table
+}
+
+/// The windows worth showing: those with records, and those that are not completed.
+fn push_windows(text: &mut String, pipeline: &PipelineReport) {
+    let telling = |line: &&LogLine| line.metrics.records_read > 0 || line.state != WindowState::Completed;
+    let lines: Vec<_> = pipeline.windows.iter().filter(telling).collect();
+    let empty = pipeline.windows.len() - lines.len();
+    let _ = writeln!(
+        text,
+        "\n{}: {} windows with records or open, {empty} completed and empty",
+        pipeline.pipeline,
+        lines.len()
+    );
+    if lines.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&[
+        "window", "status", "read#", "inserted#", "updated#", "unchanged#", "quarantined#", "seconds#", "message",
+    ]);
+    for line in lines.iter().take(MOST_WINDOWS) {
+        table.row(window_cells(line));
+    }
+    let _ = write!(text, "{table}");
+    if lines.len() > MOST_WINDOWS {
+        let _ = writeln!(
+            text,
+            "  … and {} more: qbo-backfill report --format md or json, or raw.backfill_log",
+            lines.len() - MOST_WINDOWS
+        );
+    }
+}
+
+/// The cells of one log line.
+pub(super) fn window_cells(line: &LogLine) -> [String; 9] {
+    let metrics = line.metrics;
+    [
+        format!("{} .. {}", short(line.window.start()), short(line.window.end())),
+        line.state.to_string(),
+        metrics.records_read.to_string(),
+        metrics.records_inserted.to_string(),
+        metrics.records_updated.to_string(),
+        metrics.records_unchanged.to_string(),
+        metrics.records_quarantined.to_string(),
+        seconds(line.duration.as_secs_f64()),
+        line.error_message.as_deref().unwrap_or_default().to_owned(),
+    ]
+}

@@ -1,0 +1,137 @@
+//! The secrets of one process: those handed over, then those of the vault.
+
+use std::sync::Arc;
+
+use qbo_auth::{
+    Environment, ExposeSecret, FileVault, RealmId, RefreshToken, SecretName, SecretString, SecretVault,
+    VaultError, VaultErrorKind, adopt_bootstrap,
+};
+use time::OffsetDateTime;
+
+use crate::bootstrap::{self, Given};
+use crate::exit::{self, Exit};
+use crate::settings::Settings;
+
+/// Where secrets are looked up.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    given: Given,
+    vault: Option<Arc<FileVault>>,
+}
+
+impl Secrets {
+    /// Reads what `--secrets` hands over, and opens the vault if there is one.
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Exit> {
+        let given = settings.secrets.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
+        let vault = match FileVault::open(&settings.vault.path, &settings.vault_key) {
+            Ok(vault) => Some(Arc::new(vault)),
+            Err(error) if is_absent(&error, settings) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { given, vault })
+    }
+
+    /// The vault that keeps the tokens. Handed-over secrets get one of their own if there is none yet: the
+    /// rotated token has to live somewhere.
+    pub(crate) async fn token_vault(
+        &mut self,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Result<Arc<FileVault>, Exit> {
+        let vault = match &self.vault {
+            Some(vault) => Arc::clone(vault),
+            None if self.given.contains_key(&SecretName::QboRefreshToken) => {
+                Arc::new(FileVault::init(&settings.vault.path, &settings.vault_key)?)
+            }
+            None => return Err(missing(SecretName::QboRefreshToken, settings)),
+        };
+        if let Some(token) = self.given.get(&SecretName::QboRefreshToken) {
+            adopt_bootstrap(&*vault, RefreshToken::new(token.clone()), now).await?;
+        } else if vault.get(SecretName::QboRefreshToken).await?.is_none() {
+            return Err(missing(SecretName::QboRefreshToken, settings));
+        }
+        self.vault = Some(Arc::clone(&vault));
+        Ok(vault)
+    }
+
+    /// A secret, if there is one.
+    pub(crate) async fn find(&self, name: SecretName) -> Result<Option<SecretString>, Exit> {
+        if let Some(value) = self.given.get(&name) {
+            return Ok(Some(value.clone()));
+        }
+        match &self.vault {
+            Some(vault) => Ok(vault.get(name).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// A secret that cannot be done without.
+    pub(crate) async fn need(&self, name: SecretName, settings: &Settings) -> Result<SecretString, Exit> {
+        self.find(name).await?.ok_or_else(|| missing(name, settings))
+    }
+
+    /// The company: as asked for, as the vault has it, or both, if they agree.
+    pub(crate) async fn realm(&self, settings: &Settings) -> Result<RealmId, Exit> {
+        let kept = match self.find(SecretName::QboRealmId).await? {
+            None => None,
+            Some(text) => Some(text.expose_secret().trim().parse::<RealmId>().map_err(|error| {
+                Exit::usage(
+                    format!("QBO_REALM_ID: {error}"),
+                    "store the company's id: qbo-backfill secrets set QBO_REALM_ID",
+                )
+            })?),
+        };
+        match (&settings.realm, kept) {
+            (Some(asked), Some(kept)) if *asked != kept => Err(Exit::new(
+                exit::REFUSED,
+                format!("company {asked} was asked for, the vault is for company {kept}; nothing was called"),
+                "use that company's own vault (--vault FILE), or leave --realm out",
+            )),
+            (Some(asked), _) => Ok(asked.clone()),
+            (None, Some(kept)) => Ok(kept),
+            (None, None) => Err(missing(SecretName::QboRealmId, settings)),
+        }
+    }
+
+    /// The environment: as asked for, as the vault has it, or both, if they agree; otherwise the sandbox.
+    pub(crate) async fn environment(&self, settings: &Settings) -> Result<Environment, Exit> {
+        let kept = match self.find(SecretName::QboEnvironment).await? {
+            None => None,
+            Some(text) => Some(text.expose_secret().trim().parse::<Environment>().map_err(|error| {
+                Exit::usage(
+                    format!("QBO_ENVIRONMENT: {error}"),
+                    "store sandbox or production: qbo-backfill secrets set QBO_ENVIRONMENT",
+                )
+            })?),
+        };
+        match (settings.environment, kept) {
+            (Some(asked), Some(kept)) if asked != kept => Err(Exit::new(
+                exit::REFUSED,
+                format!("{asked} was asked for, the vault is for {kept}; nothing was called"),
+                "use that environment's own vault (--vault FILE), or leave --environment out",
+            )),
+            (asked, kept) => Ok(asked.or(kept).unwrap_or(Environment::Sandbox)),
+        }
+    }
+}
+
+/// Nothing configured yet is no broken vault; a vault that was asked for by name and is not there is.
+fn is_absent(error: &VaultError, settings: &Settings) -> bool {
+    let fresh = !settings.vault.path.exists();
+    error.kind() == VaultErrorKind::Missing && fresh && (!settings.vault.named || settings.secrets.is_some())
+}
+
+fn missing(name: SecretName, settings: &Settings) -> Exit {
+    let first = if settings.vault.path.exists() { "" } else { "qbo-backfill secrets init, then " };
+    Exit::usage(
+        format!("the secret {name} is missing; nothing was called"),
+        format!("{first}qbo-backfill secrets set {name}"),
+    )
+}
+
+impl From<VaultError> for Exit {
+    fn from(error: VaultError) -> Self {
+        let code = if error.kind() == VaultErrorKind::Busy { exit::HELD } else { exit::VAULT };
+        Self::new(code, exit::chain(&error), error.hint())
+    }
+}

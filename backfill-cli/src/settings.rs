@@ -1,0 +1,242 @@
+//! What the command works with: flags over the settings file over defaults. The only reader of files and
+//! environment, and never of secrets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use backfill_core::Catalog;
+use qbo_auth::{Endpoints, Environment, RealmId};
+use qbo_client::Limits;
+use raw_store::SchemaName;
+use serde::Deserialize;
+
+use crate::args::{Global, Output, Rate};
+use crate::exit::Exit;
+use crate::refused;
+
+/// Everything that was decided before anything is touched.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) environment: Option<Environment>,
+    pub(crate) realm: Option<RealmId>,
+    pub(crate) database: Option<String>,
+    pub(crate) schema: SchemaName,
+    pub(crate) vault: Place,
+    pub(crate) vault_key: PathBuf,
+    pub(crate) secrets: Option<PathBuf>,
+    pub(crate) endpoints: TestEndpoints,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) catalog: Catalog,
+    pub(crate) output: Output,
+    pub(crate) no_progress: bool,
+    pub(crate) ask: bool,
+    pub(crate) private: PrivateServer,
+    pub(crate) passfile: Option<PathBuf>,
+}
+
+/// The private PostgreSQL for when no database is named.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "there is no private server in this build"))]
+pub(crate) struct PrivateServer {
+    pub(crate) folder: PathBuf,
+    pub(crate) database: String,
+    /// Whether it survives a power cut.
+    pub(crate) durable: bool,
+}
+
+/// A path, and whether somebody asked for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) named: bool,
+}
+
+/// Addresses of an emulator.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TestEndpoints {
+    pub(crate) api: Option<String>,
+    pub(crate) oauth: Option<String>,
+}
+
+impl TestEndpoints {
+    /// The addresses to use in an environment.
+    pub(crate) fn over(&self, environment: Environment) -> Result<Endpoints, Exit> {
+        let refused = |flag: &str, error: &dyn std::fmt::Display| {
+            Exit::usage(format!("{flag}: {error}"), "it is for an emulator on this machine; leave it out for QuickBooks")
+        };
+        let mut endpoints = Endpoints::of(environment);
+        if let Some(api) = &self.api {
+            endpoints = endpoints.with_api(api).map_err(|error| refused("--api-url", &error))?;
+        }
+        if let Some(oauth) = &self.oauth {
+            endpoints = endpoints.with_oauth(oauth).map_err(|error| refused("--oauth-url", &error))?;
+        }
+        Ok(endpoints)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    profile: BTreeMap<String, Profile>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    environment: Option<String>,
+    realm: Option<String>,
+    database: Option<String>,
+    schema: Option<String>,
+    vault: Option<PathBuf>,
+    vault_key_file: Option<PathBuf>,
+    time_zone: Option<String>,
+    catalog: Option<PathBuf>,
+    rate: Option<u32>,
+}
+
+impl Settings {
+    /// Decides.
+    pub(crate) fn resolve(global: &Global) -> Result<Self, Exit> {
+        refused::environment(|name| variable(name).is_some())?;
+        let data_folder = data_folder()?;
+        let profile = profile(global)?;
+        let word = |name: &str, error: &dyn std::fmt::Display| {
+            Exit::usage(format!("the profile's {name}: {error}"), "correct the settings file")
+        };
+        let parsed = |text: &Option<String>, name| -> Result<Option<SchemaName>, Exit> {
+            text.as_ref().map(|text| text.parse().map_err(|error| word(name, &error))).transpose()
+        };
+        let environment = profile.environment.as_ref().map(|text| text.parse());
+        let environment = environment.transpose().map_err(|error| word("environment", &error))?;
+        let realm = profile.realm.as_ref().map(|text| text.parse());
+        let realm = realm.transpose().map_err(|error| word("realm", &error))?;
+        let schema = parsed(&profile.schema, "schema")?;
+        let vault = global.vault.clone().or(profile.vault);
+        let settings = Self {
+            environment: global.environment.or(environment),
+            realm: global.realm.clone().or(realm),
+            database: global.database.clone().or(profile.database),
+            schema: global.schema.clone().or(schema).unwrap_or_default(),
+            vault: Place {
+                named: vault.is_some(),
+                path: vault.unwrap_or_else(|| data_folder.join("vault")),
+            },
+            vault_key: global
+                .vault_key_file
+                .clone()
+                .or(profile.vault_key_file)
+                .unwrap_or_else(|| data_folder.join("vault.key")),
+            secrets: global.secrets.clone(),
+            endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
+            limits: limits(global, profile.rate)?,
+            time_zone: profile.time_zone,
+            catalog: catalog(profile.catalog.as_deref())?,
+            output: global.output,
+            no_progress: global.no_progress,
+            ask: !global.yes,
+            passfile: passfile(),
+            private: PrivateServer {
+                folder: data_folder.join("postgres"),
+                database: "qbo".into(),
+                durable: true,
+            },
+        };
+        settings.endpoints.over(Environment::Sandbox)?;
+        if let Some(zone) = &settings.time_zone {
+            crate::instant::in_zone(time::OffsetDateTime::UNIX_EPOCH, zone)?;
+        }
+        Ok(settings)
+    }
+}
+
+fn limits(global: &Global, profile: Option<u32>) -> Result<Option<Limits>, Exit> {
+    let rate = global.rate.or(profile.map(Rate::PerMinute));
+    let beyond = match rate {
+        None => return Ok(Some(Limits::QBO)),
+        Some(Rate::Off) => true,
+        Some(Rate::PerMinute(calls)) => calls > Limits::QBO.per_minute,
+    };
+    if beyond && global.api_url.is_none() {
+        return Err(Exit::usage(
+            "QuickBooks allows 500 calls a minute",
+            "use --rate 500 or less; more, or off, is for an emulator (--api-url)",
+        ));
+    }
+    Ok(match rate {
+        Some(Rate::PerMinute(calls)) => Some(Limits::per_minute(calls)),
+        _ => None,
+    })
+}
+
+fn profile(global: &Global) -> Result<Profile, Exit> {
+    let Some(path) = settings_file(global)? else {
+        return match &global.profile {
+            None => Ok(Profile::default()),
+            Some(name) => Err(Exit::usage(
+                format!("there is no settings file with a profile {name}"),
+                "write ./qbo-backfill.toml with a [profile.NAME] table, or name a file with --config",
+            )),
+        };
+    };
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&error))?;
+    let mut file: File = toml::from_str(&text).map_err(|error| unreadable(&error.message()))?;
+    let name = global.profile.as_deref().unwrap_or("default");
+    match file.profile.remove(name) {
+        Some(profile) => Ok(profile),
+        None if global.profile.is_none() => Ok(Profile::default()),
+        None => Err(Exit::usage(
+            format!("{} has no profile {name}", path.display()),
+            format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
+        )),
+    }
+}
+
+fn settings_file(global: &Global) -> Result<Option<PathBuf>, Exit> {
+    if let Some(path) = &global.config {
+        return Ok(Some(path.clone()));
+    }
+    let here = PathBuf::from("qbo-backfill.toml");
+    let home = folder("XDG_CONFIG_HOME", ".config")?.join("qbo-backfill").join("config.toml");
+    Ok([here, home].into_iter().find(|path| path.exists()))
+}
+
+fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
+    let Some(path) = own else { return Ok(Catalog::bundled()) };
+    let unusable = |error: &dyn std::fmt::Display| {
+        Exit::usage(format!("{}: {error}", path.display()), "correct the catalogue file")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
+    let own = Catalog::from_toml(&text).map_err(|error| unusable(&error))?;
+    Ok(Catalog::bundled().extended(own))
+}
+
+/// Where the vault and the private database live.
+fn data_folder() -> Result<PathBuf, Exit> {
+    Ok(folder("XDG_DATA_HOME", ".local/share")?.join("qbo-backfill"))
+}
+
+fn folder(variable_name: &str, under_home: &str) -> Result<PathBuf, Exit> {
+    if let Some(folder) = variable(variable_name) {
+        return Ok(folder.into());
+    }
+    let home = variable("HOME").ok_or_else(|| {
+        Exit::usage("there is no home folder (HOME is not set)", format!("set HOME or {variable_name}"))
+    })?;
+    Ok(Path::new(&home).join(under_home))
+}
+
+/// Where libpq's programs keep passwords.
+fn passfile() -> Option<PathBuf> {
+    variable("PGPASSFILE").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".pgpass")))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module is the one that reads the environment")]
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,177 @@
+//! From a walk's steps to log lines: which window each record belongs to, and which windows a page closes. Pure.
+
+use std::time::Duration;
+
+use raw_store::{OpenWindow, ScanCursor, Window, WindowChange, WindowState};
+use time::OffsetDateTime;
+
+use crate::walk::{Reached, Walk};
+
+/// How far before QBO's own clock a window must end to be complete. A record is stamped a little before it
+/// becomes visible to queries; how much is unknown, one connector holds back 30 seconds.
+const MARGIN: time::Duration = time::Duration::minutes(5);
+
+#[derive(Debug)]
+pub(crate) struct Accounting {
+    windows: Vec<Window>,
+    /// The first window that is not closed.
+    first: usize,
+    /// Nothing before this instant can change any more, by QBO's clock at the first answer.
+    settled_before: Option<OffsetDateTime>,
+}
+
+/// The windows that a page changes, and the part of the walk that decides about them.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Changes of consecutive windows.
+    pub(crate) changes: Vec<WindowChange>,
+    /// For each record, the place of its window in `changes`.
+    pub(crate) places: Vec<usize>,
+}
+
+impl Accounting {
+    /// `windows` follow one another without a gap; there is at least one.
+    pub(crate) fn new(windows: &[OpenWindow]) -> Self {
+        Self { windows: windows.iter().map(|open| open.window).collect(), first: 0, settled_before: None }
+    }
+
+    /// Windows that are not closed.
+    pub(crate) fn open(&self) -> &[Window] {
+        &self.windows[self.first..]
+    }
+
+    /// Leaves the first open window out; it was given up.
+    pub(crate) fn skip(&mut self) {
+        self.first += 1;
+    }
+
+    /// Enters one page: when QBO answered, the instants of its new records (ascending), how far the walk is
+    /// now, and the time the page took.
+    pub(crate) fn enter(
+        &mut self,
+        answered_at: OffsetDateTime,
+        times: &[OffsetDateTime],
+        walk: (&Walk, Reached),
+        spent: Duration,
+    ) -> Entry {
+        let settled_before = *self.settled_before.get_or_insert(answered_at - MARGIN);
+        let (walk, reached) = walk;
+        let open = self.open();
+        let place = |at: OffsetDateTime| open.partition_point(|window| window.end() <= at).min(open.len() - 1);
+        let closed = match reached {
+            Reached::End => open.len(),
+            Reached::Instant(at) => open.partition_point(|window| window.end() <= at),
+            Reached::Unproved => 0,
+        };
+        // The window that the walk stands in is still running; behind the last one it stands in none.
+        let standing = if closed < open.len() { place(walk.position().0).max(closed) + 1 } else { closed };
+        let touched = times.last().map_or(0, |at| place(*at) + 1).max(standing);
+        let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
+        let shares = shares(&places, touched, spent);
+        let changes = open[..touched].iter().enumerate().map(|(n, window)| {
+            let settled = window.end() <= settled_before;
+            WindowChange {
+                window: *window,
+                state: match (n < closed, settled) {
+                    (false, _) => WindowState::Running,
+                    (true, true) => WindowState::Completed,
+                    (true, false) => WindowState::Provisional,
+                },
+                // What is not settled is read again from its start, so nothing is kept of where it stood.
+                cursor: (n >= closed && settled).then(|| cursor_in(*window, walk)).flatten(),
+                duration: shares[n],
+            }
+        });
+        let changes = changes.collect();
+        self.first += closed;
+        Entry { changes, places }
+    }
+}
+
+fn cursor_in(window: Window, walk: &Walk) -> Option<ScanCursor> {
+    let cursor = walk.cursor();
+    window.contains(cursor.at).then_some(cursor)
+}
+
+/// The page's time, divided by the records that fell into each window; evenly where there were none.
+fn shares(places: &[usize], windows: usize, spent: Duration) -> Vec<Duration> {
+    let mut records = vec![u32::from(places.is_empty()); windows];
+    for place in places {
+        records[*place] += 1;
+    }
+    let all: u32 = records.iter().sum();
+    records.iter().map(|count| spent.mul_f64(f64::from(*count) / f64::from(all.max(1)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use qbo_client::PageSize;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::{Axis, ChunkSize, tile};
+
+    const START: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
+    const LATER: OffsetDateTime = datetime!(2026-06-01 0:00 UTC);
+
+    fn days(count: i64) -> Vec<OpenWindow> {
+        let span = Window::new(START, START + time::Duration::days(count)).unwrap();
+        tile(span, ChunkSize::Day).into_iter().map(|window| OpenWindow { window, cursor: None }).collect()
+    }
+
+    fn walk_at(at: OffsetDateTime, end: OffsetDateTime) -> Walk {
+        Walk::new(Axis::Updated, ScanCursor { at, seen: vec!["7".into()] }, end, PageSize::default())
+    }
+
+    fn states(entry: &Entry) -> Vec<WindowState> {
+        entry.changes.iter().map(|change| change.state).collect()
+    }
+
+    #[test]
+    fn an_empty_answer_closes_every_window() {
+        let mut accounting = Accounting::new(&days(30));
+        let walk = walk_at(START, START + time::Duration::days(30));
+        let entry = accounting.enter(LATER, &[], (&walk, Reached::End), Duration::from_secs(3));
+        assert_eq!(states(&entry), [WindowState::Completed; 30]);
+        assert!(accounting.open().is_empty());
+        let spent: Duration = entry.changes.iter().map(|change| change.duration).sum();
+        assert!(spent.abs_diff(Duration::from_secs(3)) < Duration::from_micros(1));
+    }
+
+    #[test]
+    fn windows_close_as_the_cursor_passes_them_and_the_one_it_stands_in_keeps_it() {
+        let mut accounting = Accounting::new(&days(5));
+        let at = START + time::Duration::hours(60);
+        let walk = walk_at(at, START + time::Duration::days(5));
+        let times = [START, START + time::Duration::hours(1), at];
+        let entry = accounting.enter(LATER, &times, (&walk, Reached::Instant(at)), Duration::from_secs(3));
+        assert_eq!(states(&entry), [WindowState::Completed, WindowState::Completed, WindowState::Running]);
+        assert_eq!(entry.places, [0, 0, 2]);
+        assert_eq!(entry.changes[2].cursor.as_ref().unwrap().at, at);
+        assert_eq!(entry.changes[0].duration, Duration::from_secs(2));
+        assert_eq!(entry.changes[1].duration, Duration::ZERO);
+        assert_eq!(accounting.open().len(), 3);
+    }
+
+    #[test]
+    fn a_window_that_ends_too_near_to_the_sources_clock_is_provisional_and_keeps_no_cursor() {
+        let now = START + time::Duration::hours(49);
+        let mut accounting = Accounting::new(&days(3));
+        let at = START + time::Duration::hours(48);
+        let walk = walk_at(at, START + time::Duration::days(3));
+        let entry = accounting.enter(now, &[at], (&walk, Reached::Instant(at)), Duration::ZERO);
+        assert_eq!(states(&entry), [WindowState::Completed, WindowState::Completed, WindowState::Running]);
+        assert_eq!(entry.changes[2].cursor, None);
+        let entry = accounting.enter(now, &[], (&walk, Reached::End), Duration::ZERO);
+        assert_eq!(states(&entry), [WindowState::Provisional]);
+    }
+
+    #[test]
+    fn an_instant_that_must_be_counted_first_closes_nothing() {
+        let mut accounting = Accounting::new(&days(1));
+        let walk = walk_at(START, START + time::Duration::DAY);
+        let entry = accounting.enter(LATER, &[START], (&walk, Reached::Unproved), Duration::ZERO);
+        assert_eq!(states(&entry), [WindowState::Running]);
+        assert_eq!(accounting.open().len(), 1);
+    }
+}

@@ -1,0 +1,94 @@
+use std::fmt;
+use std::str::FromStr;
+
+use qbo_client::{Property, RawRecord, Value};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime, Time};
+
+/// What windows measure, and what a scan orders by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// `MetaData.LastUpdatedTime`: when QBO last changed the record. An edit during the read moves a record to
+    /// a later instant, never behind the cursor.
+    #[default]
+    Updated,
+    /// `MetaData.CreateTime`: does not move on edits.
+    Created,
+    /// `TxnDate`: the bookkeeping date, without a zone, edited by users. Its instant is midnight UTC.
+    TxnDate,
+}
+
+/// A word that is no axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("windows are by updated, created or txn-date")]
+pub struct UnknownAxis;
+
+impl Axis {
+    /// All axes.
+    pub const ALL: [Self; 3] = [Self::Updated, Self::Created, Self::TxnDate];
+
+    /// The word for it, in options and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Created => "created",
+            Self::TxnDate => "txn-date",
+        }
+    }
+
+    pub(crate) fn property(self) -> Property {
+        match self {
+            Self::Updated => Property::LAST_UPDATED_TIME,
+            Self::Created => Property::CREATE_TIME,
+            Self::TxnDate => Property::TXN_DATE,
+        }
+    }
+
+    /// The smallest step of the axis: stored times have whole seconds, dates whole days.
+    pub(crate) fn step(self) -> Duration {
+        match self {
+            Self::Updated | Self::Created => Duration::SECOND,
+            Self::TxnDate => Duration::DAY,
+        }
+    }
+
+    /// The last instant not after `at` that a query can name.
+    pub(crate) fn floor(self, at: OffsetDateTime) -> OffsetDateTime {
+        match self {
+            Self::Updated | Self::Created => {
+                at.replace_nanosecond(0).expect("zero is a nanosecond of every second")
+            }
+            Self::TxnDate => at.replace_time(Time::MIDNIGHT),
+        }
+    }
+
+    pub(crate) fn literal(self, at: OffsetDateTime) -> Value {
+        match self {
+            Self::Updated | Self::Created => Value::Instant(at),
+            Self::TxnDate => Value::Date(at.date()),
+        }
+    }
+
+    pub(crate) fn time_of(self, record: &RawRecord<'_>) -> Option<OffsetDateTime> {
+        match self {
+            Self::Updated => record.updated_at(),
+            Self::Created => record.created_at(),
+            Self::TxnDate => record.txn_date().map(|date| date.midnight().assume_utc()),
+        }
+    }
+}
+
+impl fmt::Display for Axis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Axis {
+    type Err = UnknownAxis;
+
+    fn from_str(word: &str) -> Result<Self, UnknownAxis> {
+        Self::ALL.into_iter().find(|axis| axis.as_str() == word).ok_or(UnknownAxis)
+    }
+}

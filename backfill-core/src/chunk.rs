@@ -1,0 +1,163 @@
+use std::fmt;
+use std::str::FromStr;
+
+use raw_store::Window;
+use time::{Date, Duration, Month, OffsetDateTime, UtcOffset};
+
+/// How long the windows of a run are. Boundaries follow the UTC calendar: weeks begin on Monday, months on the
+/// first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChunkSize {
+    /// One day.
+    #[default]
+    Day,
+    /// Monday to Monday.
+    Week,
+    /// A calendar month.
+    Month,
+    /// A calendar quarter.
+    Quarter,
+    /// A calendar year.
+    Year,
+    /// The whole range as one window.
+    Whole,
+}
+
+/// A word that is no chunk size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a chunk is day, week, month, quarter, year or whole")]
+pub struct UnknownChunk;
+
+impl ChunkSize {
+    /// All sizes.
+    pub const ALL: [Self; 6] =
+        [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year, Self::Whole];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::Year => "year",
+            Self::Whole => "whole",
+        }
+    }
+
+    /// The first boundary after `date`; `None` beyond the calendar's end or without boundaries.
+    fn next(self, date: Date) -> Option<Date> {
+        let first_of = |months: u8| {
+            // Months are counted from 0 so that the block that holds `date` is a division.
+            let block = (u8::from(date.month()) - 1) / months;
+            let next = (block + 1) * months;
+            let (year, month) = if next == 12 { (date.year() + 1, 0) } else { (date.year(), next) };
+            Date::from_calendar_date(year, Month::try_from(month + 1).ok()?, 1).ok()
+        };
+        match self {
+            Self::Day => date.next_day(),
+            Self::Week => {
+                let days = 7 - i64::from(date.weekday().number_days_from_monday());
+                date.checked_add(Duration::days(days))
+            }
+            Self::Month => first_of(1),
+            Self::Quarter => first_of(3),
+            Self::Year => first_of(12),
+            Self::Whole => None,
+        }
+    }
+}
+
+impl fmt::Display for ChunkSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ChunkSize {
+    type Err = UnknownChunk;
+
+    fn from_str(word: &str) -> Result<Self, UnknownChunk> {
+        Self::ALL.into_iter().find(|size| size.as_str() == word).ok_or(UnknownChunk)
+    }
+}
+
+/// Cuts a span into windows: without gap, without overlap, the first and last clipped to the span.
+pub fn tile(span: Window, size: ChunkSize) -> Vec<Window> {
+    let mut windows = Vec::new();
+    let mut start = span.start();
+    while start < span.end() {
+        let end = next_boundary(start, size).map_or(span.end(), |boundary| boundary.min(span.end()));
+        windows.push(Window::new(start, end).expect("a boundary lies after its start"));
+        start = end;
+    }
+    windows
+}
+
+fn next_boundary(at: OffsetDateTime, size: ChunkSize) -> Option<OffsetDateTime> {
+    Some(size.next(at.to_offset(UtcOffset::UTC).date())?.midnight().assume_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn starts(from: OffsetDateTime, to: OffsetDateTime, size: ChunkSize) -> Vec<String> {
+        tile(Window::new(from, to).unwrap(), size).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn windows_follow_the_calendar_and_are_clipped_to_the_span() {
+        let (from, to) = (datetime!(2024-02-28 12:00 UTC), datetime!(2024-03-02 0:00 UTC));
+        assert_eq!(
+            starts(from, to, ChunkSize::Day),
+            [
+                "2024-02-28T12:00:00Z/2024-02-29T00:00:00Z",
+                "2024-02-29T00:00:00Z/2024-03-01T00:00:00Z",
+                "2024-03-01T00:00:00Z/2024-03-02T00:00:00Z",
+            ]
+        );
+        assert_eq!(starts(from, to, ChunkSize::Month).len(), 2);
+        assert_eq!(starts(from, to, ChunkSize::Whole), ["2024-02-28T12:00:00Z/2024-03-02T00:00:00Z"]);
+        let year = (datetime!(2025-12-31 0:00 UTC), datetime!(2026-04-01 0:00 UTC));
+        assert_eq!(
+            starts(year.0, year.1, ChunkSize::Quarter),
+            ["2025-12-31T00:00:00Z/2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z/2026-04-01T00:00:00Z"]
+        );
+        // 2026-01-05 is a Monday.
+        assert_eq!(
+            starts(datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-06 0:00 UTC), ChunkSize::Week),
+            ["2026-01-01T00:00:00Z/2026-01-05T00:00:00Z", "2026-01-05T00:00:00Z/2026-01-06T00:00:00Z"]
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_calendar_is_an_end() {
+        let span = Window::new(datetime!(9999-12-30 0:00 UTC), datetime!(9999-12-31 23:59:59 UTC)).unwrap();
+        for size in ChunkSize::ALL {
+            assert_eq!(tile(span, size).last().unwrap().end(), span.end());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn windows_tile_every_span_exactly(
+            from in -2_208_988_800_i64..7_258_118_400,
+            seconds in 1_i64..40_000_000,
+            size in prop::sample::select(ChunkSize::ALL.to_vec()),
+        ) {
+            let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            let span = Window::new(at(from), at(from + seconds)).unwrap();
+            let windows = tile(span, size);
+            prop_assert_eq!(windows[0].start(), span.start());
+            prop_assert_eq!(windows[windows.len() - 1].end(), span.end());
+            for pair in windows.windows(2) {
+                prop_assert_eq!(pair[0].end(), pair[1].start());
+                prop_assert_eq!(pair[0].end().time(), time::Time::MIDNIGHT);
+            }
+        }
+    }
+}

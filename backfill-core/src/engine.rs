@@ -1,0 +1,209 @@
+//! The one scheduling loop: as many pipelines at a time as asked for, until all are read or something stops them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qbo_auth::Clock;
+use qbo_client::{QboClient, Signal};
+use raw_store::{LogFilter, RunEnd, RunStart, RunStatus, Store, StoreErrorKind};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::outcome::Totals;
+use crate::pipeline::{self, names};
+use crate::{EventSink, Failure, Plan, RunError, RunEvent, RunOutcome, RunRequest};
+
+/// Runs backfills: the one thing an embedding service builds.
+#[derive(Debug)]
+pub struct Engine {
+    client: Arc<dyn QboClient>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn EventSink>,
+}
+
+/// What a pipeline works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) client: Arc<dyn QboClient>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Engine {
+    /// Joins the parts. Nothing is asked or written.
+    pub fn new(
+        client: Arc<dyn QboClient>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        sink: Arc<dyn EventSink>,
+    ) -> Self {
+        Self { client, store, clock, sink }
+    }
+
+    /// Hands the client's signals on as events, until the client is gone.
+    pub fn relay(&self, mut signals: UnboundedReceiver<Signal>) {
+        let sink = Arc::clone(&self.sink);
+        tokio::spawn(async move {
+            while let Some(signal) = signals.recv().await {
+                sink.emit(&RunEvent::Source(signal));
+            }
+        });
+    }
+
+    /// Plans a run over what the log says is done. Calls nobody but the store.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] if the log cannot be read.
+    pub async fn plan(&self, request: &RunRequest) -> Result<Plan, RunError> {
+        let filter = LogFilter { span: Some(request.span), ..LogFilter::default() };
+        let lines = self.store.lines(&filter).await.map_err(RunError::general)?;
+        Ok(Plan::new(request, &lines))
+    }
+
+    /// Runs a backfill to its end, or until `stop` is cancelled; the page in hand is committed first.
+    ///
+    /// Running the same request again goes on where this one stopped, and costs nothing where it was done.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] if the run could not begin: nothing was read. What stops it later is in the outcome.
+    pub async fn run(&self, request: RunRequest, stop: CancellationToken) -> Result<RunOutcome, RunError> {
+        let began = self.clock.elapsed();
+        let request = Arc::new(request);
+        self.store.bind(&request.identity).await.map_err(RunError::general)?;
+        for spec in &request.entities {
+            self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
+        }
+        let plan = self.plan(&request).await?;
+        self.store.begin_run(&self.start(&request)).await.map_err(RunError::general)?;
+        self.sink.emit(&RunEvent::RunStarted {
+            run: request.id.clone(),
+            seed: request.seed,
+            pipelines: names(&request.entities),
+            windows: plan.open_windows(),
+            estimated_calls: plan.estimated_calls,
+        });
+        let failure = self.read_all(&request, plan, stop).await;
+        self.finish(&request, failure, began).await
+    }
+
+    fn start(&self, request: &RunRequest) -> RunStart {
+        RunStart {
+            id: request.id.clone(),
+            identity: request.identity.clone(),
+            seed: request.seed,
+            pipelines: request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect(),
+            span: request.span,
+            chunk: request.chunk.as_str().into(),
+            started_at: self.clock.now_utc(),
+        }
+    }
+
+    /// Reads every pipeline of the plan. Returns what stopped one of them, the most telling first.
+    async fn read_all(
+        &self,
+        request: &Arc<RunRequest>,
+        plan: Plan,
+        stop: CancellationToken,
+    ) -> Option<RunError> {
+        // A pipeline with nothing to read is done without a lease or a call.
+        let mut waiting: VecDeque<_> =
+            plan.pipelines.into_iter().filter(|pipeline| !pipeline.scans.is_empty()).collect();
+        let mut working = JoinSet::new();
+        let halt = stop.child_token();
+        let mut failure: Option<RunError> = None;
+        loop {
+            while working.len() < request.concurrency.get() && !halt.is_cancelled() {
+                let Some(next) = waiting.pop_front() else { break };
+                let parts = Parts {
+                    client: Arc::clone(&self.client),
+                    store: Arc::clone(&self.store),
+                    clock: Arc::clone(&self.clock),
+                    sink: Arc::clone(&self.sink),
+                    stop: halt.clone(),
+                };
+                working.spawn(pipeline::read(parts, Arc::clone(request), next));
+            }
+            let Some(ended) = working.join_next().await else { break };
+            let error = match ended {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(panic) => RunError::general(Failure::Broken(panic_text(&panic))),
+            };
+            if !concerns_one_pipeline(&error.failure) {
+                halt.cancel();
+            }
+            if failure.as_ref().is_none_or(|known| matches!(known.failure, Failure::Stopped)) {
+                failure = Some(error);
+            }
+        }
+        // Stopped between two pipelines: what waits was not read.
+        if failure.is_none() && !waiting.is_empty() {
+            failure = Some(RunError::general(Failure::Stopped));
+        }
+        failure
+    }
+
+    async fn finish(
+        &self,
+        request: &RunRequest,
+        failure: Option<RunError>,
+        began: Duration,
+    ) -> Result<RunOutcome, RunError> {
+        let usage = self.client.usage();
+        let status = self.status(request, failure.as_ref()).await;
+        let end = RunEnd {
+            status,
+            message: failure.as_ref().map(|error| error.to_string().into()),
+            finished_at: self.clock.now_utc(),
+            calls: usage.calls,
+            retries: usage.retries,
+            waited_seconds: usage.waited.as_secs_f64(),
+        };
+        let record = match self.store.finish_run(&request.id, &end).await {
+            Ok(()) => self.store.run(&request.id).await,
+            Err(error) => Err(error),
+        };
+        let time = self.clock.elapsed().saturating_sub(began);
+        self.sink.emit(&RunEvent::RunFinished { run: request.id.clone(), status, usage, time });
+        match (record, failure) {
+            (Ok(Some(record)), failure) => Ok(RunOutcome { record, usage, failure }),
+            // The store may be what failed in the first place: then the first error says more than this one.
+            (_, Some(failure)) => Err(failure),
+            (Err(error), None) => Err(RunError::general(error)),
+            (Ok(None), None) => Err(RunError::general(Failure::Broken("the run's own record is gone".into()))),
+        }
+    }
+
+    async fn status(&self, request: &RunRequest, failure: Option<&RunError>) -> RunStatus {
+        match failure.map(|error| &error.failure) {
+            Some(Failure::Stopped) => RunStatus::Stopped,
+            Some(_) => RunStatus::Failed,
+            None => match self.store.run(&request.id).await {
+                Ok(Some(record)) if Totals::of(&record.pipelines).is_complete() => RunStatus::Completed,
+                _ => RunStatus::Incomplete,
+            },
+        }
+    }
+}
+
+/// A lease that another process holds stops one pipeline; everything else stops the run.
+fn concerns_one_pipeline(failure: &Failure) -> bool {
+    match failure {
+        Failure::Land(error) => {
+            matches!(error.kind, StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_))
+        }
+        Failure::Read(_) | Failure::Stopped | Failure::Broken(_) => false,
+    }
+}
+
+/// What a panicking task said, without the payload that a message may quote.
+fn panic_text(error: &tokio::task::JoinError) -> Box<str> {
+    if error.is_panic() { "a task panicked".into() } else { "a task was cancelled".into() }
+}

@@ -1,0 +1,53 @@
+use raw_store::{StoreError, Window};
+
+/// A run, or one of its pipelines, could not go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{failure}", Place { pipeline: pipeline.as_deref(), window: *window })]
+pub struct RunError {
+    /// The pipeline's name, where one was at work.
+    pub pipeline: Option<String>,
+    /// The window it stood in.
+    pub window: Option<Window>,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// Why a run could not go on. What failed for single windows only is in the log instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Reading from QBO.
+    #[error(transparent)]
+    Read(qbo_client::Error),
+    /// Landing in the database, or asking it.
+    #[error(transparent)]
+    Land(#[from] StoreError),
+    /// Somebody asked it to stop.
+    #[error("stopped on request")]
+    Stopped,
+    /// A promise of this program was broken: a bug.
+    #[error("broken invariant: {0}")]
+    Broken(Box<str>),
+}
+
+impl RunError {
+    /// An error outside of any pipeline.
+    pub(crate) fn general(failure: impl Into<Failure>) -> Self {
+        Self { pipeline: None, window: None, failure: failure.into() }
+    }
+}
+
+struct Place<'a> {
+    pipeline: Option<&'a str>,
+    window: Option<Window>,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.pipeline, self.window) {
+            (Some(pipeline), Some(window)) => write!(f, "{pipeline}, window {window}: "),
+            (Some(pipeline), None) => write!(f, "{pipeline}: "),
+            (None, _) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use std::fmt;
+use std::time::Duration;
+
+use qbo_client::{Signal, Usage};
+use raw_store::{RunId, RunStatus, Window, WindowCounts, WindowState};
+
+/// Something that happened in a run. Logs, progress, metrics and recorders are consumers of the same stream.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// The run has begun.
+    RunStarted {
+        /// Its name.
+        run: RunId,
+        /// The seed of its random choices.
+        seed: u64,
+        /// The pipelines, by name.
+        pipelines: Vec<String>,
+        /// Windows that will be read.
+        windows: usize,
+        /// API calls it will take at least.
+        estimated_calls: u64,
+    },
+    /// A page is committed.
+    PageLanded {
+        /// The pipeline's name.
+        pipeline: String,
+        /// Number of the page in the run and pipeline.
+        page: u32,
+        /// Records in it that had not been read before.
+        rows: u64,
+        /// What became of them.
+        counts: WindowCounts,
+        /// Time since the page before.
+        time: Duration,
+    },
+    /// A window was closed or given up.
+    Window(WindowReport),
+    /// A request waits, is repeated, or the circuit breaker changed.
+    Source(Signal),
+    /// Landing a page is tried again.
+    StoreRetry {
+        /// The pipeline's name.
+        pipeline: String,
+        /// Number of the repeat, from 1.
+        attempt: u32,
+    },
+    /// The check of a scan against the source found a difference.
+    CountDiffers {
+        /// The pipeline's name.
+        pipeline: String,
+        /// Where.
+        span: Window,
+        /// What QBO counts.
+        source: u64,
+        /// What was read.
+        read: u64,
+    },
+    /// The run is over.
+    RunFinished {
+        /// Its name.
+        run: RunId,
+        /// How it ended.
+        status: RunStatus,
+        /// What it cost.
+        usage: Usage,
+        /// How long it took.
+        time: Duration,
+    },
+}
+
+/// What became of a window in this run.
+#[derive(Clone, Debug)]
+pub struct WindowReport {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The window.
+    pub window: Window,
+    /// Where it stands.
+    pub state: WindowState,
+    /// What became of the records that this run read in it.
+    pub counts: WindowCounts,
+    /// Pages of this run that held records of it.
+    pub pages: u64,
+    /// Why, if it was given up.
+    pub message: Option<Box<str>>,
+}
+
+/// Receives a run's events, in order per pipeline, from many tasks.
+///
+/// # Contract
+///
+/// `emit` returns quickly and does not panic; a sink that needs time hands the event on.
+pub trait EventSink: fmt::Debug + Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: &RunEvent);
+}
+
+/// Hears nothing.
+impl EventSink for () {
+    fn emit(&self, _: &RunEvent) {}
+}
+
+// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+const _: fn(&dyn EventSink) = |_| ();

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod axis;
+mod catalog;
+mod chunk;
+mod plan;
+mod event;
+mod walk;
+mod accounting;
+mod scan;
+mod pipeline;
+mod engine;
+mod outcome;
+mod report;
+mod error;
+
+pub use axis::{Axis, UnknownAxis};
+pub use catalog::{Catalog, CatalogError, EntityKind, EntitySpec, UnknownPipeline};
+pub use chunk::{ChunkSize, UnknownChunk, tile};
+pub use engine::Engine;
+pub use error::{Failure, RunError};
+pub use event::{EventSink, RunEvent, WindowReport};
+pub use outcome::{RunOutcome, Totals};
+pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest};
+pub use report::{PipelineReport, Report, ReportError};
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,79 @@
+use qbo_client::Usage;
+use raw_store::{PipelineTotals, RunId, RunRecord, RunStatus, WindowCounts};
+
+use crate::RunError;
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The run as the log remembers it, with its totals.
+    pub record: RunRecord,
+    /// What reading cost.
+    pub usage: Usage,
+    /// What stopped it, if something did. Everything committed before stays.
+    pub failure: Option<RunError>,
+}
+
+impl RunOutcome {
+    /// The run's name.
+    pub fn run(&self) -> &RunId {
+        &self.record.id
+    }
+
+    /// How it ended.
+    pub fn status(&self) -> RunStatus {
+        self.record.status
+    }
+
+    /// The sum over its pipelines.
+    pub fn totals(&self) -> Totals {
+        Totals::of(&self.record.pipelines)
+    }
+}
+
+/// Sums over pipelines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// What became of the records.
+    pub counts: WindowCounts,
+    /// Pages committed.
+    pub pages: u64,
+    /// Windows opened.
+    pub windows_opened: u64,
+    /// Windows closed as completed.
+    pub windows_completed: u64,
+    /// Windows closed as provisional.
+    pub windows_provisional: u64,
+    /// Windows given up.
+    pub windows_failed: u64,
+}
+
+impl Totals {
+    /// Sums up.
+    pub fn of(pipelines: &[PipelineTotals]) -> Self {
+        let mut sum = Self::default();
+        for one in pipelines {
+            sum.counts.inserted += one.counts.inserted;
+            sum.counts.updated += one.counts.updated;
+            sum.counts.unchanged += one.counts.unchanged;
+            sum.counts.quarantined += one.counts.quarantined;
+            sum.pages += one.pages;
+            sum.windows_opened += one.windows_opened;
+            sum.windows_completed += one.windows_completed;
+            sum.windows_provisional += one.windows_provisional;
+            sum.windows_failed += one.windows_failed;
+        }
+        sum
+    }
+
+    /// Whether no window was given up and nothing is in quarantine. A provisional window is no failure: its
+    /// end was too near.
+    pub fn is_sound(&self) -> bool {
+        self.windows_failed == 0 && self.counts.quarantined == 0
+    }
+
+    /// Whether, beyond that, no window is left for a later run.
+    pub fn is_complete(&self) -> bool {
+        self.is_sound() && self.windows_provisional == 0
+    }
+}

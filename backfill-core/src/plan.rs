@@ -1,0 +1,157 @@
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+
+use qbo_client::PageSize;
+use raw_store::{LogLine, OpenWindow, Reopen, RunId, StoreIdentity, Window, WindowState};
+
+use crate::{Axis, ChunkSize, EntitySpec, tile};
+
+/// What to read, and how.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// The run's name.
+    pub id: RunId,
+    /// The seed of every random choice in it.
+    pub seed: u64,
+    /// Whose records.
+    pub identity: StoreIdentity,
+    /// Who runs it, for people: a host and process id.
+    pub holder: Box<str>,
+    /// Which entities.
+    pub entities: Vec<EntitySpec>,
+    /// From where to where, in whole seconds.
+    pub span: Window,
+    /// How long its windows are.
+    pub chunk: ChunkSize,
+    /// What its windows measure.
+    pub axis: Axis,
+    /// Records a page.
+    pub page_size: PageSize,
+    /// Pipelines that are read at the same time.
+    pub concurrency: NonZeroUsize,
+    /// Which windows are read again.
+    pub reopen: Reopen,
+    /// How the result is checked.
+    pub proof: Proof,
+}
+
+/// How a pipeline's result is checked against the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// One `COUNT(*)` per scan that read records: one call. A shortfall fails the scan's windows.
+    #[default]
+    Count,
+    /// No extra call.
+    None,
+}
+
+/// What a run will do, printable before anything runs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Per pipeline, in the order asked for.
+    pub pipelines: Vec<PipelinePlan>,
+    /// API calls it will take at least: one a scan, one a count, and one for every page of rows that the log
+    /// already knows. Records that nobody has counted yet come on top, one call for 999.
+    pub estimated_calls: u64,
+}
+
+/// One pipeline's part of a plan.
+#[derive(Clone, Debug)]
+pub struct PipelinePlan {
+    /// What is read.
+    pub spec: EntitySpec,
+    /// All windows of the span, in ascending order.
+    pub windows: Vec<Window>,
+    /// How many of them are completed and will not be read.
+    pub completed: usize,
+    /// The ordered reads that cover the others.
+    pub scans: Vec<PlannedScan>,
+}
+
+/// One ordered read of consecutive windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedScan {
+    /// From where to where.
+    pub span: Window,
+    /// How many windows it covers.
+    pub windows: usize,
+}
+
+impl Plan {
+    /// Plans a run over what the log says is done.
+    pub fn new(request: &RunRequest, log: &[LogLine]) -> Self {
+        let windows = tile(request.span, request.chunk);
+        let lines: HashMap<_, _> =
+            log.iter().map(|line| ((&*line.entity_name, &*line.time_axis, line.window), line)).collect();
+        let mut estimated_calls = 0;
+        let mut pipelines = Vec::new();
+        for spec in &request.entities {
+            let pipeline = spec.pipeline(request.axis);
+            let known = |window: &Window| lines.get(&(&*pipeline.entity_name, &*pipeline.time_axis, *window));
+            let done = |window: &Window| {
+                request.reopen == Reopen::Unfinished
+                    && known(window).is_some_and(|line| line.state == WindowState::Completed)
+            };
+            let open: Vec<_> = windows.iter().filter(|window| !done(window)).copied().collect();
+            let rows: u64 = open.iter().filter_map(known).map(|line| line.metrics.records_read).sum();
+            let scans: Vec<_> = consecutive(open.iter().map(|window| OpenWindow { window: *window, cursor: None }))
+                .into_iter()
+                .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
+                .collect();
+            let proofs = if request.proof == Proof::Count { scans.len() } else { 0 };
+            estimated_calls += (scans.len() + proofs) as u64 + rows / 999;
+            let completed = windows.len() - open.len();
+            pipelines.push(PipelinePlan { spec: spec.clone(), windows: windows.clone(), completed, scans });
+        }
+        Self { pipelines, estimated_calls }
+    }
+
+    /// Windows that will be read.
+    pub fn open_windows(&self) -> usize {
+        self.pipelines.iter().map(|pipeline| pipeline.windows.len() - pipeline.completed).sum()
+    }
+}
+
+/// Cuts open windows into scans: a scan ends at a gap, and before a window that another scan has begun.
+pub(crate) fn consecutive(windows: impl IntoIterator<Item = OpenWindow>) -> Vec<Vec<OpenWindow>> {
+    let mut scans: Vec<Vec<OpenWindow>> = Vec::new();
+    for open in windows {
+        let last = scans.last_mut();
+        match last.filter(|scan| open.cursor.is_none() && scan.last().is_some_and(|last| follows(last, &open))) {
+            Some(scan) => scan.push(open),
+            None => scans.push(vec![open]),
+        }
+    }
+    scans
+}
+
+fn follows(before: &OpenWindow, after: &OpenWindow) -> bool {
+    before.window.end() == after.window.start()
+}
+
+/// The span that a scan's windows cover together.
+pub(crate) fn span(scan: &[OpenWindow]) -> Window {
+    let (first, last) = (scan[0].window, scan[scan.len() - 1].window);
+    Window::new(first.start(), last.end()).expect("consecutive windows ascend")
+}
+
+#[cfg(test)]
+mod tests {
+    use raw_store::ScanCursor;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn scans_break_at_gaps_and_where_another_one_had_begun() {
+        let days = Window::new(datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-08 0:00 UTC)).unwrap();
+        let mut open: Vec<_> = tile(days, ChunkSize::Day)
+            .into_iter()
+            .map(|window| OpenWindow { window, cursor: None })
+            .collect();
+        open.remove(2);
+        open[4].cursor = Some(ScanCursor { at: open[4].window.start(), seen: Vec::new() });
+        let lengths: Vec<_> = consecutive(open).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 2, 2]);
+    }
+}

@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use raw_store::{LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Store, StoreError, WindowState};
+
+use crate::Catalog;
+
+/// The final report of a run, rebuilt from the log: a killed run has one too.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The run, with its totals.
+    pub run: RunRecord,
+    /// Per pipeline.
+    pub pipelines: Vec<PipelineReport>,
+}
+
+/// One pipeline's part of a report.
+#[derive(Clone, Debug)]
+pub struct PipelineReport {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Its raw table.
+    pub table: String,
+    /// What this run did.
+    pub totals: PipelineTotals,
+    /// The windows of the run's range as they stand now, whichever run read them, in ascending order.
+    pub windows: Vec<LogLine>,
+    /// Rows in the raw table now.
+    pub rows: u64,
+}
+
+/// A report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    UnknownRun(RunId),
+    /// There is no run at all.
+    #[error("nothing has been run yet")]
+    NoRuns,
+}
+
+impl Report {
+    /// Rebuilds the report of a run, or of the newest one.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError`] if there is no such run or the log cannot be read.
+    pub async fn build(store: &dyn Store, catalog: &Catalog, run: Option<&RunId>) -> Result<Self, ReportError> {
+        let run = match run {
+            Some(id) => store.run(id).await?.ok_or_else(|| ReportError::UnknownRun(id.clone()))?,
+            None => store.runs(1).await?.into_iter().next().ok_or(ReportError::NoRuns)?,
+        };
+        let mut pipelines = Vec::new();
+        for totals in &run.pipelines {
+            pipelines.push(pipeline(store, catalog, &run, totals).await?);
+        }
+        Ok(Self { run, pipelines })
+    }
+}
+
+impl PipelineReport {
+    /// How many of its windows stand in this state.
+    pub fn count(&self, state: WindowState) -> usize {
+        self.windows.iter().filter(|line| line.state == state).count()
+    }
+
+    /// Time spent on its windows.
+    pub fn duration(&self) -> Duration {
+        self.windows.iter().map(|line| line.duration).sum()
+    }
+
+    /// Records read in its windows.
+    pub fn records_read(&self) -> u64 {
+        self.windows.iter().map(|line| line.metrics.records_read).sum()
+    }
+}
+
+async fn pipeline(
+    store: &dyn Store,
+    catalog: &Catalog,
+    run: &RunRecord,
+    totals: &PipelineTotals,
+) -> Result<PipelineReport, ReportError> {
+    let filter = LogFilter {
+        entity_name: Some(totals.entity_name.clone()),
+        span: Some(run.span),
+        ..LogFilter::default()
+    };
+    let within = |line: &LogLine| run.span.start() <= line.window.start() && line.window.end() <= run.span.end();
+    let mut windows = store.lines(&filter).await?;
+    windows.retain(within);
+    let spec = catalog.find(&totals.entity_name).ok();
+    let axis = windows.first().and_then(|line| line.time_axis.parse().ok()).unwrap_or_default();
+    let rows = match spec {
+        Some(spec) => store.count_rows(&spec.pipeline(axis)).await?,
+        None => 0,
+    };
+    Ok(PipelineReport {
+        pipeline: format!("qb_{}_backfill", totals.entity_name),
+        table: format!("qb_{}", totals.entity_name),
+        totals: totals.clone(),
+        windows,
+        rows,
+    })
+}

@@ -1,0 +1,265 @@
+//! Whole backfills: the emulated company over real HTTP, into either store.
+
+mod bench;
+
+use std::collections::BTreeSet;
+
+use backfill_core::{Axis, CancellationToken, ChunkSize, Proof, RunEvent, RunRequest};
+use fixtures::{CallKind, Drift, Fault, Hostile, Rule, SandboxOptions, Shape};
+use qbo_client::PageSize;
+use raw_store::{LogFilter, MemoryStore, Reopen, RunStatus, WindowState};
+use time::macros::datetime;
+
+use bench::Bench;
+
+/// What `ceil(records / 999) + 2` allows, plus the closing count.
+fn calls_allowed(records: usize) -> usize {
+    records.div_ceil(999) + 2 + 1
+}
+
+#[tokio::test]
+async fn a_year_by_day_lands_every_record_at_the_cost_of_its_pages() {
+    let bench = Bench::start(Shape::default().with_counts(4000, 300, 80).with_bulk_import(90)).await;
+    let outcome = bench.run(bench.request()).await;
+    assert_eq!(outcome.status(), RunStatus::Completed, "{outcome:?}");
+    for entity in ["Invoice", "Customer", "Item"] {
+        bench.assert_complete(entity);
+    }
+    let journal = bench.sandbox.journal();
+    let records: usize = ["Invoice", "Customer", "Item"].map(|entity| bench.count(entity)).iter().sum();
+    let allowed = ["Invoice", "Customer", "Item"].map(|entity| calls_allowed(bench.count(entity)));
+    assert!(journal.metered() <= allowed.iter().sum(), "{} calls for {records} records", journal.metered());
+    assert_eq!(bench.sandbox.violations(), 0);
+    assert_eq!(outcome.totals().windows_completed, 3 * 366);
+}
+
+#[tokio::test]
+async fn thirty_empty_days_cost_one_call() {
+    let bench = Bench::start(Shape::default().with_counts(10, 1, 1)).await;
+    let mut request = bench.request_for(&["Invoice"]);
+    request.span = bench::window(datetime!(2022-01-01 0:00 UTC), datetime!(2022-01-31 0:00 UTC));
+    let outcome = bench.run(request).await;
+    assert_eq!(outcome.totals().windows_completed, 30);
+    assert_eq!(bench.sandbox.journal().metered(), 1);
+}
+
+#[tokio::test]
+async fn what_is_completed_costs_no_call_and_a_forced_run_changes_nothing() {
+    let bench = Bench::start(Shape::default().with_counts(2500, 40, 10)).await;
+    bench.run(bench.request()).await;
+    let before = bench.store.rows(&bench.table("Invoice"));
+    let calls = bench.sandbox.journal().metered();
+
+    let again = bench.run(bench.request()).await;
+    assert_eq!(again.status(), RunStatus::Completed);
+    assert_eq!(bench.sandbox.journal().metered(), calls, "completed windows cost calls");
+
+    let mut forced = bench.request();
+    forced.reopen = Reopen::All;
+    let counts = bench.run(forced).await.totals().counts;
+    assert_eq!((counts.inserted, counts.updated), (0, 0));
+    assert_eq!(counts.unchanged, 2500 + 40 + 10);
+    assert_eq!(bench.store.rows(&bench.table("Invoice")).len(), before.len());
+}
+
+#[tokio::test]
+async fn every_axis_and_chunk_lands_the_same_records() {
+    for axis in [Axis::Updated, Axis::Created, Axis::TxnDate] {
+        for chunk in [ChunkSize::Week, ChunkSize::Quarter, ChunkSize::Whole] {
+            let bench = Bench::start(Shape::default().with_counts(1500, 5, 5)).await;
+            let mut request = bench.request_for(&["Invoice"]);
+            (request.axis, request.chunk) = (axis, chunk);
+            // Bookkeeping dates may lie a little outside of the time in which the records were made.
+            request.span = bench::window(datetime!(2023-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
+            bench.run(request).await;
+            bench.assert_complete("Invoice");
+        }
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_records_in_one_second_are_read_whatever_their_order() {
+    for shuffle_ties in [None, Some(3)] {
+        let shape = Shape::default().with_counts(3600, 3, 3).with_bulk_import(3300);
+        let options = SandboxOptions { shuffle_ties, ..SandboxOptions::default() };
+        let bench = Bench::with_options(shape, options).await;
+        let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+        assert_eq!(outcome.status(), RunStatus::Completed, "{:?}", outcome.failure);
+        bench.assert_complete("Invoice");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_people_edit_insert_and_delete() {
+    for seed in 0..6 {
+        let drift = Drift { every_n_calls: 1, edits: 3, inserts: 1, deletes: 1, seed };
+        let options = SandboxOptions { drift: Some(drift), ..SandboxOptions::default() };
+        let bench = Bench::with_options(Shape::default().with_counts(900, 30, 10), options).await;
+        let mut request = bench.request_for(&["Invoice"]);
+        request.page_size = PageSize::new(50).unwrap();
+        bench.run(request).await;
+        // Whatever still has its place in the range must be there; what was edited left it.
+        let stored: BTreeSet<String> = bench.store.rows(&bench.table("Invoice")).into_keys().collect();
+        bench.sandbox.with_company(|company| {
+            let end = bench::SPAN_END;
+            let untouched = company.records("Invoice").filter(|record| record.last_updated < end);
+            for record in untouched {
+                assert!(stored.contains(&record.id), "seed {seed}: {} is missing", record.id);
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn every_passing_fault_is_survived() {
+    let bench = Bench::start(Shape::default().with_counts(1200, 20, 10)).await;
+    for fault in Fault::transient() {
+        bench.sandbox.faults().push(Rule::on(CallKind::Query, fault));
+    }
+    let mut request = bench.request_for(&["Invoice"]);
+    request.page_size = PageSize::new(100).unwrap();
+    let outcome = bench.run(request).await;
+    assert!(matches!(outcome.status(), RunStatus::Completed), "{:?}", outcome.failure);
+    bench.assert_complete("Invoice");
+    assert_eq!(bench.sandbox.faults().pending(), 0);
+}
+
+#[tokio::test]
+async fn a_source_that_stays_down_ends_the_run_and_the_next_one_goes_on_at_the_cursor() {
+    let bench = Bench::start(Shape::default().with_counts(1000, 5, 5)).await;
+    let mut request = bench.request_for(&["Invoice"]);
+    request.page_size = PageSize::new(100).unwrap();
+    let fault = Fault::Html { status: 503 };
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(4).times(6));
+    let outcome = bench.run(request.clone()).await;
+    assert_eq!(outcome.status(), RunStatus::Failed);
+    assert_eq!(outcome.totals().windows_failed, 0, "nobody knows that these windows are bad");
+    let read = bench.sandbox.journal().metered();
+
+    request.id = bench::run_id();
+    assert_eq!(bench.run(request).await.status(), RunStatus::Completed);
+    bench.assert_complete("Invoice");
+    let more = bench.sandbox.journal().metered() - read;
+    assert!(more <= 6 + 3, "the pages that were committed were read again: {more} calls");
+    let read: u64 = bench.lines().await.iter().map(|line| line.metrics.records_read).sum();
+    assert_eq!(read as usize, bench.count("Invoice"), "the overlap at the cursor was counted twice");
+}
+
+#[tokio::test]
+async fn a_stop_lands_the_page_in_hand_and_the_same_command_goes_on() {
+    let bench = Bench::start(Shape::default().with_counts(1500, 5, 5)).await;
+    let mut request = bench.request_for(&["Invoice"]);
+    request.page_size = PageSize::new(100).unwrap();
+    let stop = CancellationToken::new();
+    let on_third = stop.clone();
+    bench.on_event(move |event| {
+        if matches!(event, RunEvent::PageLanded { page: 3, .. }) {
+            on_third.cancel();
+        }
+    });
+    let outcome = bench.run_until(request.clone(), stop).await;
+    assert_eq!(outcome.status(), RunStatus::Stopped);
+    let landed = bench.store.rows(&bench.table("Invoice")).len();
+    assert!((290..=500).contains(&landed), "{landed}");
+
+    request.id = bench::run_id();
+    assert_eq!(bench.run(request).await.status(), RunStatus::Completed);
+    bench.assert_complete("Invoice");
+}
+
+#[tokio::test]
+async fn hostile_records_are_kept_aside_and_the_rest_lands() {
+    let hostile = [
+        Hostile::WithoutId,
+        Hostile::NumericId,
+        Hostile::NulEscape,
+        Hostile::LoneSurrogate,
+        Hostile::HugeNumber,
+        Hostile::DeepNesting,
+        Hostile::InvalidUtf8,
+    ];
+    let shape = hostile.iter().fold(Shape::default().with_counts(300, 5, 5), |shape, hostile| {
+        shape.with_hostile("Invoice", *hostile)
+    });
+    let bench = Bench::start(shape).await;
+    let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+    let counts = outcome.totals().counts;
+    assert_eq!(counts.quarantined as usize, hostile.len());
+    assert_eq!(counts.inserted, 300);
+    assert_eq!(outcome.status(), RunStatus::Incomplete);
+    let kept = bench.store.quarantine();
+    assert_eq!(kept.len(), hostile.len());
+    let lines = bench.lines().await;
+    let marked: u64 = lines.iter().map(|line| line.metrics.records_quarantined).sum();
+    assert_eq!(marked as usize, hostile.len(), "their windows do not say so");
+}
+
+#[tokio::test]
+async fn a_count_above_what_was_read_fails_the_windows() {
+    let bench = Bench::start(Shape::default().with_counts(50, 5, 5)).await;
+    let mut request = bench.request_for(&["Invoice"]);
+    request.page_size = PageSize::new(10).unwrap();
+    // One page loses its last row on the way and says nothing, so that the scan ends early.
+    bench.drop_rows_after(3);
+    let outcome = bench.run(request).await;
+    assert_eq!(outcome.status(), RunStatus::Incomplete);
+    assert!(outcome.totals().windows_failed > 0);
+    let failed: Vec<_> =
+        bench.lines().await.into_iter().filter(|line| line.state == WindowState::Failed).collect();
+    assert!(failed[0].error_message.as_deref().unwrap().contains("QuickBooks counts 50"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn windows_too_near_to_the_sources_clock_stay_provisional_and_are_read_again() {
+    let now = datetime!(2024-12-30 12:00 UTC);
+    let shape = Shape::default().with_counts(200, 5, 5);
+    let shape = Shape { to: now, now: Some(now), ..shape };
+    let bench = Bench::start(shape).await;
+    let mut request = bench.request_for(&["Invoice"]);
+    request.proof = Proof::None;
+    let outcome = bench.run(request.clone()).await;
+    let totals = outcome.totals();
+    assert_eq!((totals.windows_completed, totals.windows_provisional), (364, 2));
+    let again = bench.run(RunRequest { id: bench::run_id(), ..request }).await;
+    assert_eq!(again.totals().windows_opened, 2);
+}
+
+#[tokio::test]
+async fn another_company_is_refused_before_anything_is_called() {
+    let bench = Bench::start(Shape::default().with_counts(20, 2, 2)).await;
+    bench.run(bench.request()).await;
+    let calls = bench.sandbox.journal().metered();
+    let mut request = bench.request();
+    request.identity.realm_id = "999".into();
+    let error = bench.engine().run(request, CancellationToken::new()).await.unwrap_err();
+    assert!(error.to_string().contains("999"), "{error}");
+    assert_eq!(bench.sandbox.journal().metered(), calls);
+}
+
+#[tokio::test]
+async fn a_pipeline_that_another_process_holds_is_left_alone_and_the_others_are_read() {
+    let bench = Bench::start(Shape::default().with_counts(60, 20, 10)).await;
+    let other: MemoryStore = bench.store.another_process();
+    bench.hold("Customer", &other).await;
+    let outcome = bench.run(bench.request()).await;
+    let failure = outcome.failure.as_ref().unwrap().to_string();
+    assert!(failure.contains("somebody else"), "{failure}");
+    bench.assert_complete("Invoice");
+    bench.assert_complete("Item");
+    assert!(bench.store.rows(&bench.table("Customer")).is_empty());
+}
+
+#[tokio::test]
+async fn the_log_counts_exactly_what_is_in_the_table() {
+    let bench = Bench::start(Shape::default().with_counts(2200, 150, 40)).await;
+    bench.run(bench.request()).await;
+    for line in bench.lines().await {
+        let table = format!("qb_{}", line.entity_name).parse().unwrap();
+        let rows = bench.store.rows(&table);
+        let inside = rows.values().filter(|row| row.window == line.window).count() as u64;
+        assert_eq!(line.metrics.records_inserted, inside, "{} {}", line.entity_name, line.window);
+        assert_eq!(line.state, WindowState::Completed);
+    }
+    let all = bench.store_lines(&LogFilter::default()).await;
+    assert_eq!(all.len(), 3 * 366);
+}

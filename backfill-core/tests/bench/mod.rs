@@ -1,0 +1,192 @@
+//! An emulated company, a client to it, a store and an engine, joined for a test.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use backfill_core::{
+    Axis, CancellationToken, Catalog, ChunkSize, Engine, EventSink, Proof, RunEvent, RunOutcome, RunRequest,
+};
+use fixtures::{Company, Sandbox, SandboxOptions, Shape};
+use qbo_auth::{AccessToken, Clock, Endpoints, Environment, ManualClock, StaticProvider};
+use qbo_client::{Error, HttpQboClient, Limits, PageSize, QboClient, Query, RawPage, Usage};
+use raw_store::{
+    BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, StoreIdentity, TableName, Window,
+};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+pub(crate) const SPAN_END: OffsetDateTime = datetime!(2025-01-01 0:00 UTC);
+
+type Hook = Box<dyn Fn(&RunEvent) + Send + Sync>;
+
+/// Passes events to whoever asked for them.
+#[derive(Default)]
+pub(crate) struct Listener(Mutex<Option<Hook>>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+impl EventSink for Listener {
+    fn emit(&self, event: &RunEvent) {
+        if let Some(hook) = &*self.0.lock().unwrap() {
+            hook(event);
+        }
+    }
+}
+
+/// A client that can be told to cut one page short.
+#[derive(Debug)]
+struct Lossy {
+    inner: HttpQboClient,
+    pages: AtomicU32,
+    cut_after: AtomicU32,
+}
+
+#[async_trait]
+impl QboClient for Lossy {
+    async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
+        let page = self.inner.fetch_page(query).await?;
+        if self.pages.fetch_add(1, Ordering::SeqCst) != self.cut_after.load(Ordering::SeqCst) {
+            return Ok(page);
+        }
+        let kept: Vec<_> = page.records().take(page.len() - 1).map(|record| record.bytes()).collect();
+        let records: Vec<_> = kept.iter().map(|record| std::str::from_utf8(record).unwrap()).collect();
+        let key = query.records_key();
+        let body = format!(
+            r#"{{"QueryResponse":{{"{key}":[{}]}},"time":"2025-06-01T00:00:00Z"}}"#,
+            records.join(",")
+        );
+        Ok(RawPage::split(body.into(), key).unwrap())
+    }
+
+    async fn count(&self, query: &Query) -> Result<u64, Error> {
+        self.inner.count(query).await
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.usage()
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) store: MemoryStore,
+    client: Arc<Lossy>,
+    clock: Arc<ManualClock>,
+    listener: Arc<Listener>,
+}
+
+pub(crate) fn window(start: OffsetDateTime, end: OffsetDateTime) -> Window {
+    Window::new(start, end).unwrap()
+}
+
+pub(crate) fn run_id() -> RunId {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("run-{}", NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
+}
+
+impl Bench {
+    pub(crate) async fn start(shape: Shape) -> Self {
+        Self::with_options(shape, SandboxOptions::default()).await
+    }
+
+    pub(crate) async fn with_options(shape: Shape, options: SandboxOptions) -> Self {
+        let sandbox = Sandbox::start(Company::generate(7, &shape), options).await.unwrap();
+        let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+        let endpoints = Endpoints::of(Environment::Sandbox).with_api(&sandbox.url()).unwrap();
+        let tokens = Arc::new(StaticProvider::new(AccessToken::new(sandbox.access_token())));
+        let realm = sandbox.realm_id().parse().unwrap();
+        // The emulator measures its limits in real time, the client waits in its own: the limits that the test
+        // clock would jump over are kept by the real time that requests take.
+        let limits = Limits::per_minute(500);
+        let inner = HttpQboClient::builder(realm, endpoints, tokens, clock.clone());
+        let inner = inner.limits(Some(limits)).build().unwrap();
+        let client = Arc::new(Lossy { inner, pages: AtomicU32::new(0), cut_after: AtomicU32::new(u32::MAX) });
+        Self { sandbox, store: MemoryStore::default(), client, clock, listener: Arc::default() }
+    }
+
+    pub(crate) fn on_event(&self, hook: impl Fn(&RunEvent) + Send + Sync + 'static) {
+        *self.listener.0.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    pub(crate) fn drop_rows_after(&self, pages: u32) {
+        self.client.cut_after.store(pages, Ordering::SeqCst);
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        Engine::new(self.client.clone(), Arc::new(self.store.clone()), clock, self.listener.clone())
+    }
+
+    pub(crate) async fn run(&self, request: RunRequest) -> RunOutcome {
+        self.run_until(request, CancellationToken::new()).await
+    }
+
+    pub(crate) async fn run_until(&self, request: RunRequest, stop: CancellationToken) -> RunOutcome {
+        self.engine().run(request, stop).await.unwrap()
+    }
+
+    pub(crate) fn request(&self) -> RunRequest {
+        self.request_for(&["all"])
+    }
+
+    pub(crate) fn request_for(&self, entities: &[&str]) -> RunRequest {
+        RunRequest {
+            id: run_id(),
+            seed: 1,
+            identity: StoreIdentity { realm_id: self.sandbox.realm_id().into(), environment: "sandbox".into() },
+            holder: "this test".into(),
+            entities: Catalog::bundled().select(entities.iter().copied()).unwrap(),
+            span: window(datetime!(2024-01-01 0:00 UTC), SPAN_END),
+            chunk: ChunkSize::Day,
+            axis: Axis::Updated,
+            page_size: PageSize::MAX,
+            concurrency: NonZeroUsize::new(3).unwrap(),
+            reopen: Reopen::Unfinished,
+            proof: Proof::Count,
+        }
+    }
+
+    pub(crate) fn table(&self, entity: &str) -> TableName {
+        Catalog::bundled().find(entity).unwrap().table().clone()
+    }
+
+    pub(crate) fn count(&self, entity: &str) -> usize {
+        self.sandbox.with_company(|company| company.count(entity))
+    }
+
+    /// Every record of the company is stored, byte for byte.
+    pub(crate) fn assert_complete(&self, entity: &str) {
+        let rows = self.store.rows(&self.table(entity));
+        self.sandbox.with_company(|company| {
+            let ids: BTreeSet<String> = rows.keys().cloned().collect();
+            assert_eq!(ids, company.ids(entity));
+            for record in company.records(entity) {
+                let payload = if entity == "Item" { record.payload_with_sku() } else { record.payload.clone() };
+                assert_eq!(rows[&record.id].payload, payload, "{entity} {}", record.id);
+            }
+        });
+    }
+
+    pub(crate) async fn hold(&self, entity: &str, by: &MemoryStore) {
+        let identity = self.request().identity;
+        by.bind(&identity).await.unwrap();
+        let pipeline = Catalog::bundled().find(entity).unwrap().pipeline(Axis::Updated);
+        by.acquire(&pipeline, "somebody else").await.unwrap();
+    }
+
+    pub(crate) async fn lines(&self) -> Vec<LogLine> {
+        self.store_lines(&LogFilter::default()).await
+    }
+
+    pub(crate) async fn store_lines(&self, filter: &LogFilter) -> Vec<LogLine> {
+        self.store.lines(filter).await.unwrap()
+    }
+}

@@ -1,0 +1,310 @@
+//! What an answer of the token endpoint means: status, headers and body in, verdict out.
+//!
+//! Tolerant, because no field but the access token is certain: lifetimes may be missing or strings, the
+//! refresh token may be missing, the content type may be wrong.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use zeroize::Zeroizing;
+
+use crate::endpoint::{TokenAnswer, TokenError, TokenErrorKind};
+use crate::secret::{AccessToken, RefreshToken, Wiped};
+
+/// What Intuit documents for an access token; used if an answer does not say (RFC 6749 §5.1 allows that).
+/// Refusing such an answer would lose the refresh token in it.
+const DOCUMENTED_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// Longer than any lifetime Intuit knows (five years), short enough to be added to any date.
+const MAX_LIFETIME_SECONDS: u64 = 10 * 366 * 86_400;
+
+/// No server is left alone for longer than this because of one header.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(900);
+
+const MAX_TID_CHARS: usize = 64;
+
+/// The other error codes of RFC 6749 §5.2. Only these are repeated: what a server puts there instead could be
+/// anything, the token it was sent included.
+const REFUSAL_CODES: [&str; 4] = [
+    "invalid_request",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+];
+
+/// One whole answer, before it is understood. Has no `Debug`: the body may hold tokens.
+pub(crate) struct RawAnswer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) date: Option<String>,
+    pub(crate) intuit_tid: Option<String>,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    error: Option<Value>,
+    #[serde(default)]
+    access_token: Option<Wiped>,
+    #[serde(default)]
+    refresh_token: Option<Wiped>,
+    #[serde(default)]
+    expires_in: Option<Value>,
+    #[serde(default)]
+    x_refresh_token_expires_in: Option<Value>,
+    #[serde(default)]
+    x_refresh_token_hard_expires_in: Option<Value>,
+}
+
+impl RawAnswer {
+    /// Understands the answer to a request for tokens.
+    pub(crate) fn into_tokens(self) -> Result<TokenAnswer, TokenError> {
+        let intuit_tid = self.tid();
+        self.check_status().and_then(|()| self.tokens()).map_or_else(
+            |kind| Err(TokenError::new(kind).with_intuit_tid(intuit_tid.clone())),
+            |answer| {
+                Ok(TokenAnswer {
+                    intuit_tid: intuit_tid.clone(),
+                    ..answer
+                })
+            },
+        )
+    }
+
+    /// Understands the answer to a request that returns nothing.
+    pub(crate) fn into_done(self) -> Result<(), TokenError> {
+        self.check_status()
+            .map_err(|kind| TokenError::new(kind).with_intuit_tid(self.tid()))
+    }
+
+    fn check_status(&self) -> Result<(), TokenErrorKind> {
+        let status = self.status;
+        match status {
+            429 => Err(TokenErrorKind::Throttled {
+                retry_after: self.retry_after(),
+            }),
+            408 | 500.. => Err(TokenErrorKind::Unavailable { status }),
+            // The content type decides nothing: web pages and faults are served under any.
+            _ if self.body.trim_ascii_start().starts_with(b"<") => Err(TokenErrorKind::Html { status }),
+            200..=299 => Ok(()),
+            300..=399 => Err(TokenErrorKind::Protocol("a redirect")),
+            _ => Err(self.refusal()),
+        }
+    }
+
+    fn refusal(&self) -> TokenErrorKind {
+        let code = self
+            .parse()
+            .and_then(|body| body.error)
+            .and_then(|error| match error {
+                Value::String(code) => Some(code),
+                _ => None,
+            });
+        match (code.as_deref(), self.status) {
+            (Some("invalid_grant"), _) => TokenErrorKind::InvalidGrant,
+            (Some("invalid_client"), _) | (None, 401) => TokenErrorKind::InvalidClient,
+            (Some(code), _) => TokenErrorKind::InvalidRequest {
+                code: REFUSAL_CODES
+                    .into_iter()
+                    .find(|known| *known == code)
+                    .unwrap_or("unknown code"),
+            },
+            (None, _) => TokenErrorKind::Protocol("a refusal without a code"),
+        }
+    }
+
+    fn tokens(&self) -> Result<TokenAnswer, TokenErrorKind> {
+        let body = self
+            .parse()
+            .ok_or(TokenErrorKind::Protocol("not the expected JSON"))?;
+        if body.error.is_some_and(|error| !error.is_null()) {
+            return Err(TokenErrorKind::Protocol("an error under a status of success"));
+        }
+        let text = |field: Option<Wiped>| field.filter(|text| !text.as_str().trim().is_empty());
+        let access = text(body.access_token).ok_or(TokenErrorKind::Protocol("no access token"))?;
+        Ok(TokenAnswer {
+            access: AccessToken::new(access.as_str()),
+            expires_in: seconds(body.expires_in.as_ref()).unwrap_or(DOCUMENTED_LIFETIME),
+            refresh: text(body.refresh_token).map(|token| RefreshToken::new(token.as_str())),
+            refresh_expires_in: seconds(body.x_refresh_token_expires_in.as_ref()),
+            refresh_hard_expires_in: seconds(body.x_refresh_token_hard_expires_in.as_ref()),
+            intuit_tid: None,
+        })
+    }
+
+    /// The reason why a body is not understood is dropped: it could quote a token.
+    fn parse(&self) -> Option<Body> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// `Retry-After` as seconds, or as a date, which is measured against the answer's own `Date`.
+    fn retry_after(&self) -> Option<Duration> {
+        let text = self.retry_after.as_deref()?.trim();
+        let wait = if let Ok(seconds) = text.parse::<u64>() {
+            Duration::from_secs(seconds)
+        } else {
+            let until = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+            let now = OffsetDateTime::parse(self.date.as_deref()?, &Rfc2822).ok()?;
+            (until - now).try_into().unwrap_or_default()
+        };
+        Some(wait.min(MAX_RETRY_AFTER))
+    }
+
+    fn tid(&self) -> Option<Box<str>> {
+        let tid: String = self
+            .intuit_tid
+            .as_deref()?
+            .chars()
+            .filter(char::is_ascii_graphic)
+            .take(MAX_TID_CHARS)
+            .collect();
+        (!tid.is_empty()).then(|| tid.into())
+    }
+}
+
+/// A lifetime as a number or as digits in a string.
+fn seconds(value: Option<&Value>) -> Option<Duration> {
+    let seconds = match value? {
+        Value::Number(number) => number.as_u64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds.min(MAX_LIFETIME_SECONDS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> RawAnswer {
+        RawAnswer {
+            status,
+            retry_after: None,
+            date: None,
+            intuit_tid: Some("1-false\u{1b}[31m-tid".to_owned()),
+            body: Zeroizing::new(body.as_bytes().to_vec()),
+        }
+    }
+
+    #[test]
+    fn every_answer_has_one_meaning() {
+        let check = |status, body: &str, expected: TokenErrorKind| {
+            let error = answer(status, body).into_tokens().expect_err(body);
+            assert_eq!(*error.kind(), expected, "{status} {body}");
+            assert_eq!(error.intuit_tid(), Some("1-false[31m-tid"));
+        };
+        let described =
+            r#"{"error_description":"Incorrect or invalid refresh token","error":"invalid_grant"}"#;
+        check(400, r#"{"error":"invalid_grant"}"#, TokenErrorKind::InvalidGrant);
+        check(400, described, TokenErrorKind::InvalidGrant);
+        check(
+            401,
+            r#"{"error":"invalid_client"}"#,
+            TokenErrorKind::InvalidClient,
+        );
+        check(
+            400,
+            r#"{"error":"invalid_client"}"#,
+            TokenErrorKind::InvalidClient,
+        );
+        check(401, "", TokenErrorKind::InvalidClient);
+        let refused = |code| TokenErrorKind::InvalidRequest { code };
+        check(400, r#"{"error":"invalid_request"}"#, refused("invalid_request"));
+        check(
+            400,
+            "{\"error\":\"RT1-1234567890 \\u001b[0m\"}",
+            refused("unknown code"),
+        );
+        check(
+            400,
+            "not json",
+            TokenErrorKind::Protocol("a refusal without a code"),
+        );
+        check(429, "", TokenErrorKind::Throttled { retry_after: None });
+        check(429, "<html>", TokenErrorKind::Throttled { retry_after: None });
+        check(
+            503,
+            r#"{"error":"invalid_grant"}"#,
+            TokenErrorKind::Unavailable { status: 503 },
+        );
+        check(502, "<html>", TokenErrorKind::Unavailable { status: 502 });
+        check(200, " \n<!DOCTYPE html>", TokenErrorKind::Html { status: 200 });
+        check(403, "<html>", TokenErrorKind::Html { status: 403 });
+        check(302, "", TokenErrorKind::Protocol("a redirect"));
+        check(200, "", TokenErrorKind::Protocol("not the expected JSON"));
+        check(
+            200,
+            r#"{"access_token":5}"#,
+            TokenErrorKind::Protocol("not the expected JSON"),
+        );
+        check(200, "{}", TokenErrorKind::Protocol("no access token"));
+        check(
+            200,
+            r#"{"access_token":" "}"#,
+            TokenErrorKind::Protocol("no access token"),
+        );
+        let both = r#"{"access_token":"false-access","error":"invalid_grant"}"#;
+        check(
+            200,
+            both,
+            TokenErrorKind::Protocol("an error under a status of success"),
+        );
+    }
+
+    #[test]
+    fn lifetimes_may_be_missing_or_strings_or_absurd() {
+        let check = |fields: &str, expires_in: u64, refresh: Option<u64>| {
+            let body = format!(r#"{{"access_token":"false-access"{fields}}}"#);
+            let answer = answer(200, &body).into_tokens().expect(&body);
+            assert_eq!(answer.expires_in.as_secs(), expires_in, "{body}");
+            assert_eq!(answer.refresh_expires_in.map(|d| d.as_secs()), refresh, "{body}");
+            assert_eq!(answer.refresh, None);
+        };
+        check("", 3600, None);
+        check(
+            r#","expires_in":1800,"x_refresh_token_expires_in":8726400"#,
+            1800,
+            Some(8_726_400),
+        );
+        check(
+            r#","expires_in":"1800","x_refresh_token_expires_in":"8640000""#,
+            1800,
+            Some(8_640_000),
+        );
+        check(
+            r#","expires_in":-1,"x_refresh_token_expires_in":null,"refresh_token":"""#,
+            3600,
+            None,
+        );
+        check(
+            r#","expires_in":18446744073709551615,"token_type":"x""#,
+            MAX_LIFETIME_SECONDS,
+            None,
+        );
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_never_absurd() {
+        let check = |header: &str, expected: Option<u64>| {
+            let throttled = RawAnswer {
+                retry_after: Some(header.to_owned()),
+                date: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
+                ..answer(429, "")
+            };
+            assert_eq!(
+                throttled.retry_after().map(|wait| wait.as_secs()),
+                expected,
+                "{header}"
+            );
+        };
+        check("30", Some(30));
+        check("Sun, 06 Nov 1994 08:50:37 GMT", Some(60));
+        check("Sun, 06 Nov 1994 08:40:00 GMT", Some(0));
+        check("999999999", Some(900));
+        check("soon", None);
+    }
+}

@@ -1,0 +1,31 @@
+//! Secrets that an orchestrator hands over at every start, against a token that rotates.
+
+use time::OffsetDateTime;
+
+use crate::error::AuthError;
+use crate::secret::RefreshToken;
+use crate::token::TokenSet;
+use crate::vault::TokenVault;
+
+/// Reconciles the refresh token an orchestrator supplies with the one the vault has rotated since.
+///
+/// The orchestrator's copy never changes, the real one does about once a day. So the supplied token counts
+/// as a name for a line of tokens: if the vault's set began with it, the vault's set stands; otherwise the
+/// supplied token is a new consent and starts a new line. Returns the set in force.
+pub async fn adopt_bootstrap(
+    vault: &dyn TokenVault,
+    supplied: RefreshToken,
+    now: OffsetDateTime,
+) -> Result<TokenSet, AuthError> {
+    let _lock = vault.lock().await?;
+    let stored = vault.load().await?;
+    let generation = stored.as_ref().map_or(1, |tokens| tokens.generation + 1);
+    if let Some(tokens) = stored
+        && tokens.bootstrap.as_deref() == Some(supplied.fingerprint().as_str())
+    {
+        return Ok(tokens);
+    }
+    let started = TokenSet::from_consent(supplied, generation, now);
+    vault.store(&started).await?;
+    Ok(started)
+}

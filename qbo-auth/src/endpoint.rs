@@ -1,0 +1,170 @@
+//! The exchange of tokens, as a seam.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::secret::{AccessToken, RefreshToken};
+
+/// Intuit's token endpoint, or something that behaves like it.
+///
+/// # Contract
+///
+/// - **One call, one request.** Nothing below this trait repeats a request or follows a redirect: a repeated
+///   refresh can end a consent.
+/// - **All or nothing.** An answer without a usable access token is an error.
+#[async_trait]
+pub trait TokenEndpoint: fmt::Debug + Send + Sync {
+    /// Presents a refresh token and returns what came back for it.
+    async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError>;
+
+    /// Ends the consent that `token` belongs to. Nothing can be refreshed after it.
+    async fn revoke(&self, token: &RefreshToken) -> Result<(), TokenError>;
+}
+
+const _: fn(&dyn TokenEndpoint) = |_| ();
+
+/// A successful answer of the token endpoint.
+#[derive(Clone, Debug)]
+pub struct TokenAnswer {
+    /// The new access token.
+    pub access: AccessToken,
+    /// How long it lives, counted from the answer.
+    pub expires_in: Duration,
+    /// The refresh token to use from now on; `None` keeps the one that was presented.
+    pub refresh: Option<RefreshToken>,
+    /// `x_refresh_token_expires_in`: how long the refresh token lives if unused.
+    pub refresh_expires_in: Option<Duration>,
+    /// `x_refresh_token_hard_expires_in`: how long the consent lives at most.
+    pub refresh_hard_expires_in: Option<Duration>,
+    /// Intuit's transaction id, which their support asks for.
+    pub intuit_tid: Option<Box<str>>,
+}
+
+impl TokenAnswer {
+    /// An answer with an access token and nothing else.
+    pub fn new(access: AccessToken, expires_in: Duration) -> Self {
+        Self {
+            access,
+            expires_in,
+            refresh: None,
+            refresh_expires_in: None,
+            refresh_hard_expires_in: None,
+            intuit_tid: None,
+        }
+    }
+}
+
+/// The token endpoint gave no token. Holds nothing of what was sent, nor of the body that came back.
+#[derive(Clone, Debug)]
+pub struct TokenError {
+    kind: TokenErrorKind,
+    intuit_tid: Option<Box<str>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// Why the token endpoint gave no token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenErrorKind {
+    /// `invalid_grant`: the refresh token is expired, replaced, revoked, or of another key pair.
+    #[error("the refresh token was refused (invalid_grant)")]
+    InvalidGrant,
+    /// `invalid_client`: wrong id or secret, or the key pair of the other environment.
+    #[error("the client id or secret was refused (invalid_client)")]
+    InvalidClient,
+    /// The request was refused as such (`invalid_request` and its kin, RFC 6749 §5.2).
+    #[error("the request was refused ({code})")]
+    InvalidRequest {
+        /// The error code, if RFC 6749 knows it.
+        code: &'static str,
+    },
+    /// Too many calls, or the app's monthly allowance is spent.
+    #[error("the token endpoint is throttling")]
+    Throttled {
+        /// What `Retry-After` asked for, if anything.
+        retry_after: Option<Duration>,
+    },
+    /// The server failed. It may or may not have rotated the refresh token before.
+    #[error("the token endpoint failed with status {status}")]
+    Unavailable {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No whole answer arrived. The server may or may not have rotated the refresh token.
+    #[error("no whole answer came from the token endpoint")]
+    Transport,
+    /// A web page came instead of an answer: a proxy's login page, or maintenance.
+    #[error("a web page came instead of a token answer (status {status})")]
+    Html {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer is not what the protocol says.
+    #[error("the token answer is not valid: {0}")]
+    Protocol(&'static str),
+    /// The endpoint could not be set up from its configuration.
+    #[error("the token endpoint cannot be set up")]
+    Setup,
+}
+
+impl TokenError {
+    /// An error without further context.
+    pub fn new(kind: TokenErrorKind) -> Self {
+        Self {
+            kind,
+            intuit_tid: None,
+            source: None,
+        }
+    }
+
+    /// Adds Intuit's transaction id.
+    pub fn with_intuit_tid(self, intuit_tid: Option<Box<str>>) -> Self {
+        Self { intuit_tid, ..self }
+    }
+
+    /// Adds the cause. It must not contain addresses with parameters, bodies or tokens.
+    pub fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            source: Some(Arc::new(source)),
+            ..self
+        }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &TokenErrorKind {
+        &self.kind
+    }
+
+    /// Intuit's transaction id, which their support asks for.
+    pub fn intuit_tid(&self) -> Option<&str> {
+        self.intuit_tid.as_deref()
+    }
+
+    /// Whether the server may have acted although no answer says so.
+    pub fn is_ambiguous(&self) -> bool {
+        matches!(
+            self.kind,
+            TokenErrorKind::Unavailable { .. } | TokenErrorKind::Transport | TokenErrorKind::Html { .. }
+        )
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        match &self.intuit_tid {
+            Some(tid) => write!(f, " [intuit_tid {tid}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for TokenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

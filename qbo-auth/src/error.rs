@@ -1,0 +1,187 @@
+//! The one error of this crate's border, and what to do about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::endpoint::{TokenError, TokenErrorKind};
+use crate::vault::{VaultError, VaultErrorKind};
+
+/// How long to leave a token endpoint alone that throttles without saying for how long. Intuit's documents
+/// name 60 seconds for the accounting API.
+const DEFAULT_THROTTLE: Duration = Duration::from_secs(60);
+
+/// How long to leave a token endpoint alone that failed all tries of one refresh.
+const DEFAULT_OUTAGE: Duration = Duration::from_secs(30);
+
+/// No access token can be had.
+///
+/// Cheap to clone: everybody who waited for one refresh gets the same error.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// There is no refresh token yet.
+    #[error("the vault holds no refresh token")]
+    NoToken,
+    /// Intuit refuses every refresh token there is: the consent has ended.
+    #[error("Intuit no longer accepts the stored refresh token")]
+    NeedsConsent(#[source] TokenError),
+    /// The token endpoint gave no token, for a reason that is not the consent.
+    #[error("the access token could not be refreshed")]
+    Endpoint(#[source] TokenError),
+    /// The vault could not be read, written or locked.
+    #[error("the token vault could not be used")]
+    Vault(#[source] Arc<VaultError>),
+    /// A fixed access token has been refused and nothing can make another.
+    #[error("the given access token was refused")]
+    Refused,
+    /// The refresh task ended without an outcome: the runtime stopped, or a bug.
+    #[error("the refresh was interrupted")]
+    Interrupted,
+}
+
+/// What to do about an error. Callers never parse messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// The same call may succeed later; not before this long.
+    RetryAfter(Duration),
+    /// A person must consent again.
+    Reauthorise,
+    /// A person must correct a setting or a secret.
+    FixConfiguration,
+    /// A person must repair the vault.
+    VaultUnusable,
+    /// Another process holds the vault.
+    VaultBusy,
+    /// It will fail again, and no setting can change that.
+    GiveUp,
+}
+
+impl AuthError {
+    /// What to do next.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::NoToken | Self::NeedsConsent(_) | Self::Refused => Advice::Reauthorise,
+            Self::Endpoint(error) => advice_for_endpoint(error),
+            Self::Vault(error) => match error.kind() {
+                VaultErrorKind::Busy => Advice::VaultBusy,
+                _ => Advice::VaultUnusable,
+            },
+            Self::Interrupted => Advice::GiveUp,
+        }
+    }
+
+    /// What a person can do next, as one line.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Vault(error) => error.hint(),
+            Self::NoToken => "store one with `qbo-backfill secrets set QBO_REFRESH_TOKEN`",
+            Self::NeedsConsent(_) => {
+                "consent again, then store the new refresh token with `qbo-backfill secrets set QBO_REFRESH_TOKEN`"
+            }
+            Self::Refused => "supply a new access token",
+            Self::Endpoint(error) => hint_for_endpoint(error),
+            Self::Interrupted => "run the same command again",
+        }
+    }
+}
+
+fn advice_for_endpoint(error: &TokenError) -> Advice {
+    match error.kind() {
+        TokenErrorKind::InvalidGrant => Advice::Reauthorise,
+        TokenErrorKind::InvalidClient | TokenErrorKind::Setup => Advice::FixConfiguration,
+        TokenErrorKind::InvalidRequest { .. } => Advice::GiveUp,
+        TokenErrorKind::Throttled { retry_after } => {
+            Advice::RetryAfter(retry_after.unwrap_or(DEFAULT_THROTTLE))
+        }
+        TokenErrorKind::Unavailable { .. }
+        | TokenErrorKind::Transport
+        | TokenErrorKind::Html { .. }
+        | TokenErrorKind::Protocol(_) => Advice::RetryAfter(DEFAULT_OUTAGE),
+    }
+}
+
+fn hint_for_endpoint(error: &TokenError) -> &'static str {
+    match error.kind() {
+        TokenErrorKind::InvalidGrant => {
+            "consent again, then store the new refresh token with `qbo-backfill secrets set QBO_REFRESH_TOKEN`"
+        }
+        TokenErrorKind::InvalidClient => {
+            "check that the keys belong to this environment, then `qbo-backfill secrets set QBO_CLIENT_ID` and \
+             `qbo-backfill secrets set QBO_CLIENT_SECRET`"
+        }
+        TokenErrorKind::Setup => "check the token address",
+        TokenErrorKind::InvalidRequest { .. } => "report this as a bug, with the error code",
+        TokenErrorKind::Throttled { .. } => {
+            "run the same command later; if it lasts, the app's monthly allowance of calls is spent"
+        }
+        TokenErrorKind::Html { .. } => "check that no proxy or login page stands between here and Intuit",
+        TokenErrorKind::Unavailable { .. } | TokenErrorKind::Transport | TokenErrorKind::Protocol(_) => {
+            "run the same command later; the stored token is unchanged"
+        }
+    }
+}
+
+impl From<TokenError> for AuthError {
+    fn from(error: TokenError) -> Self {
+        Self::Endpoint(error)
+    }
+}
+
+impl From<VaultError> for AuthError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_says_what_to_do() {
+        let check = |error: AuthError, advice| {
+            assert_eq!(error.advice(), advice, "{error}");
+            assert!(!error.hint().is_empty() && !error.hint().contains('\n'));
+            assert!(!error.to_string().contains('\n'));
+        };
+        let endpoint = |kind| AuthError::from(TokenError::new(kind));
+        let vault = |kind| AuthError::from(VaultError::new(kind));
+        check(AuthError::NoToken, Advice::Reauthorise);
+        check(
+            AuthError::NeedsConsent(TokenError::new(TokenErrorKind::InvalidGrant)),
+            Advice::Reauthorise,
+        );
+        check(AuthError::Refused, Advice::Reauthorise);
+        check(AuthError::Interrupted, Advice::GiveUp);
+        check(endpoint(TokenErrorKind::InvalidGrant), Advice::Reauthorise);
+        check(endpoint(TokenErrorKind::InvalidClient), Advice::FixConfiguration);
+        check(endpoint(TokenErrorKind::Setup), Advice::FixConfiguration);
+        check(
+            endpoint(TokenErrorKind::InvalidRequest {
+                code: "invalid_request",
+            }),
+            Advice::GiveUp,
+        );
+        let seven = Duration::from_secs(7);
+        check(
+            endpoint(TokenErrorKind::Throttled {
+                retry_after: Some(seven),
+            }),
+            Advice::RetryAfter(seven),
+        );
+        check(
+            endpoint(TokenErrorKind::Throttled { retry_after: None }),
+            Advice::RetryAfter(DEFAULT_THROTTLE),
+        );
+        let outage = Advice::RetryAfter(DEFAULT_OUTAGE);
+        check(endpoint(TokenErrorKind::Unavailable { status: 503 }), outage);
+        check(endpoint(TokenErrorKind::Transport), outage);
+        check(endpoint(TokenErrorKind::Html { status: 200 }), outage);
+        check(endpoint(TokenErrorKind::Protocol("no access token")), outage);
+        check(vault(VaultErrorKind::Busy), Advice::VaultBusy);
+        check(vault(VaultErrorKind::Missing), Advice::VaultUnusable);
+        check(vault(VaultErrorKind::Undecipherable), Advice::VaultUnusable);
+        check(vault(VaultErrorKind::Io), Advice::VaultUnusable);
+    }
+}

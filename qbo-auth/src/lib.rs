@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+
+mod bootstrap;
+mod clock;
+mod endpoint;
+mod environment;
+mod error;
+mod provider;
+mod realm;
+mod refresh;
+mod refreshing;
+mod secret;
+mod token;
+mod vault;
+
+#[cfg(feature = "http")]
+mod answer;
+#[cfg(feature = "http")]
+mod oauth;
+
+pub use bootstrap::adopt_bootstrap;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
+pub use environment::{Endpoints, Environment, InvalidEndpoint, InvalidEnvironment};
+pub use error::{Advice, AuthError};
+#[cfg(feature = "http")]
+pub use oauth::OauthEndpoint;
+pub use provider::{StaticProvider, TokenProvider};
+pub use realm::{InvalidRealmId, RealmId};
+pub use refresh::FRESHNESS_MARGIN;
+pub use refreshing::RefreshingProvider;
+pub use secret::{AccessToken, ClientId, ClientSecret, RefreshToken};
+pub use token::TokenSet;
+pub use vault::contract;
+pub use vault::{
+    FileVault, InvalidSecretName, LOCK_DEADLINE, MemoryVault, SecretInfo, SecretName, SecretVault,
+    TokenVault, VaultError, VaultErrorKind, VaultLock,
+};
+
+// Types of other crates that the signatures above mention.
+pub use async_trait::async_trait;
+pub use secrecy::{ExposeSecret, SecretString};

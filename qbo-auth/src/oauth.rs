@@ -1,0 +1,187 @@
+//! Intuit's token endpoint over HTTPS.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use oauth2::basic::BasicClient;
+use oauth2::{AsyncHttpClient, AuthType, HttpRequest, HttpResponse, RequestTokenError, TokenUrl};
+use zeroize::Zeroizing;
+
+use crate::answer::RawAnswer;
+use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
+use crate::environment::Endpoints;
+use crate::secret::{ClientId, ClientSecret, RefreshToken};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From connecting to the last byte. A token answer takes well under a second.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A token answer is about two kilobytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Asks Intuit to say when the consent ends for good (their SDKs of 2025 and later send it).
+const ASK_FOR_HARD_EXPIRY: HeaderName = HeaderName::from_static("x-include-refresh-token-hard-expires-in");
+
+/// Calls the token endpoint with one app's key pair.
+///
+/// Every request goes over a fresh connection and is sent once: nothing below repeats a request, follows a
+/// redirect or uses a proxy from the environment.
+pub struct OauthEndpoint {
+    wire: Wire,
+    endpoints: Endpoints,
+    token_url: TokenUrl,
+    client_id: ClientId,
+    client_secret: ClientSecret,
+}
+
+impl OauthEndpoint {
+    /// Sets up the endpoint; sends nothing.
+    pub fn new(
+        endpoints: Endpoints,
+        client_id: ClientId,
+        client_secret: ClientSecret,
+    ) -> Result<Self, TokenError> {
+        let setup = || TokenError::new(TokenErrorKind::Setup);
+        // `Endpoints` lets plain http through for this machine only.
+        let is_local_test = endpoints.token().starts_with("http://");
+        let http = reqwest::Client::builder()
+            .https_only(!is_local_test)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .build()
+            .map_err(|error| setup().because(error))?;
+        let token_url =
+            TokenUrl::new(endpoints.token().to_owned()).map_err(|error| setup().because(error))?;
+        Ok(Self {
+            wire: Wire(http),
+            endpoints,
+            token_url,
+            client_id,
+            client_secret,
+        })
+    }
+}
+
+/// The HTTP client, as the `oauth2` crate wants to be given it.
+struct Wire(reqwest::Client);
+
+impl Wire {
+    /// Sends one request and reads one whole answer.
+    async fn send(&self, request: reqwest::Request) -> Result<RawAnswer, TokenError> {
+        let transport =
+            |error: reqwest::Error| TokenError::new(TokenErrorKind::Transport).because(error.without_url());
+        let mut response = self.0.execute(request).await.map_err(transport)?;
+        let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY_BYTES));
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(TokenError::new(TokenErrorKind::Protocol(
+                    "longer than a token answer can be",
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let header = |name: HeaderName| text(response.headers(), name);
+        Ok(RawAnswer {
+            status: response.status().as_u16(),
+            retry_after: header(RETRY_AFTER),
+            date: header(DATE),
+            intuit_tid: header(HeaderName::from_static("intuit_tid")),
+            body,
+        })
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<RawAnswer, TokenError> {
+        let mut request = reqwest::Request::try_from(request)
+            .map_err(|error| TokenError::new(TokenErrorKind::Setup).because(error.without_url()))?;
+        request
+            .headers_mut()
+            .insert(ASK_FOR_HARD_EXPIRY, HeaderValue::from_static("true"));
+        self.send(request).await
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Wire {
+    type Error = Exchange;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Exchange>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move { Err(Exchange(self.exchange(request).await)) })
+    }
+}
+
+/// How one exchange ended, handed past the reader of the `oauth2` crate.
+///
+/// That crate writes the request (HTTP Basic, form encoding). Its reader drops status and headers, refuses
+/// answers that Intuit is known to give, and keeps the raw body, tokens included, in its parse error.
+struct Exchange(Result<RawAnswer, TokenError>);
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Exchange")
+    }
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the exchange has ended")
+    }
+}
+
+impl Error for Exchange {}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+impl fmt::Debug for OauthEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OauthEndpoint")
+            .field("endpoints", &self.endpoints)
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for OauthEndpoint {
+    async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError> {
+        let client = BasicClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
+            .set_client_secret(oauth2::ClientSecret::new(self.client_secret.expose().to_owned()))
+            .set_auth_type(AuthType::BasicAuth)
+            .set_token_uri(self.token_url.clone());
+        let token = oauth2::RefreshToken::new(token.expose().to_owned());
+        match client
+            .exchange_refresh_token(&token)
+            .request_async(&self.wire)
+            .await
+        {
+            Err(RequestTokenError::Request(Exchange(ended))) => ended?.into_tokens(),
+            // Only reachable if the request itself could not be written.
+            _ => Err(TokenError::new(TokenErrorKind::Setup)),
+        }
+    }
+
+    async fn revoke(&self, token: &RefreshToken) -> Result<(), TokenError> {
+        let body = Zeroizing::new(serde_json::json!({ "token": token.expose() }).to_string());
+        let request = self
+            .wire
+            .0
+            .post(self.endpoints.revoke())
+            .basic_auth(self.client_id.as_str(), Some(self.client_secret.expose()))
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json")
+            .body(body.as_str().to_owned())
+            .build()
+            .map_err(|error| TokenError::new(TokenErrorKind::Setup).because(error.without_url()))?;
+        self.wire.send(request).await?.into_done()
+    }
+}

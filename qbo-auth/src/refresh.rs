@@ -1,0 +1,182 @@
+//! One refresh: the protocol that never loses a rotated token.
+//!
+//! Lock the vault, read it again, call, store durably, and only then let anybody use the result. The caller
+//! runs this in a task of its own, never inside a future that somebody may drop.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
+use crate::error::AuthError;
+use crate::secret::{AccessToken, RefreshToken};
+use crate::token::TokenSet;
+use crate::vault::TokenVault;
+
+/// A token closer to its end than this is refreshed: longer than the longest answer Intuit lets a request
+/// wait for (it cuts at 120 seconds).
+pub const FRESHNESS_MARGIN: Duration = Duration::from_secs(120);
+
+/// The waits before each further try after an ambiguous failure, all with the same token under one lock.
+const RETRY_WAITS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(9),
+];
+
+/// How often storing a new token is tried, a second apart: a full disk may be noticed and cleared meanwhile.
+const STORE_TRIES: u32 = 60;
+
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Refresher {
+    vault: Arc<dyn TokenVault>,
+    endpoint: Arc<dyn TokenEndpoint>,
+    clock: Arc<dyn Clock>,
+    memory: Mutex<Memory>,
+}
+
+/// What one attempt leaves behind for the next.
+#[derive(Debug, Default)]
+struct Memory {
+    /// A set that was received and could not be stored.
+    unsaved: Option<TokenSet>,
+    /// The generation whose tokens were all refused: asking again cannot help.
+    refused: Option<(u64, TokenError)>,
+}
+
+impl Refresher {
+    pub(crate) fn new(
+        vault: Arc<dyn TokenVault>,
+        endpoint: Arc<dyn TokenEndpoint>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            vault,
+            endpoint,
+            clock,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// Whether `tokens` can be used now, `rejected` being the access token that the server refused last.
+    pub(crate) fn is_usable(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
+        tokens.is_fresh(self.clock.now_utc(), FRESHNESS_MARGIN) && tokens.access.as_ref() != rejected
+    }
+
+    /// Returns a usable set that is durable, calling the endpoint only if no other process has done so.
+    pub(crate) async fn run(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
+        // A vault is replaced whole, so reading needs no lock: a process frozen in its own refresh must not
+        // stop the others from using a token that lives.
+        let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
+        if self.is_usable(&stored, rejected) && self.memory().unsaved.is_none() {
+            return Ok(stored);
+        }
+
+        let _lock = self.vault.lock().await?;
+        let stored = self.load_newest().await?;
+        if self.is_usable(&stored, rejected) {
+            return Ok(stored);
+        }
+        if let Some((generation, error)) = self.memory().refused.clone()
+            && generation == stored.generation
+        {
+            return Err(AuthError::NeedsConsent(error));
+        }
+        match self.present(&stored.refresh).await {
+            Ok(answer) => {
+                self.store(stored.rotated(&stored.refresh, &answer, self.clock.now_utc()))
+                    .await
+            }
+            Err(error) if *error.kind() == TokenErrorKind::InvalidGrant => {
+                self.after_refusal(stored, error, rejected).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The current token was refused: something newer in the vault, then the token before it, then a person.
+    async fn after_refusal(
+        &self,
+        refused: TokenSet,
+        error: TokenError,
+        rejected: Option<&AccessToken>,
+    ) -> Result<TokenSet, AuthError> {
+        let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
+        let candidate = if stored.generation > refused.generation {
+            if self.is_usable(&stored, rejected) {
+                return Ok(stored);
+            }
+            Some(stored.refresh.clone())
+        } else {
+            stored.previous.clone()
+        };
+        let Some(candidate) = candidate else {
+            return Err(self.needs_consent(stored.generation, error));
+        };
+        tracing::warn!(
+            generation = stored.generation,
+            "the refresh token was refused, trying the other one"
+        );
+        match self.present(&candidate).await {
+            Ok(answer) => {
+                self.store(stored.rotated(&candidate, &answer, self.clock.now_utc()))
+                    .await
+            }
+            Err(error) if *error.kind() == TokenErrorKind::InvalidGrant => {
+                Err(self.needs_consent(stored.generation, error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The stored set, or the one that could not be stored before, now stored.
+    async fn load_newest(&self) -> Result<TokenSet, AuthError> {
+        let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
+        let unsaved = self.memory().unsaved.take();
+        match unsaved {
+            Some(unsaved) if unsaved.generation > stored.generation => self.store(unsaved).await,
+            _ => Ok(stored),
+        }
+    }
+
+    /// Presents a token, and again while it is unknown whether the server has acted.
+    async fn present(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError> {
+        for wait in RETRY_WAITS {
+            match self.endpoint.refresh(token).await {
+                Err(error) if error.is_ambiguous() => {
+                    tracing::warn!(%error, wait_seconds = wait.as_secs(), "refresh unanswered, trying again");
+                    self.clock.sleep(wait).await;
+                }
+                answered => return answered,
+            }
+        }
+        self.endpoint.refresh(token).await
+    }
+
+    /// Makes a new set durable. From the answer on, this process may hold the only copy of the token.
+    async fn store(&self, tokens: TokenSet) -> Result<TokenSet, AuthError> {
+        let mut tries = 1;
+        while let Err(error) = self.vault.store(&tokens).await {
+            if tries == STORE_TRIES {
+                self.memory().unsaved = Some(tokens);
+                return Err(error.into());
+            }
+            tracing::error!(%error, tries, "the new refresh token is not stored yet, do not stop this process");
+            tries += 1;
+            self.clock.sleep(STORE_WAIT).await;
+        }
+        tracing::info!(generation = tokens.generation, "access token refreshed");
+        Ok(tokens)
+    }
+
+    fn needs_consent(&self, generation: u64, error: TokenError) -> AuthError {
+        self.memory().refused = Some((generation, error.clone()));
+        AuthError::NeedsConsent(error)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,148 @@
+//! Secrets as types: redacting, wiped on drop, read through one accessor with a loud name.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// The public half of an app's key pair. Not a secret, but only useful with one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientId(Box<str>);
+
+impl ClientId {
+    /// Wraps the text of Intuit's developer page.
+    pub fn new(value: impl Into<Box<str>>) -> Self {
+        Self(value.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! secret {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(SecretString);
+
+        impl $name {
+            /// Takes the value over.
+            pub fn new(value: impl Into<SecretString>) -> Self {
+                Self(value.into())
+            }
+
+            /// The value itself. For sending and sealing only; never for text that a person reads.
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+
+            /// Eight hexadecimal digits that tell two values apart and reveal neither.
+            pub fn fingerprint(&self) -> String {
+                fingerprint($kind, self.expose())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(redacted)"))
+            }
+        }
+
+        /// Not in constant time: both sides are always values this process already holds.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.expose() == other.expose()
+            }
+        }
+
+        impl Eq for $name {}
+    };
+}
+
+secret! {
+    /// The secret half of an app's key pair.
+    ClientSecret, "QBO_CLIENT_SECRET"
+}
+secret! {
+    /// A bearer token: whoever holds it may read and write the company for about an hour.
+    AccessToken, "access token"
+}
+secret! {
+    /// The consent itself: whoever holds it can make access tokens until it is rotated or revoked.
+    RefreshToken, "QBO_REFRESH_TOKEN"
+}
+
+/// The first 32 bits of a domain-separated SHA-256: enough to compare, too few to search for a value of
+/// a token's length.
+pub(crate) fn fingerprint(kind: &str, value: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update("qbo-auth fingerprint\0")
+        .chain_update(kind)
+        .chain_update("\0")
+        .chain_update(value);
+    let bytes: [u8; 32] = digest.finalize().into();
+    format!(
+        "{:08x}",
+        u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    )
+}
+
+/// A secret on its way through serde: a string that is wiped on drop.
+pub(crate) struct Wiped(Zeroizing<String>);
+
+impl Wiped {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Wiped {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wiped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_tells_values_and_kinds_apart() {
+        let one = RefreshToken::new("RT1-false-value-one");
+        assert_eq!(
+            one.fingerprint(),
+            RefreshToken::new("RT1-false-value-one").fingerprint()
+        );
+        assert_ne!(
+            one.fingerprint(),
+            RefreshToken::new("RT1-false-value-two").fingerprint()
+        );
+        assert_ne!(
+            one.fingerprint(),
+            AccessToken::new("RT1-false-value-one").fingerprint()
+        );
+        assert_eq!(one.fingerprint().len(), 8);
+    }
+
+    #[test]
+    fn debug_names_the_type_and_nothing_else() {
+        assert_eq!(
+            format!("{:?}", ClientSecret::new("false-secret")),
+            "ClientSecret(redacted)"
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! The only place where tokens and secrets live between two runs.
+
+mod contents;
+pub mod contract;
+mod error;
+mod file;
+mod lock;
+mod memory;
+mod private_file;
+mod seal;
+mod secret_name;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use crate::token::TokenSet;
+
+pub use error::{VaultError, VaultErrorKind};
+pub use file::FileVault;
+pub use lock::{LOCK_DEADLINE, VaultLock};
+pub use memory::MemoryVault;
+pub use secret_name::{InvalidSecretName, SecretName};
+
+/// Keeps the tokens of one consent.
+///
+/// # Contract
+///
+/// - **Durable.** When [`store`](TokenVault::store) returns, the set survives a power cut.
+/// - **Atomic.** A reader sees a whole old set or a whole new one. A failed store leaves the old one.
+/// - **Exclusive.** At most one [`VaultLock`] of a vault exists over all processes. Whoever stores holds it
+///   from before the load that the new set is based on; the vault does not check that.
+/// - **Readable at any time.** [`load`](TokenVault::load) needs no lock.
+///
+/// # Cancel safety
+///
+/// Dropping the future of a store leaves the old set or the new one. Dropping the future of a lock leaves
+/// nothing locked. The functions in [`crate::contract`] check an implementation.
+#[async_trait]
+pub trait TokenVault: fmt::Debug + Send + Sync {
+    /// Waits, at most [`LOCK_DEADLINE`], until no other holder is left; [`VaultErrorKind::Busy`] after that.
+    async fn lock(&self) -> Result<VaultLock, VaultError>;
+
+    /// The stored set, if there is one.
+    async fn load(&self) -> Result<Option<TokenSet>, VaultError>;
+
+    /// Replaces the stored set.
+    async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError>;
+}
+
+/// Keeps the secrets that a person or an orchestrator supplies.
+///
+/// Changes take the vault's lock themselves, so they must not be made while holding it.
+/// [`SecretName::QboRefreshToken`] is the token set under another name: setting it replaces the set by a new
+/// consent (no access token, no previous token, next generation), reading it gives the refresh token as it
+/// was last rotated, removing it forgets the set.
+#[async_trait]
+pub trait SecretVault: fmt::Debug + Send + Sync {
+    /// The current value, if there is one.
+    async fn get(&self, name: SecretName) -> Result<Option<SecretString>, VaultError>;
+
+    /// Sets or replaces a value.
+    async fn set(&self, name: SecretName, value: SecretString) -> Result<(), VaultError>;
+
+    /// Forgets a value; `false` if there was none.
+    async fn remove(&self, name: SecretName) -> Result<bool, VaultError>;
+
+    /// What is there, in the order of [`SecretName::ALL`], without any value.
+    async fn list(&self) -> Result<Vec<SecretInfo>, VaultError>;
+}
+
+const _: fn(&dyn TokenVault, &dyn SecretVault) = |_, _| ();
+
+/// A stored secret, described without its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretInfo {
+    /// Which one.
+    pub name: SecretName,
+    /// When it was set; for the refresh token, when Intuit last accepted it.
+    pub changed_at: OffsetDateTime,
+    /// Eight hexadecimal digits that tell two values apart. `None` for a password that a person may have
+    /// chosen: a guess at it could be checked against them.
+    pub fingerprint: Option<String>,
+}

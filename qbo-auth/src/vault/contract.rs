@@ -1,0 +1,134 @@
+//! What every vault must pass, as functions over a fresh and empty one.
+//!
+//! The vault must wait on a [`crate::ManualClock::auto`], or the deadline of a held lock is waited for in
+//! earnest. Each function panics where the contract is broken.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use time::OffsetDateTime;
+
+use super::{SecretName, SecretVault, TokenVault, VaultErrorKind};
+use crate::endpoint::TokenAnswer;
+use crate::secret::{AccessToken, RefreshToken};
+use crate::token::TokenSet;
+
+const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 00:00 UTC);
+
+/// A set with every field filled.
+fn full_set() -> TokenSet {
+    let first = TokenSet::from_consent(RefreshToken::new("false-refresh-one"), 1, NOW);
+    let mut answer = TokenAnswer::new(AccessToken::new("false-access-one"), Duration::from_secs(3_600));
+    answer.refresh = Some(RefreshToken::new("false-refresh-two"));
+    answer.refresh_expires_in = Some(Duration::from_secs(8_640_000));
+    answer.refresh_hard_expires_in = Some(Duration::from_secs(144_000_000));
+    first.rotated(&first.refresh, &answer, NOW)
+}
+
+/// Nothing is loaded from an empty vault, and the last store is what is loaded after.
+///
+/// # Panics
+///
+/// If the contract is broken.
+pub async fn the_last_store_is_what_is_loaded(vault: &dyn TokenVault) {
+    assert_eq!(vault.load().await.expect("load"), None);
+    let _lock = vault.lock().await.expect("lock");
+    let second = full_set();
+    let third = second.rotated(
+        &second.refresh,
+        &TokenAnswer::new(AccessToken::new("false-access-two"), Duration::from_secs(3_600)),
+        NOW,
+    );
+    for tokens in [second, third] {
+        vault.store(&tokens).await.expect("store");
+        assert_eq!(vault.load().await.expect("load"), Some(tokens));
+    }
+}
+
+/// While one guard lives, another is refused at the deadline; then the next succeeds.
+///
+/// # Panics
+///
+/// If the contract is broken.
+pub async fn a_lock_excludes_until_it_is_dropped(vault: &dyn TokenVault) {
+    let lock = vault.lock().await.expect("lock");
+    let refused = vault.lock().await.expect_err("a second lock");
+    assert_eq!(refused.kind(), VaultErrorKind::Busy);
+    assert_eq!(vault.load().await.expect("loading needs no lock"), None);
+    drop(lock);
+    drop(vault.lock().await.expect("lock after unlock"));
+}
+
+/// A secret can be set, replaced, listed without its value, and removed.
+///
+/// # Panics
+///
+/// If the contract is broken.
+pub async fn a_secret_is_kept_until_it_is_removed(vault: &dyn SecretVault) {
+    let names = async || -> Vec<SecretName> {
+        vault
+            .list()
+            .await
+            .expect("list")
+            .into_iter()
+            .map(|info| info.name)
+            .collect()
+    };
+    assert_eq!(names().await, []);
+    for name in SecretName::ALL {
+        assert!(vault.get(name).await.expect("get").is_none());
+        vault.set(name, "false-value-one".into()).await.expect("set");
+        vault.set(name, name.as_str().into()).await.expect("replace");
+    }
+    assert_eq!(names().await, SecretName::ALL);
+    for name in SecretName::ALL {
+        let value = vault.get(name).await.expect("get").expect("was set");
+        assert_eq!(value.expose_secret(), name.as_str());
+        assert!(vault.remove(name).await.expect("remove"));
+        assert!(!vault.remove(name).await.expect("remove again"));
+    }
+    assert_eq!(names().await, []);
+}
+
+/// `QBO_REFRESH_TOKEN` is the token set under another name.
+///
+/// # Panics
+///
+/// If the contract is broken.
+pub async fn the_refresh_token_secret_is_the_token_set<V: TokenVault + SecretVault>(vault: &V) {
+    let rotated = full_set();
+    let lock = vault.lock().await.expect("lock");
+    vault.store(&rotated).await.expect("store");
+    drop(lock);
+    let value = vault
+        .get(SecretName::QboRefreshToken)
+        .await
+        .expect("get")
+        .expect("is there");
+    assert_eq!(value.expose_secret(), rotated.refresh.expose());
+    let listed = vault.list().await.expect("list");
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].changed_at, rotated.refreshed_at);
+    assert_eq!(listed[0].fingerprint, Some(rotated.refresh.fingerprint()));
+
+    vault
+        .set(SecretName::QboRefreshToken, "false-refresh-new".into())
+        .await
+        .expect("set");
+    let replaced = vault.load().await.expect("load").expect("is there");
+    assert_eq!(replaced.refresh.expose(), "false-refresh-new");
+    assert_eq!(replaced.generation, rotated.generation + 1);
+    assert_eq!((replaced.access, replaced.previous), (None, None));
+    assert_eq!(replaced.bootstrap, Some(replaced.refresh.fingerprint()));
+
+    assert!(vault.remove(SecretName::QboRefreshToken).await.expect("remove"));
+    vault
+        .set(SecretName::QboRefreshToken, "false-refresh-new".into())
+        .await
+        .expect("set again");
+    let again = vault.load().await.expect("load").expect("is there");
+    assert!(
+        again.generation > replaced.generation,
+        "a generation is never used twice"
+    );
+}

@@ -1,0 +1,126 @@
+//! Why a vault cannot be used.
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+
+/// A vault could not be read, written or locked. Holds paths and reasons, never contents.
+#[derive(Debug)]
+pub struct VaultError {
+    kind: VaultErrorKind,
+    path: Option<Box<Path>>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// The reason, and with it the remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultErrorKind {
+    /// Vault or key file is not there.
+    #[error("does not exist")]
+    Missing,
+    /// A vault or key file that was to be created is there already.
+    #[error("exists already")]
+    AlreadyExists,
+    /// Group or others may read or write the file.
+    #[error("is open to other users")]
+    Exposed,
+    /// The file belongs to another user.
+    #[error("belongs to another user")]
+    ForeignOwner,
+    /// The path is a symbolic link, or not a regular file.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// The key file does not hold a key.
+    #[error("is not a vault key")]
+    BadKey,
+    /// The seal does not open.
+    #[error("cannot be decrypted: the key is not this vault's or the file was changed")]
+    Undecipherable,
+    /// A newer version of this program wrote the file.
+    #[error("was written by a newer version")]
+    NewerVersion,
+    /// Another process held the lock for the whole of [`crate::LOCK_DEADLINE`].
+    #[error("is locked by another process")]
+    Busy,
+    /// The operating system, or whatever else keeps the vault, refused.
+    #[error("could not be read or written")]
+    Io,
+}
+
+impl VaultError {
+    /// An error without further context.
+    pub fn new(kind: VaultErrorKind) -> Self {
+        Self {
+            kind,
+            path: None,
+            source: None,
+        }
+    }
+
+    /// Adds the file concerned.
+    pub fn at(self, path: &Path) -> Self {
+        Self {
+            path: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// Adds the cause. It must not contain contents of the vault.
+    pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..self
+        }
+    }
+
+    /// The reason.
+    pub fn kind(&self) -> VaultErrorKind {
+        self.kind
+    }
+
+    /// The file concerned.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What a person can do next, as one line.
+    pub fn hint(&self) -> &'static str {
+        match self.kind {
+            VaultErrorKind::Missing => {
+                "check the path; a new vault with its key is made by `qbo-backfill secrets init`"
+            }
+            VaultErrorKind::AlreadyExists => "choose another path, or move the existing file away first",
+            VaultErrorKind::Exposed => {
+                "run `chmod 600` on the file; if others may have read it, consent again"
+            }
+            VaultErrorKind::ForeignOwner => "run as the user who owns the file, or `chown` it to this user",
+            VaultErrorKind::NotAFile => "give the path of the file itself",
+            VaultErrorKind::BadKey => {
+                "give the key file that `qbo-backfill secrets init` made with this vault"
+            }
+            VaultErrorKind::Undecipherable => {
+                "give this vault's own key file, or restore the vault and then run \
+                 `qbo-backfill secrets set QBO_REFRESH_TOKEN`"
+            }
+            VaultErrorKind::NewerVersion => "update qbo-backfill",
+            VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",
+            VaultErrorKind::Io => "check free space and permissions of the vault's folder",
+        }
+    }
+}
+
+impl fmt::Display for VaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{} {}", path.display(), self.kind),
+            None => write!(f, "the vault {}", self.kind),
+        }
+    }
+}
+
+impl Error for VaultError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

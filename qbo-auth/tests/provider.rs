@@ -1,0 +1,426 @@
+//! The refreshing provider: one call, stored before use, nothing lost.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod fake;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
+use qbo_auth::{
+    AccessToken, Advice, AuthError, Clock, FileVault, ManualClock, MemoryVault, RefreshToken,
+    RefreshingProvider, SecretName, SecretVault, TokenErrorKind, TokenProvider, TokenSet, TokenVault,
+};
+
+struct Story {
+    vault: Arc<MemoryVault>,
+    endpoint: Arc<ScriptedEndpoint>,
+    clock: Arc<ManualClock>,
+    provider: Arc<RefreshingProvider>,
+}
+
+impl Story {
+    /// A company whose access token has ended, and an endpoint that will answer by `script`.
+    async fn of(script: impl IntoIterator<Item = Reply>) -> Self {
+        Self::with(ScriptedEndpoint::new(script)).await
+    }
+
+    async fn with(endpoint: Arc<ScriptedEndpoint>) -> Self {
+        let clock = clock();
+        let vault = Arc::new(MemoryVault::new(clock.clone()));
+        vault.store(&expired()).await.unwrap();
+        let provider = provider(vault.clone(), endpoint.clone(), clock.clone());
+        Self {
+            vault,
+            endpoint,
+            clock,
+            provider,
+        }
+    }
+
+    async fn token(&self) -> Result<String, AuthError> {
+        self.provider
+            .access_token()
+            .await
+            .map(|token| token.expose().to_owned())
+    }
+
+    async fn stored(&self) -> TokenSet {
+        self.vault.load().await.unwrap().unwrap()
+    }
+}
+
+fn provider(
+    vault: Arc<dyn TokenVault>,
+    endpoint: Arc<ScriptedEndpoint>,
+    clock: Arc<ManualClock>,
+) -> Arc<RefreshingProvider> {
+    Arc::new(RefreshingProvider::new(vault, endpoint, clock))
+}
+
+fn fails(kind: TokenErrorKind) -> Reply {
+    Reply::Fails(kind)
+}
+
+fn unavailable() -> Reply {
+    fails(TokenErrorKind::Unavailable { status: 503 })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_callers_with_an_expired_token_make_one_call() {
+    let story = Story::with(ScriptedEndpoint::gated([Reply::Tokens(2)])).await;
+    let callers: Vec<_> = (0..1000)
+        .map(|_| {
+            let provider = story.provider.clone();
+            tokio::spawn(async move { provider.access_token().await.unwrap().expose().to_owned() })
+        })
+        .collect();
+    story.endpoint.entered.acquire().await.unwrap().forget();
+    story.endpoint.gate.add_permits(1000);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), "false-access-2");
+    }
+    assert_eq!(story.endpoint.presented(), ["false-refresh-1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_with_one_vault_file_make_one_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
+    FileVault::init(&path, &key)
+        .unwrap()
+        .store(&expired())
+        .await
+        .unwrap();
+    let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let vault = Arc::new(FileVault::open(&path, &key).unwrap());
+            let provider = provider(vault, endpoint.clone(), clock());
+            tokio::spawn(async move { provider.access_token().await.unwrap().expose().to_owned() })
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), "false-access-2");
+    }
+    assert_eq!(endpoint.presented(), ["false-refresh-1"]);
+}
+
+#[tokio::test]
+async fn the_new_refresh_token_is_stored_before_anybody_gets_the_access_token() {
+    let clock = clock();
+    let inner = Arc::new(MemoryVault::new(clock.clone()));
+    inner.store(&expired()).await.unwrap();
+    let vault = GatedVault::new(inner.clone());
+    let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
+    let provider = provider(vault.clone(), endpoint, clock);
+
+    let callers: Vec<_> = (0..5)
+        .map(|_| {
+            let (provider, vault) = (provider.clone(), inner.clone());
+            tokio::spawn(async move {
+                provider.access_token().await.unwrap();
+                vault.load().await.unwrap().unwrap().refresh
+            })
+        })
+        .collect();
+    vault.store_entered.acquire().await.unwrap().forget();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(callers.iter().all(|caller| !caller.is_finished()));
+    assert_eq!(inner.load().await.unwrap(), Some(expired()));
+
+    vault.store_gate.add_permits(1);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), RefreshToken::new("false-refresh-2"));
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_caller_loses_nothing_and_shutdown_waits_for_the_store() {
+    let story = Story::with(ScriptedEndpoint::gated([Reply::Tokens(2)])).await;
+    let caller = tokio::spawn({
+        let provider = story.provider.clone();
+        async move { provider.access_token().await }
+    });
+    story.endpoint.entered.acquire().await.unwrap().forget();
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+
+    let shutdown = tokio::spawn({
+        let provider = story.provider.clone();
+        async move { provider.shutdown().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!shutdown.is_finished());
+    story.endpoint.gate.add_permits(1);
+    shutdown.await.unwrap();
+    assert_eq!(story.stored().await.refresh, RefreshToken::new("false-refresh-2"));
+    assert_eq!(story.token().await.unwrap(), "false-access-2");
+}
+
+#[tokio::test]
+async fn a_failed_refresh_leaves_every_byte_of_the_vault_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
+    let clock = clock();
+    let vault = Arc::new(FileVault::init(&path, &key).unwrap().with_clock(clock.clone()));
+    vault.store(&expired()).await.unwrap();
+    let before = fs::read(&path).unwrap();
+    for kind in [
+        TokenErrorKind::InvalidGrant,
+        TokenErrorKind::InvalidClient,
+        TokenErrorKind::InvalidRequest {
+            code: "invalid_request",
+        },
+        TokenErrorKind::Throttled { retry_after: None },
+        TokenErrorKind::Unavailable { status: 500 },
+        TokenErrorKind::Transport,
+        TokenErrorKind::Html { status: 200 },
+        TokenErrorKind::Protocol("no access token"),
+    ] {
+        let endpoint = ScriptedEndpoint::new((0..4).map(|_| fails(kind.clone())));
+        provider(vault.clone(), endpoint, clock.clone())
+            .access_token()
+            .await
+            .unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), before, "{kind}");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            3,
+            "vault, key and lock"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_token_in_the_vault_is_used_without_a_call_or_a_lock() {
+    let story = Story::of([]).await;
+    let answer = qbo_auth::TokenAnswer::new(AccessToken::new("false-access-9"), Duration::from_secs(3600));
+    let stored = expired();
+    story
+        .vault
+        .store(&stored.rotated(&stored.refresh, &answer, NOW))
+        .await
+        .unwrap();
+    let _frozen = story.vault.lock().await.unwrap();
+    assert_eq!(story.token().await.unwrap(), "false-access-9");
+}
+
+#[tokio::test]
+async fn a_refresh_gives_up_when_another_process_keeps_the_vault() {
+    let story = Story::of([]).await;
+    let _frozen = story.vault.lock().await.unwrap();
+    assert_eq!(story.token().await.unwrap_err().advice(), Advice::VaultBusy);
+    assert!(story.clock.elapsed() >= qbo_auth::LOCK_DEADLINE);
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_a_margin_before_it_ends() {
+    let story = Story::of([Reply::Tokens(2), Reply::AccessOnly(3)]).await;
+    assert_eq!(story.token().await.unwrap(), "false-access-2");
+    story.clock.advance(Duration::from_secs(3479));
+    assert_eq!(story.token().await.unwrap(), "false-access-2");
+    story.clock.advance(Duration::from_secs(1));
+    assert_eq!(story.token().await.unwrap(), "false-access-3");
+    // The second answer had no refresh token, so the one before stays.
+    assert_eq!(story.stored().await.refresh, RefreshToken::new("false-refresh-2"));
+    assert_eq!(
+        story.stored().await.previous,
+        Some(RefreshToken::new("false-refresh-1"))
+    );
+    assert_eq!(story.endpoint.presented(), ["false-refresh-1", "false-refresh-2"]);
+}
+
+#[tokio::test]
+async fn fifty_late_reports_about_one_token_cause_one_refresh() {
+    let story = Story::of([Reply::Tokens(2), Reply::Tokens(3)]).await;
+    let refused = story.provider.access_token().await.unwrap();
+    story
+        .provider
+        .invalidate(&AccessToken::new("false-access-1"))
+        .await;
+    assert_eq!(story.token().await.unwrap(), "false-access-2");
+    for _ in 0..50 {
+        story.provider.invalidate(&refused).await;
+        assert_eq!(story.token().await.unwrap(), "false-access-3");
+    }
+    assert_eq!(story.endpoint.presented().len(), 2);
+}
+
+#[tokio::test]
+async fn an_unanswered_refresh_is_repeated_with_the_same_token_at_one_three_and_nine_seconds() {
+    let story = Story::of([
+        unavailable(),
+        fails(TokenErrorKind::Transport),
+        unavailable(),
+        Reply::Tokens(2),
+    ])
+    .await;
+    assert_eq!(story.token().await.unwrap(), "false-access-2");
+    assert_eq!(story.endpoint.presented(), ["false-refresh-1"; 4]);
+    assert_eq!(story.clock.sleeps(), [1, 3, 9].map(Duration::from_secs));
+
+    let story = Story::of((0..4).map(|_| unavailable())).await;
+    assert!(matches!(
+        story.token().await.unwrap_err().advice(),
+        Advice::RetryAfter(_)
+    ));
+    assert_eq!(story.endpoint.presented().len(), 4);
+}
+
+#[tokio::test]
+async fn a_throttled_or_refused_request_is_not_repeated() {
+    let wait = Some(Duration::from_secs(7));
+    for (kind, advice) in [
+        (
+            TokenErrorKind::Throttled { retry_after: wait },
+            Advice::RetryAfter(Duration::from_secs(7)),
+        ),
+        (TokenErrorKind::InvalidClient, Advice::FixConfiguration),
+        (
+            TokenErrorKind::InvalidRequest {
+                code: "invalid_request",
+            },
+            Advice::GiveUp,
+        ),
+    ] {
+        let story = Story::of([fails(kind)]).await;
+        assert_eq!(story.token().await.unwrap_err().advice(), advice);
+        assert_eq!(story.endpoint.presented().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_by_a_newer_one_from_the_vault() {
+    let story = Story::of([]).await;
+    let answer = qbo_auth::TokenAnswer::new(AccessToken::new("false-access-8"), Duration::from_secs(3600));
+    let newer = expired().rotated(&RefreshToken::new("false-refresh-8"), &answer, NOW);
+    let vault = story.vault.clone();
+    let endpoint = ScriptedEndpoint::new([Reply::RefusesAfter(vault.clone(), newer)]);
+    let token = provider(vault, endpoint.clone(), clock())
+        .access_token()
+        .await
+        .unwrap();
+    assert_eq!(token.expose(), "false-access-8");
+    assert_eq!(endpoint.presented().len(), 1);
+
+    let consented = TokenSet::from_consent(RefreshToken::new("false-refresh-9"), 9, NOW);
+    let endpoint = ScriptedEndpoint::new([
+        Reply::RefusesAfter(story.vault.clone(), consented),
+        Reply::Tokens(10),
+    ]);
+    story.vault.store(&expired()).await.unwrap();
+    let token = provider(story.vault.clone(), endpoint.clone(), clock())
+        .access_token()
+        .await
+        .unwrap();
+    assert_eq!(token.expose(), "false-access-10");
+    assert_eq!(endpoint.presented(), ["false-refresh-1", "false-refresh-9"]);
+    assert_eq!(story.stored().await.generation, 10);
+}
+
+#[tokio::test]
+async fn the_previous_token_is_tried_once_and_only_after_the_current_was_refused() {
+    let story = Story::of([fails(TokenErrorKind::InvalidGrant), Reply::Tokens(2)]).await;
+    assert_eq!(story.token().await.unwrap(), "false-access-2");
+    assert_eq!(story.endpoint.presented(), ["false-refresh-1", "false-refresh-0"]);
+    assert_eq!(story.stored().await.refresh, RefreshToken::new("false-refresh-2"));
+}
+
+#[tokio::test]
+async fn a_dead_consent_costs_two_calls_and_no_more_until_a_new_one_is_stored() {
+    let dead = || fails(TokenErrorKind::InvalidGrant);
+    let story = Story::of([dead(), dead(), Reply::Tokens(4)]).await;
+    for _ in 0..3 {
+        let error = story.token().await.unwrap_err();
+        assert!(matches!(error, AuthError::NeedsConsent(_)));
+        assert_eq!(error.advice(), Advice::Reauthorise);
+        assert!(
+            error
+                .hint()
+                .contains("qbo-backfill secrets set QBO_REFRESH_TOKEN")
+        );
+    }
+    assert_eq!(story.endpoint.presented(), ["false-refresh-1", "false-refresh-0"]);
+    assert_eq!(story.stored().await, expired());
+
+    story
+        .vault
+        .set(SecretName::QboRefreshToken, "false-refresh-3".into())
+        .await
+        .unwrap();
+    assert_eq!(story.token().await.unwrap(), "false-access-4");
+    assert_eq!(story.endpoint.presented().len(), 3);
+}
+
+#[tokio::test]
+async fn a_new_consent_that_is_refused_has_no_previous_token_to_try() {
+    let story = Story::of([fails(TokenErrorKind::InvalidGrant)]).await;
+    story
+        .vault
+        .set(SecretName::QboRefreshToken, "false-refresh-3".into())
+        .await
+        .unwrap();
+    assert!(matches!(story.token().await, Err(AuthError::NeedsConsent(_))));
+    assert_eq!(story.endpoint.presented(), ["false-refresh-3"]);
+}
+
+#[tokio::test]
+async fn an_empty_vault_asks_for_a_consent() {
+    let clock = clock();
+    let vault = Arc::new(MemoryVault::new(clock.clone()));
+    let error = provider(vault, ScriptedEndpoint::new([]), clock)
+        .access_token()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, AuthError::NoToken));
+    assert_eq!(error.advice(), Advice::Reauthorise);
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_repeated_and_the_token_call_is_not() {
+    let clock = clock();
+    let inner = Arc::new(MemoryVault::new(clock.clone()));
+    inner.store(&expired()).await.unwrap();
+    let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
+    let vault = GatedVault::failing(inner.clone(), 3);
+    let token = provider(vault, endpoint.clone(), clock.clone())
+        .access_token()
+        .await
+        .unwrap();
+    assert_eq!(token.expose(), "false-access-2");
+    assert_eq!(clock.sleeps(), [Duration::from_secs(1); 3]);
+    assert_eq!(
+        inner.load().await.unwrap().unwrap().refresh,
+        RefreshToken::new("false-refresh-2")
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_could_not_be_stored_is_kept_and_stored_by_the_next_attempt() {
+    let clock = clock();
+    let inner = Arc::new(MemoryVault::new(clock.clone()));
+    inner.store(&expired()).await.unwrap();
+    let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
+    let provider = provider(GatedVault::failing(inner.clone(), 60), endpoint.clone(), clock);
+    let error = provider.access_token().await.unwrap_err();
+    assert_eq!(error.advice(), Advice::VaultUnusable);
+    assert_eq!(inner.load().await.unwrap(), Some(expired()));
+
+    assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-2");
+    assert_eq!(
+        inner.load().await.unwrap().unwrap().refresh,
+        RefreshToken::new("false-refresh-2")
+    );
+    assert_eq!(endpoint.presented(), ["false-refresh-1"]);
+}
+
+#[tokio::test]
+async fn a_refresh_that_dies_is_reported_and_the_next_caller_starts_another() {
+    let story = Story::of([Reply::Panics, Reply::Tokens(2)]).await;
+    assert!(matches!(story.token().await, Err(AuthError::Interrupted)));
+    assert_eq!(story.token().await.unwrap(), "false-access-2");
+}

@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+/// The delay bound before the first repeat.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// The delay bound that is never passed.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Exponential back-off with full jitter: before repeat *n* wait a random time between zero and
+/// 1 s · 2ⁿ⁻¹, at most 60 s. The choice is a function of the seed.
+///
+/// Full jitter spreads callers that failed together better than a fixed delay with a little noise, and costs
+/// less time in sum.
+#[derive(Debug)]
+pub struct Backoff {
+    random: fastrand::Rng,
+    bound: Duration,
+}
+
+impl Backoff {
+    /// A fresh back-off for one request.
+    pub fn new(seed: u64) -> Self {
+        Self { random: fastrand::Rng::with_seed(seed), bound: FIRST }
+    }
+}
+
+impl Iterator for Backoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let delay = self.bound.mul_f64(self.random.f64());
+        self.bound = (self.bound * 2).min(LONGEST);
+        Some(delay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_stay_under_a_doubling_bound_and_repeat_with_the_seed() {
+        for seed in 0..200 {
+            let delays: Vec<_> = Backoff::new(seed).take(10).collect();
+            for (n, delay) in delays.iter().enumerate() {
+                assert!(*delay <= LONGEST.min(FIRST * 2_u32.pow(u32::try_from(n).unwrap())));
+            }
+            assert_eq!(delays, Backoff::new(seed).take(10).collect::<Vec<_>>());
+        }
+        assert_ne!(Backoff::new(1).next(), Backoff::new(2).next());
+    }
+}

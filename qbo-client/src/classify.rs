@@ -1,0 +1,218 @@
+use std::fmt;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::{ErrorKind, Fault, Refusal};
+
+/// How long to stay away after a 429 that names no time (Intuit's page on limits and throttles).
+const THROTTLE_PAUSE: Duration = Duration::from_mins(1);
+
+/// The longest `Retry-After` that is believed; a broken header must not stop a run for a day.
+const LONGEST_PAUSE: Duration = Duration::from_mins(15);
+
+/// What came back, as far as it matters for a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Retry-After` header, in seconds or as an HTTP date.
+    pub retry_after: Option<&'a str>,
+    /// The `Date` of now, for the date form of `Retry-After`.
+    pub now: OffsetDateTime,
+    /// The body, decompressed.
+    pub body: &'a [u8],
+}
+
+/// What to do about an answer.
+#[derive(Debug)]
+pub enum Verdict {
+    /// An answer without a fault: look for the records in it.
+    Accept,
+    /// The whole company is throttled: nobody calls it before this long.
+    Throttled(Duration),
+    /// The same request may succeed later.
+    Retry(Cause),
+    /// The access token was refused: get another one and ask again, once.
+    Reauthenticate,
+    /// The same request will fail again.
+    Final(ErrorKind),
+}
+
+/// Why a request is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// No connection, or it broke, or time ran out.
+    Connection,
+    /// The server failed (5xx, or a system fault).
+    Server,
+    /// A page of a proxy or of maintenance came instead of an answer.
+    Html,
+    /// The body was empty, cut short, or contradicts itself.
+    Garbled,
+    /// The company was asked too often.
+    Throttled,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "the connection failed",
+            Self::Server => "QuickBooks failed to answer",
+            Self::Html => "a web page came instead of an answer",
+            Self::Garbled => "the answer was not whole",
+            Self::Throttled => "QuickBooks asked to slow down",
+        })
+    }
+}
+
+/// Decides what an answer means. Total: every status with every body has exactly one verdict.
+///
+/// The rules follow the project's table of fault codes; a code is stronger than the status, because throttling
+/// came as 403 for years, faults come inside HTTP 200, and 400 is sometimes sent for bad authorisation.
+pub fn classify(answer: &Answer<'_>) -> Verdict {
+    let fault = match answer.status {
+        // A sound page is megabytes without a fault; the splitter finds the fault in one pass if there is one.
+        200..=299 => return Verdict::Accept,
+        _ => Fault::find(answer.body),
+    };
+    match fault {
+        Some(fault) => by_fault(answer, &fault),
+        None => by_status(answer),
+    }
+}
+
+/// Decides about a fault that was found inside an answer of any status.
+pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
+    let code = || fault.code().unwrap_or_default().into();
+    let refused = |why| Verdict::Final(ErrorKind::Refused { why, status: answer.status });
+    if fault.subscription_ended {
+        return refused(Refusal::Subscription);
+    }
+    match fault.code().unwrap_or_default() {
+        "3001" | "429" => throttled(answer),
+        "3200" | "100" | "110" => Verdict::Reauthenticate,
+        // Seen intermittently with 500, where it is a failure of the server (minimul/qbo_api issue 96).
+        "120" if answer.status >= 500 => Verdict::Retry(Cause::Server),
+        "120" => Verdict::Final(ErrorKind::NeedsConsent),
+        "3100" => refused(Refusal::Application),
+        "130" => refused(Refusal::Environment),
+        "140" => refused(Refusal::CompanyLocked),
+        "6190" => refused(Refusal::Subscription),
+        "10200" => refused(Refusal::CompanyReset),
+        "150" | "6002" | "7001" => Verdict::Retry(Cause::Server),
+        "4002" => Verdict::Final(ErrorKind::PoisonedPage { code: code() }),
+        // Sometimes a passing failure, sometimes one bad record: retried, then given up as a page.
+        "10000" => Verdict::Retry(Cause::Server),
+        "10100" => Verdict::Final(ErrorKind::PageTooLarge),
+        "5020" | "5030" => Verdict::Final(ErrorKind::EntityUnavailable { code: code() }),
+        _ if &*fault.kind == "SystemFault" => Verdict::Retry(Cause::Server),
+        _ if matches!(answer.status, 200..=299 | 400) => Verdict::Final(ErrorKind::BadQuery { code: code() }),
+        _ => by_status(answer),
+    }
+}
+
+fn by_status(answer: &Answer<'_>) -> Verdict {
+    let html = answer.body.trim_ascii_start().first() == Some(&b'<');
+    let refused = |why| Verdict::Final(ErrorKind::Refused { why, status: answer.status });
+    match answer.status {
+        401 => Verdict::Reauthenticate,
+        403 => refused(Refusal::Application),
+        404 => refused(Refusal::UnknownCompany),
+        408 => Verdict::Retry(Cause::Server),
+        429 => throttled(answer),
+        300..=399 => refused(Refusal::Redirect),
+        500..=599 if html => Verdict::Retry(Cause::Html),
+        500..=599 => Verdict::Retry(Cause::Server),
+        _ => Verdict::Final(ErrorKind::BadQuery { code: "".into() }),
+    }
+}
+
+fn throttled(answer: &Answer<'_>) -> Verdict {
+    let pause = answer.retry_after.and_then(|text| pause(text.trim(), answer.now));
+    Verdict::Throttled(pause.unwrap_or(THROTTLE_PAUSE).min(LONGEST_PAUSE))
+}
+
+fn pause(retry_after: &str, now: OffsetDateTime) -> Option<Duration> {
+    if let Ok(seconds) = retry_after.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // HTTP dates end in GMT, which is RFC 2822's obsolete name for +0000.
+    let until = OffsetDateTime::parse(&retry_after.replace("GMT", "+0000"), &Rfc2822).ok()?;
+    Some(Duration::try_from(until - now).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn verdict(status: u16, retry_after: Option<&str>, body: &str) -> String {
+        let answer =
+            Answer { status, retry_after, now: datetime!(2026-11-22 10:00 UTC), body: body.as_bytes() };
+        let verdict = match Fault::find(answer.body) {
+            Some(fault) if status == 200 => by_fault(&answer, &fault),
+            _ => classify(&answer),
+        };
+        format!("{verdict:?}")
+    }
+
+    fn fault(kind: &str, code: &str) -> String {
+        format!(r#"{{"Fault":{{"Error":[{{"Message":"m","Detail":"d","code":"{code}"}}],"type":"{kind}"}}}}"#)
+    }
+
+    #[test]
+    fn throttling_is_seen_in_every_form_and_says_how_long() {
+        let xml = r#"<IntuitResponse><Fault type="SERVICE"><Error code="3001"><Message>message=ThrottleExceeded; errorCode=003001</Message></Error></Fault></IntuitResponse>"#;
+        assert_eq!(verdict(429, None, xml), "Throttled(60s)");
+        assert_eq!(verdict(403, None, xml), "Throttled(60s)");
+        assert_eq!(verdict(429, None, ""), "Throttled(60s)");
+        assert_eq!(verdict(429, Some("7"), ""), "Throttled(7s)");
+        assert_eq!(verdict(429, Some("86400"), ""), "Throttled(900s)");
+        assert_eq!(verdict(429, Some("soon"), ""), "Throttled(60s)");
+        assert_eq!(verdict(429, Some("Sun, 22 Nov 2026 10:00:30 GMT"), ""), "Throttled(30s)");
+        assert_eq!(verdict(429, Some("Sun, 22 Nov 2026 09:00:00 GMT"), ""), "Throttled(0ns)");
+        assert_eq!(verdict(200, Some("1"), &fault("SERVICE", "003001")), "Throttled(1s)");
+    }
+
+    #[test]
+    fn what_may_pass_is_retried_and_what_will_not_is_final() {
+        let retry = [
+            (500, fault("SystemFault", "10000")),
+            (200, fault("SystemFault", "10000")),
+            (200, fault("SystemFault", "")),
+            (500, fault("AuthorizationFault", "120")),
+            (502, "<html>bad gateway</html>".into()),
+            (503, String::new()),
+            (504, r#"<IntuitResponse><Fault type="SystemFault"><Error code="6002"/></Fault></IntuitResponse>"#.into()),
+            (400, fault("SystemFault", "7001")),
+            (408, String::new()),
+        ];
+        for (status, body) in retry {
+            assert!(verdict(status, None, &body).starts_with("Retry"), "{status} {body}");
+        }
+        let last = [
+            (400, fault("ValidationFault", "4001"), "BadQuery"),
+            (200, fault("ValidationFault", "4000"), "BadQuery"),
+            (400, fault("ValidationFault", "4002"), "PoisonedPage"),
+            (400, fault("ValidationFault", "10100"), "PageTooLarge"),
+            (400, fault("AuthorizationFault", "5020"), "EntityUnavailable"),
+            (403, fault("AuthorizationFault", "003100"), "Application"),
+            (400, fault("AuthorizationFault", "120"), "NeedsConsent"),
+            (403, fault("AuthorizationFault", "6190"), "Subscription"),
+            (404, String::new(), "UnknownCompany"),
+            (302, String::new(), "Redirect"),
+            (418, "teapot".into(), "BadQuery"),
+        ];
+        for (status, body, kind) in last {
+            let verdict = verdict(status, None, &body);
+            assert!(verdict.starts_with("Final") && verdict.contains(kind), "{status} {body}: {verdict}");
+        }
+        assert_eq!(verdict(401, None, &fault("AUTHENTICATION", "003200")), "Reauthenticate");
+        assert_eq!(verdict(401, None, ""), "Reauthenticate");
+        assert_eq!(verdict(200, None, "{}"), "Accept");
+    }
+}

@@ -1,0 +1,34 @@
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::{Error, Query, RawPage, Usage};
+
+/// Reads one QuickBooks Online company.
+///
+/// # Contract
+///
+/// - **Whole or nothing.** A page is complete and consistent as QBO meant it; what is cut short, faulty or
+///   contradicts itself is an error.
+/// - **Polite.** All limits of the company are kept over all callers of one client.
+/// - **Patient.** What may pass is repeated inside; an error that comes out will not go away by asking again
+///   at once.
+/// - **Read only.** No call can change the company.
+///
+/// # Cancel safety
+///
+/// Dropping a future abandons its request. Limits, breaker and tokens stay consistent.
+#[async_trait]
+pub trait QboClient: fmt::Debug + Send + Sync {
+    /// Reads the page that the query asks for.
+    async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error>;
+
+    /// Counts the records that match the query, whatever its page. Costs one call.
+    async fn count(&self, query: &Query) -> Result<u64, Error>;
+
+    /// What reading has cost so far.
+    fn usage(&self) -> Usage;
+}
+
+// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+const _: fn(&dyn QboClient) = |_| ();

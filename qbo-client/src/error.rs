@@ -1,0 +1,210 @@
+use std::fmt;
+
+use qbo_auth::AuthError;
+
+use crate::{Cause, EntityName};
+
+/// A question to QuickBooks Online was not answered.
+///
+/// Prints one line in our own words. Text of the server is never part of it: faults have quoted tokens, host
+/// names and customers' data.
+#[derive(Debug, thiserror::Error)]
+#[error("reading {entity}: {kind}{}", Reference(intuit_tid.as_deref()))]
+pub struct Error {
+    /// What was read.
+    pub entity: EntityName,
+    /// Intuit's id of the last answer, which their support asks for.
+    pub intuit_tid: Option<Box<str>>,
+    /// How often it was asked.
+    pub attempts: u32,
+    /// What went wrong. Part of the printed line, so not a `source()` of its own.
+    pub kind: ErrorKind,
+}
+
+struct Reference<'a>(Option<&'a str>);
+
+impl fmt::Display for Reference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |tid| write!(f, " (intuit_tid {tid})"))
+    }
+}
+
+/// An error and its causes in one line: the printed line of [`Error`] is the only one that will be printed.
+struct InFull<'a>(&'a AuthError);
+
+impl fmt::Display for InFull<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No usable access token could be had.
+    #[error("{}", InFull(.0))]
+    Auth(AuthError),
+    /// The access token was refused again after a refresh, or the user who consented left the company.
+    #[error("QuickBooks refuses the company's consent")]
+    NeedsConsent,
+    /// The question was repeated as often as allowed.
+    #[error("given up after {attempts} attempts: {cause}")]
+    Exhausted {
+        /// How often it was asked.
+        attempts: u32,
+        /// Why the last attempt failed.
+        cause: Cause,
+    },
+    /// QuickBooks refuses this company or this app.
+    #[error("refused by QuickBooks (HTTP {status}): {why}")]
+    Refused {
+        /// The reason.
+        why: Refusal,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The question itself is wrong, or the entity is unknown.
+    #[error("QuickBooks does not accept the query (code {})", if code.is_empty() { "none" } else { code })]
+    BadQuery {
+        /// The fault's code, or nothing.
+        code: Box<str>,
+    },
+    /// The company's plan or the user's rights do not include the entity.
+    #[error("the entity is not available in this company (code {code})")]
+    EntityUnavailable {
+        /// The fault's code.
+        code: Box<str>,
+    },
+    /// A record in the page makes QuickBooks refuse the whole page.
+    #[error("one record makes QuickBooks refuse the page (code {code})")]
+    PoisonedPage {
+        /// The fault's code.
+        code: Box<str>,
+    },
+    /// QuickBooks finds the page too large.
+    #[error("QuickBooks finds the page too large")]
+    PageTooLarge,
+    /// The body is larger than a page can reasonably be.
+    #[error("the answer is larger than {limit_mib} MiB")]
+    BodyTooLarge {
+        /// The limit.
+        limit_mib: u64,
+    },
+    /// The connection could not be made as safely as required.
+    #[error("no secure connection to QuickBooks")]
+    Insecure,
+}
+
+/// Why QuickBooks refuses a company or an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Code 3100: disconnected, or keys of one environment used in the other.
+    Application,
+    /// Code 130: the company lives elsewhere.
+    Environment,
+    /// Code 140.
+    CompanyLocked,
+    /// Code 6190 or words to that effect.
+    Subscription,
+    /// Code 10200: the company was wiped; stored ids may now mean other records.
+    CompanyReset,
+    /// 404 for the company itself.
+    UnknownCompany,
+    /// A redirect, which is never followed: the token must not travel to another host.
+    Redirect,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Application => "the app is not connected to this company, or environment and keys do not match",
+            Self::Environment => "the company is not in this environment",
+            Self::CompanyLocked => "the company is locked",
+            Self::Subscription => "the company's subscription has ended or has a billing problem",
+            Self::CompanyReset => "the company was reset; its ids may now mean other records",
+            Self::UnknownCompany => "there is no such company",
+            Self::Redirect => "it answered with a redirect, which is never followed",
+        })
+    }
+}
+
+/// What to do about a failed question. Every error says it; callers never look at codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The source is down or throttled: stop, try again later.
+    TryLater,
+    /// A person must consent again.
+    Reauthorise,
+    /// The company or app is refused; a person must act at Intuit or in the settings.
+    Refused,
+    /// Something about our own credentials; [`ErrorKind::Auth`] holds the error that knows more.
+    AskAuth,
+    /// This part cannot be read as asked; other parts can.
+    GiveUp,
+}
+
+impl Error {
+    /// What to do next.
+    pub fn advice(&self) -> Advice {
+        self.kind.advice()
+    }
+}
+
+impl ErrorKind {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Auth(_) => Advice::AskAuth,
+            Self::NeedsConsent => Advice::Reauthorise,
+            Self::Exhausted { .. } => Advice::TryLater,
+            Self::Refused { .. } | Self::Insecure => Advice::Refused,
+            Self::BadQuery { .. }
+            | Self::EntityUnavailable { .. }
+            | Self::PoisonedPage { .. }
+            | Self::PageTooLarge
+            | Self::BodyTooLarge { .. } => Advice::GiveUp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_prints_one_line_and_says_what_to_do() {
+        let check = |kind, advice, line: &str| {
+            let entity = "Invoice".parse().unwrap();
+            let error = Error { entity, intuit_tid: Some("1-abc".into()), attempts: 1, kind };
+            assert_eq!(error.advice(), advice);
+            assert_eq!(error.to_string(), line);
+        };
+        check(
+            ErrorKind::Exhausted { attempts: 6, cause: Cause::Server },
+            Advice::TryLater,
+            "reading Invoice: given up after 6 attempts: QuickBooks failed to answer (intuit_tid 1-abc)",
+        );
+        check(
+            ErrorKind::Refused { why: Refusal::UnknownCompany, status: 404 },
+            Advice::Refused,
+            "reading Invoice: refused by QuickBooks (HTTP 404): there is no such company (intuit_tid 1-abc)",
+        );
+        check(
+            ErrorKind::BadQuery { code: "4001".into() },
+            Advice::GiveUp,
+            "reading Invoice: QuickBooks does not accept the query (code 4001) (intuit_tid 1-abc)",
+        );
+        check(
+            ErrorKind::NeedsConsent,
+            Advice::Reauthorise,
+            "reading Invoice: QuickBooks refuses the company's consent (intuit_tid 1-abc)",
+        );
+    }
+}

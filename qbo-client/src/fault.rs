@@ -1,0 +1,195 @@
+use serde::Deserialize;
+
+/// A fault as QBO's API or its gateway reports it, whichever the shape.
+///
+/// Only codes and the type are kept: messages and details can quote tokens, host names and customers' data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// The type, such as `ValidationFault` or the gateway's `SERVICE`; letters only.
+    pub kind: Box<str>,
+    /// The errors in it.
+    pub errors: Vec<FaultError>,
+    /// Whether a message speaks of an ended subscription (seen with HTTP 200 and without a code of its own).
+    pub subscription_ended: bool,
+}
+
+/// One error of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultError {
+    /// The code without leading zeros: `3200` and `003200` are the same. Empty if there was none.
+    pub code: Box<str>,
+}
+
+impl Fault {
+    /// Whether one of the errors has this code.
+    pub fn has(&self, code: &str) -> bool {
+        self.errors.iter().any(|error| &*error.code == code)
+    }
+
+    /// The first code, for messages to people.
+    pub fn code(&self) -> Option<&str> {
+        self.errors.iter().map(|error| &*error.code).find(|code| !code.is_empty())
+    }
+
+    /// Finds a fault in a body: JSON in both letter cases, at the top or inside `QueryResponse`, or XML.
+    /// `Content-Type` is not asked, since the gateway answers XML to those who asked for JSON.
+    pub fn find(body: &[u8]) -> Option<Self> {
+        match body.trim_ascii_start().first()? {
+            b'{' => from_json(body),
+            b'<' => from_xml(&String::from_utf8_lossy(body)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct JsonAnswer {
+    #[serde(alias = "Fault")]
+    fault: Option<JsonFault>,
+    #[serde(rename = "QueryResponse")]
+    inner: Option<JsonInner>,
+}
+
+#[derive(Deserialize)]
+struct JsonInner {
+    #[serde(alias = "Fault")]
+    fault: Option<JsonFault>,
+}
+
+#[derive(Deserialize)]
+struct JsonFault {
+    #[serde(alias = "Error", default)]
+    error: Vec<JsonError>,
+    #[serde(rename = "type", default)]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct JsonError {
+    #[serde(default)]
+    code: serde_json::Value,
+    #[serde(alias = "Message", default)]
+    message: Option<String>,
+}
+
+fn from_json(body: &[u8]) -> Option<Fault> {
+    let answer: JsonAnswer = serde_json::from_slice(body).ok()?;
+    let fault = answer.fault.or(answer.inner.and_then(|inner| inner.fault))?;
+    let code = |error: &JsonError| match &error.code {
+        serde_json::Value::String(code) => code.clone(),
+        serde_json::Value::Number(code) => code.to_string(),
+        _ => String::new(),
+    };
+    let errors =
+        fault.error.iter().map(|error| one_error(&code(error), error.message.as_deref().unwrap_or_default()));
+    Some(Fault {
+        kind: letters(fault.kind.as_deref().unwrap_or_default()),
+        errors: errors.collect(),
+        subscription_ended: fault
+            .error
+            .iter()
+            .any(|error| speaks_of_ended_subscription(error.message.as_deref().unwrap_or_default())),
+    })
+}
+
+/// Reads the gateway's small XML fault. Two attributes and a message are all that is needed, so they are
+/// looked for in the text.
+fn from_xml(text: &str) -> Option<Fault> {
+    let fault = &text[text.find("<Fault")?..];
+    let errors = fault
+        .split("<Error")
+        .skip(1)
+        .map(|error| one_error(attribute(error, "code").unwrap_or_default(), element(error, "Message")));
+    Some(Fault {
+        kind: letters(attribute(fault, "type").unwrap_or_default()),
+        errors: errors.collect(),
+        subscription_ended: speaks_of_ended_subscription(fault),
+    })
+}
+
+fn attribute<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let tag = &text[..text.find('>')?];
+    let (_, value) = tag.split_once(&format!("{name}=\""))?;
+    value.split('"').next()
+}
+
+fn element<'a>(text: &'a str, name: &str) -> &'a str {
+    let inner = text.split_once(&format!("<{name}>")).map(|(_, rest)| rest);
+    inner.and_then(|rest| rest.split('<').next()).unwrap_or_default()
+}
+
+/// Normalises a code. The gateway repeats it inside its message as `errorCode=003200`, which counts where
+/// the code itself is missing.
+fn one_error(code: &str, message: &str) -> FaultError {
+    let code = if code.is_empty() {
+        message.split_once("errorCode=").map_or("", |(_, rest)| rest.split(';').next().unwrap_or_default())
+    } else {
+        code
+    };
+    let code = code.trim().trim_start_matches('0');
+    let sound = code.len() <= 12 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    FaultError { code: if sound { code.into() } else { "".into() } }
+}
+
+fn letters(kind: &str) -> Box<str> {
+    kind.chars().filter(char::is_ascii_alphabetic).take(40).collect::<String>().into()
+}
+
+fn speaks_of_ended_subscription(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("subscription") && (message.contains("ended") || message.contains("cancel"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_recorded_shape_is_read() {
+        let check = |body: &str, kind: &str, code: &str| {
+            let fault = Fault::find(body.as_bytes()).expect(body);
+            assert_eq!((&*fault.kind, fault.code().unwrap_or_default()), (kind, code), "{body}");
+        };
+        check(
+            r#"{"Fault":{"Error":[{"Message":"Invalid query","Detail":"QueryValidationError","code":"4001"}],"type":"ValidationFault"},"time":"2020-09-29T06:52:56.527-07:00"}"#,
+            "ValidationFault",
+            "4001",
+        );
+        check(
+            r#"{"warnings":null,"fault":{"error":[{"message":"message=AuthenticationFailed; errorCode=003200; statusCode=401","detail":"Token expired","code":"3200","element":null}],"type":"AUTHENTICATION"},"time":1601391072830}"#,
+            "AUTHENTICATION",
+            "3200",
+        );
+        check(
+            r#"{"fault":{"error":[{"message":"message=x; errorCode=003100; statusCode=403"}],"type":"SERVICE"}}"#,
+            "SERVICE",
+            "3100",
+        );
+        check(
+            r#"<?xml version="1.0"?><IntuitResponse time="2016-12-07T15:27:09-08:00"><Fault type="SERVICE"><Error code="3001"><Message>message=ThrottleExceeded; errorCode=003001; statusCode=429</Message></Error></Fault></IntuitResponse>"#,
+            "SERVICE",
+            "3001",
+        );
+        check(
+            r#"{"QueryResponse":{"Fault":{"Error":[{"code":"10000"}],"type":"SystemFault"}},"time":"x"}"#,
+            "SystemFault",
+            "10000",
+        );
+        check(r#"{"Fault":{"Error":[{"Message":"Too Many Requests","code":429}]}}"#, "", "429");
+    }
+
+    #[test]
+    fn what_is_no_fault_is_none() {
+        for body in ["", "{}", "<html><body>down</body></html>", "[1]", r#"{"QueryResponse":{}}"#, "{\"fault\":null}"] {
+            assert_eq!(Fault::find(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_the_server_wrote_in_prose_is_kept() {
+        let body = r#"{"Fault":{"Error":[{"Message":"secret-abc","Detail":"token secret-abc","code":"secret abc!"}],"type":"Validation secret-1"}}"#;
+        let fault = Fault::find(body.as_bytes()).unwrap();
+        assert_eq!(fault.code(), None);
+        assert!(!format!("{fault:?}").contains("abc"));
+    }
+}

@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+mod entity;
+mod query;
+mod page_size;
+mod page;
+mod split;
+mod client;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod transport;
+mod classify;
+mod fault;
+mod throttle;
+mod backoff;
+mod breaker;
+mod meter;
+mod signal;
+mod error;
+
+pub use backoff::Backoff;
+pub use breaker::{Breaker, BreakerState};
+pub use bytes::Bytes;
+pub use classify::{Answer, Cause, Verdict, classify};
+pub use client::QboClient;
+pub use entity::{EntityName, InvalidEntityName};
+pub use error::{Advice, Error, ErrorKind, Refusal};
+pub use fault::{Fault, FaultError};
+#[cfg(feature = "http")]
+pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
+pub use meter::{Meter, Usage};
+pub use page::{IdentityProblem, RawPage, RawRecord};
+pub use page_size::{InvalidPageSize, PageSize};
+pub use query::{Comparison, MINOR_VERSION, Predicate, Property, Query, Value};
+pub use signal::{Signal, WaitReason};
+pub use split::SplitError;
+pub use throttle::{Limits, Throttle, Ticket};

@@ -1,0 +1,140 @@
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use time::{Date, OffsetDateTime};
+
+use crate::SplitError;
+use crate::split::{self, Envelope};
+
+/// One page, as received: a single buffer and the place of each record in it.
+#[derive(Clone)]
+pub struct RawPage {
+    body: Bytes,
+    records: Vec<RecordSpan>,
+    answered_at: Option<OffsetDateTime>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct RecordSpan {
+    pub(crate) range: Range<usize>,
+    pub(crate) id: Result<Box<str>, IdentityProblem>,
+    pub(crate) sync_token: Option<i64>,
+    pub(crate) updated_at: Option<OffsetDateTime>,
+    pub(crate) created_at: Option<OffsetDateTime>,
+    pub(crate) txn_date: Option<Date>,
+}
+
+/// Why a record has no usable id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityProblem {
+    /// There is no `Id`.
+    #[error("the record has no Id")]
+    Missing,
+    /// `Id` is there, but is not a text of 1 to 64 characters.
+    #[error("the record's Id is not a text of 1 to 64 characters")]
+    Unusable,
+    /// The record is not a JSON object, or a key that names it stands in it twice.
+    #[error("the record is not an object with one Id")]
+    NotAnObject,
+}
+
+/// One record of a page: a view into its buffer. No JSON is copied.
+#[derive(Clone)]
+pub struct RawRecord<'a> {
+    body: &'a Bytes,
+    span: &'a RecordSpan,
+}
+
+impl RawPage {
+    /// Splits an answer's body into its records, found under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`SplitError`] for anything that is not a whole, consistent page. In particular a fault, a truncated
+    /// body and an answer without its envelope are errors, never "no rows".
+    pub fn split(body: Bytes, key: &str) -> Result<Self, SplitError> {
+        let Envelope { records, answered_at } = split::split(&body, key)?;
+        Ok(Self { body, records, answered_at })
+    }
+
+    /// The records, in the order they came.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = RawRecord<'_>> {
+        self.records.iter().map(|span| RawRecord { body: &self.body, span })
+    }
+
+    /// How many records the page holds.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether the page holds no record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The size of the body in bytes, decompressed.
+    pub fn size_bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// QBO's own clock when it answered (the envelope's `time`, to the millisecond).
+    pub fn answered_at(&self) -> Option<OffsetDateTime> {
+        self.answered_at
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn or_answered_at(mut self, other: Option<OffsetDateTime>) -> Self {
+        self.answered_at = self.answered_at.or(other);
+        self
+    }
+}
+
+/// Says how much there is, and nothing of what it says: a page is customer data.
+impl fmt::Debug for RawPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawPage")
+            .field("records", &self.records.len())
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> RawRecord<'a> {
+    /// The record's JSON text, exactly as received; shares the page's buffer.
+    pub fn bytes(&self) -> Bytes {
+        self.body.slice(self.span.range.clone())
+    }
+
+    /// The record's id, or why it has none.
+    pub fn id(&self) -> Result<&'a str, IdentityProblem> {
+        self.span.id.as_deref().map_err(|problem| *problem)
+    }
+
+    /// `SyncToken`, the edit counter, where it is an integer.
+    pub fn sync_token(&self) -> Option<i64> {
+        self.span.sync_token
+    }
+
+    /// `MetaData.LastUpdatedTime`, where it can be read.
+    pub fn updated_at(&self) -> Option<OffsetDateTime> {
+        self.span.updated_at
+    }
+
+    /// `MetaData.CreateTime`, where it can be read.
+    pub fn created_at(&self) -> Option<OffsetDateTime> {
+        self.span.created_at
+    }
+
+    /// `TxnDate`, where it can be read.
+    pub fn txn_date(&self) -> Option<Date> {
+        self.span.txn_date
+    }
+}
+
+/// Names the record, and nothing of what it says.
+impl fmt::Debug for RawRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRecord").field("id", &self.id()).finish_non_exhaustive()
+    }
+}

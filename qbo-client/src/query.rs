@@ -1,0 +1,285 @@
+use std::fmt::Write as _;
+
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime, UtcOffset};
+
+use crate::{EntityName, PageSize};
+
+/// The API's minor version: the floor and default since August 2025 (Intuit developer blog, 2025-01-21).
+pub const MINOR_VERSION: &str = "75";
+
+/// A property that a query can filter or order by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Property(&'static str);
+
+impl Property {
+    /// When QBO last changed the record, to the second.
+    pub const LAST_UPDATED_TIME: Self = Self("MetaData.LastUpdatedTime");
+    /// When the record was created; does not move on edits.
+    pub const CREATE_TIME: Self = Self("MetaData.CreateTime");
+    /// The bookkeeping date of a transaction: a date without zone that users edit.
+    pub const TXN_DATE: Self = Self("TxnDate");
+    /// Whether a name-list record is in use.
+    pub const ACTIVE: Self = Self("Active");
+    /// The record's id.
+    pub const ID: Self = Self("Id");
+
+    /// The property's name in the query language.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+/// A literal of the query language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// An instant, rendered to the second in UTC with a `Z`: the one form with no doubt about its zone.
+    Instant(OffsetDateTime),
+    /// A date without zone.
+    Date(Date),
+    /// `true` or `false`, without quotes.
+    Bool(bool),
+    /// A text; quotes and backslashes in it are escaped by a backslash.
+    Text(Box<str>),
+}
+
+/// How a property is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
+    Equal,
+    /// `>=`
+    AtLeast,
+    /// `>`
+    Above,
+    /// `<`
+    Below,
+}
+
+/// One condition. QBO joins conditions by AND only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Predicate {
+    property: Property,
+    test: Test,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Test {
+    Compare(Comparison, Value),
+    In(Vec<Value>),
+}
+
+impl Predicate {
+    /// `property op value`.
+    pub fn compare(property: Property, comparison: Comparison, value: Value) -> Self {
+        Self { property, test: Test::Compare(comparison, value) }
+    }
+
+    /// `property IN (values)`.
+    pub fn is_in(property: Property, values: impl IntoIterator<Item = Value>) -> Self {
+        Self { property, test: Test::In(values.into_iter().collect()) }
+    }
+}
+
+/// A question to QBO: the only place where text of its query language is written.
+///
+/// Grammar and quirks: `SELECT * FROM Entity WHERE … ORDERBY p STARTPOSITION n MAXRESULTS n`, from Intuit's
+/// page on data queries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    entity: EntityName,
+    columns: Vec<Box<str>>,
+    array_key: Option<Box<str>>,
+    predicates: Vec<Predicate>,
+    order: Option<Property>,
+    start_position: u32,
+    page_size: PageSize,
+}
+
+impl Query {
+    /// Asks for all records of an entity, one full page from the first position.
+    pub fn select(entity: EntityName) -> Self {
+        Self {
+            entity,
+            columns: Vec::new(),
+            array_key: None,
+            predicates: Vec::new(),
+            order: None,
+            start_position: 1,
+            page_size: PageSize::default(),
+        }
+    }
+
+    /// Asks for a column that `*` leaves out, such as `Sku` of an Item.
+    pub fn column(mut self, column: &EntityName) -> Self {
+        self.columns.push(column.as_str().into());
+        self
+    }
+
+    /// Says under which key the records come, where it is not the entity's name (`CreditCardPayment` answers
+    /// with `CreditCardPaymentTxn`).
+    pub fn array_key(mut self, key: &EntityName) -> Self {
+        self.array_key = Some(key.as_str().into());
+        self
+    }
+
+    /// Adds a condition.
+    pub fn filter(mut self, predicate: Predicate) -> Self {
+        self.predicates.push(predicate);
+        self
+    }
+
+    /// Orders by one property, ascending. The default order is undocumented, so page reads always set one.
+    pub fn order_by(mut self, property: Property) -> Self {
+        self.order = Some(property);
+        self
+    }
+
+    /// Chooses the page: the 1-based position of its first record, and its size.
+    pub fn page(mut self, start_position: u32, size: PageSize) -> Self {
+        self.start_position = start_position;
+        self.page_size = size;
+        self
+    }
+
+    /// The entity asked for.
+    pub fn entity(&self) -> &EntityName {
+        &self.entity
+    }
+
+    /// The key of the array in the answer.
+    pub fn records_key(&self) -> &str {
+        self.array_key.as_deref().unwrap_or(self.entity.as_str())
+    }
+
+    /// How many records are asked for.
+    pub fn page_size(&self) -> PageSize {
+        self.page_size
+    }
+
+    /// The text that asks for the page.
+    pub fn text(&self) -> String {
+        let mut text = String::from("SELECT *");
+        for column in &self.columns {
+            text.push_str(", ");
+            text.push_str(column);
+        }
+        self.push_source(&mut text);
+        if let Some(order) = self.order {
+            let _ = write!(text, " ORDERBY {}", order.0);
+        }
+        let _ = write!(text, " STARTPOSITION {} MAXRESULTS {}", self.start_position, self.page_size.get());
+        text
+    }
+
+    /// The text that asks how many records match, whatever the page.
+    pub fn count_text(&self) -> String {
+        let mut text = String::from("SELECT COUNT(*)");
+        self.push_source(&mut text);
+        text
+    }
+
+    fn push_source(&self, text: &mut String) {
+        let _ = write!(text, " FROM {}", self.entity);
+        for (position, predicate) in self.predicates.iter().enumerate() {
+            text.push_str(if position == 0 { " WHERE " } else { " AND " });
+            text.push_str(predicate.property.0);
+            match &predicate.test {
+                Test::Compare(comparison, value) => {
+                    text.push_str(match comparison {
+                        Comparison::Equal => " = ",
+                        Comparison::AtLeast => " >= ",
+                        Comparison::Above => " > ",
+                        Comparison::Below => " < ",
+                    });
+                    push_literal(text, value);
+                }
+                Test::In(values) => {
+                    text.push_str(" IN (");
+                    for (position, value) in values.iter().enumerate() {
+                        text.push_str(if position == 0 { "" } else { ", " });
+                        push_literal(text, value);
+                    }
+                    text.push(')');
+                }
+            }
+        }
+    }
+}
+
+const INSTANT: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+
+fn push_literal(text: &mut String, value: &Value) {
+    let plain = match value {
+        Value::Instant(at) => at.to_offset(UtcOffset::UTC).format(INSTANT),
+        Value::Date(date) => date.format(DATE),
+        Value::Bool(flag) => {
+            text.push_str(if *flag { "true" } else { "false" });
+            return;
+        }
+        Value::Text(words) => {
+            text.push('\'');
+            for c in words.chars() {
+                if matches!(c, '\'' | '\\') {
+                    text.push('\\');
+                }
+                text.push(c);
+            }
+            text.push('\'');
+            return;
+        }
+    };
+    let plain = plain.expect("a format of plain numbers cannot fail");
+    let _ = write!(text, "'{plain}'");
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::{date, datetime};
+
+    use super::*;
+
+    fn invoices() -> Query {
+        Query::select("Invoice".parse().unwrap())
+    }
+
+    #[test]
+    fn times_are_written_in_utc_with_a_z_and_dates_bare() {
+        let updated = Property::LAST_UPDATED_TIME;
+        let text = invoices()
+            .filter(Predicate::compare(
+                updated,
+                Comparison::AtLeast,
+                Value::Instant(datetime!(2026-01-01 0:00 -5)),
+            ))
+            .filter(Predicate::compare(Property::TXN_DATE, Comparison::Below, Value::Date(date!(2026 - 02 - 01))))
+            .text();
+        assert_eq!(
+            text,
+            "SELECT * FROM Invoice WHERE MetaData.LastUpdatedTime >= '2026-01-01T05:00:00Z' \
+             AND TxnDate < '2026-02-01' STARTPOSITION 1 MAXRESULTS 1000"
+        );
+    }
+
+    #[test]
+    fn quotes_and_backslashes_cannot_leave_a_literal() {
+        let text = invoices()
+            .filter(Predicate::compare(
+                Property::ID,
+                Comparison::Equal,
+                Value::Text(r"Amy's \ 'x' OR".into()),
+            ))
+            .count_text();
+        assert_eq!(text, r"SELECT COUNT(*) FROM Invoice WHERE Id = 'Amy\'s \\ \'x\' OR'");
+    }
+
+    #[test]
+    fn a_column_that_the_star_leaves_out_is_named() {
+        let item = Query::select("Item".parse().unwrap()).column(&"Sku".parse().unwrap());
+        assert!(item.text().starts_with("SELECT *, Sku FROM Item"));
+        assert!(item.count_text().starts_with("SELECT COUNT(*) FROM Item"));
+    }
+}

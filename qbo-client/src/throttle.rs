@@ -1,0 +1,184 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How often one company may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls in any 60 seconds.
+    pub per_minute: u32,
+    /// Calls in any second.
+    pub per_second: u32,
+}
+
+impl Limits {
+    /// QBO's limits for one company: 500 a minute, and 10 a second (Intuit's page on limits and throttles).
+    pub const QBO: Self = Self { per_minute: 500, per_second: 10 };
+
+    /// Other limits, for the emulator: `per_minute` calls a minute, and a sixtieth of it a second, but at
+    /// least [`Limits::QBO`]'s.
+    pub fn per_minute(per_minute: u32) -> Self {
+        Self { per_minute, per_second: (per_minute / 60).max(Self::QBO.per_second) }
+    }
+}
+
+/// How long a request may be on its way before the server counts it. A request counts at the server at some
+/// moment between its sending and its answer; beyond this long, it is taken as counted.
+const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The call limiter of one company: a pure machine. Time is an argument, as the duration since any fixed
+/// start; it never waits.
+///
+/// It keeps the limits as the *server* sees them. Two requests sent a second apart can arrive closer
+/// together, so a request keeps its place not from when it was sent but from when it must have arrived: its
+/// answer, or at most a quarter of a second after sending.
+#[derive(Debug)]
+pub struct Throttle {
+    limits: Option<Limits>,
+    slots: VecDeque<Slot>,
+    next_ticket: u64,
+    paused_until: Duration,
+}
+
+#[derive(Debug)]
+struct Slot {
+    ticket: u64,
+    arrived_by: Duration,
+}
+
+/// The right to send one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Ticket(u64);
+
+impl Throttle {
+    /// A limiter with these limits, or with none (the emulator).
+    pub fn new(limits: Option<Limits>) -> Self {
+        Self { limits, slots: VecDeque::new(), next_ticket: 0, paused_until: Duration::ZERO }
+    }
+
+    /// Asks to send a request now. `Err` holds the earliest moment worth asking again.
+    pub fn admit(&mut self, now: Duration) -> Result<Ticket, Duration> {
+        if now < self.paused_until {
+            return Err(self.paused_until);
+        }
+        if let Some(limits) = self.limits {
+            self.slots.retain(|slot| slot.arrived_by + MINUTE > now);
+            let until = self
+                .free_at(MINUTE, limits.per_minute, now)
+                .max(self.free_at(SECOND, limits.per_second, now));
+            if now < until {
+                return Err(until);
+            }
+        }
+        self.next_ticket += 1;
+        self.slots.push_back(Slot { ticket: self.next_ticket, arrived_by: now + ARRIVAL_SLACK });
+        Ok(Ticket(self.next_ticket))
+    }
+
+    /// Says that the request is leaving only now, where something (a token) had to be waited for first.
+    pub fn sent(&mut self, ticket: Ticket, now: Duration) {
+        self.arrived_by(ticket, now + ARRIVAL_SLACK);
+    }
+
+    /// Says that the request was answered: the server has counted it by now.
+    pub fn answered(&mut self, ticket: Ticket, now: Duration) {
+        if self.limits.is_none() {
+            self.slots.clear();
+        }
+        let known = self.slots.iter().rfind(|slot| slot.ticket == ticket.0).map(|slot| slot.arrived_by);
+        if known.is_some_and(|arrived_by| now < arrived_by) {
+            self.arrived_by(ticket, now);
+        }
+    }
+
+    /// Lets nobody call before `until`.
+    pub fn pause_until(&mut self, until: Duration) {
+        self.paused_until = self.paused_until.max(until);
+    }
+
+    fn arrived_by(&mut self, ticket: Ticket, moment: Duration) {
+        if let Some(slot) = self.slots.iter_mut().rfind(|slot| slot.ticket == ticket.0) {
+            slot.arrived_by = moment;
+        }
+    }
+
+    /// When fewer than `limit` requests will have arrived within the last `span`.
+    fn free_at(&self, span: Duration, limit: u32, now: Duration) -> Duration {
+        let mut arrivals: Vec<_> =
+            self.slots.iter().map(|slot| slot.arrived_by).filter(|at| *at + span > now).collect();
+        let limit = limit as usize;
+        if arrivals.len() < limit {
+            return Duration::ZERO;
+        }
+        arrivals.sort_unstable();
+        arrivals[arrivals.len() - limit] + span
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn ten_go_at_once_and_the_eleventh_waits_a_second_after_the_first_arrived() {
+        let mut throttle = Throttle::new(Some(Limits::QBO));
+        let tickets: Vec<_> = (0..10).map(|_| throttle.admit(Duration::ZERO).unwrap()).collect();
+        assert_eq!(throttle.admit(Duration::ZERO), Err(1250 * MS));
+        throttle.answered(tickets[0], 40 * MS);
+        assert_eq!(throttle.admit(41 * MS), Err(1040 * MS));
+        assert!(throttle.admit(1040 * MS).is_ok());
+    }
+
+    #[test]
+    fn a_pause_holds_everybody_back_and_is_never_shortened() {
+        let mut throttle = Throttle::new(None);
+        throttle.pause_until(60_000 * MS);
+        throttle.pause_until(10_000 * MS);
+        assert_eq!(throttle.admit(Duration::ZERO), Err(60_000 * MS));
+        assert!(throttle.admit(60_000 * MS).is_ok());
+    }
+
+    proptest! {
+        // A case is hundreds of requests; this many see every limit bite.
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Each request arrives at any moment between its sending and its answer (or the slack): the server
+        /// never sees more than the limits in any second or minute, and the limiter always lets one through
+        /// at the moment it names.
+        #[test]
+        fn no_window_at_the_server_is_ever_over_the_limit(
+            steps in prop::collection::vec((0_u64..400, 0.0..1.0_f64), 600..900),
+        ) {
+            let mut throttle = Throttle::new(Some(Limits::QBO));
+            let mut now = Duration::ZERO;
+            let mut arrivals = Vec::new();
+            for (latency, when) in steps {
+                let ticket = loop {
+                    match throttle.admit(now) {
+                        Ok(ticket) => break ticket,
+                        Err(until) => {
+                            prop_assert!(until > now);
+                            now = until;
+                        }
+                    }
+                };
+                let on_the_way = Duration::from_millis(latency).min(ARRIVAL_SLACK);
+                arrivals.push(now + on_the_way.mul_f64(when));
+                throttle.answered(ticket, now + Duration::from_millis(latency));
+            }
+            arrivals.sort_unstable();
+            for (span, limit) in [(SECOND, 10), (MINUTE, 500)] {
+                for pair in arrivals.windows(limit + 1) {
+                    prop_assert!(pair[limit] - pair[0] >= span, "{:?}", pair[limit] - pair[0]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The request loop against a real HTTP server on loopback, in a time that the tests own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qbo_auth::{AccessToken, AuthError, Clock, Endpoints, Environment, ManualClock, TokenProvider};
+use qbo_client::{
+    Advice, Cause, ErrorKind, HttpQboClient, PageSize, QboClient, Query, Refusal, Signal, WaitReason,
+};
+use time::macros::datetime;
+use wiremock::matchers::{body_string, header, method, path, query_param};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+const PAGE: &str = r#"{"QueryResponse":{"Invoice":[{"Id":"1","TotalAmt":10.50}],"startPosition":1,"maxResults":1},"time":"2026-05-05T03:28:39.892-07:00"}"#;
+const THROTTLED: &str = r#"<?xml version="1.0"?><IntuitResponse><Fault type="SERVICE"><Error code="3001"><Message>message=ThrottleExceeded; errorCode=003001; statusCode=429</Message></Error></Fault></IntuitResponse>"#;
+
+/// Hands out `fake-token-N`, where N grows with every refusal.
+#[derive(Debug, Default)]
+struct CountingTokens(AtomicU32);
+
+#[async_trait]
+impl TokenProvider for CountingTokens {
+    async fn access_token(&self) -> Result<AccessToken, AuthError> {
+        Ok(AccessToken::new(format!("fake-token-{}", self.0.load(Ordering::SeqCst))))
+    }
+
+    async fn invalidate(&self, rejected: &AccessToken) {
+        assert_eq!(rejected.expose(), format!("fake-token-{}", self.0.fetch_add(1, Ordering::SeqCst)));
+    }
+}
+
+/// Answers in turn; the last answer is repeated.
+struct Script {
+    answers: Vec<ResponseTemplate>,
+    asked: AtomicU32,
+}
+
+impl Respond for Script {
+    fn respond(&self, _: &Request) -> ResponseTemplate {
+        let n = self.asked.fetch_add(1, Ordering::SeqCst) as usize;
+        self.answers[n.min(self.answers.len() - 1)].clone()
+    }
+}
+
+struct Bench {
+    server: MockServer,
+    clock: Arc<ManualClock>,
+    client: HttpQboClient,
+    signals: tokio::sync::mpsc::UnboundedReceiver<Signal>,
+}
+
+async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
+    let server = MockServer::start().await;
+    let script = Script { answers: answers.into_iter().collect(), asked: AtomicU32::new(0) };
+    Mock::given(method("POST")).respond_with(script).mount(&server).await;
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&server.uri()).unwrap();
+    let (sender, signals) = tokio::sync::mpsc::unbounded_channel();
+    let client = HttpQboClient::builder(
+        "1234567890".parse().unwrap(),
+        endpoints,
+        Arc::new(CountingTokens::default()),
+        clock.clone(),
+    )
+    .seed(1)
+    .signals(sender)
+    .build()
+    .unwrap();
+    Bench { server, clock, client, signals }
+}
+
+fn answer(status: u16, body: &str) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_raw(body, "application/json;charset=utf-8")
+}
+
+fn invoices() -> Query {
+    Query::select("Invoice".parse().unwrap()).page(1, PageSize::default())
+}
+
+#[tokio::test]
+async fn a_question_is_a_post_of_its_text_with_version_token_and_compression() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path("/v3/company/1234567890/query"))
+        .and(query_param("minorversion", "75"))
+        .and(header("content-type", "application/text"))
+        .and(header("accept", "application/json"))
+        .and(header("accept-encoding", "gzip"))
+        .and(header("authorization", "Bearer fake-token-0"))
+        .and(body_string("SELECT * FROM Invoice STARTPOSITION 1 MAXRESULTS 1000"))
+        .respond_with(answer(200, PAGE))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&server.uri()).unwrap();
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let tokens = Arc::new(CountingTokens::default());
+    let client = HttpQboClient::builder("1234567890".parse().unwrap(), endpoints, tokens, clock).build().unwrap();
+    let page = client.fetch_page(&invoices()).await.unwrap();
+    assert_eq!(page.records().next().unwrap().bytes(), br#"{"Id":"1","TotalAmt":10.50}"#.as_slice());
+    assert_eq!(client.usage().calls, 1);
+}
+
+#[tokio::test]
+async fn a_429_pauses_for_as_long_as_it_says_or_a_minute() {
+    let mut bench = bench([
+        answer(429, THROTTLED).insert_header("Retry-After", "7"),
+        answer(403, THROTTLED),
+        answer(200, PAGE),
+    ])
+    .await;
+    let began = bench.clock.elapsed();
+    bench.client.fetch_page(&invoices()).await.unwrap();
+    let waited = bench.clock.elapsed().checked_sub(began).unwrap();
+    assert_eq!(waited.as_secs(), 67);
+    assert_eq!(bench.client.usage().retries, 2);
+    bench.signals.close();
+    let mut waits = Vec::new();
+    while let Some(signal) = bench.signals.recv().await {
+        if let Signal::Waiting { reason, time } = signal {
+            waits.push((reason, time.as_secs_f64().round()));
+        }
+    }
+    assert_eq!(waits, [(WaitReason::Limit, 7.0), (WaitReason::Limit, 60.0)]);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_once_and_a_second_refusal_needs_a_person() {
+    let gateway = r#"{"fault":{"error":[{"message":"message=AuthenticationFailed; errorCode=003200; statusCode=401","detail":"Token expired","code":"3200"}],"type":"AUTHENTICATION"},"time":1601391072830}"#;
+    let healed = bench([answer(401, gateway), answer(200, PAGE)]).await;
+    healed.client.fetch_page(&invoices()).await.unwrap();
+    let tokens = healed.server.received_requests().await.unwrap();
+    let token = |n: usize| tokens[n].headers["authorization"].to_str().unwrap().to_owned();
+    assert_eq!((token(0), token(1)), ("Bearer fake-token-0".into(), "Bearer fake-token-1".into()));
+
+    let refused = bench([answer(401, gateway)]).await;
+    let error = refused.client.fetch_page(&invoices()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::NeedsConsent));
+    assert_eq!(refused.client.usage().calls, 2);
+}
+
+#[tokio::test]
+async fn failures_are_repeated_five_times_and_then_given_up() {
+    let bad = [
+        (answer(500, ""), Cause::Server),
+        (answer(503, "<html>We'll be back soon</html>"), Cause::Html),
+        (answer(200, "<html>log in</html>"), Cause::Html),
+        (answer(200, ""), Cause::Garbled),
+        (answer(200, "{}"), Cause::Garbled),
+        (answer(200, &PAGE[..PAGE.len() / 2]), Cause::Garbled),
+        (answer(200, r#"{"Fault":{"Error":[{"code":"10000"}],"type":"SystemFault"}}"#), Cause::Server),
+        (answer(200, r#"{"QueryResponse":{"Fault":{"Error":[{"code":"10000"}]}},"time":"x"}"#), Cause::Server),
+    ];
+    for (template, expected) in bad {
+        let bench = bench([template]).await;
+        let error = bench.client.fetch_page(&invoices()).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::TryLater);
+        assert!(matches!(error.kind, ErrorKind::Exhausted { attempts: 6, cause } if cause == expected), "{error}");
+        assert_eq!(bench.client.usage().calls, 6);
+        assert!(bench.clock.elapsed() <= Duration::from_secs(1 + 2 + 4 + 8 + 16));
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_passes_costs_one_repeat() {
+    let bench = bench([answer(502, "<html/>"), answer(200, PAGE)]).await;
+    assert_eq!(bench.client.fetch_page(&invoices()).await.unwrap().len(), 1);
+    assert_eq!((bench.client.usage().calls, bench.client.usage().retries), (2, 1));
+}
+
+#[tokio::test]
+async fn what_will_not_pass_is_not_repeated() {
+    let cases = [
+        (answer(400, r#"{"Fault":{"Error":[{"Message":"Invalid query","Detail":"QueryValidationError: invalid context declaration: Custmoer","code":"4001"}],"type":"ValidationFault"}}"#), Advice::GiveUp),
+        (answer(403, r#"{"fault":{"error":[{"code":"3100"}],"type":"SERVICE"}}"#), Advice::Refused),
+        (answer(302, "").insert_header("Location", "http://127.0.0.1:1/elsewhere"), Advice::Refused),
+        (answer(404, ""), Advice::Refused),
+    ];
+    for (template, advice) in cases {
+        let bench = bench([template]).await;
+        let error = bench.client.fetch_page(&invoices()).await.unwrap_err();
+        assert_eq!(error.advice(), advice, "{error}");
+        assert_eq!(bench.client.usage().calls, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_says_in_prose_never_reaches_an_error() {
+    let leak = "customer-data-9f3a";
+    let body = format!(r#"{{"Fault":{{"Error":[{{"Message":"{leak}","Detail":"{leak}","code":"4000"}}],"type":"{leak}"}}}}"#);
+    let bench = bench([answer(400, &body).insert_header("intuit_tid", "1-5f-abc")]).await;
+    let error = bench.client.fetch_page(&invoices()).await.unwrap_err();
+    assert!(!format!("{error} {error:?}").contains(leak));
+    assert_eq!(error.intuit_tid.as_deref(), Some("1-5f-abc"));
+    assert!(!matches!(error.kind, ErrorKind::Refused { why: Refusal::Application, .. }));
+}
+
+#[tokio::test]
+async fn counting_asks_for_the_same_records_without_a_page() {
+    let bench = bench([answer(200, r#"{"QueryResponse":{"totalCount":26},"time":"2026-05-05T03:28:39.892-07:00"}"#)]).await;
+    assert_eq!(bench.client.count(&invoices()).await.unwrap(), 26);
+    let asked = bench.server.received_requests().await.unwrap();
+    assert_eq!(asked[0].body, b"SELECT COUNT(*) FROM Invoice");
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_a_failure_that_may_pass() {
+    let bench = bench([answer(200, PAGE)]).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&format!("http://{address}")).unwrap();
+    let tokens = Arc::new(CountingTokens::default());
+    let client = HttpQboClient::builder("1".parse().unwrap(), endpoints, tokens, bench.clock).build().unwrap();
+    let error = client.fetch_page(&invoices()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Exhausted { cause: Cause::Connection, .. }), "{error}");
+}

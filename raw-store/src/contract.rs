@@ -1,0 +1,35 @@
+//! What every store must do, as functions that any implementation can be put through.
+//!
+//! Each function takes a fresh, empty store (one that is set up, but holds nothing), tells one story and
+//! panics where the store breaks the contract; an error of the store itself is returned.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "panicking is what these functions are for"
+)]
+#![expect(clippy::unwrap_used, reason = "the constants of the stories are valid")]
+
+mod landing;
+mod ownership;
+mod runs;
+mod scene;
+mod versions;
+mod windows;
+
+pub use landing::{
+    a_page_that_contradicts_itself_is_refused, a_page_without_its_window_changes_nothing,
+    counts_are_exact_per_window, hostile_documents_are_quarantined_alone, landing_twice_changes_nothing,
+    the_same_page_again_has_the_same_outcome,
+};
+pub use ownership::{
+    a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner, a_schema_holds_one_company,
+};
+pub use runs::{a_run_is_remembered, a_run_needs_its_company, totals_follow_the_windows};
+pub use versions::{
+    a_document_without_a_time_is_older, newer_wins_in_both_orders, sync_tokens_are_numbers,
+    the_later_answer_wins_between_equal_versions, the_spelling_of_json_does_not_count,
+};
+pub use windows::{
+    a_cursor_survives, a_run_opens_a_window_once, failed_windows_say_why, reopening_all_starts_over,
+    the_log_is_filtered, unfinished_windows_are_opened_again,
+};

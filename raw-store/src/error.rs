@@ -1,0 +1,154 @@
+use crate::StoreIdentity;
+
+/// The store refused or could not be reached.
+///
+/// Prints one line in our own words with SQLSTATE, table and constraint at most: the server's own text may
+/// quote the row it complains about, so it is never carried.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {kind}")]
+pub struct StoreError {
+    /// What was being done, such as `landing a page of invoices`.
+    pub operation: Box<str>,
+    /// What went wrong.
+    pub kind: StoreErrorKind,
+}
+
+/// What went wrong in the store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The server cannot be reached, is restarting, or cut the connection.
+    #[error("the database is not reachable ({0})")]
+    Unavailable(Box<str>),
+    /// The server refused the login, or the database does not exist.
+    #[error("the database refused the login (SQLSTATE {0})")]
+    LoginRefused(Box<str>),
+    /// The connection could not be made as safely as asked.
+    #[error("no secure connection to the database ({0})")]
+    Insecure(Box<str>),
+    /// A lock or statement took too long, or the transaction lost against another one.
+    #[error("the database was too busy (SQLSTATE {0})")]
+    Busy(Box<str>),
+    /// The server's disk or memory is used up.
+    #[error("the database has no room left (SQLSTATE {0})")]
+    Full(Box<str>),
+    /// The role lacks a right.
+    #[error("permission denied for {0} (SQLSTATE 42501)")]
+    Forbidden(Box<str>),
+    /// The schema, or one of its tables, is missing.
+    #[error("schema {0} is not set up")]
+    NotSetUp(Box<str>),
+    /// The schema is older than this program.
+    #[error("the schema has version {found}, this program needs {wanted}")]
+    Older {
+        /// Version in the database.
+        found: i32,
+        /// Version of this program.
+        wanted: i32,
+    },
+    /// The schema is newer than this program.
+    #[error("the schema has version {found}, this program knows only {known}")]
+    Newer {
+        /// Version in the database.
+        found: i32,
+        /// Version of this program.
+        known: i32,
+    },
+    /// A table is not as expected: somebody changed it.
+    #[error("the schema differs from what is expected: {0}")]
+    Differs(Box<str>),
+    /// The schema holds another company.
+    #[error("the schema holds {bound}, not {asked}")]
+    OtherCompany {
+        /// Whom it holds.
+        bound: StoreIdentity,
+        /// Who was asked for.
+        asked: StoreIdentity,
+    },
+    /// Another live process owns the pipeline.
+    #[error("pipeline {entity_name} is held by {holder}")]
+    LeaseHeld {
+        /// The pipeline's name in the log.
+        entity_name: Box<str>,
+        /// Who holds it.
+        holder: Box<str>,
+    },
+    /// This process owned the pipeline and no longer does.
+    #[error("pipeline {0} was taken over by another process")]
+    LeaseLost(Box<str>),
+    /// A setting is unusable.
+    #[error("{0}")]
+    Configuration(Box<str>),
+    /// Anything else the server said; a bug, or a schema changed by hand.
+    #[error("the database refused it (SQLSTATE {sqlstate}{at})")]
+    Refused {
+        /// The five characters of the code.
+        sqlstate: Box<str>,
+        /// ` in TABLE` and ` by CONSTRAINT` where known, otherwise empty.
+        at: Box<str>,
+    },
+}
+
+/// What to do about an error of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The same call may succeed soon.
+    Retry,
+    /// A person must act on the database or its settings first.
+    FixDatabase,
+    /// A person must correct what was asked for.
+    FixRequest,
+    /// Another process is at work; wait for it or stop it.
+    WaitForOther,
+}
+
+impl StoreError {
+    /// Builds an error for one operation.
+    pub fn new(operation: impl Into<Box<str>>, kind: StoreErrorKind) -> Self {
+        Self {
+            operation: operation.into(),
+            kind,
+        }
+    }
+
+    /// What to do next.
+    pub fn advice(&self) -> Advice {
+        use StoreErrorKind as Kind;
+        match &self.kind {
+            Kind::Unavailable(_) | Kind::Busy(_) => Advice::Retry,
+            Kind::LoginRefused(_)
+            | Kind::Insecure(_)
+            | Kind::Full(_)
+            | Kind::Forbidden(_)
+            | Kind::NotSetUp(_)
+            | Kind::Older { .. }
+            | Kind::Newer { .. }
+            | Kind::Differs(_)
+            | Kind::OtherCompany { .. }
+            | Kind::Refused { .. } => Advice::FixDatabase,
+            Kind::Configuration(_) => Advice::FixRequest,
+            Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => Advice::WaitForOther,
+        }
+    }
+
+    /// One sentence that says what a person can do, with the command where there is one.
+    pub fn hint(&self) -> String {
+        use StoreErrorKind as Kind;
+        match &self.kind {
+            Kind::Unavailable(_) => "check the address and that the server runs, then run the same command again".into(),
+            Kind::LoginRefused(code) if &**code == "3D000" => "create the database first (createdb), or name an existing one".into(),
+            Kind::LoginRefused(_) => "check user and password: qbo-backfill secrets set PG_PASSWORD".into(),
+            Kind::Insecure(_) => "give the server a certificate that its name and a known authority vouch for, or sslrootcert=FILE".into(),
+            Kind::Busy(_) => "run the same command again; what is committed stays".into(),
+            Kind::Full(_) => "make room on the database server, then run the same command again".into(),
+            Kind::Forbidden(_) => "grant the right to the role, or use a role that has it".into(),
+            Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
+            Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
+            Kind::Differs(_) => "see: qbo-backfill db check".into(),
+            Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
+            Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process or stop it, then run the same command again".into(),
+            Kind::Configuration(_) => "correct the setting and run the same command again".into(),
+            Kind::Refused { .. } => "see: qbo-backfill db check".into(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::digest::Digest;
+use crate::{PageCommit, PageOutcome, Row, StoreErrorKind, WindowCounts, check_storable};
+
+/// A page, sorted out before anything is written.
+#[derive(Debug)]
+pub(crate) struct Landing<'a> {
+    /// The documents that may become rows, by ascending id: two transactions that lock the same rows lock
+    /// them in the same order.
+    pub(crate) candidates: Vec<Candidate<'a>>,
+    /// The documents that are kept aside. Equal ones count twice and are kept once.
+    pub(crate) quarantine: BTreeMap<Digest, Kept<'a>>,
+    /// What has become of the records so far.
+    pub(crate) tally: Tally,
+}
+
+/// A document that may become a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    /// The document.
+    pub(crate) row: &'a Row,
+    /// The fingerprint of its payload.
+    pub(crate) digest: Digest,
+}
+
+/// A document for the quarantine.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept<'a> {
+    /// Its id, where it has one that PostgreSQL can hold.
+    pub(crate) id: Option<&'a str>,
+    /// Its bytes.
+    pub(crate) raw: &'a [u8],
+    /// Why it is here.
+    pub(crate) reason: Cow<'a, str>,
+    /// Which window of the page it belongs to.
+    pub(crate) window: usize,
+}
+
+impl<'a> Landing<'a> {
+    /// Sorts out a page.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` if the page contradicts itself.
+    pub(crate) fn of(page: &'a PageCommit) -> Result<Self, StoreErrorKind> {
+        check(page)?;
+        let mut landing = Self {
+            candidates: Vec::with_capacity(page.rows.len()),
+            quarantine: BTreeMap::new(),
+            tally: Tally(vec![WindowCounts::default(); page.windows.len()]),
+        };
+        for rejected in &page.rejected {
+            let id = rejected.id.as_deref();
+            landing.keep(Kept {
+                id,
+                raw: &rejected.raw,
+                reason: (&*rejected.reason).into(),
+                window: rejected.window,
+            });
+        }
+        for row in &page.rows {
+            match obstacle(row) {
+                Some(reason) => landing.put_aside(row, reason),
+                None => landing.candidates.push(Candidate {
+                    row,
+                    digest: Digest::of(&row.payload),
+                }),
+            }
+        }
+        landing
+            .candidates
+            .sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
+        if landing
+            .candidates
+            .windows(2)
+            .any(|pair| pair[0].row.id == pair[1].row.id)
+        {
+            return Err(wrong("an id stands twice in one page"));
+        }
+        Ok(landing)
+    }
+
+    /// Puts a row into quarantine.
+    pub(crate) fn put_aside(&mut self, row: &'a Row, reason: impl Into<Cow<'a, str>>) {
+        self.keep(Kept {
+            id: Some(&row.id),
+            raw: &row.payload,
+            reason: reason.into(),
+            window: row.window,
+        });
+    }
+
+    fn keep(&mut self, mut kept: Kept<'a>) {
+        kept.id = kept.id.filter(|id| !id.contains('\0'));
+        self.tally.0[kept.window].quarantined += 1;
+        self.quarantine.entry(Digest::of(kept.raw)).or_insert(kept);
+    }
+}
+
+/// The counts of a page, per window.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally(Vec<WindowCounts>);
+
+impl Tally {
+    /// Counts of one window, to be changed.
+    pub(crate) fn of(&mut self, row: &Row) -> &mut WindowCounts {
+        &mut self.0[row.window]
+    }
+
+    /// The counts, with their sum.
+    pub(crate) fn outcome(self) -> PageOutcome {
+        PageOutcome::from_windows(self.0)
+    }
+}
+
+impl PageOutcome {
+    pub(crate) fn from_windows(windows: Vec<WindowCounts>) -> Self {
+        let total = windows
+            .iter()
+            .fold(WindowCounts::default(), |sum, counts| WindowCounts {
+                inserted: sum.inserted + counts.inserted,
+                updated: sum.updated + counts.updated,
+                unchanged: sum.unchanged + counts.unchanged,
+                quarantined: sum.quarantined + counts.quarantined,
+            });
+        Self { total, windows }
+    }
+}
+
+/// What keeps a document from being a row, if anything.
+fn obstacle(row: &Row) -> Option<Cow<'static, str>> {
+    if row.id.contains('\0') {
+        return Some("the id of the document holds the NUL character".into());
+    }
+    check_storable(&row.payload)
+        .err()
+        .map(|reason| reason.to_string().into())
+}
+
+fn check(page: &PageCommit) -> Result<(), StoreErrorKind> {
+    let mut named = page
+        .rows
+        .iter()
+        .map(|row| row.window)
+        .chain(page.rejected.iter().map(|row| row.window));
+    if named.any(|window| window >= page.windows.len()) {
+        return Err(wrong("a document names a window that its page does not have"));
+    }
+    if page.windows.is_empty() {
+        return Err(wrong("a page must name at least one window"));
+    }
+    if page
+        .windows
+        .windows(2)
+        .any(|pair| pair[0].window.start() >= pair[1].window.start())
+    {
+        return Err(wrong("the windows of a page must ascend"));
+    }
+    if page.lease.entity_name != page.pipeline.entity_name {
+        return Err(wrong("the lease of a page is one of another pipeline"));
+    }
+    Ok(())
+}
+
+fn wrong(what: &str) -> StoreErrorKind {
+    StoreErrorKind::Configuration(what.into())
+}

@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+
+pub mod contract;
+mod digest;
+mod error;
+mod guard;
+mod landing;
+mod lease;
+mod log;
+mod memory;
+mod page;
+#[cfg(feature = "pg")]
+mod pg;
+mod run;
+mod store;
+mod table;
+mod window;
+
+pub use bytes::Bytes;
+pub use error::{Advice, StoreError, StoreErrorKind};
+pub use guard::{Unstorable, check_storable};
+pub use lease::Lease;
+pub use log::{
+    BackfillLog, LogFilter, LogLine, OpenWindow, Reopen, ScanCursor, UnknownState, WindowFailure,
+    WindowMetrics, WindowState,
+};
+pub use memory::{MemoryStore, QuarantinedRow, StoredRow};
+pub use page::{PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};
+#[cfg(feature = "pg")]
+pub use pg::{DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SslMode};
+pub use run::{InvalidRunId, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
+pub use store::{Pipeline, RawStore, Store, StoreIdentity};
+pub use table::{InvalidName, SchemaName, TableName};
+pub use time::OffsetDateTime;
+pub use window::{InvalidWindow, Window};

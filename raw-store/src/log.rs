@@ -1,0 +1,208 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{Pipeline, RunEnd, RunId, RunRecord, RunStart, StoreError, Window};
+
+/// Where a window stands. The words are those of `raw.backfill_log.status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowState {
+    /// Nothing of it has been read.
+    Pending,
+    /// Some of it has been read; its cursor says how far.
+    Running,
+    /// All of it has been read, and it can gain no more records.
+    Completed,
+    /// Read to its end, but its end was not safely before the source's clock: a later run reads it again.
+    Provisional,
+    /// Given up in its last run, with a reason.
+    Failed,
+}
+
+impl WindowState {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Provisional => "provisional",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for WindowState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for WindowState {
+    type Err = UnknownState;
+
+    fn from_str(word: &str) -> Result<Self, UnknownState> {
+        [
+            Self::Pending,
+            Self::Running,
+            Self::Completed,
+            Self::Provisional,
+            Self::Failed,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == word)
+        .ok_or(UnknownState)
+    }
+}
+
+/// A word that is no window state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a window state")]
+pub struct UnknownState;
+
+/// How far a scan has read inside a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanCursor {
+    /// The instant of the last record read; the next question starts here.
+    pub at: OffsetDateTime,
+    /// The ids already landed at that instant: they come again and are dropped by id.
+    pub seen: Vec<Box<str>>,
+}
+
+/// The counts of one log line, summed over the pages of its last attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WindowMetrics {
+    /// Records read: the sum of the other four counts.
+    pub records_read: u64,
+    /// Rows inserted.
+    pub records_inserted: u64,
+    /// Rows replaced.
+    pub records_updated: u64,
+    /// Rows found as they were.
+    pub records_unchanged: u64,
+    /// Documents in quarantine.
+    pub records_quarantined: u64,
+    /// Pages that held records of the window.
+    pub pages_read: u64,
+}
+
+/// One line of the log: one pipeline, one axis, one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLine {
+    /// The pipeline's name in the log.
+    pub entity_name: Box<str>,
+    /// What the window measures.
+    pub time_axis: Box<str>,
+    /// The window.
+    pub window: Window,
+    /// Where it stands.
+    pub state: WindowState,
+    /// Its counts.
+    pub metrics: WindowMetrics,
+    /// Time spent on it.
+    pub duration: Duration,
+    /// When its last attempt began.
+    pub started_at: Option<OffsetDateTime>,
+    /// When it was closed or failed.
+    pub finished_at: Option<OffsetDateTime>,
+    /// Why it failed.
+    pub error_message: Option<Box<str>>,
+    /// The run that touched it last.
+    pub run: Option<RunId>,
+    /// How many runs have tried it.
+    pub attempts: u32,
+}
+
+/// A window that a run has to read, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenWindow {
+    /// The window.
+    pub window: Window,
+    /// Where to go on; `None` means from its start.
+    pub cursor: Option<ScanCursor>,
+}
+
+/// Which windows a run reads again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reopen {
+    /// Those that are not completed. A `running` one goes on at its cursor; a `failed` one does too if it has
+    /// a cursor; a `provisional` one starts over.
+    Unfinished,
+    /// All of them, from their start.
+    All,
+}
+
+/// Which log lines to list. Every given part must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    /// Only this pipeline.
+    pub entity_name: Option<Box<str>>,
+    /// Only windows that this run touched last.
+    pub run: Option<RunId>,
+    /// Only windows in this state.
+    pub state: Option<WindowState>,
+    /// Only windows that share an instant with this span.
+    pub span: Option<Window>,
+}
+
+/// The ledger of runs and windows (`raw.backfill_log` and its neighbours).
+///
+/// # Contract
+///
+/// - Lines are changed only here and in [`RawStore::commit_page`](crate::RawStore::commit_page).
+/// - [`open_windows`](Self::open_windows) is idempotent: asked again in the same run it answers the same and
+///   counts no further attempt.
+#[async_trait]
+pub trait BackfillLog: fmt::Debug + Send + Sync {
+    /// Records that a run has begun, with one line of totals per pipeline. The schema must be bound to the
+    /// run's company.
+    async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError>;
+
+    /// Records how a run ended.
+    async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError>;
+
+    /// Makes sure that every window has its line, and returns those to read, in ascending order.
+    ///
+    /// A window that is opened belongs to `run` from now on, its `attempts` grow by one and its message is
+    /// cleared. Counts and times start from zero unless it goes on at a cursor. A window that the run itself
+    /// has closed is not among the answer.
+    async fn open_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        reopen: Reopen,
+    ) -> Result<Vec<OpenWindow>, StoreError>;
+
+    /// Marks windows as failed, with the reason in our own words. Counts and cursors stay.
+    async fn fail_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        failure: &WindowFailure,
+    ) -> Result<(), StoreError>;
+
+    /// Lists log lines by entity, axis and window.
+    async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError>;
+
+    /// The newest runs first, at most `limit`.
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// One run.
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError>;
+}
+
+/// Why and when windows failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowFailure {
+    /// The reason, in our own words.
+    pub message: Box<str>,
+    /// When, by our clock.
+    pub at: OffsetDateTime,
+}

@@ -1,0 +1,225 @@
+mod land;
+mod ledger;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use crate::digest::Digest;
+use crate::{
+    Lease, LogLine, PageCommit, PageOutcome, Pipeline, RawStore, RunId, RunRecord, ScanCursor, StoreError,
+    StoreErrorKind, StoreIdentity, TableName, Window,
+};
+
+/// A store in this process's memory: the whole contract, nothing on disk.
+///
+/// One value stands for one process. When it is dropped, its leases are free, as those of a process that died.
+/// Unlike `jsonb` it takes two numbers of different spelling, such as `1.0` and `1.00`, for different ones.
+#[derive(Debug)]
+pub struct MemoryStore {
+    shared: Arc<Mutex<State>>,
+    session: u64,
+}
+
+/// A row as [`MemoryStore`] holds it; the fields are the columns of a raw table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// `id`
+    pub id: Box<str>,
+    /// `payload`, as received.
+    pub payload: Bytes,
+    /// `ingested_at_utc`
+    pub ingested_at: OffsetDateTime,
+    /// `extract_window_start_utc` and `extract_window_end_utc`
+    pub window: Window,
+    /// `page_number`
+    pub page_number: u32,
+    /// `page_size`
+    pub page_size: u32,
+    /// `request_payload`
+    pub request: Box<str>,
+    /// `source_updated_at_utc`
+    pub updated_at: Option<OffsetDateTime>,
+    /// `source_sync_token`
+    pub sync_token: Option<i64>,
+    /// `source_answered_at_utc`
+    pub answered_at: OffsetDateTime,
+}
+
+/// A document in the quarantine of [`MemoryStore`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantinedRow {
+    /// The pipeline's `entity_name`.
+    pub entity_name: Box<str>,
+    /// The document's id, where it has a usable one.
+    pub id: Option<Box<str>>,
+    /// The document as received.
+    pub raw: Bytes,
+    /// Why it is here.
+    pub reason: Box<str>,
+    /// The window it belongs to.
+    pub window: Window,
+    /// The run that saw it last.
+    pub run: RunId,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sessions: u64,
+    identity: Option<StoreIdentity>,
+    tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
+    quarantine: BTreeMap<(Box<str>, Digest), QuarantinedRow>,
+    leases: BTreeMap<Box<str>, Ownership>,
+    pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
+    lines: BTreeMap<LineKey, Line>,
+    /// By start; the newest last.
+    runs: Vec<RunRecord>,
+}
+
+#[derive(Debug)]
+struct Ownership {
+    epoch: i64,
+    holder: Box<str>,
+    session: Option<u64>,
+}
+
+/// `entity_name`, `time_axis`, window: the primary key of `backfill_log`.
+type LineKey = (Box<str>, Box<str>, Window);
+
+#[derive(Clone, Debug)]
+struct Line {
+    shown: LogLine,
+    cursor: Option<ScanCursor>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self {
+            shared: Arc::default(),
+            session: 0,
+        }
+    }
+
+    /// The same data as another process would see it: with leases of its own.
+    pub fn another_process(&self) -> Self {
+        let mut state = self.state();
+        state.sessions += 1;
+        Self {
+            shared: Arc::clone(&self.shared),
+            session: state.sessions,
+        }
+    }
+
+    /// The rows of a table by id; none if there is no such table.
+    pub fn rows(&self, table: &TableName) -> BTreeMap<String, StoredRow> {
+        let state = self.state();
+        let rows = state.tables.get(table).into_iter().flatten();
+        rows.map(|(id, row)| (id.to_string(), row.clone())).collect()
+    }
+
+    /// The documents in quarantine, by pipeline.
+    pub fn quarantine(&self) -> Vec<QuarantinedRow> {
+        self.state().quarantine.values().cloned().collect()
+    }
+
+    /// Nothing that runs under the lock can panic half-way through a change, so poison says nothing.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        let session = self.session;
+        for ownership in self
+            .state()
+            .leases
+            .values_mut()
+            .filter(|lease| lease.session == Some(session))
+        {
+            ownership.session = None;
+        }
+    }
+}
+
+#[async_trait]
+impl RawStore for MemoryStore {
+    async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let bound = state.identity.get_or_insert_with(|| identity.clone()).clone();
+        if bound == *identity {
+            Ok(())
+        } else {
+            let kind = StoreErrorKind::OtherCompany {
+                bound,
+                asked: identity.clone(),
+            };
+            Err(StoreError::new("binding the schema to a company", kind))
+        }
+    }
+
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
+        Ok(self.state().identity.clone())
+    }
+
+    async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        self.state().tables.entry(pipeline.table.clone()).or_default();
+        Ok(())
+    }
+
+    async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
+        let entity_name = &pipeline.entity_name;
+        let mut state = self.state();
+        let fresh = || Ownership {
+            epoch: 0,
+            holder: "".into(),
+            session: None,
+        };
+        let lease = state.leases.entry(entity_name.clone()).or_insert_with(fresh);
+        if lease.session.is_some_and(|session| session != self.session) {
+            let (entity_name, holder) = (entity_name.clone(), lease.holder.clone());
+            let kind = StoreErrorKind::LeaseHeld { entity_name, holder };
+            return Err(StoreError::new("taking a pipeline", kind));
+        }
+        *lease = Ownership {
+            epoch: lease.epoch + 1,
+            holder: holder.into(),
+            session: Some(self.session),
+        };
+        Ok(Lease {
+            entity_name: entity_name.clone(),
+            epoch: lease.epoch,
+        })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        if let Some(ownership) = self.state().leases.get_mut(&lease.entity_name)
+            && ownership.epoch == lease.epoch
+        {
+            ownership.session = None;
+        }
+        Ok(())
+    }
+
+    async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
+        land::commit(&mut self.state(), page)
+            .map_err(|kind| StoreError::new(format!("landing a page of {}", page.pipeline.entity_name), kind))
+    }
+
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        match self.state().tables.get(&pipeline.table) {
+            Some(rows) => Ok(rows.len() as u64),
+            None => Err(StoreError::new("counting rows", land::no_table())),
+        }
+    }
+}

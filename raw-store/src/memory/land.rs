@@ -1,0 +1,205 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use super::{Line, QuarantinedRow, State, StoredRow, ledger};
+use crate::landing::{Candidate, Landing};
+use crate::{
+    PageCommit, PageOutcome, RunRecord, StoreErrorKind, WindowChange, WindowCounts, WindowMetrics,
+    WindowState,
+};
+
+/// Lands a page. Everything is checked first, so that a refusal changes nothing.
+pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
+    let mut landing = Landing::of(page)?;
+    let entity_name = &page.pipeline.entity_name;
+    if state
+        .leases
+        .get(entity_name)
+        .is_none_or(|lease| lease.epoch != page.lease.epoch)
+    {
+        return Err(StoreErrorKind::LeaseLost(entity_name.clone()));
+    }
+    let name = (page.run.clone(), entity_name.clone(), page.page_number);
+    if let Some(outcome) = state.pages.get(&name) {
+        return Ok(outcome.clone());
+    }
+    check_lines(state, page)?;
+
+    let table = state.tables.get_mut(&page.pipeline.table).ok_or_else(no_table)?;
+    for candidate in &landing.candidates {
+        let counts = landing.tally.of(candidate.row);
+        land(table, page, candidate, counts);
+    }
+    for (digest, kept) in std::mem::take(&mut landing.quarantine) {
+        let row = QuarantinedRow {
+            entity_name: entity_name.clone(),
+            id: kept.id.map(Into::into),
+            raw: Bytes::copy_from_slice(kept.raw),
+            reason: kept.reason.into(),
+            window: page.windows[kept.window].window,
+            run: page.run.clone(),
+        };
+        state.quarantine.insert((entity_name.clone(), digest), row);
+    }
+    let outcome = landing.tally.outcome();
+    add_to_ledger(state, page, &outcome);
+    state.pages.insert(name, outcome.clone());
+    Ok(outcome)
+}
+
+/// The error of a table that was never prepared.
+pub(super) fn no_table() -> StoreErrorKind {
+    StoreErrorKind::NotSetUp("in memory".into())
+}
+
+fn check_lines(state: &State, page: &PageCommit) -> Result<(), StoreErrorKind> {
+    let pipeline = &page.pipeline;
+    let known = |change: &WindowChange| {
+        state.lines.contains_key(&(
+            pipeline.entity_name.clone(),
+            pipeline.time_axis.clone(),
+            change.window,
+        ))
+    };
+    if !page.windows.iter().all(known) {
+        return Err(StoreErrorKind::Differs(
+            "a window of the page has no line in backfill_log".into(),
+        ));
+    }
+    let has_totals = |run: &RunRecord| {
+        run.pipelines
+            .iter()
+            .any(|totals| totals.entity_name == pipeline.entity_name)
+    };
+    if !state.runs.iter().any(|run| run.id == page.run && has_totals(run)) {
+        return Err(StoreErrorKind::Differs(
+            "the run has not begun with this pipeline".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn land(
+    table: &mut BTreeMap<Box<str>, StoredRow>,
+    page: &PageCommit,
+    candidate: &Candidate<'_>,
+    counts: &mut WindowCounts,
+) {
+    let row = candidate.row;
+    let new = StoredRow {
+        id: row.id.clone(),
+        payload: row.payload.clone(),
+        ingested_at: page.ingested_at,
+        window: page.windows[row.window].window,
+        page_number: page.page_number,
+        page_size: page.page_size,
+        request: page.request.clone(),
+        updated_at: row.updated_at,
+        sync_token: row.sync_token,
+        answered_at: page.answered_at,
+    };
+    match table.get_mut(&row.id) {
+        None => {
+            counts.inserted += 1;
+            table.insert(row.id.clone(), new);
+        }
+        Some(stored) if version(stored) <= version(&new) && !same_json(&stored.payload, &new.payload) => {
+            counts.updated += 1;
+            *stored = new;
+        }
+        Some(_) => counts.unchanged += 1,
+    }
+}
+
+/// What "newer" compares: no source time is older than any, no sync token lower than any.
+fn version(row: &StoredRow) -> (Option<OffsetDateTime>, i64, OffsetDateTime) {
+    (row.updated_at, row.sync_token.unwrap_or(-1), row.answered_at)
+}
+
+/// Whether two texts are the same value to `jsonb`: spaces and the order of keys do not count.
+fn same_json(a: &[u8], b: &[u8]) -> bool {
+    fn parsed<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<T> {
+        serde_json::from_str(text).ok()
+    }
+    fn same(a: &str, b: &str) -> Option<bool> {
+        Some(match (a.as_bytes().first()?, b.as_bytes().first()?) {
+            (b'{', b'{') => {
+                let (a, b): (BTreeMap<String, &RawValue>, BTreeMap<String, &RawValue>) =
+                    (parsed(a)?, parsed(b)?);
+                a.len() == b.len()
+                    && a.iter()
+                        .zip(&b)
+                        .all(|(a, b)| a.0 == b.0 && same(a.1.get(), b.1.get()) == Some(true))
+            }
+            (b'[', b'[') => {
+                let (a, b): (Vec<&RawValue>, Vec<&RawValue>) = (parsed(a)?, parsed(b)?);
+                a.len() == b.len()
+                    && a.iter()
+                        .zip(&b)
+                        .all(|(a, b)| same(a.get(), b.get()) == Some(true))
+            }
+            (b'"', b'"') => parsed::<String>(a)? == parsed::<String>(b)?,
+            _ => a == b,
+        })
+    }
+    let text = |bytes| std::str::from_utf8(bytes).ok().map(str::trim);
+    a == b || text(a).zip(text(b)).and_then(|(a, b)| same(a, b)) == Some(true)
+}
+
+fn add_to_ledger(state: &mut State, page: &PageCommit, outcome: &PageOutcome) {
+    let pipeline = &page.pipeline;
+    for (change, counts) in page.windows.iter().zip(&outcome.windows) {
+        let key = (
+            pipeline.entity_name.clone(),
+            pipeline.time_axis.clone(),
+            change.window,
+        );
+        let Some(line) = state.lines.get_mut(&key) else {
+            continue;
+        };
+        let before = line.closed_by(&page.run);
+        add_to_line(line, page, change, counts);
+        ledger::recount(
+            state,
+            &page.run,
+            &pipeline.entity_name,
+            before,
+            Some(change.state),
+        );
+    }
+    let Some(totals) = ledger::totals(state, &page.run, &pipeline.entity_name) else {
+        return;
+    };
+    totals.pages += 1;
+    totals.counts.inserted += outcome.total.inserted;
+    totals.counts.updated += outcome.total.updated;
+    totals.counts.unchanged += outcome.total.unchanged;
+    totals.counts.quarantined += outcome.total.quarantined;
+}
+
+fn add_to_line(line: &mut Line, page: &PageCommit, change: &WindowChange, counts: &WindowCounts) {
+    let closed = matches!(change.state, WindowState::Completed | WindowState::Provisional);
+    let shown = &mut line.shown;
+    shown.state = change.state;
+    shown.metrics = WindowMetrics {
+        records_read: shown.metrics.records_read + counts.read(),
+        records_inserted: shown.metrics.records_inserted + counts.inserted,
+        records_updated: shown.metrics.records_updated + counts.updated,
+        records_unchanged: shown.metrics.records_unchanged + counts.unchanged,
+        records_quarantined: shown.metrics.records_quarantined + counts.quarantined,
+        pages_read: shown.metrics.pages_read + u64::from(counts.read() > 0),
+    };
+    shown.duration += change.duration;
+    shown.started_at = Some(
+        shown
+            .started_at
+            .map_or(page.started_at, |at| at.min(page.started_at)),
+    );
+    shown.finished_at = closed.then_some(page.ingested_at);
+    shown.error_message = None;
+    shown.run = Some(page.run.clone());
+    line.cursor.clone_from(&change.cursor);
+}

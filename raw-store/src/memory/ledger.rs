@@ -1,0 +1,291 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Line, LineKey, MemoryStore, State};
+use crate::{
+    BackfillLog, LogFilter, LogLine, OpenWindow, Pipeline, PipelineTotals, Reopen, RunEnd, RunId, RunRecord,
+    RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure, WindowMetrics, WindowState,
+};
+
+#[async_trait]
+impl BackfillLog for MemoryStore {
+    async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let refused = |kind| Err(StoreError::new("recording the start of a run", kind));
+        match &state.identity {
+            None => {
+                return refused(StoreErrorKind::Configuration(
+                    "the schema is not bound to a company".into(),
+                ));
+            }
+            Some(bound) if *bound != run.identity => {
+                let (bound, asked) = (bound.clone(), run.identity.clone());
+                return refused(StoreErrorKind::OtherCompany { bound, asked });
+            }
+            Some(_) => {}
+        }
+        if state.runs.iter().all(|known| known.id != run.id) {
+            state.runs.push(begun(run));
+        }
+        Ok(())
+    }
+
+    async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let Some(record) = state.runs.iter_mut().find(|record| record.id == *run) else {
+            return Err(StoreError::new("recording the end of a run", no_such_run()));
+        };
+        record.status = end.status;
+        record.message.clone_from(&end.message);
+        record.finished_at = Some(end.finished_at);
+        (record.calls, record.retries, record.waited_seconds) = (end.calls, end.retries, end.waited_seconds);
+        Ok(())
+    }
+
+    async fn open_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        reopen: Reopen,
+    ) -> Result<Vec<OpenWindow>, StoreError> {
+        let mut state = self.state();
+        if totals(&mut state, run, &pipeline.entity_name).is_none() {
+            return Err(StoreError::new("opening windows", no_such_run()));
+        }
+        let mut windows = windows.to_vec();
+        windows.sort_unstable();
+        windows.dedup();
+        let (mut open, mut opened) = (Vec::new(), 0);
+        for window in windows {
+            let line = state
+                .lines
+                .entry(key(pipeline, window))
+                .or_insert_with(|| untouched(pipeline, window));
+            let wanted = reopen == Reopen::All || line.shown.state != WindowState::Completed;
+            if wanted && line.shown.run.as_ref() != Some(run) {
+                line.open(run, reopen);
+                opened += 1;
+            }
+            let closed = matches!(
+                line.shown.state,
+                WindowState::Completed | WindowState::Provisional
+            );
+            if line.shown.run.as_ref() == Some(run) && !closed {
+                open.push(OpenWindow {
+                    window,
+                    cursor: line.cursor.clone(),
+                });
+            }
+        }
+        if let Some(totals) = totals(&mut state, run, &pipeline.entity_name) {
+            totals.windows_opened += opened;
+        }
+        Ok(open)
+    }
+
+    async fn fail_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        failure: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if windows
+            .iter()
+            .any(|window| !state.lines.contains_key(&key(pipeline, *window)))
+        {
+            let kind = StoreErrorKind::Differs("a window to fail has no line in backfill_log".into());
+            return Err(StoreError::new("marking windows as failed", kind));
+        }
+        for window in windows {
+            let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
+                continue;
+            };
+            let before = line.closed_by(run);
+            line.shown.state = WindowState::Failed;
+            line.shown.error_message = Some(failure.message.clone());
+            line.shown.finished_at = Some(failure.at);
+            line.shown.run = Some(run.clone());
+            recount(
+                &mut state,
+                run,
+                &pipeline.entity_name,
+                before,
+                Some(WindowState::Failed),
+            );
+        }
+        Ok(())
+    }
+
+    async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
+        let state = self.state();
+        Ok(state
+            .lines
+            .values()
+            .map(|line| &line.shown)
+            .filter(|line| filter.matches(line))
+            .cloned()
+            .collect())
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
+        let mut runs = self.state().runs.clone();
+        runs.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
+        runs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(runs)
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
+        Ok(self.state().runs.iter().find(|record| record.id == *run).cloned())
+    }
+}
+
+impl LogFilter {
+    fn matches(&self, line: &LogLine) -> bool {
+        self.entity_name
+            .as_ref()
+            .is_none_or(|name| *name == line.entity_name)
+            && self.run.as_ref().is_none_or(|run| line.run.as_ref() == Some(run))
+            && self.state.is_none_or(|state| state == line.state)
+            && self
+                .span
+                .is_none_or(|span| line.window.start() < span.end() && span.start() < line.window.end())
+    }
+}
+
+impl Line {
+    /// Gives the window to a run.
+    fn open(&mut self, run: &RunId, reopen: Reopen) {
+        let resumable = matches!(self.shown.state, WindowState::Running | WindowState::Failed);
+        if reopen == Reopen::All || !resumable || self.cursor.is_none() {
+            self.cursor = None;
+            self.shown.metrics = WindowMetrics::default();
+            self.shown.duration = Duration::ZERO;
+            self.shown.started_at = None;
+        }
+        self.shown.state = if self.cursor.is_some() {
+            WindowState::Running
+        } else {
+            WindowState::Pending
+        };
+        self.shown.finished_at = None;
+        self.shown.error_message = None;
+        self.shown.run = Some(run.clone());
+        self.shown.attempts += 1;
+    }
+
+    /// The state, if this run put the line into it.
+    pub(super) fn closed_by(&self, run: &RunId) -> Option<WindowState> {
+        (self.shown.run.as_ref() == Some(run)).then_some(self.shown.state)
+    }
+}
+
+/// The totals of one run and pipeline.
+pub(super) fn totals<'a>(
+    state: &'a mut State,
+    run: &RunId,
+    entity_name: &str,
+) -> Option<&'a mut PipelineTotals> {
+    let record = state.runs.iter_mut().find(|record| record.id == *run)?;
+    record
+        .pipelines
+        .iter_mut()
+        .find(|totals| *totals.entity_name == *entity_name)
+}
+
+/// Moves one window between the run's counts of completed, provisional and failed ones.
+pub(super) fn recount(
+    state: &mut State,
+    run: &RunId,
+    entity_name: &str,
+    before: Option<WindowState>,
+    after: Option<WindowState>,
+) {
+    let Some(totals) = totals(state, run, entity_name) else {
+        return;
+    };
+    if let Some(count) = totals.windows_in(before) {
+        *count -= 1;
+    }
+    if let Some(count) = totals.windows_in(after) {
+        *count += 1;
+    }
+}
+
+impl PipelineTotals {
+    fn windows_in(&mut self, state: Option<WindowState>) -> Option<&mut u64> {
+        match state? {
+            WindowState::Completed => Some(&mut self.windows_completed),
+            WindowState::Provisional => Some(&mut self.windows_provisional),
+            WindowState::Failed => Some(&mut self.windows_failed),
+            WindowState::Pending | WindowState::Running => None,
+        }
+    }
+}
+
+fn key(pipeline: &Pipeline, window: Window) -> LineKey {
+    (pipeline.entity_name.clone(), pipeline.time_axis.clone(), window)
+}
+
+fn untouched(pipeline: &Pipeline, window: Window) -> Line {
+    let shown = LogLine {
+        entity_name: pipeline.entity_name.clone(),
+        time_axis: pipeline.time_axis.clone(),
+        window,
+        state: WindowState::Pending,
+        metrics: WindowMetrics::default(),
+        duration: Duration::ZERO,
+        started_at: None,
+        finished_at: None,
+        error_message: None,
+        run: None,
+        attempts: 0,
+    };
+    Line { shown, cursor: None }
+}
+
+fn begun(run: &RunStart) -> RunRecord {
+    let mut names: Vec<_> = run
+        .pipelines
+        .iter()
+        .map(|pipeline| pipeline.entity_name.clone())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    RunRecord {
+        id: run.id.clone(),
+        identity: run.identity.clone(),
+        seed: run.seed,
+        span: run.span,
+        chunk: run.chunk.clone(),
+        status: RunStatus::Running,
+        message: None,
+        started_at: run.started_at,
+        finished_at: None,
+        calls: 0,
+        retries: 0,
+        waited_seconds: 0.0,
+        pipelines: names.into_iter().map(PipelineTotals::none).collect(),
+    }
+}
+
+impl PipelineTotals {
+    fn none(entity_name: Box<str>) -> Self {
+        Self {
+            entity_name,
+            counts: crate::WindowCounts::default(),
+            pages: 0,
+            windows_opened: 0,
+            windows_completed: 0,
+            windows_provisional: 0,
+            windows_failed: 0,
+        }
+    }
+}
+
+fn no_such_run() -> StoreErrorKind {
+    StoreErrorKind::Configuration("the run has not begun with this pipeline".into())
+}

@@ -1,0 +1,81 @@
+use std::mem;
+
+use deadpool_postgres::{Object, Transaction};
+use futures_util::try_join;
+
+use super::{documents, lease, pages, quarantine, windows};
+use crate::landing::Landing;
+use crate::{PageCommit, PageOutcome, StoreErrorKind};
+
+/// Lands one page in one transaction.
+///
+/// Locks are taken in the order lease, page, rows by id, quarantine, windows by time, totals; so two pages
+/// cannot wait for each other.
+pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
+    let mut landing = Landing::of(page)?;
+    let transaction = client.transaction().await?;
+    match begin(&transaction, page, &landing).await? {
+        Begun::Known(outcome) => {
+            transaction.rollback().await?;
+            return Ok(outcome);
+        }
+        Begun::New { unchanged } => count_unchanged(&mut landing, &unchanged),
+    }
+    documents::land(&transaction, page, &mut landing).await?;
+    let kept = mem::take(&mut landing.quarantine);
+    let outcome = landing.tally.outcome();
+    try_join!(
+        quarantine::keep(&transaction, page, &kept),
+        windows::advance(&transaction, page, &outcome),
+        pages::conclude(&transaction, page, &outcome),
+    )?;
+    transaction.commit().await?;
+    Ok(outcome)
+}
+
+enum Begun {
+    /// The page was committed before.
+    Known(PageOutcome),
+    /// The page is new; which of its candidates are stored already, byte for byte.
+    New { unchanged: Vec<bool> },
+}
+
+/// Checks the lease, claims the page's name and asks which documents are stored already, in one round trip.
+async fn begin(
+    transaction: &Transaction<'_>,
+    page: &PageCommit,
+    landing: &Landing<'_>,
+) -> Result<Begun, StoreErrorKind> {
+    let fence = transaction.prepare_cached(lease::FENCE).await?;
+    let claim = transaction.prepare_cached(pages::CLAIM).await?;
+    let look_up = documents::prepare_look_up(transaction, page).await?;
+    // Polled in this order, so they reach the server in this order.
+    let (held, claimed, unchanged) = try_join!(
+        async {
+            Ok(transaction
+                .query_opt(&fence, &[&&*page.lease.entity_name, &page.lease.epoch])
+                .await?
+                .is_some())
+        },
+        pages::claim(transaction, &claim, page),
+        documents::unchanged(transaction, &look_up, &landing.candidates),
+    )?;
+    if !held {
+        return Err(StoreErrorKind::LeaseLost(page.lease.entity_name.clone()));
+    }
+    if claimed {
+        return Ok(Begun::New { unchanged });
+    }
+    Ok(Begun::Known(pages::outcome(transaction, page).await?))
+}
+
+fn count_unchanged(landing: &mut Landing<'_>, unchanged: &[bool]) {
+    let candidates = mem::take(&mut landing.candidates);
+    for (candidate, unchanged) in candidates.into_iter().zip(unchanged) {
+        if *unchanged {
+            landing.tally.of(candidate.row).unchanged += 1;
+        } else {
+            landing.candidates.push(candidate);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+use std::mem;
+
+use deadpool_postgres::Transaction;
+use time::OffsetDateTime;
+use tokio_postgres::{Client, Statement};
+
+use super::jsonb::Jsonb;
+use crate::landing::{Candidate, Landing};
+use crate::{PageCommit, StoreErrorKind, TableName};
+
+/// Payload bytes of one statement. The driver keeps its buffer at the size of the largest statement for the
+/// life of a connection (rust-postgres issue 1081).
+const STATEMENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// SQLSTATEs that say that one document cannot be stored, and nothing about the others: not valid text (22021),
+/// JSON (22032), or input (22P02); a character or number beyond the type (22P05, 22003); beyond a limit of the
+/// program (54000) or of its stack (54001).
+const ABOUT_ONE_RECORD: [&str; 7] = ["22021", "22032", "22P02", "22P05", "22003", "54000", "54001"];
+
+/// Asks for the digests: a small column, so that an unchanged page reads no payload and writes nothing.
+fn look_up_sql(table: &TableName) -> String {
+    format!("SELECT id, payload_digest FROM \"{table}\" WHERE id = ANY($1)")
+}
+
+/// Inserts, or replaces what is older. `xmax` is 0 only in a row that this statement has made.
+fn upsert_sql(table: &TableName) -> String {
+    format!(
+        "INSERT INTO \"{table}\" AS stored (id, payload, extract_window_start_utc, extract_window_end_utc,
+             source_updated_at_utc, source_sync_token, payload_digest, ingested_at_utc, page_number, page_size,
+             request_payload, source_answered_at_utc)
+         SELECT new.*, $8, $9, $10, $11, $12
+         FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::bigint[],
+             $7::bytea[]) AS new
+         ON CONFLICT (id) DO UPDATE SET
+             payload = excluded.payload,
+             extract_window_start_utc = excluded.extract_window_start_utc,
+             extract_window_end_utc = excluded.extract_window_end_utc,
+             source_updated_at_utc = excluded.source_updated_at_utc,
+             source_sync_token = excluded.source_sync_token,
+             payload_digest = excluded.payload_digest,
+             ingested_at_utc = excluded.ingested_at_utc,
+             page_number = excluded.page_number,
+             page_size = excluded.page_size,
+             request_payload = excluded.request_payload,
+             source_answered_at_utc = excluded.source_answered_at_utc
+         WHERE (coalesce(stored.source_updated_at_utc, '-infinity'), coalesce(stored.source_sync_token, -1),
+                   stored.source_answered_at_utc)
+            <= (coalesce(excluded.source_updated_at_utc, '-infinity'), coalesce(excluded.source_sync_token, -1),
+                   excluded.source_answered_at_utc)
+           AND stored.payload IS DISTINCT FROM excluded.payload
+         RETURNING id, xmax = 0"
+    )
+}
+
+/// Prepares the question which documents are stored already.
+pub(super) async fn prepare_look_up(
+    transaction: &Transaction<'_>,
+    page: &PageCommit,
+) -> Result<Statement, StoreErrorKind> {
+    Ok(transaction
+        .prepare_cached(&look_up_sql(&page.pipeline.table))
+        .await?)
+}
+
+/// Which of the candidates are stored already, byte for byte.
+pub(super) async fn unchanged(
+    transaction: &Transaction<'_>,
+    look_up: &Statement,
+    candidates: &[Candidate<'_>],
+) -> Result<Vec<bool>, StoreErrorKind> {
+    let ids: Vec<&str> = candidates.iter().map(|candidate| &*candidate.row.id).collect();
+    let mut unchanged = vec![false; candidates.len()];
+    if candidates.is_empty() {
+        return Ok(unchanged);
+    }
+    for stored in transaction.query(look_up, &[&ids]).await? {
+        let (id, digest): (&str, &[u8]) = (stored.try_get(0)?, stored.try_get(1)?);
+        if let Ok(at) = position(candidates, id) {
+            unchanged[at] = candidates[at].digest.as_bytes() == digest;
+        }
+    }
+    Ok(unchanged)
+}
+
+/// Writes the candidates of a page. One that the server refuses is put aside alone: the rest lands.
+pub(super) async fn land(
+    transaction: &Transaction<'_>,
+    page: &PageCommit,
+    landing: &mut Landing<'_>,
+) -> Result<(), StoreErrorKind> {
+    let candidates = mem::take(&mut landing.candidates);
+    if candidates.is_empty() {
+        return Ok(());
+    }
+    let upsert = transaction
+        .prepare_cached(&upsert_sql(&page.pipeline.table))
+        .await?;
+    let mut parts = in_statements(&candidates);
+    parts.reverse();
+    while let Some(part) = parts.pop() {
+        match write(transaction, &upsert, page, part).await {
+            Ok(written) => count(landing, part, &written)?,
+            Err(error) if is_about_one_record(&error) => {
+                transaction.batch_execute("ROLLBACK TO SAVEPOINT part").await?;
+                if let [one] = part {
+                    let code = error.code().map_or("", tokio_postgres::error::SqlState::code);
+                    landing.put_aside(
+                        one.row,
+                        format!("the database cannot store the document (SQLSTATE {code})"),
+                    );
+                } else {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Cuts at [`STATEMENT_BYTES`]; a part has at least one candidate.
+fn in_statements<'c, 'a>(mut candidates: &'c [Candidate<'a>]) -> Vec<&'c [Candidate<'a>]> {
+    let mut parts = Vec::new();
+    while !candidates.is_empty() {
+        let mut bytes = 0;
+        let fits = |candidate: &&Candidate<'_>| {
+            bytes += candidate.row.payload.len();
+            bytes <= STATEMENT_BYTES
+        };
+        let len = candidates.iter().take_while(fits).count().max(1);
+        let (part, rest) = candidates.split_at(len);
+        parts.push(part);
+        candidates = rest;
+    }
+    parts
+}
+
+/// Runs the upsert behind a savepoint; both travel together, so the savepoint costs no round trip.
+async fn write(
+    transaction: &Transaction<'_>,
+    upsert: &Statement,
+    page: &PageCommit,
+    part: &[Candidate<'_>],
+) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+    let window = |candidate: &Candidate<'_>| page.windows[candidate.row.window].window;
+    let ids: Vec<&str> = part.iter().map(|c| &*c.row.id).collect();
+    let payloads: Vec<Jsonb<'_>> = part.iter().map(|c| Jsonb(&c.row.payload)).collect();
+    let starts: Vec<OffsetDateTime> = part.iter().map(|c| window(c).start()).collect();
+    let ends: Vec<OffsetDateTime> = part.iter().map(|c| window(c).end()).collect();
+    let updated: Vec<Option<OffsetDateTime>> = part.iter().map(|c| c.row.updated_at).collect();
+    let tokens: Vec<Option<i64>> = part.iter().map(|c| c.row.sync_token).collect();
+    let digests: Vec<&[u8]> = part.iter().map(|c| c.digest.as_bytes()).collect();
+    let (number, size) = (page.page_number.cast_signed(), page.page_size.cast_signed());
+    let request = Jsonb(page.request.as_bytes());
+    let parameters: [&(dyn postgres_types::ToSql + Sync); 12] = [
+        &ids,
+        &payloads,
+        &starts,
+        &ends,
+        &updated,
+        &tokens,
+        &digests,
+        &page.ingested_at,
+        &number,
+        &size,
+        &request,
+        &page.answered_at,
+    ];
+    let written = futures_util::try_join!(
+        transaction.batch_execute("SAVEPOINT part"),
+        transaction.query(upsert, &parameters),
+    )?;
+    Ok(written.1)
+}
+
+fn is_about_one_record(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| ABOUT_ONE_RECORD.contains(&code.code()))
+}
+
+/// Counts a part: what the statement does not return was not newer than what is stored.
+fn count(
+    landing: &mut Landing<'_>,
+    part: &[Candidate<'_>],
+    written: &[tokio_postgres::Row],
+) -> Result<(), StoreErrorKind> {
+    let mut inserted: Vec<Option<bool>> = vec![None; part.len()];
+    for row in written {
+        if let Ok(at) = position(part, row.try_get(0)?) {
+            inserted[at] = Some(row.try_get(1)?);
+        }
+    }
+    for (candidate, inserted) in part.iter().zip(inserted) {
+        let counts = landing.tally.of(candidate.row);
+        match inserted {
+            Some(true) => counts.inserted += 1,
+            Some(false) => counts.updated += 1,
+            None => counts.unchanged += 1,
+        }
+    }
+    Ok(())
+}
+
+fn position(candidates: &[Candidate<'_>], id: &str) -> Result<usize, usize> {
+    candidates.binary_search_by(|candidate| (*candidate.row.id).cmp(id))
+}
+
+/// How many rows a table holds.
+pub(super) async fn count_rows(client: &Client, table: &TableName) -> Result<u64, StoreErrorKind> {
+    let rows: i64 = client
+        .query_one(&format!("SELECT count(*) FROM \"{table}\""), &[])
+        .await?
+        .try_get(0)?;
+    Ok(rows.cast_unsigned())
+}

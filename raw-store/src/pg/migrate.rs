@@ -1,0 +1,133 @@
+use deadpool_postgres::{Object, Transaction};
+use tokio_postgres::{Client, GenericClient};
+
+use super::schema;
+use crate::{SchemaName, StoreErrorKind, TableName};
+
+/// One numbered script of `sql/`. It can be run again at any time.
+struct Script {
+    version: i32,
+    sql: &'static str,
+}
+
+const SCRIPTS: [Script; 1] = [Script {
+    version: 1,
+    sql: include_str!("../../sql/0001_ledger.sql"),
+}];
+
+/// The version of the schema that this program needs.
+pub(super) const KNOWN: i32 = SCRIPTS[SCRIPTS.len() - 1].version;
+
+/// How a script names its schema; see its head.
+const PLACEHOLDER: &str = "raw /*schema*/";
+
+/// Lets one process at a time change a schema. The first number is ours alone among the users of advisory locks.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('qbo-backfill'), hashtext($1))";
+
+/// Runs the scripts, each in a transaction of its own, unless all is there already.
+pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<(), StoreErrorKind> {
+    if found_version(&***client).await? == Some(KNOWN) && schema::differences(client).await?.is_empty() {
+        return Ok(());
+    }
+    let quoted = format!("\"{schema}\"");
+    for script in &SCRIPTS {
+        let transaction = locked(client, schema).await?;
+        if let Some(found) = found_version(&*transaction).await?
+            && found > KNOWN
+        {
+            return Err(StoreErrorKind::Newer { found, known: KNOWN });
+        }
+        transaction
+            .batch_execute(&script.sql.replace(PLACEHOLDER, &quoted))
+            .await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// Creates a raw table where it is missing. The right to create is needed only then.
+pub(super) async fn prepare(
+    client: &mut Object,
+    schema: &SchemaName,
+    table: &TableName,
+) -> Result<(), StoreErrorKind> {
+    if schema::is_ledger_table(table) {
+        let text = format!("{table} is a table of the ledger and cannot hold documents");
+        return Err(StoreErrorKind::Configuration(text.into()));
+    }
+    if exists(&***client, table.as_str()).await? {
+        return Ok(());
+    }
+    let transaction = locked(client, schema).await?;
+    transaction
+        .execute("SELECT create_raw_table($1)", &[&table.as_str()])
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Checks that the schema is there, may be used, and has the version that this program needs.
+pub(super) async fn check_version(client: &Client, schema: &SchemaName) -> Result<(), StoreErrorKind> {
+    match found_version(client).await? {
+        Some(KNOWN) => Ok(()),
+        Some(found) if found > KNOWN => Err(StoreErrorKind::Newer { found, known: KNOWN }),
+        Some(found) => Err(StoreErrorKind::Older { found, wanted: KNOWN }),
+        None => {
+            // A schema without the right to use it looks like one that is not there.
+            let usable = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1";
+            match client
+                .query_opt(usable, &[&schema.as_str()])
+                .await?
+                .map(|row| row.try_get(0))
+                .transpose()?
+            {
+                Some(false) => Err(StoreErrorKind::Forbidden(format!("schema {schema}").into())),
+                _ => Err(StoreErrorKind::NotSetUp(schema.as_str().into())),
+            }
+        }
+    }
+}
+
+/// The schema's version; `None` if it has none.
+pub(super) async fn found_version(client: &impl GenericClient) -> Result<Option<i32>, StoreErrorKind> {
+    if !exists(client, "schema_version").await? {
+        return Ok(None);
+    }
+    Ok(client
+        .query_one("SELECT max(version) FROM schema_version", &[])
+        .await?
+        .try_get(0)?)
+}
+
+/// Whether the schema has a table. The search path holds our schema alone.
+async fn exists(client: &impl GenericClient, table: &str) -> Result<bool, StoreErrorKind> {
+    Ok(client
+        .query_one("SELECT to_regclass($1) IS NOT NULL", &[&table])
+        .await?
+        .try_get(0)?)
+}
+
+async fn locked<'c>(client: &'c mut Object, schema: &SchemaName) -> Result<Transaction<'c>, StoreErrorKind> {
+    let transaction = client.transaction().await?;
+    transaction.execute(LOCK, &[&schema.as_str()]).await?;
+    Ok(transaction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PLACEHOLDER, SCRIPTS};
+
+    #[test]
+    fn scripts_are_numbered_from_one_and_name_their_schema_only_where_it_is_replaced() {
+        for (at, script) in SCRIPTS.iter().enumerate() {
+            assert_eq!(usize::try_from(script.version).unwrap(), at + 1);
+            assert_eq!(script.sql.matches(PLACEHOLDER).count(), 2);
+            let code = script
+                .sql
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("--"));
+            let named = code.filter(|line| !line.contains(PLACEHOLDER) && line.contains("raw."));
+            assert_eq!(named.collect::<Vec<_>>(), Vec::<&str>::new());
+        }
+    }
+}

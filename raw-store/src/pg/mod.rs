@@ -1,0 +1,276 @@
+mod commit;
+mod connect;
+mod documents;
+mod error;
+mod identity;
+mod jsonb;
+mod lease;
+mod migrate;
+mod options;
+mod pages;
+mod quarantine;
+mod runs;
+mod schema;
+mod windows;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use tokio::sync::Mutex;
+
+use self::connect::{Connector, Session};
+pub use self::options::{DatabaseOptions, SslMode};
+pub use self::schema::{SchemaDifference, SchemaStatus};
+use crate::{
+    BackfillLog, Lease, LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline, RawStore, Reopen,
+    RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Window,
+    WindowFailure,
+};
+
+/// A schema of a PostgreSQL database.
+///
+/// Reached directly, not through a pooler that hands out a connection per transaction: the session's settings
+/// say which schema is meant. Needs a tokio runtime.
+#[derive(Debug)]
+pub struct PgStore {
+    schema: SchemaName,
+    connector: Connector,
+    pool: Pool,
+    /// The connection whose life is the proof that this process lives: leases name its server process.
+    guard: Mutex<Option<tokio_postgres::Client>>,
+    /// Whether the schema was found to have the version that this program needs.
+    ready: AtomicBool,
+}
+
+impl PgStore {
+    /// Connects, and checks that the database can hold what is sent. Does not create anything.
+    pub async fn connect(options: DatabaseOptions, schema: SchemaName) -> Result<Self, StoreError> {
+        let made = Connector::new(&options, &schema)
+            .and_then(|connector| Ok((connector.pool(options.pool_size)?, connector)))
+            .map_err(|kind| StoreError::new("preparing the connection", kind));
+        let (pool, connector) = made?;
+        let store = Self {
+            schema,
+            connector,
+            pool,
+            guard: Mutex::default(),
+            ready: AtomicBool::new(false),
+        };
+        let op = "connecting to the database";
+        let session = store.any_session(op).await?;
+        schema::check_encoding(&session).await.map_err(store.failed(op))?;
+        session.done();
+        Ok(store)
+    }
+
+    /// Creates the schema, or brings it to the version of this program. Changes nothing where nothing is to do.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let op = "setting up the schema";
+        let mut session = self.any_session(op).await?;
+        migrate::migrate(&mut session, &self.schema)
+            .await
+            .map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    /// What is there: version, company, tables.
+    pub async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
+        let op = "looking at the schema";
+        let session = self.any_session(op).await?;
+        let status = schema::status(&session).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(status)
+    }
+
+    /// Compares tables, columns, types and primary keys with what this program expects; empty if all is well.
+    pub async fn check(&self) -> Result<Vec<SchemaDifference>, StoreError> {
+        let op = "checking the schema";
+        let session = self.any_session(op).await?;
+        let differences = schema::differences(&session).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(differences)
+    }
+
+    /// A connection, whatever the state of the schema.
+    async fn any_session(&self, op: &str) -> Result<Session, StoreError> {
+        let object = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| self.failed(op)(error.into()))?;
+        Ok(Session::new(object))
+    }
+
+    /// A connection to a schema of the right version.
+    async fn session(&self, op: &str) -> Result<Session, StoreError> {
+        let session = self.any_session(op).await?;
+        if !self.ready.load(Ordering::Relaxed) {
+            migrate::check_version(&session, &self.schema)
+                .await
+                .map_err(self.failed(op))?;
+            self.ready.store(true, Ordering::Relaxed);
+        }
+        Ok(session)
+    }
+
+    /// Makes an error of an operation, and says which schema is not set up.
+    fn failed(&self, op: &str) -> impl Fn(StoreErrorKind) -> StoreError {
+        move |kind| match kind {
+            StoreErrorKind::NotSetUp(_) => {
+                StoreError::new(op, StoreErrorKind::NotSetUp(self.schema.as_str().into()))
+            }
+            kind => StoreError::new(op, kind),
+        }
+    }
+}
+
+#[async_trait]
+impl RawStore for PgStore {
+    async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
+        let op = "binding the schema to a company";
+        let session = self.session(op).await?;
+        identity::bind(&session, identity)
+            .await
+            .map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
+        let op = "asking for the schema's company";
+        let session = self.session(op).await?;
+        let bound = identity::bound(&session).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(bound)
+    }
+
+    async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        let op = format!("preparing table {}", pipeline.table);
+        let mut session = self.session(&op).await?;
+        migrate::prepare(&mut session, &self.schema, &pipeline.table)
+            .await
+            .map_err(self.failed(&op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
+        let op = format!("taking pipeline {}", pipeline.entity_name);
+        self.session(&op).await?.done();
+        let mut guard = self.guard.lock().await;
+        if guard.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
+            *guard = Some(self.connector.dedicated().await.map_err(self.failed(&op))?);
+        }
+        let client = guard.as_ref().expect("it was opened above");
+        lease::acquire(client, &pipeline.entity_name, holder)
+            .await
+            .map_err(self.failed(&op))
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let op = format!("giving back pipeline {}", lease.entity_name);
+        let session = self.session(&op).await?;
+        lease::release(&session, lease).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
+        let op = format!("landing a page of {}", page.pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let outcome = commit::commit(&mut session, page)
+            .await
+            .map_err(self.failed(&op))?;
+        session.done();
+        Ok(outcome)
+    }
+
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        let op = format!("counting the rows of {}", pipeline.table);
+        let session = self.session(&op).await?;
+        let rows = documents::count_rows(&session, &pipeline.table)
+            .await
+            .map_err(self.failed(&op))?;
+        session.done();
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+impl BackfillLog for PgStore {
+    async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
+        let op = "recording the start of a run";
+        let mut session = self.session(op).await?;
+        runs::begin(&mut session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
+        let op = "recording the end of a run";
+        let session = self.session(op).await?;
+        runs::finish(&session, run, end).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn open_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        reopen: Reopen,
+    ) -> Result<Vec<OpenWindow>, StoreError> {
+        let op = format!("opening windows of {}", pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let asked = windows::Asked::new(run, pipeline, windows);
+        let open = windows::open(&mut session, &asked, reopen)
+            .await
+            .map_err(self.failed(&op))?;
+        session.done();
+        Ok(open)
+    }
+
+    async fn fail_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        failure: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        let op = format!("marking windows of {} as failed", pipeline.entity_name);
+        let session = self.session(&op).await?;
+        let asked = windows::Asked::new(run, pipeline, windows);
+        windows::fail(&session, &asked, failure)
+            .await
+            .map_err(self.failed(&op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
+        let op = "reading the log";
+        let session = self.session(op).await?;
+        let lines = windows::lines(&session, filter).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(lines)
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
+        let op = "reading the runs";
+        let session = self.session(op).await?;
+        let records = runs::newest(&session, limit).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(records)
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
+        let op = "reading a run";
+        let session = self.session(op).await?;
+        let record = runs::one(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(record)
+    }
+}

@@ -1,0 +1,122 @@
+use deadpool_postgres::Transaction;
+use tokio_postgres::Statement;
+
+use super::jsonb::Jsonb;
+use crate::{PageCommit, PageOutcome, StoreErrorKind, WindowCounts};
+
+/// Claims a page's name. Of two transactions with one page the second waits here for the first.
+pub(super) const CLAIM: &str = "
+    INSERT INTO backfill_page (run_id, entity_name, page_number, request_payload, records_inserted, records_updated,
+        records_unchanged, records_quarantined, outcome, answered_at_utc, committed_at_utc)
+    VALUES ($1, $2, $3, $4, 0, 0, 0, 0, '[]', $5, $6)
+    ON CONFLICT (run_id, entity_name, page_number) DO NOTHING";
+
+const CONCLUDE: &str = "
+    UPDATE backfill_page SET records_inserted = $4, records_updated = $5, records_unchanged = $6,
+        records_quarantined = $7, outcome = $8
+    WHERE run_id = $1 AND entity_name = $2 AND page_number = $3";
+
+const OUTCOME: &str =
+    "SELECT outcome::text FROM backfill_page WHERE run_id = $1 AND entity_name = $2 AND page_number = $3";
+
+/// Claims the page's name; false if it has been committed before.
+pub(super) async fn claim(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    page: &PageCommit,
+) -> Result<bool, StoreErrorKind> {
+    let request = Jsonb(page.request.as_bytes());
+    let (run, entity_name, number) = name(page);
+    let claimed = transaction
+        .execute(
+            statement,
+            &[
+                &run,
+                &entity_name,
+                &number,
+                &request,
+                &page.answered_at,
+                &page.ingested_at,
+            ],
+        )
+        .await?;
+    Ok(claimed == 1)
+}
+
+/// Writes down what became of the page.
+pub(super) async fn conclude(
+    transaction: &Transaction<'_>,
+    page: &PageCommit,
+    outcome: &PageOutcome,
+) -> Result<(), StoreErrorKind> {
+    let statement = transaction.prepare_cached(CONCLUDE).await?;
+    let (run, entity_name, number) = name(page);
+    let windows: Vec<[u64; 4]> = outcome
+        .windows
+        .iter()
+        .map(|w| [w.inserted, w.updated, w.unchanged, w.quarantined])
+        .collect();
+    let text = serde_json::to_vec(&windows).map_err(|_| unreadable())?;
+    let [inserted, updated, unchanged, quarantined] = counts(&outcome.total);
+    transaction
+        .execute(
+            &statement,
+            &[
+                &run,
+                &entity_name,
+                &number,
+                &inserted,
+                &updated,
+                &unchanged,
+                &quarantined,
+                &Jsonb(&text),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// What became of a page that was committed before.
+pub(super) async fn outcome(
+    transaction: &Transaction<'_>,
+    page: &PageCommit,
+) -> Result<PageOutcome, StoreErrorKind> {
+    let (run, entity_name, number) = name(page);
+    let text: String = transaction
+        .query_one(OUTCOME, &[&run, &entity_name, &number])
+        .await?
+        .try_get(0)?;
+    let windows: Vec<[u64; 4]> = serde_json::from_str(&text).map_err(|_| unreadable())?;
+    let counts = |[inserted, updated, unchanged, quarantined]: [u64; 4]| WindowCounts {
+        inserted,
+        updated,
+        unchanged,
+        quarantined,
+    };
+    Ok(PageOutcome::from_windows(
+        windows.into_iter().map(counts).collect(),
+    ))
+}
+
+/// Inserted, updated, unchanged, quarantined, as PostgreSQL counts.
+pub(super) fn counts(counts: &WindowCounts) -> [i64; 4] {
+    [
+        counts.inserted,
+        counts.updated,
+        counts.unchanged,
+        counts.quarantined,
+    ]
+    .map(u64::cast_signed)
+}
+
+fn name(page: &PageCommit) -> (&str, &str, i32) {
+    (
+        page.run.as_str(),
+        &page.pipeline.entity_name,
+        page.page_number.cast_signed(),
+    )
+}
+
+fn unreadable() -> StoreErrorKind {
+    StoreErrorKind::Differs("the outcome of a page in backfill_page cannot be read".into())
+}

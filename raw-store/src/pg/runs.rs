@@ -1,0 +1,173 @@
+use deadpool_postgres::Object;
+use tokio_postgres::{Client, Row};
+
+use super::identity;
+use super::windows::{unexpected, window};
+use crate::{
+    PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreErrorKind, StoreIdentity,
+    WindowCounts,
+};
+
+const BEGIN: &str = "
+    INSERT INTO backfill_run (run_id, realm_id, environment, seed, chunk, range_start_utc, range_end_utc, status,
+        started_at_utc)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8)
+    ON CONFLICT (run_id) DO NOTHING";
+
+const BEGIN_PIPELINES: &str = "
+    INSERT INTO backfill_run_pipeline (run_id, entity_name, time_axis)
+    SELECT $1, pipeline.* FROM unnest($2::text[], $3::text[]) AS pipeline
+    ON CONFLICT (run_id, entity_name) DO NOTHING";
+
+const FINISH: &str = "
+    UPDATE backfill_run
+    SET status = $2, message = $3, finished_at_utc = $4, calls = $5, retries = $6, waited_seconds = $7
+    WHERE run_id = $1";
+
+const RUNS: &str = "
+    SELECT run_id, realm_id, environment, seed, range_start_utc, range_end_utc, chunk, status, message,
+        started_at_utc, finished_at_utc, calls, retries, waited_seconds
+    FROM backfill_run
+    WHERE $1::text IS NULL OR run_id = $1
+    ORDER BY started_at_utc DESC, run_id DESC
+    LIMIT $2";
+
+const PIPELINES: &str = "
+    SELECT run_id, entity_name, records_inserted, records_updated, records_unchanged, records_quarantined,
+        pages_read, windows_opened, windows_completed, windows_provisional, windows_failed
+    FROM backfill_run_pipeline
+    WHERE run_id = ANY($1)
+    ORDER BY entity_name";
+
+/// Records that a run has begun. Asked again it changes nothing.
+pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), StoreErrorKind> {
+    let StoreIdentity {
+        realm_id,
+        environment,
+    } = &run.identity;
+    let id = run.id.as_str();
+    let names: Vec<&str> = run
+        .pipelines
+        .iter()
+        .map(|pipeline| &*pipeline.entity_name)
+        .collect();
+    let axes: Vec<&str> = run
+        .pipelines
+        .iter()
+        .map(|pipeline| &*pipeline.time_axis)
+        .collect();
+    identity::check(client, &run.identity).await?;
+    let transaction = client.transaction().await?;
+    transaction
+        .execute(
+            BEGIN,
+            &[
+                &id,
+                &&**realm_id,
+                &&**environment,
+                &run.seed.cast_signed(),
+                &&*run.chunk,
+                &run.span.start(),
+                &run.span.end(),
+                &run.started_at,
+            ],
+        )
+        .await?;
+    transaction
+        .execute(BEGIN_PIPELINES, &[&id, &names, &axes])
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Records how a run ended.
+pub(super) async fn finish(client: &Client, run: &RunId, end: &RunEnd) -> Result<(), StoreErrorKind> {
+    let (calls, retries) = (end.calls.cast_signed(), end.retries.cast_signed());
+    let found = client
+        .execute(
+            FINISH,
+            &[
+                &run.as_str(),
+                &end.status.as_str(),
+                &end.message.as_deref(),
+                &end.finished_at,
+                &calls,
+                &retries,
+                &end.waited_seconds,
+            ],
+        )
+        .await?;
+    if found == 1 {
+        Ok(())
+    } else {
+        Err(StoreErrorKind::Configuration("the run has not begun".into()))
+    }
+}
+
+/// One run.
+pub(super) async fn one(client: &Client, run: &RunId) -> Result<Option<RunRecord>, StoreErrorKind> {
+    Ok(read(client, Some(run.as_str()), 1).await?.pop())
+}
+
+/// The newest runs.
+pub(super) async fn newest(client: &Client, limit: u32) -> Result<Vec<RunRecord>, StoreErrorKind> {
+    read(client, None, i64::from(limit)).await
+}
+
+async fn read(client: &Client, run: Option<&str>, limit: i64) -> Result<Vec<RunRecord>, StoreErrorKind> {
+    let rows = client.query(RUNS, &[&run, &limit]).await?;
+    let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+    let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
+    let totals = client.query(PIPELINES, &[&ids]).await?;
+    for row in totals {
+        let run: &str = row.try_get(0)?;
+        if let Some(record) = records.iter_mut().find(|record| record.id.as_str() == run) {
+            record.pipelines.push(pipeline_totals(&row)?);
+        }
+    }
+    Ok(records)
+}
+
+fn record(row: &Row) -> Result<RunRecord, StoreErrorKind> {
+    let text = |at| row.try_get::<_, String>(at).map(Box::<str>::from);
+    Ok(RunRecord {
+        id: row
+            .try_get::<_, &str>(0)?
+            .parse()
+            .map_err(|_| unexpected("a run_id"))?,
+        identity: StoreIdentity {
+            realm_id: text(1)?,
+            environment: text(2)?,
+        },
+        seed: row.try_get::<_, i64>(3)?.cast_unsigned(),
+        span: window(row, 4)?,
+        chunk: text(6)?,
+        status: RunStatus::from_word(row.try_get(7)?)
+            .ok_or_else(|| unexpected("a status of backfill_run"))?,
+        message: row.try_get::<_, Option<String>>(8)?.map(Into::into),
+        started_at: row.try_get(9)?,
+        finished_at: row.try_get(10)?,
+        calls: row.try_get::<_, i64>(11)?.cast_unsigned(),
+        retries: row.try_get::<_, i64>(12)?.cast_unsigned(),
+        waited_seconds: row.try_get(13)?,
+        pipelines: Vec::new(),
+    })
+}
+
+fn pipeline_totals(row: &Row) -> Result<PipelineTotals, StoreErrorKind> {
+    let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
+    Ok(PipelineTotals {
+        entity_name: row.try_get::<_, String>(1)?.into(),
+        counts: WindowCounts {
+            inserted: count(2)?,
+            updated: count(3)?,
+            unchanged: count(4)?,
+            quarantined: count(5)?,
+        },
+        pages: count(6)?,
+        windows_opened: count(7)?,
+        windows_completed: count(8)?,
+        windows_provisional: count(9)?,
+        windows_failed: count(10)?,
+    })
+}

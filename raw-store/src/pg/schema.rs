@@ -1,0 +1,309 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use tokio_postgres::Client;
+
+use super::{identity, migrate};
+use crate::{StoreErrorKind, StoreIdentity, TableName};
+
+/// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
+const LEDGER: [(&str, &str, &str); 8] = [
+    (
+        "schema_version",
+        "version integer!, name text!, applied_at_utc timestamptz!",
+        "version",
+    ),
+    (
+        "source_identity",
+        "only_one boolean!, realm_id text!, environment text!, bound_at_utc timestamptz!",
+        "only_one",
+    ),
+    (
+        "backfill_run",
+        "run_id text!, realm_id text!, environment text!, seed bigint!, chunk text!, range_start_utc timestamptz!, \
+         range_end_utc timestamptz!, status text!, message text, started_at_utc timestamptz!, \
+         finished_at_utc timestamptz, calls bigint!, retries bigint!, waited_seconds float8!",
+        "run_id",
+    ),
+    (
+        "backfill_run_pipeline",
+        "run_id text!, entity_name text!, time_axis text!, records_inserted bigint!, records_updated bigint!, \
+         records_unchanged bigint!, records_quarantined bigint!, pages_read bigint!, windows_opened bigint!, \
+         windows_completed bigint!, windows_provisional bigint!, windows_failed bigint!",
+        "run_id, entity_name",
+    ),
+    (
+        "backfill_log",
+        "entity_name text!, time_axis text!, window_start_utc timestamptz!, window_end_utc timestamptz!, \
+         status text!, records_read bigint!, records_inserted bigint!, records_updated bigint!, \
+         records_unchanged bigint!, records_quarantined bigint!, pages_read bigint!, duration_seconds float8!, \
+         started_at_utc timestamptz, finished_at_utc timestamptz, error_message text, run_id text, \
+         attempts integer!, cursor_utc timestamptz, cursor_ids text[]",
+        "entity_name, time_axis, window_start_utc, window_end_utc",
+    ),
+    (
+        "backfill_page",
+        "run_id text!, entity_name text!, page_number integer!, request_payload jsonb!, records_inserted bigint!, \
+         records_updated bigint!, records_unchanged bigint!, records_quarantined bigint!, outcome jsonb!, \
+         answered_at_utc timestamptz!, committed_at_utc timestamptz!",
+        "run_id, entity_name, page_number",
+    ),
+    (
+        "backfill_lease",
+        "entity_name text!, epoch bigint!, holder text!, backend_pid integer, backend_started_at timestamptz, \
+         taken_at_utc timestamptz!",
+        "entity_name",
+    ),
+    (
+        "quarantine",
+        "entity_name text!, digest bytea!, record_id text, reason text!, raw bytea!, window_start_utc timestamptz!, \
+         window_end_utc timestamptz!, run_id text, page_number integer!, request_payload jsonb!, \
+         first_seen_at_utc timestamptz!, last_seen_at_utc timestamptz!",
+        "entity_name, digest",
+    ),
+];
+
+/// What every raw table looks like.
+const RAW_COLUMNS: &str = "id text!, payload jsonb!, ingested_at_utc timestamptz!, \
+     extract_window_start_utc timestamptz!, extract_window_end_utc timestamptz!, page_number integer!, \
+     page_size integer!, request_payload jsonb!, source_updated_at_utc timestamptz, source_sync_token bigint, \
+     source_answered_at_utc timestamptz!, payload_digest bytea!";
+
+/// The raw tables that the scripts create.
+const RAW_TABLES: [&str; 3] = ["qb_invoices", "qb_customers", "qb_items"];
+
+/// Any other table with this column is a raw table, made by `prepare`.
+const RAW_MARK: &str = "extract_window_start_utc";
+
+/// All columns of the schema. From the catalog and not from `information_schema`, which hides what the role may
+/// not touch. The last column says whether a row can do without a value.
+const COLUMNS: &str = "
+    SELECT class.relname::text, column_.attname::text, format_type(column_.atttypid, NULL), column_.attnotnull,
+        column_.atthasdef OR column_.attidentity <> ''
+    FROM pg_class AS class
+    JOIN pg_attribute AS column_ ON column_.attrelid = class.oid
+    WHERE class.relnamespace = to_regnamespace(current_schema()) AND class.relkind IN ('r', 'p')
+      AND column_.attnum > 0 AND NOT column_.attisdropped";
+
+/// The columns of every unconditional unique index, in their order.
+const KEYS: &str = "
+    SELECT class.relname::text,
+        (SELECT string_agg(column_.attname, ', ' ORDER BY part.position)
+         FROM unnest(index.indkey::int2[]) WITH ORDINALITY AS part (number, position)
+         JOIN pg_attribute AS column_ ON column_.attrelid = class.oid AND column_.attnum = part.number
+         WHERE part.position <= index.indnkeyatts)
+    FROM pg_class AS class
+    JOIN pg_index AS index ON index.indrelid = class.oid
+    WHERE class.relnamespace = to_regnamespace(current_schema())
+      AND index.indisunique AND index.indisvalid AND index.indpred IS NULL AND index.indexprs IS NULL";
+
+const TABLES: &str = "
+    SELECT relname::text, pg_stat_get_live_tuples(oid)
+    FROM pg_class
+    WHERE relnamespace = to_regnamespace(current_schema()) AND relkind IN ('r', 'p')
+    ORDER BY relname";
+
+const LZ4: &str = "SELECT coalesce(bool_or('lz4' = ANY(enumvals)), false) FROM pg_settings WHERE name = 'default_toast_compression'";
+
+/// What is in a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaStatus {
+    /// The schema's version; `None` if it is not set up.
+    pub found: Option<i32>,
+    /// The version that this program needs.
+    pub known: i32,
+    /// The company whose rows it holds, if any yet.
+    pub identity: Option<StoreIdentity>,
+    /// Its tables by name, each with the server's estimate of its rows.
+    pub tables: Vec<(Box<str>, u64)>,
+    /// Whether the server can compress with lz4, which loads almost twice as fast as its default.
+    pub lz4: bool,
+    /// The server's version, such as `16.4`.
+    pub server_version: Box<str>,
+}
+
+/// One point in which a schema is not as this program expects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SchemaDifference {
+    /// The table.
+    pub table: Box<str>,
+    /// The column; `None` if it is about the table.
+    pub column: Option<Box<str>>,
+    /// What is expected.
+    pub expected: Box<str>,
+    /// What is there; `None` if nothing is.
+    pub found: Option<Box<str>>,
+}
+
+/// Prints `table.column: expected …, found …`.
+impl fmt::Display for SchemaDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.table)?;
+        if let Some(column) = &self.column {
+            write!(f, ".{column}")?;
+        }
+        write!(
+            f,
+            ": expected {}, found {}",
+            self.expected,
+            self.found.as_deref().unwrap_or("nothing")
+        )
+    }
+}
+
+/// Whether a table belongs to the ledger.
+pub(super) fn is_ledger_table(table: &TableName) -> bool {
+    LEDGER.iter().any(|(name, ..)| *name == table.as_str())
+}
+
+/// Texts and JSON are sent as UTF-8; a database of another encoding would refuse or lose characters.
+pub(super) async fn check_encoding(client: &Client) -> Result<(), StoreErrorKind> {
+    let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.try_get(0)?;
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(StoreErrorKind::Differs(
+        format!("the encoding of the database is {encoding}, needed is UTF8").into(),
+    ))
+}
+
+/// Looks at a schema, whatever its state.
+pub(super) async fn status(client: &Client) -> Result<SchemaStatus, StoreErrorKind> {
+    let found = migrate::found_version(client).await?;
+    let identity = if found.is_some() {
+        identity::bound(client).await?
+    } else {
+        None
+    };
+    let mut tables = Vec::new();
+    for row in client.query(TABLES, &[]).await? {
+        let (name, rows): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        tables.push((name.into(), rows.cast_unsigned()));
+    }
+    let lz4 = client.query_one(LZ4, &[]).await?.try_get(0)?;
+    let server: String = client.query_one("SHOW server_version", &[]).await?.try_get(0)?;
+    Ok(SchemaStatus {
+        found,
+        known: migrate::KNOWN,
+        identity,
+        tables,
+        lz4,
+        server_version: server.into(),
+    })
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    columns: BTreeMap<String, Column>,
+    keys: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Column {
+    ty: String,
+    not_null: bool,
+    has_default: bool,
+}
+
+/// Compares a schema with what is expected.
+pub(super) async fn differences(client: &Client) -> Result<Vec<SchemaDifference>, StoreErrorKind> {
+    let found = read(client).await?;
+    let mut differences = Vec::new();
+    for (name, columns, key) in LEDGER {
+        compare(name, found.get(name), (columns, key), &mut differences);
+    }
+    for name in RAW_TABLES {
+        compare(name, found.get(name), (RAW_COLUMNS, "id"), &mut differences);
+    }
+    let others = found
+        .iter()
+        .filter(|(name, table)| table.columns.contains_key(RAW_MARK) && !RAW_TABLES.contains(&name.as_str()));
+    for (name, table) in others {
+        compare(name, Some(table), (RAW_COLUMNS, "id"), &mut differences);
+    }
+    differences.sort_unstable();
+    Ok(differences)
+}
+
+async fn read(client: &Client) -> Result<BTreeMap<String, Table>, StoreErrorKind> {
+    let mut tables: BTreeMap<String, Table> = BTreeMap::new();
+    for row in client.query(COLUMNS, &[]).await? {
+        let column = Column {
+            ty: row.try_get(2)?,
+            not_null: row.try_get(3)?,
+            has_default: row.try_get(4)?,
+        };
+        tables
+            .entry(row.try_get(0)?)
+            .or_default()
+            .columns
+            .insert(row.try_get(1)?, column);
+    }
+    for row in client.query(KEYS, &[]).await? {
+        let key: Option<String> = row.try_get(1)?;
+        tables.entry(row.try_get(0)?).or_default().keys.extend(key);
+    }
+    Ok(tables)
+}
+
+fn compare(
+    name: &str,
+    found: Option<&Table>,
+    expected: (&str, &str),
+    differences: &mut Vec<SchemaDifference>,
+) {
+    let mut differs = |column: Option<&str>, expected: String, found: Option<String>| {
+        let column = column.map(Into::into);
+        differences.push(SchemaDifference {
+            table: name.into(),
+            column,
+            expected: expected.into(),
+            found: found.map(Into::into),
+        });
+    };
+    let Some(table) = found else {
+        return differs(None, "a table".into(), None);
+    };
+    let mut unexpected = table.columns.keys().collect::<Vec<_>>();
+    for (column, ty) in expected.0.split(", ").filter_map(|column| column.split_once(' ')) {
+        unexpected.retain(|name| *name != column);
+        let expected = Column::shown(full_name(ty.trim_end_matches('!')), ty.ends_with('!'));
+        let found = table
+            .columns
+            .get(column)
+            .map(|found| Column::shown(&found.ty, found.not_null));
+        if found.as_ref() != Some(&expected) {
+            differs(Some(column), expected, found);
+        }
+    }
+    // A column of the user's own is welcome as long as rows can do without it.
+    for column in unexpected
+        .into_iter()
+        .filter(|name| table.columns[*name].not_null && !table.columns[*name].has_default)
+    {
+        differs(Some(column), "a default, or null".into(), Some("neither".into()));
+    }
+    if !table.keys.iter().any(|key| key == expected.1) {
+        differs(
+            None,
+            format!("primary key ({})", expected.1),
+            Some(format!("keys ({})", table.keys.join("), ("))),
+        );
+    }
+}
+
+impl Column {
+    fn shown(ty: &str, not_null: bool) -> String {
+        format!("{ty}{}", if not_null { " not null" } else { "" })
+    }
+}
+
+/// The name that `format_type` has for a type.
+fn full_name(ty: &str) -> &str {
+    match ty {
+        "timestamptz" => "timestamp with time zone",
+        "float8" => "double precision",
+        other => other,
+    }
+}

@@ -1,0 +1,80 @@
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::{BackfillLog, Lease, PageCommit, PageOutcome, StoreError, TableName};
+
+/// Where one pipeline lands, and how its log lines are found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pipeline {
+    /// The name in `raw.backfill_log.entity_name`, such as `invoices`.
+    pub entity_name: Box<str>,
+    /// The raw table, such as `qb_invoices`.
+    pub table: TableName,
+    /// What the windows measure, such as `updated`. Windows of different axes are different log lines.
+    pub time_axis: Box<str>,
+}
+
+/// The company whose documents a schema holds. Ids of different companies collide, so a schema has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreIdentity {
+    /// The company's id at the source.
+    pub realm_id: Box<str>,
+    /// Which of the source's worlds the company lives in, such as `sandbox`.
+    pub environment: Box<str>,
+}
+
+impl fmt::Display for StoreIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "company {} ({})", self.realm_id, self.environment)
+    }
+}
+
+/// Lands pages of documents.
+///
+/// # Contract
+///
+/// - **Atomic.** A page, its quarantined documents, its log lines and the run's totals become visible together
+///   or not at all.
+/// - **Idempotent.** The same page again (same run, pipeline, page number) changes nothing and has the same
+///   outcome. The same documents in another page count as `unchanged` and are not written.
+/// - **Newer wins.** A row is never replaced by an older version; versions are compared by source time, then
+///   sync token, then the time of the answer that carried them.
+/// - **Fenced.** A commit whose lease has been taken over is refused with `LeaseLost` and changes nothing.
+/// - **Alone.** What cannot be stored goes to quarantine by itself; the rest of its page lands.
+///
+/// # Cancel safety
+///
+/// A dropped future has either committed everything or nothing.
+#[async_trait]
+pub trait RawStore: fmt::Debug + Send + Sync {
+    /// Binds the schema to a company, or checks that it is bound to this one.
+    async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError>;
+
+    /// The company the schema is bound to, if any.
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError>;
+
+    /// Creates the pipeline's table where it is missing.
+    async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError>;
+
+    /// Takes the pipeline for `holder` (a text for people, such as a host and process id). Refused with
+    /// `LeaseHeld` while another live process has it.
+    async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError>;
+
+    /// Gives the pipeline back. Does nothing if it has been taken over.
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Lands one page.
+    async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError>;
+
+    /// How many rows the pipeline's table holds.
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError>;
+}
+
+/// A place for documents that also remembers which windows are done.
+pub trait Store: RawStore + BackfillLog {}
+
+impl<T: RawStore + BackfillLog> Store for T {}
+
+// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+const _: fn(&dyn Store) = |_| ();

@@ -1,0 +1,84 @@
+use std::fmt;
+
+use time::{OffsetDateTime, UtcOffset};
+
+/// A half-open span of UTC time, `[start, end)`: the unit of accounting, resume and retry.
+///
+/// Invariant: `start < end`, both at offset zero. Neighbouring windows share an instant and no record, which
+/// is why a record can never fall between two of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Window {
+    start: OffsetDateTime,
+    end: OffsetDateTime,
+}
+
+/// The end of a window is not after its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a window must end after it starts")]
+pub struct InvalidWindow;
+
+impl Window {
+    /// Builds the window `[start, end)`; both instants are brought to UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidWindow`] if `end` is not after `start`.
+    pub fn new(start: OffsetDateTime, end: OffsetDateTime) -> Result<Self, InvalidWindow> {
+        if start < end {
+            Ok(Self {
+                start: start.to_offset(UtcOffset::UTC),
+                end: end.to_offset(UtcOffset::UTC),
+            })
+        } else {
+            Err(InvalidWindow)
+        }
+    }
+
+    /// The first instant that belongs to the window.
+    pub fn start(self) -> OffsetDateTime {
+        self.start
+    }
+
+    /// The first instant that no longer belongs to the window.
+    pub fn end(self) -> OffsetDateTime {
+        self.end
+    }
+
+    /// Whether `instant` belongs to the window.
+    pub fn contains(self, instant: OffsetDateTime) -> bool {
+        self.start <= instant && instant < self.end
+    }
+}
+
+/// Prints `start/end` in RFC 3339 with whole seconds, the form used in messages.
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECONDS: &[time::format_description::BorrowedFormatItem<'_>] =
+            time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+        let text = |at: OffsetDateTime| at.format(SECONDS).map_err(|_| fmt::Error);
+        write!(f, "{}/{}", text(self.start)?, text(self.end)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::Window;
+
+    #[test]
+    fn a_window_holds_its_start_and_not_its_end() {
+        let window = Window::new(datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-02 0:00 UTC)).unwrap();
+        assert!(window.contains(datetime!(2026-01-01 0:00 UTC)));
+        assert!(window.contains(datetime!(2026-01-01 18:59:59 -5)));
+        assert!(!window.contains(datetime!(2026-01-02 0:00 UTC)));
+        assert_eq!(window.to_string(), "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z");
+    }
+
+    #[test]
+    fn an_empty_or_reversed_window_is_refused() {
+        let noon = datetime!(2026-01-01 12:00 UTC);
+        assert!(Window::new(noon, noon).is_err());
+        assert!(Window::new(noon, noon - time::Duration::SECOND).is_err());
+    }
+}

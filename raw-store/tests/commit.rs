@@ -1,0 +1,297 @@
+//! What a page's transaction does in a real database.
+
+#![cfg(feature = "pg")]
+
+mod support;
+
+use std::sync::Arc;
+
+use raw_store::{Advice, BackfillLog, LogFilter, RawStore, StoreErrorKind, WindowCounts};
+use support::{Work, connection, database, options, row, store, waiting_backend};
+
+fn counts(inserted: u64, updated: u64, unchanged: u64, quarantined: u64) -> WindowCounts {
+    WindowCounts {
+        inserted,
+        updated,
+        unchanged,
+        quarantined,
+    }
+}
+
+#[tokio::test]
+async fn the_payload_is_stored_with_every_digit_and_its_columns_are_filled() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let payload = r#"{"n": 12345678901234567890.1230, "big": 1e400, "text": "\u00e9"}"#;
+    store
+        .commit_page(&work.page(7, vec![row("1", payload)]))
+        .await
+        .unwrap();
+    let stored = connection(&database)
+        .await
+        .query_one(
+            "SELECT payload->>'n' = '12345678901234567890.1230', length(payload->>'big') = 401, payload->>'text' = 'é',
+                ingested_at_utc = '2024-02-01 12:00Z', extract_window_start_utc = '2024-01-01Z',
+                extract_window_end_utc = '2024-01-02Z', page_number = 7, page_size = 1000,
+                request_payload->>'query' = 'select * from Invoice', source_updated_at_utc = '2024-01-01Z',
+                source_sync_token = 0, source_answered_at_utc = '2024-02-01 12:00Z', length(payload_digest) = 16
+             FROM raw.qb_invoices",
+            &[],
+        )
+        .await
+        .unwrap();
+    for column in 0..stored.len() {
+        assert!(stored.get::<_, bool>(column), "column {column}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_did_not_change_are_not_written() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let rows: Vec<_> = (0..20)
+        .map(|n| row(&n.to_string(), &format!(r#"{{"Id":"{n}"}}"#)))
+        .collect();
+    store.commit_page(&work.page(1, rows.clone())).await.unwrap();
+    let observer = connection(&database).await;
+    let versions =
+        "SELECT string_agg(id || ' ' || xmin || ' ' || ctid, ',' ORDER BY id) FROM raw.qb_invoices";
+    let before: String = observer.query_one(versions, &[]).await.unwrap().get(0);
+    let outcome = store.commit_page(&work.page(2, rows)).await.unwrap();
+    assert_eq!(outcome.total, counts(0, 0, 20, 0));
+    let after: String = observer.query_one(versions, &[]).await.unwrap().get(0);
+    assert_eq!(before, after);
+}
+
+#[tokio::test]
+async fn a_record_that_only_the_server_refuses_is_quarantined_alone() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    // More digits before the point than `numeric` holds (SQLSTATE 22003).
+    let too_long = format!(r#"{{"n":{}}}"#, "1".repeat(140_000));
+    // More bytes than an index entry holds (SQLSTATE 54000), and of a kind that does not compress.
+    let long_id = (0..1000_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_string())
+        .collect::<String>();
+    let mut rows: Vec<_> = (0..99)
+        .map(|n| row(&format!("{n:03}"), r#"{"ok":true}"#))
+        .collect();
+    rows.extend([
+        row("050-bad", &too_long),
+        row("000-bad", &too_long.replace('n', "m")),
+        row(&long_id, "{}"),
+    ]);
+    let outcome = store.commit_page(&work.page(1, rows.clone())).await.unwrap();
+    assert_eq!(outcome.total, counts(99, 0, 0, 3));
+    let kept = connection(&database)
+        .await
+        .query(
+            "SELECT record_id, reason, length(raw) FROM raw.quarantine ORDER BY record_id",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(kept.len(), 3);
+    assert_eq!(kept[0].get::<_, &str>(0), "000-bad");
+    assert_eq!(
+        kept[0].get::<_, &str>(1),
+        "the database cannot store the document (SQLSTATE 22003)"
+    );
+    assert_eq!(kept[0].get::<_, i32>(2), 140_006);
+    assert_eq!(
+        store.commit_page(&work.page(2, rows)).await.unwrap().total,
+        counts(0, 0, 99, 3)
+    );
+}
+
+#[tokio::test]
+async fn a_page_larger_than_a_statement_lands_whole() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let text = "x".repeat(3 * 1024 * 1024);
+    let mut rows: Vec<_> = (0..6)
+        .map(|n| row(&n.to_string(), &format!(r#"{{"n":{n},"t":"{text}"}}"#)))
+        .collect();
+    rows.push(row(
+        "6",
+        &format!(r#"{{"t":"{}"}}"#, "y".repeat(10 * 1024 * 1024)),
+    ));
+    assert_eq!(
+        store.commit_page(&work.page(1, rows)).await.unwrap().total,
+        counts(7, 0, 0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_in_the_middle_leaves_nothing_and_the_page_can_be_repeated() {
+    let database = database().await;
+    let store = Arc::new(store(&database).await);
+    let work = Work::begin(&store).await;
+    let page = work.page(1, vec![row("1", r#"{"Id":"1"}"#)]);
+    let (blocker, observer) = (connection(&database).await, connection(&database).await);
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE")
+        .await
+        .unwrap();
+    let commit = tokio::spawn({
+        let (store, page) = (Arc::clone(&store), page.clone());
+        async move { store.commit_page(&page).await }
+    });
+    let pid = waiting_backend(&observer).await;
+    observer
+        .execute("SELECT pg_terminate_backend($1)", &[&pid])
+        .await
+        .unwrap();
+    let error = commit.await.unwrap().unwrap_err();
+    assert!(matches!(error.kind, StoreErrorKind::Unavailable(_)), "{error}");
+    assert_eq!(error.advice(), Advice::Retry);
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(store.count_rows(&work.pipeline).await.unwrap(), 0);
+
+    let landed = store.commit_page(&page).await.unwrap();
+    assert_eq!(landed.total, counts(1, 0, 0, 0));
+    assert_eq!(store.commit_page(&page).await.unwrap(), landed);
+    assert_eq!(
+        store.lines(&LogFilter::default()).await.unwrap()[0]
+            .metrics
+            .records_read,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_commit_leaves_nothing_and_does_not_spoil_the_pool() {
+    let database = database().await;
+    store(&database).await;
+    let one_connection = options(&database).with_pool_size(1);
+    let store = Arc::new(
+        raw_store::PgStore::connect(one_connection, raw_store::SchemaName::default())
+            .await
+            .unwrap(),
+    );
+    let work = Work::begin(&store).await;
+    let page = work.page(1, vec![row("1", r#"{"Id":"1"}"#)]);
+    let (blocker, observer) = (connection(&database).await, connection(&database).await);
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE")
+        .await
+        .unwrap();
+    let commit = tokio::spawn({
+        let (store, page) = (Arc::clone(&store), page.clone());
+        async move { store.commit_page(&page).await }
+    });
+    waiting_backend(&observer).await;
+    commit.abort();
+    assert!(commit.await.unwrap_err().is_cancelled());
+    assert_eq!(
+        store.count_rows(&work.pipeline).await.unwrap(),
+        0,
+        "the pool lends a sound connection"
+    );
+    blocker.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(store.commit_page(&page).await.unwrap().total, counts(1, 0, 0, 0));
+}
+
+#[tokio::test]
+async fn pages_of_one_pipeline_commit_side_by_side() {
+    let database = database().await;
+    let store = Arc::new(store(&database).await);
+    let work = Work::begin(&store).await;
+    let commits = (1..=8).map(|number| {
+        // All pages share half of their ids, in different orders.
+        let mut rows: Vec<_> = (0..100)
+            .map(|n| row(&format!("shared-{n}"), &format!(r#"{{"page":{number}}}"#)))
+            .collect();
+        rows.extend((0..100).map(|n| row(&format!("{number}-{n}"), "{}")));
+        rows.rotate_left(usize::try_from(number).unwrap() * 20);
+        let (store, page) = (Arc::clone(&store), work.page(number, rows));
+        tokio::spawn(async move { store.commit_page(&page).await.unwrap() })
+    });
+    let commits: Vec<_> = commits.collect();
+    let mut total = 0;
+    for commit in commits {
+        let outcome = commit.await.unwrap();
+        assert_eq!(outcome.total.read(), 200);
+        total += outcome.total.inserted;
+    }
+    assert_eq!(total, 900);
+    let line = store.lines(&LogFilter::default()).await.unwrap().remove(0);
+    assert_eq!(
+        (
+            line.metrics.records_read,
+            line.metrics.records_inserted,
+            line.metrics.pages_read
+        ),
+        (1600, 900, 8)
+    );
+}
+
+#[tokio::test]
+async fn one_page_committed_by_two_at_once_lands_once() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let page = work.page(1, (0..100).map(|n| row(&n.to_string(), "{}")).collect());
+    let (first, second) = futures_util::join!(store.commit_page(&page), store.commit_page(&page));
+    assert_eq!(first.unwrap().total, counts(100, 0, 0, 0));
+    assert_eq!(second.unwrap().total, counts(100, 0, 0, 0));
+    assert_eq!(
+        store.lines(&LogFilter::default()).await.unwrap()[0]
+            .metrics
+            .pages_read,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_constraint_of_the_users_own_is_named_and_no_row_is_quoted() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let owner = connection(&database).await;
+    owner
+        .batch_execute("ALTER TABLE raw.qb_invoices ADD CONSTRAINT theirs CHECK (id <> 'Jane')")
+        .await
+        .unwrap();
+    let error = store
+        .commit_page(&work.page(1, vec![row("Jane", r#"{"Name":"Jane Example"}"#)]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "landing a page of invoices: the schema differs from what is expected: SQLSTATE 23514 in qb_invoices by theirs",
+    );
+    assert!(!format!("{error:?}").contains("Jane"));
+}
+
+#[tokio::test]
+async fn a_statement_that_is_cancelled_while_it_waits_is_busy() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let blocker = connection(&database).await;
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE raw.qb_invoices")
+        .await
+        .unwrap();
+    let observer = connection(&database).await;
+    let commit = store.count_rows(&work.pipeline);
+    let cancel = async {
+        let pid = waiting_backend(&observer).await;
+        observer
+            .execute("SELECT pg_cancel_backend($1)", &[&pid])
+            .await
+            .unwrap();
+    };
+    let (error, ()) = futures_util::join!(commit, cancel);
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error.kind, StoreErrorKind::Busy(code) if **code == *"57014"),
+        "{error}"
+    );
+    assert_eq!(error.advice(), Advice::Retry);
+}

@@ -1,0 +1,67 @@
+//! Every story of the contract, told to both stores.
+
+#![cfg(feature = "pg")]
+
+mod support;
+
+use raw_store::{MemoryStore, contract};
+
+macro_rules! stories {
+    (alone: $($alone:ident)*; with_another_process: $($both:ident)*) => {
+        mod memory {
+            use super::*;
+            $(#[tokio::test]
+            async fn $alone() {
+                contract::$alone(&MemoryStore::new()).await.unwrap();
+            })*
+            $(#[tokio::test]
+            async fn $both() {
+                let store = MemoryStore::new();
+                contract::$both(&store, &store.another_process()).await.unwrap();
+            })*
+        }
+
+        mod postgres {
+            use super::*;
+            $(#[tokio::test]
+            async fn $alone() {
+                let database = support::database().await;
+                contract::$alone(&support::store(&database).await).await.unwrap();
+            })*
+            $(#[tokio::test]
+            async fn $both() {
+                let database = support::database().await;
+                let (store, other) = (support::store(&database).await, support::store(&database).await);
+                contract::$both(&store, &other).await.unwrap();
+            })*
+        }
+    };
+}
+
+stories! {
+    alone:
+        landing_twice_changes_nothing
+        the_same_page_again_has_the_same_outcome
+        counts_are_exact_per_window
+        hostile_documents_are_quarantined_alone
+        a_page_that_contradicts_itself_is_refused
+        a_page_without_its_window_changes_nothing
+        newer_wins_in_both_orders
+        sync_tokens_are_numbers
+        the_later_answer_wins_between_equal_versions
+        a_document_without_a_time_is_older
+        the_spelling_of_json_does_not_count
+        a_run_opens_a_window_once
+        a_cursor_survives
+        unfinished_windows_are_opened_again
+        reopening_all_starts_over
+        failed_windows_say_why
+        the_log_is_filtered
+        a_schema_holds_one_company
+        a_run_is_remembered
+        a_run_needs_its_company
+        totals_follow_the_windows;
+    with_another_process:
+        a_pipeline_has_one_owner
+        a_lease_that_was_taken_over_commits_nothing
+}

@@ -1,0 +1,339 @@
+//! Setting up, checking, and what is said when something is missing.
+
+#![cfg(feature = "pg")]
+
+mod support;
+
+use std::process::Command;
+
+use raw_store::{
+    Advice, BackfillLog, DatabaseOptions, LogFilter, PgStore, RawStore, SchemaName, StoreError,
+    StoreErrorKind, StoreIdentity,
+};
+use support::{Work, bare_store, connection, database, options, pipeline, row, store};
+
+async fn refusal(options: DatabaseOptions) -> StoreError {
+    let error = PgStore::connect(options, SchemaName::default())
+        .await
+        .expect_err("a refusal");
+    assert!(!format!("{error} {error:?}").contains("fake-1"), "{error:?}");
+    error
+}
+
+#[tokio::test]
+async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
+    let database = database().await;
+    let (one, two) = (bare_store(&database).await, bare_store(&database).await);
+    let (first, second) = futures_util::join!(one.migrate(), two.migrate());
+    first.unwrap();
+    second.unwrap();
+    one.migrate().await.unwrap();
+    assert_eq!(one.check().await.unwrap(), []);
+    let status = one.schema_status().await.unwrap();
+    assert_eq!((status.found, status.known, status.identity), (Some(1), 1, None));
+    assert_eq!(status.tables.len(), 11);
+}
+
+#[tokio::test]
+async fn every_column_of_a_fresh_schema_is_expected() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    // A column that nobody expects shows as a difference once it has neither a default nor null.
+    let columns = owner
+        .query(
+            "SELECT format('ALTER TABLE raw.%I ALTER COLUMN %I SET NOT NULL, ALTER COLUMN %I DROP DEFAULT', table_name,
+                column_name, column_name) FROM information_schema.columns WHERE table_schema = 'raw'",
+            &[],
+        )
+        .await
+        .unwrap();
+    for column in columns {
+        owner.batch_execute(column.get(0)).await.unwrap();
+    }
+    let unexpected: Vec<_> = store
+        .check()
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|found| found.found.as_deref() == Some("neither"))
+        .collect();
+    assert_eq!(unexpected, []);
+}
+
+#[tokio::test]
+async fn the_script_serves_psql_too() {
+    let database = database().await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/0001_ledger.sql");
+    for _ in 0..2 {
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
+        psql.args([
+            "-p",
+            &database.port().to_string(),
+            "-U",
+            database.user(),
+            "-d",
+            database.name(),
+        ]);
+        psql.args(["-h", "127.0.0.1"])
+            .env("PGPASSWORD", database.password());
+        match psql.output() {
+            Ok(ran) => assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(bare_store(&database).await.check().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn schemas_of_other_names_stand_side_by_side() {
+    let database = database().await;
+    // One name is a word of SQL.
+    for (name, rows) in [("acme_2024", 1), ("user", 2)] {
+        let schema: SchemaName = name.parse().unwrap();
+        let store = PgStore::connect(options(&database), schema).await.unwrap();
+        store.migrate().await.unwrap();
+        let work = Work::begin(&store).await;
+        let mut other = work.page(1, (0..rows).map(|n| row(&n.to_string(), "{}")).collect());
+        other.pipeline.table = "qb_vendors".parse().unwrap();
+        store.prepare(&other.pipeline).await.unwrap();
+        store.commit_page(&other).await.unwrap();
+        assert_eq!(store.count_rows(&other.pipeline).await.unwrap(), rows);
+        assert_eq!(store.check().await.unwrap(), []);
+    }
+    assert_eq!(
+        bare_store(&database).await.schema_status().await.unwrap().found,
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_schema_of_another_version_is_refused() {
+    let database = database().await;
+    let bare = bare_store(&database).await;
+    let error = bare.identity().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "asking for the schema's company: schema raw is not set up"
+    );
+    assert_eq!(error.hint(), "run: qbo-backfill db init");
+
+    bare.migrate().await.unwrap();
+    let owner = connection(&database).await;
+    owner
+        .batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')")
+        .await
+        .unwrap();
+    let newer = bare_store(&database).await;
+    let error = newer.lines(&LogFilter::default()).await.unwrap_err();
+    assert!(
+        matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 1 }),
+        "{error}"
+    );
+    assert!(matches!(
+        newer.migrate().await.unwrap_err().kind,
+        StoreErrorKind::Newer { .. }
+    ));
+
+    owner
+        .batch_execute("UPDATE raw.schema_version SET version = version - 99")
+        .await
+        .unwrap();
+    owner
+        .batch_execute("DELETE FROM raw.schema_version WHERE version < 0")
+        .await
+        .unwrap();
+    let older = bare_store(&database).await;
+    let error = older.runs(1).await.unwrap_err();
+    assert!(
+        matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 1 }),
+        "{error}"
+    );
+    older.migrate().await.unwrap();
+    assert!(older.runs(1).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_schema_changed_by_hand_is_told_point_by_point() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    owner
+        .batch_execute(
+            "SET search_path TO raw;
+             ALTER TABLE qb_invoices DROP COLUMN page_size, ADD COLUMN note text, ADD COLUMN must text NOT NULL;
+             ALTER TABLE qb_items ALTER COLUMN payload TYPE text;
+             ALTER TABLE qb_customers DROP CONSTRAINT qb_customers_pkey;
+             ALTER TABLE backfill_log ALTER COLUMN attempts DROP NOT NULL;
+             DROP TABLE quarantine;
+             SELECT create_raw_table('qb_vendors');
+             ALTER TABLE qb_vendors DROP COLUMN payload_digest;",
+        )
+        .await
+        .unwrap();
+    let told: Vec<String> = store
+        .check()
+        .await
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "backfill_log.attempts: expected integer not null, found integer",
+            "qb_customers: expected primary key (id), found keys ()",
+            "qb_invoices.must: expected a default, or null, found neither",
+            "qb_invoices.page_size: expected integer not null, found nothing",
+            "qb_items.payload: expected jsonb not null, found text not null",
+            "qb_vendors.payload_digest: expected bytea not null, found nothing",
+            "quarantine: expected a table, found nothing",
+        ],
+    );
+    let work = Work::begin(&store).await;
+    let error = store
+        .commit_page(&work.page(1, vec![row("1", "{}")]))
+        .await
+        .unwrap_err();
+    assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
+
+    store.migrate().await.unwrap();
+    assert!(
+        store
+            .check()
+            .await
+            .unwrap()
+            .iter()
+            .all(|found| &*found.table != "quarantine"),
+        "the table is back"
+    );
+}
+
+#[tokio::test]
+async fn the_ledger_is_no_place_for_documents() {
+    let database = database().await;
+    let store = store(&database).await;
+    let mut pipeline = pipeline();
+    pipeline.table = "backfill_log".parse().unwrap();
+    assert_eq!(
+        store.prepare(&pipeline).await.unwrap_err().advice(),
+        Advice::FixRequest
+    );
+}
+
+#[tokio::test]
+async fn a_missing_right_is_told_from_a_missing_schema() {
+    let database = database().await;
+    store(&database).await;
+    let owner = connection(&database).await;
+    let role = format!("reader_{}", database.name());
+    owner
+        .batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'fake-1'"))
+        .await
+        .unwrap();
+    let options = || {
+        let options = DatabaseOptions::new("127.0.0.1", database.port(), database.name(), &role);
+        options.with_password("fake-1")
+    };
+    let store = PgStore::connect(options(), SchemaName::default()).await.unwrap();
+    let identity = StoreIdentity {
+        realm_id: "1".into(),
+        environment: "sandbox".into(),
+    };
+    let error = store.bind(&identity).await.unwrap_err();
+    assert!(
+        matches!(&error.kind, StoreErrorKind::Forbidden(what) if **what == *"schema raw"),
+        "{error}"
+    );
+
+    let grant =
+        format!("GRANT USAGE ON SCHEMA raw TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA raw TO {role}");
+    owner.batch_execute(&grant).await.unwrap();
+    let error = store.bind(&identity).await.unwrap_err();
+    assert!(matches!(error.kind, StoreErrorKind::Forbidden(_)), "{error}");
+    assert_eq!(
+        store.check().await.unwrap(),
+        [],
+        "looking needs no right to write"
+    );
+    let missing = PgStore::connect(options(), "elsewhere".parse().unwrap())
+        .await
+        .unwrap();
+    assert!(matches!(
+        missing.bind(&identity).await.unwrap_err().kind,
+        StoreErrorKind::NotSetUp(_)
+    ));
+    assert!(matches!(
+        missing.migrate().await.unwrap_err().kind,
+        StoreErrorKind::Forbidden(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_succeed_says_why() {
+    let database = database().await;
+    let at = |host: &str, port, name: &str| DatabaseOptions::new(host, port, name, database.user());
+    let port = database.port();
+
+    let error = refusal(at("127.0.0.1", port, database.name()).with_password("fake-1")).await;
+    assert!(
+        matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"),
+        "{error}"
+    );
+    let error = refusal(at("127.0.0.1", port, database.name())).await;
+    assert!(
+        matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"),
+        "{error}"
+    );
+    let error = refusal(at("127.0.0.1", port, "nowhere").with_password(database.password())).await;
+    assert!(
+        matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"3D000"),
+        "{error}"
+    );
+    assert!(error.hint().contains("createdb"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_not_reachable() {
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    for host in ["127.0.0.1", "/nowhere"] {
+        let error = refusal(DatabaseOptions::new(host, closed, "d", "a").with_password("fake-1")).await;
+        assert!(matches!(error.kind, StoreErrorKind::Unavailable(_)), "{error}");
+        assert_eq!(error.advice(), Advice::Retry);
+    }
+}
+
+#[tokio::test]
+async fn tls_that_is_asked_for_is_not_done_without() {
+    let database = database().await;
+    let url = format!(
+        "postgres://{}@127.0.0.1:{}/{}?sslmode=require",
+        database.user(),
+        database.port(),
+        database.name(),
+    );
+    let options: DatabaseOptions = url.parse().unwrap();
+    let error = refusal(options.with_password(database.password())).await;
+    assert_eq!(
+        error.to_string(),
+        "connecting to the database: no secure connection to the database (the server does not offer TLS)",
+    );
+}
+
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused() {
+    let database = database().await;
+    let owner = connection(&database).await;
+    let name = format!("{}_ascii", database.name());
+    let create = format!("CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0");
+    owner.batch_execute(&create).await.unwrap();
+    let options = DatabaseOptions::new("127.0.0.1", database.port(), &name, database.user());
+    let error = refusal(options.with_password(database.password())).await;
+    assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
+}

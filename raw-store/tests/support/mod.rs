@@ -1,0 +1,144 @@
+//! A fresh database per test, stores over it, and a run under way.
+
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![expect(unreachable_pub, reason = "one module, compiled into several test programs")]
+
+use std::time::Duration;
+
+use fixtures::{TempDatabase, TempPostgres};
+use raw_store::{
+    BackfillLog, Bytes, DatabaseOptions, Lease, PageCommit, PgStore, Pipeline, RawStore, Reopen, Row, RunId,
+    RunStart, SchemaName, StoreIdentity, Window, WindowChange, WindowState,
+};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio_postgres::{Client, NoTls};
+
+pub const NOW: OffsetDateTime = datetime!(2024-02-01 12:00 UTC);
+
+/// A database of the shared server, with nothing in it.
+pub async fn database() -> TempDatabase {
+    TempPostgres::shared().await.database().await
+}
+
+/// How to reach it.
+pub fn options(database: &TempDatabase) -> DatabaseOptions {
+    let options: DatabaseOptions = database.url().parse().unwrap();
+    options.with_password(database.password())
+}
+
+/// A store over it, not set up.
+pub async fn bare_store(database: &TempDatabase) -> PgStore {
+    PgStore::connect(options(database), SchemaName::default())
+        .await
+        .unwrap()
+}
+
+/// A store over it, set up.
+pub async fn store(database: &TempDatabase) -> PgStore {
+    let store = bare_store(database).await;
+    store.migrate().await.unwrap();
+    store
+}
+
+/// A plain connection to it.
+pub async fn connection(database: &TempDatabase) -> Client {
+    let (client, connection) = database.config().connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A run of one pipeline with one window.
+pub struct Work {
+    pub pipeline: Pipeline,
+    pub run: RunId,
+    pub lease: Lease,
+}
+
+pub fn pipeline() -> Pipeline {
+    Pipeline {
+        entity_name: "invoices".into(),
+        table: "qb_invoices".parse().unwrap(),
+        time_axis: "updated".into(),
+    }
+}
+
+pub fn window() -> Window {
+    Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2024-01-02 0:00 UTC)).unwrap()
+}
+
+pub fn row(id: &str, payload: &str) -> Row {
+    Row {
+        id: id.into(),
+        payload: Bytes::copy_from_slice(payload.as_bytes()),
+        window: 0,
+        updated_at: Some(window().start()),
+        sync_token: Some(0),
+    }
+}
+
+impl Work {
+    pub async fn begin(store: &PgStore) -> Self {
+        let identity = StoreIdentity {
+            realm_id: "1000000000000001".into(),
+            environment: "sandbox".into(),
+        };
+        let start = RunStart {
+            id: "run".parse().unwrap(),
+            identity: identity.clone(),
+            seed: 1,
+            pipelines: vec![pipeline()],
+            span: window(),
+            chunk: "day".into(),
+            started_at: NOW,
+        };
+        store.bind(&identity).await.unwrap();
+        store.prepare(&pipeline()).await.unwrap();
+        store.begin_run(&start).await.unwrap();
+        store
+            .open_windows(&start.id, &pipeline(), &[window()], Reopen::Unfinished)
+            .await
+            .unwrap();
+        let lease = store.acquire(&pipeline(), "a test").await.unwrap();
+        Self {
+            pipeline: pipeline(),
+            run: start.id,
+            lease,
+        }
+    }
+
+    pub fn page(&self, number: u32, rows: Vec<Row>) -> PageCommit {
+        let change = WindowChange {
+            window: window(),
+            state: WindowState::Running,
+            cursor: None,
+            duration: Duration::from_millis(1),
+        };
+        PageCommit {
+            pipeline: self.pipeline.clone(),
+            run: self.run.clone(),
+            lease: self.lease.clone(),
+            page_number: number,
+            page_size: 1000,
+            request: r#"{"query":"select * from Invoice"}"#.into(),
+            started_at: NOW,
+            ingested_at: NOW,
+            answered_at: NOW,
+            rows,
+            rejected: Vec::new(),
+            windows: vec![change],
+        }
+    }
+}
+
+/// The process of the one session of this database that waits for a lock, once there is one.
+pub async fn waiting_backend(observer: &Client) -> i32 {
+    let waiting =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    loop {
+        if let Some(row) = observer.query_opt(waiting, &[]).await.unwrap() {
+            return row.get(0);
+        }
+    }
+}
