@@ -11,7 +11,10 @@ use backfill_core::{
     Axis, CancellationToken, Catalog, ChunkSize, Engine, EventSink, Proof, RunEvent, RunOutcome, RunRequest,
 };
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
-use qbo_auth::{AccessToken, Clock, Endpoints, Environment, ManualClock, StaticProvider};
+use qbo_auth::{
+    ClientId, ClientSecret, Clock, Endpoints, Environment, ManualClock, MemoryVault, OauthEndpoint,
+    RefreshingProvider, SecretName, SecretVault as _,
+};
 use qbo_client::{Error, HttpQboClient, Limits, PageSize, QboClient, Query, RawPage, Usage};
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, StoreIdentity, TableName, Window,
@@ -77,7 +80,7 @@ impl QboClient for Lossy {
 
 pub(crate) struct Bench {
     pub(crate) sandbox: Sandbox,
-    pub(crate) store: MemoryStore,
+    pub(crate) store: Arc<MemoryStore>,
     client: Arc<Lossy>,
     clock: Arc<ManualClock>,
     listener: Arc<Listener>,
@@ -101,7 +104,13 @@ impl Bench {
         let sandbox = Sandbox::start(Company::generate(7, &shape), options).await.unwrap();
         let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
         let endpoints = Endpoints::of(Environment::Sandbox).with_api(&sandbox.url()).unwrap();
-        let tokens = Arc::new(StaticProvider::new(AccessToken::new(sandbox.access_token())));
+        let endpoints = endpoints.with_oauth(&sandbox.url()).unwrap();
+        let credentials = sandbox.credentials();
+        let vault = Arc::new(MemoryVault::new(clock.clone()));
+        vault.set(SecretName::QboRefreshToken, credentials.refresh_token.into()).await.unwrap();
+        let secret = ClientSecret::new(credentials.client_secret);
+        let endpoint = OauthEndpoint::new(endpoints.clone(), ClientId::new(credentials.client_id), secret);
+        let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint.unwrap()), clock.clone()));
         let realm = sandbox.realm_id().parse().unwrap();
         // The emulator measures its limits in real time, the client waits in its own: the limits that the test
         // clock would jump over are kept by the real time that requests take.
@@ -109,7 +118,7 @@ impl Bench {
         let inner = HttpQboClient::builder(realm, endpoints, tokens, clock.clone());
         let inner = inner.limits(Some(limits)).build().unwrap();
         let client = Arc::new(Lossy { inner, pages: AtomicU32::new(0), cut_after: AtomicU32::new(u32::MAX) });
-        Self { sandbox, store: MemoryStore::default(), client, clock, listener: Arc::default() }
+        Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
 
     pub(crate) fn on_event(&self, hook: impl Fn(&RunEvent) + Send + Sync + 'static) {
@@ -122,7 +131,7 @@ impl Bench {
 
     pub(crate) fn engine(&self) -> Engine {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Engine::new(self.client.clone(), Arc::new(self.store.clone()), clock, self.listener.clone())
+        Engine::new(self.client.clone(), self.store.clone(), clock, self.listener.clone())
     }
 
     pub(crate) async fn run(&self, request: RunRequest) -> RunOutcome {

@@ -1,0 +1,133 @@
+//! The shape of the workspace, as tests: which crate may know which, what the tree must not hold, and what the files
+//! beside the code promise.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The heading in ARCHITECTURE.md above the table of allowed arrows.
+const TABLE: &str = "## Who may know whom";
+
+/// Longer than this, nobody reads it before opening the code.
+const MOST_LINES: usize = 199;
+
+#[test]
+fn every_arrow_between_crates_is_in_the_table_of_the_architecture() {
+    let allowed = allowed();
+    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps", "--locked"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
+    let crates: Vec<_> = packages.iter().map(name).collect();
+    assert_eq!(crates.len(), allowed.len(), "the table has a line for every crate and for nothing else");
+
+    for package in packages {
+        let from = name(package);
+        let may = allowed.get(&from).unwrap_or_else(|| panic!("the table has no line for {from}"));
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let to = name(dependency);
+            // A test may use the emulator and the throwaway database, whatever crate it tests.
+            let free = dependency["kind"] == "dev" && to == "fixtures";
+            if crates.contains(&to) && !free {
+                assert!(may.contains(&to), "{from} must not know {to}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_core_without_features_knows_no_http_client_and_no_database_driver() {
+    let tree = cargo(&[
+        "tree", "-p", "backfill-core", "-e", "normal", "--no-default-features", "--locked", "--prefix", "none",
+    ]);
+    let names: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"qbo-client") && names.contains(&"raw-store"), "not a tree of the core:\n{tree}");
+    for unwanted in ["reqwest", "hyper", "tokio-postgres", "rustls"] {
+        assert!(!names.contains(&unwanted), "backfill-core without features depends on {unwanted}");
+    }
+}
+
+#[test]
+fn there_is_one_http_client_and_no_openssl() {
+    let lock = read("Cargo.lock");
+    let count = |name: &str| lock.lines().filter(|line| *line == format!("name = \"{name}\"")).count();
+    assert_eq!(count("reqwest"), 1);
+    assert_eq!(count("rustls"), 1);
+    for unwanted in ["openssl", "openssl-sys", "native-tls"] {
+        assert_eq!(count(unwanted), 0, "{unwanted} is in the tree");
+    }
+}
+
+#[test]
+fn the_architecture_can_be_read_in_one_sitting() {
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(lines <= MOST_LINES, "ARCHITECTURE.md has {lines} lines");
+}
+
+#[test]
+fn the_compose_file_holds_no_password_and_publishes_nothing_beyond_this_machine() {
+    let text = read("docker-compose.yml");
+    let lines = || text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+
+    for line in lines().filter(|line| line.to_ascii_lowercase().contains("password")) {
+        let (key, value) = line.trim_start_matches("- ").split_once(':').unwrap_or((line, ""));
+        let is_path = value.trim().starts_with("/run/secrets/") || value.trim().starts_with("./secrets/");
+        let holds = key.to_ascii_uppercase().contains("PASSWORD") && !value.trim().is_empty();
+        assert!(is_path || !holds, "a password belongs into a file: {line}");
+    }
+    assert!(!text.contains(":-"), "a default value that nobody chose");
+
+    let images: Vec<_> = lines().filter_map(|line| line.strip_prefix("image: ")).collect();
+    assert!(!images.is_empty());
+    for image in images {
+        let tag = image.split_once(':').map_or("", |(_, tag)| tag);
+        let exact = tag.starts_with(|c: char| c.is_ascii_digit()) && tag.contains('.');
+        assert!(exact, "{image} is not an exact version");
+    }
+
+    let mut published = 0;
+    let mut in_ports = false;
+    for line in lines() {
+        if let Some(port) = line.strip_prefix("- ").filter(|_| in_ports) {
+            assert!(port.trim_matches('"').starts_with("127.0.0.1:"), "{port} is open to other machines");
+            published += 1;
+        } else {
+            in_ports = line == "ports:";
+        }
+    }
+    assert_eq!(published, text.matches("127.0.0.1:").count(), "a port stands where this test does not look");
+    assert!(published > 0);
+
+    let ignored = read(".gitignore");
+    assert!(ignored.lines().any(|line| line == "/secrets/"), "the secret files could be committed");
+}
+
+/// The table of ARCHITECTURE.md: a crate, and the crates of the workspace that it may depend on.
+fn allowed() -> BTreeMap<String, Vec<String>> {
+    let text = read("ARCHITECTURE.md");
+    let (_, section) = text.split_once(TABLE).expect("the architecture has the table");
+    let rows = section.lines().skip(1).take_while(|line| !line.starts_with("## "));
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    rows.filter_map(|row| {
+        let (crate_cell, may_cell) = row.strip_prefix("| `")?.split_once("` |")?;
+        Some((crate_cell.to_owned(), quoted(may_cell)))
+    })
+    .collect()
+}
+
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(file: &str) -> String {
+    let path = top().join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(top()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
