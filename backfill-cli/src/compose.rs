@@ -59,10 +59,17 @@ pub(crate) async fn compose(
     create_where_missing(&database.store).await?;
     let store: Arc<dyn Store> = database.store.clone();
 
-    let endpoint =
-        OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), ClientSecret::new(secret))
-            .map_err(qbo_auth::AuthError::from)?;
-    let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint), Arc::clone(&clock)));
+    let endpoint = OauthEndpoint::new(
+        endpoints.clone(),
+        ClientId::new(id.expose_secret()),
+        ClientSecret::new(secret),
+    )
+    .map_err(qbo_auth::AuthError::from)?;
+    let tokens = Arc::new(RefreshingProvider::new(
+        vault,
+        Arc::new(endpoint),
+        Arc::clone(&clock),
+    ));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
     let (signals, heard) = unbounded_channel();
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
@@ -70,15 +77,31 @@ pub(crate) async fn compose(
         .seed(seed)
         .signals(signals)
         .build()
-        .map_err(|error| Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates"))?;
+        .map_err(|error| {
+            Exit::new(
+                exit::REFUSED,
+                exit::chain(&error),
+                "check the system's root certificates",
+            )
+        })?;
     let client: Arc<dyn QboClient> = Arc::new(client);
 
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
     engine.relay(heard);
-    let identity =
-        StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
-    Ok(Composed { engine, client, store, clock, identity, tokens, database })
+    let identity = StoreIdentity {
+        realm_id: realm.as_str().into(),
+        environment: environment.to_string().into(),
+    };
+    Ok(Composed {
+        engine,
+        client,
+        store,
+        clock,
+        identity,
+        tokens,
+        database,
+    })
 }
 
 impl Composed {
@@ -104,7 +127,9 @@ pub(crate) async fn open_database(
         Some(url) => Some(url.parse::<DatabaseOptions>()?),
         None => from_secrets(secrets).await?,
     };
-    let Some(options) = options else { return private_database(settings, connections).await };
+    let Some(options) = options else {
+        return private_database(settings, connections).await;
+    };
     let psql = format!(
         "psql -h {} -p {} -U {} -d {}",
         options.host(),
@@ -114,7 +139,11 @@ pub(crate) async fn open_database(
     );
     let options = match secrets.find(SecretName::PgPassword).await? {
         Some(password) => options.with_password(password.expose_secret()),
-        None => match settings.passfile.as_deref().and_then(|file| passfile::find(file, &options)) {
+        None => match settings
+            .passfile
+            .as_deref()
+            .and_then(|file| passfile::find(file, &options))
+        {
             Some(password) => options.with_password(password.expose_secret()),
             None => options,
         },
@@ -135,20 +164,36 @@ async fn connect(
 ) -> Result<Arc<PgStore>, Exit> {
     // One more for reading the log while every pipeline lands a page.
     let options = options.with_pool_size(connections.get() + 1);
-    Ok(Arc::new(PgStore::connect(options, settings.schema.clone()).await?))
+    Ok(Arc::new(
+        PgStore::connect(options, settings.schema.clone()).await?,
+    ))
 }
 
 /// The database that the secrets describe, if they do.
 async fn from_secrets(secrets: &Secrets) -> Result<Option<DatabaseOptions>, Exit> {
     let mut parts = Vec::new();
-    for name in [SecretName::PgHost, SecretName::PgPort, SecretName::PgDatabase, SecretName::PgUser] {
-        parts.push(secrets.find(name).await?.map(|value| value.expose_secret().trim().to_owned()));
+    for name in [
+        SecretName::PgHost,
+        SecretName::PgPort,
+        SecretName::PgDatabase,
+        SecretName::PgUser,
+    ] {
+        parts.push(
+            secrets
+                .find(name)
+                .await?
+                .map(|value| value.expose_secret().trim().to_owned()),
+        );
     }
-    let [host, port, database, user] = parts.as_slice() else { return Ok(None) };
+    let [host, port, database, user] = parts.as_slice() else {
+        return Ok(None);
+    };
     let Some(host) = host else { return Ok(None) };
-    let port = port.as_deref().unwrap_or("5432").parse().map_err(|_| {
-        Exit::usage("PG_PORT is not a port", "qbo-backfill secrets set PG_PORT")
-    })?;
+    let port = port
+        .as_deref()
+        .unwrap_or("5432")
+        .parse()
+        .map_err(|_| Exit::usage("PG_PORT is not a port", "qbo-backfill secrets set PG_PORT"))?;
     let (Some(database), Some(user)) = (database, user) else {
         return Err(Exit::usage(
             "PG_HOST is set, PG_DATABASE or PG_USER is not",
@@ -164,19 +209,28 @@ async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Res
     let database = &settings.private.database;
     let server = embedded::start(&settings.private).await?;
     let store = connect(embedded::options(&server, database), settings, connections).await?;
-    Ok(Database { store, psql: server.psql_line(database), server: Some(server) })
+    Ok(Database {
+        store,
+        psql: server.psql_line(database),
+        server: Some(server),
+    })
 }
 
 #[cfg(not(feature = "embedded"))]
 async fn private_database(_: &Settings, _: NonZeroUsize) -> Result<Database, Exit> {
-    Err(Exit::usage("no database is named", "name one with --database postgres://user@host/db"))
+    Err(Exit::usage(
+        "no database is named",
+        "name one with --database postgres://user@host/db",
+    ))
 }
 
 /// A schema that is not there at all is created; one that is older than this program is not touched.
 pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
     match store.identity().await {
         Ok(_) => Ok(()),
-        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => Ok(store.migrate().await.map(drop)?),
+        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => {
+            Ok(store.migrate().await.map(drop)?)
+        }
         Err(error) => Err(error.into()),
     }
 }

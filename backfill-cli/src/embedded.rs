@@ -9,7 +9,11 @@ use crate::settings::PrivateServer;
 /// Starts the private server, or joins the one that another process runs in its folder.
 pub(crate) async fn start(wanted: &PrivateServer) -> Result<LocalServer, Exit> {
     let options = ServerOptions::new(fixtures::usable_folder(&wanted.folder));
-    let options = if wanted.durable { options } else { options.not_durable() };
+    let options = if wanted.durable {
+        options
+    } else {
+        options.not_durable()
+    };
     let server = LocalServer::start(&options).await?;
     server.create_database(&wanted.database).await?;
     Ok(server)

@@ -43,7 +43,11 @@ pub(crate) struct Exit {
 
 impl Exit {
     pub(crate) fn new(code: u8, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { code, what: what.into(), next: next.into() }
+        Self {
+            code,
+            what: what.into(),
+            next: next.into(),
+        }
     }
 
     pub(crate) fn usage(what: impl Into<String>, next: impl Into<String>) -> Self {
@@ -57,7 +61,10 @@ impl Exit {
         } else {
             format!("{}. Next: {}", self.what.trim_end_matches('.'), self.next)
         };
-        text.split_whitespace().collect::<Vec<_>>().join(" ").replace(|c: char| c.is_control(), "?")
+        text.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .replace(|c: char| c.is_control(), "?")
     }
 }
 
@@ -123,9 +130,11 @@ impl From<qbo_client::Error> for Exit {
                 what,
                 "check --environment, the realm and the app's keys, then run the same command again",
             ),
-            (_, Advice::TryLater) => {
-                Self::new(SOURCE, what, "what is committed stays; run the same command again later")
-            }
+            (_, Advice::TryLater) => Self::new(
+                SOURCE,
+                what,
+                "what is committed stays; run the same command again later",
+            ),
             (_, Advice::GiveUp | Advice::AskAuth) => Self::new(INCOMPLETE, what, "see: qbo-backfill report"),
         }
     }

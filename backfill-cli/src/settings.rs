@@ -37,7 +37,10 @@ pub(crate) struct Settings {
 
 /// The private PostgreSQL for when no database is named.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "there is no private server in this build"))]
+#[cfg_attr(
+    not(feature = "embedded"),
+    expect(dead_code, reason = "there is no private server in this build")
+)]
 pub(crate) struct PrivateServer {
     pub(crate) folder: PathBuf,
     pub(crate) database: String,
@@ -63,14 +66,21 @@ impl TestEndpoints {
     /// The addresses to use in an environment.
     pub(crate) fn over(&self, environment: Environment) -> Result<Endpoints, Exit> {
         let refused = |flag: &str, error: &dyn std::fmt::Display| {
-            Exit::usage(format!("{flag}: {error}"), "it is for an emulator on this machine; leave it out for QuickBooks")
+            Exit::usage(
+                format!("{flag}: {error}"),
+                "it is for an emulator on this machine; leave it out for QuickBooks",
+            )
         };
         let mut endpoints = Endpoints::of(environment);
         if let Some(api) = &self.api {
-            endpoints = endpoints.with_api(api).map_err(|error| refused("--api-url", &error))?;
+            endpoints = endpoints
+                .with_api(api)
+                .map_err(|error| refused("--api-url", &error))?;
         }
         if let Some(oauth) = &self.oauth {
-            endpoints = endpoints.with_oauth(oauth).map_err(|error| refused("--oauth-url", &error))?;
+            endpoints = endpoints
+                .with_oauth(oauth)
+                .map_err(|error| refused("--oauth-url", &error))?;
         }
         Ok(endpoints)
     }
@@ -104,13 +114,20 @@ impl Settings {
         let data_folder = data_folder()?;
         let profile = profile(global)?;
         let word = |name: &str, error: &dyn std::fmt::Display| {
-            Exit::usage(format!("the profile's {name}: {error}"), "correct the settings file")
+            Exit::usage(
+                format!("the profile's {name}: {error}"),
+                "correct the settings file",
+            )
         };
         let parsed = |text: &Option<String>, name| -> Result<Option<SchemaName>, Exit> {
-            text.as_ref().map(|text| text.parse().map_err(|error| word(name, &error))).transpose()
+            text.as_ref()
+                .map(|text| text.parse().map_err(|error| word(name, &error)))
+                .transpose()
         };
         let environment = profile.environment.as_ref().map(|text| text.parse());
-        let environment = environment.transpose().map_err(|error| word("environment", &error))?;
+        let environment = environment
+            .transpose()
+            .map_err(|error| word("environment", &error))?;
         let realm = profile.realm.as_ref().map(|text| text.parse());
         let realm = realm.transpose().map_err(|error| word("realm", &error))?;
         let schema = parsed(&profile.schema, "schema")?;
@@ -130,7 +147,10 @@ impl Settings {
                 .or(profile.vault_key_file)
                 .unwrap_or_else(|| data_folder.join("vault.key")),
             secrets: global.secrets.clone(),
-            endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
+            endpoints: TestEndpoints {
+                api: global.api_url.clone(),
+                oauth: global.oauth_url.clone(),
+            },
             limits: limits(global, profile.rate)?,
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref())?,
@@ -182,7 +202,10 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
         };
     };
     let unreadable = |error: &dyn std::fmt::Display| {
-        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
+        Exit::usage(
+            format!("{}: {error}", path.display()),
+            "correct the settings file",
+        )
     };
     let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&error))?;
     let mut file: File = toml::from_str(&text).map_err(|error| unreadable(&error.message()))?;
@@ -192,7 +215,10 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
         None if global.profile.is_none() => Ok(Profile::default()),
         None => Err(Exit::usage(
             format!("{} has no profile {name}", path.display()),
-            format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
+            format!(
+                "it has: {}",
+                file.profile.into_keys().collect::<Vec<_>>().join(", ")
+            ),
         )),
     }
 }
@@ -202,14 +228,21 @@ fn settings_file(global: &Global) -> Result<Option<PathBuf>, Exit> {
         return Ok(Some(path.clone()));
     }
     let here = PathBuf::from("qbo-backfill.toml");
-    let home = folder("XDG_CONFIG_HOME", ".config")?.join("qbo-backfill").join("config.toml");
+    let home = folder("XDG_CONFIG_HOME", ".config")?
+        .join("qbo-backfill")
+        .join("config.toml");
     Ok([here, home].into_iter().find(|path| path.exists()))
 }
 
 fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
-    let Some(path) = own else { return Ok(Catalog::bundled()) };
+    let Some(path) = own else {
+        return Ok(Catalog::bundled());
+    };
     let unusable = |error: &dyn std::fmt::Display| {
-        Exit::usage(format!("{}: {error}", path.display()), "correct the catalogue file")
+        Exit::usage(
+            format!("{}: {error}", path.display()),
+            "correct the catalogue file",
+        )
     };
     let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
     let own = Catalog::from_toml(&text).map_err(|error| unusable(&error))?;
@@ -226,17 +259,25 @@ fn folder(variable_name: &str, under_home: &str) -> Result<PathBuf, Exit> {
         return Ok(folder.into());
     }
     let home = variable("HOME").ok_or_else(|| {
-        Exit::usage("there is no home folder (HOME is not set)", format!("set HOME or {variable_name}"))
+        Exit::usage(
+            "there is no home folder (HOME is not set)",
+            format!("set HOME or {variable_name}"),
+        )
     })?;
     Ok(Path::new(&home).join(under_home))
 }
 
 /// Where libpq's programs keep passwords.
 fn passfile() -> Option<PathBuf> {
-    variable("PGPASSFILE").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".pgpass")))
+    variable("PGPASSFILE")
+        .map(PathBuf::from)
+        .or_else(|| Some(Path::new(&variable("HOME")?).join(".pgpass")))
 }
 
-#[expect(clippy::disallowed_methods, reason = "this module is the one that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is the one that reads the environment"
+)]
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

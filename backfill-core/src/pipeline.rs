@@ -12,18 +12,18 @@ use crate::scan::{Desk, Scan};
 use crate::{EntitySpec, Failure, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
 
 /// Reads one pipeline to its end. The lease is given back whatever happens.
-pub(crate) async fn read(
-    parts: Parts,
-    request: Arc<RunRequest>,
-    plan: PipelinePlan,
-) -> Result<(), RunError> {
+pub(crate) async fn read(parts: Parts, request: Arc<RunRequest>, plan: PipelinePlan) -> Result<(), RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
     let failed = |error| RunError {
         pipeline: Some(plan.spec.pipeline_name()),
         window: None,
         failure: Failure::Land(error),
     };
-    let lease = parts.store.acquire(&pipeline, &request.holder).await.map_err(failed)?;
+    let lease = parts
+        .store
+        .acquire(&pipeline, &request.holder)
+        .await
+        .map_err(failed)?;
     let desk = Desk {
         client: parts.client,
         store: parts.store,
@@ -63,7 +63,9 @@ async fn read_scans(desk: &Desk, windows: &[Window]) -> Result<(), RunError> {
 /// something was missed, so the windows are given up, and the next run reads them again. An answer without
 /// records is proof enough and costs no second call.
 async fn prove(desk: &Desk, scan: &[OpenWindow]) -> Result<(), RunError> {
-    let Some((span, read)) = completed_part(desk, span(scan)).await? else { return Ok(()) };
+    let Some((span, read)) = completed_part(desk, span(scan)).await? else {
+        return Ok(());
+    };
     if read == 0 {
         return Ok(());
     }
@@ -75,13 +77,20 @@ async fn prove(desk: &Desk, scan: &[OpenWindow]) -> Result<(), RunError> {
     };
     if source != read {
         let pipeline = desk.spec.pipeline_name();
-        desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
+        desk.emit(&RunEvent::CountDiffers {
+            pipeline,
+            span,
+            source,
+            read,
+        });
     }
     if source > read {
         let inside = |open: &&OpenWindow| open.window.end() <= span.end();
         let windows: Vec<_> = scan.iter().filter(inside).map(|open| open.window).collect();
         let message = format!("QuickBooks counts {source} records here, {read} were read");
-        desk.fail(&windows, &message).await.map_err(|error| desk.error(None, error))?;
+        desk.fail(&windows, &message)
+            .await
+            .map_err(|error| desk.error(None, error))?;
     }
     Ok(())
 }
@@ -94,10 +103,17 @@ async fn completed_part(desk: &Desk, scan: Window) -> Result<Option<(Window, u64
         span: Some(scan),
         state: None,
     };
-    let lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
+    let lines = desk
+        .store
+        .lines(&filter)
+        .await
+        .map_err(|error| desk.error(None, error))?;
     let mut end = scan.start();
     let mut read = 0;
-    for line in lines.iter().filter(|line| line.time_axis == desk.pipeline.time_axis) {
+    for line in lines
+        .iter()
+        .filter(|line| line.time_axis == desk.pipeline.time_axis)
+    {
         if line.state != WindowState::Completed || line.window.start() != end {
             break;
         }

@@ -48,10 +48,22 @@ impl Report {
     /// # Errors
     ///
     /// [`ReportError`] if there is no such run or the log cannot be read.
-    pub async fn build(store: &dyn Store, catalog: &Catalog, run: Option<&RunId>) -> Result<Self, ReportError> {
+    pub async fn build(
+        store: &dyn Store,
+        catalog: &Catalog,
+        run: Option<&RunId>,
+    ) -> Result<Self, ReportError> {
         let run = match run {
-            Some(id) => store.run(id).await?.ok_or_else(|| ReportError::UnknownRun(id.clone()))?,
-            None => store.runs(1).await?.into_iter().next().ok_or(ReportError::NoRuns)?,
+            Some(id) => store
+                .run(id)
+                .await?
+                .ok_or_else(|| ReportError::UnknownRun(id.clone()))?,
+            None => store
+                .runs(1)
+                .await?
+                .into_iter()
+                .next()
+                .ok_or(ReportError::NoRuns)?,
         };
         let mut pipelines = Vec::new();
         for totals in &run.pipelines {
@@ -89,11 +101,15 @@ async fn pipeline(
         span: Some(run.span),
         ..LogFilter::default()
     };
-    let within = |line: &LogLine| run.span.start() <= line.window.start() && line.window.end() <= run.span.end();
+    let within =
+        |line: &LogLine| run.span.start() <= line.window.start() && line.window.end() <= run.span.end();
     let mut windows = store.lines(&filter).await?;
     windows.retain(within);
     let spec = catalog.find(&totals.entity_name).ok();
-    let axis = windows.first().and_then(|line| line.time_axis.parse().ok()).unwrap_or_default();
+    let axis = windows
+        .first()
+        .and_then(|line| line.time_axis.parse().ok())
+        .unwrap_or_default();
     let rows = match spec {
         Some(spec) => store.count_rows(&spec.pipeline(axis)).await?,
         None => 0,

@@ -1,7 +1,7 @@
 //! The one page loop: ask, take, land, and ask for the next page while this one lands.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use qbo_auth::Clock;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounting::Accounting;
 use crate::plan::span;
 use crate::walk::{Reached, Step, Walk};
-use crate::{EntitySpec, EventSink, Failure, RunEvent, RunError, RunRequest, WindowReport};
+use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
 
 /// How often landing one page is tried again while the database restarts or is busy.
 const LANDING_RETRIES: u32 = 5;
@@ -45,7 +45,11 @@ impl Desk {
     }
 
     pub(crate) fn error(&self, window: Option<Window>, failure: impl Into<Failure>) -> RunError {
-        RunError { pipeline: Some(self.spec.pipeline_name()), window, failure: failure.into() }
+        RunError {
+            pipeline: Some(self.spec.pipeline_name()),
+            window,
+            failure: failure.into(),
+        }
     }
 
     pub(crate) fn emit(&self, event: &RunEvent) {
@@ -54,8 +58,13 @@ impl Desk {
 
     /// Gives windows up: in the log, and to whoever listens.
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
-        let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.fail_windows(self.run(), &self.pipeline, windows, &failure).await?;
+        let failure = WindowFailure {
+            message: message.into(),
+            at: self.clock.now_utc(),
+        };
+        self.store
+            .fail_windows(self.run(), &self.pipeline, windows, &failure)
+            .await?;
         for window in windows {
             self.emit(&RunEvent::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
@@ -96,7 +105,10 @@ enum Unread {
 impl<'d> Scan<'d> {
     pub(crate) fn new(desk: &'d Desk, windows: &[OpenWindow]) -> Self {
         let span = span(windows);
-        let start = ScanCursor { at: span.start(), seen: Vec::new() };
+        let start = ScanCursor {
+            at: span.start(),
+            seen: Vec::new(),
+        };
         let cursor = windows[0].cursor.clone().unwrap_or(start);
         Self {
             desk,
@@ -165,7 +177,10 @@ impl<'d> Scan<'d> {
     fn query(&self) -> Query {
         let (at, position) = self.walk.position();
         let request = &self.desk.request;
-        self.desk.spec.query(request.axis, at, self.span.end()).page(position, request.page_size)
+        self.desk
+            .spec
+            .query(request.axis, at, self.span.end())
+            .page(position, request.page_size)
     }
 
     fn here(&self) -> Option<Window> {
@@ -212,7 +227,9 @@ impl<'d> Scan<'d> {
     ) -> (PageCommit, Vec<usize>) {
         let now = self.desk.clock.elapsed();
         let spent = now.saturating_sub(self.page_began);
-        let entry = self.accounting.enter(answered_at, times, (&self.walk, reached), spent);
+        let entry = self
+            .accounting
+            .enter(answered_at, times, (&self.walk, reached), spent);
         let started_at = self.page_began_at;
         (self.page_began, self.page_began_at) = (now, self.desk.clock.now_utc());
         let commit = PageCommit {
@@ -233,8 +250,9 @@ impl<'d> Scan<'d> {
     }
 
     async fn land(&mut self, commit: PageCommit) -> Result<(), RunError> {
-        let outcome =
-            land(self.desk, &commit).await.map_err(|failure| self.desk.error(self.here(), failure))?;
+        let outcome = land(self.desk, &commit)
+            .await
+            .map_err(|failure| self.desk.error(self.here(), failure))?;
         self.settle(&commit, &outcome);
         Ok(())
     }
@@ -262,14 +280,20 @@ impl<'d> Scan<'d> {
             }
         }
         self.tallies.retain(|(window, ..)| {
-            commit.windows.iter().any(|change| change.window == *window && change.state == WindowState::Running)
+            commit
+                .windows
+                .iter()
+                .any(|change| change.window == *window && change.state == WindowState::Running)
         });
     }
 
     /// Adds a page's counts to those of earlier pages in the same window.
     fn tally(&mut self, change: &WindowChange, counts: &WindowCounts) -> (WindowCounts, u64) {
         let pages = u64::from(counts.read() > 0);
-        let known = self.tallies.iter_mut().find(|(window, ..)| *window == change.window);
+        let known = self
+            .tallies
+            .iter_mut()
+            .find(|(window, ..)| *window == change.window);
         let Some((_, total, all_pages)) = known else {
             self.tallies.push((change.window, *counts, pages));
             return (*counts, pages);
@@ -285,7 +309,10 @@ impl<'d> Scan<'d> {
     /// Counts the instant where the walk stands. Returns whether the scan is over.
     async fn prove_instant(&mut self) -> Result<bool, RunError> {
         let (at, _) = self.walk.position();
-        let query = self.desk.spec.query(self.desk.request.axis, at, self.walk.after());
+        let query = self
+            .desk
+            .spec
+            .query(self.desk.request.axis, at, self.walk.after());
         let counted = match count(self.desk, &query).await {
             Ok(counted) => counted,
             Err(unread) => return self.give_up(unread).await,
@@ -306,20 +333,27 @@ impl<'d> Scan<'d> {
     async fn give_up(&mut self, unread: Unread) -> Result<bool, RunError> {
         let desk = self.desk;
         let open = self.accounting.open();
-        let Some(window) = open.first().copied() else { return Ok(true) };
+        let Some(window) = open.first().copied() else {
+            return Ok(true);
+        };
         let (message, here_only) = match unread {
             Unread::Fatal(failure) => return Err(desk.error(Some(window), failure)),
             Unread::Here(message) => (message, self.skipped < MOST_SKIPPED && open.len() > 1),
             Unread::Rest(message) => (message, false),
         };
         let lost = if here_only { vec![window] } else { open.to_vec() };
-        desk.fail(&lost, &message).await.map_err(|error| desk.error(Some(window), error))?;
+        desk.fail(&lost, &message)
+            .await
+            .map_err(|error| desk.error(Some(window), error))?;
         if !here_only {
             return Ok(true);
         }
         self.skipped += 1;
         self.accounting.skip();
-        let next = ScanCursor { at: window.end(), seen: Vec::new() };
+        let next = ScanCursor {
+            at: window.end(),
+            seen: Vec::new(),
+        };
         self.walk = Walk::new(desk.request.axis, next, self.span.end(), desk.request.page_size);
         Ok(false)
     }
@@ -360,7 +394,10 @@ async fn land(desk: &Desk, commit: &PageCommit) -> Result<PageOutcome, Failure> 
             Ok(outcome) => return Ok(outcome),
             Err(error) if error.advice() == StoreAdvice::Retry && attempt < LANDING_RETRIES => {
                 attempt += 1;
-                desk.emit(&RunEvent::StoreRetry { pipeline: desk.spec.pipeline_name(), attempt });
+                desk.emit(&RunEvent::StoreRetry {
+                    pipeline: desk.spec.pipeline_name(),
+                    attempt,
+                });
                 desk.clock.sleep(Duration::from_secs(1 << (attempt - 1))).await;
             }
             Err(error) => return Err(Failure::Land(error)),
@@ -370,5 +407,7 @@ async fn land(desk: &Desk, commit: &PageCommit) -> Result<PageOutcome, Failure> 
 
 /// What was asked, as it is kept beside each row.
 fn request_payload(query: &str) -> Box<str> {
-    serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION }).to_string().into()
+    serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION })
+        .to_string()
+        .into()
 }

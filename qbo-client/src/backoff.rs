@@ -20,7 +20,10 @@ pub struct Backoff {
 impl Backoff {
     /// A fresh back-off for one request.
     pub fn new(seed: u64) -> Self {
-        Self { random: fastrand::Rng::with_seed(seed), bound: FIRST }
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            bound: FIRST,
+        }
     }
 }
 

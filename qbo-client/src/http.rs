@@ -118,7 +118,10 @@ impl HttpQboClientBuilder {
             tokens: self.tokens,
             clock: self.clock,
             in_flight: Semaphore::new(IN_FLIGHT),
-            gate: Mutex::new(Gate { throttle: Throttle::new(self.limits), breaker: Breaker::default() }),
+            gate: Mutex::new(Gate {
+                throttle: Throttle::new(self.limits),
+                breaker: Breaker::default(),
+            }),
             meter: Meter::default(),
             seed: self.seed,
             requests: AtomicU64::new(0),
@@ -139,7 +142,10 @@ impl QboClient for HttpQboClient {
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
-        self.ask(query.entity(), &query.count_text(), |received| total_count(&received.body)).await
+        self.ask(query.entity(), &query.count_text(), |received| {
+            total_count(&received.body)
+        })
+        .await
     }
 
     fn usage(&self) -> Usage {
@@ -169,21 +175,33 @@ impl HttpQboClient {
             attempts += 1;
             let (kind, tid) = match attempt {
                 Err(auth) => (ErrorKind::Auth(auth), None),
-                Ok(Attempt { verdict, intuit_tid }) => match self.weigh(verdict, attempts, &mut reauthenticated) {
-                    Step::Done(value) => return Ok(value),
-                    Step::Again(cause) => {
-                        self.tell(Signal::Retrying { entity: entity.clone(), attempt: attempts, cause });
-                        // Throttling has paused the gate already, for everybody.
-                        if cause != Cause::Throttled {
-                            self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
+                Ok(Attempt { verdict, intuit_tid }) => {
+                    match self.weigh(verdict, attempts, &mut reauthenticated) {
+                        Step::Done(value) => return Ok(value),
+                        Step::Again(cause) => {
+                            self.tell(Signal::Retrying {
+                                entity: entity.clone(),
+                                attempt: attempts,
+                                cause,
+                            });
+                            // Throttling has paused the gate already, for everybody.
+                            if cause != Cause::Throttled {
+                                self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff)
+                                    .await;
+                            }
+                            continue;
                         }
-                        continue;
+                        Step::AtOnce => continue,
+                        Step::GiveUp(kind) => (kind, intuit_tid),
                     }
-                    Step::AtOnce => continue,
-                    Step::GiveUp(kind) => (kind, intuit_tid),
-                },
+                }
             };
-            return Err(Error { entity: entity.clone(), intuit_tid: tid, attempts, kind });
+            return Err(Error {
+                entity: entity.clone(),
+                intuit_tid: tid,
+                attempts,
+                kind,
+            });
         }
     }
 
@@ -204,14 +222,22 @@ impl HttpQboClient {
         self.gate().throttle.answered(ticket, now);
         let received = match received {
             Ok(received) => received,
-            Err(lost) => return Ok(Attempt { verdict: Err(lost.into()), intuit_tid: None }),
+            Err(lost) => {
+                return Ok(Attempt {
+                    verdict: Err(lost.into()),
+                    intuit_tid: None,
+                });
+            }
         };
         self.meter.received(received.body.len());
         let verdict = judge(&received, self.clock.now_utc(), read);
         if matches!(verdict, Err(Verdict::Reauthenticate)) {
             self.tokens.invalidate(&token).await;
         }
-        Ok(Attempt { verdict, intuit_tid: received.intuit_tid })
+        Ok(Attempt {
+            verdict,
+            intuit_tid: received.intuit_tid,
+        })
     }
 
     /// Keeps the machines informed, and turns a verdict into the loop's next step.
@@ -317,8 +343,7 @@ fn judge<T>(
         SplitError::Fault => Fault::find(&received.body)
             .map_or(Verdict::Retry(Cause::Garbled), |fault| by_fault(&answer, &fault)),
         SplitError::Malformed if received.body.trim_ascii_start().first() == Some(&b'<') => {
-            Fault::find(&received.body)
-                .map_or(Verdict::Retry(Cause::Html), |fault| by_fault(&answer, &fault))
+            Fault::find(&received.body).map_or(Verdict::Retry(Cause::Html), |fault| by_fault(&answer, &fault))
         }
         _ => Verdict::Retry(Cause::Garbled),
     })
@@ -329,13 +354,17 @@ impl From<Lost> for Verdict {
         match lost {
             Lost::Connection => Self::Retry(Cause::Connection),
             Lost::Insecure => Self::Final(ErrorKind::Insecure),
-            Lost::TooLarge => Self::Final(ErrorKind::BodyTooLarge { limit_mib: (LARGEST_BODY >> 20) as u64 }),
+            Lost::TooLarge => Self::Final(ErrorKind::BodyTooLarge {
+                limit_mib: (LARGEST_BODY >> 20) as u64,
+            }),
         }
     }
 }
 
 impl fmt::Debug for HttpQboClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpQboClient").field("usage", &self.usage()).finish_non_exhaustive()
+        f.debug_struct("HttpQboClient")
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
     }
 }

@@ -73,12 +73,18 @@ enum Test {
 impl Predicate {
     /// `property op value`.
     pub fn compare(property: Property, comparison: Comparison, value: Value) -> Self {
-        Self { property, test: Test::Compare(comparison, value) }
+        Self {
+            property,
+            test: Test::Compare(comparison, value),
+        }
     }
 
     /// `property IN (values)`.
     pub fn is_in(property: Property, values: impl IntoIterator<Item = Value>) -> Self {
-        Self { property, test: Test::In(values.into_iter().collect()) }
+        Self {
+            property,
+            test: Test::In(values.into_iter().collect()),
+        }
     }
 }
 
@@ -169,7 +175,12 @@ impl Query {
         if let Some(order) = self.order {
             let _ = write!(text, " ORDERBY {}", order.0);
         }
-        let _ = write!(text, " STARTPOSITION {} MAXRESULTS {}", self.start_position, self.page_size.get());
+        let _ = write!(
+            text,
+            " STARTPOSITION {} MAXRESULTS {}",
+            self.start_position,
+            self.page_size.get()
+        );
         text
     }
 
@@ -255,7 +266,11 @@ mod tests {
                 Comparison::AtLeast,
                 Value::Instant(datetime!(2026-01-01 0:00 -5)),
             ))
-            .filter(Predicate::compare(Property::TXN_DATE, Comparison::Below, Value::Date(date!(2026 - 02 - 01))))
+            .filter(Predicate::compare(
+                Property::TXN_DATE,
+                Comparison::Below,
+                Value::Date(date!(2026 - 02 - 01)),
+            ))
             .text();
         assert_eq!(
             text,
@@ -273,7 +288,10 @@ mod tests {
                 Value::Text(r"Amy's \ 'x' OR".into()),
             ))
             .count_text();
-        assert_eq!(text, r"SELECT COUNT(*) FROM Invoice WHERE Id = 'Amy\'s \\ \'x\' OR'");
+        assert_eq!(
+            text,
+            r"SELECT COUNT(*) FROM Invoice WHERE Id = 'Amy\'s \\ \'x\' OR'"
+        );
     }
 
     #[test]

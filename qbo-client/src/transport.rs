@@ -63,7 +63,10 @@ impl Transport {
         if !secure {
             builder = builder.no_proxy();
         }
-        Ok(Self { http: builder.build()?, url })
+        Ok(Self {
+            http: builder.build()?,
+            url,
+        })
     }
 
     pub(crate) async fn query(&self, text: &str, token: &AccessToken) -> Result<Received, Lost> {
@@ -94,7 +97,9 @@ async fn body(mut response: reqwest::Response) -> Result<Bytes, Lost> {
     let expected = response.content_length().unwrap_or(0).min(LARGEST_BODY as u64);
     let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
     loop {
-        let chunk = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| Lost::Connection)?;
+        let chunk = tokio::time::timeout(STALL, response.chunk())
+            .await
+            .map_err(|_| Lost::Connection)?;
         match chunk.map_err(|error| lost(&error))? {
             None => return Ok(body.freeze()),
             Some(chunk) if body.len() + chunk.len() > LARGEST_BODY => return Err(Lost::TooLarge),
@@ -122,7 +127,8 @@ fn lost(error: &reqwest::Error) -> Lost {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
         let text = cause.to_string();
-        if text.contains("certificate") || text.contains("TLS") || text.contains("URL scheme is not allowed") {
+        if text.contains("certificate") || text.contains("TLS") || text.contains("URL scheme is not allowed")
+        {
             return Lost::Insecure;
         }
         source = cause.source();

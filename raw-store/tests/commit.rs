@@ -6,8 +6,11 @@ mod support;
 
 use std::sync::Arc;
 
-use raw_store::{Advice, BackfillLog, LogFilter, RawStore, StoreErrorKind, WindowCounts};
-use support::{Work, connection, database, options, row, store, waiting_backend};
+use raw_store::{
+    Advice, BackfillLog, LogFilter, RawStore, Reopen, StoreErrorKind, Window, WindowChange, WindowCounts,
+    WindowState,
+};
+use support::{Work, connection, database, options, row, store, waiting_backend, window};
 
 fn counts(inserted: u64, updated: u64, unchanged: u64, quarantined: u64) -> WindowCounts {
     WindowCounts {
@@ -294,4 +297,35 @@ async fn a_statement_that_is_cancelled_while_it_waits_is_busy() {
         "{error}"
     );
     assert_eq!(error.advice(), Advice::Retry);
+}
+
+#[tokio::test]
+async fn a_page_may_close_thousands_of_windows_of_a_log_that_was_just_filled() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let hour = |n| {
+        let start = window().start() + time::Duration::hours(n);
+        Window::new(start, start + time::Duration::HOUR).unwrap()
+    };
+    let windows: Vec<Window> = (0..30_000).map(hour).collect();
+    store
+        .open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished)
+        .await
+        .unwrap();
+    let mut page = work.page(1, Vec::new());
+    let closed = |window: &Window| WindowChange {
+        window: *window,
+        state: WindowState::Completed,
+        cursor: None,
+        duration: std::time::Duration::ZERO,
+    };
+    page.windows = windows[..20_000].iter().map(closed).collect();
+    // A plan that compares every window with every line would run into the session's statement_timeout.
+    store.commit_page(&page).await.unwrap();
+    let left = store
+        .open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished)
+        .await
+        .unwrap();
+    assert_eq!(left.len(), 10_000);
 }

@@ -31,7 +31,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     logging::start(&cli.global);
     let settings = Settings::resolve(&cli.global)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|_| Exit::new(BUG, "the runtime cannot be started", "check the system's limits"))?;
+    let runtime =
+        runtime.map_err(|_| Exit::new(BUG, "the runtime cannot be started", "check the system's limits"))?;
     runtime.block_on(async {
         match cli.command {
             Command::Run(arguments) if arguments.dry_run => plan::plan(&settings, &arguments).await,

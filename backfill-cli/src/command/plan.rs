@@ -25,7 +25,10 @@ pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8,
 /// What the log says of the range; nothing where there is no log yet.
 async fn known(settings: &Settings, span: Window) -> Result<Vec<raw_store::LogLine>, Exit> {
     let database = reader(settings).await?;
-    let filter = LogFilter { span: Some(span), ..LogFilter::default() };
+    let filter = LogFilter {
+        span: Some(span),
+        ..LogFilter::default()
+    };
     let lines = match database.store.lines(&filter).await {
         Ok(lines) => lines,
         Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => {
@@ -58,11 +61,20 @@ fn as_json(plan: &Plan) -> serde_json::Value {
 }
 
 fn as_text(plan: &Plan) -> String {
-    let mut table = Table::new(&["pipeline", "windows#", "completed#", "to read#", "scans", "from .. to"]);
+    let mut table = Table::new(&[
+        "pipeline",
+        "windows#",
+        "completed#",
+        "to read#",
+        "scans",
+        "from .. to",
+    ]);
     for pipeline in &plan.pipelines {
-        let spans = pipeline.scans.iter().take(3).map(|scan| {
-            format!("{} .. {}", short(scan.span.start()), short(scan.span.end()))
-        });
+        let spans = pipeline
+            .scans
+            .iter()
+            .take(3)
+            .map(|scan| format!("{} .. {}", short(scan.span.start()), short(scan.span.end())));
         let more = if pipeline.scans.len() > 3 { ", …" } else { "" };
         table.row([
             pipeline.spec.pipeline_name(),

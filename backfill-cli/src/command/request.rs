@@ -18,7 +18,11 @@ pub(crate) fn span(settings: &Settings, arguments: &RunArgs) -> Result<Window, E
     let (from, to) = (arguments.from, arguments.to);
     let span = Window::new(from, to).map_err(|_| {
         Exit::usage(
-            format!("the range is empty: --from {} is not before --to {}", utc(from), utc(to)),
+            format!(
+                "the range is empty: --from {} is not before --to {}",
+                utc(from),
+                utc(to)
+            ),
             "--to is the first instant that is not read any more; give a later one",
         )
     })?;
@@ -27,9 +31,15 @@ pub(crate) fn span(settings: &Settings, arguments: &RunArgs) -> Result<Window, E
             None | Some("UTC") => String::new(),
             Some(zone) => format!(" ({} to {})", in_zone(from, zone)?, in_zone(to, zone)?),
         };
-        say(&format!("range: {} to {}{zone}, the end not included", utc(from), utc(to)));
+        say(&format!(
+            "range: {} to {}{zone}, the end not included",
+            utc(from),
+            utc(to)
+        ));
         if (to.hour(), to.minute(), to.second()) == (23, 59, 59) {
-            say("note: the end is not included, so 23:59:59 leaves out the day's last second; midnight of the next day does not");
+            say(
+                "note: the end is not included, so 23:59:59 leaves out the day's last second; midnight of the next day does not",
+            );
         }
     }
     Ok(span)
@@ -42,7 +52,9 @@ pub(crate) fn request(
     span: Window,
     identity: StoreIdentity,
 ) -> Result<RunRequest, Exit> {
-    let entities = settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
+    let entities = settings
+        .catalog
+        .select(arguments.pipelines.iter().map(String::as_str))?;
     for spec in &entities {
         if !spec.axes().contains(&arguments.by) {
             let known: Vec<_> = spec.axes().iter().map(|axis| axis.as_str()).collect();
@@ -54,15 +66,20 @@ pub(crate) fn request(
     }
     let midnight = |at: time::OffsetDateTime| at.time() == time::Time::MIDNIGHT;
     if arguments.by == backfill_core::Axis::TxnDate && !(midnight(span.start()) && midnight(span.end())) {
-        return Err(Exit::usage("transaction dates have no time of day", "give --from and --to as plain dates"));
+        return Err(Exit::usage(
+            "transaction dates have no time of day",
+            "give --from and --to as plain dates",
+        ));
     }
     let now = SystemClock::new().now_utc();
     let seed = arguments.seed.unwrap_or_else(random);
     let stamp = now.format(format_description!("[year][month][day]T[hour][minute][second]Z"));
     let stamp = stamp.unwrap_or_default();
-    let id = format!("{stamp}-{:08x}", random() as u32);
+    let id = format!("{stamp}-{:08x}", random() >> 32);
     Ok(RunRequest {
-        id: id.parse::<RunId>().map_err(|error| Exit::usage(error.to_string(), ""))?,
+        id: id
+            .parse::<RunId>()
+            .map_err(|error| Exit::usage(error.to_string(), ""))?,
         // PostgreSQL's bigint is signed; half of the range is random enough.
         seed: seed >> 1,
         identity,
@@ -73,32 +90,53 @@ pub(crate) fn request(
         axis: arguments.by,
         page_size: arguments.page_size,
         concurrency: arguments.concurrency,
-        reopen: if arguments.force { Reopen::All } else { Reopen::Unfinished },
-        proof: if arguments.no_count { Proof::None } else { Proof::Count },
+        reopen: if arguments.force {
+            Reopen::All
+        } else {
+            Reopen::Unfinished
+        },
+        proof: if arguments.no_count {
+            Proof::None
+        } else {
+            Proof::Count
+        },
     })
 }
 
 /// A placeholder for commands that call nobody.
 pub(crate) fn nobody(realm: Option<&RealmId>) -> StoreIdentity {
     let realm_id = realm.map_or("", RealmId::as_str).into();
-    StoreIdentity { realm_id, environment: "".into() }
+    StoreIdentity {
+        realm_id,
+        environment: "".into(),
+    }
 }
 
 /// Who runs this, for people.
 fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "this host" } else { host.trim() };
+    let host = if host.trim().is_empty() {
+        "this host"
+    } else {
+        host.trim()
+    };
     format!("process {} on {host}", std::process::id())
 }
 
 fn random() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // The standard library seeds its hash maps from the operating system; nothing secret hangs on this.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
 }
 
 /// `1 min 5 s`.
 pub(crate) fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds < 60 { format!("{:.1} s", time.as_secs_f64()) } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
 }

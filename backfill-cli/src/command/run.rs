@@ -17,8 +17,10 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
     // Whatever can be wrong with the request is found before anything is opened.
     let mut request = request(settings, arguments, span, super::request::nobody(None))?;
     let stop = Stop::listen()?;
-    let composed =
-        compose(settings, request.concurrency, request.seed, |client| sink(settings, client)).await?;
+    let composed = compose(settings, request.concurrency, request.seed, |client| {
+        sink(settings, client)
+    })
+    .await?;
     request.identity = composed.identity.clone();
     let outcome = composed.engine.run(request, stop.token.clone()).await;
     let result = match outcome {
@@ -51,7 +53,9 @@ async fn conclude(
             Ok(()) => (exit::DONE, String::new()),
             Err(exit) => (exit.code, exit.next.clone()),
         };
-        let seconds = record.finished_at.map_or(0.0, |end| (end - record.started_at).as_seconds_f64());
+        let seconds = record
+            .finished_at
+            .map_or(0.0, |end| (end - record.started_at).as_seconds_f64());
         write_event(
             "run_finished",
             json!({"run_id": record.id.as_str(), "status": record.status.as_str(), "exit_code": code,

@@ -30,12 +30,25 @@ pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8
 
 fn text(runs: &[RunRecord]) -> String {
     let mut table = Table::new(&[
-        "run", "status", "from .. to", "chunk", "windows#", "completed#", "failed#", "inserted#", "updated#",
-        "unchanged#", "calls#", "started (UTC)", "seconds#",
+        "run",
+        "status",
+        "from .. to",
+        "chunk",
+        "windows#",
+        "completed#",
+        "failed#",
+        "inserted#",
+        "updated#",
+        "unchanged#",
+        "calls#",
+        "started (UTC)",
+        "seconds#",
     ]);
     for run in runs {
         let totals = Totals::of(&run.pipelines);
-        let seconds = run.finished_at.map(|end| format!("{:.1}", (end - run.started_at).as_seconds_f64()));
+        let seconds = run
+            .finished_at
+            .map(|end| format!("{:.1}", (end - run.started_at).as_seconds_f64()));
         table.row([
             run.id.to_string(),
             run.status.as_str().to_owned(),

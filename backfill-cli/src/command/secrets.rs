@@ -1,6 +1,8 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
-use qbo_auth::{Clock as _, Environment, FileVault, RealmId, SecretName, SecretString, SecretVault as _, SystemClock};
+use qbo_auth::{
+    Clock as _, Environment, FileVault, RealmId, SecretName, SecretString, SecretVault as _, SystemClock,
+};
 use serde_json::json;
 
 use crate::args::{Output, Secrets};
@@ -17,7 +19,10 @@ pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8,
         Secrets::List => list(settings).await?,
         Secrets::Rm { name } => {
             if !open(settings)?.remove(name).await? {
-                return Err(Exit::usage(format!("the vault holds no {name}"), "see: qbo-backfill secrets list"));
+                return Err(Exit::usage(
+                    format!("the vault holds no {name}"),
+                    "see: qbo-backfill secrets list",
+                ));
             }
             say(&format!("{name} is removed"));
         }
@@ -36,7 +41,9 @@ fn init(settings: &Settings) -> Result<(), Exit> {
         settings.vault.path.display(),
         settings.vault_key.display()
     ));
-    say("next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET, QBO_REALM_ID and QBO_REFRESH_TOKEN");
+    say(
+        "next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET, QBO_REALM_ID and QBO_REFRESH_TOKEN",
+    );
     Ok(())
 }
 
@@ -51,7 +58,12 @@ async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
 }
 
 fn value(name: SecretName) -> Result<String, Exit> {
-    let unread = |_| Exit::usage(format!("{name} could not be read"), format!("echo it into: qbo-backfill secrets set {name}"));
+    let unread = |_| {
+        Exit::usage(
+            format!("{name} could not be read"),
+            format!("echo it into: qbo-backfill secrets set {name}"),
+        )
+    };
     let mut value = String::new();
     if std::io::stdin().is_terminal() {
         value = rpassword::prompt_password(format!("{name} (not shown): ")).map_err(unread)?;
@@ -60,7 +72,10 @@ fn value(name: SecretName) -> Result<String, Exit> {
     }
     let trimmed = value.trim();
     if trimmed.is_empty() {
-        return Err(Exit::usage(format!("nothing was given for {name}"), "type the value, or send it to stdin"));
+        return Err(Exit::usage(
+            format!("nothing was given for {name}"),
+            "type the value, or send it to stdin",
+        ));
     }
     Ok(trimmed.to_owned())
 }
@@ -70,11 +85,17 @@ fn check(name: SecretName, value: &str) -> Result<(), Exit> {
     let problem = match name {
         SecretName::QboRealmId => value.parse::<RealmId>().err().map(|error| error.to_string()),
         SecretName::QboEnvironment => value.parse::<Environment>().err().map(|error| error.to_string()),
-        SecretName::PgPort => value.parse::<u16>().err().map(|_| "a port is a number up to 65535".to_owned()),
+        SecretName::PgPort => value
+            .parse::<u16>()
+            .err()
+            .map(|_| "a port is a number up to 65535".to_owned()),
         _ => None,
     };
     problem.map_or(Ok(()), |problem| {
-        Err(Exit::usage(format!("{name} was not stored: {problem}"), format!("qbo-backfill secrets set {name}")))
+        Err(Exit::usage(
+            format!("{name} was not stored: {problem}"),
+            format!("qbo-backfill secrets set {name}"),
+        ))
     })
 }
 
@@ -96,7 +117,11 @@ async fn list(settings: &Settings) -> Result<(), Exit> {
     let mut table = Table::new(&["secret", "changed (UTC)", "age", "fingerprint"]);
     for secret in &secrets {
         let age = now - secret.changed_at;
-        let age = if age.whole_days() > 0 { format!("{} days", age.whole_days()) } else { format!("{} h", age.whole_hours()) };
+        let age = if age.whole_days() > 0 {
+            format!("{} days", age.whole_days())
+        } else {
+            format!("{} h", age.whole_hours())
+        };
         let fingerprint = secret.fingerprint.clone().unwrap_or_default();
         table.row([secret.name.to_string(), utc(secret.changed_at), age, fingerprint]);
     }

@@ -5,7 +5,9 @@ mod report_markdown;
 mod report_text;
 mod table;
 
-pub(crate) use report_json::{json as report_json, line as line_json, run as run_json, totals as totals_json};
+pub(crate) use report_json::{
+    json as report_json, line as line_json, run as run_json, totals as totals_json,
+};
 pub(crate) use report_markdown::markdown as report_markdown;
 pub(crate) use report_text::text as report_text;
 pub(crate) use table::Table;
@@ -34,5 +36,9 @@ pub(crate) fn say(text: &str) {
 
 /// Seconds with one decimal, or two below one second.
 pub(crate) fn seconds(time: f64) -> String {
-    if time < 1.0 { format!("{time:.2}") } else { format!("{time:.1}") }
+    if time < 1.0 {
+        format!("{time:.2}")
+    } else {
+        format!("{time:.1}")
+    }
 }

@@ -41,10 +41,23 @@ pub(crate) fn markdown(report: &Report) -> String {
         let _ = writeln!(text, "{} rows in `{}`.\n", pipeline.rows, pipeline.table);
         push_row(
             &mut text,
-            ["window", "status", "read", "inserted", "updated", "unchanged", "quarantined", "seconds", "message"]
-                .map(str::to_owned),
+            [
+                "window",
+                "status",
+                "read",
+                "inserted",
+                "updated",
+                "unchanged",
+                "quarantined",
+                "seconds",
+                "message",
+            ]
+            .map(str::to_owned),
         );
-        push_row(&mut text, ["---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "---"].map(str::to_owned));
+        push_row(
+            &mut text,
+            ["---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "---"].map(str::to_owned),
+        );
         for line in &pipeline.windows {
             push_row(&mut text, window_cells(line).map(|cell| escaped(&cell)));
         }
@@ -56,10 +69,27 @@ fn push_totals(text: &mut String, report: &Report) {
     let _ = writeln!(text, "\n## This run\n");
     push_row(
         text,
-        ["pipeline", "windows", "completed", "provisional", "failed", "read", "inserted", "updated", "unchanged", "quarantined"]
-            .map(str::to_owned),
+        [
+            "pipeline",
+            "windows",
+            "completed",
+            "provisional",
+            "failed",
+            "read",
+            "inserted",
+            "updated",
+            "unchanged",
+            "quarantined",
+        ]
+        .map(str::to_owned),
     );
-    push_row(text, ["---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:"].map(str::to_owned));
+    push_row(
+        text,
+        [
+            "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:",
+        ]
+        .map(str::to_owned),
+    );
     let mut push = |name: &str, totals: &Totals| {
         let counts = totals.counts;
         let numbers = [
@@ -73,10 +103,16 @@ fn push_totals(text: &mut String, report: &Report) {
             counts.unchanged,
             counts.quarantined,
         ];
-        push_row(text, std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())));
+        push_row(
+            text,
+            std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())),
+        );
     };
     for pipeline in &report.pipelines {
-        push(&pipeline.pipeline, &Totals::of(std::slice::from_ref(&pipeline.totals)));
+        push(
+            &pipeline.pipeline,
+            &Totals::of(std::slice::from_ref(&pipeline.totals)),
+        );
     }
     push("**all**", &Totals::of(&report.run.pipelines));
 }
@@ -90,5 +126,7 @@ fn push_row(text: &mut String, cells: impl IntoIterator<Item = String>) {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "&lt;").replace(char::is_control, " ")
+    text.replace('|', "\\|")
+        .replace('<', "&lt;")
+        .replace(char::is_control, " ")
 }

@@ -49,7 +49,9 @@ pub(crate) fn text(report: &Report) -> String {
 /// What is left for a later run, in one sentence.
 pub(super) fn resume(report: &Report) -> Option<String> {
     let lines = || report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
-    let open: Vec<_> = lines().filter(|line| line.state != WindowState::Completed).collect();
+    let open: Vec<_> = lines()
+        .filter(|line| line.state != WindowState::Completed)
+        .collect();
     let first = open.iter().map(|line| line.window.start()).min()?;
     Some(format!(
         "{} windows are not completed, the first begins {}: run the same command again",
@@ -60,8 +62,17 @@ pub(super) fn resume(report: &Report) -> Option<String> {
 
 fn this_run(report: &Report) -> Table {
     let mut table = Table::new(&[
-        "pipeline", "windows#", "completed#", "provisional#", "failed#", "read#", "inserted#", "updated#",
-        "unchanged#", "quarantined#", "pages#",
+        "pipeline",
+        "windows#",
+        "completed#",
+        "provisional#",
+        "failed#",
+        "read#",
+        "inserted#",
+        "updated#",
+        "unchanged#",
+        "quarantined#",
+        "pages#",
     ]);
     let mut push = |name: &str, totals: &Totals| {
         let counts = totals.counts;
@@ -80,7 +91,10 @@ fn this_run(report: &Report) -> Table {
         table.row(std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())));
     };
     for pipeline in &report.pipelines {
-        push(&pipeline.pipeline, &Totals::of(std::slice::from_ref(&pipeline.totals)));
+        push(
+            &pipeline.pipeline,
+            &Totals::of(std::slice::from_ref(&pipeline.totals)),
+        );
     }
     push("all", &Totals::of(&report.run.pipelines));
     table
@@ -88,7 +102,15 @@ fn this_run(report: &Report) -> Table {
 
 fn standing(report: &Report) -> Table {
     let mut table = Table::new(&[
-        "table", "rows#", "windows#", "completed#", "provisional#", "failed#", "open#", "records read#", "seconds#",
+        "table",
+        "rows#",
+        "windows#",
+        "completed#",
+        "provisional#",
+        "failed#",
+        "open#",
+        "records read#",
+        "seconds#",
     ]);
     for pipeline in &report.pipelines {
         let count = |state| pipeline.count(state).to_string();
@@ -123,7 +145,15 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
         return;
     }
     let mut table = Table::new(&[
-        "window", "status", "read#", "inserted#", "updated#", "unchanged#", "quarantined#", "seconds#", "message",
+        "window",
+        "status",
+        "read#",
+        "inserted#",
+        "updated#",
+        "unchanged#",
+        "quarantined#",
+        "seconds#",
+        "message",
     ]);
     for line in lines.iter().take(MOST_WINDOWS) {
         table.row(window_cells(line));

@@ -1,4 +1,10 @@
 //! The real binary against the emulated company and a real PostgreSQL.
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test may panic, and its numbers are small"
+)]
 
 mod house;
 mod inputs;

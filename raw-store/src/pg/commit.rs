@@ -3,7 +3,7 @@ use std::mem;
 use deadpool_postgres::{Object, Transaction};
 use futures_util::try_join;
 
-use super::{documents, lease, pages, quarantine, windows};
+use super::{advance, documents, lease, pages, quarantine};
 use crate::landing::Landing;
 use crate::{PageCommit, PageOutcome, StoreErrorKind};
 
@@ -26,7 +26,7 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
     let outcome = landing.tally.outcome();
     try_join!(
         quarantine::keep(&transaction, page, &kept),
-        windows::advance(&transaction, page, &outcome),
+        advance::advance(&transaction, page, &outcome),
         pages::conclude(&transaction, page, &outcome),
     )?;
     transaction.commit().await?;

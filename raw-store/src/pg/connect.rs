@@ -22,10 +22,11 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// How long a caller waits for a connection that others use: longer than a page takes, shorter than patience.
 const WAIT: Duration = Duration::from_secs(45);
 
-/// Bounds of each session. A page takes a fraction of a second; whoever takes this long is stuck, or somebody
-/// else holds a lock on our tables.
-const SESSION: &str =
-    "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s";
+/// Settings of each session. The bounds: a page takes a fraction of a second; whoever takes this long is stuck,
+/// or somebody else holds a lock on our tables. The isolation: every guard is a conditional write that reads its
+/// row again after a wait. No compilation of queries: on a page it costs more than it saves.
+const SESSION: &str = "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s \
+     -c default_transaction_isolation=read\\ committed -c jit=off -c client_min_messages=warning";
 
 /// How to make connections.
 #[derive(Clone)]

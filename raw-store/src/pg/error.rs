@@ -156,7 +156,12 @@ fn tls_reason(error: &tokio_postgres::Error) -> &'static str {
 fn certificate_reason(reason: &rustls::CertificateError) -> &'static str {
     use rustls::CertificateError as Reason;
     match reason {
-        Reason::UnknownIssuer => "no known authority vouches for the server's certificate",
+        // The second and third: an authority of that name is known, and has not signed this.
+        Reason::UnknownIssuer
+        | Reason::BadSignature
+        | Reason::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "no known authority vouches for the server's certificate"
+        }
         Reason::NotValidForName | Reason::NotValidForNameContext { .. } => {
             "the server's certificate names another host"
         }

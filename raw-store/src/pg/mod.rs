@@ -1,3 +1,4 @@
+mod advance;
 mod commit;
 mod connect;
 mod documents;
@@ -5,12 +6,14 @@ mod error;
 mod identity;
 mod jsonb;
 mod lease;
+mod lines;
 mod migrate;
 mod options;
 mod pages;
 mod quarantine;
 mod runs;
 mod schema;
+mod url;
 mod windows;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -253,7 +256,7 @@ impl BackfillLog for PgStore {
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
         let op = "reading the log";
         let session = self.session(op).await?;
-        let lines = windows::lines(&session, filter).await.map_err(self.failed(op))?;
+        let lines = lines::lines(&session, filter).await.map_err(self.failed(op))?;
         session.done();
         Ok(lines)
     }

@@ -2,7 +2,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::{Client, Row};
 
 use super::identity;
-use super::windows::{unexpected, window};
+use super::lines::{unexpected, window};
 use crate::{
     PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreErrorKind, StoreIdentity,
     WindowCounts,

@@ -1,0 +1,99 @@
+//! A backfill from another Rust program, with an event sink of its own.
+//!
+//! `cargo run -p backfill-core --example embed`
+//!
+//! Everything here is real but the company, which is emulated on loopback, and the store, which lives in memory; put
+//! `raw_store::PgStore` and Intuit's endpoints in their places.
+
+#![expect(clippy::print_stdout, reason = "an example prints")]
+
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use backfill_core::{
+    Axis, CancellationToken, Catalog, ChunkSize, Engine, EventSink, Proof, RunEvent, RunRequest,
+};
+use fixtures::{Company, Sandbox, SandboxOptions, Shape};
+use qbo_auth::{
+    ClientId, ClientSecret, Clock, Endpoints, Environment, MemoryVault, OauthEndpoint, RefreshingProvider,
+    SecretName, SecretVault as _, SystemClock,
+};
+use qbo_client::{HttpQboClient, PageSize};
+use raw_store::{MemoryStore, Reopen, StoreIdentity, Window, WindowState};
+use time::macros::datetime;
+
+/// Counts the days that had records. A real one would feed metrics or a progress page.
+#[derive(Debug, Default)]
+struct BusyDays(std::sync::atomic::AtomicU32);
+
+impl EventSink for BusyDays {
+    fn emit(&self, event: &RunEvent) {
+        match event {
+            RunEvent::Window(day) if day.state == WindowState::Completed && day.counts.read() > 0 => {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+            RunEvent::PageLanded {
+                pipeline, page, rows, ..
+            } => println!("{pipeline}: page {page}, {rows} records"),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let sandbox = Sandbox::start(Company::generate(1, &Shape::default()), SandboxOptions::default()).await?;
+    let credentials = sandbox.credentials();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+
+    // Who may call. `FileVault` keeps the rotated refresh token between runs.
+    let vault = Arc::new(MemoryVault::new(Arc::clone(&clock)));
+    vault
+        .set(SecretName::QboRefreshToken, credentials.refresh_token.into())
+        .await?;
+    let endpoints = Endpoints::of(Environment::Sandbox)
+        .with_api(&sandbox.url())?
+        .with_oauth(&sandbox.url())?;
+    let secret = ClientSecret::new(credentials.client_secret);
+    let endpoint = OauthEndpoint::new(endpoints.clone(), ClientId::new(credentials.client_id), secret)?;
+    let tokens = Arc::new(RefreshingProvider::new(
+        vault,
+        Arc::new(endpoint),
+        Arc::clone(&clock),
+    ));
+
+    // Who is read, where it lands, who listens.
+    let realm = credentials.realm_id.parse()?;
+    let client = Arc::new(HttpQboClient::builder(realm, endpoints, tokens, Arc::clone(&clock)).build()?);
+    let store = Arc::new(MemoryStore::default());
+    let days = Arc::new(BusyDays::default());
+    let engine = Engine::new(client, store, clock, days.clone());
+
+    let request = RunRequest {
+        id: "first-run".parse()?,
+        seed: 1,
+        identity: StoreIdentity {
+            realm_id: credentials.realm_id.into(),
+            environment: "sandbox".into(),
+        },
+        holder: "the embedding service".into(),
+        entities: Catalog::bundled().select(["Invoice", "Customer"])?,
+        span: Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?,
+        chunk: ChunkSize::Day,
+        axis: Axis::Updated,
+        page_size: PageSize::MAX,
+        concurrency: NonZeroUsize::MIN,
+        reopen: Reopen::Unfinished,
+        proof: Proof::Count,
+    };
+    let outcome = engine.run(request, CancellationToken::new()).await?;
+    println!(
+        "{}: {} records inserted with {} calls; {} window(s) with records",
+        outcome.status().as_str(),
+        outcome.totals().counts.inserted,
+        outcome.usage.calls,
+        days.0.load(std::sync::atomic::Ordering::Relaxed)
+    );
+    Ok(())
+}

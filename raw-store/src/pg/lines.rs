@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use tokio_postgres::{Client, Row};
+
+use crate::{LogFilter, LogLine, RunId, StoreErrorKind, Window, WindowMetrics, WindowState};
+
+const LINES: &str = "
+    SELECT entity_name, time_axis, window_start_utc, window_end_utc, status, records_read, records_inserted,
+        records_updated, records_unchanged, records_quarantined, pages_read, duration_seconds, started_at_utc,
+        finished_at_utc, error_message, run_id, attempts
+    FROM backfill_log
+    WHERE ($1::text IS NULL OR entity_name = $1)
+      AND ($2::text IS NULL OR run_id = $2)
+      AND ($3::text IS NULL OR status = $3)
+      AND ($4::timestamptz IS NULL OR window_end_utc > $4)
+      AND ($5::timestamptz IS NULL OR window_start_utc < $5)
+    ORDER BY entity_name, time_axis, window_start_utc, window_end_utc";
+
+/// Lists log lines.
+pub(super) async fn lines(client: &Client, filter: &LogFilter) -> Result<Vec<LogLine>, StoreErrorKind> {
+    let run = filter.run.as_ref().map(RunId::as_str);
+    let state = filter.state.map(WindowState::as_str);
+    let (start, end) = (filter.span.map(Window::start), filter.span.map(Window::end));
+    let rows = client
+        .query(
+            LINES,
+            &[&filter.entity_name.as_deref(), &run, &state, &start, &end],
+        )
+        .await?;
+    rows.iter().map(line).collect()
+}
+
+fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
+    let text = |at| row.try_get::<_, String>(at).map(Into::into);
+    let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
+    Ok(LogLine {
+        entity_name: text(0)?,
+        time_axis: text(1)?,
+        window: window(row, 2)?,
+        state: row
+            .try_get::<_, &str>(4)?
+            .parse()
+            .map_err(|_| unexpected("a status of backfill_log"))?,
+        metrics: WindowMetrics {
+            records_read: count(5)?,
+            records_inserted: count(6)?,
+            records_updated: count(7)?,
+            records_unchanged: count(8)?,
+            records_quarantined: count(9)?,
+            pages_read: count(10)?,
+        },
+        duration: Duration::try_from_secs_f64(row.try_get(11)?).unwrap_or_default(),
+        started_at: row.try_get(12)?,
+        finished_at: row.try_get(13)?,
+        error_message: row.try_get::<_, Option<String>>(14)?.map(Into::into),
+        run: run_id(row.try_get(15)?)?,
+        attempts: row.try_get::<_, i32>(16)?.cast_unsigned(),
+    })
+}
+
+/// A window from two neighbouring columns.
+pub(super) fn window(row: &Row, at: usize) -> Result<Window, StoreErrorKind> {
+    Window::new(row.try_get(at)?, row.try_get(at + 1)?).map_err(|_| unexpected("a window"))
+}
+
+fn run_id(text: Option<&str>) -> Result<Option<RunId>, StoreErrorKind> {
+    text.map(|text| text.parse().map_err(|_| unexpected("a run_id")))
+        .transpose()
+}
+
+/// Something in the ledger that this program has not written.
+pub(super) fn unexpected(what: &str) -> StoreErrorKind {
+    StoreErrorKind::Differs(format!("{what} cannot be read").into())
+}
