@@ -217,7 +217,7 @@ async fn copy(task: &Task) -> Outcome<Measured> {
     let client = client(task, &clock)?;
     let mut pages = Vec::new();
     loop {
-        let start = 1 + pages.len() as u32 * 1000;
+        let start = 1 + u32::try_from(pages.len())? * 1000;
         let query = Query::select("Invoice".parse()?).page(start, PageSize::MAX);
         let page = client.fetch_page(&query).await?;
         let last = PageSize::MAX.is_last_page(page.len());
@@ -256,7 +256,7 @@ async fn copy(task: &Task) -> Outcome<Measured> {
     let at = datetime!(2026-01-01 0:00 UTC);
     let request = Json(br#"{"query":"SELECT * FROM Invoice","minorversion":"75"}"#);
     let mut rows = 0;
-    for record in pages.iter().flat_map(|page| page.records()) {
+    for record in pages.iter().flat_map(qbo_client::RawPage::records) {
         let payload = record.bytes();
         let id = record.id().map_err(|problem| problem.to_string())?;
         let row: [&(dyn ToSql + Sync); 8] =

@@ -170,10 +170,10 @@ pub(crate) struct RunArgs {
     #[arg(required = true, value_name = "PIPELINE")]
     pub(crate) pipelines: Vec<String>,
     /// First instant: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
-    #[arg(long, alias = "fecha-inicio", value_name = "T", value_parser = instant::parse)]
+    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse)]
     pub(crate) from: OffsetDateTime,
     /// First instant that is not read any more
-    #[arg(long, alias = "fecha-fin", value_name = "T", value_parser = instant::parse)]
+    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse)]
     pub(crate) to: OffsetDateTime,
     /// Length of a window: day, week, month, quarter, year or whole
     #[arg(long, default_value_t = ChunkSize::Day)]
@@ -197,7 +197,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Seed of every random choice, to repeat a run
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(crate) seed: Option<u64>,
 }
 
@@ -335,7 +335,9 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(shell: clap_complete::Shell) {
-    clap_complete::generate(shell, &mut Cli::command(), "qbo-backfill", &mut std::io::stdout());
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "qbo-backfill", &mut text);
+    crate::render::out(&String::from_utf8_lossy(&text));
 }
 
 /// clap explains over several lines; the contract is one.

@@ -21,8 +21,10 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) store: Arc<PgStore>,
-    /// How people reach it with psql.
+    /// How people reach it with psql while this process runs.
     pub(crate) psql: String,
+    /// How people look at it at any time.
+    pub(crate) look: String,
     #[cfg(feature = "embedded")]
     server: Option<fixtures::LocalServer>,
 }
@@ -107,13 +109,28 @@ pub(crate) async fn compose(
 impl Composed {
     /// Ends cleanly: a token that is being refreshed is kept first.
     pub(crate) async fn close(self) -> Result<(), Exit> {
-        self.tokens.shutdown().await;
-        self.database.close().await
+        let Self {
+            engine,
+            client,
+            store,
+            tokens,
+            database,
+            ..
+        } = self;
+        tokens.shutdown().await;
+        // The connections go before the server does.
+        drop((engine, client, store));
+        database.close().await
     }
 
-    /// How people reach the database with psql.
+    /// How people reach the database with psql while this process runs.
     pub(crate) fn psql(&self) -> &str {
         &self.database.psql
+    }
+
+    /// How people look at the database at any time.
+    pub(crate) fn look(&self) -> &str {
+        &self.database.look
     }
 }
 
@@ -151,6 +168,7 @@ pub(crate) async fn open_database(
     let store = connect(options, settings, connections).await?;
     Ok(Database {
         store,
+        look: psql.clone(),
         psql,
         #[cfg(feature = "embedded")]
         server: None,
@@ -212,6 +230,7 @@ async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Res
     Ok(Database {
         store,
         psql: server.psql_line(database),
+        look: "qbo-backfill db psql".into(),
         server: Some(server),
     })
 }

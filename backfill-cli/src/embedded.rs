@@ -8,15 +8,22 @@ use crate::settings::PrivateServer;
 
 /// Starts the private server, or joins the one that another process runs in its folder.
 pub(crate) async fn start(wanted: &PrivateServer) -> Result<LocalServer, Exit> {
-    let options = ServerOptions::new(fixtures::usable_folder(&wanted.folder));
-    let options = if wanted.durable {
-        options
+    let options = if wanted.temporary {
+        ServerOptions::new(&wanted.folder).not_durable().temporary()
     } else {
-        options.not_durable()
+        ServerOptions::new(fixtures::usable_folder(&wanted.folder))
     };
     let server = LocalServer::start(&options).await?;
     server.create_database(&wanted.database).await?;
     Ok(server)
+}
+
+/// Starts it without the data of an earlier time.
+#[cfg(feature = "demo")]
+pub(crate) async fn clear(wanted: &PrivateServer) -> Result<(), Exit> {
+    let server = start(wanted).await?;
+    server.drop_database(&wanted.database).await?;
+    Ok(server.stop().await?)
 }
 
 /// How the store reaches a database in it.

@@ -59,7 +59,8 @@ impl Exit {
         let text = if self.next.is_empty() {
             self.what.clone()
         } else {
-            format!("{}. Next: {}", self.what.trim_end_matches('.'), self.next)
+            let stop = if self.what.ends_with(['?', '.']) { "" } else { "." };
+            format!("{}{stop} Next: {}", self.what, self.next)
         };
         text.split_whitespace()
             .collect::<Vec<_>>()
@@ -130,11 +131,7 @@ impl From<qbo_client::Error> for Exit {
                 what,
                 "check --environment, the realm and the app's keys, then run the same command again",
             ),
-            (_, Advice::TryLater) => Self::new(
-                SOURCE,
-                what,
-                "what is committed stays; run the same command again later",
-            ),
+            (_, Advice::TryLater) => Self::new(SOURCE, what, "run the same command again later"),
             (_, Advice::GiveUp | Advice::AskAuth) => Self::new(INCOMPLETE, what, "see: qbo-backfill report"),
         }
     }
@@ -143,13 +140,18 @@ impl From<qbo_client::Error> for Exit {
 impl From<RunError> for Exit {
     fn from(error: RunError) -> Self {
         let place = error.to_string();
+        let safe = if error.pipeline.is_some() {
+            "; what is committed stays"
+        } else {
+            ""
+        };
         let mut exit = match error.failure {
             Failure::Read(error) => Self::from(error),
             Failure::Land(error) => Self::from(error),
             Failure::Stopped => Self::new(INTERRUPTED, "", "run the same command again to go on"),
             _ => Self::new(BUG, "", "what is committed is sound; please report this"),
         };
-        exit.what = format!("{place}; what is committed stays");
+        exit.what = format!("{place}{safe}");
         exit
     }
 }

@@ -21,7 +21,9 @@ pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
         if time::PrimitiveDateTime::parse(text, local).is_ok() {
             return Err(format!("it names no zone; add Z for UTC, or an offset: {text}Z"));
         }
-        return Err(format!("it is not a date that exists; {form}"));
+        return Err(format!(
+            "it is not a date that exists, or not in this form; {form}"
+        ));
     };
     if at.nanosecond() != 0 {
         return Err("QuickBooks keeps whole seconds; leave the fraction out".into());

@@ -44,8 +44,8 @@ pub(crate) struct Settings {
 pub(crate) struct PrivateServer {
     pub(crate) folder: PathBuf,
     pub(crate) database: String,
-    /// Whether it survives a power cut.
-    pub(crate) durable: bool,
+    /// Whether it ends with this process, and leaves nothing.
+    pub(crate) temporary: bool,
 }
 
 /// A path, and whether somebody asked for it.
@@ -107,6 +107,20 @@ struct Profile {
     rate: Option<u32>,
 }
 
+impl Profile {
+    /// Paths in the file are relative to the file.
+    fn beside(mut self, file: &Path) -> Self {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for path in [&mut self.vault, &mut self.vault_key_file, &mut self.catalog]
+            .into_iter()
+            .flatten()
+        {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+}
+
 impl Settings {
     /// Decides.
     pub(crate) fn resolve(global: &Global) -> Result<Self, Exit> {
@@ -161,7 +175,7 @@ impl Settings {
             private: PrivateServer {
                 folder: data_folder.join("postgres"),
                 database: "qbo".into(),
-                durable: true,
+                temporary: false,
             },
         };
         settings.endpoints.over(Environment::Sandbox)?;
@@ -211,7 +225,7 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
     let mut file: File = toml::from_str(&text).map_err(|error| unreadable(&error.message()))?;
     let name = global.profile.as_deref().unwrap_or("default");
     match file.profile.remove(name) {
-        Some(profile) => Ok(profile),
+        Some(profile) => Ok(profile.beside(&path)),
         None if global.profile.is_none() => Ok(Profile::default()),
         None => Err(Exit::usage(
             format!("{} has no profile {name}", path.display()),

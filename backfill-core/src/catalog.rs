@@ -327,7 +327,7 @@ mod tests {
             .query(Axis::Updated, from, to);
         assert_eq!(
             item.text(),
-            "SELECT *, Sku FROM Item WHERE Active IN (true, false) \
+            "SELECT *, Sku FROM Item WHERE Active IN (true,false) \
              AND MetaData.LastUpdatedTime >= '2026-01-01T00:00:00Z' \
              AND MetaData.LastUpdatedTime < '2026-02-01T00:00:00Z' \
              ORDERBY MetaData.LastUpdatedTime STARTPOSITION 1 MAXRESULTS 1000"

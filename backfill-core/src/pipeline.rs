@@ -1,14 +1,14 @@
 //! One pipeline of a run: its lease, its scans, and their proof.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use qbo_client::Advice;
 use raw_store::{LogFilter, OpenWindow, Window, WindowState};
 
 use crate::engine::Parts;
 use crate::plan::{consecutive, span};
-use crate::scan::{Desk, Scan};
+use crate::scan::{Desk, Scan, Unread, count};
 use crate::{EntitySpec, Failure, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
 
 /// Reads one pipeline to its end. The lease is given back whatever happens.
@@ -57,70 +57,78 @@ async fn read_scans(desk: &Desk, windows: &[Window]) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Counts what QBO has in the completed part of a scan, and compares it with what the log says was read.
+/// Counts what QBO has in the completed stretches of a scan, and compares it with what the log says was read. There is
+/// one stretch, unless windows in the middle were given up.
 ///
 /// Fewer at the source is harmless: records that were edited or deleted after they were read. More means that
 /// something was missed, so the windows are given up, and the next run reads them again. An answer without
 /// records is proof enough and costs no second call.
 async fn prove(desk: &Desk, scan: &[OpenWindow]) -> Result<(), RunError> {
-    let Some((span, read)) = completed_part(desk, span(scan)).await? else {
-        return Ok(());
-    };
-    if read == 0 {
-        return Ok(());
-    }
-    let query = desk.spec.query(desk.request.axis, span.start(), span.end());
-    let source = match desk.client.count(&query).await {
-        Ok(source) => source,
-        Err(error) if error.advice() == Advice::GiveUp => return Ok(()),
-        Err(error) => return Err(desk.error(None, Failure::Read(error))),
-    };
-    if source != read {
-        let pipeline = desk.spec.pipeline_name();
-        desk.emit(&RunEvent::CountDiffers {
-            pipeline,
-            span,
-            source,
-            read,
-        });
-    }
-    if source > read {
-        let inside = |open: &&OpenWindow| open.window.end() <= span.end();
-        let windows: Vec<_> = scan.iter().filter(inside).map(|open| open.window).collect();
-        let message = format!("QuickBooks counts {source} records here, {read} were read");
-        desk.fail(&windows, &message)
-            .await
-            .map_err(|error| desk.error(None, error))?;
+    for Stretch { windows, read } in completed(desk, span(scan)).await? {
+        if read == 0 {
+            continue;
+        }
+        let span = span(&windows);
+        let query = desk.spec.query(desk.request.axis, span.start(), span.end());
+        let source = match count(desk, &query).await {
+            Ok(source) => source,
+            // An entity that cannot be counted has been read all the same.
+            Err(Unread::Here(_) | Unread::Rest(_)) => return Ok(()),
+            Err(Unread::Fatal(failure)) => return Err(desk.error(None, failure)),
+        };
+        if source != read {
+            let pipeline = desk.spec.pipeline_name();
+            desk.emit(&RunEvent::CountDiffers {
+                pipeline,
+                span,
+                source,
+                read,
+            });
+        }
+        if source > read {
+            let windows: Vec<_> = windows.iter().map(|open| open.window).collect();
+            let message = format!("QuickBooks counts {source} records here, {read} were read");
+            desk.fail(&windows, &message)
+                .await
+                .map_err(|error| desk.error(None, error))?;
+        }
     }
     Ok(())
 }
 
-/// The part of a scan up to its first window that is not completed, and the records read in it.
-async fn completed_part(desk: &Desk, scan: Window) -> Result<Option<(Window, u64)>, RunError> {
+/// Consecutive completed windows, and the records read in them.
+struct Stretch {
+    windows: Vec<OpenWindow>,
+    read: u64,
+}
+
+/// The completed windows of a scan that are this run's.
+async fn completed(desk: &Desk, scan: Window) -> Result<Vec<Stretch>, RunError> {
     let filter = LogFilter {
         entity_name: Some(desk.pipeline.entity_name.clone()),
         run: Some(desk.run().clone()),
         span: Some(scan),
-        state: None,
+        state: Some(WindowState::Completed),
     };
-    let lines = desk
+    let mut lines = desk
         .store
         .lines(&filter)
         .await
         .map_err(|error| desk.error(None, error))?;
-    let mut end = scan.start();
-    let mut read = 0;
-    for line in lines
+    lines.retain(|line| line.time_axis == desk.pipeline.time_axis);
+    let read: HashMap<_, _> = lines
         .iter()
-        .filter(|line| line.time_axis == desk.pipeline.time_axis)
-    {
-        if line.state != WindowState::Completed || line.window.start() != end {
-            break;
-        }
-        end = line.window.end();
-        read += line.metrics.records_read;
-    }
-    Ok(Window::new(scan.start(), end).ok().map(|part| (part, read)))
+        .map(|line| (line.window, line.metrics.records_read))
+        .collect();
+    let open = lines.iter().map(|line| OpenWindow {
+        window: line.window,
+        cursor: None,
+    });
+    let stretch = |windows: Vec<OpenWindow>| {
+        let read = windows.iter().map(|open| read[&open.window]).sum();
+        Stretch { windows, read }
+    };
+    Ok(consecutive(open).into_iter().map(stretch).collect())
 }
 
 /// The name that users know a pipeline by.

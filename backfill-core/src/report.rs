@@ -1,8 +1,9 @@
+use std::collections::HashSet;
 use std::time::Duration;
 
 use raw_store::{LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Store, StoreError, WindowState};
 
-use crate::Catalog;
+use crate::{Axis, Catalog, tile};
 
 /// The final report of a run, rebuilt from the log: a killed run has one too.
 #[derive(Clone, Debug)]
@@ -101,15 +102,20 @@ async fn pipeline(
         span: Some(run.span),
         ..LogFilter::default()
     };
-    let within =
-        |line: &LogLine| run.span.start() <= line.window.start() && line.window.end() <= run.span.end();
     let mut windows = store.lines(&filter).await?;
-    windows.retain(within);
-    let spec = catalog.find(&totals.entity_name).ok();
+    // The same range may also have been read by other chunks or along another axis: those are other lines.
+    let own = |line: &&LogLine| line.run.as_ref() == Some(&run.id);
     let axis = windows
-        .first()
-        .and_then(|line| line.time_axis.parse().ok())
-        .unwrap_or_default();
+        .iter()
+        .find(own)
+        .or(windows.first())
+        .and_then(|line| line.time_axis.parse().ok());
+    let axis: Axis = axis.unwrap_or_default();
+    let tiles: HashSet<_> = tile(run.span, run.chunk.parse().unwrap_or_default())
+        .into_iter()
+        .collect();
+    windows.retain(|line| &*line.time_axis == axis.as_str() && tiles.contains(&line.window));
+    let spec = catalog.find(&totals.entity_name).ok();
     let rows = match spec {
         Some(spec) => store.count_rows(&spec.pipeline(axis)).await?,
         None => 0,

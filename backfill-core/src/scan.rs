@@ -93,7 +93,7 @@ pub(crate) struct Scan<'d> {
 }
 
 /// Why a scan's question was not answered.
-enum Unread {
+pub(crate) enum Unread {
     /// The scan cannot go on, but the log is right and another run can.
     Fatal(Failure),
     /// The window where the scan stands cannot be read; those behind it may be.
@@ -367,7 +367,8 @@ async fn ask(desk: &Desk, query: &Query) -> Result<RawPage, Unread> {
     }
 }
 
-async fn count(desk: &Desk, query: &Query) -> Result<u64, Unread> {
+/// Counts, unless the run is stopped first.
+pub(crate) async fn count(desk: &Desk, query: &Query) -> Result<u64, Unread> {
     tokio::select! {
         biased;
         () = desk.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),

@@ -209,7 +209,7 @@ impl Query {
                 Test::In(values) => {
                     text.push_str(" IN (");
                     for (position, value) in values.iter().enumerate() {
-                        text.push_str(if position == 0 { "" } else { ", " });
+                        text.push_str(if position == 0 { "" } else { "," });
                         push_literal(text, value);
                     }
                     text.push(')');

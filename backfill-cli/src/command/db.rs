@@ -92,7 +92,7 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
         table.row([name.to_string(), rows.to_string()]);
     }
     out(&table.to_string());
-    out(&format!("look at the data: {}", database.psql));
+    out(&format!("look at the data: {}", database.look));
     Ok(DONE)
 }
 

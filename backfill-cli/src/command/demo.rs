@@ -40,6 +40,10 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
     ));
     let sandbox = company(arguments, span).await?;
     let settings = configure(settings, &sandbox, folder.path(), arguments.keep).await?;
+    if arguments.keep {
+        // Each demo is a company of its own.
+        crate::embedded::clear(&settings.private).await?;
+    }
     let stop = Stop::listen()?;
     let words = ["Invoice", "Customer", "Item"].map(str::to_owned).to_vec();
     let run = RunArgs::by_day(words, span);
@@ -114,10 +118,12 @@ async fn configure(
                 ..settings.private
             }
         } else {
+            // Beside the demo's own folder, which no other user may enter: the server of root is another user.
+            let folder = std::env::temp_dir().join(format!("qbo-demo-{}", std::process::id()));
             PrivateServer {
-                folder: folder.join("postgres"),
+                folder,
                 database: "demo".into(),
-                durable: false,
+                temporary: true,
             }
         },
         output: crate::args::Output::Text,

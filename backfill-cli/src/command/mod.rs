@@ -15,6 +15,8 @@ mod status;
 
 use std::num::NonZeroUsize;
 
+use raw_store::{StoreError, StoreErrorKind};
+
 use crate::args::{self, Cli, Command};
 use crate::compose::{Database, open_database};
 use crate::exit::{BUG, DONE, Exit};
@@ -54,4 +56,12 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
 /// Opens the database for a command that only reads the log.
 async fn reader(settings: &Settings) -> Result<Database, Exit> {
     open_database(settings, &Secrets::open(settings)?, NonZeroUsize::MIN).await
+}
+
+/// A log that is not there yet is an empty one.
+fn or_nothing<T: Default>(answer: Result<T, StoreError>) -> Result<T, Exit> {
+    match answer {
+        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => Ok(T::default()),
+        answer => Ok(answer?),
+    }
 }

@@ -1,13 +1,13 @@
 use backfill_core::Plan;
-use raw_store::{BackfillLog as _, LogFilter, StoreErrorKind, Window};
+use raw_store::{BackfillLog as _, LogFilter, Window};
 use serde_json::json;
 
-use super::reader;
 use super::request::{nobody, request, span};
+use super::{or_nothing, reader};
 use crate::args::{Output, RunArgs};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
-use crate::render::{Table, out, out_json, say};
+use crate::render::{Table, out, out_json};
 use crate::settings::Settings;
 
 /// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
@@ -29,14 +29,7 @@ async fn known(settings: &Settings, span: Window) -> Result<Vec<raw_store::LogLi
         span: Some(span),
         ..LogFilter::default()
     };
-    let lines = match database.store.lines(&filter).await {
-        Ok(lines) => lines,
-        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => {
-            say("the schema is not set up yet: everything is still to be read");
-            Vec::new()
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let lines = or_nothing(database.store.lines(&filter).await)?;
     database.close().await?;
     Ok(lines)
 }
@@ -61,14 +54,7 @@ fn as_json(plan: &Plan) -> serde_json::Value {
 }
 
 fn as_text(plan: &Plan) -> String {
-    let mut table = Table::new(&[
-        "pipeline",
-        "windows#",
-        "completed#",
-        "to read#",
-        "scans",
-        "from .. to",
-    ]);
+    let mut table = Table::new(&["pipeline", "windows#", "done#", "to read#", "scans", "from .. to"]);
     for pipeline in &plan.pipelines {
         let spans = pipeline
             .scans

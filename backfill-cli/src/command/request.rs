@@ -72,7 +72,8 @@ pub(crate) fn request(
         ));
     }
     let now = SystemClock::new().now_utc();
-    let seed = arguments.seed.unwrap_or_else(random);
+    // 53 bits: programs that read the events as JavaScript does keep them all.
+    let seed = arguments.seed.unwrap_or_else(|| random() >> 11);
     let stamp = now.format(format_description!("[year][month][day]T[hour][minute][second]Z"));
     let stamp = stamp.unwrap_or_default();
     let id = format!("{stamp}-{:08x}", random() >> 32);
@@ -80,8 +81,7 @@ pub(crate) fn request(
         id: id
             .parse::<RunId>()
             .map_err(|error| Exit::usage(error.to_string(), ""))?,
-        // PostgreSQL's bigint is signed; half of the range is random enough.
-        seed: seed >> 1,
+        seed,
         identity,
         holder: holder().into(),
         entities,

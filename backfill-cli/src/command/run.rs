@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use backfill_core::{Report, RunOutcome};
-use raw_store::WindowCounts;
+use raw_store::{RunRecord, WindowCounts};
 use serde_json::json;
 
 use super::request::{request, span};
@@ -22,13 +24,37 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
     })
     .await?;
     request.identity = composed.identity.clone();
-    let outcome = composed.engine.run(request, stop.token.clone()).await;
-    let result = match outcome {
-        Ok(outcome) => conclude(settings, &composed, outcome, &stop).await,
-        Err(error) => Err(error.into()),
+    let result = match let_the_last_run_age(settings, &composed).await {
+        Ok(()) => match composed.engine.run(request, stop.token.clone()).await {
+            Ok(outcome) => conclude(settings, &composed, outcome, &stop).await,
+            Err(error) => Err(error.into()),
+        },
+        Err(exit) => Err(exit),
     };
     let closed = composed.close().await;
     result.and_then(|code| closed.map(|()| code))
+}
+
+/// QuickBooks' limit of calls a second goes over all processes, and each knows only its own calls: those of a run
+/// that has just ended, or was just killed, must be a second old before this one makes its first.
+async fn let_the_last_run_age(settings: &Settings, composed: &Composed) -> Result<(), Exit> {
+    const SECOND: Duration = Duration::from_secs(1);
+    if settings.limits.is_none() {
+        return Ok(());
+    }
+    let age = match composed.store.runs(1).await?.first() {
+        None => return Ok(()),
+        // Killed, nobody knows when.
+        Some(RunRecord {
+            finished_at: None, ..
+        }) => Duration::ZERO,
+        Some(RunRecord {
+            finished_at: Some(ended),
+            ..
+        }) => (composed.clock.now_utc() - *ended).try_into().unwrap_or_default(),
+    };
+    composed.clock.sleep(SECOND.saturating_sub(age)).await;
+    Ok(())
 }
 
 /// Shows the result, and says how the process ends.
@@ -43,7 +69,7 @@ async fn conclude(
         && let Ok(report) = &report
     {
         out(&report_text(report));
-        out(&format!("look at the data: {}", composed.psql()));
+        out(&format!("look at the data: {}", composed.look()));
     }
     let record = outcome.record.clone();
     let (totals, usage) = (outcome.totals(), outcome.usage);

@@ -1,7 +1,7 @@
 use backfill_core::{ReportError, Totals};
 use raw_store::{BackfillLog as _, RunRecord};
 
-use super::reader;
+use super::{or_nothing, reader};
 use crate::args::{Output, RunsArgs, RunsCommand};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8, Exit> {
     let database = reader(settings).await?;
     let runs = match &arguments.command {
-        None => database.store.runs(arguments.limit).await?,
+        None => or_nothing(database.store.runs(arguments.limit).await)?,
         Some(RunsCommand::Show { run }) => {
             let found = database.store.run(run).await?;
             vec![found.ok_or_else(|| ReportError::UnknownRun(run.clone()))?]
@@ -35,7 +35,7 @@ fn text(runs: &[RunRecord]) -> String {
         "from .. to",
         "chunk",
         "windows#",
-        "completed#",
+        "done#",
         "failed#",
         "inserted#",
         "updated#",

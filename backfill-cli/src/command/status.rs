@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use raw_store::{BackfillLog as _, LogFilter, LogLine, RawStore as _, WindowState};
 use serde_json::json;
 
-use super::reader;
+use super::{or_nothing, reader};
 use crate::args::{Output, StatusArgs};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
@@ -16,7 +16,7 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
         .catalog
         .select(arguments.pipelines.iter().map(String::as_str))?;
     let database = reader(settings).await?;
-    let mut lines = database.store.lines(&LogFilter::default()).await?;
+    let mut lines = or_nothing(database.store.lines(&LogFilter::default()).await)?;
     lines.retain(|line| {
         wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == &*line.entity_name)
     });
@@ -94,16 +94,7 @@ impl Standing<'_> {
 
 fn text(standings: &[Standing<'_>], windows: bool) -> String {
     let mut table = Table::new(&[
-        "pipeline",
-        "by",
-        "rows#",
-        "from",
-        "to",
-        "windows#",
-        "completed#",
-        "provisional#",
-        "failed#",
-        "open#",
+        "pipeline", "by", "rows#", "from", "to", "windows#", "done#", "prov.#", "failed#", "open#",
     ]);
     for one in standings {
         let first = one

@@ -15,7 +15,11 @@ pub(crate) fn markdown(report: &Report) -> String {
     if let Some(message) = &run.message {
         let _ = writeln!(text, "- Message: {}", escaped(message));
     }
-    let _ = writeln!(text, "- Company: {}", run.identity);
+    let _ = writeln!(
+        text,
+        "- Company: {} ({})",
+        run.identity.realm_id, run.identity.environment
+    );
     let _ = writeln!(
         text,
         "- Range: {} to {} (UTC, half-open), by {}",

@@ -7,7 +7,7 @@ use super::{Table, seconds};
 use crate::instant::{short, utc};
 
 /// Windows shown one by one; a longer list is in the database and in the JSON report.
-const MOST_WINDOWS: usize = 40;
+const MOST_WINDOWS: usize = 12;
 
 /// The report for people at a terminal.
 pub(crate) fn text(report: &Report) -> String {
@@ -64,14 +64,14 @@ fn this_run(report: &Report) -> Table {
     let mut table = Table::new(&[
         "pipeline",
         "windows#",
-        "completed#",
-        "provisional#",
+        "done#",
+        "prov.#",
         "failed#",
         "read#",
         "inserted#",
         "updated#",
         "unchanged#",
-        "quarantined#",
+        "quarant.#",
         "pages#",
     ]);
     let mut push = |name: &str, totals: &Totals| {
@@ -105,8 +105,8 @@ fn standing(report: &Report) -> Table {
         "table",
         "rows#",
         "windows#",
-        "completed#",
-        "provisional#",
+        "done#",
+        "prov.#",
         "failed#",
         "open#",
         "records read#",
@@ -151,7 +151,7 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
         "inserted#",
         "updated#",
         "unchanged#",
-        "quarantined#",
+        "quarant.#",
         "seconds#",
         "message",
     ]);

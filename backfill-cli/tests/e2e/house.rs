@@ -17,6 +17,15 @@ pub(crate) struct House {
     home: TempDir,
 }
 
+/// Whatever a test does, QuickBooks' limits are kept.
+impl Drop for House {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.sandbox.violations(), 0, "the limits of the API were passed");
+        }
+    }
+}
+
 /// How a command ended, and what it said.
 pub(crate) struct Ended {
     pub(crate) code: i32,

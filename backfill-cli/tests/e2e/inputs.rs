@@ -10,104 +10,106 @@ async fn small() -> House {
     House::new(&Shape::default().with_counts(20, 5, 5)).await
 }
 
+/// Words on the command line, and what the message must say.
+const WRONG: &[(&[&str], &str)] = &[
+    (
+        &["run", "Invoice", "--from", "2024-02-30", "--to", "2024-03-01"],
+        "2024-02-30",
+    ),
+    (
+        &["run", "Invoice", "--from", "24-02-01", "--to", "2024-03-01"],
+        "2026-01-31",
+    ),
+    (
+        &[
+            "run",
+            "Invoice",
+            "--from",
+            "2024-02-01T10:00:00",
+            "--to",
+            "2024-03-01",
+        ],
+        "names no zone",
+    ),
+    (
+        &["run", "Invoice", "--from", "2024-03-01", "--to", "2024-03-01"],
+        "range is empty",
+    ),
+    (
+        &["run", "Invoice", "--from", "2024-03-02", "--to", "2024-03-01"],
+        "range is empty",
+    ),
+    (
+        &[
+            "run",
+            "qb_invoice_backfil",
+            "--from",
+            "2024-01-01",
+            "--to",
+            "2024-03-01",
+        ],
+        "did you mean qb_invoices_backfill?",
+    ),
+    (
+        &[
+            "run",
+            "Customer",
+            "--by",
+            "txn-date",
+            "--from",
+            "2024-01-01",
+            "--to",
+            "2024-03-01",
+        ],
+        "--by updated or created",
+    ),
+    (
+        &[
+            "run",
+            "Invoice",
+            "--page-size",
+            "1001",
+            "--from",
+            "2024-01-01",
+            "--to",
+            "2024-03-01",
+        ],
+        "1 to 1000",
+    ),
+    (
+        &[
+            "run",
+            "Invoice",
+            "--from",
+            "2024-01-01",
+            "--to",
+            "2024-03-01",
+            "--client-secret",
+            "not-real",
+        ],
+        "QBO_CLIENT_SECRET",
+    ),
+    (
+        &[
+            "run",
+            "Invoice",
+            "--chunk",
+            "fortnight",
+            "--from",
+            "2024-01-01",
+            "--to",
+            "2024-03-01",
+        ],
+        "quarter",
+    ),
+    (&["report", "--format", "pdf"], "pdf"),
+    (&["runn"], "run"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_request_is_exit_2_before_anything_is_touched() {
     let house = small().await;
-    let cases: &[(&[&str], &str)] = &[
-        (
-            &["run", "Invoice", "--from", "2024-02-30", "--to", "2024-03-01"],
-            "2024-02-30",
-        ),
-        (
-            &["run", "Invoice", "--from", "24-02-01", "--to", "2024-03-01"],
-            "2026-01-31",
-        ),
-        (
-            &[
-                "run",
-                "Invoice",
-                "--from",
-                "2024-02-01T10:00:00",
-                "--to",
-                "2024-03-01",
-            ],
-            "names no zone",
-        ),
-        (
-            &["run", "Invoice", "--from", "2024-03-01", "--to", "2024-03-01"],
-            "range is empty",
-        ),
-        (
-            &["run", "Invoice", "--from", "2024-03-02", "--to", "2024-03-01"],
-            "range is empty",
-        ),
-        (
-            &[
-                "run",
-                "qb_invoice_backfil",
-                "--from",
-                "2024-01-01",
-                "--to",
-                "2024-03-01",
-            ],
-            "did you mean qb_invoices_backfill?",
-        ),
-        (
-            &[
-                "run",
-                "Customer",
-                "--by",
-                "txn-date",
-                "--from",
-                "2024-01-01",
-                "--to",
-                "2024-03-01",
-            ],
-            "--by updated or created",
-        ),
-        (
-            &[
-                "run",
-                "Invoice",
-                "--page-size",
-                "1001",
-                "--from",
-                "2024-01-01",
-                "--to",
-                "2024-03-01",
-            ],
-            "1 to 1000",
-        ),
-        (
-            &[
-                "run",
-                "Invoice",
-                "--from",
-                "2024-01-01",
-                "--to",
-                "2024-03-01",
-                "--client-secret",
-                "not-real",
-            ],
-            "QBO_CLIENT_SECRET",
-        ),
-        (
-            &[
-                "run",
-                "Invoice",
-                "--chunk",
-                "fortnight",
-                "--from",
-                "2024-01-01",
-                "--to",
-                "2024-03-01",
-            ],
-            "quarter",
-        ),
-        (&["report", "--format", "pdf"], "pdf"),
-        (&["runn"], "run"),
-    ];
-    for (words, part) in cases {
+    for (words, part) in WRONG {
         let ended = house.at(words).await.expect(2);
         assert!(ended.error().contains(part), "{words:?}: {}", ended.error());
         assert!(!ended.stderr.contains("not-real"));

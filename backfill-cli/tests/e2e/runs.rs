@@ -1,6 +1,6 @@
 use std::process::Command;
 
-use fixtures::{CallKind, Fault, Hostile, Rule, Shape};
+use fixtures::{CallKind, EntityKind, Fault, Hostile, Record, Rule, Shape};
 use serde_json::Value;
 
 use crate::house::{House, YEAR, ended};
@@ -357,4 +357,38 @@ async fn a_source_that_is_down_is_exit_6_and_the_same_command_finishes_the_job()
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 900);
     let read = "SELECT sum(records_read)::bigint FROM raw.backfill_log";
     assert_eq!(house.number(read).await, 900, "something was counted twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entity_of_the_users_own_is_a_row_of_toml() {
+    let house = House::new(&Shape::default().with_counts(5, 5, 5)).await;
+    house.sandbox.with_company(|company| {
+        company.add_entity("Bill", EntityKind::Transaction);
+        for id in 1..=40 {
+            let payload = format!(
+                r#"{{"Id":"{id}","SyncToken":"0","MetaData":{{"CreateTime":"2024-05-{:02}T10:00:00-07:00","LastUpdatedTime":"2024-05-{:02}T10:00:00-07:00"}},"TotalAmt":{id}.00}}"#,
+                1 + id % 28,
+                1 + id % 28
+            );
+            company.insert("Bill", Record::from_payload(payload.into_bytes()).unwrap());
+        }
+    });
+    let own = "[[entity]]\nname = 'Bill'\nplural = 'bills'\nkind = 'transaction'\naxes = ['updated']\n";
+    std::fs::write(house.home().join("own.toml"), own).unwrap();
+    std::fs::write(
+        house.home().join("qbo-backfill.toml"),
+        "[profile.default]\ncatalog = 'own.toml'\n",
+    )
+    .unwrap();
+    house.backfill(&["qb_bills_backfill"], &[]).await.expect(0);
+    assert_eq!(house.number("SELECT count(*) FROM raw.qb_bills").await, 40);
+    assert!(
+        house
+            .run(&["entities"])
+            .await
+            .expect(0)
+            .stdout
+            .contains("qb_bills_backfill")
+    );
+    house.at(&["db", "check"]).await.expect(0);
 }
