@@ -103,10 +103,7 @@ async fn main() -> Outcome {
     ];
     let mut floor = None;
     for (part, title) in parts {
-        let measured = run_part(&Task {
-            part: part.into(),
-            ..task.clone()
-        })?;
+        let measured = run_part(&Task { part: part.into(), ..task.clone() })?;
         let floor = *floor.get_or_insert(measured.seconds);
         println!(
             "{title:<42} {:>8.2} {:>9.0} {:>8.2} {:>9.1} {:>6} {:>9.2}",
@@ -143,10 +140,7 @@ fn emulator(invoices: usize, bytes: usize) -> Outcome<(Emulator, Child)> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| {
-            format!(
-                "{}: {error}; build it first (see the head of this file)",
-                program.display()
-            )
+            format!("{}: {error}; build it first (see the head of this file)", program.display())
         })?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
@@ -178,20 +172,14 @@ async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let client = client(task, &clock)?;
     let options: DatabaseOptions = task.database.parse()?;
-    let store = PgStore::connect(
-        options.with_password(&task.password),
-        raw_store::SchemaName::default(),
-    )
-    .await?;
+    let store =
+        PgStore::connect(options.with_password(&task.password), raw_store::SchemaName::default()).await?;
     store.migrate().await?;
     let engine = Engine::new(Arc::clone(&client), Arc::new(store), clock, Arc::new(()));
     let request = RunRequest {
         id: format!("bench-{again}").parse()?,
         seed: 1,
-        identity: StoreIdentity {
-            realm_id: task.realm_id.as_str().into(),
-            environment: "sandbox".into(),
-        },
+        identity: StoreIdentity { realm_id: task.realm_id.as_str().into(), environment: "sandbox".into() },
         holder: "throughput".into(),
         entities: Catalog::bundled().select(["Invoice"])?,
         span: Window::new(datetime!(2015-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC))?,
@@ -242,16 +230,7 @@ async fn copy(task: &Task) -> Outcome<Measured> {
     let began = Instant::now();
     let sink = database.copy_in("COPY copied FROM STDIN BINARY").await?;
     let (text, time, int, json) = (Type::TEXT, Type::TIMESTAMPTZ, Type::INT4, Type::JSONB);
-    let types = [
-        text,
-        json.clone(),
-        time.clone(),
-        time.clone(),
-        time,
-        int.clone(),
-        int,
-        json,
-    ];
+    let types = [text, json.clone(), time.clone(), time.clone(), time, int.clone(), int, json];
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
     let at = datetime!(2026-01-01 0:00 UTC);
     let request = Json(br#"{"query":"SELECT * FROM Invoice","minorversion":"75"}"#);
@@ -272,34 +251,20 @@ async fn copy(task: &Task) -> Outcome<Measured> {
 }
 
 fn measured(rows: u64, calls: u64, seconds: f64) -> Outcome<Measured> {
-    Ok(Measured {
-        rows,
-        calls,
-        seconds,
-        cpu_seconds: cpu_seconds()?,
-        peak_mib: peak_mib()?,
-    })
+    Ok(Measured { rows, calls, seconds, cpu_seconds: cpu_seconds()?, peak_mib: peak_mib()? })
 }
 
 /// User and system time of this process. Linux counts it in hundredths of a second.
 fn cpu_seconds() -> Outcome<f64> {
     let text = std::fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = text
-        .rsplit(')')
-        .next()
-        .ok_or("no stat")?
-        .split_whitespace()
-        .collect();
+    let fields: Vec<&str> = text.rsplit(')').next().ok_or("no stat")?.split_whitespace().collect();
     Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
 }
 
 /// The most memory this process ever held.
 fn peak_mib() -> Outcome<f64> {
     let text = std::fs::read_to_string("/proc/self/status")?;
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .ok_or("no VmHWM")?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
     Ok(line.split_whitespace().nth(1).ok_or("no value")?.parse::<f64>()? / 1024.0)
 }
 

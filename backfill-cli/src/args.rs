@@ -15,17 +15,10 @@ use crate::{instant, refused};
 
 /// Brings a QuickBooks Online company's history into PostgreSQL: complete, as it was sent, and proven.
 #[derive(Debug, Parser)]
-#[command(
-    name = "qbo-backfill",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
-#[command(
-    after_help = "Try it without anything configured:\n  qbo-backfill demo\n\nYour own company:\n  \
+#[command(name = "qbo-backfill", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Try it without anything configured:\n  qbo-backfill demo\n\nYour own company:\n  \
     qbo-backfill secrets init\n  qbo-backfill secrets set QBO_CLIENT_ID   (and the other secrets)\n  \
-    qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n\nResume is always: run the same command again."
-)]
+    qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n\nResume is always: run the same command again.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -351,36 +344,23 @@ fn one_line(error: &clap::Error) -> Exit {
     let useful = lines
         .filter(|line| !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more"))
         .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "));
-    Exit::usage(
-        useful.collect::<Vec<_>>().join("; "),
-        "qbo-backfill --help shows what is possible",
-    )
+    Exit::usage(useful.collect::<Vec<_>>().join("; "), "qbo-backfill --help shows what is possible")
 }
 
 fn page_size(text: &str) -> Result<PageSize, String> {
-    let records = text
-        .parse::<u16>()
-        .ok()
-        .and_then(|records| PageSize::new(records).ok());
+    let records = text.parse::<u16>().ok().and_then(|records| PageSize::new(records).ok());
     records.ok_or_else(|| "a page holds 1 to 1000 records".into())
 }
 
 fn concurrency(text: &str) -> Result<NonZeroUsize, String> {
-    let pipelines = text
-        .parse::<NonZeroUsize>()
-        .ok()
-        .filter(|pipelines| pipelines.get() <= 10);
+    let pipelines = text.parse::<NonZeroUsize>().ok().filter(|pipelines| pipelines.get() <= 10);
     pipelines.ok_or_else(|| "QuickBooks allows 1 to 10 requests at a time".into())
 }
 
 fn log_level(text: &str) -> Result<String, String> {
     let level = text.to_ascii_lowercase();
     let known = ["off", "error", "warn", "info", "debug", "trace"].contains(&&*level);
-    if known {
-        Ok(level)
-    } else {
-        Err("off, error, warn, info, debug or trace".into())
-    }
+    if known { Ok(level) } else { Err("off, error, warn, info, debug or trace".into()) }
 }
 
 #[cfg(test)]
@@ -394,34 +374,16 @@ mod tests {
 
     #[test]
     fn a_usage_error_is_one_line() {
-        let error = Cli::try_parse_from([
-            "qbo-backfill",
-            "run",
-            "Invoice",
-            "--from",
-            "2026-02-30",
-            "--to",
-            "x",
-        ]);
+        let error =
+            Cli::try_parse_from(["qbo-backfill", "run", "Invoice", "--from", "2026-02-30", "--to", "x"]);
         let exit = one_line(&error.unwrap_err());
-        assert!(
-            !exit.what.contains('\n') && exit.what.contains("2026-02-30"),
-            "{}",
-            exit.what
-        );
+        assert!(!exit.what.contains('\n') && exit.what.contains("2026-02-30"), "{}", exit.what);
     }
 
     #[test]
     fn the_spanish_names_of_the_range_are_accepted() {
-        let words = [
-            "qbo-backfill",
-            "plan",
-            "Invoice",
-            "--fecha-inicio",
-            "2026-01-01",
-            "--fecha-fin",
-            "2026-02-01",
-        ];
+        let words =
+            ["qbo-backfill", "plan", "Invoice", "--fecha-inicio", "2026-01-01", "--fecha-fin", "2026-02-01"];
         assert!(Cli::try_parse_from(words).is_ok());
     }
 }

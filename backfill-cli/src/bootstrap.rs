@@ -16,11 +16,7 @@ pub(crate) type Given = BTreeMap<SecretName, SecretString>;
 
 /// Reads what `--secrets` names.
 pub(crate) fn read(source: &Path) -> Result<Given, Exit> {
-    if source == Path::new("stdin") {
-        from_stdin()
-    } else {
-        from_folder(source)
-    }
+    if source == Path::new("stdin") { from_stdin() } else { from_folder(source) }
 }
 
 fn from_stdin() -> Result<Given, Exit> {
@@ -32,21 +28,15 @@ fn from_stdin() -> Result<Given, Exit> {
         )
     };
     // Only the first line: what follows may be somebody's way of telling that the parent is still there.
-    std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|_| wrong("it cannot be read"))?;
+    std::io::stdin().lock().read_line(&mut line).map_err(|_| wrong("it cannot be read"))?;
     // The parser's own message could quote a secret.
     let values: BTreeMap<String, String> =
         serde_json::from_str(&line).map_err(|_| wrong("the first line is not a JSON object of texts"))?;
     let mut given = Given::new();
     for (name, value) in values {
-        let name = name.parse::<SecretName>().map_err(|_| {
-            wrong(&format!(
-                "it has a key that names no secret; known are {}",
-                known()
-            ))
-        })?;
+        let name = name
+            .parse::<SecretName>()
+            .map_err(|_| wrong(&format!("it has a key that names no secret; known are {}", known())))?;
         given.insert(name, value.into());
     }
     Ok(given)
@@ -65,19 +55,11 @@ fn from_folder(folder: &Path) -> Result<Given, Exit> {
     let mut given = Given::new();
     for name in SecretName::ALL {
         let names = [name.as_str().to_owned(), name.as_str().to_ascii_lowercase()];
-        let Some(file) = names
-            .iter()
-            .map(|file| folder.join(file))
-            .find(|file| file.exists())
-        else {
+        let Some(file) = names.iter().map(|file| folder.join(file)).find(|file| file.exists()) else {
             continue;
         };
         let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        let text = if size <= LONGEST {
-            std::fs::read_to_string(&file).ok()
-        } else {
-            None
-        };
+        let text = if size <= LONGEST { std::fs::read_to_string(&file).ok() } else { None };
         let text = text.ok_or_else(|| wrong(format!("{name} cannot be read as a text")))?;
         // Editors and `echo` end files with a newline that is not part of the secret.
         given.insert(name, text.trim_end_matches(['\r', '\n']).to_owned().into());

@@ -61,17 +61,10 @@ pub(crate) async fn compose(
     create_where_missing(&database.store).await?;
     let store: Arc<dyn Store> = database.store.clone();
 
-    let endpoint = OauthEndpoint::new(
-        endpoints.clone(),
-        ClientId::new(id.expose_secret()),
-        ClientSecret::new(secret),
-    )
-    .map_err(qbo_auth::AuthError::from)?;
-    let tokens = Arc::new(RefreshingProvider::new(
-        vault,
-        Arc::new(endpoint),
-        Arc::clone(&clock),
-    ));
+    let endpoint =
+        OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), ClientSecret::new(secret))
+            .map_err(qbo_auth::AuthError::from)?;
+    let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint), Arc::clone(&clock)));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
     let (signals, heard) = unbounded_channel();
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
@@ -80,43 +73,22 @@ pub(crate) async fn compose(
         .signals(signals)
         .build()
         .map_err(|error| {
-            Exit::new(
-                exit::REFUSED,
-                exit::chain(&error),
-                "check the system's root certificates",
-            )
+            Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
         })?;
     let client: Arc<dyn QboClient> = Arc::new(client);
 
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
     engine.relay(heard);
-    let identity = StoreIdentity {
-        realm_id: realm.as_str().into(),
-        environment: environment.to_string().into(),
-    };
-    Ok(Composed {
-        engine,
-        client,
-        store,
-        clock,
-        identity,
-        tokens,
-        database,
-    })
+    let identity =
+        StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
+    Ok(Composed { engine, client, store, clock, identity, tokens, database })
 }
 
 impl Composed {
     /// Ends cleanly: a token that is being refreshed is kept first.
     pub(crate) async fn close(self) -> Result<(), Exit> {
-        let Self {
-            engine,
-            client,
-            store,
-            tokens,
-            database,
-            ..
-        } = self;
+        let Self { engine, client, store, tokens, database, .. } = self;
         tokens.shutdown().await;
         // The connections go before the server does.
         drop((engine, client, store));
@@ -156,11 +128,7 @@ pub(crate) async fn open_database(
     );
     let options = match secrets.find(SecretName::PgPassword).await? {
         Some(password) => options.with_password(password.expose_secret()),
-        None => match settings
-            .passfile
-            .as_deref()
-            .and_then(|file| passfile::find(file, &options))
-        {
+        None => match settings.passfile.as_deref().and_then(|file| passfile::find(file, &options)) {
             Some(password) => options.with_password(password.expose_secret()),
             None => options,
         },
@@ -182,26 +150,14 @@ async fn connect(
 ) -> Result<Arc<PgStore>, Exit> {
     // One more for reading the log while every pipeline lands a page.
     let options = options.with_pool_size(connections.get() + 1);
-    Ok(Arc::new(
-        PgStore::connect(options, settings.schema.clone()).await?,
-    ))
+    Ok(Arc::new(PgStore::connect(options, settings.schema.clone()).await?))
 }
 
 /// The database that the secrets describe, if they do.
 async fn from_secrets(secrets: &Secrets) -> Result<Option<DatabaseOptions>, Exit> {
     let mut parts = Vec::new();
-    for name in [
-        SecretName::PgHost,
-        SecretName::PgPort,
-        SecretName::PgDatabase,
-        SecretName::PgUser,
-    ] {
-        parts.push(
-            secrets
-                .find(name)
-                .await?
-                .map(|value| value.expose_secret().trim().to_owned()),
-        );
+    for name in [SecretName::PgHost, SecretName::PgPort, SecretName::PgDatabase, SecretName::PgUser] {
+        parts.push(secrets.find(name).await?.map(|value| value.expose_secret().trim().to_owned()));
     }
     let [host, port, database, user] = parts.as_slice() else {
         return Ok(None);
@@ -237,10 +193,7 @@ async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Res
 
 #[cfg(not(feature = "embedded"))]
 async fn private_database(_: &Settings, _: NonZeroUsize) -> Result<Database, Exit> {
-    Err(Exit::usage(
-        "no database is named",
-        "name one with --database postgres://user@host/db",
-    ))
+    Err(Exit::usage("no database is named", "name one with --database postgres://user@host/db"))
 }
 
 /// A schema that is not there at all is created; one that is older than this program is not touched.

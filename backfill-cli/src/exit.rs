@@ -43,11 +43,7 @@ pub(crate) struct Exit {
 
 impl Exit {
     pub(crate) fn new(code: u8, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self {
-            code,
-            what: what.into(),
-            next: next.into(),
-        }
+        Self { code, what: what.into(), next: next.into() }
     }
 
     pub(crate) fn usage(what: impl Into<String>, next: impl Into<String>) -> Self {
@@ -62,10 +58,7 @@ impl Exit {
             let stop = if self.what.ends_with(['?', '.']) { "" } else { "." };
             format!("{}{stop} Next: {}", self.what, self.next)
         };
-        text.split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .replace(|c: char| c.is_control(), "?")
+        text.split_whitespace().collect::<Vec<_>>().join(" ").replace(|c: char| c.is_control(), "?")
     }
 }
 
@@ -140,11 +133,7 @@ impl From<qbo_client::Error> for Exit {
 impl From<RunError> for Exit {
     fn from(error: RunError) -> Self {
         let place = error.to_string();
-        let safe = if error.pipeline.is_some() {
-            "; what is committed stays"
-        } else {
-            ""
-        };
+        let safe = if error.pipeline.is_some() { "; what is committed stays" } else { "" };
         let mut exit = match error.failure {
             Failure::Read(error) => Self::from(error),
             Failure::Land(error) => Self::from(error),

@@ -21,9 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
         if time::PrimitiveDateTime::parse(text, local).is_ok() {
             return Err(format!("it names no zone; add Z for UTC, or an offset: {text}Z"));
         }
-        return Err(format!(
-            "it is not a date that exists, or not in this form; {form}"
-        ));
+        return Err(format!("it is not a date that exists, or not in this form; {form}"));
     };
     if at.nanosecond() != 0 {
         return Err("QuickBooks keeps whole seconds; leave the fraction out".into());
@@ -40,8 +38,7 @@ pub(crate) fn utc(at: OffsetDateTime) -> String {
 /// `2026-01-31` where it is midnight UTC, otherwise the whole instant.
 pub(crate) fn short(at: OffsetDateTime) -> String {
     let text = utc(at);
-    text.strip_suffix("T00:00:00Z")
-        .map_or(text.clone(), str::to_owned)
+    text.strip_suffix("T00:00:00Z").map_or(text.clone(), str::to_owned)
 }
 
 /// The same instant in a named zone, such as `2026-01-30 19:00 America/Guayaquil`.
@@ -71,18 +68,10 @@ mod tests {
     #[test]
     fn dates_are_midnight_utc_and_times_need_a_zone() {
         assert_eq!(parse("2026-01-31"), Ok(datetime!(2026-01-31 0:00 UTC)));
-        assert_eq!(
-            parse("2026-01-31T00:00:00-05:00"),
-            Ok(datetime!(2026-01-31 5:00 UTC))
-        );
-        for bad in [
-            "2026-02-30",
-            "26-01-01",
-            "yesterday",
-            "2026-01-31T10:00:00",
-            "2026-01-31T00:00:00.5Z",
-            "",
-        ] {
+        assert_eq!(parse("2026-01-31T00:00:00-05:00"), Ok(datetime!(2026-01-31 5:00 UTC)));
+        for bad in
+            ["2026-02-30", "26-01-01", "yesterday", "2026-01-31T10:00:00", "2026-01-31T00:00:00.5Z", ""]
+        {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
@@ -90,10 +79,7 @@ mod tests {
     #[test]
     fn an_instant_is_shown_in_the_site_zone() {
         let at = datetime!(2026-02-02 15:00 UTC);
-        assert_eq!(
-            in_zone(at, "America/Guayaquil").unwrap(),
-            "2026-02-02 10:00 America/Guayaquil"
-        );
+        assert_eq!(in_zone(at, "America/Guayaquil").unwrap(), "2026-02-02 10:00 America/Guayaquil");
         assert!(in_zone(at, "Guayaquil").is_err());
         assert_eq!(short(datetime!(2026-02-02 0:00 UTC)), "2026-02-02");
         assert_eq!(short(at), "2026-02-02T15:00:00Z");

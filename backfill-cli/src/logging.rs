@@ -11,14 +11,9 @@ pub(crate) fn start(global: &Global) {
     // Protocol libraries log headers and statements at their lowest levels: tokens and payloads among them.
     const QUIET: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,tokio_postgres=info,postgres=info,oauth2=info";
     let filter = EnvFilter::new(format!("{},{QUIET}", global.log_level));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let result = match global.log_format {
-        LogFormat::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_target(false)
-            .try_init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     // Only a second subscriber in the same process can fail here.

@@ -18,9 +18,7 @@ pub(crate) fn find(file: &Path, wanted: &DatabaseOptions) -> Option<SecretString
     let port = wanted.port().to_string();
     let host = wanted.host();
     let parts = [host.as_str(), &port, wanted.database(), wanted.user()];
-    text.lines()
-        .find_map(|line| password(line, parts))
-        .map(SecretString::from)
+    text.lines().find_map(|line| password(line, parts)).map(SecretString::from)
 }
 
 fn password(line: &str, wanted: [&str; 4]) -> Option<String> {
@@ -31,10 +29,8 @@ fn password(line: &str, wanted: [&str; 4]) -> Option<String> {
     let [host, port, database, user, password] = fields.as_slice() else {
         return None;
     };
-    let fits = [host, port, database, user]
-        .iter()
-        .zip(wanted)
-        .all(|(field, part)| *field == "*" || *field == part);
+    let fits =
+        [host, port, database, user].iter().zip(wanted).all(|(field, part)| *field == "*" || *field == part);
     fits.then(|| password.clone())
 }
 
@@ -61,14 +57,8 @@ mod tests {
     #[test]
     fn the_first_line_that_fits_wins() {
         let wanted = ["db.example", "5432", "books", "loader"];
-        assert_eq!(
-            password("*:*:*:loader:not-real", wanted).as_deref(),
-            Some("not-real")
-        );
-        assert_eq!(
-            password(r"db.example:5432:books:loader:a\:b\\c", wanted).as_deref(),
-            Some(r"a:b\c")
-        );
+        assert_eq!(password("*:*:*:loader:not-real", wanted).as_deref(), Some("not-real"));
+        assert_eq!(password(r"db.example:5432:books:loader:a\:b\\c", wanted).as_deref(), Some(r"a:b\c"));
         assert_eq!(password("db.example:5433:*:*:x", wanted), None);
         assert_eq!(password("# *:*:*:*:x", wanted), None);
         assert_eq!(password("too:few", wanted), None);

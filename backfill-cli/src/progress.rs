@@ -20,11 +20,7 @@ pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn E
     let terminal = std::io::stderr().is_terminal() && !settings.no_progress;
     match settings.output {
         Output::Json => Arc::new(Ndjson),
-        Output::Text if terminal => Arc::new(Display {
-            bar: OnceLock::new(),
-            rows: Mutex::new(0),
-            client,
-        }),
+        Output::Text if terminal => Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client }),
         Output::Text => Arc::new(Lines),
     }
 }
@@ -60,10 +56,7 @@ impl Display {
             let seconds = bar.elapsed().as_secs_f64().max(0.001);
             #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
             let rate = *all as f64 / seconds;
-            bar.set_message(format!(
-                "{all} rows, {rate:.0} rows/s, {} calls",
-                self.client.usage().calls
-            ));
+            bar.set_message(format!("{all} rows, {rate:.0} rows/s, {} calls", self.client.usage().calls));
             bar.tick();
         }
     }
@@ -119,9 +112,7 @@ fn log(event: &RunEvent) {
             quarantined = report.counts.quarantined,
             "window closed"
         ),
-        RunEvent::PageLanded {
-            pipeline, page, rows, ..
-        } => {
+        RunEvent::PageLanded { pipeline, page, rows, .. } => {
             tracing::debug!(phase = "load", pipeline, page, rows, "page landed");
         }
         _ => {}
@@ -144,38 +135,18 @@ impl EventSink for Lines {
 
 fn line(event: &RunEvent) -> Option<String> {
     Some(match event {
-        RunEvent::RunStarted {
-            run,
-            pipelines,
-            windows,
-            estimated_calls,
-            ..
-        } => format!(
+        RunEvent::RunStarted { run, pipelines, windows, estimated_calls, .. } => format!(
             "run {run}: {}, {windows} windows to read, at least {estimated_calls} calls",
             pipelines.join(", ")
         ),
-        RunEvent::PageLanded {
-            pipeline,
-            page,
-            rows,
-            counts,
-            time,
-        } => {
-            format!(
-                "{pipeline} page {page}: {rows} records, {} ({:.1} s)",
-                words(counts),
-                time.as_secs_f64()
-            )
+        RunEvent::PageLanded { pipeline, page, rows, counts, time } => {
+            format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
         }
         RunEvent::Window(report) if report.state == WindowState::Failed => window_line(report),
         RunEvent::Source(Signal::Waiting { reason, time }) => {
             format!("waiting {:.0} s ({reason})", time.as_secs_f64())
         }
-        RunEvent::Source(Signal::Retrying {
-            entity,
-            attempt,
-            cause,
-        }) => {
+        RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
             format!("asking for {entity} again (repeat {attempt}): {cause}")
         }
         RunEvent::Source(Signal::Breaker(state)) => match state {
@@ -188,12 +159,7 @@ fn line(event: &RunEvent) -> Option<String> {
                 "{pipeline}: the database is busy or restarting; landing the page again (repeat {attempt})"
             )
         }
-        RunEvent::CountDiffers {
-            pipeline,
-            span,
-            source,
-            read,
-        } => {
+        RunEvent::CountDiffers { pipeline, span, source, read } => {
             format!("{pipeline} {span}: QuickBooks counts {source} records now, {read} were read")
         }
         _ => return None,
@@ -202,26 +168,14 @@ fn line(event: &RunEvent) -> Option<String> {
 
 fn window_line(report: &backfill_core::WindowReport) -> String {
     let window = report.window;
-    let place = format!(
-        "{} {}..{}",
-        report.pipeline,
-        short(window.start()),
-        short(window.end())
-    );
-    let message = report
-        .message
-        .as_ref()
-        .map(|message| format!(": {message}"))
-        .unwrap_or_default();
+    let place = format!("{} {}..{}", report.pipeline, short(window.start()), short(window.end()));
+    let message = report.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     format!("{place} {}: {}{message}", report.state, words(&report.counts))
 }
 
 fn words(counts: &WindowCounts) -> String {
-    let quarantined = if counts.quarantined > 0 {
-        format!(", {} quarantined", counts.quarantined)
-    } else {
-        String::new()
-    };
+    let quarantined =
+        if counts.quarantined > 0 { format!(", {} quarantined", counts.quarantined) } else { String::new() };
     format!(
         "{} inserted, {} updated, {} unchanged{quarantined}",
         counts.inserted, counts.updated, counts.unchanged
@@ -255,38 +209,21 @@ pub(crate) fn write_event(name: &str, fields: Value) {
     drop(writeln!(stdout, "{}", Value::Object(object)).and_then(|()| stdout.flush()));
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an event carries the moment at which it is written"
-)]
+#[expect(clippy::disallowed_methods, reason = "an event carries the moment at which it is written")]
 fn now() -> String {
     let now = OffsetDateTime::now_utc();
     let millis = now.replace_millisecond(now.millisecond()).unwrap_or(now);
-    millis
-        .format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_else(|_| utc(now))
+    millis.format(&time::format_description::well_known::Rfc3339).unwrap_or_else(|_| utc(now))
 }
 
 fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
     Some(match event {
-        RunEvent::RunStarted {
-            run,
-            seed,
-            pipelines,
-            windows,
-            estimated_calls,
-        } => (
+        RunEvent::RunStarted { run, seed, pipelines, windows, estimated_calls } => (
             "run_started",
             json!({"run_id": run.as_str(), "seed": seed, "pipelines": pipelines, "windows": windows,
                    "estimated_calls": estimated_calls}),
         ),
-        RunEvent::PageLanded {
-            pipeline,
-            page,
-            rows,
-            counts,
-            time,
-        } => (
+        RunEvent::PageLanded { pipeline, page, rows, counts, time } => (
             "page",
             json!({"pipeline": pipeline, "page": page, "rows": rows, "inserted": counts.inserted,
                    "updated": counts.updated, "unchanged": counts.unchanged,
@@ -301,22 +238,15 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
                    "quarantined": report.counts.quarantined, "pages": report.pages,
                    "message": report.message}),
         ),
-        RunEvent::Source(Signal::Waiting { reason, time }) => (
-            "wait",
-            json!({"reason": reason.to_string(), "seconds": time.as_secs_f64()}),
-        ),
-        RunEvent::Source(Signal::Retrying {
-            entity,
-            attempt,
-            cause,
-        }) => (
-            "retry",
-            json!({"entity": entity.as_str(), "attempt": attempt, "reason": cause.to_string()}),
-        ),
-        RunEvent::StoreRetry { pipeline, attempt } => (
-            "retry",
-            json!({"pipeline": pipeline, "attempt": attempt, "reason": "database"}),
-        ),
+        RunEvent::Source(Signal::Waiting { reason, time }) => {
+            ("wait", json!({"reason": reason.to_string(), "seconds": time.as_secs_f64()}))
+        }
+        RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
+            ("retry", json!({"entity": entity.as_str(), "attempt": attempt, "reason": cause.to_string()}))
+        }
+        RunEvent::StoreRetry { pipeline, attempt } => {
+            ("retry", json!({"pipeline": pipeline, "attempt": attempt, "reason": "database"}))
+        }
         RunEvent::Source(Signal::Breaker(state)) => {
             let state = match state {
                 BreakerState::Closed => "closed",
@@ -325,12 +255,7 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             };
             ("breaker", json!({"state": state}))
         }
-        RunEvent::CountDiffers {
-            pipeline,
-            span,
-            source,
-            read,
-        } => (
+        RunEvent::CountDiffers { pipeline, span, source, read } => (
             "finding",
             json!({"kind": "count_differs", "pipeline": pipeline, "day": short(span.start()),
                    "detail": format!("{span}: QuickBooks counts {source}, {read} were read")}),

@@ -27,10 +27,7 @@ pub(crate) fn flags(arguments: impl Iterator<Item = std::ffi::OsString>) -> Resu
         }
         let name = argument.split('=').next().unwrap_or_default();
         if let Some((flag, secret)) = FLAGS.iter().find(|(flag, _)| *flag == name) {
-            return Err(refusal(
-                &format!("{flag} would put a secret into the process list"),
-                *secret,
-            ));
+            return Err(refusal(&format!("{flag} would put a secret into the process list"), *secret));
         }
     }
     Ok(())

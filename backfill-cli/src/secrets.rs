@@ -22,12 +22,7 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// Reads what `--secrets` hands over, and opens the vault if there is one.
     pub(crate) fn open(settings: &Settings) -> Result<Self, Exit> {
-        let given = settings
-            .secrets
-            .as_deref()
-            .map(bootstrap::read)
-            .transpose()?
-            .unwrap_or_default();
+        let given = settings.secrets.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
         let vault = match FileVault::open(&settings.vault.path, &settings.vault_key) {
             Ok(vault) => Some(Arc::new(vault)),
             Err(error) if is_absent(&error, settings) => None,
@@ -102,17 +97,12 @@ impl Secrets {
     pub(crate) async fn environment(&self, settings: &Settings) -> Result<Environment, Exit> {
         let kept = match self.find(SecretName::QboEnvironment).await? {
             None => None,
-            Some(text) => Some(
-                text.expose_secret()
-                    .trim()
-                    .parse::<Environment>()
-                    .map_err(|error| {
-                        Exit::usage(
-                            format!("QBO_ENVIRONMENT: {error}"),
-                            "store sandbox or production: qbo-backfill secrets set QBO_ENVIRONMENT",
-                        )
-                    })?,
-            ),
+            Some(text) => Some(text.expose_secret().trim().parse::<Environment>().map_err(|error| {
+                Exit::usage(
+                    format!("QBO_ENVIRONMENT: {error}"),
+                    "store sandbox or production: qbo-backfill secrets set QBO_ENVIRONMENT",
+                )
+            })?),
         };
         match (settings.environment, kept) {
             (Some(asked), Some(kept)) if asked != kept => Err(Exit::new(
@@ -132,11 +122,7 @@ fn is_absent(error: &VaultError, settings: &Settings) -> bool {
 }
 
 fn missing(name: SecretName, settings: &Settings) -> Exit {
-    let first = if settings.vault.path.exists() {
-        ""
-    } else {
-        "qbo-backfill secrets init, then "
-    };
+    let first = if settings.vault.path.exists() { "" } else { "qbo-backfill secrets init, then " };
     Exit::usage(
         format!("the secret {name} is missing; nothing was called"),
         format!("{first}qbo-backfill secrets set {name}"),
@@ -145,11 +131,7 @@ fn missing(name: SecretName, settings: &Settings) -> Exit {
 
 impl From<VaultError> for Exit {
     fn from(error: VaultError) -> Self {
-        let code = if error.kind() == VaultErrorKind::Busy {
-            exit::HELD
-        } else {
-            exit::VAULT
-        };
+        let code = if error.kind() == VaultErrorKind::Busy { exit::HELD } else { exit::VAULT };
         Self::new(code, exit::chain(&error), error.hint())
     }
 }

@@ -37,10 +37,7 @@ pub(crate) struct Settings {
 
 /// The private PostgreSQL for when no database is named.
 #[derive(Clone, Debug)]
-#[cfg_attr(
-    not(feature = "embedded"),
-    expect(dead_code, reason = "there is no private server in this build")
-)]
+#[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "there is no private server in this build"))]
 pub(crate) struct PrivateServer {
     pub(crate) folder: PathBuf,
     pub(crate) database: String,
@@ -73,14 +70,10 @@ impl TestEndpoints {
         };
         let mut endpoints = Endpoints::of(environment);
         if let Some(api) = &self.api {
-            endpoints = endpoints
-                .with_api(api)
-                .map_err(|error| refused("--api-url", &error))?;
+            endpoints = endpoints.with_api(api).map_err(|error| refused("--api-url", &error))?;
         }
         if let Some(oauth) = &self.oauth {
-            endpoints = endpoints
-                .with_oauth(oauth)
-                .map_err(|error| refused("--oauth-url", &error))?;
+            endpoints = endpoints.with_oauth(oauth).map_err(|error| refused("--oauth-url", &error))?;
         }
         Ok(endpoints)
     }
@@ -111,10 +104,7 @@ impl Profile {
     /// Paths in the file are relative to the file.
     fn beside(mut self, file: &Path) -> Self {
         let folder = file.parent().unwrap_or(Path::new(""));
-        for path in [&mut self.vault, &mut self.vault_key_file, &mut self.catalog]
-            .into_iter()
-            .flatten()
-        {
+        for path in [&mut self.vault, &mut self.vault_key_file, &mut self.catalog].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         self
@@ -128,20 +118,13 @@ impl Settings {
         let data_folder = data_folder()?;
         let profile = profile(global)?;
         let word = |name: &str, error: &dyn std::fmt::Display| {
-            Exit::usage(
-                format!("the profile's {name}: {error}"),
-                "correct the settings file",
-            )
+            Exit::usage(format!("the profile's {name}: {error}"), "correct the settings file")
         };
         let parsed = |text: &Option<String>, name| -> Result<Option<SchemaName>, Exit> {
-            text.as_ref()
-                .map(|text| text.parse().map_err(|error| word(name, &error)))
-                .transpose()
+            text.as_ref().map(|text| text.parse().map_err(|error| word(name, &error))).transpose()
         };
         let environment = profile.environment.as_ref().map(|text| text.parse());
-        let environment = environment
-            .transpose()
-            .map_err(|error| word("environment", &error))?;
+        let environment = environment.transpose().map_err(|error| word("environment", &error))?;
         let realm = profile.realm.as_ref().map(|text| text.parse());
         let realm = realm.transpose().map_err(|error| word("realm", &error))?;
         let schema = parsed(&profile.schema, "schema")?;
@@ -151,20 +134,14 @@ impl Settings {
             realm: global.realm.clone().or(realm),
             database: global.database.clone().or(profile.database),
             schema: global.schema.clone().or(schema).unwrap_or_default(),
-            vault: Place {
-                named: vault.is_some(),
-                path: vault.unwrap_or_else(|| data_folder.join("vault")),
-            },
+            vault: Place { named: vault.is_some(), path: vault.unwrap_or_else(|| data_folder.join("vault")) },
             vault_key: global
                 .vault_key_file
                 .clone()
                 .or(profile.vault_key_file)
                 .unwrap_or_else(|| data_folder.join("vault.key")),
             secrets: global.secrets.clone(),
-            endpoints: TestEndpoints {
-                api: global.api_url.clone(),
-                oauth: global.oauth_url.clone(),
-            },
+            endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             limits: limits(global, profile.rate)?,
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref())?,
@@ -216,10 +193,7 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
         };
     };
     let unreadable = |error: &dyn std::fmt::Display| {
-        Exit::usage(
-            format!("{}: {error}", path.display()),
-            "correct the settings file",
-        )
+        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
     };
     let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&error))?;
     let mut file: File = toml::from_str(&text).map_err(|error| unreadable(&error.message()))?;
@@ -229,10 +203,7 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
         None if global.profile.is_none() => Ok(Profile::default()),
         None => Err(Exit::usage(
             format!("{} has no profile {name}", path.display()),
-            format!(
-                "it has: {}",
-                file.profile.into_keys().collect::<Vec<_>>().join(", ")
-            ),
+            format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
         )),
     }
 }
@@ -242,9 +213,7 @@ fn settings_file(global: &Global) -> Result<Option<PathBuf>, Exit> {
         return Ok(Some(path.clone()));
     }
     let here = PathBuf::from("qbo-backfill.toml");
-    let home = folder("XDG_CONFIG_HOME", ".config")?
-        .join("qbo-backfill")
-        .join("config.toml");
+    let home = folder("XDG_CONFIG_HOME", ".config")?.join("qbo-backfill").join("config.toml");
     Ok([here, home].into_iter().find(|path| path.exists()))
 }
 
@@ -253,10 +222,7 @@ fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
         return Ok(Catalog::bundled());
     };
     let unusable = |error: &dyn std::fmt::Display| {
-        Exit::usage(
-            format!("{}: {error}", path.display()),
-            "correct the catalogue file",
-        )
+        Exit::usage(format!("{}: {error}", path.display()), "correct the catalogue file")
     };
     let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
     let own = Catalog::from_toml(&text).map_err(|error| unusable(&error))?;
@@ -273,25 +239,17 @@ fn folder(variable_name: &str, under_home: &str) -> Result<PathBuf, Exit> {
         return Ok(folder.into());
     }
     let home = variable("HOME").ok_or_else(|| {
-        Exit::usage(
-            "there is no home folder (HOME is not set)",
-            format!("set HOME or {variable_name}"),
-        )
+        Exit::usage("there is no home folder (HOME is not set)", format!("set HOME or {variable_name}"))
     })?;
     Ok(Path::new(&home).join(under_home))
 }
 
 /// Where libpq's programs keep passwords.
 fn passfile() -> Option<PathBuf> {
-    variable("PGPASSFILE")
-        .map(PathBuf::from)
-        .or_else(|| Some(Path::new(&variable("HOME")?).join(".pgpass")))
+    variable("PGPASSFILE").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".pgpass")))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this module is the one that reads the environment"
-)]
+#[expect(clippy::disallowed_methods, reason = "this module is the one that reads the environment")]
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -21,17 +21,11 @@ fn every_arrow_between_crates_is_in_the_table_of_the_architecture() {
     let packages = metadata["packages"].as_array().unwrap();
     let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
     let crates: Vec<_> = packages.iter().map(name).collect();
-    assert_eq!(
-        crates.len(),
-        allowed.len(),
-        "the table has a line for every crate and for nothing else"
-    );
+    assert_eq!(crates.len(), allowed.len(), "the table has a line for every crate and for nothing else");
 
     for package in packages {
         let from = name(package);
-        let may = allowed
-            .get(&from)
-            .unwrap_or_else(|| panic!("the table has no line for {from}"));
+        let may = allowed.get(&from).unwrap_or_else(|| panic!("the table has no line for {from}"));
         for dependency in package["dependencies"].as_array().unwrap() {
             let to = name(dependency);
             // A test may use the emulator and the throwaway database, whatever crate it tests.
@@ -57,26 +51,16 @@ fn the_core_without_features_knows_no_http_client_and_no_database_driver() {
         "none",
     ]);
     let names: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert!(
-        names.contains(&"qbo-client") && names.contains(&"raw-store"),
-        "not a tree of the core:\n{tree}"
-    );
+    assert!(names.contains(&"qbo-client") && names.contains(&"raw-store"), "not a tree of the core:\n{tree}");
     for unwanted in ["reqwest", "hyper", "tokio-postgres", "rustls"] {
-        assert!(
-            !names.contains(&unwanted),
-            "backfill-core without features depends on {unwanted}"
-        );
+        assert!(!names.contains(&unwanted), "backfill-core without features depends on {unwanted}");
     }
 }
 
 #[test]
 fn there_is_one_http_client_and_no_openssl() {
     let lock = read("Cargo.lock");
-    let count = |name: &str| {
-        lock.lines()
-            .filter(|line| *line == format!("name = \"{name}\""))
-            .count()
-    };
+    let count = |name: &str| lock.lines().filter(|line| *line == format!("name = \"{name}\"")).count();
     assert_eq!(count("reqwest"), 1);
     assert_eq!(count("rustls"), 1);
     for unwanted in ["openssl", "openssl-sys", "native-tls"] {
@@ -96,10 +80,7 @@ fn the_compose_file_holds_no_password_and_publishes_nothing_beyond_this_machine(
     let lines = || text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
 
     for line in lines().filter(|line| line.to_ascii_lowercase().contains("password")) {
-        let (key, value) = line
-            .trim_start_matches("- ")
-            .split_once(':')
-            .unwrap_or((line, ""));
+        let (key, value) = line.trim_start_matches("- ").split_once(':').unwrap_or((line, ""));
         let is_path = value.trim().starts_with("/run/secrets/") || value.trim().starts_with("./secrets/");
         let holds = key.to_ascii_uppercase().contains("PASSWORD") && !value.trim().is_empty();
         assert!(is_path || !holds, "a password belongs into a file: {line}");
@@ -118,10 +99,7 @@ fn the_compose_file_holds_no_password_and_publishes_nothing_beyond_this_machine(
     let mut in_ports = false;
     for line in lines() {
         if let Some(port) = line.strip_prefix("- ").filter(|_| in_ports) {
-            assert!(
-                port.trim_matches('"').starts_with("127.0.0.1:"),
-                "{port} is open to other machines"
-            );
+            assert!(port.trim_matches('"').starts_with("127.0.0.1:"), "{port} is open to other machines");
             published += 1;
         } else {
             in_ports = line == "ports:";
@@ -132,33 +110,18 @@ fn the_compose_file_holds_no_password_and_publishes_nothing_beyond_this_machine(
         }
     }
     assert!(published > 0);
-    assert!(
-        !text.contains("network_mode"),
-        "a container of the host's network listens everywhere"
-    );
+    assert!(!text.contains("network_mode"), "a container of the host's network listens everywhere");
 
     let ignored = read(".gitignore");
-    assert!(
-        ignored.lines().any(|line| line == "/secrets/"),
-        "the secret files could be committed"
-    );
+    assert!(ignored.lines().any(|line| line == "/secrets/"), "the secret files could be committed");
 }
 
 /// The table of ARCHITECTURE.md: a crate, and the crates of the workspace that it may depend on.
 fn allowed() -> BTreeMap<String, Vec<String>> {
     let text = read("ARCHITECTURE.md");
     let (_, section) = text.split_once(TABLE).expect("the architecture has the table");
-    let rows = section
-        .lines()
-        .skip(1)
-        .take_while(|line| !line.starts_with("## "));
-    let quoted = |cell: &str| {
-        cell.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    };
+    let rows = section.lines().skip(1).take_while(|line| !line.starts_with("## "));
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     rows.filter_map(|row| {
         let (crate_cell, may_cell) = row.strip_prefix("| `")?.split_once("` |")?;
         Some((crate_cell.to_owned(), quoted(may_cell)))
@@ -176,15 +139,7 @@ fn read(file: &str) -> String {
 }
 
 fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(top())
-        .output()
-        .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(top()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("cargo writes UTF-8")
 }

@@ -33,9 +33,9 @@ impl EventSink for BusyDays {
             RunEvent::Window(day) if day.state == WindowState::Completed && day.counts.read() > 0 => {
                 self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
-            RunEvent::PageLanded {
-                pipeline, page, rows, ..
-            } => println!("{pipeline}: page {page}, {rows} records"),
+            RunEvent::PageLanded { pipeline, page, rows, .. } => {
+                println!("{pipeline}: page {page}, {rows} records");
+            }
             _ => {}
         }
     }
@@ -49,19 +49,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Who may call. `FileVault` keeps the rotated refresh token between runs.
     let vault = Arc::new(MemoryVault::new(Arc::clone(&clock)));
-    vault
-        .set(SecretName::QboRefreshToken, credentials.refresh_token.into())
-        .await?;
-    let endpoints = Endpoints::of(Environment::Sandbox)
-        .with_api(&sandbox.url())?
-        .with_oauth(&sandbox.url())?;
+    vault.set(SecretName::QboRefreshToken, credentials.refresh_token.into()).await?;
+    let endpoints =
+        Endpoints::of(Environment::Sandbox).with_api(&sandbox.url())?.with_oauth(&sandbox.url())?;
     let secret = ClientSecret::new(credentials.client_secret);
     let endpoint = OauthEndpoint::new(endpoints.clone(), ClientId::new(credentials.client_id), secret)?;
-    let tokens = Arc::new(RefreshingProvider::new(
-        vault,
-        Arc::new(endpoint),
-        Arc::clone(&clock),
-    ));
+    let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint), Arc::clone(&clock)));
 
     // Who is read, where it lands, who listens.
     let realm = credentials.realm_id.parse()?;
@@ -73,10 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let request = RunRequest {
         id: "first-run".parse()?,
         seed: 1,
-        identity: StoreIdentity {
-            realm_id: credentials.realm_id.into(),
-            environment: "sandbox".into(),
-        },
+        identity: StoreIdentity { realm_id: credentials.realm_id.into(), environment: "sandbox".into() },
         holder: "the embedding service".into(),
         entities: Catalog::bundled().select(["Invoice", "Customer"])?,
         span: Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?,

@@ -32,11 +32,7 @@ pub(crate) struct Entry {
 impl Accounting {
     /// `windows` follow one another without a gap; there is at least one.
     pub(crate) fn new(windows: &[OpenWindow]) -> Self {
-        Self {
-            windows: windows.iter().map(|open| open.window).collect(),
-            first: 0,
-            settled_before: None,
-        }
+        Self { windows: windows.iter().map(|open| open.window).collect(), first: 0, settled_before: None }
     }
 
     /// Windows that are not closed.
@@ -61,21 +57,15 @@ impl Accounting {
         let settled_before = *self.settled_before.get_or_insert(answered_at - MARGIN);
         let (walk, reached) = walk;
         let open = self.open();
-        let place = |at: OffsetDateTime| {
-            open.partition_point(|window| window.end() <= at)
-                .min(open.len() - 1)
-        };
+        let place =
+            |at: OffsetDateTime| open.partition_point(|window| window.end() <= at).min(open.len() - 1);
         let closed = match reached {
             Reached::End => open.len(),
             Reached::Instant(at) => open.partition_point(|window| window.end() <= at),
             Reached::Unproved => 0,
         };
         // The window that the walk stands in is still running; behind the last one it stands in none.
-        let standing = if closed < open.len() {
-            place(walk.position().0).max(closed) + 1
-        } else {
-            closed
-        };
+        let standing = if closed < open.len() { place(walk.position().0).max(closed) + 1 } else { closed };
         let touched = times.last().map_or(0, |at| place(*at) + 1).max(standing);
         let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
         let shares = shares(&places, touched, spent);
@@ -89,9 +79,7 @@ impl Accounting {
                     (true, false) => WindowState::Provisional,
                 },
                 // What is not settled is read again from its start, so nothing is kept of where it stood.
-                cursor: (n >= closed && settled)
-                    .then(|| cursor_in(*window, walk))
-                    .flatten(),
+                cursor: (n >= closed && settled).then(|| cursor_in(*window, walk)).flatten(),
                 duration: shares[n],
             }
         });
@@ -113,10 +101,7 @@ fn shares(places: &[usize], windows: usize, spent: Duration) -> Vec<Duration> {
         records[*place] += 1;
     }
     let all: u32 = records.iter().sum();
-    records
-        .iter()
-        .map(|count| spent.mul_f64(f64::from(*count) / f64::from(all.max(1))))
-        .collect()
+    records.iter().map(|count| spent.mul_f64(f64::from(*count) / f64::from(all.max(1)))).collect()
 }
 
 #[cfg(test)]
@@ -132,22 +117,11 @@ mod tests {
 
     fn days(count: i64) -> Vec<OpenWindow> {
         let span = Window::new(START, START + time::Duration::days(count)).unwrap();
-        tile(span, ChunkSize::Day)
-            .into_iter()
-            .map(|window| OpenWindow { window, cursor: None })
-            .collect()
+        tile(span, ChunkSize::Day).into_iter().map(|window| OpenWindow { window, cursor: None }).collect()
     }
 
     fn walk_at(at: OffsetDateTime, end: OffsetDateTime) -> Walk {
-        Walk::new(
-            Axis::Updated,
-            ScanCursor {
-                at,
-                seen: vec!["7".into()],
-            },
-            end,
-            PageSize::default(),
-        )
+        Walk::new(Axis::Updated, ScanCursor { at, seen: vec!["7".into()] }, end, PageSize::default())
     }
 
     fn states(entry: &Entry) -> Vec<WindowState> {
@@ -171,20 +145,8 @@ mod tests {
         let at = START + time::Duration::hours(60);
         let walk = walk_at(at, START + time::Duration::days(5));
         let times = [START, START + time::Duration::hours(1), at];
-        let entry = accounting.enter(
-            LATER,
-            &times,
-            (&walk, Reached::Instant(at)),
-            Duration::from_secs(3),
-        );
-        assert_eq!(
-            states(&entry),
-            [
-                WindowState::Completed,
-                WindowState::Completed,
-                WindowState::Running
-            ]
-        );
+        let entry = accounting.enter(LATER, &times, (&walk, Reached::Instant(at)), Duration::from_secs(3));
+        assert_eq!(states(&entry), [WindowState::Completed, WindowState::Completed, WindowState::Running]);
         assert_eq!(entry.places, [0, 0, 2]);
         assert_eq!(entry.changes[2].cursor.as_ref().unwrap().at, at);
         assert_eq!(entry.changes[0].duration, Duration::from_secs(2));
@@ -199,14 +161,7 @@ mod tests {
         let at = START + time::Duration::hours(48);
         let walk = walk_at(at, START + time::Duration::days(3));
         let entry = accounting.enter(now, &[at], (&walk, Reached::Instant(at)), Duration::ZERO);
-        assert_eq!(
-            states(&entry),
-            [
-                WindowState::Completed,
-                WindowState::Completed,
-                WindowState::Running
-            ]
-        );
+        assert_eq!(states(&entry), [WindowState::Completed, WindowState::Completed, WindowState::Running]);
         assert_eq!(entry.changes[2].cursor, None);
         let entry = accounting.enter(now, &[], (&walk, Reached::End), Duration::ZERO);
         assert_eq!(states(&entry), [WindowState::Provisional]);

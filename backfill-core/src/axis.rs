@@ -56,9 +56,9 @@ impl Axis {
     /// The last instant not after `at` that a query can name.
     pub(crate) fn floor(self, at: OffsetDateTime) -> OffsetDateTime {
         match self {
-            Self::Updated | Self::Created => at
-                .replace_nanosecond(0)
-                .expect("zero is a nanosecond of every second"),
+            Self::Updated | Self::Created => {
+                at.replace_nanosecond(0).expect("zero is a nanosecond of every second")
+            }
             Self::TxnDate => at.replace_time(Time::MIDNIGHT),
         }
     }
@@ -89,9 +89,6 @@ impl FromStr for Axis {
     type Err = UnknownAxis;
 
     fn from_str(word: &str) -> Result<Self, UnknownAxis> {
-        Self::ALL
-            .into_iter()
-            .find(|axis| axis.as_str() == word)
-            .ok_or(UnknownAxis)
+        Self::ALL.into_iter().find(|axis| axis.as_str() == word).ok_or(UnknownAxis)
     }
 }

@@ -93,16 +93,8 @@ impl EntitySpec {
             query = query.filter(Predicate::is_in(Property::ACTIVE, both));
         }
         query
-            .filter(Predicate::compare(
-                axis.property(),
-                Comparison::AtLeast,
-                axis.literal(start),
-            ))
-            .filter(Predicate::compare(
-                axis.property(),
-                Comparison::Below,
-                axis.literal(end),
-            ))
+            .filter(Predicate::compare(axis.property(), Comparison::AtLeast, axis.literal(start)))
+            .filter(Predicate::compare(axis.property(), Comparison::Below, axis.literal(end)))
             .order_by(axis.property())
     }
 }
@@ -163,14 +155,9 @@ struct Entry {
 
 impl Entry {
     fn spec(self) -> Result<EntitySpec, CatalogError> {
-        let problem = |problem| CatalogError::Entry {
-            entity: self.name.clone(),
-            problem,
-        };
-        let name = self
-            .name
-            .parse()
-            .map_err(|_| problem("the name must be letters, starting with a capital"))?;
+        let problem = |problem| CatalogError::Entry { entity: self.name.clone(), problem };
+        let name =
+            self.name.parse().map_err(|_| problem("the name must be letters, starting with a capital"))?;
         let table = format!("qb_{}", self.plural)
             .parse()
             .map_err(|_| problem("the plural must be lower-case letters, digits and underscores"))?;
@@ -205,18 +192,13 @@ impl Catalog {
     /// [`CatalogError`] for text of another shape or an entry that cannot be used.
     pub fn from_toml(text: &str) -> Result<Self, CatalogError> {
         let file: File = toml::from_str(text).map_err(Box::new)?;
-        let entities = file
-            .entity
-            .into_iter()
-            .map(Entry::spec)
-            .collect::<Result<_, _>>()?;
+        let entities = file.entity.into_iter().map(Entry::spec).collect::<Result<_, _>>()?;
         Ok(Self { entities })
     }
 
     /// Adds the entries of `other`, which win over entries of the same name.
     pub fn extended(mut self, other: Self) -> Self {
-        self.entities
-            .retain(|ours| !other.entities.iter().any(|theirs| theirs.name == ours.name));
+        self.entities.retain(|ours| !other.entities.iter().any(|theirs| theirs.name == ours.name));
         self.entities.extend(other.entities);
         self
     }
@@ -242,25 +224,19 @@ impl Catalog {
                 spec.name.as_str().to_ascii_lowercase(),
             ]
         };
-        self.entities
-            .iter()
-            .find(|spec| names(spec).contains(&wanted))
-            .ok_or_else(|| {
-                let distance = |spec: &EntitySpec| {
-                    names(spec)
-                        .iter()
-                        .map(|name| strsim::damerau_levenshtein(name, &wanted))
-                        .min()
-                        .unwrap_or(usize::MAX)
-                };
-                let near = self.entities.iter().min_by_key(|spec| distance(spec));
-                // Farther than half of the word is a guess, not a suggestion.
-                let near = near.filter(|spec| distance(spec) <= wanted.len().div_ceil(2));
-                UnknownPipeline {
-                    asked: asked.to_owned(),
-                    nearest: near.map(EntitySpec::pipeline_name),
-                }
-            })
+        self.entities.iter().find(|spec| names(spec).contains(&wanted)).ok_or_else(|| {
+            let distance = |spec: &EntitySpec| {
+                names(spec)
+                    .iter()
+                    .map(|name| strsim::damerau_levenshtein(name, &wanted))
+                    .min()
+                    .unwrap_or(usize::MAX)
+            };
+            let near = self.entities.iter().min_by_key(|spec| distance(spec));
+            // Farther than half of the word is a guess, not a suggestion.
+            let near = near.filter(|spec| distance(spec) <= wanted.len().div_ceil(2));
+            UnknownPipeline { asked: asked.to_owned(), nearest: near.map(EntitySpec::pipeline_name) }
+        })
     }
 
     /// Finds several, each once; `all` stands for the whole catalogue.
@@ -274,11 +250,7 @@ impl Catalog {
     ) -> Result<Vec<EntitySpec>, UnknownPipeline> {
         let mut selected: Vec<EntitySpec> = Vec::new();
         for name in asked {
-            let found = if name == "all" {
-                self.entities.clone()
-            } else {
-                vec![self.find(name)?.clone()]
-            };
+            let found = if name == "all" { self.entities.clone() } else { vec![self.find(name)?.clone()] };
             for spec in found {
                 if !selected.contains(&spec) {
                     selected.push(spec);
@@ -310,10 +282,7 @@ mod tests {
     #[test]
     fn a_mistyped_pipeline_gets_the_nearest_name() {
         let nearest = |asked| Catalog::bundled().find(asked).unwrap_err().nearest;
-        assert_eq!(
-            nearest("qb_invoice_backfil").as_deref(),
-            Some("qb_invoices_backfill")
-        );
+        assert_eq!(nearest("qb_invoice_backfil").as_deref(), Some("qb_invoices_backfill"));
         assert_eq!(nearest("custmoers").as_deref(), Some("qb_customers_backfill"));
         assert_eq!(nearest("zzzzzzzzzz"), None);
     }
@@ -321,10 +290,7 @@ mod tests {
     #[test]
     fn lists_are_read_with_their_inactive_records_and_items_with_their_sku() {
         let (from, to) = (datetime!(2026-01-01 0:00 UTC), datetime!(2026-02-01 0:00 UTC));
-        let item = Catalog::bundled()
-            .find("items")
-            .unwrap()
-            .query(Axis::Updated, from, to);
+        let item = Catalog::bundled().find("items").unwrap().query(Axis::Updated, from, to);
         assert_eq!(
             item.text(),
             "SELECT *, Sku FROM Item WHERE Active IN (true,false) \
@@ -332,10 +298,7 @@ mod tests {
              AND MetaData.LastUpdatedTime < '2026-02-01T00:00:00Z' \
              ORDERBY MetaData.LastUpdatedTime STARTPOSITION 1 MAXRESULTS 1000"
         );
-        let invoice = Catalog::bundled()
-            .find("invoices")
-            .unwrap()
-            .query(Axis::TxnDate, from, to);
+        let invoice = Catalog::bundled().find("invoices").unwrap().query(Axis::TxnDate, from, to);
         assert!(
             invoice
                 .text()

@@ -30,14 +30,7 @@ pub struct UnknownChunk;
 
 impl ChunkSize {
     /// All sizes.
-    pub const ALL: [Self; 6] = [
-        Self::Day,
-        Self::Week,
-        Self::Month,
-        Self::Quarter,
-        Self::Year,
-        Self::Whole,
-    ];
+    pub const ALL: [Self; 6] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year, Self::Whole];
 
     /// The word for it.
     pub fn as_str(self) -> &'static str {
@@ -57,11 +50,7 @@ impl ChunkSize {
             // Months are counted from 0 so that the block that holds `date` is a division.
             let block = (u8::from(date.month()) - 1) / months;
             let next = (block + 1) * months;
-            let (year, month) = if next == 12 {
-                (date.year() + 1, 0)
-            } else {
-                (date.year(), next)
-            };
+            let (year, month) = if next == 12 { (date.year() + 1, 0) } else { (date.year(), next) };
             Date::from_calendar_date(year, Month::try_from(month + 1).ok()?, 1).ok()
         };
         match self {
@@ -88,10 +77,7 @@ impl FromStr for ChunkSize {
     type Err = UnknownChunk;
 
     fn from_str(word: &str) -> Result<Self, UnknownChunk> {
-        Self::ALL
-            .into_iter()
-            .find(|size| size.as_str() == word)
-            .ok_or(UnknownChunk)
+        Self::ALL.into_iter().find(|size| size.as_str() == word).ok_or(UnknownChunk)
     }
 }
 
@@ -108,11 +94,7 @@ pub fn tile(span: Window, size: ChunkSize) -> Vec<Window> {
 }
 
 fn next_boundary(at: OffsetDateTime, size: ChunkSize) -> Option<OffsetDateTime> {
-    Some(
-        size.next(at.to_offset(UtcOffset::UTC).date())?
-            .midnight()
-            .assume_utc(),
-    )
+    Some(size.next(at.to_offset(UtcOffset::UTC).date())?.midnight().assume_utc())
 }
 
 #[cfg(test)]
@@ -123,10 +105,7 @@ mod tests {
     use super::*;
 
     fn starts(from: OffsetDateTime, to: OffsetDateTime, size: ChunkSize) -> Vec<String> {
-        tile(Window::new(from, to).unwrap(), size)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        tile(Window::new(from, to).unwrap(), size).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -141,29 +120,16 @@ mod tests {
             ]
         );
         assert_eq!(starts(from, to, ChunkSize::Month).len(), 2);
-        assert_eq!(
-            starts(from, to, ChunkSize::Whole),
-            ["2024-02-28T12:00:00Z/2024-03-02T00:00:00Z"]
-        );
+        assert_eq!(starts(from, to, ChunkSize::Whole), ["2024-02-28T12:00:00Z/2024-03-02T00:00:00Z"]);
         let year = (datetime!(2025-12-31 0:00 UTC), datetime!(2026-04-01 0:00 UTC));
         assert_eq!(
             starts(year.0, year.1, ChunkSize::Quarter),
-            [
-                "2025-12-31T00:00:00Z/2026-01-01T00:00:00Z",
-                "2026-01-01T00:00:00Z/2026-04-01T00:00:00Z"
-            ]
+            ["2025-12-31T00:00:00Z/2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z/2026-04-01T00:00:00Z"]
         );
         // 2026-01-05 is a Monday.
         assert_eq!(
-            starts(
-                datetime!(2026-01-01 0:00 UTC),
-                datetime!(2026-01-06 0:00 UTC),
-                ChunkSize::Week
-            ),
-            [
-                "2026-01-01T00:00:00Z/2026-01-05T00:00:00Z",
-                "2026-01-05T00:00:00Z/2026-01-06T00:00:00Z"
-            ]
+            starts(datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-06 0:00 UTC), ChunkSize::Week),
+            ["2026-01-01T00:00:00Z/2026-01-05T00:00:00Z", "2026-01-05T00:00:00Z/2026-01-06T00:00:00Z"]
         );
     }
 

@@ -42,12 +42,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         sink: Arc<dyn EventSink>,
     ) -> Self {
-        Self {
-            client,
-            store,
-            clock,
-            sink,
-        }
+        Self { client, store, clock, sink }
     }
 
     /// Hands the client's signals on as events, until the client is gone.
@@ -66,10 +61,7 @@ impl Engine {
     ///
     /// [`RunError`] if the log cannot be read.
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, RunError> {
-        let filter = LogFilter {
-            span: Some(request.span),
-            ..LogFilter::default()
-        };
+        let filter = LogFilter { span: Some(request.span), ..LogFilter::default() };
         let lines = self.store.lines(&filter).await.map_err(RunError::general)?;
         Ok(Plan::new(request, &lines))
     }
@@ -84,21 +76,12 @@ impl Engine {
     pub async fn run(&self, request: RunRequest, stop: CancellationToken) -> Result<RunOutcome, RunError> {
         let began = self.clock.elapsed();
         let request = Arc::new(request);
-        self.store
-            .bind(&request.identity)
-            .await
-            .map_err(RunError::general)?;
+        self.store.bind(&request.identity).await.map_err(RunError::general)?;
         for spec in &request.entities {
-            self.store
-                .prepare(&spec.pipeline(request.axis))
-                .await
-                .map_err(RunError::general)?;
+            self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
         }
         let plan = self.plan(&request).await?;
-        self.store
-            .begin_run(&self.start(&request))
-            .await
-            .map_err(RunError::general)?;
+        self.store.begin_run(&self.start(&request)).await.map_err(RunError::general)?;
         self.sink.emit(&RunEvent::RunStarted {
             run: request.id.clone(),
             seed: request.seed,
@@ -115,11 +98,7 @@ impl Engine {
             id: request.id.clone(),
             identity: request.identity.clone(),
             seed: request.seed,
-            pipelines: request
-                .entities
-                .iter()
-                .map(|spec| spec.pipeline(request.axis))
-                .collect(),
+            pipelines: request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect(),
             span: request.span,
             chunk: request.chunk.as_str().into(),
             started_at: self.clock.now_utc(),
@@ -134,11 +113,8 @@ impl Engine {
         stop: CancellationToken,
     ) -> Option<RunError> {
         // A pipeline with nothing to read is done without a lease or a call.
-        let mut waiting: VecDeque<_> = plan
-            .pipelines
-            .into_iter()
-            .filter(|pipeline| !pipeline.scans.is_empty())
-            .collect();
+        let mut waiting: VecDeque<_> =
+            plan.pipelines.into_iter().filter(|pipeline| !pipeline.scans.is_empty()).collect();
         let mut working = JoinSet::new();
         let halt = stop.child_token();
         let mut failure: Option<RunError> = None;
@@ -165,10 +141,7 @@ impl Engine {
             if !concerns_one_pipeline(&error.failure) {
                 halt.cancel();
             }
-            if failure
-                .as_ref()
-                .is_none_or(|known| matches!(known.failure, Failure::Stopped))
-            {
+            if failure.as_ref().is_none_or(|known| matches!(known.failure, Failure::Stopped)) {
                 failure = Some(error);
             }
         }
@@ -200,24 +173,15 @@ impl Engine {
             Err(error) => Err(error),
         };
         let time = self.clock.elapsed().saturating_sub(began);
-        self.sink.emit(&RunEvent::RunFinished {
-            run: request.id.clone(),
-            status,
-            usage,
-            time,
-        });
+        self.sink.emit(&RunEvent::RunFinished { run: request.id.clone(), status, usage, time });
         match (record, failure) {
-            (Ok(Some(record)), failure) => Ok(RunOutcome {
-                record,
-                usage,
-                failure,
-            }),
+            (Ok(Some(record)), failure) => Ok(RunOutcome { record, usage, failure }),
             // The store may be what failed in the first place: then the first error says more than this one.
             (_, Some(failure)) => Err(failure),
             (Err(error), None) => Err(RunError::general(error)),
-            (Ok(None), None) => Err(RunError::general(Failure::Broken(
-                "the run's own record is gone".into(),
-            ))),
+            (Ok(None), None) => {
+                Err(RunError::general(Failure::Broken("the run's own record is gone".into())))
+            }
         }
     }
 
@@ -237,10 +201,7 @@ impl Engine {
 fn concerns_one_pipeline(failure: &Failure) -> bool {
     match failure {
         Failure::Land(error) => {
-            matches!(
-                error.kind,
-                StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_)
-            )
+            matches!(error.kind, StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_))
         }
         Failure::Read(_) | Failure::Stopped | Failure::Broken(_) => false,
     }
@@ -248,9 +209,5 @@ fn concerns_one_pipeline(failure: &Failure) -> bool {
 
 /// What a panicking task said, without the payload that a message may quote.
 fn panic_text(error: &tokio::task::JoinError) -> Box<str> {
-    if error.is_panic() {
-        "a task panicked".into()
-    } else {
-        "a task was cancelled".into()
-    }
+    if error.is_panic() { "a task panicked".into() } else { "a task was cancelled".into() }
 }

@@ -33,11 +33,7 @@ pub enum Failure {
 impl RunError {
     /// An error outside of any pipeline.
     pub(crate) fn general(failure: impl Into<Failure>) -> Self {
-        Self {
-            pipeline: None,
-            window: None,
-            failure: failure.into(),
-        }
+        Self { pipeline: None, window: None, failure: failure.into() }
     }
 }
 

@@ -19,11 +19,7 @@ pub(crate) async fn read(parts: Parts, request: Arc<RunRequest>, plan: PipelineP
         window: None,
         failure: Failure::Land(error),
     };
-    let lease = parts
-        .store
-        .acquire(&pipeline, &request.holder)
-        .await
-        .map_err(failed)?;
+    let lease = parts.store.acquire(&pipeline, &request.holder).await.map_err(failed)?;
     let desk = Desk {
         client: parts.client,
         store: parts.store,
@@ -78,19 +74,12 @@ async fn prove(desk: &Desk, scan: &[OpenWindow]) -> Result<(), RunError> {
         };
         if source != read {
             let pipeline = desk.spec.pipeline_name();
-            desk.emit(&RunEvent::CountDiffers {
-                pipeline,
-                span,
-                source,
-                read,
-            });
+            desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
         }
         if source > read {
             let windows: Vec<_> = windows.iter().map(|open| open.window).collect();
             let message = format!("QuickBooks counts {source} records here, {read} were read");
-            desk.fail(&windows, &message)
-                .await
-                .map_err(|error| desk.error(None, error))?;
+            desk.fail(&windows, &message).await.map_err(|error| desk.error(None, error))?;
         }
     }
     Ok(())
@@ -110,20 +99,10 @@ async fn completed(desk: &Desk, scan: Window) -> Result<Vec<Stretch>, RunError> 
         span: Some(scan),
         state: Some(WindowState::Completed),
     };
-    let mut lines = desk
-        .store
-        .lines(&filter)
-        .await
-        .map_err(|error| desk.error(None, error))?;
+    let mut lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
     lines.retain(|line| line.time_axis == desk.pipeline.time_axis);
-    let read: HashMap<_, _> = lines
-        .iter()
-        .map(|line| (line.window, line.metrics.records_read))
-        .collect();
-    let open = lines.iter().map(|line| OpenWindow {
-        window: line.window,
-        cursor: None,
-    });
+    let read: HashMap<_, _> = lines.iter().map(|line| (line.window, line.metrics.records_read)).collect();
+    let open = lines.iter().map(|line| OpenWindow { window: line.window, cursor: None });
     let stretch = |windows: Vec<OpenWindow>| {
         let read = windows.iter().map(|open| read[&open.window]).sum();
         Stretch { windows, read }

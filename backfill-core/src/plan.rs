@@ -81,10 +81,8 @@ impl Plan {
     /// Plans a run over what the log says is done.
     pub fn new(request: &RunRequest, log: &[LogLine]) -> Self {
         let windows = tile(request.span, request.chunk);
-        let lines: HashMap<_, _> = log
-            .iter()
-            .map(|line| ((&*line.entity_name, &*line.time_axis, line.window), line))
-            .collect();
+        let lines: HashMap<_, _> =
+            log.iter().map(|line| ((&*line.entity_name, &*line.time_axis, line.window), line)).collect();
         let mut estimated_calls = 0;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
@@ -95,47 +93,23 @@ impl Plan {
                     && known(window).is_some_and(|line| line.state == WindowState::Completed)
             };
             let open: Vec<_> = windows.iter().filter(|window| !done(window)).copied().collect();
-            let rows: u64 = open
-                .iter()
-                .filter_map(known)
-                .map(|line| line.metrics.records_read)
-                .sum();
-            let scans: Vec<_> = consecutive(open.iter().map(|window| OpenWindow {
-                window: *window,
-                cursor: None,
-            }))
-            .into_iter()
-            .map(|scan| PlannedScan {
-                span: span(&scan),
-                windows: scan.len(),
-            })
-            .collect();
-            let proofs = if request.proof == Proof::Count {
-                scans.len()
-            } else {
-                0
-            };
+            let rows: u64 = open.iter().filter_map(known).map(|line| line.metrics.records_read).sum();
+            let scans: Vec<_> =
+                consecutive(open.iter().map(|window| OpenWindow { window: *window, cursor: None }))
+                    .into_iter()
+                    .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
+                    .collect();
+            let proofs = if request.proof == Proof::Count { scans.len() } else { 0 };
             estimated_calls += (scans.len() + proofs) as u64 + rows / 999;
             let completed = windows.len() - open.len();
-            pipelines.push(PipelinePlan {
-                spec: spec.clone(),
-                windows: windows.clone(),
-                completed,
-                scans,
-            });
+            pipelines.push(PipelinePlan { spec: spec.clone(), windows: windows.clone(), completed, scans });
         }
-        Self {
-            pipelines,
-            estimated_calls,
-        }
+        Self { pipelines, estimated_calls }
     }
 
     /// Windows that will be read.
     pub fn open_windows(&self) -> usize {
-        self.pipelines
-            .iter()
-            .map(|pipeline| pipeline.windows.len() - pipeline.completed)
-            .sum()
+        self.pipelines.iter().map(|pipeline| pipeline.windows.len() - pipeline.completed).sum()
     }
 }
 
@@ -179,10 +153,7 @@ mod tests {
             .map(|window| OpenWindow { window, cursor: None })
             .collect();
         open.remove(2);
-        open[4].cursor = Some(ScanCursor {
-            at: open[4].window.start(),
-            seen: Vec::new(),
-        });
+        open[4].cursor = Some(ScanCursor { at: open[4].window.start(), seen: Vec::new() });
         let lengths: Vec<_> = consecutive(open).iter().map(Vec::len).collect();
         assert_eq!(lengths, [2, 2, 2]);
     }

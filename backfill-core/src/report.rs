@@ -55,16 +55,8 @@ impl Report {
         run: Option<&RunId>,
     ) -> Result<Self, ReportError> {
         let run = match run {
-            Some(id) => store
-                .run(id)
-                .await?
-                .ok_or_else(|| ReportError::UnknownRun(id.clone()))?,
-            None => store
-                .runs(1)
-                .await?
-                .into_iter()
-                .next()
-                .ok_or(ReportError::NoRuns)?,
+            Some(id) => store.run(id).await?.ok_or_else(|| ReportError::UnknownRun(id.clone()))?,
+            None => store.runs(1).await?.into_iter().next().ok_or(ReportError::NoRuns)?,
         };
         let mut pipelines = Vec::new();
         for totals in &run.pipelines {
@@ -105,15 +97,9 @@ async fn pipeline(
     let mut windows = store.lines(&filter).await?;
     // The same range may also have been read by other chunks or along another axis: those are other lines.
     let own = |line: &&LogLine| line.run.as_ref() == Some(&run.id);
-    let axis = windows
-        .iter()
-        .find(own)
-        .or(windows.first())
-        .and_then(|line| line.time_axis.parse().ok());
+    let axis = windows.iter().find(own).or(windows.first()).and_then(|line| line.time_axis.parse().ok());
     let axis: Axis = axis.unwrap_or_default();
-    let tiles: HashSet<_> = tile(run.span, run.chunk.parse().unwrap_or_default())
-        .into_iter()
-        .collect();
+    let tiles: HashSet<_> = tile(run.span, run.chunk.parse().unwrap_or_default()).into_iter().collect();
     windows.retain(|line| &*line.time_axis == axis.as_str() && tiles.contains(&line.window));
     let spec = catalog.find(&totals.entity_name).ok();
     let rows = match spec {

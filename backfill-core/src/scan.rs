@@ -8,7 +8,7 @@ use qbo_auth::Clock;
 use qbo_client::{Advice as SourceAdvice, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
     Advice as StoreAdvice, Lease, OpenWindow, PageCommit, PageOutcome, Pipeline, RejectedRow, Row, RunId,
-    ScanCursor, Store, StoreError, Window, WindowChange, WindowCounts, WindowFailure, WindowState,
+    ScanCursor, Store, StoreError, Window, WindowCounts, WindowFailure, WindowState,
 };
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -45,11 +45,7 @@ impl Desk {
     }
 
     pub(crate) fn error(&self, window: Option<Window>, failure: impl Into<Failure>) -> RunError {
-        RunError {
-            pipeline: Some(self.spec.pipeline_name()),
-            window,
-            failure: failure.into(),
-        }
+        RunError { pipeline: Some(self.spec.pipeline_name()), window, failure: failure.into() }
     }
 
     pub(crate) fn emit(&self, event: &RunEvent) {
@@ -58,13 +54,8 @@ impl Desk {
 
     /// Gives windows up: in the log, and to whoever listens.
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
-        let failure = WindowFailure {
-            message: message.into(),
-            at: self.clock.now_utc(),
-        };
-        self.store
-            .fail_windows(self.run(), &self.pipeline, windows, &failure)
-            .await?;
+        let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
+        self.store.fail_windows(self.run(), &self.pipeline, windows, &failure).await?;
         for window in windows {
             self.emit(&RunEvent::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
@@ -86,10 +77,31 @@ pub(crate) struct Scan<'d> {
     span: Window,
     walk: Walk,
     accounting: Accounting,
-    tallies: Vec<(Window, WindowCounts, u64)>,
+    /// What earlier pages brought for windows that are not closed.
+    running: Vec<Tally>,
     skipped: usize,
     page_began: Duration,
     page_began_at: OffsetDateTime,
+}
+
+/// What this run has read in one window.
+#[derive(Debug)]
+struct Tally {
+    window: Window,
+    counts: WindowCounts,
+    pages: u64,
+}
+
+impl Tally {
+    /// What earlier pages brought, and a further one.
+    fn after(before: Option<&Self>, window: Window, page: &WindowCounts) -> Self {
+        let (mut counts, pages) = before.map_or_else(Default::default, |tally| (tally.counts, tally.pages));
+        counts.inserted += page.inserted;
+        counts.updated += page.updated;
+        counts.unchanged += page.unchanged;
+        counts.quarantined += page.quarantined;
+        Self { window, counts, pages: pages + u64::from(page.read() > 0) }
+    }
 }
 
 /// Why a scan's question was not answered.
@@ -105,17 +117,14 @@ pub(crate) enum Unread {
 impl<'d> Scan<'d> {
     pub(crate) fn new(desk: &'d Desk, windows: &[OpenWindow]) -> Self {
         let span = span(windows);
-        let start = ScanCursor {
-            at: span.start(),
-            seen: Vec::new(),
-        };
+        let start = ScanCursor { at: span.start(), seen: Vec::new() };
         let cursor = windows[0].cursor.clone().unwrap_or(start);
         Self {
             desk,
             span,
             walk: Walk::new(desk.request.axis, cursor, span.end(), desk.request.page_size),
             accounting: Accounting::new(windows),
-            tallies: Vec::new(),
+            running: Vec::new(),
             skipped: 0,
             page_began: desk.clock.elapsed(),
             page_began_at: desk.clock.now_utc(),
@@ -177,10 +186,7 @@ impl<'d> Scan<'d> {
     fn query(&self) -> Query {
         let (at, position) = self.walk.position();
         let request = &self.desk.request;
-        self.desk
-            .spec
-            .query(request.axis, at, self.span.end())
-            .page(position, request.page_size)
+        self.desk.spec.query(request.axis, at, self.span.end()).page(position, request.page_size)
     }
 
     fn here(&self) -> Option<Window> {
@@ -195,18 +201,18 @@ impl<'d> Scan<'d> {
     fn commit(&mut self, query: &Query, page: &RawPage, step: &Step<'_>) -> PageCommit {
         let times: Vec<_> = step.fresh.iter().map(|(_, time)| *time).collect();
         let answered_at = page.answered_at().unwrap_or(self.page_began_at);
-        let mut commit = self.entry(&query.text(), answered_at, &times, step.reached);
-        for ((record, _), place) in step.fresh.iter().zip(commit.1) {
+        let (mut commit, places) = self.entry(&query.text(), answered_at, &times, step.reached);
+        for ((record, _), place) in step.fresh.iter().zip(places) {
             let raw = record.bytes();
             match record.id() {
-                Ok(id) => commit.0.rows.push(Row {
+                Ok(id) => commit.rows.push(Row {
                     id: id.into(),
                     payload: raw,
                     window: place,
                     updated_at: record.updated_at(),
                     sync_token: record.sync_token(),
                 }),
-                Err(problem) => commit.0.rejected.push(RejectedRow {
+                Err(problem) => commit.rejected.push(RejectedRow {
                     id: None,
                     raw,
                     reason: problem.to_string().into(),
@@ -214,7 +220,7 @@ impl<'d> Scan<'d> {
                 }),
             }
         }
-        commit.0
+        commit
     }
 
     /// The commit without its records, and the window of each.
@@ -227,9 +233,7 @@ impl<'d> Scan<'d> {
     ) -> (PageCommit, Vec<usize>) {
         let now = self.desk.clock.elapsed();
         let spent = now.saturating_sub(self.page_began);
-        let entry = self
-            .accounting
-            .enter(answered_at, times, (&self.walk, reached), spent);
+        let entry = self.accounting.enter(answered_at, times, (&self.walk, reached), spent);
         let started_at = self.page_began_at;
         (self.page_began, self.page_began_at) = (now, self.desk.clock.now_utc());
         let commit = PageCommit {
@@ -250,9 +254,8 @@ impl<'d> Scan<'d> {
     }
 
     async fn land(&mut self, commit: PageCommit) -> Result<(), RunError> {
-        let outcome = land(self.desk, &commit)
-            .await
-            .map_err(|failure| self.desk.error(self.here(), failure))?;
+        let outcome =
+            land(self.desk, &commit).await.map_err(|failure| self.desk.error(self.here(), failure))?;
         self.settle(&commit, &outcome);
         Ok(())
     }
@@ -266,53 +269,30 @@ impl<'d> Scan<'d> {
             counts: outcome.total,
             time: commit.windows.iter().map(|change| change.duration).sum(),
         });
+        let mut running = Vec::new();
         for (change, counts) in commit.windows.iter().zip(&outcome.windows) {
-            let (total, pages) = self.tally(change, counts);
-            if change.state != WindowState::Running {
-                self.desk.emit(&RunEvent::Window(WindowReport {
-                    pipeline: self.desk.spec.pipeline_name(),
-                    window: change.window,
-                    state: change.state,
-                    counts: total,
-                    pages,
-                    message: None,
-                }));
+            let before = self.running.iter().find(|tally| tally.window == change.window);
+            let tally = Tally::after(before, change.window, counts);
+            if change.state == WindowState::Running {
+                running.push(tally);
+                continue;
             }
+            self.desk.emit(&RunEvent::Window(WindowReport {
+                pipeline: self.desk.spec.pipeline_name(),
+                window: tally.window,
+                state: change.state,
+                counts: tally.counts,
+                pages: tally.pages,
+                message: None,
+            }));
         }
-        self.tallies.retain(|(window, ..)| {
-            commit
-                .windows
-                .iter()
-                .any(|change| change.window == *window && change.state == WindowState::Running)
-        });
-    }
-
-    /// Adds a page's counts to those of earlier pages in the same window.
-    fn tally(&mut self, change: &WindowChange, counts: &WindowCounts) -> (WindowCounts, u64) {
-        let pages = u64::from(counts.read() > 0);
-        let known = self
-            .tallies
-            .iter_mut()
-            .find(|(window, ..)| *window == change.window);
-        let Some((_, total, all_pages)) = known else {
-            self.tallies.push((change.window, *counts, pages));
-            return (*counts, pages);
-        };
-        total.inserted += counts.inserted;
-        total.updated += counts.updated;
-        total.unchanged += counts.unchanged;
-        total.quarantined += counts.quarantined;
-        *all_pages += pages;
-        (*total, *all_pages)
+        self.running = running;
     }
 
     /// Counts the instant where the walk stands. Returns whether the scan is over.
     async fn prove_instant(&mut self) -> Result<bool, RunError> {
         let (at, _) = self.walk.position();
-        let query = self
-            .desk
-            .spec
-            .query(self.desk.request.axis, at, self.walk.after());
+        let query = self.desk.spec.query(self.desk.request.axis, at, self.walk.after());
         let counted = match count(self.desk, &query).await {
             Ok(counted) => counted,
             Err(unread) => return self.give_up(unread).await,
@@ -342,18 +322,13 @@ impl<'d> Scan<'d> {
             Unread::Rest(message) => (message, false),
         };
         let lost = if here_only { vec![window] } else { open.to_vec() };
-        desk.fail(&lost, &message)
-            .await
-            .map_err(|error| desk.error(Some(window), error))?;
+        desk.fail(&lost, &message).await.map_err(|error| desk.error(Some(window), error))?;
         if !here_only {
             return Ok(true);
         }
         self.skipped += 1;
         self.accounting.skip();
-        let next = ScanCursor {
-            at: window.end(),
-            seen: Vec::new(),
-        };
+        let next = ScanCursor { at: window.end(), seen: Vec::new() };
         self.walk = Walk::new(desk.request.axis, next, self.span.end(), desk.request.page_size);
         Ok(false)
     }
@@ -395,10 +370,7 @@ async fn land(desk: &Desk, commit: &PageCommit) -> Result<PageOutcome, Failure> 
             Ok(outcome) => return Ok(outcome),
             Err(error) if error.advice() == StoreAdvice::Retry && attempt < LANDING_RETRIES => {
                 attempt += 1;
-                desk.emit(&RunEvent::StoreRetry {
-                    pipeline: desk.spec.pipeline_name(),
-                    attempt,
-                });
+                desk.emit(&RunEvent::StoreRetry { pipeline: desk.spec.pipeline_name(), attempt });
                 desk.clock.sleep(Duration::from_secs(1 << (attempt - 1))).await;
             }
             Err(error) => return Err(Failure::Land(error)),
@@ -408,7 +380,5 @@ async fn land(desk: &Desk, commit: &PageCommit) -> Result<PageOutcome, Failure> 
 
 /// What was asked, as it is kept beside each row.
 fn request_payload(query: &str) -> Box<str> {
-    serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION })
-        .to_string()
-        .into()
+    serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION }).to_string().into()
 }

@@ -109,10 +109,7 @@ impl Walk {
                 self.passes = Some(1);
                 let fresh = self.fresh_here(&records);
                 self.start_position = 1;
-                return Ok(Step {
-                    fresh,
-                    reached: Reached::Instant(self.at),
-                });
+                return Ok(Step { fresh, reached: Reached::Instant(self.at) });
             }
         }
         if self.passes.is_some() {
@@ -139,11 +136,7 @@ impl Walk {
         if self.seen.len() as u64 >= records {
             let after = self.after();
             self.arrive(after);
-            return Ok(if after < self.end {
-                Reached::Instant(after)
-            } else {
-                Reached::End
-            });
+            return Ok(if after < self.end { Reached::Instant(after) } else { Reached::End });
         }
         let passes = self.passes.unwrap_or(1) + 1;
         if passes > MAX_PASSES {
@@ -184,10 +177,7 @@ impl Walk {
             let again = self.axis.floor(time) == self.at && self.seen.contains(&key);
             !again && last_place.get(&key) == Some(&place)
         };
-        let kept = records
-            .iter()
-            .enumerate()
-            .filter(|(place, (record, time))| new(*place, record, *time));
+        let kept = records.iter().enumerate().filter(|(place, (record, time))| new(*place, record, *time));
         kept.map(|(_, pair)| pair.clone()).collect()
     }
 
@@ -196,31 +186,19 @@ impl Walk {
         &mut self,
         records: &[(RawRecord<'p>, OffsetDateTime)],
     ) -> Vec<(RawRecord<'p>, OffsetDateTime)> {
-        let here = records
-            .iter()
-            .filter(|(_, time)| self.axis.floor(*time) == self.at);
-        here.filter(|(record, _)| self.seen.insert(key(record)))
-            .cloned()
-            .collect()
+        let here = records.iter().filter(|(_, time)| self.axis.floor(*time) == self.at);
+        here.filter(|(record, _)| self.seen.insert(key(record))).cloned().collect()
     }
 
     /// One page of an instant whose order is not to be trusted.
     fn take_unordered<'p>(&mut self, records: &[(RawRecord<'p>, OffsetDateTime)]) -> Step<'p> {
         let fresh = self.fresh_here(records);
-        let beyond = records
-            .last()
-            .is_none_or(|(_, time)| self.axis.floor(*time) > self.at);
+        let beyond = records.last().is_none_or(|(_, time)| self.axis.floor(*time) > self.at);
         if beyond || self.size.is_last_page(records.len()) {
-            return Step {
-                fresh,
-                reached: Reached::Unproved,
-            };
+            return Step { fresh, reached: Reached::Unproved };
         }
         self.start_position += u32::try_from(records.len()).unwrap_or(u32::MAX);
-        Step {
-            fresh,
-            reached: Reached::Instant(self.at),
-        }
+        Step { fresh, reached: Reached::Instant(self.at) }
     }
 
     fn arrive(&mut self, instant: OffsetDateTime) {
@@ -236,16 +214,11 @@ impl Walk {
         // A page of one record has no room for an overlap.
         let overlap = u32::from(received > 1);
         self.start_position += received - overlap;
-        self.anchor = records
-            .last()
-            .filter(|_| overlap > 0)
-            .map(|(record, _)| key(record));
+        self.anchor = records.last().filter(|_| overlap > 0).map(|(record, _)| key(record));
     }
 
     fn note_seen(&mut self, records: &[(RawRecord<'_>, OffsetDateTime)]) {
-        let here = records
-            .iter()
-            .filter(|(_, time)| self.axis.floor(*time) == self.at);
+        let here = records.iter().filter(|(_, time)| self.axis.floor(*time) == self.at);
         self.seen.extend(here.map(|(record, _)| key(record)));
     }
 }
@@ -274,9 +247,7 @@ mod tests {
     fn page(records: &[(u32, i64)]) -> RawPage {
         let record = |(id, second): &(u32, i64)| {
             let time = START + Duration::seconds(*second);
-            let time = time
-                .format(&time::format_description::well_known::Rfc3339)
-                .unwrap();
+            let time = time.format(&time::format_description::well_known::Rfc3339).unwrap();
             format!(r#"{{"Id":"{id}","MetaData":{{"LastUpdatedTime":"{time}"}}}}"#)
         };
         let records: Vec<_> = records.iter().map(record).collect();
@@ -288,23 +259,12 @@ mod tests {
     }
 
     fn walk(size: u16) -> Walk {
-        let cursor = ScanCursor {
-            at: START,
-            seen: Vec::new(),
-        };
-        Walk::new(
-            Axis::Updated,
-            cursor,
-            START + Duration::DAY,
-            PageSize::new(size).unwrap(),
-        )
+        let cursor = ScanCursor { at: START, seen: Vec::new() };
+        Walk::new(Axis::Updated, cursor, START + Duration::DAY, PageSize::new(size).unwrap())
     }
 
     fn ids(step: &Step<'_>) -> Vec<String> {
-        step.fresh
-            .iter()
-            .map(|(record, _)| record.id().unwrap().to_owned())
-            .collect()
+        step.fresh.iter().map(|(record, _)| record.id().unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -332,15 +292,9 @@ mod tests {
 
     #[test]
     fn records_out_of_order_or_out_of_range_are_refused() {
-        assert_eq!(
-            walk(3).take(&page(&[(1, 5), (2, 4)])).unwrap_err(),
-            WalkError::Disorder
-        );
+        assert_eq!(walk(3).take(&page(&[(1, 5), (2, 4)])).unwrap_err(), WalkError::Disorder);
         assert_eq!(walk(3).take(&page(&[(1, -1)])).unwrap_err(), WalkError::Outside);
-        assert_eq!(
-            walk(3).take(&page(&[(1, 86_400)])).unwrap_err(),
-            WalkError::Outside
-        );
+        assert_eq!(walk(3).take(&page(&[(1, 86_400)])).unwrap_err(), WalkError::Outside);
     }
 
     /// A source that answers as QBO does; `shuffle` gives equal instants another order at every request.
@@ -353,22 +307,14 @@ mod tests {
         fn answer(&mut self, walk: &Walk, size: usize) -> RawPage {
             let (at, position) = walk.position();
             let from = (at - START).whole_seconds();
-            let mut matching: Vec<_> = self
-                .records
-                .iter()
-                .filter(|(_, second)| *second >= from)
-                .copied()
-                .collect();
+            let mut matching: Vec<_> =
+                self.records.iter().filter(|(_, second)| *second >= from).copied().collect();
             let salt = self.shuffle.map(|n| n + 1);
             self.shuffle = salt;
             let place = |id: u32| {
                 let mut hasher = DefaultHasher::new();
                 (id, salt).hash(&mut hasher);
-                if salt.is_some() {
-                    hasher.finish()
-                } else {
-                    u64::from(id)
-                }
+                if salt.is_some() { hasher.finish() } else { u64::from(id) }
             };
             matching.sort_by_key(|(id, second)| (*second, place(*id)));
             let start = position as usize - 1;
@@ -378,10 +324,7 @@ mod tests {
         fn count(&self, walk: &Walk) -> u64 {
             let from = (walk.position().0 - START).whole_seconds();
             let to = (walk.after() - START).whole_seconds();
-            self.records
-                .iter()
-                .filter(|(_, second)| (from..to).contains(second))
-                .count() as u64
+            self.records.iter().filter(|(_, second)| (from..to).contains(second)).count() as u64
         }
     }
 
@@ -406,10 +349,7 @@ mod tests {
 
     #[test]
     fn spread_out_records_cost_one_call_a_page_with_one_record_of_overlap() {
-        let mut source = Source {
-            records: (0..5000).map(|n| (n, i64::from(n))).collect(),
-            shuffle: None,
-        };
+        let mut source = Source { records: (0..5000).map(|n| (n, i64::from(n))).collect(), shuffle: None };
         let (taken, calls) = read_all(&mut source, 1000);
         assert_eq!(taken.len(), 5000);
         assert!(calls <= 5000_u32.div_ceil(999) + 1, "{calls}");

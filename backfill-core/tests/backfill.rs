@@ -31,16 +31,9 @@ async fn a_year_by_day_lands_every_record_at_the_cost_of_its_pages() {
         bench.assert_complete(entity);
     }
     let journal = bench.sandbox.journal();
-    let records: usize = ["Invoice", "Customer", "Item"]
-        .map(|entity| bench.count(entity))
-        .iter()
-        .sum();
+    let records: usize = ["Invoice", "Customer", "Item"].map(|entity| bench.count(entity)).iter().sum();
     let allowed = ["Invoice", "Customer", "Item"].map(|entity| calls_allowed(bench.count(entity)));
-    assert!(
-        journal.metered() <= allowed.iter().sum(),
-        "{} calls for {records} records",
-        journal.metered()
-    );
+    assert!(journal.metered() <= allowed.iter().sum(), "{} calls for {records} records", journal.metered());
     assert_eq!(bench.sandbox.violations(), 0);
     assert_eq!(outcome.totals().windows_completed, 3 * 366);
 }
@@ -64,11 +57,7 @@ async fn what_is_completed_costs_no_call_and_a_forced_run_changes_nothing() {
 
     let again = bench.run(bench.request()).await;
     assert_eq!(again.status(), RunStatus::Completed);
-    assert_eq!(
-        bench.sandbox.journal().metered(),
-        calls,
-        "completed windows cost calls"
-    );
+    assert_eq!(bench.sandbox.journal().metered(), calls, "completed windows cost calls");
 
     let mut forced = bench.request();
     forced.reopen = Reopen::All;
@@ -97,10 +86,7 @@ async fn every_axis_and_chunk_lands_the_same_records() {
 async fn thousands_of_records_in_one_second_are_read_whatever_their_order() {
     for shuffle_ties in [None, Some(3)] {
         let shape = Shape::default().with_counts(3600, 3, 3).with_bulk_import(3300);
-        let options = SandboxOptions {
-            shuffle_ties,
-            ..SandboxOptions::default()
-        };
+        let options = SandboxOptions { shuffle_ties, ..SandboxOptions::default() };
         let bench = Bench::with_options(shape, options).await;
         let outcome = bench.run(bench.request_for(&["Invoice"])).await;
         assert_eq!(outcome.status(), RunStatus::Completed, "{:?}", outcome.failure);
@@ -111,17 +97,8 @@ async fn thousands_of_records_in_one_second_are_read_whatever_their_order() {
 #[tokio::test]
 async fn nothing_is_lost_while_people_edit_insert_and_delete() {
     for seed in 0..6 {
-        let drift = Drift {
-            every_n_calls: 1,
-            edits: 3,
-            inserts: 1,
-            deletes: 1,
-            seed,
-        };
-        let options = SandboxOptions {
-            drift: Some(drift),
-            ..SandboxOptions::default()
-        };
+        let drift = Drift { every_n_calls: 1, edits: 3, inserts: 1, deletes: 1, seed };
+        let options = SandboxOptions { drift: Some(drift), ..SandboxOptions::default() };
         let bench = Bench::with_options(Shape::default().with_counts(900, 30, 10), options).await;
         let mut request = bench.request_for(&["Invoice"]);
         request.page_size = PageSize::new(50).unwrap();
@@ -130,15 +107,9 @@ async fn nothing_is_lost_while_people_edit_insert_and_delete() {
         let stored: BTreeSet<String> = bench.store.rows(&Bench::table("Invoice")).into_keys().collect();
         bench.sandbox.with_company(|company| {
             let end = bench::SPAN_END;
-            let untouched = company
-                .records("Invoice")
-                .filter(|record| record.last_updated < end);
+            let untouched = company.records("Invoice").filter(|record| record.last_updated < end);
             for record in untouched {
-                assert!(
-                    stored.contains(&record.id),
-                    "seed {seed}: {} is missing",
-                    record.id
-                );
+                assert!(stored.contains(&record.id), "seed {seed}: {} is missing", record.id);
             }
         });
     }
@@ -149,19 +120,11 @@ async fn every_passing_fault_is_survived() {
     for fault in Fault::transient() {
         let bench = Bench::start(Shape::default().with_counts(350, 5, 5)).await;
         let named = format!("{fault:?}");
-        bench
-            .sandbox
-            .faults()
-            .push(Rule::on(CallKind::Query, fault).after(1));
+        bench.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(1));
         let mut request = bench.request_for(&["Invoice"]);
         request.page_size = PageSize::new(100).unwrap();
         let outcome = bench.run(request).await;
-        assert_eq!(
-            outcome.status(),
-            RunStatus::Completed,
-            "{named}: {:?}",
-            outcome.failure
-        );
+        assert_eq!(outcome.status(), RunStatus::Completed, "{named}: {:?}", outcome.failure);
         bench.assert_complete("Invoice");
         assert_eq!(bench.sandbox.faults().pending(), 0, "{named}");
     }
@@ -173,38 +136,19 @@ async fn a_source_that_stays_down_ends_the_run_and_the_next_one_goes_on_at_the_c
     let mut request = bench.request_for(&["Invoice"]);
     request.page_size = PageSize::new(100).unwrap();
     let fault = Fault::Html { status: 503 };
-    bench
-        .sandbox
-        .faults()
-        .push(Rule::on(CallKind::Query, fault).after(4).times(6));
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(4).times(6));
     let outcome = bench.run(request.clone()).await;
     assert_eq!(outcome.status(), RunStatus::Failed);
-    assert_eq!(
-        outcome.totals().windows_failed,
-        0,
-        "nobody knows that these windows are bad"
-    );
+    assert_eq!(outcome.totals().windows_failed, 0, "nobody knows that these windows are bad");
     let read = bench.sandbox.journal().metered();
 
     request.id = bench::run_id();
     assert_eq!(bench.run(request).await.status(), RunStatus::Completed);
     bench.assert_complete("Invoice");
     let more = bench.sandbox.journal().metered() - read;
-    assert!(
-        more <= 6 + 3,
-        "the pages that were committed were read again: {more} calls"
-    );
-    let read: u64 = bench
-        .lines()
-        .await
-        .iter()
-        .map(|line| line.metrics.records_read)
-        .sum();
-    assert_eq!(
-        read as usize,
-        bench.count("Invoice"),
-        "the overlap at the cursor was counted twice"
-    );
+    assert!(more <= 6 + 3, "the pages that were committed were read again: {more} calls");
+    let read: u64 = bench.lines().await.iter().map(|line| line.metrics.records_read).sum();
+    assert_eq!(read as usize, bench.count("Invoice"), "the overlap at the cursor was counted twice");
 }
 
 #[tokio::test]
@@ -240,11 +184,9 @@ async fn hostile_records_are_kept_aside_and_the_rest_lands() {
         Hostile::DeepNesting,
         Hostile::InvalidUtf8,
     ];
-    let shape = hostile
-        .iter()
-        .fold(Shape::default().with_counts(300, 5, 5), |shape, hostile| {
-            shape.with_hostile("Invoice", *hostile)
-        });
+    let shape = hostile.iter().fold(Shape::default().with_counts(300, 5, 5), |shape, hostile| {
+        shape.with_hostile("Invoice", *hostile)
+    });
     let bench = Bench::start(shape).await;
     let outcome = bench.run(bench.request_for(&["Invoice"])).await;
     let counts = outcome.totals().counts;
@@ -268,43 +210,23 @@ async fn a_count_above_what_was_read_fails_the_windows() {
     let outcome = bench.run(request).await;
     assert_eq!(outcome.status(), RunStatus::Incomplete);
     assert!(outcome.totals().windows_failed > 0);
-    let failed: Vec<_> = bench
-        .lines()
-        .await
-        .into_iter()
-        .filter(|line| line.state == WindowState::Failed)
-        .collect();
-    assert!(
-        failed[0]
-            .error_message
-            .as_deref()
-            .unwrap()
-            .contains("QuickBooks counts 50"),
-        "{failed:?}"
-    );
+    let failed: Vec<_> =
+        bench.lines().await.into_iter().filter(|line| line.state == WindowState::Failed).collect();
+    assert!(failed[0].error_message.as_deref().unwrap().contains("QuickBooks counts 50"), "{failed:?}");
 }
 
 #[tokio::test]
 async fn windows_too_near_to_the_sources_clock_stay_provisional_and_are_read_again() {
     let now = datetime!(2024-12-30 12:00 UTC);
     let shape = Shape::default().with_counts(200, 5, 5);
-    let shape = Shape {
-        to: now,
-        now: Some(now),
-        ..shape
-    };
+    let shape = Shape { to: now, now: Some(now), ..shape };
     let bench = Bench::start(shape).await;
     let mut request = bench.request_for(&["Invoice"]);
     request.proof = Proof::None;
     let outcome = bench.run(request.clone()).await;
     let totals = outcome.totals();
     assert_eq!((totals.windows_completed, totals.windows_provisional), (364, 2));
-    let again = bench
-        .run(RunRequest {
-            id: bench::run_id(),
-            ..request
-        })
-        .await;
+    let again = bench.run(RunRequest { id: bench::run_id(), ..request }).await;
     assert_eq!(again.totals().windows_opened, 2);
 }
 
@@ -315,11 +237,7 @@ async fn another_company_is_refused_before_anything_is_called() {
     let calls = bench.sandbox.journal().metered();
     let mut request = bench.request();
     request.identity.realm_id = "999".into();
-    let error = bench
-        .engine()
-        .run(request, CancellationToken::new())
-        .await
-        .unwrap_err();
+    let error = bench.engine().run(request, CancellationToken::new()).await.unwrap_err();
     assert!(error.to_string().contains("999"), "{error}");
     assert_eq!(bench.sandbox.journal().metered(), calls);
 }
@@ -345,11 +263,7 @@ async fn the_log_counts_exactly_what_is_in_the_table() {
         let table = format!("qb_{}", line.entity_name).parse().unwrap();
         let rows = bench.store.rows(&table);
         let inside = rows.values().filter(|row| row.window == line.window).count() as u64;
-        assert_eq!(
-            line.metrics.records_inserted, inside,
-            "{} {}",
-            line.entity_name, line.window
-        );
+        assert_eq!(line.metrics.records_inserted, inside, "{} {}", line.entity_name, line.window);
         assert_eq!(line.state, WindowState::Completed);
     }
     let all = bench.store_lines(&LogFilter::default()).await;

@@ -28,12 +28,8 @@ const MAX_TID_CHARS: usize = 64;
 
 /// The other error codes of RFC 6749 §5.2. Only these are repeated: what a server puts there instead could be
 /// anything, the token it was sent included.
-const REFUSAL_CODES: [&str; 4] = [
-    "invalid_request",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "invalid_scope",
-];
+const REFUSAL_CODES: [&str; 4] =
+    ["invalid_request", "unauthorized_client", "unsupported_grant_type", "invalid_scope"];
 
 /// One whole answer, before it is understood. Has no `Debug`: the body may hold tokens.
 pub(crate) struct RawAnswer {
@@ -66,27 +62,19 @@ impl RawAnswer {
         let intuit_tid = self.tid();
         self.check_status().and_then(|()| self.tokens()).map_or_else(
             |kind| Err(TokenError::new(kind).with_intuit_tid(intuit_tid.clone())),
-            |answer| {
-                Ok(TokenAnswer {
-                    intuit_tid: intuit_tid.clone(),
-                    ..answer
-                })
-            },
+            |answer| Ok(TokenAnswer { intuit_tid: intuit_tid.clone(), ..answer }),
         )
     }
 
     /// Understands the answer to a request that returns nothing.
     pub(crate) fn into_done(self) -> Result<(), TokenError> {
-        self.check_status()
-            .map_err(|kind| TokenError::new(kind).with_intuit_tid(self.tid()))
+        self.check_status().map_err(|kind| TokenError::new(kind).with_intuit_tid(self.tid()))
     }
 
     fn check_status(&self) -> Result<(), TokenErrorKind> {
         let status = self.status;
         match status {
-            429 => Err(TokenErrorKind::Throttled {
-                retry_after: self.retry_after(),
-            }),
+            429 => Err(TokenErrorKind::Throttled { retry_after: self.retry_after() }),
             408 | 500.. => Err(TokenErrorKind::Unavailable { status }),
             // The content type decides nothing: web pages and faults are served under any.
             _ if self.body.trim_ascii_start().starts_with(b"<") => Err(TokenErrorKind::Html { status }),
@@ -97,30 +85,22 @@ impl RawAnswer {
     }
 
     fn refusal(&self) -> TokenErrorKind {
-        let code = self
-            .parse()
-            .and_then(|body| body.error)
-            .and_then(|error| match error {
-                Value::String(code) => Some(code),
-                _ => None,
-            });
+        let code = self.parse().and_then(|body| body.error).and_then(|error| match error {
+            Value::String(code) => Some(code),
+            _ => None,
+        });
         match (code.as_deref(), self.status) {
             (Some("invalid_grant"), _) => TokenErrorKind::InvalidGrant,
             (Some("invalid_client"), _) | (None, 401) => TokenErrorKind::InvalidClient,
             (Some(code), _) => TokenErrorKind::InvalidRequest {
-                code: REFUSAL_CODES
-                    .into_iter()
-                    .find(|known| *known == code)
-                    .unwrap_or("unknown code"),
+                code: REFUSAL_CODES.into_iter().find(|known| *known == code).unwrap_or("unknown code"),
             },
             (None, _) => TokenErrorKind::Protocol("a refusal without a code"),
         }
     }
 
     fn tokens(&self) -> Result<TokenAnswer, TokenErrorKind> {
-        let body = self
-            .parse()
-            .ok_or(TokenErrorKind::Protocol("not the expected JSON"))?;
+        let body = self.parse().ok_or(TokenErrorKind::Protocol("not the expected JSON"))?;
         if body.error.is_some_and(|error| !error.is_null()) {
             return Err(TokenErrorKind::Protocol("an error under a status of success"));
         }
@@ -155,13 +135,8 @@ impl RawAnswer {
     }
 
     fn tid(&self) -> Option<Box<str>> {
-        let tid: String = self
-            .intuit_tid
-            .as_deref()?
-            .chars()
-            .filter(char::is_ascii_graphic)
-            .take(MAX_TID_CHARS)
-            .collect();
+        let tid: String =
+            self.intuit_tid.as_deref()?.chars().filter(char::is_ascii_graphic).take(MAX_TID_CHARS).collect();
         (!tid.is_empty()).then(|| tid.into())
     }
 }
@@ -201,58 +176,26 @@ mod tests {
             r#"{"error_description":"Incorrect or invalid refresh token","error":"invalid_grant"}"#;
         check(400, r#"{"error":"invalid_grant"}"#, TokenErrorKind::InvalidGrant);
         check(400, described, TokenErrorKind::InvalidGrant);
-        check(
-            401,
-            r#"{"error":"invalid_client"}"#,
-            TokenErrorKind::InvalidClient,
-        );
-        check(
-            400,
-            r#"{"error":"invalid_client"}"#,
-            TokenErrorKind::InvalidClient,
-        );
+        check(401, r#"{"error":"invalid_client"}"#, TokenErrorKind::InvalidClient);
+        check(400, r#"{"error":"invalid_client"}"#, TokenErrorKind::InvalidClient);
         check(401, "", TokenErrorKind::InvalidClient);
         let refused = |code| TokenErrorKind::InvalidRequest { code };
         check(400, r#"{"error":"invalid_request"}"#, refused("invalid_request"));
-        check(
-            400,
-            "{\"error\":\"RT1-1234567890 \\u001b[0m\"}",
-            refused("unknown code"),
-        );
-        check(
-            400,
-            "not json",
-            TokenErrorKind::Protocol("a refusal without a code"),
-        );
+        check(400, "{\"error\":\"RT1-1234567890 \\u001b[0m\"}", refused("unknown code"));
+        check(400, "not json", TokenErrorKind::Protocol("a refusal without a code"));
         check(429, "", TokenErrorKind::Throttled { retry_after: None });
         check(429, "<html>", TokenErrorKind::Throttled { retry_after: None });
-        check(
-            503,
-            r#"{"error":"invalid_grant"}"#,
-            TokenErrorKind::Unavailable { status: 503 },
-        );
+        check(503, r#"{"error":"invalid_grant"}"#, TokenErrorKind::Unavailable { status: 503 });
         check(502, "<html>", TokenErrorKind::Unavailable { status: 502 });
         check(200, " \n<!DOCTYPE html>", TokenErrorKind::Html { status: 200 });
         check(403, "<html>", TokenErrorKind::Html { status: 403 });
         check(302, "", TokenErrorKind::Protocol("a redirect"));
         check(200, "", TokenErrorKind::Protocol("not the expected JSON"));
-        check(
-            200,
-            r#"{"access_token":5}"#,
-            TokenErrorKind::Protocol("not the expected JSON"),
-        );
+        check(200, r#"{"access_token":5}"#, TokenErrorKind::Protocol("not the expected JSON"));
         check(200, "{}", TokenErrorKind::Protocol("no access token"));
-        check(
-            200,
-            r#"{"access_token":" "}"#,
-            TokenErrorKind::Protocol("no access token"),
-        );
+        check(200, r#"{"access_token":" "}"#, TokenErrorKind::Protocol("no access token"));
         let both = r#"{"access_token":"false-access","error":"invalid_grant"}"#;
-        check(
-            200,
-            both,
-            TokenErrorKind::Protocol("an error under a status of success"),
-        );
+        check(200, both, TokenErrorKind::Protocol("an error under a status of success"));
     }
 
     #[test]
@@ -265,26 +208,10 @@ mod tests {
             assert_eq!(answer.refresh, None);
         };
         check("", 3600, None);
-        check(
-            r#","expires_in":1800,"x_refresh_token_expires_in":8726400"#,
-            1800,
-            Some(8_726_400),
-        );
-        check(
-            r#","expires_in":"1800","x_refresh_token_expires_in":"8640000""#,
-            1800,
-            Some(8_640_000),
-        );
-        check(
-            r#","expires_in":-1,"x_refresh_token_expires_in":null,"refresh_token":"""#,
-            3600,
-            None,
-        );
-        check(
-            r#","expires_in":18446744073709551615,"token_type":"x""#,
-            MAX_LIFETIME_SECONDS,
-            None,
-        );
+        check(r#","expires_in":1800,"x_refresh_token_expires_in":8726400"#, 1800, Some(8_726_400));
+        check(r#","expires_in":"1800","x_refresh_token_expires_in":"8640000""#, 1800, Some(8_640_000));
+        check(r#","expires_in":-1,"x_refresh_token_expires_in":null,"refresh_token":"""#, 3600, None);
+        check(r#","expires_in":18446744073709551615,"token_type":"x""#, MAX_LIFETIME_SECONDS, None);
     }
 
     #[test]
@@ -295,11 +222,7 @@ mod tests {
                 date: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
                 ..answer(429, "")
             };
-            assert_eq!(
-                throttled.retry_after().map(|wait| wait.as_secs()),
-                expected,
-                "{header}"
-            );
+            assert_eq!(throttled.retry_after().map(|wait| wait.as_secs()), expected, "{header}");
         };
         check("30", Some(30));
         check("Sun, 06 Nov 1994 08:50:37 GMT", Some(60));

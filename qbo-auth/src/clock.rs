@@ -29,9 +29,7 @@ pub struct SystemClock {
 impl SystemClock {
     /// Starts counting now.
     pub fn new() -> Self {
-        Self {
-            start: tokio::time::Instant::now(),
-        }
+        Self { start: tokio::time::Instant::now() }
     }
 }
 
@@ -43,10 +41,7 @@ impl Default for SystemClock {
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that everybody else is handed"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
     fn now_utc(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }
@@ -55,10 +50,7 @@ impl Clock for SystemClock {
         self.start.elapsed()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that everybody else is handed"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
@@ -94,12 +86,7 @@ impl ManualClock {
     }
 
     fn with_mode(start: OffsetDateTime, mode: Mode) -> Self {
-        Self {
-            start,
-            elapsed: watch::Sender::default(),
-            sleeps: watch::Sender::default(),
-            mode,
-        }
+        Self { start, elapsed: watch::Sender::default(), sleeps: watch::Sender::default(), mode }
     }
 
     /// Moves time forward and wakes the sleepers whose time has come.

@@ -114,11 +114,7 @@ pub enum TokenErrorKind {
 impl TokenError {
     /// An error without further context.
     pub fn new(kind: TokenErrorKind) -> Self {
-        Self {
-            kind,
-            intuit_tid: None,
-            source: None,
-        }
+        Self { kind, intuit_tid: None, source: None }
     }
 
     /// Adds Intuit's transaction id.
@@ -128,10 +124,7 @@ impl TokenError {
 
     /// Adds the cause. It must not contain addresses with parameters, bodies or tokens.
     pub fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
-        Self {
-            source: Some(Arc::new(source)),
-            ..self
-        }
+        Self { source: Some(Arc::new(source)), ..self }
     }
 
     /// What went wrong.

@@ -82,10 +82,7 @@ impl Endpoints {
     /// Puts a test server on this machine in place of the accounting API.
     pub fn with_api(self, base: &str) -> Result<Self, InvalidEndpoint> {
         check_loopback(base)?;
-        Ok(Self {
-            api: base.trim_end_matches('/').to_owned(),
-            ..self
-        })
+        Ok(Self { api: base.trim_end_matches('/').to_owned(), ..self })
     }
 
     /// Puts a test server on this machine in place of the token endpoint.
@@ -100,11 +97,7 @@ impl Endpoints {
         } else {
             (format!("{base}{TOKEN_PATH}"), base)
         };
-        Ok(Self {
-            token,
-            revoke: format!("{root}{REVOKE_PATH}"),
-            ..self
-        })
+        Ok(Self { token, revoke: format!("{root}{REVOKE_PATH}"), ..self })
     }
 
     /// Base of the accounting API, without a slash at the end.
@@ -196,11 +189,7 @@ mod tests {
 
     #[test]
     fn a_bare_address_and_a_full_one_give_the_same_endpoints() {
-        let of = |url| {
-            Endpoints::of(Environment::Sandbox)
-                .with_oauth(url)
-                .expect("loopback")
-        };
+        let of = |url| Endpoints::of(Environment::Sandbox).with_oauth(url).expect("loopback");
         let bare = of("http://127.0.0.1:9/");
         assert_eq!(bare.token(), "http://127.0.0.1:9/oauth2/v1/tokens/bearer");
         assert_eq!(bare.revoke(), "http://127.0.0.1:9/v2/oauth2/tokens/revoke");

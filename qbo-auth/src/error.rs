@@ -148,28 +148,15 @@ mod tests {
         let endpoint = |kind| AuthError::from(TokenError::new(kind));
         let vault = |kind| AuthError::from(VaultError::new(kind));
         check(AuthError::NoToken, Advice::Reauthorise);
-        check(
-            AuthError::NeedsConsent(TokenError::new(TokenErrorKind::InvalidGrant)),
-            Advice::Reauthorise,
-        );
+        check(AuthError::NeedsConsent(TokenError::new(TokenErrorKind::InvalidGrant)), Advice::Reauthorise);
         check(AuthError::Refused, Advice::Reauthorise);
         check(AuthError::Interrupted, Advice::GiveUp);
         check(endpoint(TokenErrorKind::InvalidGrant), Advice::Reauthorise);
         check(endpoint(TokenErrorKind::InvalidClient), Advice::FixConfiguration);
         check(endpoint(TokenErrorKind::Setup), Advice::FixConfiguration);
-        check(
-            endpoint(TokenErrorKind::InvalidRequest {
-                code: "invalid_request",
-            }),
-            Advice::GiveUp,
-        );
+        check(endpoint(TokenErrorKind::InvalidRequest { code: "invalid_request" }), Advice::GiveUp);
         let seven = Duration::from_secs(7);
-        check(
-            endpoint(TokenErrorKind::Throttled {
-                retry_after: Some(seven),
-            }),
-            Advice::RetryAfter(seven),
-        );
+        check(endpoint(TokenErrorKind::Throttled { retry_after: Some(seven) }), Advice::RetryAfter(seven));
         check(
             endpoint(TokenErrorKind::Throttled { retry_after: None }),
             Advice::RetryAfter(DEFAULT_THROTTLE),

@@ -57,21 +57,11 @@ impl OauthEndpoint {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT);
         // A loopback address is never behind a proxy; Intuit may be.
-        let builder = if is_local_test {
-            builder.no_proxy()
-        } else {
-            builder
-        };
+        let builder = if is_local_test { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| setup().because(error))?;
         let token_url =
             TokenUrl::new(endpoints.token().to_owned()).map_err(|error| setup().because(error))?;
-        Ok(Self {
-            wire: Wire(http),
-            endpoints,
-            token_url,
-            client_id,
-            client_secret,
-        })
+        Ok(Self { wire: Wire(http), endpoints, token_url, client_id, client_secret })
     }
 }
 
@@ -87,9 +77,7 @@ impl Wire {
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY_BYTES));
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(TokenError::new(TokenErrorKind::Protocol(
-                    "longer than a token answer can be",
-                )));
+                return Err(TokenError::new(TokenErrorKind::Protocol("longer than a token answer can be")));
             }
             body.extend_from_slice(&chunk);
         }
@@ -106,9 +94,7 @@ impl Wire {
     async fn exchange(&self, request: HttpRequest) -> Result<RawAnswer, TokenError> {
         let mut request = reqwest::Request::try_from(request)
             .map_err(|error| TokenError::new(TokenErrorKind::Setup).because(error.without_url()))?;
-        request
-            .headers_mut()
-            .insert(ASK_FOR_HARD_EXPIRY, HeaderValue::from_static("true"));
+        request.headers_mut().insert(ASK_FOR_HARD_EXPIRY, HeaderValue::from_static("true"));
         self.send(request).await
     }
 }
@@ -163,11 +149,7 @@ impl TokenEndpoint for OauthEndpoint {
             .set_auth_type(AuthType::BasicAuth)
             .set_token_uri(self.token_url.clone());
         let token = oauth2::RefreshToken::new(token.expose().to_owned());
-        match client
-            .exchange_refresh_token(&token)
-            .request_async(&self.wire)
-            .await
-        {
+        match client.exchange_refresh_token(&token).request_async(&self.wire).await {
             Err(RequestTokenError::Request(Exchange(ended))) => ended?.into_tokens(),
             // Only reachable if the request itself could not be written.
             _ => Err(TokenError::new(TokenErrorKind::Setup)),

@@ -48,10 +48,7 @@ pub struct StaticProvider {
 impl StaticProvider {
     /// Hands out `token` until it is refused.
     pub fn new(token: AccessToken) -> Self {
-        Self {
-            token,
-            is_refused: AtomicBool::new(false),
-        }
+        Self { token, is_refused: AtomicBool::new(false) }
     }
 }
 

@@ -52,10 +52,7 @@ mod tests {
     #[test]
     fn only_one_to_thirty_two_ascii_digits_make_a_realm() {
         let check = |text: &str, valid: bool| {
-            assert_eq!(
-                text.parse::<RealmId>().map(|r| r.to_string()).ok().as_deref() == Some(text),
-                valid
-            );
+            assert_eq!(text.parse::<RealmId>().map(|r| r.to_string()).ok().as_deref() == Some(text), valid);
         };
         check("9", true);
         check("4620816365000000000", true);

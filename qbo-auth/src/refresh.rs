@@ -18,11 +18,7 @@ use crate::vault::TokenVault;
 pub const FRESHNESS_MARGIN: Duration = Duration::from_secs(120);
 
 /// The waits before each further try after an ambiguous failure, all with the same token under one lock.
-const RETRY_WAITS: [Duration; 3] = [
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-    Duration::from_secs(9),
-];
+const RETRY_WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 
 /// How often storing a new token is tried, a second apart: a full disk may be noticed and cleared meanwhile.
 const STORE_TRIES: u32 = 60;
@@ -52,12 +48,7 @@ impl Refresher {
         endpoint: Arc<dyn TokenEndpoint>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self {
-            vault,
-            endpoint,
-            clock,
-            memory: Mutex::default(),
-        }
+        Self { vault, endpoint, clock, memory: Mutex::default() }
     }
 
     /// Whether `tokens` can be used now, `rejected` being the access token that the server refused last.
@@ -85,10 +76,7 @@ impl Refresher {
             return Err(AuthError::NeedsConsent(error));
         }
         match self.present(&stored.refresh).await {
-            Ok(answer) => {
-                self.store(stored.rotated(&stored.refresh, &answer, self.clock.now_utc()))
-                    .await
-            }
+            Ok(answer) => self.store(stored.rotated(&stored.refresh, &answer, self.clock.now_utc())).await,
             Err(error) if *error.kind() == TokenErrorKind::InvalidGrant => {
                 self.after_refusal(stored, error, rejected).await
             }
@@ -115,15 +103,9 @@ impl Refresher {
         let Some(candidate) = candidate else {
             return Err(self.needs_consent(stored.generation, error));
         };
-        tracing::warn!(
-            generation = stored.generation,
-            "the refresh token was refused, trying the other one"
-        );
+        tracing::warn!(generation = stored.generation, "the refresh token was refused, trying the other one");
         match self.present(&candidate).await {
-            Ok(answer) => {
-                self.store(stored.rotated(&candidate, &answer, self.clock.now_utc()))
-                    .await
-            }
+            Ok(answer) => self.store(stored.rotated(&candidate, &answer, self.clock.now_utc())).await,
             Err(error) if *error.kind() == TokenErrorKind::InvalidGrant => {
                 Err(self.needs_consent(stored.generation, error))
             }

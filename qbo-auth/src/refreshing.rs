@@ -44,12 +44,7 @@ impl RefreshingProvider {
     /// Joins the three parts. Nothing is read or called before the first token is asked for.
     pub fn new(vault: Arc<dyn TokenVault>, endpoint: Arc<dyn TokenEndpoint>, clock: Arc<dyn Clock>) -> Self {
         let refresher = Refresher::new(vault, endpoint, clock);
-        Self {
-            shared: Arc::new(Shared {
-                refresher,
-                state: Mutex::default(),
-            }),
-        }
+        Self { shared: Arc::new(Shared { refresher, state: Mutex::default() }) }
     }
 
     /// Waits until a refresh in flight has ended and what it brought is stored.
@@ -105,19 +100,13 @@ impl Shared {
 impl State {
     fn usable(&self, refresher: &Refresher) -> Option<AccessToken> {
         let cached = self.cached.as_ref()?;
-        refresher
-            .is_usable(cached, self.rejected.as_ref())
-            .then(|| cached.access.clone())
-            .flatten()
+        refresher.is_usable(cached, self.rejected.as_ref()).then(|| cached.access.clone()).flatten()
     }
 }
 
 /// Waits for the outcome of a refresh.
 async fn landed(mut flight: Flight) -> Outcome {
-    let outcome = flight
-        .wait_for(Option::is_some)
-        .await
-        .map_err(|_| AuthError::Interrupted)?;
+    let outcome = flight.wait_for(Option::is_some).await.map_err(|_| AuthError::Interrupted)?;
     outcome.clone().unwrap_or(Err(AuthError::Interrupted))
 }
 
@@ -132,10 +121,7 @@ impl TokenProvider for RefreshingProvider {
 
     async fn invalidate(&self, rejected: &AccessToken) {
         let mut state = self.shared.state();
-        let is_current = state
-            .cached
-            .as_ref()
-            .is_some_and(|tokens| tokens.access.as_ref() == Some(rejected));
+        let is_current = state.cached.as_ref().is_some_and(|tokens| tokens.access.as_ref() == Some(rejected));
         if is_current {
             state.rejected = Some(rejected.clone());
         }

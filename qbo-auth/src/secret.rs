@@ -85,10 +85,7 @@ pub(crate) fn fingerprint(kind: &str, value: &str) -> String {
         .chain_update("\0")
         .chain_update(value);
     let bytes: [u8; 32] = digest.finalize().into();
-    format!(
-        "{:08x}",
-        u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
-    )
+    format!("{:08x}", u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
 /// A secret on its way through serde: a string that is wiped on drop.
@@ -123,26 +120,14 @@ mod tests {
     #[test]
     fn a_fingerprint_tells_values_and_kinds_apart() {
         let one = RefreshToken::new("RT1-false-value-one");
-        assert_eq!(
-            one.fingerprint(),
-            RefreshToken::new("RT1-false-value-one").fingerprint()
-        );
-        assert_ne!(
-            one.fingerprint(),
-            RefreshToken::new("RT1-false-value-two").fingerprint()
-        );
-        assert_ne!(
-            one.fingerprint(),
-            AccessToken::new("RT1-false-value-one").fingerprint()
-        );
+        assert_eq!(one.fingerprint(), RefreshToken::new("RT1-false-value-one").fingerprint());
+        assert_ne!(one.fingerprint(), RefreshToken::new("RT1-false-value-two").fingerprint());
+        assert_ne!(one.fingerprint(), AccessToken::new("RT1-false-value-one").fingerprint());
         assert_eq!(one.fingerprint().len(), 8);
     }
 
     #[test]
     fn debug_names_the_type_and_nothing_else() {
-        assert_eq!(
-            format!("{:?}", ClientSecret::new("false-secret")),
-            "ClientSecret(redacted)"
-        );
+        assert_eq!(format!("{:?}", ClientSecret::new("false-secret")), "ClientSecret(redacted)");
     }
 }

@@ -56,13 +56,9 @@ impl TokenSet {
         let is_new = refresh != *presented;
         let after = |lifetime: Option<Duration>| lifetime.and_then(|l| now.checked_add(l.try_into().ok()?));
         Self {
-            previous: if is_new {
-                Some(presented)
-            } else {
-                self.previous.as_ref()
-            }
-            .filter(|previous| **previous != refresh)
-            .cloned(),
+            previous: if is_new { Some(presented) } else { self.previous.as_ref() }
+                .filter(|previous| **previous != refresh)
+                .cloned(),
             refresh,
             access: Some(answer.access.clone()),
             access_expires_at: after(Some(answer.expires_in)),

@@ -31,19 +31,11 @@ impl Story {
         let vault = Arc::new(MemoryVault::new(clock.clone()));
         vault.store(&expired()).await.unwrap();
         let provider = provider(vault.clone(), endpoint.clone(), clock.clone());
-        Self {
-            vault,
-            endpoint,
-            clock,
-            provider,
-        }
+        Self { vault, endpoint, clock, provider }
     }
 
     async fn token(&self) -> Result<String, AuthError> {
-        self.provider
-            .access_token()
-            .await
-            .map(|token| token.expose().to_owned())
+        self.provider.access_token().await.map(|token| token.expose().to_owned())
     }
 
     async fn stored(&self) -> TokenSet {
@@ -88,11 +80,7 @@ async fn a_thousand_callers_with_an_expired_token_make_one_call() {
 async fn two_processes_with_one_vault_file_make_one_call() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
-    FileVault::init(&path, &key)
-        .unwrap()
-        .store(&expired())
-        .await
-        .unwrap();
+    FileVault::init(&path, &key).unwrap().store(&expired()).await.unwrap();
     let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
     let callers: Vec<_> = (0..8)
         .map(|_| {
@@ -172,9 +160,7 @@ async fn a_failed_refresh_leaves_every_byte_of_the_vault_as_it_was() {
     for kind in [
         TokenErrorKind::InvalidGrant,
         TokenErrorKind::InvalidClient,
-        TokenErrorKind::InvalidRequest {
-            code: "invalid_request",
-        },
+        TokenErrorKind::InvalidRequest { code: "invalid_request" },
         TokenErrorKind::Throttled { retry_after: None },
         TokenErrorKind::Unavailable { status: 500 },
         TokenErrorKind::Transport,
@@ -182,16 +168,9 @@ async fn a_failed_refresh_leaves_every_byte_of_the_vault_as_it_was() {
         TokenErrorKind::Protocol("no access token"),
     ] {
         let endpoint = ScriptedEndpoint::new((0..4).map(|_| fails(kind.clone())));
-        provider(vault.clone(), endpoint, clock.clone())
-            .access_token()
-            .await
-            .unwrap_err();
+        provider(vault.clone(), endpoint, clock.clone()).access_token().await.unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), before, "{kind}");
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            3,
-            "vault, key and lock"
-        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "vault, key and lock");
     }
 }
 
@@ -200,11 +179,7 @@ async fn a_fresh_token_in_the_vault_is_used_without_a_call_or_a_lock() {
     let story = Story::of([]).await;
     let answer = qbo_auth::TokenAnswer::new(AccessToken::new("false-access-9"), Duration::from_secs(3600));
     let stored = expired();
-    story
-        .vault
-        .store(&stored.rotated(&stored.refresh, &answer, NOW))
-        .await
-        .unwrap();
+    story.vault.store(&stored.rotated(&stored.refresh, &answer, NOW)).await.unwrap();
     let _frozen = story.vault.lock().await.unwrap();
     assert_eq!(story.token().await.unwrap(), "false-access-9");
 }
@@ -227,10 +202,7 @@ async fn a_token_is_refreshed_a_margin_before_it_ends() {
     assert_eq!(story.token().await.unwrap(), "false-access-3");
     // The second answer had no refresh token, so the one before stays.
     assert_eq!(story.stored().await.refresh, RefreshToken::new("false-refresh-2"));
-    assert_eq!(
-        story.stored().await.previous,
-        Some(RefreshToken::new("false-refresh-1"))
-    );
+    assert_eq!(story.stored().await.previous, Some(RefreshToken::new("false-refresh-1")));
     assert_eq!(story.endpoint.presented(), ["false-refresh-1", "false-refresh-2"]);
 }
 
@@ -238,10 +210,7 @@ async fn a_token_is_refreshed_a_margin_before_it_ends() {
 async fn fifty_late_reports_about_one_token_cause_one_refresh() {
     let story = Story::of([Reply::Tokens(2), Reply::Tokens(3)]).await;
     let refused = story.provider.access_token().await.unwrap();
-    story
-        .provider
-        .invalidate(&AccessToken::new("false-access-1"))
-        .await;
+    story.provider.invalidate(&AccessToken::new("false-access-1")).await;
     assert_eq!(story.token().await.unwrap(), "false-access-2");
     for _ in 0..50 {
         story.provider.invalidate(&refused).await;
@@ -252,22 +221,14 @@ async fn fifty_late_reports_about_one_token_cause_one_refresh() {
 
 #[tokio::test]
 async fn an_unanswered_refresh_is_repeated_with_the_same_token_at_one_three_and_nine_seconds() {
-    let story = Story::of([
-        unavailable(),
-        fails(TokenErrorKind::Transport),
-        unavailable(),
-        Reply::Tokens(2),
-    ])
-    .await;
+    let story =
+        Story::of([unavailable(), fails(TokenErrorKind::Transport), unavailable(), Reply::Tokens(2)]).await;
     assert_eq!(story.token().await.unwrap(), "false-access-2");
     assert_eq!(story.endpoint.presented(), ["false-refresh-1"; 4]);
     assert_eq!(story.clock.sleeps(), [1, 3, 9].map(Duration::from_secs));
 
     let story = Story::of((0..4).map(|_| unavailable())).await;
-    assert!(matches!(
-        story.token().await.unwrap_err().advice(),
-        Advice::RetryAfter(_)
-    ));
+    assert!(matches!(story.token().await.unwrap_err().advice(), Advice::RetryAfter(_)));
     assert_eq!(story.endpoint.presented().len(), 4);
 }
 
@@ -275,17 +236,9 @@ async fn an_unanswered_refresh_is_repeated_with_the_same_token_at_one_three_and_
 async fn a_throttled_or_refused_request_is_not_repeated() {
     let wait = Some(Duration::from_secs(7));
     for (kind, advice) in [
-        (
-            TokenErrorKind::Throttled { retry_after: wait },
-            Advice::RetryAfter(Duration::from_secs(7)),
-        ),
+        (TokenErrorKind::Throttled { retry_after: wait }, Advice::RetryAfter(Duration::from_secs(7))),
         (TokenErrorKind::InvalidClient, Advice::FixConfiguration),
-        (
-            TokenErrorKind::InvalidRequest {
-                code: "invalid_request",
-            },
-            Advice::GiveUp,
-        ),
+        (TokenErrorKind::InvalidRequest { code: "invalid_request" }, Advice::GiveUp),
     ] {
         let story = Story::of([fails(kind)]).await;
         assert_eq!(story.token().await.unwrap_err().advice(), advice);
@@ -300,23 +253,15 @@ async fn a_refused_token_is_replaced_by_a_newer_one_from_the_vault() {
     let newer = expired().rotated(&RefreshToken::new("false-refresh-8"), &answer, NOW);
     let vault = story.vault.clone();
     let endpoint = ScriptedEndpoint::new([Reply::RefusesAfter(vault.clone(), newer)]);
-    let token = provider(vault, endpoint.clone(), clock())
-        .access_token()
-        .await
-        .unwrap();
+    let token = provider(vault, endpoint.clone(), clock()).access_token().await.unwrap();
     assert_eq!(token.expose(), "false-access-8");
     assert_eq!(endpoint.presented().len(), 1);
 
     let consented = TokenSet::from_consent(RefreshToken::new("false-refresh-9"), 9, NOW);
-    let endpoint = ScriptedEndpoint::new([
-        Reply::RefusesAfter(story.vault.clone(), consented),
-        Reply::Tokens(10),
-    ]);
+    let endpoint =
+        ScriptedEndpoint::new([Reply::RefusesAfter(story.vault.clone(), consented), Reply::Tokens(10)]);
     story.vault.store(&expired()).await.unwrap();
-    let token = provider(story.vault.clone(), endpoint.clone(), clock())
-        .access_token()
-        .await
-        .unwrap();
+    let token = provider(story.vault.clone(), endpoint.clone(), clock()).access_token().await.unwrap();
     assert_eq!(token.expose(), "false-access-10");
     assert_eq!(endpoint.presented(), ["false-refresh-1", "false-refresh-9"]);
     assert_eq!(story.stored().await.generation, 10);
@@ -338,20 +283,12 @@ async fn a_dead_consent_costs_two_calls_and_no_more_until_a_new_one_is_stored() 
         let error = story.token().await.unwrap_err();
         assert!(matches!(error, AuthError::NeedsConsent(_)));
         assert_eq!(error.advice(), Advice::Reauthorise);
-        assert!(
-            error
-                .hint()
-                .contains("qbo-backfill secrets set QBO_REFRESH_TOKEN")
-        );
+        assert!(error.hint().contains("qbo-backfill secrets set QBO_REFRESH_TOKEN"));
     }
     assert_eq!(story.endpoint.presented(), ["false-refresh-1", "false-refresh-0"]);
     assert_eq!(story.stored().await, expired());
 
-    story
-        .vault
-        .set(SecretName::QboRefreshToken, "false-refresh-3".into())
-        .await
-        .unwrap();
+    story.vault.set(SecretName::QboRefreshToken, "false-refresh-3".into()).await.unwrap();
     assert_eq!(story.token().await.unwrap(), "false-access-4");
     assert_eq!(story.endpoint.presented().len(), 3);
 }
@@ -359,11 +296,7 @@ async fn a_dead_consent_costs_two_calls_and_no_more_until_a_new_one_is_stored() 
 #[tokio::test]
 async fn a_new_consent_that_is_refused_has_no_previous_token_to_try() {
     let story = Story::of([fails(TokenErrorKind::InvalidGrant)]).await;
-    story
-        .vault
-        .set(SecretName::QboRefreshToken, "false-refresh-3".into())
-        .await
-        .unwrap();
+    story.vault.set(SecretName::QboRefreshToken, "false-refresh-3".into()).await.unwrap();
     assert!(matches!(story.token().await, Err(AuthError::NeedsConsent(_))));
     assert_eq!(story.endpoint.presented(), ["false-refresh-3"]);
 }
@@ -372,10 +305,7 @@ async fn a_new_consent_that_is_refused_has_no_previous_token_to_try() {
 async fn an_empty_vault_asks_for_a_consent() {
     let clock = clock();
     let vault = Arc::new(MemoryVault::new(clock.clone()));
-    let error = provider(vault, ScriptedEndpoint::new([]), clock)
-        .access_token()
-        .await
-        .unwrap_err();
+    let error = provider(vault, ScriptedEndpoint::new([]), clock).access_token().await.unwrap_err();
     assert!(matches!(error, AuthError::NoToken));
     assert_eq!(error.advice(), Advice::Reauthorise);
 }
@@ -387,16 +317,10 @@ async fn a_store_that_fails_is_repeated_and_the_token_call_is_not() {
     inner.store(&expired()).await.unwrap();
     let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
     let vault = GatedVault::failing(inner.clone(), 3);
-    let token = provider(vault, endpoint.clone(), clock.clone())
-        .access_token()
-        .await
-        .unwrap();
+    let token = provider(vault, endpoint.clone(), clock.clone()).access_token().await.unwrap();
     assert_eq!(token.expose(), "false-access-2");
     assert_eq!(clock.sleeps(), [Duration::from_secs(1); 3]);
-    assert_eq!(
-        inner.load().await.unwrap().unwrap().refresh,
-        RefreshToken::new("false-refresh-2")
-    );
+    assert_eq!(inner.load().await.unwrap().unwrap().refresh, RefreshToken::new("false-refresh-2"));
 }
 
 #[tokio::test]
@@ -411,10 +335,7 @@ async fn a_token_that_could_not_be_stored_is_kept_and_stored_by_the_next_attempt
     assert_eq!(inner.load().await.unwrap(), Some(expired()));
 
     assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-2");
-    assert_eq!(
-        inner.load().await.unwrap().unwrap().refresh,
-        RefreshToken::new("false-refresh-2")
-    );
+    assert_eq!(inner.load().await.unwrap().unwrap().refresh, RefreshToken::new("false-refresh-2"));
     assert_eq!(endpoint.presented(), ["false-refresh-1"]);
 }
 

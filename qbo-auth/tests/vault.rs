@@ -30,9 +30,7 @@ impl Folder {
     }
 
     fn init(&self) -> FileVault {
-        FileVault::init(&self.vault(), &self.key())
-            .unwrap()
-            .with_clock(clock())
+        FileVault::init(&self.vault(), &self.key()).unwrap().with_clock(clock())
     }
 
     fn open(&self) -> Result<FileVault, VaultErrorKind> {
@@ -79,11 +77,7 @@ async fn two_instances_on_one_file_exclude_each_other_and_see_each_others_stores
     let lock = one.lock().await.unwrap();
     assert_eq!(other.lock().await.unwrap_err().kind(), VaultErrorKind::Busy);
     assert_eq!(
-        other
-            .set(SecretName::PgHost, "localhost".into())
-            .await
-            .unwrap_err()
-            .kind(),
+        other.set(SecretName::PgHost, "localhost".into()).await.unwrap_err().kind(),
         VaultErrorKind::Busy
     );
     one.store(&token_set(2)).await.unwrap();
@@ -101,11 +95,7 @@ async fn concurrent_changes_of_secrets_through_two_instances_all_survive() {
         .into_iter()
         .enumerate()
         .map(|(index, name)| {
-            let vault = if index % 2 == 0 {
-                one.clone()
-            } else {
-                other.clone()
-            };
+            let vault = if index % 2 == 0 { one.clone() } else { other.clone() };
             tokio::spawn(async move { vault.set(name, name.as_str().into()).await.unwrap() })
         })
         .collect();
@@ -128,21 +118,14 @@ async fn every_flip_of_a_byte_of_the_vault_is_refused() {
             fs::write(folder.vault(), &broken).unwrap();
             let refused = folder.open().unwrap_err();
             assert!(
-                matches!(
-                    refused,
-                    VaultErrorKind::Undecipherable | VaultErrorKind::NewerVersion
-                ),
+                matches!(refused, VaultErrorKind::Undecipherable | VaultErrorKind::NewerVersion),
                 "byte {at} ^ {flip:#x}: {refused:?}"
             );
         }
     }
     for length in [0, 1, 20, 21, 44, 45, whole.len() - 1] {
         fs::write(folder.vault(), &whole[..length]).unwrap();
-        assert_eq!(
-            folder.open().unwrap_err(),
-            VaultErrorKind::Undecipherable,
-            "{length} bytes"
-        );
+        assert_eq!(folder.open().unwrap_err(), VaultErrorKind::Undecipherable, "{length} bytes");
     }
     fs::write(folder.vault(), &whole).unwrap();
     assert!(folder.open().is_ok());
@@ -153,18 +136,10 @@ async fn nothing_readable_of_a_secret_is_in_the_file() {
     let folder = Folder::new();
     let vault = folder.init();
     vault.store(&token_set(2)).await.unwrap();
-    vault
-        .set(SecretName::PgPassword, "false-password".into())
-        .await
-        .unwrap();
+    vault.set(SecretName::PgPassword, "false-password".into()).await.unwrap();
     let bytes = fs::read(folder.vault()).unwrap();
     for needle in ["false-refresh", "false-password", "QBO_", "PG_"] {
-        assert!(
-            !bytes
-                .windows(needle.len())
-                .any(|window| window == needle.as_bytes()),
-            "{needle}"
-        );
+        assert!(!bytes.windows(needle.len()).any(|window| window == needle.as_bytes()), "{needle}");
     }
 }
 
@@ -186,20 +161,14 @@ fn init_never_replaces_a_vault_or_a_key() {
     drop(folder.init());
     let before = (fs::read(folder.vault()).unwrap(), fs::read(folder.key()).unwrap());
     let check = |path: &Path, key: &Path| {
-        assert_eq!(
-            FileVault::init(path, key).unwrap_err().kind(),
-            VaultErrorKind::AlreadyExists
-        );
+        assert_eq!(FileVault::init(path, key).unwrap_err().kind(), VaultErrorKind::AlreadyExists);
     };
     let elsewhere = folder.0.path().join("elsewhere");
     check(&folder.vault(), &folder.key());
     check(&folder.vault(), &elsewhere);
     check(&elsewhere, &folder.key());
     assert!(!elsewhere.exists());
-    assert_eq!(
-        before,
-        (fs::read(folder.vault()).unwrap(), fs::read(folder.key()).unwrap())
-    );
+    assert_eq!(before, (fs::read(folder.vault()).unwrap(), fs::read(folder.key()).unwrap()));
 }
 
 #[test]
@@ -210,22 +179,13 @@ fn missing_and_foreign_keys_and_vaults_are_told_apart() {
     let other = Folder::new();
     drop(other.init());
     let open = |vault: &Path, key: &Path| FileVault::open(vault, key).unwrap_err();
-    assert_eq!(
-        open(&folder.vault(), &other.key()).kind(),
-        VaultErrorKind::Undecipherable
-    );
-    assert_eq!(
-        open(&folder.vault(), &folder.vault()).kind(),
-        VaultErrorKind::BadKey
-    );
+    assert_eq!(open(&folder.vault(), &other.key()).kind(), VaultErrorKind::Undecipherable);
+    assert_eq!(open(&folder.vault(), &folder.vault()).kind(), VaultErrorKind::BadKey);
     fs::remove_file(folder.vault()).unwrap();
     let missing = open(&folder.vault(), &folder.key());
     assert_eq!(missing.kind(), VaultErrorKind::Missing);
     assert!(missing.hint().contains("secrets init"));
-    assert!(
-        !folder.vault().exists(),
-        "a missing vault is never made anew by opening it"
-    );
+    assert!(!folder.vault().exists(), "a missing vault is never made anew by opening it");
 }
 
 #[cfg(unix)]
@@ -293,11 +253,7 @@ mod unix {
         fs::write(&leftover, "half").unwrap();
         drop(vault.lock().await.unwrap());
         assert!(!leftover.exists());
-        assert_eq!(
-            fs::read_dir(folder.vault().parent().unwrap()).unwrap().count(),
-            2,
-            "vault and lock"
-        );
+        assert_eq!(fs::read_dir(folder.vault().parent().unwrap()).unwrap().count(), 2, "vault and lock");
     }
 }
 
@@ -321,14 +277,9 @@ async fn a_supplied_token_yields_to_what_was_rotated_from_it_and_starts_anew_oth
         assert_eq!((started.generation, &started.refresh), (1, &supplied()));
 
         vault.store(&token_set(2)).await.unwrap();
-        assert_eq!(
-            adopt_bootstrap(vault, supplied(), NOW).await.unwrap(),
-            token_set(2)
-        );
+        assert_eq!(adopt_bootstrap(vault, supplied(), NOW).await.unwrap(), token_set(2));
 
-        let new = adopt_bootstrap(vault, RefreshToken::new("false-refresh-new"), NOW)
-            .await
-            .unwrap();
+        let new = adopt_bootstrap(vault, RefreshToken::new("false-refresh-new"), NOW).await.unwrap();
         assert_eq!((new.generation, new.refresh.expose()), (3, "false-refresh-new"));
         assert_eq!((new.access, new.previous), (None, None));
         assert_eq!(vault.load().await.unwrap().unwrap().generation, 3);
@@ -339,12 +290,6 @@ async fn a_supplied_token_yields_to_what_was_rotated_from_it_and_starts_anew_oth
 async fn a_refresh_token_is_read_back_as_it_was_last_rotated() {
     let folder = Folder::new();
     folder.init().store(&token_set(2)).await.unwrap();
-    let value = folder
-        .open()
-        .unwrap()
-        .get(SecretName::QboRefreshToken)
-        .await
-        .unwrap()
-        .unwrap();
+    let value = folder.open().unwrap().get(SecretName::QboRefreshToken).await.unwrap().unwrap();
     assert_eq!(value.expose_secret(), "false-refresh-two");
 }

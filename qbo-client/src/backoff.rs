@@ -20,10 +20,7 @@ pub struct Backoff {
 impl Backoff {
     /// A fresh back-off for one request.
     pub fn new(seed: u64) -> Self {
-        Self {
-            random: fastrand::Rng::with_seed(seed),
-            bound: FIRST,
-        }
+        Self { random: fastrand::Rng::with_seed(seed), bound: FIRST }
     }
 }
 

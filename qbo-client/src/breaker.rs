@@ -49,9 +49,7 @@ impl Breaker {
             State::HalfOpen { probe_until } if now < probe_until => Err(probe_until),
             // The cool-down is over, or the probe never reported back (its caller was cancelled).
             State::Open { .. } | State::HalfOpen { .. } => {
-                self.state = State::HalfOpen {
-                    probe_until: now + COOL_DOWN,
-                };
+                self.state = State::HalfOpen { probe_until: now + COOL_DOWN };
                 Ok(())
             }
         }
@@ -73,9 +71,7 @@ impl Breaker {
             }
             State::Open { .. } => None,
             State::Closed { .. } | State::HalfOpen { .. } => {
-                self.state = State::Open {
-                    until: now + COOL_DOWN,
-                };
+                self.state = State::Open { until: now + COOL_DOWN };
                 Some(BreakerState::Open)
             }
         }
@@ -121,11 +117,7 @@ mod tests {
         assert_eq!(breaker.admit(COOL_DOWN), Ok(()));
         assert_eq!(breaker.failed(COOL_DOWN), Some(BreakerState::Open));
         assert_eq!(breaker.admit(COOL_DOWN * 2), Ok(()));
-        assert_eq!(
-            breaker.admit(COOL_DOWN * 3),
-            Ok(()),
-            "the probe never reported back"
-        );
+        assert_eq!(breaker.admit(COOL_DOWN * 3), Ok(()), "the probe never reported back");
     }
 
     #[test]

@@ -87,12 +87,7 @@ pub fn classify(answer: &Answer<'_>) -> Verdict {
 /// Decides about a fault that was found inside an answer of any status.
 pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
     let code = || fault.code().unwrap_or_default().into();
-    let refused = |why| {
-        Verdict::Final(ErrorKind::Refused {
-            why,
-            status: answer.status,
-        })
-    };
+    let refused = |why| Verdict::Final(ErrorKind::Refused { why, status: answer.status });
     if fault.subscription_ended {
         return refused(Refusal::Subscription);
     }
@@ -121,12 +116,7 @@ pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
 
 fn by_status(answer: &Answer<'_>) -> Verdict {
     let html = answer.body.trim_ascii_start().first() == Some(&b'<');
-    let refused = |why| {
-        Verdict::Final(ErrorKind::Refused {
-            why,
-            status: answer.status,
-        })
-    };
+    let refused = |why| Verdict::Final(ErrorKind::Refused { why, status: answer.status });
     match answer.status {
         401 => Verdict::Reauthenticate,
         403 => refused(Refusal::Application),
@@ -161,12 +151,8 @@ mod tests {
     use super::*;
 
     fn verdict(status: u16, retry_after: Option<&str>, body: &str) -> String {
-        let answer = Answer {
-            status,
-            retry_after,
-            now: datetime!(2026-11-22 10:00 UTC),
-            body: body.as_bytes(),
-        };
+        let answer =
+            Answer { status, retry_after, now: datetime!(2026-11-22 10:00 UTC), body: body.as_bytes() };
         let verdict = match Fault::find(answer.body) {
             Some(fault) if status == 200 => by_fault(&answer, &fault),
             _ => classify(&answer),
@@ -187,18 +173,9 @@ mod tests {
         assert_eq!(verdict(429, Some("7"), ""), "Throttled(7s)");
         assert_eq!(verdict(429, Some("86400"), ""), "Throttled(900s)");
         assert_eq!(verdict(429, Some("soon"), ""), "Throttled(60s)");
-        assert_eq!(
-            verdict(429, Some("Sun, 22 Nov 2026 10:00:30 GMT"), ""),
-            "Throttled(30s)"
-        );
-        assert_eq!(
-            verdict(429, Some("Sun, 22 Nov 2026 09:00:00 GMT"), ""),
-            "Throttled(0ns)"
-        );
-        assert_eq!(
-            verdict(200, Some("1"), &fault("SERVICE", "003001")),
-            "Throttled(1s)"
-        );
+        assert_eq!(verdict(429, Some("Sun, 22 Nov 2026 10:00:30 GMT"), ""), "Throttled(30s)");
+        assert_eq!(verdict(429, Some("Sun, 22 Nov 2026 09:00:00 GMT"), ""), "Throttled(0ns)");
+        assert_eq!(verdict(200, Some("1"), &fault("SERVICE", "003001")), "Throttled(1s)");
     }
 
     #[test]
@@ -219,10 +196,7 @@ mod tests {
             (408, String::new()),
         ];
         for (status, body) in retry {
-            assert!(
-                verdict(status, None, &body).starts_with("Retry"),
-                "{status} {body}"
-            );
+            assert!(verdict(status, None, &body).starts_with("Retry"), "{status} {body}");
         }
         let last = [
             (400, fault("ValidationFault", "4001"), "BadQuery"),
@@ -239,15 +213,9 @@ mod tests {
         ];
         for (status, body, kind) in last {
             let verdict = verdict(status, None, &body);
-            assert!(
-                verdict.starts_with("Final") && verdict.contains(kind),
-                "{status} {body}: {verdict}"
-            );
+            assert!(verdict.starts_with("Final") && verdict.contains(kind), "{status} {body}: {verdict}");
         }
-        assert_eq!(
-            verdict(401, None, &fault("AUTHENTICATION", "003200")),
-            "Reauthenticate"
-        );
+        assert_eq!(verdict(401, None, &fault("AUTHENTICATION", "003200")), "Reauthenticate");
         assert_eq!(verdict(401, None, ""), "Reauthenticate");
         assert_eq!(verdict(200, None, "{}"), "Accept");
     }

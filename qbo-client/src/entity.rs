@@ -27,11 +27,7 @@ impl FromStr for EntityName {
         let sound = (1..=64).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphabetic())
             && text.as_bytes()[0].is_ascii_uppercase();
-        if sound {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidEntityName)
-        }
+        if sound { Ok(Self(text.into())) } else { Err(InvalidEntityName) }
     }
 }
 
@@ -47,14 +43,7 @@ mod tests {
 
     #[test]
     fn a_name_that_could_carry_a_query_is_refused() {
-        for bad in [
-            "",
-            "invoice",
-            "Invoice WHERE",
-            "Invoice;",
-            "Factura\u{e9}",
-            "In'voice",
-        ] {
+        for bad in ["", "invoice", "Invoice WHERE", "Invoice;", "Factura\u{e9}", "In'voice"] {
             assert!(bad.parse::<EntityName>().is_err(), "{bad}");
         }
         assert_eq!("CreditMemo".parse::<EntityName>().unwrap().as_str(), "CreditMemo");

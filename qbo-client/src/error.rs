@@ -184,28 +184,17 @@ mod tests {
     fn every_error_prints_one_line_and_says_what_to_do() {
         let check = |kind, advice, line: &str| {
             let entity = "Invoice".parse().unwrap();
-            let error = Error {
-                entity,
-                intuit_tid: Some("1-abc".into()),
-                attempts: 1,
-                kind,
-            };
+            let error = Error { entity, intuit_tid: Some("1-abc".into()), attempts: 1, kind };
             assert_eq!(error.advice(), advice);
             assert_eq!(error.to_string(), line);
         };
         check(
-            ErrorKind::Exhausted {
-                attempts: 6,
-                cause: Cause::Server,
-            },
+            ErrorKind::Exhausted { attempts: 6, cause: Cause::Server },
             Advice::TryLater,
             "reading Invoice: given up after 6 attempts: QuickBooks failed to answer (intuit_tid 1-abc)",
         );
         check(
-            ErrorKind::Refused {
-                why: Refusal::UnknownCompany,
-                status: 404,
-            },
+            ErrorKind::Refused { why: Refusal::UnknownCompany, status: 404 },
             Advice::Refused,
             "reading Invoice: refused by QuickBooks (HTTP 404): there is no such company (intuit_tid 1-abc)",
         );

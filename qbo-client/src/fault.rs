@@ -28,10 +28,7 @@ impl Fault {
 
     /// The first code, for messages to people.
     pub fn code(&self) -> Option<&str> {
-        self.errors
-            .iter()
-            .map(|error| &*error.code)
-            .find(|code| !code.is_empty())
+        self.errors.iter().map(|error| &*error.code).find(|code| !code.is_empty())
     }
 
     /// Finds a fault in a body: JSON in both letter cases, at the top or inside `QueryResponse`, or XML.
@@ -83,10 +80,8 @@ fn from_json(body: &[u8]) -> Option<Fault> {
         serde_json::Value::Number(code) => code.to_string(),
         _ => String::new(),
     };
-    let errors = fault
-        .error
-        .iter()
-        .map(|error| one_error(&code(error), error.message.as_deref().unwrap_or_default()));
+    let errors =
+        fault.error.iter().map(|error| one_error(&code(error), error.message.as_deref().unwrap_or_default()));
     Some(Fault {
         kind: letters(fault.kind.as_deref().unwrap_or_default()),
         errors: errors.collect(),
@@ -101,12 +96,10 @@ fn from_json(body: &[u8]) -> Option<Fault> {
 /// looked for in the text.
 fn from_xml(text: &str) -> Option<Fault> {
     let fault = &text[text.find("<Fault")?..];
-    let errors = fault.split("<Error").skip(1).map(|error| {
-        one_error(
-            attribute(error, "code").unwrap_or_default(),
-            element(error, "Message"),
-        )
-    });
+    let errors = fault
+        .split("<Error")
+        .skip(1)
+        .map(|error| one_error(attribute(error, "code").unwrap_or_default(), element(error, "Message")));
     Some(Fault {
         kind: letters(attribute(fault, "type").unwrap_or_default()),
         errors: errors.collect(),
@@ -129,25 +122,17 @@ fn element<'a>(text: &'a str, name: &str) -> &'a str {
 /// the code itself is missing.
 fn one_error(code: &str, message: &str) -> FaultError {
     let code = if code.is_empty() {
-        message
-            .split_once("errorCode=")
-            .map_or("", |(_, rest)| rest.split(';').next().unwrap_or_default())
+        message.split_once("errorCode=").map_or("", |(_, rest)| rest.split(';').next().unwrap_or_default())
     } else {
         code
     };
     let code = code.trim().trim_start_matches('0');
     let sound = code.len() <= 12 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    FaultError {
-        code: if sound { code.into() } else { "".into() },
-    }
+    FaultError { code: if sound { code.into() } else { "".into() } }
 }
 
 fn letters(kind: &str) -> Box<str> {
-    kind.chars()
-        .filter(char::is_ascii_alphabetic)
-        .take(40)
-        .collect::<String>()
-        .into()
+    kind.chars().filter(char::is_ascii_alphabetic).take(40).collect::<String>().into()
 }
 
 fn speaks_of_ended_subscription(message: &str) -> bool {
@@ -163,11 +148,7 @@ mod tests {
     fn every_recorded_shape_is_read() {
         let check = |body: &str, kind: &str, code: &str| {
             let fault = Fault::find(body.as_bytes()).expect(body);
-            assert_eq!(
-                (&*fault.kind, fault.code().unwrap_or_default()),
-                (kind, code),
-                "{body}"
-            );
+            assert_eq!((&*fault.kind, fault.code().unwrap_or_default()), (kind, code), "{body}");
         };
         check(
             r#"{"Fault":{"Error":[{"Message":"Invalid query","Detail":"QueryValidationError","code":"4001"}],"type":"ValidationFault"},"time":"2020-09-29T06:52:56.527-07:00"}"#,
@@ -194,23 +175,14 @@ mod tests {
             "SystemFault",
             "10000",
         );
-        check(
-            r#"{"Fault":{"Error":[{"Message":"Too Many Requests","code":429}]}}"#,
-            "",
-            "429",
-        );
+        check(r#"{"Fault":{"Error":[{"Message":"Too Many Requests","code":429}]}}"#, "", "429");
     }
 
     #[test]
     fn what_is_no_fault_is_none() {
-        for body in [
-            "",
-            "{}",
-            "<html><body>down</body></html>",
-            "[1]",
-            r#"{"QueryResponse":{}}"#,
-            "{\"fault\":null}",
-        ] {
+        for body in
+            ["", "{}", "<html><body>down</body></html>", "[1]", r#"{"QueryResponse":{}}"#, "{\"fault\":null}"]
+        {
             assert_eq!(Fault::find(body.as_bytes()), None, "{body}");
         }
     }

@@ -118,10 +118,7 @@ impl HttpQboClientBuilder {
             tokens: self.tokens,
             clock: self.clock,
             in_flight: Semaphore::new(IN_FLIGHT),
-            gate: Mutex::new(Gate {
-                throttle: Throttle::new(self.limits),
-                breaker: Breaker::default(),
-            }),
+            gate: Mutex::new(Gate { throttle: Throttle::new(self.limits), breaker: Breaker::default() }),
             meter: Meter::default(),
             seed: self.seed,
             requests: AtomicU64::new(0),
@@ -142,10 +139,7 @@ impl QboClient for HttpQboClient {
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
-        self.ask(query.entity(), &query.count_text(), |received| {
-            total_count(&received.body)
-        })
-        .await
+        self.ask(query.entity(), &query.count_text(), |received| total_count(&received.body)).await
     }
 
     fn usage(&self) -> Usage {
@@ -179,15 +173,10 @@ impl HttpQboClient {
                     match self.weigh(verdict, attempts, &mut reauthenticated) {
                         Step::Done(value) => return Ok(value),
                         Step::Again(cause) => {
-                            self.tell(Signal::Retrying {
-                                entity: entity.clone(),
-                                attempt: attempts,
-                                cause,
-                            });
+                            self.tell(Signal::Retrying { entity: entity.clone(), attempt: attempts, cause });
                             // Throttling has paused the gate already, for everybody.
                             if cause != Cause::Throttled {
-                                self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff)
-                                    .await;
+                                self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
                             }
                             continue;
                         }
@@ -196,12 +185,7 @@ impl HttpQboClient {
                     }
                 }
             };
-            return Err(Error {
-                entity: entity.clone(),
-                intuit_tid: tid,
-                attempts,
-                kind,
-            });
+            return Err(Error { entity: entity.clone(), intuit_tid: tid, attempts, kind });
         }
     }
 
@@ -223,10 +207,7 @@ impl HttpQboClient {
         let received = match received {
             Ok(received) => received,
             Err(lost) => {
-                return Ok(Attempt {
-                    verdict: Err(lost.into()),
-                    intuit_tid: None,
-                });
+                return Ok(Attempt { verdict: Err(lost.into()), intuit_tid: None });
             }
         };
         self.meter.received(received.body.len());
@@ -234,10 +215,7 @@ impl HttpQboClient {
         if matches!(verdict, Err(Verdict::Reauthenticate)) {
             self.tokens.invalidate(&token).await;
         }
-        Ok(Attempt {
-            verdict,
-            intuit_tid: received.intuit_tid,
-        })
+        Ok(Attempt { verdict, intuit_tid: received.intuit_tid })
     }
 
     /// Keeps the machines informed, and turns a verdict into the loop's next step.
@@ -354,17 +332,13 @@ impl From<Lost> for Verdict {
         match lost {
             Lost::Connection => Self::Retry(Cause::Connection),
             Lost::Insecure => Self::Final(ErrorKind::Insecure),
-            Lost::TooLarge => Self::Final(ErrorKind::BodyTooLarge {
-                limit_mib: (LARGEST_BODY >> 20) as u64,
-            }),
+            Lost::TooLarge => Self::Final(ErrorKind::BodyTooLarge { limit_mib: (LARGEST_BODY >> 20) as u64 }),
         }
     }
 }
 
 impl fmt::Debug for HttpQboClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpQboClient")
-            .field("usage", &self.usage())
-            .finish_non_exhaustive()
+        f.debug_struct("HttpQboClient").field("usage", &self.usage()).finish_non_exhaustive()
     }
 }

@@ -38,10 +38,7 @@ impl Meter {
 
     /// Counts time spent waiting.
     pub fn waited(&self, time: Duration) {
-        self.waited_ms.fetch_add(
-            u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.waited_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The counts so far.

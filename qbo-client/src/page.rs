@@ -55,19 +55,12 @@ impl RawPage {
     /// body and an answer without its envelope are errors, never "no rows".
     pub fn split(body: Bytes, key: &str) -> Result<Self, SplitError> {
         let Envelope { records, answered_at } = split::split(&body, key)?;
-        Ok(Self {
-            body,
-            records,
-            answered_at,
-        })
+        Ok(Self { body, records, answered_at })
     }
 
     /// The records, in the order they came.
     pub fn records(&self) -> impl ExactSizeIterator<Item = RawRecord<'_>> {
-        self.records.iter().map(|span| RawRecord {
-            body: &self.body,
-            span,
-        })
+        self.records.iter().map(|span| RawRecord { body: &self.body, span })
     }
 
     /// How many records the page holds.
@@ -142,8 +135,6 @@ impl<'a> RawRecord<'a> {
 /// Names the record, and nothing of what it says.
 impl fmt::Debug for RawRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawRecord")
-            .field("id", &self.id())
-            .finish_non_exhaustive()
+        f.debug_struct("RawRecord").field("id", &self.id()).finish_non_exhaustive()
     }
 }

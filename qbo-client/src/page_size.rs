@@ -17,11 +17,7 @@ impl PageSize {
     ///
     /// [`InvalidPageSize`] outside 1 to 1000.
     pub fn new(records: u16) -> Result<Self, InvalidPageSize> {
-        if (1..=Self::MAX.0).contains(&records) {
-            Ok(Self(records))
-        } else {
-            Err(InvalidPageSize)
-        }
+        if (1..=Self::MAX.0).contains(&records) { Ok(Self(records)) } else { Err(InvalidPageSize) }
     }
 
     /// The number of records.

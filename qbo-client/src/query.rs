@@ -73,18 +73,12 @@ enum Test {
 impl Predicate {
     /// `property op value`.
     pub fn compare(property: Property, comparison: Comparison, value: Value) -> Self {
-        Self {
-            property,
-            test: Test::Compare(comparison, value),
-        }
+        Self { property, test: Test::Compare(comparison, value) }
     }
 
     /// `property IN (values)`.
     pub fn is_in(property: Property, values: impl IntoIterator<Item = Value>) -> Self {
-        Self {
-            property,
-            test: Test::In(values.into_iter().collect()),
-        }
+        Self { property, test: Test::In(values.into_iter().collect()) }
     }
 }
 
@@ -175,12 +169,7 @@ impl Query {
         if let Some(order) = self.order {
             let _ = write!(text, " ORDERBY {}", order.0);
         }
-        let _ = write!(
-            text,
-            " STARTPOSITION {} MAXRESULTS {}",
-            self.start_position,
-            self.page_size.get()
-        );
+        let _ = write!(text, " STARTPOSITION {} MAXRESULTS {}", self.start_position, self.page_size.get());
         text
     }
 
@@ -288,10 +277,7 @@ mod tests {
                 Value::Text(r"Amy's \ 'x' OR".into()),
             ))
             .count_text();
-        assert_eq!(
-            text,
-            r"SELECT COUNT(*) FROM Invoice WHERE Id = 'Amy\'s \\ \'x\' OR'"
-        );
+        assert_eq!(text, r"SELECT COUNT(*) FROM Invoice WHERE Id = 'Amy\'s \\ \'x\' OR'");
     }
 
     #[test]

@@ -54,10 +54,7 @@ pub(crate) fn split(body: &[u8], key: &str) -> Result<Envelope, SplitError> {
     if answer.records.is_empty() && outer.time.is_none() {
         return Err(SplitError::NoAnswer);
     }
-    if answer
-        .max_results
-        .is_some_and(|claimed| claimed != answer.records.len() as u64)
-    {
+    if answer.max_results.is_some_and(|claimed| claimed != answer.records.len() as u64) {
         return Err(SplitError::Contradiction);
     }
     let base = text.as_ptr() as usize;
@@ -67,10 +64,7 @@ pub(crate) fn split(body: &[u8], key: &str) -> Result<Envelope, SplitError> {
         span(record.get(), range)
     };
     let answered_at = outer.time.as_deref().and_then(instant);
-    Ok(Envelope {
-        records: answer.records.iter().map(place).collect(),
-        answered_at,
-    })
+    Ok(Envelope { records: answer.records.iter().map(place).collect(), answered_at })
 }
 
 /// The number in `{"QueryResponse":{"totalCount":n}}`.
@@ -78,10 +72,7 @@ pub(crate) fn split(body: &[u8], key: &str) -> Result<Envelope, SplitError> {
 pub(crate) fn total_count(body: &[u8]) -> Result<u64, SplitError> {
     let text = readable(body)?;
     let outer: Outer<'_> = parse(&text, "")?;
-    outer
-        .answer
-        .and_then(|answer| answer.total_count)
-        .ok_or(SplitError::NoAnswer)
+    outer.answer.and_then(|answer| answer.total_count).ok_or(SplitError::NoAnswer)
 }
 
 /// The body as text of the same length. Bytes that are not UTF-8 become `?`, so that one spoilt record does
@@ -103,9 +94,7 @@ fn readable(body: &[u8]) -> Result<Cow<'_, str>, SplitError> {
 
 fn parse<'a>(text: &'a str, key: &str) -> Result<Outer<'a>, SplitError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let outer = OuterSeed { key }
-        .deserialize(&mut deserializer)
-        .map_err(|_| SplitError::Malformed)?;
+    let outer = OuterSeed { key }.deserialize(&mut deserializer).map_err(|_| SplitError::Malformed)?;
     deserializer.end().map_err(|_| SplitError::Malformed)?;
     let faulty = outer.fault || outer.answer.as_ref().is_some_and(|answer| answer.fault);
     let strange = outer.answer.as_ref().is_some_and(|answer| answer.other_records);
@@ -212,10 +201,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
 }
 
 fn is_filled_array(value: &RawValue) -> bool {
-    value
-        .get()
-        .strip_prefix('[')
-        .is_some_and(|rest| !rest.trim_start().starts_with(']'))
+    value.get().strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
 }
 
 /// The envelope's `time`: a text in the API's answers, milliseconds in the gateway's (which we do not need).
@@ -250,11 +236,7 @@ struct Meta<'a> {
 
 fn span(record: &str, range: std::ops::Range<usize>) -> RecordSpan {
     // Only an object can be a record; without this, an array would be read as its fields in order.
-    let head = if record.starts_with('{') {
-        serde_json::from_str::<Head<'_>>(record).ok()
-    } else {
-        None
-    };
+    let head = if record.starts_with('{') { serde_json::from_str::<Head<'_>>(record).ok() } else { None };
     let Some(head) = head else {
         return RecordSpan {
             range,
@@ -265,10 +247,7 @@ fn span(record: &str, range: std::ops::Range<usize>) -> RecordSpan {
             txn_date: None,
         };
     };
-    let meta: Meta<'_> = head
-        .meta
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default();
+    let meta: Meta<'_> = head.meta.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     RecordSpan {
         range,
         id: identity(head.id),
@@ -282,11 +261,7 @@ fn span(record: &str, range: std::ops::Range<usize>) -> RecordSpan {
 fn identity(raw: Option<&RawValue>) -> Result<Box<str>, IdentityProblem> {
     let id = text(raw.ok_or(IdentityProblem::Missing)?).ok_or(IdentityProblem::Unusable)?;
     let sound = (1..=LONGEST_ID).contains(&id.len()) && !id.chars().any(char::is_control);
-    if sound {
-        Ok(id.into())
-    } else {
-        Err(IdentityProblem::Unusable)
-    }
+    if sound { Ok(id.into()) } else { Err(IdentityProblem::Unusable) }
 }
 
 /// The text of a JSON string; `None` for any other value.
@@ -346,52 +321,26 @@ mod tests {
 
     #[test]
     fn only_a_whole_answer_with_its_time_is_an_empty_page() {
-        assert_eq!(
-            page(r#"{"QueryResponse":{},"time":"2020-09-29T06:03:53.903-07:00"}"#)
-                .unwrap()
-                .len(),
-            0
-        );
+        assert_eq!(page(r#"{"QueryResponse":{},"time":"2020-09-29T06:03:53.903-07:00"}"#).unwrap().len(), 0);
         let refused = [
             ("", SplitError::Empty),
             (" \n", SplitError::Empty),
             ("{}", SplitError::NoAnswer),
             (r#"{"QueryResponse":{}}"#, SplitError::NoAnswer),
-            (
-                r#"{"QueryResponse":null,"time":"2020-09-29T06:03:53-07:00"}"#,
-                SplitError::NoAnswer,
-            ),
-            (
-                r#"{"time":"2020-09-29T06:03:53.903-07:00"}"#,
-                SplitError::NoAnswer,
-            ),
+            (r#"{"QueryResponse":null,"time":"2020-09-29T06:03:53-07:00"}"#, SplitError::NoAnswer),
+            (r#"{"time":"2020-09-29T06:03:53.903-07:00"}"#, SplitError::NoAnswer),
             ("[]", SplitError::Malformed),
             ("<html>", SplitError::Malformed),
-            (
-                r#"{"QueryResponse":{"Invoice":[{"Id":"1"}"#,
-                SplitError::Malformed,
-            ),
-            (
-                r#"{"QueryResponse":{},"time":"x"}trailing"#,
-                SplitError::Malformed,
-            ),
-            (
-                r#"{"QueryResponse":{"Customer":[{"Id":"1"}]},"time":"x"}"#,
-                SplitError::OtherRecords,
-            ),
+            (r#"{"QueryResponse":{"Invoice":[{"Id":"1"}"#, SplitError::Malformed),
+            (r#"{"QueryResponse":{},"time":"x"}trailing"#, SplitError::Malformed),
+            (r#"{"QueryResponse":{"Customer":[{"Id":"1"}]},"time":"x"}"#, SplitError::OtherRecords),
             (
                 r#"{"QueryResponse":{"Invoice":[{"Id":"1"}],"maxResults":2},"time":"x"}"#,
                 SplitError::Contradiction,
             ),
             (r#"{"Fault":{"Error":[]},"time":"x"}"#, SplitError::Fault),
-            (
-                r#"{"fault":{"error":[]},"queryResponse":null,"time":1601391072830}"#,
-                SplitError::Fault,
-            ),
-            (
-                r#"{"QueryResponse":{"Fault":{"Error":[]}},"time":"x"}"#,
-                SplitError::Fault,
-            ),
+            (r#"{"fault":{"error":[]},"queryResponse":null,"time":1601391072830}"#, SplitError::Fault),
+            (r#"{"QueryResponse":{"Fault":{"Error":[]}},"time":"x"}"#, SplitError::Fault),
         ];
         for (body, error) in refused {
             assert_eq!(page(body).unwrap_err(), error, "{body}");
@@ -422,20 +371,13 @@ mod tests {
         body.extend(br#""},{"Id":"2","n":"ok"}]},"time":"x"}"#);
         let page = page(body).unwrap();
         let records: Vec<_> = page.records().map(|r| r.bytes()).collect();
-        assert_eq!(
-            records[0],
-            Bytes::from_static(b"{\"Id\":\"1\",\"n\":\"\xff\xc3\"}")
-        );
+        assert_eq!(records[0], Bytes::from_static(b"{\"Id\":\"1\",\"n\":\"\xff\xc3\"}"));
         assert_eq!(records[1], Bytes::from_static(b"{\"Id\":\"2\",\"n\":\"ok\"}"));
     }
 
     #[test]
     fn deep_nesting_inside_a_record_does_not_break_its_page() {
-        let deep = format!(
-            r#"{{"Id":"1","d":{}1{}}}"#,
-            "[".repeat(50_000),
-            "]".repeat(50_000)
-        );
+        let deep = format!(r#"{{"Id":"1","d":{}1{}}}"#, "[".repeat(50_000), "]".repeat(50_000));
         let body = format!(r#"{{"QueryResponse":{{"Invoice":[{deep},{{"Id":"2"}}]}},"time":"x"}}"#);
         assert_eq!(page(body).unwrap().len(), 2);
     }
@@ -444,9 +386,6 @@ mod tests {
     fn the_total_of_a_count_is_read() {
         let body = br#"{"QueryResponse":{"totalCount":2},"time":"2020-09-29T06:04:13.414-07:00"}"#;
         assert_eq!(total_count(body), Ok(2));
-        assert_eq!(
-            total_count(br#"{"QueryResponse":{},"time":"x"}"#),
-            Err(SplitError::NoAnswer)
-        );
+        assert_eq!(total_count(br#"{"QueryResponse":{},"time":"x"}"#), Err(SplitError::NoAnswer));
     }
 }

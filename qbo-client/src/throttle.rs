@@ -12,18 +12,12 @@ pub struct Limits {
 
 impl Limits {
     /// QBO's limits for one company: 500 a minute, and 10 a second (Intuit's page on limits and throttles).
-    pub const QBO: Self = Self {
-        per_minute: 500,
-        per_second: 10,
-    };
+    pub const QBO: Self = Self { per_minute: 500, per_second: 10 };
 
     /// Other limits, for the emulator: `per_minute` calls a minute, and a sixtieth of it a second, but at
     /// least [`Limits::QBO`]'s.
     pub fn per_minute(per_minute: u32) -> Self {
-        Self {
-            per_minute,
-            per_second: (per_minute / 60).max(Self::QBO.per_second),
-        }
+        Self { per_minute, per_second: (per_minute / 60).max(Self::QBO.per_second) }
     }
 }
 
@@ -62,12 +56,7 @@ pub struct Ticket(u64);
 impl Throttle {
     /// A limiter with these limits, or with none (the emulator).
     pub fn new(limits: Option<Limits>) -> Self {
-        Self {
-            limits,
-            slots: VecDeque::new(),
-            next_ticket: 0,
-            paused_until: Duration::ZERO,
-        }
+        Self { limits, slots: VecDeque::new(), next_ticket: 0, paused_until: Duration::ZERO }
     }
 
     /// Asks to send a request now. `Err` holds the earliest moment worth asking again.
@@ -87,10 +76,7 @@ impl Throttle {
             }
         }
         self.next_ticket += 1;
-        self.slots.push_back(Slot {
-            ticket: self.next_ticket,
-            arrived_by: now + ARRIVAL_SLACK,
-        });
+        self.slots.push_back(Slot { ticket: self.next_ticket, arrived_by: now + ARRIVAL_SLACK });
         Ok(Ticket(self.next_ticket))
     }
 
@@ -104,11 +90,7 @@ impl Throttle {
         if self.limits.is_none() {
             self.slots.clear();
         }
-        let known = self
-            .slots
-            .iter()
-            .rfind(|slot| slot.ticket == ticket.0)
-            .map(|slot| slot.arrived_by);
+        let known = self.slots.iter().rfind(|slot| slot.ticket == ticket.0).map(|slot| slot.arrived_by);
         if known.is_some_and(|arrived_by| now < arrived_by) {
             self.arrived_by(ticket, now);
         }
@@ -127,12 +109,8 @@ impl Throttle {
 
     /// When fewer than `limit` requests will have arrived within the last `span`.
     fn free_at(&self, span: Duration, limit: u32, now: Duration) -> Duration {
-        let mut arrivals: Vec<_> = self
-            .slots
-            .iter()
-            .map(|slot| slot.arrived_by)
-            .filter(|at| *at + span > now)
-            .collect();
+        let mut arrivals: Vec<_> =
+            self.slots.iter().map(|slot| slot.arrived_by).filter(|at| *at + span > now).collect();
         let limit = limit as usize;
         if arrivals.len() < limit {
             return Duration::ZERO;

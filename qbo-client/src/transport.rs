@@ -63,10 +63,7 @@ impl Transport {
         if !secure {
             builder = builder.no_proxy();
         }
-        Ok(Self {
-            http: builder.build()?,
-            url,
-        })
+        Ok(Self { http: builder.build()?, url })
     }
 
     pub(crate) async fn query(&self, text: &str, token: &AccessToken) -> Result<Received, Lost> {
@@ -97,9 +94,7 @@ async fn body(mut response: reqwest::Response) -> Result<Bytes, Lost> {
     let expected = response.content_length().unwrap_or(0).min(LARGEST_BODY as u64);
     let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
     loop {
-        let chunk = tokio::time::timeout(STALL, response.chunk())
-            .await
-            .map_err(|_| Lost::Connection)?;
+        let chunk = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| Lost::Connection)?;
         match chunk.map_err(|error| lost(&error))? {
             None => return Ok(body.freeze()),
             Some(chunk) if body.len() + chunk.len() > LARGEST_BODY => return Err(Lost::TooLarge),

@@ -24,17 +24,11 @@ struct CountingTokens(AtomicU32);
 #[async_trait]
 impl TokenProvider for CountingTokens {
     async fn access_token(&self) -> Result<AccessToken, AuthError> {
-        Ok(AccessToken::new(format!(
-            "fake-token-{}",
-            self.0.load(Ordering::SeqCst)
-        )))
+        Ok(AccessToken::new(format!("fake-token-{}", self.0.load(Ordering::SeqCst))))
     }
 
     async fn invalidate(&self, rejected: &AccessToken) {
-        assert_eq!(
-            rejected.expose(),
-            format!("fake-token-{}", self.0.fetch_add(1, Ordering::SeqCst))
-        );
+        assert_eq!(rejected.expose(), format!("fake-token-{}", self.0.fetch_add(1, Ordering::SeqCst)));
     }
 }
 
@@ -60,18 +54,10 @@ struct Bench {
 
 async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
     let server = MockServer::start().await;
-    let script = Script {
-        answers: answers.into_iter().collect(),
-        asked: AtomicU32::new(0),
-    };
-    Mock::given(method("POST"))
-        .respond_with(script)
-        .mount(&server)
-        .await;
+    let script = Script { answers: answers.into_iter().collect(), asked: AtomicU32::new(0) };
+    Mock::given(method("POST")).respond_with(script).mount(&server).await;
     let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
-    let endpoints = Endpoints::of(Environment::Sandbox)
-        .with_api(&server.uri())
-        .unwrap();
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&server.uri()).unwrap();
     let (sender, signals) = tokio::sync::mpsc::unbounded_channel();
     let client = HttpQboClient::builder(
         "1234567890".parse().unwrap(),
@@ -83,12 +69,7 @@ async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
     .signals(sender)
     .build()
     .unwrap();
-    Bench {
-        server,
-        clock,
-        client,
-        signals,
-    }
+    Bench { server, clock, client, signals }
 }
 
 fn answer(status: u16, body: &str) -> ResponseTemplate {
@@ -109,26 +90,18 @@ async fn a_question_is_a_post_of_its_text_with_version_token_and_compression() {
         .and(header("accept", "application/json"))
         .and(header("accept-encoding", "gzip"))
         .and(header("authorization", "Bearer fake-token-0"))
-        .and(body_string(
-            "SELECT * FROM Invoice STARTPOSITION 1 MAXRESULTS 1000",
-        ))
+        .and(body_string("SELECT * FROM Invoice STARTPOSITION 1 MAXRESULTS 1000"))
         .respond_with(answer(200, PAGE))
         .expect(1)
         .mount(&server)
         .await;
-    let endpoints = Endpoints::of(Environment::Sandbox)
-        .with_api(&server.uri())
-        .unwrap();
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&server.uri()).unwrap();
     let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
     let tokens = Arc::new(CountingTokens::default());
-    let client = HttpQboClient::builder("1234567890".parse().unwrap(), endpoints, tokens, clock)
-        .build()
-        .unwrap();
+    let client =
+        HttpQboClient::builder("1234567890".parse().unwrap(), endpoints, tokens, clock).build().unwrap();
     let page = client.fetch_page(&invoices()).await.unwrap();
-    assert_eq!(
-        page.records().next().unwrap().bytes(),
-        br#"{"Id":"1","TotalAmt":10.50}"#.as_slice()
-    );
+    assert_eq!(page.records().next().unwrap().bytes(), br#"{"Id":"1","TotalAmt":10.50}"#.as_slice());
     assert_eq!(client.usage().calls, 1);
 }
 
@@ -162,10 +135,7 @@ async fn a_refused_token_is_replaced_once_and_a_second_refusal_needs_a_person() 
     healed.client.fetch_page(&invoices()).await.unwrap();
     let tokens = healed.server.received_requests().await.unwrap();
     let token = |n: usize| tokens[n].headers["authorization"].to_str().unwrap().to_owned();
-    assert_eq!(
-        (token(0), token(1)),
-        ("Bearer fake-token-0".into(), "Bearer fake-token-1".into())
-    );
+    assert_eq!((token(0), token(1)), ("Bearer fake-token-0".into(), "Bearer fake-token-1".into()));
 
     let refused = bench([answer(401, gateway)]).await;
     let error = refused.client.fetch_page(&invoices()).await.unwrap_err();
@@ -182,18 +152,9 @@ async fn failures_are_repeated_five_times_and_then_given_up() {
         (answer(200, ""), Cause::Garbled),
         (answer(200, "{}"), Cause::Garbled),
         (answer(200, &PAGE[..PAGE.len() / 2]), Cause::Garbled),
+        (answer(200, r#"{"Fault":{"Error":[{"code":"10000"}],"type":"SystemFault"}}"#), Cause::Server),
         (
-            answer(
-                200,
-                r#"{"Fault":{"Error":[{"code":"10000"}],"type":"SystemFault"}}"#,
-            ),
-            Cause::Server,
-        ),
-        (
-            answer(
-                200,
-                r#"{"QueryResponse":{"Fault":{"Error":[{"code":"10000"}]}},"time":"x"}"#,
-            ),
+            answer(200, r#"{"QueryResponse":{"Fault":{"Error":[{"code":"10000"}]}},"time":"x"}"#),
             Cause::Server,
         ),
     ];
@@ -227,14 +188,8 @@ async fn what_will_not_pass_is_not_repeated() {
             ),
             Advice::GiveUp,
         ),
-        (
-            answer(403, r#"{"fault":{"error":[{"code":"3100"}],"type":"SERVICE"}}"#),
-            Advice::Refused,
-        ),
-        (
-            answer(302, "").insert_header("Location", "http://127.0.0.1:1/elsewhere"),
-            Advice::Refused,
-        ),
+        (answer(403, r#"{"fault":{"error":[{"code":"3100"}],"type":"SERVICE"}}"#), Advice::Refused),
+        (answer(302, "").insert_header("Location", "http://127.0.0.1:1/elsewhere"), Advice::Refused),
         (answer(404, ""), Advice::Refused),
     ];
     for (template, advice) in cases {
@@ -255,22 +210,14 @@ async fn what_the_server_says_in_prose_never_reaches_an_error() {
     let error = bench.client.fetch_page(&invoices()).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(leak));
     assert_eq!(error.intuit_tid.as_deref(), Some("1-5f-abc"));
-    assert!(!matches!(
-        error.kind,
-        ErrorKind::Refused {
-            why: Refusal::Application,
-            ..
-        }
-    ));
+    assert!(!matches!(error.kind, ErrorKind::Refused { why: Refusal::Application, .. }));
 }
 
 #[tokio::test]
 async fn counting_asks_for_the_same_records_without_a_page() {
-    let bench = bench([answer(
-        200,
-        r#"{"QueryResponse":{"totalCount":26},"time":"2026-05-05T03:28:39.892-07:00"}"#,
-    )])
-    .await;
+    let bench =
+        bench([answer(200, r#"{"QueryResponse":{"totalCount":26},"time":"2026-05-05T03:28:39.892-07:00"}"#)])
+            .await;
     assert_eq!(bench.client.count(&invoices()).await.unwrap(), 26);
     let asked = bench.server.received_requests().await.unwrap();
     assert_eq!(asked[0].body, b"SELECT COUNT(*) FROM Invoice");
@@ -282,22 +229,10 @@ async fn a_broken_connection_is_a_failure_that_may_pass() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let endpoints = Endpoints::of(Environment::Sandbox)
-        .with_api(&format!("http://{address}"))
-        .unwrap();
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&format!("http://{address}")).unwrap();
     let tokens = Arc::new(CountingTokens::default());
-    let client = HttpQboClient::builder("1".parse().unwrap(), endpoints, tokens, bench.clock)
-        .build()
-        .unwrap();
+    let client =
+        HttpQboClient::builder("1".parse().unwrap(), endpoints, tokens, bench.clock).build().unwrap();
     let error = client.fetch_page(&invoices()).await.unwrap_err();
-    assert!(
-        matches!(
-            error.kind,
-            ErrorKind::Exhausted {
-                cause: Cause::Connection,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error.kind, ErrorKind::Exhausted { cause: Cause::Connection, .. }), "{error}");
 }

@@ -40,10 +40,8 @@ async fn main() -> Outcome {
             number => numbers.push(number.parse::<usize>()?),
         }
     }
-    let (rows, bytes) = (
-        numbers.first().copied().unwrap_or(20_000),
-        numbers.get(1).copied().unwrap_or(3_000),
-    );
+    let (rows, bytes) =
+        (numbers.first().copied().unwrap_or(20_000), numbers.get(1).copied().unwrap_or(3_000));
     if let Some(url) = database {
         let config: tokio_postgres::Config = url.parse()?;
         return measure(url.parse()?, config, rows, bytes).await;
@@ -52,13 +50,8 @@ async fn main() -> Outcome {
     let server = LocalServer::start(&ServerOptions::new(&folder).with_tcp()).await?;
     server.create_database("floor").await?;
     let options: DatabaseOptions = server.url("floor").parse()?;
-    let measured = measure(
-        options.with_password(server.password()),
-        server.config("floor"),
-        rows,
-        bytes,
-    )
-    .await;
+    let measured =
+        measure(options.with_password(server.password()), server.config("floor"), rows, bytes).await;
     server.stop().await?;
     std::fs::remove_dir_all(&folder)?;
     measured
@@ -72,25 +65,17 @@ async fn measure(
 ) -> Outcome {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
-    client
-        .batch_execute(&format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
-        .await?;
+    client.batch_execute(&format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")).await?;
     let store = PgStore::connect(options, SCHEMA.parse()?).await?;
     store.migrate().await?;
     let documents: Vec<Row> = (0..rows).map(|n| document(n, bytes)).collect();
     let stored: usize = documents.iter().map(|row| row.payload.len()).sum();
-    println!(
-        "{rows} rows, {} bytes on average, pages of {PAGE}",
-        stored / rows.max(1)
-    );
+    println!("{rows} rows, {} bytes on average, pages of {PAGE}", stored / rows.max(1));
 
     let copy_once = copy(&client, &documents, rows).await?;
     let copy_pages = copy(&client, &documents, PAGE).await?;
     let (fresh, unchanged, edited) = land(&store, &documents).await?;
-    println!(
-        "{:<44} {:>9} {:>8} {:>12} {:>12}",
-        "way", "seconds", "rows/s", "of one COPY", "of COPY/page"
-    );
+    println!("{:<44} {:>9} {:>8} {:>12} {:>12}", "way", "seconds", "rows/s", "of one COPY", "of COPY/page");
     for (way, took) in [
         ("COPY, one transaction (the floor)", copy_once),
         ("COPY, one transaction per page", copy_pages),
@@ -107,9 +92,7 @@ async fn measure(
             ratio(copy_pages),
         );
     }
-    client
-        .batch_execute(&format!("DROP SCHEMA {SCHEMA} CASCADE"))
-        .await?;
+    client.batch_execute(&format!("DROP SCHEMA {SCHEMA} CASCADE")).await?;
     Ok(())
 }
 
@@ -126,10 +109,7 @@ async fn land(store: &PgStore, documents: &[Row]) -> Outcome<(Duration, Duration
         time_axis: "updated".into(),
     };
     let window = Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2024-02-01 0:00 UTC))?;
-    let identity = StoreIdentity {
-        realm_id: "1000000000000001".into(),
-        environment: "sandbox".into(),
-    };
+    let identity = StoreIdentity { realm_id: "1000000000000001".into(), environment: "sandbox".into() };
     let run = RunStart {
         id: "floor".parse()?,
         identity: identity.clone(),
@@ -142,9 +122,7 @@ async fn land(store: &PgStore, documents: &[Row]) -> Outcome<(Duration, Duration
     store.bind(&identity).await?;
     store.prepare(&pipeline).await?;
     store.begin_run(&run).await?;
-    store
-        .open_windows(&run.id, &pipeline, &[window], Reopen::All)
-        .await?;
+    store.open_windows(&run.id, &pipeline, &[window], Reopen::All).await?;
     let lease = store.acquire(&pipeline, "load_floor").await?;
     let edited: Vec<Row> = documents.iter().map(edit).collect();
     let mut number = 0;
@@ -153,9 +131,7 @@ async fn land(store: &PgStore, documents: &[Row]) -> Outcome<(Duration, Duration
         let begun = Instant::now();
         for rows in documents.chunks(PAGE) {
             number += 1;
-            store
-                .commit_page(&page(&pipeline, &run, &lease, (number, rows)))
-                .await?;
+            store.commit_page(&page(&pipeline, &run, &lease, (number, rows))).await?;
         }
         took[which] = begun.elapsed();
     }
@@ -209,9 +185,7 @@ async fn copy(client: &Client, documents: &[Row], rows_per_transaction: usize) -
     let digest = &[0_u8; 16][..];
     let begun = Instant::now();
     for rows in documents.chunks(rows_per_transaction.max(1)) {
-        let sink = client
-            .copy_in(&format!("COPY {SCHEMA}.copied FROM STDIN BINARY"))
-            .await?;
+        let sink = client.copy_in(&format!("COPY {SCHEMA}.copied FROM STDIN BINARY")).await?;
         let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
         for row in rows {
             let payload = Json(&row.payload);
@@ -265,10 +239,7 @@ fn document(n: usize, bytes: usize) -> Row {
         state ^= state << 17;
         state % 1_000_000
     };
-    let mut text = format!(
-        r#"{{"Id":"{n}","SyncToken":"0","DocNumber":"{}","Line":["#,
-        1000 + n
-    );
+    let mut text = format!(r#"{{"Id":"{n}","SyncToken":"0","DocNumber":"{}","Line":["#, 1000 + n);
     while text.len() + 120 < bytes {
         let comma = if text.ends_with('[') { "" } else { "," };
         write!(
@@ -279,13 +250,8 @@ fn document(n: usize, bytes: usize) -> Row {
         )
         .expect("writing to a String does not fail");
     }
-    write!(
-        text,
-        r#"],"CustomerRef":{{"value":"{}"}},"TotalAmt":{}.25}}"#,
-        random() % 5000,
-        random()
-    )
-    .expect("writing to a String does not fail");
+    write!(text, r#"],"CustomerRef":{{"value":"{}"}},"TotalAmt":{}.25}}"#, random() % 5000, random())
+        .expect("writing to a String does not fail");
     Row {
         id: n.to_string().into(),
         payload: Bytes::from(text),
@@ -298,9 +264,5 @@ fn document(n: usize, bytes: usize) -> Row {
 /// The same document in its next version.
 fn edit(row: &Row) -> Row {
     let text = String::from_utf8_lossy(&row.payload).replacen(r#""SyncToken":"0""#, r#""SyncToken":"1""#, 1);
-    Row {
-        payload: Bytes::from(text),
-        sync_token: Some(1),
-        ..row.clone()
-    }
+    Row { payload: Bytes::from(text), sync_token: Some(1), ..row.clone() }
 }

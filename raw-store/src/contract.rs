@@ -3,10 +3,7 @@
 //! Each function takes a fresh, empty store (one that is set up, but holds nothing), tells one story and
 //! panics where the store breaks the contract; an error of the store itself is returned.
 
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "panicking is what these functions are for"
-)]
+#![expect(clippy::missing_panics_doc, reason = "panicking is what these functions are for")]
 #![expect(clippy::unwrap_used, reason = "the constants of the stories are valid")]
 
 mod landing;

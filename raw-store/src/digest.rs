@@ -38,10 +38,7 @@ mod tests {
     #[test]
     fn a_digest_is_the_first_half_of_sha_256() {
         // FIPS 180-2, appendix B.1: the digest of "abc" is ba7816bf 8f01cfea 414140de 5dae2223 …
-        assert_eq!(
-            format!("{:?}", Digest::of(b"abc")),
-            "ba7816bf8f01cfea414140de5dae2223"
-        );
+        assert_eq!(format!("{:?}", Digest::of(b"abc")), "ba7816bf8f01cfea414140de5dae2223");
         assert_ne!(Digest::of(b"{\"a\":1}"), Digest::of(b"{\"a\": 1}"));
     }
 }

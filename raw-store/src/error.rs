@@ -105,10 +105,7 @@ pub enum Advice {
 impl StoreError {
     /// Builds an error for one operation.
     pub fn new(operation: impl Into<Box<str>>, kind: StoreErrorKind) -> Self {
-        Self {
-            operation: operation.into(),
-            kind,
-        }
+        Self { operation: operation.into(), kind }
     }
 
     /// What to do next.

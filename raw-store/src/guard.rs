@@ -81,10 +81,7 @@ const SPECIAL_IN_TEXT: [bool; 256] = {
 
 /// Reads a text from behind its opening quote; the position behind its closing one.
 fn end_of_text(json: &[u8], mut at: usize) -> Result<usize, Unstorable> {
-    while let Some(run) = json[at..]
-        .iter()
-        .position(|&byte| SPECIAL_IN_TEXT[usize::from(byte)])
-    {
+    while let Some(run) = json[at..].iter().position(|&byte| SPECIAL_IN_TEXT[usize::from(byte)]) {
         at += run;
         if json[at] == b'"' {
             return Ok(at + 1);
@@ -111,17 +108,12 @@ fn end_of_escape(json: &[u8], at: usize) -> Result<usize, Unstorable> {
 /// The value of `\uXXXX` at a position, if that is what stands there.
 fn code_unit(json: &[u8], at: usize) -> Option<u32> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
-    digits.iter().try_fold(0, |value, &digit| {
-        Some(value * 16 + char::from(digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |value, &digit| Some(value * 16 + char::from(digit).to_digit(16)?))
 }
 
 /// Checks the exponent of a number, given what follows its `e`.
 fn check_exponent(rest: &[u8]) -> Result<(), Unstorable> {
-    let digits = rest
-        .strip_prefix(b"+")
-        .or_else(|| rest.strip_prefix(b"-"))
-        .unwrap_or(rest);
+    let digits = rest.strip_prefix(b"+").or_else(|| rest.strip_prefix(b"-")).unwrap_or(rest);
     let mut exponent = 0_u32;
     for digit in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
         exponent = exponent * 10 + u32::from(digit - b'0');
@@ -145,14 +137,8 @@ mod tests {
 
     #[test]
     fn ordinary_documents_pass() {
-        check(
-            r#"{"Id":"1","Note":"true\n\"false\" 1e999 \\u0000","Active":true,"Void":false}"#,
-            Ok(()),
-        );
-        check(
-            r#"{"emoji":"\ud83d\ude00 😀","tab":"\t","snow":"\u2603"}"#,
-            Ok(()),
-        );
+        check(r#"{"Id":"1","Note":"true\n\"false\" 1e999 \\u0000","Active":true,"Void":false}"#, Ok(()));
+        check(r#"{"emoji":"\ud83d\ude00 😀","tab":"\t","snow":"\u2603"}"#, Ok(()));
         check("[1e400,1E-400,-1.5e+0400,12345678901234567890.123]", Ok(()));
         check("null", Ok(()));
         check("", Ok(()));
@@ -163,13 +149,9 @@ mod tests {
         check(r#"{"a":"x\u0000y"}"#, Err(Unstorable::NulEscape));
         check(r#"{"\u0000":1}"#, Err(Unstorable::NulEscape));
         check(r#"["\\\u0000"]"#, Err(Unstorable::NulEscape));
-        for lone in [
-            r#"["\ud800"]"#,
-            r#"["\udc00"]"#,
-            r#"["\ud800\ud800"]"#,
-            r#"["\ud800x"]"#,
-            r#"["\uD83D\u0041"]"#,
-        ] {
+        for lone in
+            [r#"["\ud800"]"#, r#"["\udc00"]"#, r#"["\ud800\ud800"]"#, r#"["\ud800x"]"#, r#"["\uD83D\u0041"]"#]
+        {
             check(lone, Err(Unstorable::LoneSurrogate));
         }
         for huge in ["1e401", "[1E+401]", "-2.5e-00401", "1e99999999999999999999"] {
@@ -192,9 +174,7 @@ mod tests {
     #[test]
     fn a_reason_carries_no_text_of_the_document() {
         assert_eq!(
-            check_storable(br#"["Jane Example \u0000"]"#)
-                .unwrap_err()
-                .to_string(),
+            check_storable(br#"["Jane Example \u0000"]"#).unwrap_err().to_string(),
             "a text of the document holds the NUL character (\\u0000)",
         );
     }

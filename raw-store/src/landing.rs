@@ -22,10 +22,7 @@ pub(crate) struct Candidate<'a> {
     /// The document.
     pub(crate) row: &'a Row,
     /// The fingerprint of its payload.
-    #[cfg_attr(
-        not(feature = "pg"),
-        expect(dead_code, reason = "`MemoryStore` compares whole payloads")
-    )]
+    #[cfg_attr(not(feature = "pg"), expect(dead_code, reason = "`MemoryStore` compares whole payloads"))]
     pub(crate) digest: Digest,
 }
 
@@ -67,20 +64,11 @@ impl<'a> Landing<'a> {
         for row in &page.rows {
             match obstacle(row) {
                 Some(reason) => landing.put_aside(row, reason),
-                None => landing.candidates.push(Candidate {
-                    row,
-                    digest: Digest::of(&row.payload),
-                }),
+                None => landing.candidates.push(Candidate { row, digest: Digest::of(&row.payload) }),
             }
         }
-        landing
-            .candidates
-            .sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
-        if landing
-            .candidates
-            .windows(2)
-            .any(|pair| pair[0].row.id == pair[1].row.id)
-        {
+        landing.candidates.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
+        if landing.candidates.windows(2).any(|pair| pair[0].row.id == pair[1].row.id) {
             return Err(wrong("an id stands twice in one page"));
         }
         Ok(landing)
@@ -88,12 +76,7 @@ impl<'a> Landing<'a> {
 
     /// Puts a row into quarantine.
     pub(crate) fn put_aside(&mut self, row: &'a Row, reason: impl Into<Cow<'a, str>>) {
-        self.keep(Kept {
-            id: Some(&row.id),
-            raw: &row.payload,
-            reason: reason.into(),
-            window: row.window,
-        });
+        self.keep(Kept { id: Some(&row.id), raw: &row.payload, reason: reason.into(), window: row.window });
     }
 
     fn keep(&mut self, mut kept: Kept<'a>) {
@@ -121,14 +104,12 @@ impl Tally {
 
 impl PageOutcome {
     pub(crate) fn from_windows(windows: Vec<WindowCounts>) -> Self {
-        let total = windows
-            .iter()
-            .fold(WindowCounts::default(), |sum, counts| WindowCounts {
-                inserted: sum.inserted + counts.inserted,
-                updated: sum.updated + counts.updated,
-                unchanged: sum.unchanged + counts.unchanged,
-                quarantined: sum.quarantined + counts.quarantined,
-            });
+        let total = windows.iter().fold(WindowCounts::default(), |sum, counts| WindowCounts {
+            inserted: sum.inserted + counts.inserted,
+            updated: sum.updated + counts.updated,
+            unchanged: sum.unchanged + counts.unchanged,
+            quarantined: sum.quarantined + counts.quarantined,
+        });
         Self { total, windows }
     }
 }
@@ -138,28 +119,18 @@ fn obstacle(row: &Row) -> Option<Cow<'static, str>> {
     if row.id.contains('\0') {
         return Some("the id of the document holds the NUL character".into());
     }
-    check_storable(&row.payload)
-        .err()
-        .map(|reason| reason.to_string().into())
+    check_storable(&row.payload).err().map(|reason| reason.to_string().into())
 }
 
 fn check(page: &PageCommit) -> Result<(), StoreErrorKind> {
-    let mut named = page
-        .rows
-        .iter()
-        .map(|row| row.window)
-        .chain(page.rejected.iter().map(|row| row.window));
+    let mut named = page.rows.iter().map(|row| row.window).chain(page.rejected.iter().map(|row| row.window));
     if named.any(|window| window >= page.windows.len()) {
         return Err(wrong("a document names a window that its page does not have"));
     }
     if page.windows.is_empty() {
         return Err(wrong("a page must name at least one window"));
     }
-    if page
-        .windows
-        .windows(2)
-        .any(|pair| pair[0].window.start() >= pair[1].window.start())
-    {
+    if page.windows.windows(2).any(|pair| pair[0].window.start() >= pair[1].window.start()) {
         return Err(wrong("the windows of a page must ascend"));
     }
     if page.lease.entity_name != page.pipeline.entity_name {

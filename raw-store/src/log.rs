@@ -47,16 +47,10 @@ impl FromStr for WindowState {
     type Err = UnknownState;
 
     fn from_str(word: &str) -> Result<Self, UnknownState> {
-        [
-            Self::Pending,
-            Self::Running,
-            Self::Completed,
-            Self::Provisional,
-            Self::Failed,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == word)
-        .ok_or(UnknownState)
+        [Self::Pending, Self::Running, Self::Completed, Self::Provisional, Self::Failed]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or(UnknownState)
     }
 }
 

@@ -98,20 +98,14 @@ struct Line {
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
-        Self {
-            shared: Arc::default(),
-            session: 0,
-        }
+        Self { shared: Arc::default(), session: 0 }
     }
 
     /// The same data as another process would see it: with leases of its own.
     pub fn another_process(&self) -> Self {
         let mut state = self.state();
         state.sessions += 1;
-        Self {
-            shared: Arc::clone(&self.shared),
-            session: state.sessions,
-        }
+        Self { shared: Arc::clone(&self.shared), session: state.sessions }
     }
 
     /// The rows of a table by id; none if there is no such table.
@@ -141,12 +135,7 @@ impl Default for MemoryStore {
 impl Drop for MemoryStore {
     fn drop(&mut self) {
         let session = self.session;
-        for ownership in self
-            .state()
-            .leases
-            .values_mut()
-            .filter(|lease| lease.session == Some(session))
-        {
+        for ownership in self.state().leases.values_mut().filter(|lease| lease.session == Some(session)) {
             ownership.session = None;
         }
     }
@@ -160,10 +149,7 @@ impl RawStore for MemoryStore {
         if bound == *identity {
             Ok(())
         } else {
-            let kind = StoreErrorKind::OtherCompany {
-                bound,
-                asked: identity.clone(),
-            };
+            let kind = StoreErrorKind::OtherCompany { bound, asked: identity.clone() };
             Err(StoreError::new("binding the schema to a company", kind))
         }
     }
@@ -180,26 +166,15 @@ impl RawStore for MemoryStore {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         let entity_name = &pipeline.entity_name;
         let mut state = self.state();
-        let fresh = || Ownership {
-            epoch: 0,
-            holder: "".into(),
-            session: None,
-        };
+        let fresh = || Ownership { epoch: 0, holder: "".into(), session: None };
         let lease = state.leases.entry(entity_name.clone()).or_insert_with(fresh);
         if lease.session.is_some_and(|session| session != self.session) {
             let (entity_name, holder) = (entity_name.clone(), lease.holder.clone());
             let kind = StoreErrorKind::LeaseHeld { entity_name, holder };
             return Err(StoreError::new("taking a pipeline", kind));
         }
-        *lease = Ownership {
-            epoch: lease.epoch + 1,
-            holder: holder.into(),
-            session: Some(self.session),
-        };
-        Ok(Lease {
-            entity_name: entity_name.clone(),
-            epoch: lease.epoch,
-        })
+        *lease = Ownership { epoch: lease.epoch + 1, holder: holder.into(), session: Some(self.session) };
+        Ok(Lease { entity_name: entity_name.clone(), epoch: lease.epoch })
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {

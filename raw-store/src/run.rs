@@ -27,11 +27,7 @@ impl FromStr for RunId {
     fn from_str(text: &str) -> Result<Self, InvalidRunId> {
         let sound =
             (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if sound {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidRunId)
-        }
+        if sound { Ok(Self(text.into())) } else { Err(InvalidRunId) }
     }
 }
 
@@ -89,15 +85,9 @@ impl RunStatus {
 
     /// Reads the word in the database.
     pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Running,
-            Self::Completed,
-            Self::Incomplete,
-            Self::Failed,
-            Self::Stopped,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == word)
+        [Self::Running, Self::Completed, Self::Incomplete, Self::Failed, Self::Stopped]
+            .into_iter()
+            .find(|status| status.as_str() == word)
     }
 }
 

@@ -25,10 +25,7 @@ impl Window {
     /// [`InvalidWindow`] if `end` is not after `start`.
     pub fn new(start: OffsetDateTime, end: OffsetDateTime) -> Result<Self, InvalidWindow> {
         if start < end {
-            Ok(Self {
-                start: start.to_offset(UtcOffset::UTC),
-                end: end.to_offset(UtcOffset::UTC),
-            })
+            Ok(Self { start: start.to_offset(UtcOffset::UTC), end: end.to_offset(UtcOffset::UTC) })
         } else {
             Err(InvalidWindow)
         }

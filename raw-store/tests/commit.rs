@@ -13,12 +13,7 @@ use raw_store::{
 use support::{Work, connection, database, options, row, store, waiting_backend, window};
 
 fn counts(inserted: u64, updated: u64, unchanged: u64, quarantined: u64) -> WindowCounts {
-    WindowCounts {
-        inserted,
-        updated,
-        unchanged,
-        quarantined,
-    }
+    WindowCounts { inserted, updated, unchanged, quarantined }
 }
 
 #[tokio::test]
@@ -27,10 +22,7 @@ async fn the_payload_is_stored_with_every_digit_and_its_columns_are_filled() {
     let store = store(&database).await;
     let work = Work::begin(&store).await;
     let payload = r#"{"n": 12345678901234567890.1230, "big": 1e400, "text": "\u00e9"}"#;
-    store
-        .commit_page(&work.page(7, vec![row("1", payload)]))
-        .await
-        .unwrap();
+    store.commit_page(&work.page(7, vec![row("1", payload)])).await.unwrap();
     let stored = connection(&database)
         .await
         .query_one(
@@ -54,9 +46,7 @@ async fn rows_that_did_not_change_are_not_written() {
     let database = database().await;
     let store = store(&database).await;
     let work = Work::begin(&store).await;
-    let rows: Vec<_> = (0..20)
-        .map(|n| row(&n.to_string(), &format!(r#"{{"Id":"{n}"}}"#)))
-        .collect();
+    let rows: Vec<_> = (0..20).map(|n| row(&n.to_string(), &format!(r#"{{"Id":"{n}"}}"#))).collect();
     store.commit_page(&work.page(1, rows.clone())).await.unwrap();
     let observer = connection(&database).await;
     let versions =
@@ -76,12 +66,8 @@ async fn a_record_that_only_the_server_refuses_is_quarantined_alone() {
     // More digits before the point than `numeric` holds (SQLSTATE 22003).
     let too_long = format!(r#"{{"n":{}}}"#, "1".repeat(140_000));
     // More bytes than an index entry holds (SQLSTATE 54000), and of a kind that does not compress.
-    let long_id = (0..1000_u32)
-        .map(|n| n.wrapping_mul(2_654_435_761).to_string())
-        .collect::<String>();
-    let mut rows: Vec<_> = (0..99)
-        .map(|n| row(&format!("{n:03}"), r#"{"ok":true}"#))
-        .collect();
+    let long_id = (0..1000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_string()).collect::<String>();
+    let mut rows: Vec<_> = (0..99).map(|n| row(&format!("{n:03}"), r#"{"ok":true}"#)).collect();
     rows.extend([
         row("050-bad", &too_long),
         row("000-bad", &too_long.replace('n', "m")),
@@ -91,23 +77,14 @@ async fn a_record_that_only_the_server_refuses_is_quarantined_alone() {
     assert_eq!(outcome.total, counts(99, 0, 0, 3));
     let kept = connection(&database)
         .await
-        .query(
-            "SELECT record_id, reason, length(raw) FROM raw.quarantine ORDER BY record_id",
-            &[],
-        )
+        .query("SELECT record_id, reason, length(raw) FROM raw.quarantine ORDER BY record_id", &[])
         .await
         .unwrap();
     assert_eq!(kept.len(), 3);
     assert_eq!(kept[0].get::<_, &str>(0), "000-bad");
-    assert_eq!(
-        kept[0].get::<_, &str>(1),
-        "the database cannot store the document (SQLSTATE 22003)"
-    );
+    assert_eq!(kept[0].get::<_, &str>(1), "the database cannot store the document (SQLSTATE 22003)");
     assert_eq!(kept[0].get::<_, i32>(2), 140_006);
-    assert_eq!(
-        store.commit_page(&work.page(2, rows)).await.unwrap().total,
-        counts(0, 0, 99, 3)
-    );
+    assert_eq!(store.commit_page(&work.page(2, rows)).await.unwrap().total, counts(0, 0, 99, 3));
 }
 
 #[tokio::test]
@@ -116,17 +93,10 @@ async fn a_page_larger_than_a_statement_lands_whole() {
     let store = store(&database).await;
     let work = Work::begin(&store).await;
     let text = "x".repeat(3 * 1024 * 1024);
-    let mut rows: Vec<_> = (0..6)
-        .map(|n| row(&n.to_string(), &format!(r#"{{"n":{n},"t":"{text}"}}"#)))
-        .collect();
-    rows.push(row(
-        "6",
-        &format!(r#"{{"t":"{}"}}"#, "y".repeat(10 * 1024 * 1024)),
-    ));
-    assert_eq!(
-        store.commit_page(&work.page(1, rows)).await.unwrap().total,
-        counts(7, 0, 0, 0)
-    );
+    let mut rows: Vec<_> =
+        (0..6).map(|n| row(&n.to_string(), &format!(r#"{{"n":{n},"t":"{text}"}}"#))).collect();
+    rows.push(row("6", &format!(r#"{{"t":"{}"}}"#, "y".repeat(10 * 1024 * 1024))));
+    assert_eq!(store.commit_page(&work.page(1, rows)).await.unwrap().total, counts(7, 0, 0, 0));
 }
 
 #[tokio::test]
@@ -136,19 +106,13 @@ async fn a_connection_that_is_cut_in_the_middle_leaves_nothing_and_the_page_can_
     let work = Work::begin(&store).await;
     let page = work.page(1, vec![row("1", r#"{"Id":"1"}"#)]);
     let (blocker, observer) = (connection(&database).await, connection(&database).await);
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE")
-        .await
-        .unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE").await.unwrap();
     let commit = tokio::spawn({
         let (store, page) = (Arc::clone(&store), page.clone());
         async move { store.commit_page(&page).await }
     });
     let pid = waiting_backend(&observer).await;
-    observer
-        .execute("SELECT pg_terminate_backend($1)", &[&pid])
-        .await
-        .unwrap();
+    observer.execute("SELECT pg_terminate_backend($1)", &[&pid]).await.unwrap();
     let error = commit.await.unwrap().unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::Unavailable(_)), "{error}");
     assert_eq!(error.advice(), Advice::Retry);
@@ -158,12 +122,7 @@ async fn a_connection_that_is_cut_in_the_middle_leaves_nothing_and_the_page_can_
     let landed = store.commit_page(&page).await.unwrap();
     assert_eq!(landed.total, counts(1, 0, 0, 0));
     assert_eq!(store.commit_page(&page).await.unwrap(), landed);
-    assert_eq!(
-        store.lines(&LogFilter::default()).await.unwrap()[0]
-            .metrics
-            .records_read,
-        1
-    );
+    assert_eq!(store.lines(&LogFilter::default()).await.unwrap()[0].metrics.records_read, 1);
 }
 
 #[tokio::test]
@@ -172,17 +131,12 @@ async fn a_dropped_commit_leaves_nothing_and_does_not_spoil_the_pool() {
     store(&database).await;
     let one_connection = options(&database).with_pool_size(1);
     let store = Arc::new(
-        raw_store::PgStore::connect(one_connection, raw_store::SchemaName::default())
-            .await
-            .unwrap(),
+        raw_store::PgStore::connect(one_connection, raw_store::SchemaName::default()).await.unwrap(),
     );
     let work = Work::begin(&store).await;
     let page = work.page(1, vec![row("1", r#"{"Id":"1"}"#)]);
     let (blocker, observer) = (connection(&database).await, connection(&database).await);
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE")
-        .await
-        .unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE").await.unwrap();
     let commit = tokio::spawn({
         let (store, page) = (Arc::clone(&store), page.clone());
         async move { store.commit_page(&page).await }
@@ -190,11 +144,7 @@ async fn a_dropped_commit_leaves_nothing_and_does_not_spoil_the_pool() {
     waiting_backend(&observer).await;
     commit.abort();
     assert!(commit.await.unwrap_err().is_cancelled());
-    assert_eq!(
-        store.count_rows(&work.pipeline).await.unwrap(),
-        0,
-        "the pool lends a sound connection"
-    );
+    assert_eq!(store.count_rows(&work.pipeline).await.unwrap(), 0, "the pool lends a sound connection");
     blocker.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(store.commit_page(&page).await.unwrap().total, counts(1, 0, 0, 0));
 }
@@ -206,9 +156,8 @@ async fn pages_of_one_pipeline_commit_side_by_side() {
     let work = Work::begin(&store).await;
     let commits = (1..=8).map(|number| {
         // All pages share half of their ids, in different orders.
-        let mut rows: Vec<_> = (0..100)
-            .map(|n| row(&format!("shared-{n}"), &format!(r#"{{"page":{number}}}"#)))
-            .collect();
+        let mut rows: Vec<_> =
+            (0..100).map(|n| row(&format!("shared-{n}"), &format!(r#"{{"page":{number}}}"#))).collect();
         rows.extend((0..100).map(|n| row(&format!("{number}-{n}"), "{}")));
         rows.rotate_left(usize::try_from(number).unwrap() * 20);
         let (store, page) = (Arc::clone(&store), work.page(number, rows));
@@ -224,11 +173,7 @@ async fn pages_of_one_pipeline_commit_side_by_side() {
     assert_eq!(total, 900);
     let line = store.lines(&LogFilter::default()).await.unwrap().remove(0);
     assert_eq!(
-        (
-            line.metrics.records_read,
-            line.metrics.records_inserted,
-            line.metrics.pages_read
-        ),
+        (line.metrics.records_read, line.metrics.records_inserted, line.metrics.pages_read),
         (1600, 900, 8)
     );
 }
@@ -242,12 +187,7 @@ async fn one_page_committed_by_two_at_once_lands_once() {
     let (first, second) = futures_util::join!(store.commit_page(&page), store.commit_page(&page));
     assert_eq!(first.unwrap().total, counts(100, 0, 0, 0));
     assert_eq!(second.unwrap().total, counts(100, 0, 0, 0));
-    assert_eq!(
-        store.lines(&LogFilter::default()).await.unwrap()[0]
-            .metrics
-            .pages_read,
-        1
-    );
+    assert_eq!(store.lines(&LogFilter::default()).await.unwrap()[0].metrics.pages_read, 1);
 }
 
 #[tokio::test]
@@ -260,10 +200,8 @@ async fn a_constraint_of_the_users_own_is_named_and_no_row_is_quoted() {
         .batch_execute("ALTER TABLE raw.qb_invoices ADD CONSTRAINT theirs CHECK (id <> 'Jane')")
         .await
         .unwrap();
-    let error = store
-        .commit_page(&work.page(1, vec![row("Jane", r#"{"Name":"Jane Example"}"#)]))
-        .await
-        .unwrap_err();
+    let error =
+        store.commit_page(&work.page(1, vec![row("Jane", r#"{"Name":"Jane Example"}"#)])).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "landing a page of invoices: the schema differs from what is expected: SQLSTATE 23514 in qb_invoices by theirs",
@@ -277,25 +215,16 @@ async fn a_statement_that_is_cancelled_while_it_waits_is_busy() {
     let store = store(&database).await;
     let work = Work::begin(&store).await;
     let blocker = connection(&database).await;
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE raw.qb_invoices")
-        .await
-        .unwrap();
+    blocker.batch_execute("BEGIN; LOCK TABLE raw.qb_invoices").await.unwrap();
     let observer = connection(&database).await;
     let commit = store.count_rows(&work.pipeline);
     let cancel = async {
         let pid = waiting_backend(&observer).await;
-        observer
-            .execute("SELECT pg_cancel_backend($1)", &[&pid])
-            .await
-            .unwrap();
+        observer.execute("SELECT pg_cancel_backend($1)", &[&pid]).await.unwrap();
     };
     let (error, ()) = futures_util::join!(commit, cancel);
     let error = error.unwrap_err();
-    assert!(
-        matches!(&error.kind, StoreErrorKind::Busy(code) if **code == *"57014"),
-        "{error}"
-    );
+    assert!(matches!(&error.kind, StoreErrorKind::Busy(code) if **code == *"57014"), "{error}");
     assert_eq!(error.advice(), Advice::Retry);
 }
 
@@ -309,10 +238,7 @@ async fn a_page_may_close_thousands_of_windows_of_a_log_that_was_just_filled() {
         Window::new(start, start + time::Duration::HOUR).unwrap()
     };
     let windows: Vec<Window> = (0..30_000).map(hour).collect();
-    store
-        .open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished)
-        .await
-        .unwrap();
+    store.open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished).await.unwrap();
     let mut page = work.page(1, Vec::new());
     let closed = |window: &Window| WindowChange {
         window: *window,
@@ -323,9 +249,6 @@ async fn a_page_may_close_thousands_of_windows_of_a_log_that_was_just_filled() {
     page.windows = windows[..20_000].iter().map(closed).collect();
     // A plan that compares every window with every line would run into the session's statement_timeout.
     store.commit_page(&page).await.unwrap();
-    let left = store
-        .open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished)
-        .await
-        .unwrap();
+    let left = store.open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished).await.unwrap();
     assert_eq!(left.len(), 10_000);
 }

@@ -26,10 +26,7 @@ async fn a_holder_whose_connection_is_killed_is_free_for_others_and_can_come_bac
         "{error}"
     );
     heir.release(&taken).await.unwrap();
-    assert_eq!(
-        dying.acquire(&pipeline(), "the dying").await.unwrap().epoch,
-        taken.epoch + 1
-    );
+    assert_eq!(dying.acquire(&pipeline(), "the dying").await.unwrap().epoch, taken.epoch + 1);
 }
 
 #[tokio::test]
@@ -67,10 +64,7 @@ async fn a_holder_of_another_role_is_seen_to_live() {
         raw_store::PgStore::connect(options.with_password("fake-1"), raw_store::SchemaName::default());
     let other = other.await.unwrap();
     assert!(other.acquire(&pipeline(), "the other").await.is_err());
-    other
-        .prepare(&pipeline())
-        .await
-        .expect("a table that is there needs no right to create");
+    other.prepare(&pipeline()).await.expect("a table that is there needs no right to create");
     holder.release(&lease).await.unwrap();
     other.acquire(&pipeline(), "the other").await.unwrap();
 }

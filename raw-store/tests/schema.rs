@@ -13,9 +13,7 @@ use raw_store::{
 use support::{Work, bare_store, connection, database, options, pipeline, row, store};
 
 async fn refusal(options: DatabaseOptions) -> StoreError {
-    let error = PgStore::connect(options, SchemaName::default())
-        .await
-        .expect_err("a refusal");
+    let error = PgStore::connect(options, SchemaName::default()).await.expect_err("a refusal");
     assert!(!format!("{error} {error:?}").contains("fake-1"), "{error:?}");
     error
 }
@@ -68,16 +66,8 @@ async fn the_script_serves_psql_too() {
     for _ in 0..2 {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
-        psql.args([
-            "-p",
-            &database.port().to_string(),
-            "-U",
-            database.user(),
-            "-d",
-            database.name(),
-        ]);
-        psql.args(["-h", "127.0.0.1"])
-            .env("PGPASSWORD", database.password());
+        psql.args(["-p", &database.port().to_string(), "-U", database.user(), "-d", database.name()]);
+        psql.args(["-h", "127.0.0.1"]).env("PGPASSWORD", database.password());
         match psql.output() {
             Ok(ran) => assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
@@ -103,10 +93,7 @@ async fn schemas_of_other_names_stand_side_by_side() {
         assert_eq!(store.count_rows(&other.pipeline).await.unwrap(), rows);
         assert_eq!(store.check().await.unwrap(), []);
     }
-    assert_eq!(
-        bare_store(&database).await.schema_status().await.unwrap().found,
-        None
-    );
+    assert_eq!(bare_store(&database).await.schema_status().await.unwrap().found, None);
 }
 
 #[tokio::test]
@@ -114,43 +101,22 @@ async fn a_schema_of_another_version_is_refused() {
     let database = database().await;
     let bare = bare_store(&database).await;
     let error = bare.identity().await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "asking for the schema's company: schema raw is not set up"
-    );
+    assert_eq!(error.to_string(), "asking for the schema's company: schema raw is not set up");
     assert_eq!(error.hint(), "run: qbo-backfill db init");
 
     bare.migrate().await.unwrap();
     let owner = connection(&database).await;
-    owner
-        .batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')")
-        .await
-        .unwrap();
+    owner.batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')").await.unwrap();
     let newer = bare_store(&database).await;
     let error = newer.lines(&LogFilter::default()).await.unwrap_err();
-    assert!(
-        matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 1 }),
-        "{error}"
-    );
-    assert!(matches!(
-        newer.migrate().await.unwrap_err().kind,
-        StoreErrorKind::Newer { .. }
-    ));
+    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 1 }), "{error}");
+    assert!(matches!(newer.migrate().await.unwrap_err().kind, StoreErrorKind::Newer { .. }));
 
-    owner
-        .batch_execute("UPDATE raw.schema_version SET version = version - 99")
-        .await
-        .unwrap();
-    owner
-        .batch_execute("DELETE FROM raw.schema_version WHERE version < 0")
-        .await
-        .unwrap();
+    owner.batch_execute("UPDATE raw.schema_version SET version = version - 99").await.unwrap();
+    owner.batch_execute("DELETE FROM raw.schema_version WHERE version < 0").await.unwrap();
     let older = bare_store(&database).await;
     let error = older.runs(1).await.unwrap_err();
-    assert!(
-        matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 1 }),
-        "{error}"
-    );
+    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 1 }), "{error}");
     older.migrate().await.unwrap();
     assert!(older.runs(1).await.unwrap().is_empty());
 }
@@ -173,13 +139,7 @@ async fn a_schema_changed_by_hand_is_told_point_by_point() {
         )
         .await
         .unwrap();
-    let told: Vec<String> = store
-        .check()
-        .await
-        .unwrap()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let told: Vec<String> = store.check().await.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
         [
@@ -193,20 +153,12 @@ async fn a_schema_changed_by_hand_is_told_point_by_point() {
         ],
     );
     let work = Work::begin(&store).await;
-    let error = store
-        .commit_page(&work.page(1, vec![row("1", "{}")]))
-        .await
-        .unwrap_err();
+    let error = store.commit_page(&work.page(1, vec![row("1", "{}")])).await.unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
 
     store.migrate().await.unwrap();
     assert!(
-        store
-            .check()
-            .await
-            .unwrap()
-            .iter()
-            .all(|found| &*found.table != "quarantine"),
+        store.check().await.unwrap().iter().all(|found| &*found.table != "quarantine"),
         "the table is back"
     );
 }
@@ -217,10 +169,7 @@ async fn the_ledger_is_no_place_for_documents() {
     let store = store(&database).await;
     let mut pipeline = pipeline();
     pipeline.table = "backfill_log".parse().unwrap();
-    assert_eq!(
-        store.prepare(&pipeline).await.unwrap_err().advice(),
-        Advice::FixRequest
-    );
+    assert_eq!(store.prepare(&pipeline).await.unwrap_err().advice(), Advice::FixRequest);
 }
 
 #[tokio::test]
@@ -229,46 +178,25 @@ async fn a_missing_right_is_told_from_a_missing_schema() {
     store(&database).await;
     let owner = connection(&database).await;
     let role = format!("reader_{}", database.name());
-    owner
-        .batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'fake-1'"))
-        .await
-        .unwrap();
+    owner.batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'fake-1'")).await.unwrap();
     let options = || {
         let options = DatabaseOptions::new("127.0.0.1", database.port(), database.name(), &role);
         options.with_password("fake-1")
     };
     let store = PgStore::connect(options(), SchemaName::default()).await.unwrap();
-    let identity = StoreIdentity {
-        realm_id: "1".into(),
-        environment: "sandbox".into(),
-    };
+    let identity = StoreIdentity { realm_id: "1".into(), environment: "sandbox".into() };
     let error = store.bind(&identity).await.unwrap_err();
-    assert!(
-        matches!(&error.kind, StoreErrorKind::Forbidden(what) if **what == *"schema raw"),
-        "{error}"
-    );
+    assert!(matches!(&error.kind, StoreErrorKind::Forbidden(what) if **what == *"schema raw"), "{error}");
 
     let grant =
         format!("GRANT USAGE ON SCHEMA raw TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA raw TO {role}");
     owner.batch_execute(&grant).await.unwrap();
     let error = store.bind(&identity).await.unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::Forbidden(_)), "{error}");
-    assert_eq!(
-        store.check().await.unwrap(),
-        [],
-        "looking needs no right to write"
-    );
-    let missing = PgStore::connect(options(), "elsewhere".parse().unwrap())
-        .await
-        .unwrap();
-    assert!(matches!(
-        missing.bind(&identity).await.unwrap_err().kind,
-        StoreErrorKind::NotSetUp(_)
-    ));
-    assert!(matches!(
-        missing.migrate().await.unwrap_err().kind,
-        StoreErrorKind::Forbidden(_)
-    ));
+    assert_eq!(store.check().await.unwrap(), [], "looking needs no right to write");
+    let missing = PgStore::connect(options(), "elsewhere".parse().unwrap()).await.unwrap();
+    assert!(matches!(missing.bind(&identity).await.unwrap_err().kind, StoreErrorKind::NotSetUp(_)));
+    assert!(matches!(missing.migrate().await.unwrap_err().kind, StoreErrorKind::Forbidden(_)));
 }
 
 #[tokio::test]
@@ -278,30 +206,17 @@ async fn a_login_that_cannot_succeed_says_why() {
     let port = database.port();
 
     let error = refusal(at("127.0.0.1", port, database.name()).with_password("fake-1")).await;
-    assert!(
-        matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"),
-        "{error}"
-    );
+    assert!(matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"), "{error}");
     let error = refusal(at("127.0.0.1", port, database.name())).await;
-    assert!(
-        matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"),
-        "{error}"
-    );
+    assert!(matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"), "{error}");
     let error = refusal(at("127.0.0.1", port, "nowhere").with_password(database.password())).await;
-    assert!(
-        matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"3D000"),
-        "{error}"
-    );
+    assert!(matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"3D000"), "{error}");
     assert!(error.hint().contains("createdb"));
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_not_reachable() {
-    let closed = std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     for host in ["127.0.0.1", "/nowhere"] {
         let error = refusal(DatabaseOptions::new(host, closed, "d", "a").with_password("fake-1")).await;
         assert!(matches!(error.kind, StoreErrorKind::Unavailable(_)), "{error}");

@@ -14,20 +14,9 @@ use support::connection;
 
 /// Makes a certificate for `host`, vouched for by itself; `None` without the `openssl` command.
 fn certificate(folder: &Path, host: &str) -> Option<(PathBuf, PathBuf)> {
-    let (key, certificate) = (
-        folder.join(format!("{host}.key")),
-        folder.join(format!("{host}.crt")),
-    );
+    let (key, certificate) = (folder.join(format!("{host}.key")), folder.join(format!("{host}.crt")));
     let mut openssl = Command::new("openssl");
-    openssl.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]);
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
     openssl.args([
         "-days",
         "2",
@@ -60,11 +49,7 @@ async fn protect(database: &TempDatabase, key: &Path, certificate: &Path) {
     owner.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
     owner.execute("SELECT pg_reload_conf()", &[]).await.unwrap();
     let is_on = async || {
-        let row = connection(database)
-            .await
-            .query_one("SHOW ssl", &[])
-            .await
-            .unwrap();
+        let row = connection(database).await.query_one("SHOW ssl", &[]).await.unwrap();
         row.get::<_, &str>(0) == "on"
     };
     while !is_on().await {}
@@ -84,9 +69,8 @@ async fn only_a_certificate_that_is_vouched_for_and_names_the_host_is_accepted()
 
     let connect = async |host: &str, parameters: String| {
         let (port, name, user) = (database.port(), database.name(), database.user());
-        let options: DatabaseOptions = format!("postgres://{user}@{host}:{port}/{name}?{parameters}")
-            .parse()
-            .unwrap();
+        let options: DatabaseOptions =
+            format!("postgres://{user}@{host}:{port}/{name}?{parameters}").parse().unwrap();
         let connected =
             PgStore::connect(options.with_password(database.password()), SchemaName::default()).await;
         connected.map(drop).map_err(|error| error.kind.to_string())
@@ -100,21 +84,10 @@ async fn only_a_certificate_that_is_vouched_for_and_names_the_host_is_accepted()
     );
     let unknown = "no known authority vouches for the server's certificate";
     assert_eq!(connect("localhost", root(&other)).await, insecure(unknown));
-    assert_eq!(
-        connect("localhost", "sslmode=require".into()).await,
-        insecure(unknown)
-    );
+    assert_eq!(connect("localhost", "sslmode=require".into()).await, insecure(unknown));
+    assert!(connect("localhost", root(&key)).await.unwrap_err().contains("holds no certificate"));
     assert!(
-        connect("localhost", root(&key))
-            .await
-            .unwrap_err()
-            .contains("holds no certificate")
-    );
-    assert!(
-        connect("localhost", root(&folder.join("missing")))
-            .await
-            .unwrap_err()
-            .contains("cannot be read")
+        connect("localhost", root(&folder.join("missing"))).await.unwrap_err().contains("cannot be read")
     );
 
     server.stop().await.unwrap();

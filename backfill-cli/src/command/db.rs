@@ -24,10 +24,7 @@ pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
 async fn init(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
     store.migrate().await?;
     let status = store.schema_status().await?;
-    say(&format!(
-        "schema {} has version {}",
-        settings.schema, status.known
-    ));
+    say(&format!("schema {} has version {}", settings.schema, status.known));
     Ok(DONE)
 }
 
@@ -43,11 +40,7 @@ async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
     }
     Err(Exit::new(
         DESTINATION,
-        format!(
-            "schema {} differs from what is expected in {} places",
-            settings.schema,
-            differences.len()
-        ),
+        format!("schema {} differs from what is expected in {} places", settings.schema, differences.len()),
         "undo the change by hand; qbo-backfill does not overwrite what others made",
     ))
 }
@@ -56,37 +49,19 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
     let status = database.store.schema_status().await?;
     let company = status.identity.as_ref().map(ToString::to_string);
     if settings.output == Output::Json {
-        let tables = status
-            .tables
-            .iter()
-            .map(|table| json!({"table": table.0, "rows_estimated": table.1}));
-        out_json(
-            &json!({"schema": settings.schema.as_str(), "version": status.found, "known": status.known,
-                         "company": company, "lz4": status.lz4, "tables": tables.collect::<Vec<_>>()}),
-        );
+        let tables = status.tables.iter().map(|table| json!({"table": table.0, "rows_estimated": table.1}));
+        out_json(&json!({"schema": settings.schema.as_str(), "version": status.found, "known": status.known,
+                         "company": company, "lz4": status.lz4, "tables": tables.collect::<Vec<_>>()}));
         return Ok(DONE);
     }
     out(&format!(
         "schema {}, version {} (this program knows {})",
         settings.schema,
-        status.found.map_or_else(
-            || "none: qbo-backfill db init".into(),
-            |version| version.to_string()
-        ),
+        status.found.map_or_else(|| "none: qbo-backfill db init".into(), |version| version.to_string()),
         status.known
     ));
-    out(&format!(
-        "company: {}",
-        company.as_deref().unwrap_or("none yet; the first run binds it")
-    ));
-    out(&format!(
-        "lz4 compression: {}",
-        if status.lz4 {
-            "yes"
-        } else {
-            "no (loading is slower)"
-        }
-    ));
+    out(&format!("company: {}", company.as_deref().unwrap_or("none yet; the first run binds it")));
+    out(&format!("lz4 compression: {}", if status.lz4 { "yes" } else { "no (loading is slower)" }));
     let mut table = Table::new(&["table", "rows (estimate)#"]);
     for (name, rows) in &status.tables {
         table.row([name.to_string(), rows.to_string()]);
@@ -105,15 +80,6 @@ fn psql(database: &Database, arguments: &[String]) -> Result<u8, Exit> {
         .arg("psql")
         .args(arguments)
         .status()
-        .map_err(|_| {
-            Exit::new(
-                DESTINATION,
-                "psql cannot be started",
-                "install the PostgreSQL client",
-            )
-        })?;
-    Ok(status
-        .code()
-        .and_then(|code| u8::try_from(code).ok())
-        .unwrap_or(DESTINATION))
+        .map_err(|_| Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(DESTINATION))
 }

@@ -25,11 +25,7 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
     let span = Window::new(datetime!(2025-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
     let span = span.map_err(|error| Exit::new(BUG, error.to_string(), ""))?;
     let folder = tempfile::tempdir().map_err(|error| {
-        Exit::new(
-            DESTINATION,
-            format!("no temporary folder: {error}"),
-            "make room in the temporary folder",
-        )
+        Exit::new(DESTINATION, format!("no temporary folder: {error}"), "make room in the temporary folder")
     })?;
 
     say(&format!(
@@ -48,10 +44,8 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
     let words = ["Invoice", "Customer", "Item"].map(str::to_owned).to_vec();
     let run = RunArgs::by_day(words, span);
     let first = request(&settings, &run, span, super::request::nobody(None))?;
-    let composed = compose(&settings, first.concurrency, first.seed, |client| {
-        sink(&settings, client)
-    })
-    .await?;
+    let composed =
+        compose(&settings, first.concurrency, first.seed, |client| sink(&settings, client)).await?;
     let result = show(&settings, &composed, first, &stop).await;
     if result.is_ok() {
         look(&composed, arguments, settings.ask);
@@ -62,23 +56,13 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
 
 async fn company(arguments: &DemoArgs, span: Window) -> Result<Sandbox, Exit> {
     let shape = Shape::default()
-        .with_counts(
-            arguments.invoices,
-            arguments.invoices / 12,
-            arguments.invoices / 40,
-        )
+        .with_counts(arguments.invoices, arguments.invoices / 12, arguments.invoices / 40)
         .with_history(span.start()..span.end())
         .with_bulk_import(60);
     let company = Company::generate(2025, &shape);
-    Sandbox::start(company, SandboxOptions::default())
-        .await
-        .map_err(|error| {
-            Exit::new(
-                BUG,
-                format!("the emulator cannot listen: {error}"),
-                "check the loopback interface",
-            )
-        })
+    Sandbox::start(company, SandboxOptions::default()).await.map_err(|error| {
+        Exit::new(BUG, format!("the emulator cannot listen: {error}"), "check the loopback interface")
+    })
 }
 
 /// Settings that lead to the emulator and to folders of the demo's own, with a vault as a real company has.
@@ -108,23 +92,13 @@ async fn configure(
         vault: Place { path, named: true },
         vault_key: key,
         secrets: None,
-        endpoints: TestEndpoints {
-            api: Some(sandbox.url()),
-            oauth: Some(sandbox.url()),
-        },
+        endpoints: TestEndpoints { api: Some(sandbox.url()), oauth: Some(sandbox.url()) },
         private: if keep {
-            PrivateServer {
-                database: "demo".into(),
-                ..settings.private
-            }
+            PrivateServer { database: "demo".into(), ..settings.private }
         } else {
             // Beside the demo's own folder, which no other user may enter: the server of root is another user.
             let folder = std::env::temp_dir().join(format!("qbo-demo-{}", std::process::id()));
-            PrivateServer {
-                folder,
-                database: "demo".into(),
-                temporary: true,
-            }
+            PrivateServer { folder, database: "demo".into(), temporary: true }
         },
         output: crate::args::Output::Text,
         ..settings
@@ -150,11 +124,7 @@ async fn show(
     out("\nAre all records there? QuickBooks' own count beside the rows in PostgreSQL:");
     for spec in &second.entities {
         let query = Query::select(spec.name().clone());
-        let query = if spec.has_inactive() {
-            query.filter(both_active())
-        } else {
-            query
-        };
+        let query = if spec.has_inactive() { query.filter(both_active()) } else { query };
         let counted = composed.client.count(&query).await?;
         let rows = composed.store.count_rows(&spec.pipeline(second.axis)).await?;
         out(&format!(
@@ -163,18 +133,12 @@ async fn show(
             mark(counted == rows)
         ));
         if counted != rows {
-            return Err(Exit::new(
-                BUG,
-                format!("{} is not complete", spec.table()),
-                "please report this",
-            ));
+            return Err(Exit::new(BUG, format!("{} is not complete", spec.table()), "please report this"));
         }
     }
 
     out("\nSecond run, everything read again (--force): nothing may change.");
-    second.id = format!("{}-again", second.id)
-        .parse()
-        .map_err(|_| Exit::new(BUG, "no run id", ""))?;
+    second.id = format!("{}-again", second.id).parse().map_err(|_| Exit::new(BUG, "no run id", ""))?;
     second.reopen = Reopen::All;
     let outcome = engine_run(composed, second, stop).await?;
     let counts = outcome.totals().counts;
@@ -186,15 +150,7 @@ async fn show(
         counts.unchanged,
         mark(same)
     ));
-    if same {
-        Ok(())
-    } else {
-        Err(Exit::new(
-            BUG,
-            "the second run changed something",
-            "please report this",
-        ))
-    }
+    if same { Ok(()) } else { Err(Exit::new(BUG, "the second run changed something", "please report this")) }
 }
 
 async fn engine_run(composed: &Composed, request: RunRequest, stop: &Stop) -> Result<RunOutcome, Exit> {
@@ -224,10 +180,7 @@ fn look(composed: &Composed, arguments: &DemoArgs, ask: bool) {
     out("\nLook at the data:");
     if arguments.keep {
         out(&format!("  qbo-backfill db psql -d demo -c '{query}'"));
-        out(&format!(
-            "or, while this private server runs:\n  {}",
-            composed.psql()
-        ));
+        out(&format!("or, while this private server runs:\n  {}", composed.psql()));
         return;
     }
     out(&format!("  {} -c '{query}'", composed.psql()));

@@ -38,11 +38,7 @@ pub(crate) fn entities(settings: &Settings) -> u8 {
                     spec.pipeline_name(),
                     spec.table().to_string(),
                     kind(spec.kind()).to_owned(),
-                    spec.axes()
-                        .iter()
-                        .map(|axis| axis.as_str())
-                        .collect::<Vec<_>>()
-                        .join(", "),
+                    spec.axes().iter().map(|axis| axis.as_str()).collect::<Vec<_>>().join(", "),
                     spec.notes().to_owned(),
                 ]);
             }

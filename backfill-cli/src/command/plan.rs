@@ -25,10 +25,7 @@ pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8,
 /// What the log says of the range; nothing where there is no log yet.
 async fn known(settings: &Settings, span: Window) -> Result<Vec<raw_store::LogLine>, Exit> {
     let database = reader(settings).await?;
-    let filter = LogFilter {
-        span: Some(span),
-        ..LogFilter::default()
-    };
+    let filter = LogFilter { span: Some(span), ..LogFilter::default() };
     let lines = or_nothing(database.store.lines(&filter).await)?;
     database.close().await?;
     Ok(lines)

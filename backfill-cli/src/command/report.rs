@@ -25,10 +25,7 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
         return Ok(DONE);
     };
     std::fs::write(file, text).map_err(|error| {
-        Exit::usage(
-            format!("{}: {error}", file.display()),
-            "name a file that can be written with --out",
-        )
+        Exit::usage(format!("{}: {error}", file.display()), "name a file that can be written with --out")
     })?;
     say(&format!("the report is in {}", file.display()));
     Ok(DONE)

@@ -18,11 +18,7 @@ pub(crate) fn span(settings: &Settings, arguments: &RunArgs) -> Result<Window, E
     let (from, to) = (arguments.from, arguments.to);
     let span = Window::new(from, to).map_err(|_| {
         Exit::usage(
-            format!(
-                "the range is empty: --from {} is not before --to {}",
-                utc(from),
-                utc(to)
-            ),
+            format!("the range is empty: --from {} is not before --to {}", utc(from), utc(to)),
             "--to is the first instant that is not read any more; give a later one",
         )
     })?;
@@ -31,11 +27,7 @@ pub(crate) fn span(settings: &Settings, arguments: &RunArgs) -> Result<Window, E
             None | Some("UTC") => String::new(),
             Some(zone) => format!(" ({} to {})", in_zone(from, zone)?, in_zone(to, zone)?),
         };
-        say(&format!(
-            "range: {} to {}{zone}, the end not included",
-            utc(from),
-            utc(to)
-        ));
+        say(&format!("range: {} to {}{zone}, the end not included", utc(from), utc(to)));
         if (to.hour(), to.minute(), to.second()) == (23, 59, 59) {
             say(
                 "note: the end is not included, so 23:59:59 leaves out the day's last second; midnight of the next day does not",
@@ -52,9 +44,7 @@ pub(crate) fn request(
     span: Window,
     identity: StoreIdentity,
 ) -> Result<RunRequest, Exit> {
-    let entities = settings
-        .catalog
-        .select(arguments.pipelines.iter().map(String::as_str))?;
+    let entities = settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
     for spec in &entities {
         if !spec.axes().contains(&arguments.by) {
             let known: Vec<_> = spec.axes().iter().map(|axis| axis.as_str()).collect();
@@ -78,9 +68,7 @@ pub(crate) fn request(
     let stamp = stamp.unwrap_or_default();
     let id = format!("{stamp}-{:08x}", random() >> 32);
     Ok(RunRequest {
-        id: id
-            .parse::<RunId>()
-            .map_err(|error| Exit::usage(error.to_string(), ""))?,
+        id: id.parse::<RunId>().map_err(|error| Exit::usage(error.to_string(), ""))?,
         seed,
         identity,
         holder: holder().into(),
@@ -90,45 +78,28 @@ pub(crate) fn request(
         axis: arguments.by,
         page_size: arguments.page_size,
         concurrency: arguments.concurrency,
-        reopen: if arguments.force {
-            Reopen::All
-        } else {
-            Reopen::Unfinished
-        },
-        proof: if arguments.no_count {
-            Proof::None
-        } else {
-            Proof::Count
-        },
+        reopen: if arguments.force { Reopen::All } else { Reopen::Unfinished },
+        proof: if arguments.no_count { Proof::None } else { Proof::Count },
     })
 }
 
 /// A placeholder for commands that call nobody.
 pub(crate) fn nobody(realm: Option<&RealmId>) -> StoreIdentity {
     let realm_id = realm.map_or("", RealmId::as_str).into();
-    StoreIdentity {
-        realm_id,
-        environment: "".into(),
-    }
+    StoreIdentity { realm_id, environment: "".into() }
 }
 
 /// Who runs this, for people.
 fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() {
-        "this host"
-    } else {
-        host.trim()
-    };
+    let host = if host.trim().is_empty() { "this host" } else { host.trim() };
     format!("process {} on {host}", std::process::id())
 }
 
 fn random() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // The standard library seeds its hash maps from the operating system; nothing secret hangs on this.
-    std::collections::hash_map::RandomState::new()
-        .build_hasher()
-        .finish()
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// `1 min 5 s`.

@@ -19,10 +19,8 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
     // Whatever can be wrong with the request is found before anything is opened.
     let mut request = request(settings, arguments, span, super::request::nobody(None))?;
     let stop = Stop::listen()?;
-    let composed = compose(settings, request.concurrency, request.seed, |client| {
-        sink(settings, client)
-    })
-    .await?;
+    let composed =
+        compose(settings, request.concurrency, request.seed, |client| sink(settings, client)).await?;
     request.identity = composed.identity.clone();
     let result = match let_the_last_run_age(settings, &composed).await {
         Ok(()) => match composed.engine.run(request, stop.token.clone()).await {
@@ -45,13 +43,10 @@ async fn let_the_last_run_age(settings: &Settings, composed: &Composed) -> Resul
     let age = match composed.store.runs(1).await?.first() {
         None => return Ok(()),
         // Killed, nobody knows when.
-        Some(RunRecord {
-            finished_at: None, ..
-        }) => Duration::ZERO,
-        Some(RunRecord {
-            finished_at: Some(ended),
-            ..
-        }) => (composed.clock.now_utc() - *ended).try_into().unwrap_or_default(),
+        Some(RunRecord { finished_at: None, .. }) => Duration::ZERO,
+        Some(RunRecord { finished_at: Some(ended), .. }) => {
+            (composed.clock.now_utc() - *ended).try_into().unwrap_or_default()
+        }
     };
     composed.clock.sleep(SECOND.saturating_sub(age)).await;
     Ok(())
@@ -79,9 +74,7 @@ async fn conclude(
             Ok(()) => (exit::DONE, String::new()),
             Err(exit) => (exit.code, exit.next.clone()),
         };
-        let seconds = record
-            .finished_at
-            .map_or(0.0, |end| (end - record.started_at).as_seconds_f64());
+        let seconds = record.finished_at.map_or(0.0, |end| (end - record.started_at).as_seconds_f64());
         write_event(
             "run_finished",
             json!({"run_id": record.id.as_str(), "status": record.status.as_str(), "exit_code": code,

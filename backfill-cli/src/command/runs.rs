@@ -46,9 +46,7 @@ fn text(runs: &[RunRecord]) -> String {
     ]);
     for run in runs {
         let totals = Totals::of(&run.pipelines);
-        let seconds = run
-            .finished_at
-            .map(|end| format!("{:.1}", (end - run.started_at).as_seconds_f64()));
+        let seconds = run.finished_at.map(|end| format!("{:.1}", (end - run.started_at).as_seconds_f64()));
         table.row([
             run.id.to_string(),
             run.status.as_str().to_owned(),

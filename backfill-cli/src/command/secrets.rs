@@ -85,10 +85,7 @@ fn check(name: SecretName, value: &str) -> Result<(), Exit> {
     let problem = match name {
         SecretName::QboRealmId => value.parse::<RealmId>().err().map(|error| error.to_string()),
         SecretName::QboEnvironment => value.parse::<Environment>().err().map(|error| error.to_string()),
-        SecretName::PgPort => value
-            .parse::<u16>()
-            .err()
-            .map(|_| "a port is a number up to 65535".to_owned()),
+        SecretName::PgPort => value.parse::<u16>().err().map(|_| "a port is a number up to 65535".to_owned()),
         _ => None,
     };
     problem.map_or(Ok(()), |problem| {

@@ -17,20 +17,10 @@ pub(crate) struct Stop {
 impl Stop {
     /// Starts listening.
     pub(crate) fn listen() -> Result<Self, Exit> {
-        let stop = Self {
-            token: CancellationToken::new(),
-            code: Arc::new(AtomicU8::new(0)),
-        };
-        for (kind, code) in [
-            (SignalKind::interrupt(), INTERRUPTED),
-            (SignalKind::terminate(), TERMINATED),
-        ] {
+        let stop = Self { token: CancellationToken::new(), code: Arc::new(AtomicU8::new(0)) };
+        for (kind, code) in [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)] {
             let mut arrivals = signal(kind).map_err(|_| {
-                Exit::new(
-                    crate::exit::BUG,
-                    "signals cannot be heard",
-                    "check the system's limits",
-                )
+                Exit::new(crate::exit::BUG, "signals cannot be heard", "check the system's limits")
             })?;
             let heard = stop.clone();
             tokio::spawn(async move {

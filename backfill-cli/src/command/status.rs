@@ -12,9 +12,7 @@ use crate::settings::Settings;
 
 /// `status`: where every pipeline stands.
 pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Result<u8, Exit> {
-    let wanted = settings
-        .catalog
-        .select(arguments.pipelines.iter().map(String::as_str))?;
+    let wanted = settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
     let database = reader(settings).await?;
     let mut lines = or_nothing(database.store.lines(&LogFilter::default()).await)?;
     lines.retain(|line| {
@@ -23,20 +21,10 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
     let mut standings = Vec::new();
     for ((entity, axis), lines) in grouped(&lines) {
         let rows = match settings.catalog.find(entity) {
-            Ok(spec) => {
-                database
-                    .store
-                    .count_rows(&spec.pipeline(axis.parse().unwrap_or_default()))
-                    .await?
-            }
+            Ok(spec) => database.store.count_rows(&spec.pipeline(axis.parse().unwrap_or_default())).await?,
             Err(_) => 0,
         };
-        standings.push(Standing {
-            entity,
-            axis,
-            lines,
-            rows,
-        });
+        standings.push(Standing { entity, axis, lines, rows });
     }
     match settings.output {
         Output::Json => out_json(
@@ -52,10 +40,7 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
 fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for line in lines {
-        groups
-            .entry((&*line.entity_name, &*line.time_axis))
-            .or_default()
-            .push(line);
+        groups.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
     }
     groups
 }
@@ -97,20 +82,8 @@ fn text(standings: &[Standing<'_>], windows: bool) -> String {
         "pipeline", "by", "rows#", "from", "to", "windows#", "done#", "prov.#", "failed#", "open#",
     ]);
     for one in standings {
-        let first = one
-            .lines
-            .iter()
-            .map(|line| line.window.start())
-            .min()
-            .map(short)
-            .unwrap_or_default();
-        let last = one
-            .lines
-            .iter()
-            .map(|line| line.window.end())
-            .max()
-            .map(short)
-            .unwrap_or_default();
+        let first = one.lines.iter().map(|line| line.window.start()).min().map(short).unwrap_or_default();
+        let last = one.lines.iter().map(|line| line.window.end()).max().map(short).unwrap_or_default();
         let open = one.count(WindowState::Pending) + one.count(WindowState::Running);
         table.row([
             format!("qb_{}_backfill", one.entity),

@@ -36,9 +36,5 @@ pub(crate) fn say(text: &str) {
 
 /// Seconds with one decimal, or two below one second.
 pub(crate) fn seconds(time: f64) -> String {
-    if time < 1.0 {
-        format!("{time:.2}")
-    } else {
-        format!("{time:.1}")
-    }
+    if time < 1.0 { format!("{time:.2}") } else { format!("{time:.1}") }
 }

@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 
-use backfill_core::{Report, Totals};
+use backfill_core::Report;
 
-use super::report_text::{resume, window_cells};
+use super::report_text::{resume, total_cells, window_cells};
 use super::seconds;
 use crate::instant::{short, utc};
 
@@ -15,11 +15,7 @@ pub(crate) fn markdown(report: &Report) -> String {
     if let Some(message) = &run.message {
         let _ = writeln!(text, "- Message: {}", escaped(message));
     }
-    let _ = writeln!(
-        text,
-        "- Company: {} ({})",
-        run.identity.realm_id, run.identity.environment
-    );
+    let _ = writeln!(text, "- Company: {} ({})", run.identity.realm_id, run.identity.environment);
     let _ = writeln!(
         text,
         "- Range: {} to {} (UTC, half-open), by {}",
@@ -84,41 +80,14 @@ fn push_totals(text: &mut String, report: &Report) {
             "updated",
             "unchanged",
             "quarantined",
+            "pages",
         ]
         .map(str::to_owned),
     );
-    push_row(
-        text,
-        [
-            "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:",
-        ]
-        .map(str::to_owned),
-    );
-    let mut push = |name: &str, totals: &Totals| {
-        let counts = totals.counts;
-        let numbers = [
-            totals.windows_opened,
-            totals.windows_completed,
-            totals.windows_provisional,
-            totals.windows_failed,
-            counts.read(),
-            counts.inserted,
-            counts.updated,
-            counts.unchanged,
-            counts.quarantined,
-        ];
-        push_row(
-            text,
-            std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())),
-        );
-    };
-    for pipeline in &report.pipelines {
-        push(
-            &pipeline.pipeline,
-            &Totals::of(std::slice::from_ref(&pipeline.totals)),
-        );
+    push_row(text, ["---"].into_iter().chain(["--:"; 10]).map(str::to_owned));
+    for (name, cells) in total_cells(report) {
+        push_row(text, std::iter::once(name).chain(cells));
     }
-    push("**all**", &Totals::of(&report.run.pipelines));
 }
 
 fn push_row(text: &mut String, cells: impl IntoIterator<Item = String>) {
@@ -130,7 +99,5 @@ fn push_row(text: &mut String, cells: impl IntoIterator<Item = String>) {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('|', "\\|")
-        .replace('<', "&lt;")
-        .replace(char::is_control, " ")
+    text.replace('|', "\\|").replace('<', "&lt;").replace(char::is_control, " ")
 }

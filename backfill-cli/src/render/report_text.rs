@@ -49,9 +49,7 @@ pub(crate) fn text(report: &Report) -> String {
 /// What is left for a later run, in one sentence.
 pub(super) fn resume(report: &Report) -> Option<String> {
     let lines = || report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
-    let open: Vec<_> = lines()
-        .filter(|line| line.state != WindowState::Completed)
-        .collect();
+    let open: Vec<_> = lines().filter(|line| line.state != WindowState::Completed).collect();
     let first = open.iter().map(|line| line.window.start()).min()?;
     Some(format!(
         "{} windows are not completed, the first begins {}: run the same command again",
@@ -74,9 +72,17 @@ fn this_run(report: &Report) -> Table {
         "quarant.#",
         "pages#",
     ]);
-    let mut push = |name: &str, totals: &Totals| {
+    for (name, cells) in total_cells(report) {
+        table.row(std::iter::once(name).chain(cells));
+    }
+    table
+}
+
+/// The cells of this run's totals: a row per pipeline, and the sum.
+pub(super) fn total_cells(report: &Report) -> Vec<(String, [String; 10])> {
+    let cells = |totals: Totals| {
         let counts = totals.counts;
-        let numbers = [
+        [
             totals.windows_opened,
             totals.windows_completed,
             totals.windows_provisional,
@@ -87,17 +93,15 @@ fn this_run(report: &Report) -> Table {
             counts.unchanged,
             counts.quarantined,
             totals.pages,
-        ];
-        table.row(std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())));
+        ]
+        .map(|number| number.to_string())
     };
-    for pipeline in &report.pipelines {
-        push(
-            &pipeline.pipeline,
-            &Totals::of(std::slice::from_ref(&pipeline.totals)),
-        );
-    }
-    push("all", &Totals::of(&report.run.pipelines));
-    table
+    let one = |report: &PipelineReport| {
+        (report.pipeline.clone(), cells(Totals::of(std::slice::from_ref(&report.totals))))
+    };
+    let mut rows: Vec<_> = report.pipelines.iter().map(one).collect();
+    rows.push(("all".into(), cells(Totals::of(&report.run.pipelines))));
+    rows
 }
 
 fn standing(report: &Report) -> Table {

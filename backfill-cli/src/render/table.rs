@@ -14,18 +14,10 @@ impl Table {
     /// A table with these columns; those that end in `#` hold numbers, and stand right.
     pub(crate) fn new(columns: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
-        table
-            .load_style(STYLE)
-            .set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(columns.iter().map(|column| column.trim_end_matches('#')));
-        let numbers = columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.ends_with('#'));
-        Self {
-            table,
-            numbers: numbers.map(|(n, _)| n).collect(),
-        }
+        let numbers = columns.iter().enumerate().filter(|(_, column)| column.ends_with('#'));
+        Self { table, numbers: numbers.map(|(n, _)| n).collect() }
     }
 
     /// Adds a row.

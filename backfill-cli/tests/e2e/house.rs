@@ -36,22 +36,14 @@ pub(crate) struct Ended {
 impl Ended {
     /// The one line of an error.
     pub(crate) fn error(&self) -> &str {
-        let lines: Vec<_> = self
-            .stderr
-            .lines()
-            .filter(|line| line.starts_with("error: "))
-            .collect();
+        let lines: Vec<_> = self.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
         assert_eq!(lines.len(), 1, "not one line of error:\n{}", self.stderr);
         lines[0]
     }
 
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(
-            self.code, code,
-            "stdout:\n{}\nstderr:\n{}",
-            self.stdout, self.stderr
-        );
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 }
@@ -72,15 +64,9 @@ impl House {
     }
 
     pub(crate) async fn with(shape: &Shape, options: SandboxOptions) -> Self {
-        let sandbox = Sandbox::start(Company::generate(11, shape), options)
-            .await
-            .unwrap();
+        let sandbox = Sandbox::start(Company::generate(11, shape), options).await.unwrap();
         let database = TempPostgres::shared().await.database().await;
-        let house = Self {
-            sandbox,
-            database,
-            home: tempfile::tempdir().unwrap(),
-        };
+        let house = Self { sandbox, database, home: tempfile::tempdir().unwrap() };
         house.run(&["secrets", "init"]).await.expect(0);
         let credentials = house.sandbox.credentials();
         for (name, value) in [
@@ -106,14 +92,8 @@ impl House {
     /// The binary, with nothing of this process's environment but what it cannot do without.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qbo-backfill"));
-        command
-            .env_clear()
-            .env("HOME", self.home())
-            .current_dir(self.home());
-        command.env(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        );
+        command.env_clear().env("HOME", self.home()).current_dir(self.home());
+        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.args(arguments).stdin(Stdio::null());
         command
     }
@@ -121,16 +101,9 @@ impl House {
     /// The addresses of the emulator and of the database.
     pub(crate) fn addresses(&self) -> Vec<String> {
         let url = self.sandbox.url();
-        [
-            "--api-url",
-            &url,
-            "--oauth-url",
-            &url,
-            "--database",
-            &self.database.url(),
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        ["--api-url", &url, "--oauth-url", &url, "--database", &self.database.url()]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// Runs a command that needs no addresses.
@@ -154,11 +127,7 @@ impl House {
     pub(crate) fn start(&self, more: &[&str]) -> Child {
         let mut command = self.command(&["run", "all"]);
         command.args(YEAR).args(more).args(self.addresses());
-        command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     pub(crate) async fn set_secret(&self, name: &str, value: &str) -> Ended {
@@ -202,12 +171,8 @@ pub(crate) async fn ended(mut command: Command) -> Ended {
 pub(crate) async fn with_stdin(mut command: Command, input: &str) -> Ended {
     let input = input.to_owned();
     let work = move || {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A command that refuses before it reads closes its end.
         let _ = writeln!(child.stdin.take().unwrap(), "{input}");
         child.wait_with_output().unwrap()

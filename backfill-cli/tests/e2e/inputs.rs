@@ -12,96 +12,25 @@ async fn small() -> House {
 
 /// Words on the command line, and what the message must say.
 const WRONG: &[(&[&str], &str)] = &[
+    (&["run", "Invoice", "--from", "2024-02-30", "--to", "2024-03-01"], "2024-02-30"),
+    (&["run", "Invoice", "--from", "24-02-01", "--to", "2024-03-01"], "2026-01-31"),
+    (&["run", "Invoice", "--from", "2024-02-01T10:00:00", "--to", "2024-03-01"], "names no zone"),
+    (&["run", "Invoice", "--from", "2024-03-01", "--to", "2024-03-01"], "range is empty"),
+    (&["run", "Invoice", "--from", "2024-03-02", "--to", "2024-03-01"], "range is empty"),
     (
-        &["run", "Invoice", "--from", "2024-02-30", "--to", "2024-03-01"],
-        "2024-02-30",
-    ),
-    (
-        &["run", "Invoice", "--from", "24-02-01", "--to", "2024-03-01"],
-        "2026-01-31",
-    ),
-    (
-        &[
-            "run",
-            "Invoice",
-            "--from",
-            "2024-02-01T10:00:00",
-            "--to",
-            "2024-03-01",
-        ],
-        "names no zone",
-    ),
-    (
-        &["run", "Invoice", "--from", "2024-03-01", "--to", "2024-03-01"],
-        "range is empty",
-    ),
-    (
-        &["run", "Invoice", "--from", "2024-03-02", "--to", "2024-03-01"],
-        "range is empty",
-    ),
-    (
-        &[
-            "run",
-            "qb_invoice_backfil",
-            "--from",
-            "2024-01-01",
-            "--to",
-            "2024-03-01",
-        ],
+        &["run", "qb_invoice_backfil", "--from", "2024-01-01", "--to", "2024-03-01"],
         "did you mean qb_invoices_backfill?",
     ),
     (
-        &[
-            "run",
-            "Customer",
-            "--by",
-            "txn-date",
-            "--from",
-            "2024-01-01",
-            "--to",
-            "2024-03-01",
-        ],
+        &["run", "Customer", "--by", "txn-date", "--from", "2024-01-01", "--to", "2024-03-01"],
         "--by updated or created",
     ),
+    (&["run", "Invoice", "--page-size", "1001", "--from", "2024-01-01", "--to", "2024-03-01"], "1 to 1000"),
     (
-        &[
-            "run",
-            "Invoice",
-            "--page-size",
-            "1001",
-            "--from",
-            "2024-01-01",
-            "--to",
-            "2024-03-01",
-        ],
-        "1 to 1000",
-    ),
-    (
-        &[
-            "run",
-            "Invoice",
-            "--from",
-            "2024-01-01",
-            "--to",
-            "2024-03-01",
-            "--client-secret",
-            "not-real",
-        ],
+        &["run", "Invoice", "--from", "2024-01-01", "--to", "2024-03-01", "--client-secret", "not-real"],
         "QBO_CLIENT_SECRET",
     ),
-    (
-        &[
-            "run",
-            "Invoice",
-            "--chunk",
-            "fortnight",
-            "--from",
-            "2024-01-01",
-            "--to",
-            "2024-03-01",
-        ],
-        "quarter",
-    ),
+    (&["run", "Invoice", "--chunk", "fortnight", "--from", "2024-01-01", "--to", "2024-03-01"], "quarter"),
     (&["report", "--format", "pdf"], "pdf"),
     (&["runn"], "run"),
 ];
@@ -115,34 +44,18 @@ async fn a_wrong_request_is_exit_2_before_anything_is_touched() {
         assert!(!ended.stderr.contains("not-real"));
     }
     assert_eq!(house.sandbox.journal().calls().len(), 0);
-    assert_eq!(
-        house
-            .number("SELECT count(*) FROM pg_namespace WHERE nspname = 'raw'")
-            .await,
-        0
-    );
+    assert_eq!(house.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'raw'").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_that_are_not_an_emulators_are_refused() {
     let house = small().await;
     for flag in ["--api-url", "--oauth-url"] {
-        let words = [
-            &["run", "Invoice", flag, "https://quickbooks.example.com"],
-            &YEAR[..],
-        ]
-        .concat();
+        let words = [&["run", "Invoice", flag, "https://quickbooks.example.com"], &YEAR[..]].concat();
         assert!(house.run(&words).await.expect(2).error().contains(flag));
     }
     let words = [&["run", "Invoice", "--rate", "off"], &YEAR[..]].concat();
-    assert!(
-        house
-            .run(&words)
-            .await
-            .expect(2)
-            .error()
-            .contains("500 calls a minute")
-    );
+    assert!(house.run(&words).await.expect(2).error().contains("500 calls a minute"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,16 +67,7 @@ async fn a_secret_in_the_environment_or_in_the_databases_address_is_refused() {
     assert!(ended.error().contains("secrets set QBO_REFRESH_TOKEN"));
     assert!(!ended.stderr.contains("not-a-real-token"));
 
-    let words = [
-        &[
-            "run",
-            "Invoice",
-            "--database",
-            "postgres://u:not-real@127.0.0.1/db",
-        ],
-        &YEAR[..],
-    ]
-    .concat();
+    let words = [&["run", "Invoice", "--database", "postgres://u:not-real@127.0.0.1/db"], &YEAR[..]].concat();
     let ended = house.run(&words).await.expect(2);
     assert!(ended.error().contains("PG_PASSWORD") && !ended.stderr.contains("not-real"));
 }
@@ -173,21 +77,11 @@ async fn a_missing_secret_is_named_with_the_command_that_sets_it() {
     let house = small().await;
     house.run(&["secrets", "rm", "QBO_CLIENT_SECRET"]).await.expect(0);
     let ended = house.backfill(&["Invoice"], &[]).await.expect(2);
-    assert!(
-        ended
-            .error()
-            .contains("qbo-backfill secrets set QBO_CLIENT_SECRET"),
-        "{}",
-        ended.error()
-    );
+    assert!(ended.error().contains("qbo-backfill secrets set QBO_CLIENT_SECRET"), "{}", ended.error());
 
     std::fs::remove_dir_all(house.data()).unwrap();
     let ended = house.backfill(&["Invoice"], &[]).await.expect(2);
-    assert!(
-        ended.error().contains("qbo-backfill secrets init"),
-        "{}",
-        ended.error()
-    );
+    assert!(ended.error().contains("qbo-backfill secrets init"), "{}", ended.error());
     assert_eq!(house.sandbox.journal().calls().len(), 0);
 }
 
@@ -198,35 +92,18 @@ async fn a_vault_that_cannot_be_used_is_exit_8() {
     let sealed = std::fs::read(&vault).unwrap();
 
     std::fs::set_permissions(&vault, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(
-        house
-            .backfill(&["Invoice"], &[])
-            .await
-            .expect(8)
-            .error()
-            .contains("chmod 600")
-    );
+    assert!(house.backfill(&["Invoice"], &[]).await.expect(8).error().contains("chmod 600"));
     std::fs::set_permissions(&vault, std::fs::Permissions::from_mode(0o600)).unwrap();
 
     let mut flipped = sealed.clone();
     *flipped.last_mut().unwrap() ^= 1;
     std::fs::write(&vault, flipped).unwrap();
-    assert!(
-        house
-            .backfill(&["Invoice"], &[])
-            .await
-            .expect(8)
-            .error()
-            .contains("cannot be decrypted")
-    );
+    assert!(house.backfill(&["Invoice"], &[]).await.expect(8).error().contains("cannot be decrypted"));
     std::fs::write(&vault, sealed).unwrap();
 
     std::fs::remove_file(house.data().join("vault.key")).unwrap();
     house.backfill(&["Invoice"], &[]).await.expect(8);
-    house
-        .backfill(&["Invoice"], &["--vault", "/nonexistent/vault"])
-        .await
-        .expect(8);
+    house.backfill(&["Invoice"], &["--vault", "/nonexistent/vault"]).await.expect(8);
     house.run(&["secrets", "init"]).await.expect(8);
     assert_eq!(house.sandbox.journal().calls().len(), 0);
 }
@@ -234,30 +111,15 @@ async fn a_vault_that_cannot_be_used_is_exit_8() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_company_is_refused_by_vault_and_by_schema() {
     let house = small().await;
-    let ended = house
-        .backfill(&["Invoice"], &["--realm", "4620816365"])
-        .await
-        .expect(5);
+    let ended = house.backfill(&["Invoice"], &["--realm", "4620816365"]).await.expect(5);
     assert!(ended.error().contains("4620816365"), "{}", ended.error());
-    let ended = house
-        .backfill(&["Invoice"], &["--environment", "production", "--rate", "10"])
-        .await;
-    assert_eq!(
-        ended.code, 0,
-        "a vault without an environment takes the one asked for: {}",
-        ended.stderr
-    );
+    let ended = house.backfill(&["Invoice"], &["--environment", "production", "--rate", "10"]).await;
+    assert_eq!(ended.code, 0, "a vault without an environment takes the one asked for: {}", ended.stderr);
     let calls = house.sandbox.journal().metered();
-    let ended = house
-        .backfill(&["Invoice"], &["--environment", "sandbox"])
-        .await
-        .expect(7);
+    let ended = house.backfill(&["Invoice"], &["--environment", "sandbox"]).await.expect(7);
     assert!(ended.error().contains("--schema NAME"), "{}", ended.error());
     assert_eq!(house.sandbox.journal().metered(), calls);
-    house
-        .backfill(&["Invoice"], &["--environment", "sandbox", "--schema", "second"])
-        .await
-        .expect(0);
+    house.backfill(&["Invoice"], &["--environment", "sandbox", "--schema", "second"]).await.expect(0);
     assert_eq!(house.number("SELECT count(*) FROM second.qb_invoices").await, 20);
 }
 
@@ -265,44 +127,19 @@ async fn another_company_is_refused_by_vault_and_by_schema() {
 async fn a_database_that_cannot_be_used_is_exit_7_and_nothing_is_called() {
     let house = small().await;
     let url = house.sandbox.url();
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let user = house.database.user().to_owned();
     let port = house.database.port();
     for (database, part) in [
         (format!("postgres://{user}@127.0.0.1:{free}/db"), "not reachable"),
-        (
-            format!("postgres://{user}@127.0.0.1:{port}/no_such_database"),
-            "3D000",
-        ),
-        (
-            format!(
-                "postgres://no_such_user@127.0.0.1:{port}/{}",
-                house.database.name()
-            ),
-            "28P01",
-        ),
+        (format!("postgres://{user}@127.0.0.1:{port}/no_such_database"), "3D000"),
+        (format!("postgres://no_such_user@127.0.0.1:{port}/{}", house.database.name()), "28P01"),
     ] {
-        let words = [
-            "run",
-            "Invoice",
-            "--api-url",
-            &url,
-            "--oauth-url",
-            &url,
-            "--database",
-            &database,
-        ];
+        let words = ["run", "Invoice", "--api-url", &url, "--oauth-url", &url, "--database", &database];
         let ended = house.run(&[&words, &YEAR[..]].concat()).await.expect(7);
         assert!(ended.error().contains(part), "{database}: {}", ended.error());
     }
-    house
-        .set_secret("PG_PASSWORD", "not-the-password")
-        .await
-        .expect(0);
+    house.set_secret("PG_PASSWORD", "not-the-password").await.expect(0);
     let ended = house.backfill(&["Invoice"], &[]).await.expect(7);
     assert!(ended.error().contains("secrets set PG_PASSWORD") && !ended.stderr.contains("not-the-password"));
     assert_eq!(house.sandbox.journal().calls().len(), 0);
@@ -311,31 +148,17 @@ async fn a_database_that_cannot_be_used_is_exit_7_and_nothing_is_called() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consent_that_has_ended_is_exit_4_and_a_refused_app_exit_5() {
     let house = small().await;
-    house.sandbox.faults().push(Rule::on(
-        CallKind::Query,
-        Fault::Gateway {
-            status: 403,
-            code: "3100".into(),
-        },
-    ));
+    house
+        .sandbox
+        .faults()
+        .push(Rule::on(CallKind::Query, Fault::Gateway { status: 403, code: "3100".into() }));
     let ended = house.backfill(&["Invoice"], &[]).await.expect(5);
     assert!(ended.error().contains("--environment"), "{}", ended.error());
     house.sandbox.revoke_grant();
     let ended = house.backfill(&["Invoice"], &[]).await.expect(4);
-    assert!(
-        ended.error().contains("secrets set QBO_REFRESH_TOKEN"),
-        "{}",
-        ended.error()
-    );
+    assert!(ended.error().contains("secrets set QBO_REFRESH_TOKEN"), "{}", ended.error());
     // The dead token stays where it is: nothing but a new consent replaces it.
-    assert!(
-        house
-            .run(&["secrets", "list"])
-            .await
-            .expect(0)
-            .stdout
-            .contains("QBO_REFRESH_TOKEN")
-    );
+    assert!(house.run(&["secrets", "list"]).await.expect(0).stdout.contains("QBO_REFRESH_TOKEN"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -353,29 +176,9 @@ async fn settings_with_an_unknown_key_are_refused_and_a_profile_is_used() {
     )
     .unwrap();
     let url = house.sandbox.url();
-    let words = [
-        "run",
-        "Item",
-        "--profile",
-        "books",
-        "--api-url",
-        &url,
-        "--oauth-url",
-        &url,
-    ];
+    let words = ["run", "Item", "--profile", "books", "--api-url", &url, "--oauth-url", &url];
     let run = house.run(&[&words, &YEAR[..]].concat()).await.expect(0);
-    assert!(
-        run.stderr.contains("2023-12-31 19:00 America/Guayaquil"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("2023-12-31 19:00 America/Guayaquil"), "{}", run.stderr);
     assert_eq!(house.number("SELECT count(*) FROM books.qb_items").await, 5);
-    assert!(
-        house
-            .run(&["status", "--profile", "boks"])
-            .await
-            .expect(2)
-            .error()
-            .contains("books")
-    );
+    assert!(house.run(&["status", "--profile", "boks"]).await.expect(2).error().contains("books"));
 }

@@ -6,31 +6,18 @@ use serde_json::Value;
 use crate::house::{House, YEAR, ended};
 
 fn events(stdout: &str) -> Vec<Value> {
-    stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).expect(line))
-        .collect()
+    stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_main_job_ends_with_every_record_and_the_users_own_queries_run() {
     let house = House::new(&Shape::default().with_counts(2300, 200, 60).with_bulk_import(70)).await;
-    let run = house
-        .backfill(&["Invoice", "Customer", "Item"], &[])
-        .await
-        .expect(0);
+    let run = house.backfill(&["Invoice", "Customer", "Item"], &[]).await.expect(0);
     assert!(run.stdout.contains("look at the data: psql"), "{}", run.stdout);
 
-    for (entity, table) in [
-        ("Invoice", "qb_invoices"),
-        ("Customer", "qb_customers"),
-        ("Item", "qb_items"),
-    ] {
+    for (entity, table) in [("Invoice", "qb_invoices"), ("Customer", "qb_customers"), ("Item", "qb_items")] {
         let expected = house.sandbox.with_company(|company| company.count(entity));
-        assert_eq!(
-            house.number(&format!("SELECT count(*) FROM raw.{table}")).await,
-            expected as i64
-        );
+        assert_eq!(house.number(&format!("SELECT count(*) FROM raw.{table}")).await, expected as i64);
         let duplicates = format!("SELECT id, COUNT(*) FROM raw.{table} GROUP BY id HAVING COUNT(*) > 1");
         assert!(house.query(&duplicates).await.is_empty());
         let by_day =
@@ -71,14 +58,10 @@ async fn numbers_keep_every_digit_on_their_way_into_jsonb() {
     let client = house.client().await;
     for row in stored {
         let (id, text): (&str, &str) = (row.get(0), row.get(1));
-        let sent = house
-            .sandbox
-            .with_company(|company| company.record("Invoice", id).unwrap().payload.clone());
+        let sent =
+            house.sandbox.with_company(|company| company.record("Invoice", id).unwrap().payload.clone());
         let sent = String::from_utf8(sent.to_vec()).unwrap();
-        let same = client
-            .query_one("SELECT $1::text::jsonb::text = $2", &[&sent, &text])
-            .await
-            .unwrap();
+        let same = client.query_one("SELECT $1::text::jsonb::text = $2", &[&sent, &text]).await.unwrap();
         assert!(same.get::<_, bool>(0), "{id}");
     }
 }
@@ -94,133 +77,62 @@ async fn a_second_run_calls_nobody_and_a_forced_one_writes_nothing() {
     house.backfill(&["all"], &[]).await.expect(0);
     assert_eq!(house.sandbox.journal().metered(), calls);
 
-    let forced = house
-        .backfill(&["all"], &["--force", "--output", "json"])
-        .await
-        .expect(0);
+    let forced = house.backfill(&["all"], &["--force", "--output", "json"]).await.expect(0);
     let events = events(&forced.stdout);
     let last = events.last().unwrap();
     assert_eq!(last["ev"], "run_finished");
-    assert_eq!(
-        (&last["totals"]["inserted"], &last["totals"]["updated"]),
-        (&0.into(), &0.into())
-    );
+    assert_eq!((&last["totals"]["inserted"], &last["totals"]["updated"]), (&0.into(), &0.into()));
     assert_eq!(last["totals"]["unchanged"], 1280);
-    assert_eq!(
-        house.query(versions).await[0].get::<_, String>(0),
-        before,
-        "rows were rewritten"
-    );
+    assert_eq!(house.query(versions).await[0].get::<_, String>(0), before, "rows were rewritten");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_follow_the_contract_and_add_up() {
     let house = House::new(&Shape::default().with_counts(1500, 80, 20)).await;
-    let run = house
-        .backfill(&["Invoice", "Customer"], &["--output", "json"])
-        .await
-        .expect(0);
+    let run = house.backfill(&["Invoice", "Customer"], &["--output", "json"]).await.expect(0);
     let events = events(&run.stdout);
-    assert!(
-        events
-            .iter()
-            .all(|event| event["v"] == 1 && event["t"].as_str().unwrap().ends_with('Z'))
-    );
-    let named = |name: &str| {
-        events
-            .iter()
-            .filter(|event| event["ev"] == name)
-            .collect::<Vec<_>>()
-    };
+    assert!(events.iter().all(|event| event["v"] == 1 && event["t"].as_str().unwrap().ends_with('Z')));
+    let named = |name: &str| events.iter().filter(|event| event["ev"] == name).collect::<Vec<_>>();
     let started = named("run_started")[0];
     assert_eq!(started["windows"], 2 * 366);
-    assert_eq!(
-        started["pipelines"],
-        serde_json::json!(["qb_invoices_backfill", "qb_customers_backfill"])
-    );
-    let sum = |name: &str, key: &str| {
-        named(name)
-            .iter()
-            .map(|event| event[key].as_u64().unwrap())
-            .sum::<u64>()
-    };
+    assert_eq!(started["pipelines"], serde_json::json!(["qb_invoices_backfill", "qb_customers_backfill"]));
+    let sum =
+        |name: &str, key: &str| named(name).iter().map(|event| event[key].as_u64().unwrap()).sum::<u64>();
     assert_eq!(sum("page", "rows"), 1580);
     assert_eq!(sum("window", "read"), 1580);
     assert_eq!(named("window").len(), 2 * 366);
     let finished = named("run_finished")[0];
-    assert_eq!(
-        (&finished["status"], &finished["exit_code"]),
-        (&"completed".into(), &0.into())
-    );
-    assert_eq!(
-        finished["calls"].as_u64().unwrap() as usize,
-        house.sandbox.journal().metered()
-    );
+    assert_eq!((&finished["status"], &finished["exit_code"]), (&"completed".into(), &0.into()));
+    assert_eq!(finished["calls"].as_u64().unwrap() as usize, house.sandbox.journal().metered());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_status_runs_and_report_agree_with_the_log() {
     let house = House::new(&Shape::default().with_counts(400, 30, 10)).await;
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-    let plan = house
-        .at(&[&["plan", "all", "--output", "json"], &YEAR[..]].concat())
-        .await
-        .expect(0);
+    let plan = house.at(&[&["plan", "all", "--output", "json"], &YEAR[..]].concat()).await.expect(0);
     assert_eq!(json(&plan.stdout)["windows_to_read"], 3 * 366);
     assert_eq!(house.sandbox.journal().calls().len(), 0, "plan called QuickBooks");
 
     house.backfill(&["all"], &[]).await.expect(0);
     let status = json(&house.at(&["status", "--output", "json"]).await.expect(0).stdout);
     assert_eq!(status["pipelines"].as_array().unwrap().len(), 3);
-    assert!(
-        status["pipelines"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|one| one["completed"] == 366)
-    );
+    assert!(status["pipelines"].as_array().unwrap().iter().all(|one| one["completed"] == 366));
     let runs = json(&house.at(&["runs", "--output", "json"]).await.expect(0).stdout);
     let id = runs[0]["run_id"].as_str().unwrap().to_owned();
-    let shown = json(
-        &house
-            .at(&["runs", "show", &id, "--output", "json"])
-            .await
-            .expect(0)
-            .stdout,
-    );
+    let shown = json(&house.at(&["runs", "show", &id, "--output", "json"]).await.expect(0).stdout);
     assert_eq!(shown["totals"]["inserted"], 440);
 
     let report = json(&house.at(&["report", "--format", "json"]).await.expect(0).stdout);
-    let windows = report["pipelines"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|one| one["windows"].as_array().unwrap());
-    assert_eq!(
-        windows
-            .map(|line| line["records_read"].as_u64().unwrap())
-            .sum::<u64>(),
-        440
-    );
-    let markdown = house
-        .at(&["report", &id, "--format", "md"])
-        .await
-        .expect(0)
-        .stdout;
-    assert!(
-        markdown.contains("## qb_invoices_backfill") && markdown.contains("| 400 |"),
-        "{markdown}"
-    );
+    let windows =
+        report["pipelines"].as_array().unwrap().iter().flat_map(|one| one["windows"].as_array().unwrap());
+    assert_eq!(windows.map(|line| line["records_read"].as_u64().unwrap()).sum::<u64>(), 440);
+    let markdown = house.at(&["report", &id, "--format", "md"]).await.expect(0).stdout;
+    assert!(markdown.contains("## qb_invoices_backfill") && markdown.contains("| 400 |"), "{markdown}");
     let file = house.home().join("report.md");
-    house
-        .at(&["report", "--format", "md", "--out", file.to_str().unwrap()])
-        .await
-        .expect(0);
+    house.at(&["report", "--format", "md", "--out", file.to_str().unwrap()]).await.expect(0);
     assert_eq!(std::fs::read_to_string(file).unwrap(), markdown);
-    let planned = house
-        .at(&[&["plan", "all", "--output", "json"], &YEAR[..]].concat())
-        .await
-        .expect(0);
+    let planned = house.at(&[&["plan", "all", "--output", "json"], &YEAR[..]].concat()).await.expect(0);
     assert_eq!(json(&planned.stdout)["estimated_calls"], 0);
 }
 
@@ -234,16 +146,12 @@ async fn a_record_that_cannot_be_stored_is_kept_with_its_bytes_and_its_window_sa
         Hostile::HugeNumber,
     ]
     .into_iter()
-    .fold(Shape::default().with_counts(200, 10, 5), |shape, hostile| {
-        shape.with_hostile("Invoice", hostile)
-    });
+    .fold(Shape::default().with_counts(200, 10, 5), |shape, hostile| shape.with_hostile("Invoice", hostile));
     let house = House::new(&shape).await;
     let run = house.backfill(&["Invoice"], &[]).await.expect(3);
     assert!(run.error().contains("5 records in quarantine"), "{}", run.error());
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 200);
-    let kept = house
-        .query("SELECT raw, reason FROM raw.quarantine ORDER BY reason")
-        .await;
+    let kept = house.query("SELECT raw, reason FROM raw.quarantine ORDER BY reason").await;
     assert_eq!(kept.len(), 5);
     house.sandbox.with_company(|company| {
         for row in &kept {
@@ -265,23 +173,13 @@ async fn a_record_that_cannot_be_stored_is_kept_with_its_bytes_and_its_window_sa
 async fn the_private_database_is_used_where_none_is_named_and_keeps_its_data() {
     let house = House::new(&Shape::default().with_counts(150, 10, 5)).await;
     let url = house.sandbox.url();
-    let words = [
-        &["run", "Invoice", "--api-url", &url, "--oauth-url", &url],
-        &YEAR[..],
-    ]
-    .concat();
+    let words = [&["run", "Invoice", "--api-url", &url, "--oauth-url", &url], &YEAR[..]].concat();
     house.run(&words).await.expect(0);
     let calls = house.sandbox.journal().metered();
     house.run(&words).await.expect(0);
-    assert_eq!(
-        house.sandbox.journal().metered(),
-        calls,
-        "the data of the first run is gone"
-    );
-    let count = house
-        .run(&["db", "psql", "-At", "-c", "SELECT count(*) FROM raw.qb_invoices"])
-        .await
-        .expect(0);
+    assert_eq!(house.sandbox.journal().metered(), calls, "the data of the first run is gone");
+    let count =
+        house.run(&["db", "psql", "-At", "-c", "SELECT count(*) FROM raw.qb_invoices"]).await.expect(0);
     assert_eq!(count.stdout.trim(), "150");
 }
 
@@ -289,24 +187,11 @@ async fn the_private_database_is_used_where_none_is_named_and_keeps_its_data() {
 async fn the_demo_shows_the_whole_job_and_proves_it() {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_qbo-backfill"));
-    command
-        .env_clear()
-        .env("HOME", home.path())
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin");
-    command
-        .args(["demo", "--invoices", "600"])
-        .stdin(std::process::Stdio::null());
+    command.env_clear().env("HOME", home.path()).env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command.args(["demo", "--invoices", "600"]).stdin(std::process::Stdio::null());
     let demo = ended(command).await.expect(0);
-    for part in [
-        "600 records,    600 rows  ✓",
-        "inserted 0, updated 0, unchanged 665  ✓",
-        "psql -h",
-    ] {
-        assert!(
-            demo.stdout.contains(part),
-            "{part:?} is missing:\n{}",
-            demo.stdout
-        );
+    for part in ["600 records,    600 rows  ✓", "inserted 0, updated 0, unchanged 665  ✓", "psql -h"] {
+        assert!(demo.stdout.contains(part), "{part:?} is missing:\n{}", demo.stdout);
     }
 }
 
@@ -330,10 +215,7 @@ async fn secrets_on_stdin_or_in_a_folder_start_a_vault_and_the_rotated_token_out
     house.backfill(&["Item"], &["--secrets", given]).await.expect(0);
     // The emulator rotates at every refresh: the folder's token is dead by now, its descendant in the vault lives.
     house.sandbox.expire_access_tokens();
-    house
-        .backfill(&["Customer"], &["--secrets", given])
-        .await
-        .expect(0);
+    house.backfill(&["Customer"], &["--secrets", given]).await.expect(0);
     assert!(house.sandbox.token_calls() >= 2);
 }
 
@@ -341,19 +223,10 @@ async fn secrets_on_stdin_or_in_a_folder_start_a_vault_and_the_rotated_token_out
 async fn a_source_that_is_down_is_exit_6_and_the_same_command_finishes_the_job() {
     let house = House::new(&Shape::default().with_counts(900, 5, 5)).await;
     let fault = Fault::Html { status: 503 };
-    house
-        .sandbox
-        .faults()
-        .push(Rule::on(CallKind::Query, fault).after(3).times(6));
-    let run = house
-        .backfill(&["Invoice"], &["--page-size", "200"])
-        .await
-        .expect(6);
+    house.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(3).times(6));
+    let run = house.backfill(&["Invoice"], &["--page-size", "200"]).await.expect(6);
     assert!(run.error().contains("what is committed stays"), "{}", run.error());
-    house
-        .backfill(&["Invoice"], &["--page-size", "200"])
-        .await
-        .expect(0);
+    house.backfill(&["Invoice"], &["--page-size", "200"]).await.expect(0);
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 900);
     let read = "SELECT sum(records_read)::bigint FROM raw.backfill_log";
     assert_eq!(house.number(read).await, 900, "something was counted twice");
@@ -375,20 +248,10 @@ async fn an_entity_of_the_users_own_is_a_row_of_toml() {
     });
     let own = "[[entity]]\nname = 'Bill'\nplural = 'bills'\nkind = 'transaction'\naxes = ['updated']\n";
     std::fs::write(house.home().join("own.toml"), own).unwrap();
-    std::fs::write(
-        house.home().join("qbo-backfill.toml"),
-        "[profile.default]\ncatalog = 'own.toml'\n",
-    )
-    .unwrap();
+    std::fs::write(house.home().join("qbo-backfill.toml"), "[profile.default]\ncatalog = 'own.toml'\n")
+        .unwrap();
     house.backfill(&["qb_bills_backfill"], &[]).await.expect(0);
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_bills").await, 40);
-    assert!(
-        house
-            .run(&["entities"])
-            .await
-            .expect(0)
-            .stdout
-            .contains("qb_bills_backfill")
-    );
+    assert!(house.run(&["entities"]).await.expect(0).stdout.contains("qb_bills_backfill"));
     house.at(&["db", "check"]).await.expect(0);
 }

@@ -6,23 +6,13 @@ use crate::house::{Ended, House, YEAR};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_payload_is_in_any_output_or_in_the_ledger() {
-    let shape = Shape::default()
-        .with_counts(60, 10, 5)
-        .with_hostile("Invoice", Hostile::NulEscape);
+    let shape = Shape::default().with_counts(60, 10, 5).with_hostile("Invoice", Hostile::NulEscape);
     let house = House::new(&shape).await;
     let before = house.sandbox.credentials();
     let mut outputs: Vec<Ended> = Vec::new();
-    for more in [
-        ["--log-level", "trace"],
-        ["--output", "json"],
-        ["--log-format", "json"],
-    ] {
+    for more in [["--log-level", "trace"], ["--output", "json"], ["--log-format", "json"]] {
         house.sandbox.expire_access_tokens();
-        outputs.push(
-            house
-                .backfill(&["all"], &[&more[..], &["--force"]].concat())
-                .await,
-        );
+        outputs.push(house.backfill(&["all"], &[&more[..], &["--force"]].concat()).await);
     }
     outputs.push(house.at(&["report", "--format", "md"]).await);
     outputs.push(house.run(&["secrets", "list"]).await);
@@ -31,13 +21,8 @@ async fn no_secret_and_no_payload_is_in_any_output_or_in_the_ledger() {
     outputs.push(house.at(&words).await.expect(4));
 
     let mut kept = String::new();
-    for table in [
-        "backfill_run",
-        "backfill_log",
-        "backfill_page",
-        "backfill_lease",
-        "backfill_run_pipeline",
-    ] {
+    for table in ["backfill_run", "backfill_log", "backfill_page", "backfill_lease", "backfill_run_pipeline"]
+    {
         let text = format!("SELECT coalesce(string_agg(t::text, ' '), '') FROM raw.{table} t");
         kept += &house.query(&text).await[0].get::<_, String>(0);
     }
@@ -60,11 +45,7 @@ async fn no_secret_and_no_payload_is_in_any_output_or_in_the_ledger() {
             .map(|record| record.name.clone())
             .collect::<Vec<_>>()
     });
-    for text in outputs
-        .iter()
-        .flat_map(|ended| [&ended.stdout, &ended.stderr])
-        .chain([&kept])
-    {
+    for text in outputs.iter().flat_map(|ended| [&ended.stdout, &ended.stderr]).chain([&kept]) {
         for secret in secrets.iter().copied().chain(payload.iter().map(String::as_str)) {
             assert!(!text.contains(secret), "{secret:?} is in:\n{text}");
         }

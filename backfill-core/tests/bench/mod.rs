@@ -60,15 +60,8 @@ impl QboClient for Lossy {
         if self.pages.fetch_add(1, Ordering::SeqCst) != self.cut_after.load(Ordering::SeqCst) {
             return Ok(page);
         }
-        let kept: Vec<_> = page
-            .records()
-            .take(page.len() - 1)
-            .map(|record| record.bytes())
-            .collect();
-        let records: Vec<_> = kept
-            .iter()
-            .map(|record| std::str::from_utf8(record).unwrap())
-            .collect();
+        let kept: Vec<_> = page.records().take(page.len() - 1).map(|record| record.bytes()).collect();
+        let records: Vec<_> = kept.iter().map(|record| std::str::from_utf8(record).unwrap()).collect();
         let key = query.records_key();
         let body = format!(
             r#"{{"QueryResponse":{{"{key}":[{}]}},"time":"2025-06-01T00:00:00Z"}}"#,
@@ -100,9 +93,7 @@ pub(crate) fn window(start: OffsetDateTime, end: OffsetDateTime) -> Window {
 
 pub(crate) fn run_id() -> RunId {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    format!("run-{}", NEXT.fetch_add(1, Ordering::Relaxed))
-        .parse()
-        .unwrap()
+    format!("run-{}", NEXT.fetch_add(1, Ordering::Relaxed)).parse().unwrap()
 }
 
 impl Bench {
@@ -111,45 +102,24 @@ impl Bench {
     }
 
     pub(crate) async fn with_options(shape: Shape, options: SandboxOptions) -> Self {
-        let sandbox = Sandbox::start(Company::generate(7, &shape), options)
-            .await
-            .unwrap();
+        let sandbox = Sandbox::start(Company::generate(7, &shape), options).await.unwrap();
         let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
-        let endpoints = Endpoints::of(Environment::Sandbox)
-            .with_api(&sandbox.url())
-            .unwrap();
+        let endpoints = Endpoints::of(Environment::Sandbox).with_api(&sandbox.url()).unwrap();
         let endpoints = endpoints.with_oauth(&sandbox.url()).unwrap();
         let credentials = sandbox.credentials();
         let vault = Arc::new(MemoryVault::new(clock.clone()));
-        vault
-            .set(SecretName::QboRefreshToken, credentials.refresh_token.into())
-            .await
-            .unwrap();
+        vault.set(SecretName::QboRefreshToken, credentials.refresh_token.into()).await.unwrap();
         let secret = ClientSecret::new(credentials.client_secret);
         let endpoint = OauthEndpoint::new(endpoints.clone(), ClientId::new(credentials.client_id), secret);
-        let tokens = Arc::new(RefreshingProvider::new(
-            vault,
-            Arc::new(endpoint.unwrap()),
-            clock.clone(),
-        ));
+        let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint.unwrap()), clock.clone()));
         let realm = sandbox.realm_id().parse().unwrap();
         // The emulator measures its limits in real time, the client waits in its own: the limits that the test
         // clock would jump over are kept by the real time that requests take.
         let limits = Limits::per_minute(500);
         let inner = HttpQboClient::builder(realm, endpoints, tokens, clock.clone());
         let inner = inner.limits(Some(limits)).build().unwrap();
-        let client = Arc::new(Lossy {
-            inner,
-            pages: AtomicU32::new(0),
-            cut_after: AtomicU32::new(u32::MAX),
-        });
-        Self {
-            sandbox,
-            store: Arc::default(),
-            client,
-            clock,
-            listener: Arc::default(),
-        }
+        let client = Arc::new(Lossy { inner, pages: AtomicU32::new(0), cut_after: AtomicU32::new(u32::MAX) });
+        Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
 
     pub(crate) fn on_event(&self, hook: impl Fn(&RunEvent) + Send + Sync + 'static) {
@@ -162,12 +132,7 @@ impl Bench {
 
     pub(crate) fn engine(&self) -> Engine {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Engine::new(
-            self.client.clone(),
-            self.store.clone(),
-            clock,
-            self.listener.clone(),
-        )
+        Engine::new(self.client.clone(), self.store.clone(), clock, self.listener.clone())
     }
 
     pub(crate) async fn run(&self, request: RunRequest) -> RunOutcome {
@@ -217,11 +182,8 @@ impl Bench {
             let ids: BTreeSet<String> = rows.keys().cloned().collect();
             assert_eq!(ids, company.ids(entity));
             for record in company.records(entity) {
-                let payload = if entity == "Item" {
-                    record.payload_with_sku()
-                } else {
-                    record.payload.clone()
-                };
+                let payload =
+                    if entity == "Item" { record.payload_with_sku() } else { record.payload.clone() };
                 assert_eq!(rows[&record.id].payload, payload, "{entity} {}", record.id);
             }
         });

@@ -33,10 +33,9 @@ struct Secret {
 impl Contents {
     pub(super) fn get(&self, name: SecretName) -> Option<SecretString> {
         match name {
-            SecretName::QboRefreshToken => self
-                .tokens
-                .as_ref()
-                .map(|t| SecretString::from(t.refresh.expose())),
+            SecretName::QboRefreshToken => {
+                self.tokens.as_ref().map(|t| SecretString::from(t.refresh.expose()))
+            }
             _ => self.secrets.get(&name).map(|secret| secret.value.clone()),
         }
     }
@@ -44,19 +43,9 @@ impl Contents {
     pub(super) fn set(&mut self, name: SecretName, value: SecretString, now: OffsetDateTime) {
         match name {
             SecretName::QboRefreshToken => {
-                self.store(TokenSet::from_consent(
-                    RefreshToken::new(value),
-                    self.generation + 1,
-                    now,
-                ));
+                self.store(TokenSet::from_consent(RefreshToken::new(value), self.generation + 1, now));
             }
-            _ => drop(self.secrets.insert(
-                name,
-                Secret {
-                    value,
-                    changed_at: now,
-                },
-            )),
+            _ => drop(self.secrets.insert(name, Secret { value, changed_at: now })),
         }
     }
 
@@ -73,10 +62,7 @@ impl Contents {
     }
 
     pub(super) fn list(&self) -> Vec<SecretInfo> {
-        SecretName::ALL
-            .into_iter()
-            .filter_map(|name| self.info(name))
-            .collect()
+        SecretName::ALL.into_iter().filter_map(|name| self.info(name)).collect()
     }
 
     fn info(&self, name: SecretName) -> Option<SecretInfo> {
@@ -87,11 +73,7 @@ impl Contents {
         };
         let fingerprint =
             (name != SecretName::PgPassword).then(|| fingerprint(name.as_str(), value.expose_secret()));
-        Some(SecretInfo {
-            name,
-            changed_at,
-            fingerprint,
-        })
+        Some(SecretInfo { name, changed_at, fingerprint })
     }
 
     /// Writes the contents as JSON.
@@ -163,19 +145,13 @@ struct TokenRecord {
 
 impl From<&Secret> for SecretRecord {
     fn from(secret: &Secret) -> Self {
-        Self {
-            value: Wiped::new(secret.value.expose_secret()),
-            changed_at: secret.changed_at,
-        }
+        Self { value: Wiped::new(secret.value.expose_secret()), changed_at: secret.changed_at }
     }
 }
 
 impl From<&SecretRecord> for Secret {
     fn from(record: &SecretRecord) -> Self {
-        Self {
-            value: record.value.as_str().into(),
-            changed_at: record.changed_at,
-        }
+        Self { value: record.value.as_str().into(), changed_at: record.changed_at }
     }
 }
 
@@ -199,14 +175,8 @@ impl From<&TokenRecord> for TokenSet {
     fn from(record: &TokenRecord) -> Self {
         Self {
             refresh: RefreshToken::new(record.refresh.as_str()),
-            previous: record
-                .previous
-                .as_ref()
-                .map(|token| RefreshToken::new(token.as_str())),
-            access: record
-                .access
-                .as_ref()
-                .map(|token| AccessToken::new(token.as_str())),
+            previous: record.previous.as_ref().map(|token| RefreshToken::new(token.as_str())),
+            access: record.access.as_ref().map(|token| AccessToken::new(token.as_str())),
             access_expires_at: record.access_expires_at,
             refresh_expires_at: record.refresh_expires_at,
             refresh_hard_expires_at: record.refresh_hard_expires_at,

@@ -66,13 +66,7 @@ pub async fn a_lock_excludes_until_it_is_dropped(vault: &dyn TokenVault) {
 /// If the contract is broken.
 pub async fn a_secret_is_kept_until_it_is_removed(vault: &dyn SecretVault) {
     let names = async || -> Vec<SecretName> {
-        vault
-            .list()
-            .await
-            .expect("list")
-            .into_iter()
-            .map(|info| info.name)
-            .collect()
+        vault.list().await.expect("list").into_iter().map(|info| info.name).collect()
     };
     assert_eq!(names().await, []);
     for name in SecretName::ALL {
@@ -100,21 +94,14 @@ pub async fn the_refresh_token_secret_is_the_token_set<V: TokenVault + SecretVau
     let lock = vault.lock().await.expect("lock");
     vault.store(&rotated).await.expect("store");
     drop(lock);
-    let value = vault
-        .get(SecretName::QboRefreshToken)
-        .await
-        .expect("get")
-        .expect("is there");
+    let value = vault.get(SecretName::QboRefreshToken).await.expect("get").expect("is there");
     assert_eq!(value.expose_secret(), rotated.refresh.expose());
     let listed = vault.list().await.expect("list");
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].changed_at, rotated.refreshed_at);
     assert_eq!(listed[0].fingerprint, Some(rotated.refresh.fingerprint()));
 
-    vault
-        .set(SecretName::QboRefreshToken, "false-refresh-new".into())
-        .await
-        .expect("set");
+    vault.set(SecretName::QboRefreshToken, "false-refresh-new".into()).await.expect("set");
     let replaced = vault.load().await.expect("load").expect("is there");
     assert_eq!(replaced.refresh.expose(), "false-refresh-new");
     assert_eq!(replaced.generation, rotated.generation + 1);
@@ -122,13 +109,7 @@ pub async fn the_refresh_token_secret_is_the_token_set<V: TokenVault + SecretVau
     assert_eq!(replaced.bootstrap, Some(replaced.refresh.fingerprint()));
 
     assert!(vault.remove(SecretName::QboRefreshToken).await.expect("remove"));
-    vault
-        .set(SecretName::QboRefreshToken, "false-refresh-new".into())
-        .await
-        .expect("set again");
+    vault.set(SecretName::QboRefreshToken, "false-refresh-new".into()).await.expect("set again");
     let again = vault.load().await.expect("load").expect("is there");
-    assert!(
-        again.generation > replaced.generation,
-        "a generation is never used twice"
-    );
+    assert!(again.generation > replaced.generation, "a generation is never used twice");
 }

@@ -51,27 +51,17 @@ pub enum VaultErrorKind {
 impl VaultError {
     /// An error without further context.
     pub fn new(kind: VaultErrorKind) -> Self {
-        Self {
-            kind,
-            path: None,
-            source: None,
-        }
+        Self { kind, path: None, source: None }
     }
 
     /// Adds the file concerned.
     pub fn at(self, path: &Path) -> Self {
-        Self {
-            path: Some(path.into()),
-            ..self
-        }
+        Self { path: Some(path.into()), ..self }
     }
 
     /// Adds the cause. It must not contain contents of the vault.
     pub fn because(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            source: Some(source.into()),
-            ..self
-        }
+        Self { source: Some(source.into()), ..self }
     }
 
     /// The reason.

@@ -45,13 +45,8 @@ impl FileVault {
         let random = |error: getrandom::Error| VaultError::new(VaultErrorKind::Io).because(error);
         let key = VaultKey::generate().map_err(random)?;
         private_file::create(key_path, key.to_text().as_bytes())?;
-        let sealed = SealedFile {
-            path: path.to_owned(),
-            key,
-        };
-        let created = sealed
-            .seal(&Contents::default())
-            .and_then(|bytes| private_file::create(path, &bytes));
+        let sealed = SealedFile { path: path.to_owned(), key };
+        let created = sealed.seal(&Contents::default()).and_then(|bytes| private_file::create(path, &bytes));
         if let Err(error) = created {
             // The key of a vault that never was would only stand in the way of the next attempt.
             let _ = std::fs::remove_file(key_path);
@@ -64,10 +59,7 @@ impl FileVault {
     pub fn open(path: &Path, key_path: &Path) -> Result<Self, VaultError> {
         let text = private_file::read(key_path)?;
         let key = VaultKey::from_text(&text).map_err(|kind| VaultError::new(kind).at(key_path))?;
-        let sealed = SealedFile {
-            path: path.to_owned(),
-            key,
-        };
+        let sealed = SealedFile { path: path.to_owned(), key };
         sealed.read()?;
         Ok(Self::of(sealed))
     }
@@ -78,10 +70,7 @@ impl FileVault {
     }
 
     fn of(sealed: SealedFile) -> Self {
-        Self {
-            sealed: Arc::new(sealed),
-            clock: Arc::new(SystemClock::new()),
-        }
+        Self { sealed: Arc::new(sealed), clock: Arc::new(SystemClock::new()) }
     }
 
     /// Runs file work on a thread that may block. It runs to its end even if the caller is dropped.
@@ -137,10 +126,7 @@ impl TokenVault for FileVault {
     /// Beyond locking, proves that a store would find room and permission: a token call whose result cannot
     /// be stored must not be made.
     async fn lock(&self) -> Result<VaultLock, VaultError> {
-        let file = Arc::new(
-            self.blocking(|sealed| private_file::open_lock_file(&sealed.path))
-                .await?,
-        );
+        let file = Arc::new(self.blocking(|sealed| private_file::open_lock_file(&sealed.path)).await?);
         let lock = lock::poll(&*self.clock, || match file.try_lock() {
             Ok(()) => Ok(Some(Arc::clone(&file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -148,8 +134,7 @@ impl TokenVault for FileVault {
         })
         .await
         .map_err(|error| error.at(&self.sealed.path))?;
-        self.blocking(|sealed| private_file::rehearse(&sealed.path))
-            .await?;
+        self.blocking(|sealed| private_file::rehearse(&sealed.path)).await?;
         Ok(lock)
     }
 
@@ -159,8 +144,7 @@ impl TokenVault for FileVault {
 
     async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError> {
         let tokens = tokens.clone();
-        self.blocking(move |sealed| sealed.change(|contents| contents.store(tokens)))
-            .await
+        self.blocking(move |sealed| sealed.change(|contents| contents.store(tokens))).await
     }
 }
 

@@ -22,9 +22,7 @@ pub struct VaultLock {
 impl VaultLock {
     /// Wraps whatever keeps the lock as long as it lives.
     pub fn holding(guard: impl Send + Sync + 'static) -> Self {
-        Self {
-            _guard: Box::new(guard),
-        }
+        Self { _guard: Box::new(guard) }
     }
 }
 

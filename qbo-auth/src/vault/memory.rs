@@ -22,11 +22,7 @@ pub struct MemoryVault {
 impl MemoryVault {
     /// An empty vault that waits for locks and dates secrets by `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            contents: Mutex::default(),
-            lock: Arc::default(),
-        }
+        Self { clock, contents: Mutex::default(), lock: Arc::default() }
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {

@@ -37,12 +37,8 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     if opened.len() > MAX_FILE_BYTES {
         return Err(refused(VaultErrorKind::Undecipherable));
     }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(
-        usize::try_from(opened.len()).unwrap_or_default() + 1,
-    ));
-    file.take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(failed(path))?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(opened.len()).unwrap_or_default() + 1));
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed(path))?;
     Ok(bytes)
 }
 
@@ -70,12 +66,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
 pub(super) fn rehearse(path: &Path) -> Result<(), VaultError> {
     let folder = folder_of(path);
     let prefix = aside_prefix(path);
-    let rehearsed = fs::read(path)
-        .and_then(|bytes| write_aside(folder, &prefix, &bytes))
-        .map(drop);
-    rehearsed
-        .and_then(|()| remove_leftovers(folder, &prefix))
-        .map_err(failed(path))
+    let rehearsed = fs::read(path).and_then(|bytes| write_aside(folder, &prefix, &bytes)).map(drop);
+    rehearsed.and_then(|()| remove_leftovers(folder, &prefix)).map_err(failed(path))
 }
 
 /// Opens the file that is locked in place of `path`, which is replaced and so cannot be.
@@ -113,9 +105,7 @@ fn remove_leftovers(folder: &Path, prefix: &str) -> io::Result<()> {
 }
 
 fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn create_folder(folder: &Path) -> io::Result<()> {
@@ -128,11 +118,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 
 /// Makes a rename durable. Windows has no such call; its renames are journalled.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
-    }
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 #[cfg(unix)]
@@ -155,9 +141,7 @@ fn check_owner_and_mode(metadata: &fs::Metadata, path: &Path) -> Result<(), Vaul
 fn own_user() -> io::Result<u32> {
     use std::os::unix::fs::MetadataExt;
 
-    fs::metadata("/proc/self")
-        .or_else(|_| tempfile::tempfile()?.metadata())
-        .map(|metadata| metadata.uid())
+    fs::metadata("/proc/self").or_else(|_| tempfile::tempfile()?.metadata()).map(|metadata| metadata.uid())
 }
 
 #[cfg(not(unix))]

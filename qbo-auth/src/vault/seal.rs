@@ -46,14 +46,9 @@ impl VaultKey {
 
     /// Reads the text of a key file.
     pub(super) fn from_text(text: &[u8]) -> Result<Self, VaultErrorKind> {
-        let encoded = text
-            .strip_prefix(KEY_HEADER.as_bytes())
-            .ok_or(VaultErrorKind::BadKey)?;
-        let decoded = Zeroizing::new(
-            STANDARD
-                .decode(encoded.trim_ascii_end())
-                .map_err(|_| VaultErrorKind::BadKey)?,
-        );
+        let encoded = text.strip_prefix(KEY_HEADER.as_bytes()).ok_or(VaultErrorKind::BadKey)?;
+        let decoded =
+            Zeroizing::new(STANDARD.decode(encoded.trim_ascii_end()).map_err(|_| VaultErrorKind::BadKey)?);
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         if decoded.len() != KEY_BYTES {
             return Err(VaultErrorKind::BadKey);
@@ -68,13 +63,7 @@ impl VaultKey {
         getrandom::fill(&mut nonce)?;
         let sealed = self
             .cipher()
-            .encrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: plain,
-                    aad: HEADER,
-                },
-            )
+            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: HEADER })
             .expect("contents are far shorter than the cipher's limit of 256 GiB");
         Ok([HEADER, &nonce, &sealed].concat())
     }
@@ -84,17 +73,10 @@ impl VaultKey {
         let Some(body) = bytes.strip_prefix(HEADER) else {
             return Err(unknown_header(bytes));
         };
-        let (nonce, sealed) = body
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(VaultErrorKind::Undecipherable)?;
+        let (nonce, sealed) =
+            body.split_first_chunk::<NONCE_BYTES>().ok_or(VaultErrorKind::Undecipherable)?;
         self.cipher()
-            .decrypt(
-                &XNonce::from(*nonce),
-                Payload {
-                    msg: sealed,
-                    aad: HEADER,
-                },
-            )
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: HEADER })
             .map(Zeroizing::new)
             .map_err(|_| VaultErrorKind::Undecipherable)
     }
@@ -151,14 +133,8 @@ mod tests {
     #[test]
     fn a_newer_version_is_told_from_a_broken_file() {
         let key = VaultKey::generate().unwrap();
-        assert_eq!(
-            key.open(b"qbo-backfill vault 2\nanything"),
-            Err(VaultErrorKind::NewerVersion)
-        );
-        assert_eq!(
-            key.open(b"qbo-backfill vault x\nanything"),
-            Err(VaultErrorKind::Undecipherable)
-        );
+        assert_eq!(key.open(b"qbo-backfill vault 2\nanything"), Err(VaultErrorKind::NewerVersion));
+        assert_eq!(key.open(b"qbo-backfill vault x\nanything"), Err(VaultErrorKind::Undecipherable));
         assert_eq!(key.open(b""), Err(VaultErrorKind::Undecipherable));
     }
 }

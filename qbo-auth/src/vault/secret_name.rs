@@ -69,10 +69,7 @@ impl FromStr for SecretName {
     type Err = InvalidSecretName;
 
     fn from_str(text: &str) -> Result<Self, InvalidSecretName> {
-        Self::ALL
-            .into_iter()
-            .find(|name| name.as_str() == text)
-            .ok_or(InvalidSecretName)
+        Self::ALL.into_iter().find(|name| name.as_str() == text).ok_or(InvalidSecretName)
     }
 }
 

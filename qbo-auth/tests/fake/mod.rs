@@ -82,17 +82,9 @@ impl TokenEndpoint for ScriptedEndpoint {
         self.presented.lock().unwrap().push(token.expose().to_owned());
         self.entered.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
-        let reply = self
-            .script
-            .lock()
-            .unwrap()
-            .pop_front()
-            .expect("no further call is expected");
+        let reply = self.script.lock().unwrap().pop_front().expect("no further call is expected");
         let access = |number| {
-            TokenAnswer::new(
-                AccessToken::new(format!("false-access-{number}")),
-                Duration::from_secs(3600),
-            )
+            TokenAnswer::new(AccessToken::new(format!("false-access-{number}")), Duration::from_secs(3600))
         };
         match reply {
             Reply::Tokens(number) => Ok(TokenAnswer {
@@ -156,11 +148,7 @@ impl TokenVault for GatedVault {
         self.store_entered.add_permits(1);
         self.store_gate.acquire().await.unwrap().forget();
         let fails = |left: u32| left.checked_sub(1);
-        if self
-            .failures_left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails)
-            .is_ok()
-        {
+        if self.failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
             return Err(VaultError::new(VaultErrorKind::Io));
         }
         self.inner.store(tokens).await

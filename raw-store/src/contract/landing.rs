@@ -6,12 +6,7 @@ use crate::{Advice, RejectedRow, Row, RunId, Store, StoreError, StoreErrorKind, 
 /// The same documents in another page are `unchanged`.
 pub async fn landing_twice_changes_nothing(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    let rows = || {
-        vec![
-            row("2", r#"{"Id":"2"}"#, noon(0)),
-            row("1", r#"{"Id":"1"}"#, noon(0)),
-        ]
-    };
+    let rows = || vec![row("2", r#"{"Id":"2"}"#, noon(0)), row("1", r#"{"Id":"1"}"#, noon(0))];
     assert_eq!(scene.land(rows()).await?, counts(2, 0, 0, 0));
     assert_eq!(scene.land(rows()).await?, counts(0, 0, 2, 0));
     assert_eq!(store.count_rows(&scene.pipeline).await?, 2);
@@ -22,10 +17,8 @@ pub async fn landing_twice_changes_nothing(store: &dyn Store) -> Result<(), Stor
 /// its contents are others.
 pub async fn the_same_page_again_has_the_same_outcome(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    let mut page = scene.page(vec![
-        row("1", r#"{"Id":"1"}"#, noon(0)),
-        row("x", r#"{"x":"\u0000"}"#, noon(0)),
-    ]);
+    let mut page =
+        scene.page(vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("x", r#"{"x":"\u0000"}"#, noon(0))]);
     page.windows.push(change(day(1), WindowState::Completed));
     let first = store.commit_page(&page).await?;
     assert_eq!(first.windows, [counts(1, 0, 0, 1), counts(0, 0, 0, 0)]);
@@ -43,12 +36,7 @@ pub async fn the_same_page_again_has_the_same_outcome(store: &dyn Store) -> Resu
 /// Every record is in exactly one count of its own window, in the answer and in the log.
 pub async fn counts_are_exact_per_window(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    scene
-        .land(vec![
-            row("1", r#"{"Id":"1"}"#, noon(0)),
-            row("2", r#"{"Id":"2"}"#, noon(0)),
-        ])
-        .await?;
+    scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"Id":"2"}"#, noon(0))]).await?;
 
     let second = |row: Row| Row { window: 2, ..row };
     let mut page = scene.page(vec![
@@ -70,10 +58,7 @@ pub async fn counts_are_exact_per_window(store: &dyn Store) -> Result<(), StoreE
         change(day(2), WindowState::Running),
     ];
     let outcome = store.commit_page(&page).await?;
-    assert_eq!(
-        outcome.windows,
-        [counts(0, 1, 1, 1), counts(0, 0, 0, 0), counts(2, 0, 0, 1)]
-    );
+    assert_eq!(outcome.windows, [counts(0, 1, 1, 1), counts(0, 0, 0, 0), counts(2, 0, 0, 1)]);
     assert_eq!(outcome.total, counts(2, 1, 1, 2));
 
     let first = scene.line(0).await?;
@@ -86,16 +71,10 @@ pub async fn counts_are_exact_per_window(store: &dyn Store) -> Result<(), StoreE
         pages_read: 2,
     };
     assert_eq!((first.metrics, first.state), (expected, WindowState::Completed));
-    assert_eq!(
-        (first.started_at, first.finished_at),
-        (Some(page.started_at), Some(page.ingested_at))
-    );
+    assert_eq!((first.started_at, first.finished_at), (Some(page.started_at), Some(page.ingested_at)));
     assert_eq!(first.duration, page.windows[0].duration * 2);
     let empty = scene.line(1).await?;
-    assert_eq!(
-        (empty.metrics, empty.state),
-        (WindowMetrics::default(), WindowState::Completed)
-    );
+    assert_eq!((empty.metrics, empty.state), (WindowMetrics::default(), WindowState::Completed));
     Ok(())
 }
 
@@ -104,16 +83,12 @@ pub async fn hostile_documents_are_quarantined_alone(store: &dyn Store) -> Resul
     let mut scene = Scene::begin(store).await?;
     let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
     let mut rows = vec![row("sound-a", r#"{"n":12345678901234567890.123e400}"#, noon(0))];
-    for (n, hostile) in [r#"{"a":"\u0000"}"#, r#"{"a":"\ud800"}"#, r#"{"a":1e401}"#, &deep]
-        .into_iter()
-        .enumerate()
+    for (n, hostile) in
+        [r#"{"a":"\u0000"}"#, r#"{"a":"\ud800"}"#, r#"{"a":1e401}"#, &deep].into_iter().enumerate()
     {
         rows.push(row(&format!("hostile-{n}"), hostile, noon(0)));
     }
-    rows.push(Row {
-        payload: Bytes::from_static(b"{\"a\":\"\xff\"}"),
-        ..row("hostile-utf8", "", noon(0))
-    });
+    rows.push(Row { payload: Bytes::from_static(b"{\"a\":\"\xff\"}"), ..row("hostile-utf8", "", noon(0)) });
     rows.push(row("nul\0in-id", r#"{"a":1}"#, noon(0)));
     rows.push(row("sound-b", r#"{"emoji":"\ud83d\ude00"}"#, noon(0)));
     assert_eq!(scene.land(rows.clone()).await?, counts(2, 0, 0, 6));
@@ -131,10 +106,7 @@ pub async fn a_page_that_contradicts_itself_is_refused(store: &dyn Store) -> Res
     let mut nowhere = scene.page(Vec::new());
     nowhere.windows.clear();
     let mut backwards = scene.page(Vec::new());
-    backwards.windows = vec![
-        change(day(1), WindowState::Running),
-        change(day(0), WindowState::Running),
-    ];
+    backwards.windows = vec![change(day(1), WindowState::Running), change(day(0), WindowState::Running)];
     for page in [&twice, &beyond, &nowhere, &backwards] {
         let error = store.commit_page(page).await.unwrap_err();
         assert_eq!(error.advice(), Advice::FixRequest, "{error}");
@@ -159,10 +131,7 @@ pub async fn a_page_without_its_window_changes_nothing(store: &dyn Store) -> Res
     page.windows.pop();
     let stranger: RunId = "stranger".parse().unwrap();
     let known = std::mem::replace(&mut page.run, stranger);
-    assert_eq!(
-        store.commit_page(&page).await.unwrap_err().advice(),
-        Advice::FixDatabase
-    );
+    assert_eq!(store.commit_page(&page).await.unwrap_err().advice(), Advice::FixDatabase);
     assert_eq!(store.count_rows(&scene.pipeline).await?, 0);
 
     page.run = known;

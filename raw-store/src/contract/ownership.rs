@@ -11,10 +11,7 @@ pub async fn a_pipeline_has_one_owner(store: &dyn Store, other: &dyn Store) -> R
         "{error}",
     );
     let again = store.acquire(&pipeline(), "process 1").await?;
-    assert!(
-        again.epoch > first.epoch,
-        "the same process may take it again, as a new owner"
-    );
+    assert!(again.epoch > first.epoch, "the same process may take it again, as a new owner");
     store.release(&first).await?;
     assert!(
         other.acquire(&pipeline(), "process 2").await.is_err(),
@@ -35,10 +32,7 @@ pub async fn a_lease_that_was_taken_over_commits_nothing(
     let taken = other.acquire(&scene.pipeline, "process 2").await?;
     let mut page = scene.page(vec![row("1", r#"{"Id":"1"}"#, noon(0))]);
     let error = store.commit_page(&page).await.unwrap_err();
-    assert!(
-        matches!(&error.kind, StoreErrorKind::LeaseLost(name) if **name == *"invoices"),
-        "{error}"
-    );
+    assert!(matches!(&error.kind, StoreErrorKind::LeaseLost(name) if **name == *"invoices"), "{error}");
     assert_eq!(store.count_rows(&scene.pipeline).await?, 0);
     page.lease = taken;
     assert_eq!(other.commit_page(&page).await?.total, counts(1, 0, 0, 0));
@@ -52,14 +46,8 @@ pub async fn a_schema_holds_one_company(store: &dyn Store) -> Result<(), StoreEr
     store.bind(&company()).await?;
     assert_eq!(store.identity().await?, Some(company()));
     for other in [
-        StoreIdentity {
-            realm_id: "1000000000000002".into(),
-            ..company()
-        },
-        StoreIdentity {
-            environment: "production".into(),
-            ..company()
-        },
+        StoreIdentity { realm_id: "1000000000000002".into(), ..company() },
+        StoreIdentity { environment: "production".into(), ..company() },
     ] {
         let error = store.bind(&other).await.unwrap_err();
         assert!(

@@ -11,18 +11,9 @@ pub async fn a_run_is_remembered(store: &dyn Store) -> Result<(), StoreError> {
     store.begin_run(&first).await?;
     store.begin_run(&first).await?;
     let under_way = store.run(&first.id).await?.unwrap();
-    assert_eq!(
-        (under_way.status, under_way.finished_at, under_way.calls),
-        (RunStatus::Running, None, 0)
-    );
-    assert_eq!(
-        (under_way.seed, under_way.span, &under_way.chunk),
-        (first.seed, first.span, &first.chunk)
-    );
-    assert_eq!(
-        (&under_way.identity, under_way.started_at),
-        (&company(), first.started_at)
-    );
+    assert_eq!((under_way.status, under_way.finished_at, under_way.calls), (RunStatus::Running, None, 0));
+    assert_eq!((under_way.seed, under_way.span, &under_way.chunk), (first.seed, first.span, &first.chunk));
+    assert_eq!((&under_way.identity, under_way.started_at), (&company(), first.started_at));
     assert_eq!(under_way.pipelines.len(), 1);
 
     let mut second = run_start("second");
@@ -30,53 +21,32 @@ pub async fn a_run_is_remembered(store: &dyn Store) -> Result<(), StoreError> {
     store.begin_run(&second).await?;
     store.finish_run(&first.id, &run_end()).await?;
     let ended = store.run(&first.id).await?.unwrap();
-    assert_eq!(
-        (ended.status, ended.finished_at),
-        (RunStatus::Completed, Some(run_end().finished_at))
-    );
-    assert_eq!(
-        (ended.calls, ended.retries, ended.waited_seconds.to_bits()),
-        (3, 1, 0.5_f64.to_bits())
-    );
+    assert_eq!((ended.status, ended.finished_at), (RunStatus::Completed, Some(run_end().finished_at)));
+    assert_eq!((ended.calls, ended.retries, ended.waited_seconds.to_bits()), (3, 1, 0.5_f64.to_bits()));
 
     let names: Vec<RunId> = store.runs(10).await?.into_iter().map(|run| run.id).collect();
     assert_eq!(names, [second.id, first.id]);
     assert_eq!(store.runs(1).await?.len(), 1);
     let nobody: RunId = "nobody".parse().unwrap();
     assert!(store.run(&nobody).await?.is_none());
-    assert_eq!(
-        store.finish_run(&nobody, &run_end()).await.unwrap_err().advice(),
-        Advice::FixRequest
-    );
+    assert_eq!(store.finish_run(&nobody, &run_end()).await.unwrap_err().advice(), Advice::FixRequest);
     Ok(())
 }
 
 /// A run begins only in a schema that is bound to its company.
 pub async fn a_run_needs_its_company(store: &dyn Store) -> Result<(), StoreError> {
-    assert_eq!(
-        store.begin_run(&run_start("first")).await.unwrap_err().advice(),
-        Advice::FixRequest
-    );
+    assert_eq!(store.begin_run(&run_start("first")).await.unwrap_err().advice(), Advice::FixRequest);
     store.bind(&company()).await?;
     let mut run = run_start("first");
-    run.identity = StoreIdentity {
-        realm_id: "1000000000000002".into(),
-        ..company()
-    };
+    run.identity = StoreIdentity { realm_id: "1000000000000002".into(), ..company() };
     let error = store.begin_run(&run).await.unwrap_err();
-    assert!(
-        matches!(error.kind, StoreErrorKind::OtherCompany { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.kind, StoreErrorKind::OtherCompany { .. }), "{error}");
     assert!(store.runs(10).await?.is_empty());
 
     store.begin_run(&run_start("first")).await?;
     let mut stranger = pipeline();
     stranger.entity_name = "customers".into();
-    let refused = store
-        .open_windows(&run.id, &stranger, &[day(0)], Reopen::Unfinished)
-        .await
-        .unwrap_err();
+    let refused = store.open_windows(&run.id, &stranger, &[day(0)], Reopen::Unfinished).await.unwrap_err();
     assert_eq!(refused.advice(), Advice::FixRequest);
     Ok(())
 }
@@ -84,23 +54,11 @@ pub async fn a_run_needs_its_company(store: &dyn Store) -> Result<(), StoreError
 /// The totals of a run count its pages, and each of its windows as what it is in the end.
 pub async fn totals_follow_the_windows(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    scene
-        .land(vec![
-            row("1", r#"{"Id":"1"}"#, noon(0)),
-            row("2", r#"{"a":"\u0000"}"#, noon(0)),
-        ])
-        .await?;
+    scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"a":"\u0000"}"#, noon(0))]).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
-    let failure = WindowFailure {
-        message: "the source refused".into(),
-        at: noon(20),
-    };
-    store
-        .fail_windows(&scene.run, &scene.pipeline, &[day(0), day(1), day(2)], &failure)
-        .await?;
-    store
-        .fail_windows(&scene.run, &scene.pipeline, &[day(1)], &failure)
-        .await?;
+    let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    store.fail_windows(&scene.run, &scene.pipeline, &[day(0), day(1), day(2)], &failure).await?;
+    store.fail_windows(&scene.run, &scene.pipeline, &[day(1)], &failure).await?;
     scene.close(day(0), WindowState::Provisional).await?;
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(0), WindowState::Completed).await?;
@@ -115,19 +73,13 @@ pub async fn totals_follow_the_windows(store: &dyn Store) -> Result<(), StoreErr
         windows_failed: 2,
     };
     let first = scene.run.clone();
-    assert_eq!(
-        store.run(&first).await?.unwrap().pipelines.first(),
-        Some(&expected)
-    );
+    assert_eq!(store.run(&first).await?.unwrap().pipelines.first(), Some(&expected));
 
     scene.next_run("second").await?;
     scene.open(0..10, Reopen::Unfinished).await?;
     scene.close(day(3), WindowState::Completed).await?;
     assert_eq!(store.run(&first).await?.unwrap().pipelines, [expected]);
     let second = store.run(&scene.run).await?.unwrap().pipelines.remove(0);
-    assert_eq!(
-        (second.windows_opened, second.windows_completed, second.pages),
-        (9, 1, 1)
-    );
+    assert_eq!((second.windows_opened, second.windows_completed, second.pages), (9, 1, 1));
     Ok(())
 }

@@ -35,10 +35,7 @@ pub(super) fn noon(n: i64) -> OffsetDateTime {
 
 /// An invented company.
 pub(super) fn company() -> StoreIdentity {
-    StoreIdentity {
-        realm_id: "1000000000000001".into(),
-        environment: "sandbox".into(),
-    }
+    StoreIdentity { realm_id: "1000000000000001".into(), environment: "sandbox".into() }
 }
 
 /// An invented pipeline; its table is one of those every new schema has.
@@ -88,22 +85,12 @@ pub(super) fn row(id: &str, payload: &str, updated_at: OffsetDateTime) -> Row {
 
 /// What a page says about a window.
 pub(super) fn change(window: Window, state: WindowState) -> WindowChange {
-    WindowChange {
-        window,
-        state,
-        cursor: None,
-        duration: Duration::from_millis(250),
-    }
+    WindowChange { window, state, cursor: None, duration: Duration::from_millis(250) }
 }
 
 /// Counts in the order inserted, updated, unchanged, quarantined.
 pub(super) fn counts(inserted: u64, updated: u64, unchanged: u64, quarantined: u64) -> WindowCounts {
-    WindowCounts {
-        inserted,
-        updated,
-        unchanged,
-        quarantined,
-    }
+    WindowCounts { inserted, updated, unchanged, quarantined }
 }
 
 impl<'a> Scene<'a> {
@@ -112,13 +99,7 @@ impl<'a> Scene<'a> {
         store.bind(&company()).await?;
         store.prepare(&pipeline()).await?;
         let lease = store.acquire(&pipeline(), "the story").await?;
-        let mut scene = Self {
-            store,
-            pipeline: pipeline(),
-            run: "first".parse().unwrap(),
-            lease,
-            pages: 0,
-        };
+        let mut scene = Self { store, pipeline: pipeline(), run: "first".parse().unwrap(), lease, pages: 0 };
         scene.next_run("first").await?;
         scene.open(0..10, Reopen::Unfinished).await?;
         Ok(scene)
@@ -138,9 +119,7 @@ impl<'a> Scene<'a> {
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
         let windows: Vec<Window> = days.map(day).collect();
-        self.store
-            .open_windows(&self.run, &self.pipeline, &windows, reopen)
-            .await
+        self.store.open_windows(&self.run, &self.pipeline, &windows, reopen).await
     }
 
     /// The next page of the run, with the first day as its window.
@@ -186,20 +165,15 @@ impl<'a> Scene<'a> {
         rows: Vec<Row>,
     ) -> Result<(), StoreError> {
         let mut page = self.page(rows);
-        page.windows = vec![WindowChange {
-            cursor: Some(cursor.clone()),
-            ..change(window, WindowState::Running)
-        }];
+        page.windows =
+            vec![WindowChange { cursor: Some(cursor.clone()), ..change(window, WindowState::Running) }];
         self.store.commit_page(&page).await?;
         Ok(())
     }
 
     /// The log line of one day.
     pub(super) async fn line(&self, n: i64) -> Result<LogLine, StoreError> {
-        let filter = LogFilter {
-            span: Some(day(n)),
-            ..LogFilter::default()
-        };
+        let filter = LogFilter { span: Some(day(n)), ..LogFilter::default() };
         let mut lines = self.store.lines(&filter).await?;
         assert_eq!(lines.len(), 1, "a day has one line");
         Ok(lines.remove(0))

@@ -9,11 +9,7 @@ pub async fn newer_wins_in_both_orders(store: &dyn Store) -> Result<(), StoreErr
     assert_eq!(scene.land(vec![old()]).await?, counts(1, 0, 0, 0));
     assert_eq!(scene.land(vec![new()]).await?, counts(0, 1, 0, 0));
     assert_eq!(scene.land(vec![old()]).await?, counts(0, 0, 1, 0));
-    assert_eq!(
-        scene.land(vec![new()]).await?,
-        counts(0, 0, 1, 0),
-        "the newer one is still there"
-    );
+    assert_eq!(scene.land(vec![new()]).await?, counts(0, 0, 1, 0), "the newer one is still there");
     Ok(())
 }
 
@@ -38,10 +34,7 @@ pub async fn the_later_answer_wins_between_equal_versions(store: &dyn Store) -> 
     let mut later = scene.page(vec![row("1", r#"{"balance":10}"#, noon(1))]);
     later.answered_at += time::Duration::MINUTE;
     assert_eq!(store.commit_page(&later).await?.total, counts(1, 0, 0, 0));
-    assert_eq!(
-        scene.land(vec![row("1", r#"{"balance":20}"#, noon(1))]).await?,
-        counts(0, 0, 1, 0)
-    );
+    assert_eq!(scene.land(vec![row("1", r#"{"balance":20}"#, noon(1))]).await?, counts(0, 0, 1, 0));
     let mut latest = scene.page(vec![row("1", r#"{"balance":30}"#, noon(1))]);
     latest.answered_at += time::Duration::HOUR;
     assert_eq!(store.commit_page(&latest).await?.total, counts(0, 1, 0, 0));
@@ -51,22 +44,12 @@ pub async fn the_later_answer_wins_between_equal_versions(store: &dyn Store) -> 
 /// A document without a time is older than any with one; among such the time of the answer counts.
 pub async fn a_document_without_a_time_is_older(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    let timeless = |payload: &str| Row {
-        updated_at: None,
-        sync_token: None,
-        ..row("1", payload, noon(1))
-    };
-    assert_eq!(
-        scene.land(vec![timeless(r#"{"v":1}"#)]).await?,
-        counts(1, 0, 0, 0)
-    );
+    let timeless = |payload: &str| Row { updated_at: None, sync_token: None, ..row("1", payload, noon(1)) };
+    assert_eq!(scene.land(vec![timeless(r#"{"v":1}"#)]).await?, counts(1, 0, 0, 0));
     let mut later = scene.page(vec![timeless(r#"{"v":2}"#)]);
     later.answered_at += time::Duration::MINUTE;
     assert_eq!(store.commit_page(&later).await?.total, counts(0, 1, 0, 0));
-    assert_eq!(
-        scene.land(vec![row("1", r#"{"v":3}"#, noon(1))]).await?,
-        counts(0, 1, 0, 0)
-    );
+    assert_eq!(scene.land(vec![row("1", r#"{"v":3}"#, noon(1))]).await?, counts(0, 1, 0, 0));
     later.page_number = 99;
     assert_eq!(store.commit_page(&later).await?.total, counts(0, 0, 1, 0));
     Ok(())
@@ -78,17 +61,8 @@ pub async fn the_spelling_of_json_does_not_count(store: &dyn Store) -> Result<()
     let plain = r#"{"a":[1,{"b":"é"}],"n":12345678901234567890.123}"#;
     let spelled = r#" { "n": 12345678901234567890.123, "a": [ 1, {"b": "\u00e9"} ] } "#;
     let other = r#"{"a":[1,{"b":"é"}],"n":12345678901234567890.124}"#;
-    assert_eq!(
-        scene.land(vec![row("1", plain, noon(1))]).await?,
-        counts(1, 0, 0, 0)
-    );
-    assert_eq!(
-        scene.land(vec![row("1", spelled, noon(1))]).await?,
-        counts(0, 0, 1, 0)
-    );
-    assert_eq!(
-        scene.land(vec![row("1", other, noon(1))]).await?,
-        counts(0, 1, 0, 0)
-    );
+    assert_eq!(scene.land(vec![row("1", plain, noon(1))]).await?, counts(1, 0, 0, 0));
+    assert_eq!(scene.land(vec![row("1", spelled, noon(1))]).await?, counts(0, 0, 1, 0));
+    assert_eq!(scene.land(vec![row("1", other, noon(1))]).await?, counts(0, 1, 0, 0));
     Ok(())
 }

@@ -5,17 +5,11 @@ use crate::{
 };
 
 fn fresh(n: i64) -> OpenWindow {
-    OpenWindow {
-        window: day(n),
-        cursor: None,
-    }
+    OpenWindow { window: day(n), cursor: None }
 }
 
 fn cursor() -> ScanCursor {
-    ScanCursor {
-        at: noon(0),
-        seen: vec!["10".into(), "9".into(), "odd \"id\", {é}".into()],
-    }
+    ScanCursor { at: noon(0), seen: vec!["10".into(), "9".into(), "odd \"id\", {é}".into()] }
 }
 
 /// Opening is idempotent within a run: the same answer, and one attempt. Every window gets its line, and they
@@ -24,39 +18,23 @@ pub async fn a_run_opens_a_window_once(store: &dyn Store) -> Result<(), StoreErr
     let scene = Scene::begin(store).await?;
     let shuffled = [day(1), day(0), day(2), day(1)];
     for _ in 0..2 {
-        let open = store
-            .open_windows(&scene.run, &scene.pipeline, &shuffled, Reopen::Unfinished)
-            .await?;
+        let open = store.open_windows(&scene.run, &scene.pipeline, &shuffled, Reopen::Unfinished).await?;
         assert_eq!(open, [fresh(0), fresh(1), fresh(2)]);
     }
     let line = scene.line(0).await?;
-    assert_eq!(
-        (line.state, line.attempts, line.run.as_ref()),
-        (WindowState::Pending, 1, Some(&scene.run))
-    );
-    assert_eq!(
-        store.run(&scene.run).await?.unwrap().pipelines[0].windows_opened,
-        10
-    );
+    assert_eq!((line.state, line.attempts, line.run.as_ref()), (WindowState::Pending, 1, Some(&scene.run)));
+    assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_opened, 10);
     Ok(())
 }
 
 /// A later run goes on inside a window where the last committed page left it.
 pub async fn a_cursor_survives(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    scene
-        .pause(day(0), &cursor(), vec![row("9", r#"{"Id":"9"}"#, noon(0))])
-        .await?;
+    scene.pause(day(0), &cursor(), vec![row("9", r#"{"Id":"9"}"#, noon(0))]).await?;
     let before = scene.line(0).await?;
     scene.next_run("second").await?;
     let open = scene.open(0..1, Reopen::Unfinished).await?;
-    assert_eq!(
-        open,
-        [OpenWindow {
-            window: day(0),
-            cursor: Some(cursor())
-        }]
-    );
+    assert_eq!(open, [OpenWindow { window: day(0), cursor: Some(cursor()) }]);
     let after = scene.line(0).await?;
     assert_eq!((after.state, after.attempts), (WindowState::Running, 2));
     assert_eq!(
@@ -77,44 +55,20 @@ pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<()
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(1), WindowState::Provisional).await?;
     scene.pause(day(2), &cursor(), Vec::new()).await?;
-    let failure = WindowFailure {
-        message: "the source refused".into(),
-        at: noon(20),
-    };
-    store
-        .fail_windows(&scene.run, &scene.pipeline, &[day(2), day(3)], &failure)
-        .await?;
+    let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    store.fail_windows(&scene.run, &scene.pipeline, &[day(2), day(3)], &failure).await?;
     assert_eq!(
         scene.open(0..5, Reopen::Unfinished).await?,
-        [
-            OpenWindow {
-                window: day(2),
-                cursor: Some(cursor())
-            },
-            fresh(3),
-            fresh(4)
-        ],
+        [OpenWindow { window: day(2), cursor: Some(cursor()) }, fresh(3), fresh(4)],
         "what the run itself has closed is done for this run",
     );
 
     scene.next_run("second").await?;
     assert_eq!(
         scene.open(0..5, Reopen::Unfinished).await?,
-        [
-            fresh(1),
-            OpenWindow {
-                window: day(2),
-                cursor: Some(cursor())
-            },
-            fresh(3),
-            fresh(4)
-        ],
+        [fresh(1), OpenWindow { window: day(2), cursor: Some(cursor()) }, fresh(3), fresh(4)],
     );
-    for (n, state) in [
-        (1, WindowState::Pending),
-        (2, WindowState::Running),
-        (3, WindowState::Pending),
-    ] {
+    for (n, state) in [(1, WindowState::Pending), (2, WindowState::Running), (3, WindowState::Pending)] {
         let line = scene.line(n).await?;
         assert_eq!((line.state, line.attempts), (state, 2), "day {n}");
         assert_eq!((line.finished_at, line.error_message), (None, None), "day {n}");
@@ -126,9 +80,7 @@ pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<()
 /// All windows from their start, with counts from zero; the totals of the earlier run stay.
 pub async fn reopening_all_starts_over(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    scene
-        .pause(day(0), &cursor(), vec![row("1", r#"{"Id":"1"}"#, noon(0))])
-        .await?;
+    scene.pause(day(0), &cursor(), vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     scene.close(day(1), WindowState::Completed).await?;
     scene.next_run("second").await?;
     for _ in 0..2 {
@@ -149,32 +101,15 @@ pub async fn reopening_all_starts_over(store: &dyn Store) -> Result<(), StoreErr
 pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
-    let failure = WindowFailure {
-        message: "the source refused".into(),
-        at: noon(20),
-    };
-    store
-        .fail_windows(&scene.run, &scene.pipeline, &[day(0)], &failure)
-        .await?;
+    let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    store.fail_windows(&scene.run, &scene.pipeline, &[day(0)], &failure).await?;
     let line = scene.line(0).await?;
-    assert_eq!(
-        (line.state, line.metrics.records_inserted),
-        (WindowState::Failed, 1)
-    );
-    assert_eq!(
-        (line.error_message, line.finished_at),
-        (Some(failure.message.clone()), Some(failure.at))
-    );
+    assert_eq!((line.state, line.metrics.records_inserted), (WindowState::Failed, 1));
+    assert_eq!((line.error_message, line.finished_at), (Some(failure.message.clone()), Some(failure.at)));
 
-    let error = store
-        .fail_windows(&scene.run, &scene.pipeline, &[day(99)], &failure)
-        .await
-        .unwrap_err();
+    let error = store.fail_windows(&scene.run, &scene.pipeline, &[day(99)], &failure).await.unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
-    assert_eq!(
-        store.run(&scene.run).await?.unwrap().pipelines[0].windows_failed,
-        1
-    );
+    assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_failed, 1);
     Ok(())
 }
 
@@ -185,48 +120,12 @@ pub async fn the_log_is_filtered(store: &dyn Store) -> Result<(), StoreError> {
     let count = async |filter: LogFilter| Ok::<_, StoreError>(store.lines(&filter).await?.len());
     let all = LogFilter::default;
     assert_eq!(count(all()).await?, 10);
-    assert_eq!(
-        count(LogFilter {
-            state: Some(WindowState::Completed),
-            ..all()
-        })
-        .await?,
-        1
-    );
-    assert_eq!(
-        count(LogFilter {
-            entity_name: Some("customers".into()),
-            ..all()
-        })
-        .await?,
-        0
-    );
-    assert_eq!(
-        count(LogFilter {
-            entity_name: Some("invoices".into()),
-            ..all()
-        })
-        .await?,
-        10
-    );
-    assert_eq!(
-        count(LogFilter {
-            run: Some("other".parse().unwrap()),
-            ..all()
-        })
-        .await?,
-        0
-    );
+    assert_eq!(count(LogFilter { state: Some(WindowState::Completed), ..all() }).await?, 1);
+    assert_eq!(count(LogFilter { entity_name: Some("customers".into()), ..all() }).await?, 0);
+    assert_eq!(count(LogFilter { entity_name: Some("invoices".into()), ..all() }).await?, 10);
+    assert_eq!(count(LogFilter { run: Some("other".parse().unwrap()), ..all() }).await?, 0);
     let span = Window::new(noon(2), day(4).start()).unwrap();
-    let lines = store
-        .lines(&LogFilter {
-            span: Some(span),
-            ..all()
-        })
-        .await?;
-    assert_eq!(
-        lines.iter().map(|line| line.window).collect::<Vec<_>>(),
-        [day(2), day(3)]
-    );
+    let lines = store.lines(&LogFilter { span: Some(span), ..all() }).await?;
+    assert_eq!(lines.iter().map(|line| line.window).collect::<Vec<_>>(), [day(2), day(3)]);
     Ok(())
 }

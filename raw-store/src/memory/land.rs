@@ -15,11 +15,7 @@ use crate::{
 pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
     let mut landing = Landing::of(page)?;
     let entity_name = &page.pipeline.entity_name;
-    if state
-        .leases
-        .get(entity_name)
-        .is_none_or(|lease| lease.epoch != page.lease.epoch)
-    {
+    if state.leases.get(entity_name).is_none_or(|lease| lease.epoch != page.lease.epoch) {
         return Err(StoreErrorKind::LeaseLost(entity_name.clone()));
     }
     let name = (page.run.clone(), entity_name.clone(), page.page_number);
@@ -58,26 +54,15 @@ pub(super) fn no_table() -> StoreErrorKind {
 fn check_lines(state: &State, page: &PageCommit) -> Result<(), StoreErrorKind> {
     let pipeline = &page.pipeline;
     let known = |change: &WindowChange| {
-        state.lines.contains_key(&(
-            pipeline.entity_name.clone(),
-            pipeline.time_axis.clone(),
-            change.window,
-        ))
+        state.lines.contains_key(&(pipeline.entity_name.clone(), pipeline.time_axis.clone(), change.window))
     };
     if !page.windows.iter().all(known) {
-        return Err(StoreErrorKind::Differs(
-            "a window of the page has no line in backfill_log".into(),
-        ));
+        return Err(StoreErrorKind::Differs("a window of the page has no line in backfill_log".into()));
     }
-    let has_totals = |run: &RunRecord| {
-        run.pipelines
-            .iter()
-            .any(|totals| totals.entity_name == pipeline.entity_name)
-    };
+    let has_totals =
+        |run: &RunRecord| run.pipelines.iter().any(|totals| totals.entity_name == pipeline.entity_name);
     if !state.runs.iter().any(|run| run.id == page.run && has_totals(run)) {
-        return Err(StoreErrorKind::Differs(
-            "the run has not begun with this pipeline".into(),
-        ));
+        return Err(StoreErrorKind::Differs("the run has not begun with this pipeline".into()));
     }
     Ok(())
 }
@@ -130,16 +115,11 @@ fn same_json(a: &[u8], b: &[u8]) -> bool {
                 let (a, b): (BTreeMap<String, &RawValue>, BTreeMap<String, &RawValue>) =
                     (parsed(a)?, parsed(b)?);
                 a.len() == b.len()
-                    && a.iter()
-                        .zip(&b)
-                        .all(|(a, b)| a.0 == b.0 && same(a.1.get(), b.1.get()) == Some(true))
+                    && a.iter().zip(&b).all(|(a, b)| a.0 == b.0 && same(a.1.get(), b.1.get()) == Some(true))
             }
             (b'[', b'[') => {
                 let (a, b): (Vec<&RawValue>, Vec<&RawValue>) = (parsed(a)?, parsed(b)?);
-                a.len() == b.len()
-                    && a.iter()
-                        .zip(&b)
-                        .all(|(a, b)| same(a.get(), b.get()) == Some(true))
+                a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| same(a.get(), b.get()) == Some(true))
             }
             (b'"', b'"') => parsed::<String>(a)? == parsed::<String>(b)?,
             _ => a == b,
@@ -152,23 +132,13 @@ fn same_json(a: &[u8], b: &[u8]) -> bool {
 fn add_to_ledger(state: &mut State, page: &PageCommit, outcome: &PageOutcome) {
     let pipeline = &page.pipeline;
     for (change, counts) in page.windows.iter().zip(&outcome.windows) {
-        let key = (
-            pipeline.entity_name.clone(),
-            pipeline.time_axis.clone(),
-            change.window,
-        );
+        let key = (pipeline.entity_name.clone(), pipeline.time_axis.clone(), change.window);
         let Some(line) = state.lines.get_mut(&key) else {
             continue;
         };
         let before = line.closed_by(&page.run);
         add_to_line(line, page, change, counts);
-        ledger::recount(
-            state,
-            &page.run,
-            &pipeline.entity_name,
-            before,
-            Some(change.state),
-        );
+        ledger::recount(state, &page.run, &pipeline.entity_name, before, Some(change.state));
     }
     let Some(totals) = ledger::totals(state, &page.run, &pipeline.entity_name) else {
         return;
@@ -193,11 +163,7 @@ fn add_to_line(line: &mut Line, page: &PageCommit, change: &WindowChange, counts
         pages_read: shown.metrics.pages_read + u64::from(counts.read() > 0),
     };
     shown.duration += change.duration;
-    shown.started_at = Some(
-        shown
-            .started_at
-            .map_or(page.started_at, |at| at.min(page.started_at)),
-    );
+    shown.started_at = Some(shown.started_at.map_or(page.started_at, |at| at.min(page.started_at)));
     shown.finished_at = closed.then_some(page.ingested_at);
     shown.error_message = None;
     shown.run = Some(page.run.clone());

@@ -15,9 +15,7 @@ impl BackfillLog for MemoryStore {
         let refused = |kind| Err(StoreError::new("recording the start of a run", kind));
         match &state.identity {
             None => {
-                return refused(StoreErrorKind::Configuration(
-                    "the schema is not bound to a company".into(),
-                ));
+                return refused(StoreErrorKind::Configuration("the schema is not bound to a company".into()));
             }
             Some(bound) if *bound != run.identity => {
                 let (bound, asked) = (bound.clone(), run.identity.clone());
@@ -59,24 +57,16 @@ impl BackfillLog for MemoryStore {
         windows.dedup();
         let (mut open, mut opened) = (Vec::new(), 0);
         for window in windows {
-            let line = state
-                .lines
-                .entry(key(pipeline, window))
-                .or_insert_with(|| untouched(pipeline, window));
+            let line =
+                state.lines.entry(key(pipeline, window)).or_insert_with(|| untouched(pipeline, window));
             let wanted = reopen == Reopen::All || line.shown.state != WindowState::Completed;
             if wanted && line.shown.run.as_ref() != Some(run) {
                 line.open(run, reopen);
                 opened += 1;
             }
-            let closed = matches!(
-                line.shown.state,
-                WindowState::Completed | WindowState::Provisional
-            );
+            let closed = matches!(line.shown.state, WindowState::Completed | WindowState::Provisional);
             if line.shown.run.as_ref() == Some(run) && !closed {
-                open.push(OpenWindow {
-                    window,
-                    cursor: line.cursor.clone(),
-                });
+                open.push(OpenWindow { window, cursor: line.cursor.clone() });
             }
         }
         if let Some(totals) = totals(&mut state, run, &pipeline.entity_name) {
@@ -93,10 +83,7 @@ impl BackfillLog for MemoryStore {
         failure: &WindowFailure,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        if windows
-            .iter()
-            .any(|window| !state.lines.contains_key(&key(pipeline, *window)))
-        {
+        if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
             let kind = StoreErrorKind::Differs("a window to fail has no line in backfill_log".into());
             return Err(StoreError::new("marking windows as failed", kind));
         }
@@ -109,13 +96,7 @@ impl BackfillLog for MemoryStore {
             line.shown.error_message = Some(failure.message.clone());
             line.shown.finished_at = Some(failure.at);
             line.shown.run = Some(run.clone());
-            recount(
-                &mut state,
-                run,
-                &pipeline.entity_name,
-                before,
-                Some(WindowState::Failed),
-            );
+            recount(&mut state, run, &pipeline.entity_name, before, Some(WindowState::Failed));
         }
         Ok(())
     }
@@ -145,9 +126,7 @@ impl BackfillLog for MemoryStore {
 
 impl LogFilter {
     fn matches(&self, line: &LogLine) -> bool {
-        self.entity_name
-            .as_ref()
-            .is_none_or(|name| *name == line.entity_name)
+        self.entity_name.as_ref().is_none_or(|name| *name == line.entity_name)
             && self.run.as_ref().is_none_or(|run| line.run.as_ref() == Some(run))
             && self.state.is_none_or(|state| state == line.state)
             && self
@@ -166,11 +145,7 @@ impl Line {
             self.shown.duration = Duration::ZERO;
             self.shown.started_at = None;
         }
-        self.shown.state = if self.cursor.is_some() {
-            WindowState::Running
-        } else {
-            WindowState::Pending
-        };
+        self.shown.state = if self.cursor.is_some() { WindowState::Running } else { WindowState::Pending };
         self.shown.finished_at = None;
         self.shown.error_message = None;
         self.shown.run = Some(run.clone());
@@ -190,10 +165,7 @@ pub(super) fn totals<'a>(
     entity_name: &str,
 ) -> Option<&'a mut PipelineTotals> {
     let record = state.runs.iter_mut().find(|record| record.id == *run)?;
-    record
-        .pipelines
-        .iter_mut()
-        .find(|totals| *totals.entity_name == *entity_name)
+    record.pipelines.iter_mut().find(|totals| *totals.entity_name == *entity_name)
 }
 
 /// Moves one window between the run's counts of completed, provisional and failed ones.
@@ -248,11 +220,7 @@ fn untouched(pipeline: &Pipeline, window: Window) -> Line {
 }
 
 fn begun(run: &RunStart) -> RunRecord {
-    let mut names: Vec<_> = run
-        .pipelines
-        .iter()
-        .map(|pipeline| pipeline.entity_name.clone())
-        .collect();
+    let mut names: Vec<_> = run.pipelines.iter().map(|pipeline| pipeline.entity_name.clone()).collect();
     names.sort_unstable();
     names.dedup();
     RunRecord {

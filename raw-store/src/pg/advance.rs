@@ -78,34 +78,20 @@ pub(super) async fn advance(
     outcome: &PageOutcome,
 ) -> Result<(), StoreErrorKind> {
     let statement = transaction.prepare_cached(ADVANCE).await?;
-    let (entity_name, time_axis, run) = (
-        &*page.pipeline.entity_name,
-        &*page.pipeline.time_axis,
-        page.run.as_str(),
-    );
+    let (entity_name, time_axis, run) =
+        (&*page.pipeline.entity_name, &*page.pipeline.time_axis, page.run.as_str());
     let windows = &page.windows;
     let starts: Vec<OffsetDateTime> = windows.iter().map(|change| change.window.start()).collect();
     let ends: Vec<OffsetDateTime> = windows.iter().map(|change| change.window.end()).collect();
     let states: Vec<&str> = windows.iter().map(|change| change.state.as_str()).collect();
     let per_window: Vec<[i64; 4]> = outcome.windows.iter().map(counts).collect();
-    let [inserted, updated, unchanged, quarantined] = [0, 1, 2, 3].map(|which| {
-        per_window
-            .iter()
-            .map(|counts| counts[which])
-            .collect::<Vec<i64>>()
-    });
-    let seconds: Vec<f64> = windows
-        .iter()
-        .map(|change| change.duration.as_secs_f64())
-        .collect();
-    let cursors: Vec<Option<OffsetDateTime>> = windows
-        .iter()
-        .map(|change| change.cursor.as_ref().map(|cursor| cursor.at))
-        .collect();
-    let seen: Vec<Option<Vec<u8>>> = windows
-        .iter()
-        .map(|change| change.cursor.as_ref().map(seen_ids))
-        .collect();
+    let [inserted, updated, unchanged, quarantined] =
+        [0, 1, 2, 3].map(|which| per_window.iter().map(|counts| counts[which]).collect::<Vec<i64>>());
+    let seconds: Vec<f64> = windows.iter().map(|change| change.duration.as_secs_f64()).collect();
+    let cursors: Vec<Option<OffsetDateTime>> =
+        windows.iter().map(|change| change.cursor.as_ref().map(|cursor| cursor.at)).collect();
+    let seen: Vec<Option<Vec<u8>>> =
+        windows.iter().map(|change| change.cursor.as_ref().map(seen_ids)).collect();
     let seen: Vec<Option<Jsonb<'_>>> = seen.iter().map(|text| text.as_deref().map(Jsonb)).collect();
     let row = transaction
         .query_one(
@@ -136,11 +122,6 @@ pub(super) async fn advance(
 /// The ids of a cursor as a JSON array. One with a NUL character can be no row either; left out, it comes again
 /// and goes to quarantine again.
 fn seen_ids(cursor: &ScanCursor) -> Vec<u8> {
-    let ids: Vec<&str> = cursor
-        .seen
-        .iter()
-        .map(|id| &**id)
-        .filter(|id| !id.contains('\0'))
-        .collect();
+    let ids: Vec<&str> = cursor.seen.iter().map(|id| &**id).filter(|id| !id.contains('\0')).collect();
     serde_json::to_vec(&ids).expect("texts are always JSON")
 }

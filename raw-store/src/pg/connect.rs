@@ -60,20 +60,14 @@ impl Connector {
                 SslMode::Disable => tokio_postgres::config::SslMode::Disable,
                 SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
             });
-        Ok(Self {
-            config,
-            tls: MakeRustlsConnect::new(tls(options)?),
-        })
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls(options)?) })
     }
 
     pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreErrorKind> {
         // A connection that only looks open is found out by a query before it is lent (`Verified`).
         let recycling_method = RecyclingMethod::Verified;
-        let manager = Manager::from_config(
-            self.config.clone(),
-            self.tls.clone(),
-            ManagerConfig { recycling_method },
-        );
+        let manager =
+            Manager::from_config(self.config.clone(), self.tls.clone(), ManagerConfig { recycling_method });
         Pool::builder(manager)
             .max_size(size)
             .wait_timeout(Some(WAIT))
@@ -96,9 +90,7 @@ impl Connector {
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connector")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Connector").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -111,9 +103,7 @@ fn tls(options: &DatabaseOptions) -> Result<ClientConfig, StoreErrorKind> {
         .map_err(|_| unusable("TLS is not available"))?;
     let config = match (options.ssl_mode(), &options.root_certificate) {
         // Never used, so it need not trust anybody.
-        (SslMode::Disable, _) => builder
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth(),
+        (SslMode::Disable, _) => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
         (SslMode::VerifyFull, None) => builder
             .with_platform_verifier()
             .map_err(|_| unusable("the system has no list of authorities to trust; give sslrootcert=FILE"))?

@@ -57,9 +57,7 @@ pub(super) async fn prepare_look_up(
     transaction: &Transaction<'_>,
     page: &PageCommit,
 ) -> Result<Statement, StoreErrorKind> {
-    Ok(transaction
-        .prepare_cached(&look_up_sql(&page.pipeline.table))
-        .await?)
+    Ok(transaction.prepare_cached(&look_up_sql(&page.pipeline.table)).await?)
 }
 
 /// Which of the candidates are stored already, byte for byte.
@@ -92,9 +90,7 @@ pub(super) async fn land(
     if candidates.is_empty() {
         return Ok(());
     }
-    let upsert = transaction
-        .prepare_cached(&upsert_sql(&page.pipeline.table))
-        .await?;
+    let upsert = transaction.prepare_cached(&upsert_sql(&page.pipeline.table)).await?;
     let mut parts = in_statements(&candidates);
     parts.reverse();
     while let Some(part) = parts.pop() {
@@ -175,9 +171,7 @@ async fn write(
 }
 
 fn is_about_one_record(error: &tokio_postgres::Error) -> bool {
-    error
-        .code()
-        .is_some_and(|code| ABOUT_ONE_RECORD.contains(&code.code()))
+    error.code().is_some_and(|code| ABOUT_ONE_RECORD.contains(&code.code()))
 }
 
 /// Counts a part: what the statement does not return was not newer than what is stored.
@@ -209,9 +203,6 @@ fn position(candidates: &[Candidate<'_>], id: &str) -> Result<usize, usize> {
 
 /// How many rows a table holds.
 pub(super) async fn count_rows(client: &Client, table: &TableName) -> Result<u64, StoreErrorKind> {
-    let rows: i64 = client
-        .query_one(&format!("SELECT count(*) FROM \"{table}\""), &[])
-        .await?
-        .try_get(0)?;
+    let rows: i64 = client.query_one(&format!("SELECT count(*) FROM \"{table}\""), &[]).await?.try_get(0)?;
     Ok(rows.cast_unsigned())
 }

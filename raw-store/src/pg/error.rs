@@ -28,11 +28,7 @@ impl From<PoolError> for StoreErrorKind {
 }
 
 fn from_server(refusal: &DbError) -> StoreErrorKind {
-    let place = Place {
-        table: refusal.table(),
-        constraint: refusal.constraint(),
-        column: refusal.column(),
-    };
+    let place = Place { table: refusal.table(), constraint: refusal.constraint(), column: refusal.column() };
     from_sqlstate(refusal.code().code(), place)
 }
 
@@ -65,24 +61,17 @@ fn from_sqlstate(code: &str, place: Place<'_>) -> StoreErrorKind {
             "08" => Kind::Unavailable(format!("SQLSTATE {code}").into()),
             "28" => Kind::LoginRefused(code.into()),
             "53" => Kind::Full(code.into()),
-            _ => Kind::Refused {
-                sqlstate: code.into(),
-                at: at.into(),
-            },
+            _ => Kind::Refused { sqlstate: code.into(), at: at.into() },
         },
     }
 }
 
 impl Place<'_> {
     fn text(self) -> String {
-        [
-            (" in ", self.table),
-            (" column ", self.column),
-            (" by ", self.constraint),
-        ]
-        .into_iter()
-        .filter_map(|(word, name)| Some(format!("{word}{}", name?)))
-        .collect()
+        [(" in ", self.table), (" column ", self.column), (" by ", self.constraint)]
+            .into_iter()
+            .filter_map(|(word, name)| Some(format!("{word}{}", name?)))
+            .collect()
     }
 }
 
@@ -103,9 +92,7 @@ fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
     if error.is_closed() {
         return StoreErrorKind::Unavailable("the connection was cut".into());
     }
-    let io = error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>());
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     match io {
         Some(io) => StoreErrorKind::Unavailable(io_reason(io).into()),
         None if says("timeout") => StoreErrorKind::Unavailable("the server did not answer in time".into()),
@@ -116,10 +103,7 @@ fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
         None if says("error deserializing") || says("error serializing") || says("invalid column") => {
             StoreErrorKind::Differs("a column has another type than expected".into())
         }
-        None => StoreErrorKind::Refused {
-            sqlstate: "none".into(),
-            at: "".into(),
-        },
+        None => StoreErrorKind::Refused { sqlstate: "none".into(), at: "".into() },
     }
 }
 
@@ -139,13 +123,8 @@ fn io_reason(error: &io::Error) -> &'static str {
 }
 
 fn tls_reason(error: &tokio_postgres::Error) -> &'static str {
-    let io = error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>());
-    match io
-        .and_then(io::Error::get_ref)
-        .and_then(|inner| inner.downcast_ref())
-    {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    match io.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(reason)) => certificate_reason(reason),
         Some(_) => "the TLS handshake failed",
         None if io.is_some() => "the connection was cut during the TLS handshake",
@@ -178,29 +157,13 @@ mod tests {
     #[test]
     fn every_sqlstate_has_one_advice() {
         for (codes, advice, text) in [
-            (
-                &["08006", "08P01", "57P01", "57P02", "57P03", "25006"][..],
-                Advice::Retry,
-                "not reachable",
-            ),
-            (
-                &["40001", "40P01", "55P03", "57014", "53300"],
-                Advice::Retry,
-                "too busy",
-            ),
-            (
-                &["28P01", "28000", "3D000"],
-                Advice::FixDatabase,
-                "refused the login",
-            ),
+            (&["08006", "08P01", "57P01", "57P02", "57P03", "25006"][..], Advice::Retry, "not reachable"),
+            (&["40001", "40P01", "55P03", "57014", "53300"], Advice::Retry, "too busy"),
+            (&["28P01", "28000", "3D000"], Advice::FixDatabase, "refused the login"),
             (&["53100", "53200"], Advice::FixDatabase, "no room left"),
             (&["42501"], Advice::FixDatabase, "permission denied"),
             (&["42P01", "3F000"], Advice::FixDatabase, "not set up"),
-            (
-                &["42703", "42804", "23502", "23514"],
-                Advice::FixDatabase,
-                "differs from what is expected",
-            ),
+            (&["42703", "42804", "23502", "23514"], Advice::FixDatabase, "differs from what is expected"),
             (&["XX000", "22P02", "23505"], Advice::FixDatabase, "refused it"),
         ] {
             for code in codes {
@@ -213,11 +176,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_table_and_constraint() {
-        let place = Place {
-            table: Some("qb_items"),
-            constraint: Some("ours"),
-            column: None,
-        };
+        let place = Place { table: Some("qb_items"), constraint: Some("ours"), column: None };
         let error = StoreError::new("testing", from_sqlstate("23505", place));
         assert_eq!(
             error.to_string(),

@@ -11,9 +11,7 @@ const BOUND: &str = "SELECT realm_id, environment FROM source_identity";
 /// Binds the schema to a company, or checks that it is bound to this one.
 pub(super) async fn bind(client: &Client, identity: &StoreIdentity) -> Result<(), StoreErrorKind> {
     if bound(client).await?.is_none() {
-        client
-            .execute(BIND, &[&&*identity.realm_id, &&*identity.environment])
-            .await?;
+        client.execute(BIND, &[&&*identity.realm_id, &&*identity.environment]).await?;
     }
     check(client, identity).await
 }
@@ -22,13 +20,8 @@ pub(super) async fn bind(client: &Client, identity: &StoreIdentity) -> Result<()
 pub(super) async fn check(client: &Client, identity: &StoreIdentity) -> Result<(), StoreErrorKind> {
     match bound(client).await? {
         Some(bound) if bound == *identity => Ok(()),
-        Some(bound) => Err(StoreErrorKind::OtherCompany {
-            bound,
-            asked: identity.clone(),
-        }),
-        None => Err(StoreErrorKind::Configuration(
-            "the schema is not bound to a company".into(),
-        )),
+        Some(bound) => Err(StoreErrorKind::OtherCompany { bound, asked: identity.clone() }),
+        None => Err(StoreErrorKind::Configuration("the schema is not bound to a company".into())),
     }
 }
 
@@ -38,8 +31,5 @@ pub(super) async fn bound(client: &Client) -> Result<Option<StoreIdentity>, Stor
         return Ok(None);
     };
     let (realm_id, environment): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(Some(StoreIdentity {
-        realm_id: realm_id.into(),
-        environment: environment.into(),
-    }))
+    Ok(Some(StoreIdentity { realm_id: realm_id.into(), environment: environment.into() }))
 }

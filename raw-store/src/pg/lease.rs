@@ -39,22 +39,14 @@ pub(super) async fn acquire(
     holder: &str,
 ) -> Result<Lease, StoreErrorKind> {
     if let Some(row) = guard.query_opt(ACQUIRE, &[&entity_name, &holder]).await? {
-        return Ok(Lease {
-            entity_name: entity_name.into(),
-            epoch: row.try_get(0)?,
-        });
+        return Ok(Lease { entity_name: entity_name.into(), epoch: row.try_get(0)? });
     }
     let holder: String = guard.query_one(HOLDER, &[&entity_name]).await?.try_get(0)?;
-    Err(StoreErrorKind::LeaseHeld {
-        entity_name: entity_name.into(),
-        holder: holder.into(),
-    })
+    Err(StoreErrorKind::LeaseHeld { entity_name: entity_name.into(), holder: holder.into() })
 }
 
 /// Gives a pipeline back, unless it has been taken over.
 pub(super) async fn release(client: &Client, lease: &Lease) -> Result<(), StoreErrorKind> {
-    client
-        .execute(RELEASE, &[&&*lease.entity_name, &lease.epoch])
-        .await?;
+    client.execute(RELEASE, &[&&*lease.entity_name, &lease.epoch]).await?;
     Ok(())
 }

@@ -21,12 +21,7 @@ pub(super) async fn lines(client: &Client, filter: &LogFilter) -> Result<Vec<Log
     let run = filter.run.as_ref().map(RunId::as_str);
     let state = filter.state.map(WindowState::as_str);
     let (start, end) = (filter.span.map(Window::start), filter.span.map(Window::end));
-    let rows = client
-        .query(
-            LINES,
-            &[&filter.entity_name.as_deref(), &run, &state, &start, &end],
-        )
-        .await?;
+    let rows = client.query(LINES, &[&filter.entity_name.as_deref(), &run, &state, &start, &end]).await?;
     rows.iter().map(line).collect()
 }
 
@@ -37,10 +32,7 @@ fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
         entity_name: text(0)?,
         time_axis: text(1)?,
         window: window(row, 2)?,
-        state: row
-            .try_get::<_, &str>(4)?
-            .parse()
-            .map_err(|_| unexpected("a status of backfill_log"))?,
+        state: row.try_get::<_, &str>(4)?.parse().map_err(|_| unexpected("a status of backfill_log"))?,
         metrics: WindowMetrics {
             records_read: count(5)?,
             records_inserted: count(6)?,
@@ -64,8 +56,7 @@ pub(super) fn window(row: &Row, at: usize) -> Result<Window, StoreErrorKind> {
 }
 
 fn run_id(text: Option<&str>) -> Result<Option<RunId>, StoreErrorKind> {
-    text.map(|text| text.parse().map_err(|_| unexpected("a run_id")))
-        .transpose()
+    text.map(|text| text.parse().map_err(|_| unexpected("a run_id"))).transpose()
 }
 
 /// Something in the ledger that this program has not written.

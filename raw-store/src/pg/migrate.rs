@@ -10,10 +10,7 @@ struct Script {
     sql: &'static str,
 }
 
-const SCRIPTS: [Script; 1] = [Script {
-    version: 1,
-    sql: include_str!("../../sql/0001_ledger.sql"),
-}];
+const SCRIPTS: [Script; 1] = [Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") }];
 
 /// The version of the schema that this program needs.
 pub(super) const KNOWN: i32 = SCRIPTS[SCRIPTS.len() - 1].version;
@@ -37,9 +34,7 @@ pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<
         {
             return Err(StoreErrorKind::Newer { found, known: KNOWN });
         }
-        transaction
-            .batch_execute(&script.sql.replace(PLACEHOLDER, &quoted))
-            .await?;
+        transaction.batch_execute(&script.sql.replace(PLACEHOLDER, &quoted)).await?;
         transaction.commit().await?;
     }
     Ok(())
@@ -59,9 +54,7 @@ pub(super) async fn prepare(
         return Ok(());
     }
     let transaction = locked(client, schema).await?;
-    transaction
-        .execute("SELECT create_raw_table($1)", &[&table.as_str()])
-        .await?;
+    transaction.execute("SELECT create_raw_table($1)", &[&table.as_str()]).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -93,18 +86,12 @@ pub(super) async fn found_version(client: &impl GenericClient) -> Result<Option<
     if !exists(client, "schema_version").await? {
         return Ok(None);
     }
-    Ok(client
-        .query_one("SELECT max(version) FROM schema_version", &[])
-        .await?
-        .try_get(0)?)
+    Ok(client.query_one("SELECT max(version) FROM schema_version", &[]).await?.try_get(0)?)
 }
 
 /// Whether the schema has a table. The search path holds our schema alone.
 async fn exists(client: &impl GenericClient, table: &str) -> Result<bool, StoreErrorKind> {
-    Ok(client
-        .query_one("SELECT to_regclass($1) IS NOT NULL", &[&table])
-        .await?
-        .try_get(0)?)
+    Ok(client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)?)
 }
 
 async fn locked<'c>(client: &'c mut Object, schema: &SchemaName) -> Result<Transaction<'c>, StoreErrorKind> {
@@ -122,10 +109,7 @@ mod tests {
         for (at, script) in SCRIPTS.iter().enumerate() {
             assert_eq!(usize::try_from(script.version).unwrap(), at + 1);
             assert_eq!(script.sql.matches(PLACEHOLDER).count(), 2);
-            let code = script
-                .sql
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("--"));
+            let code = script.sql.lines().filter(|line| !line.trim_start().starts_with("--"));
             let named = code.filter(|line| !line.contains(PLACEHOLDER) && line.contains("raw."));
             assert_eq!(named.collect::<Vec<_>>(), Vec::<&str>::new());
         }

@@ -53,13 +53,7 @@ impl PgStore {
             .and_then(|connector| Ok((connector.pool(options.pool_size)?, connector)))
             .map_err(|kind| StoreError::new("preparing the connection", kind));
         let (pool, connector) = made?;
-        let store = Self {
-            schema,
-            connector,
-            pool,
-            guard: Mutex::default(),
-            ready: AtomicBool::new(false),
-        };
+        let store = Self { schema, connector, pool, guard: Mutex::default(), ready: AtomicBool::new(false) };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
         schema::check_encoding(&session).await.map_err(store.failed(op))?;
@@ -71,9 +65,7 @@ impl PgStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let op = "setting up the schema";
         let mut session = self.any_session(op).await?;
-        migrate::migrate(&mut session, &self.schema)
-            .await
-            .map_err(self.failed(op))?;
+        migrate::migrate(&mut session, &self.schema).await.map_err(self.failed(op))?;
         session.done();
         Ok(())
     }
@@ -98,11 +90,7 @@ impl PgStore {
 
     /// A connection, whatever the state of the schema.
     async fn any_session(&self, op: &str) -> Result<Session, StoreError> {
-        let object = self
-            .pool
-            .get()
-            .await
-            .map_err(|error| self.failed(op)(error.into()))?;
+        let object = self.pool.get().await.map_err(|error| self.failed(op)(error.into()))?;
         Ok(Session::new(object))
     }
 
@@ -110,9 +98,7 @@ impl PgStore {
     async fn session(&self, op: &str) -> Result<Session, StoreError> {
         let session = self.any_session(op).await?;
         if !self.ready.load(Ordering::Relaxed) {
-            migrate::check_version(&session, &self.schema)
-                .await
-                .map_err(self.failed(op))?;
+            migrate::check_version(&session, &self.schema).await.map_err(self.failed(op))?;
             self.ready.store(true, Ordering::Relaxed);
         }
         Ok(session)
@@ -134,9 +120,7 @@ impl RawStore for PgStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         let op = "binding the schema to a company";
         let session = self.session(op).await?;
-        identity::bind(&session, identity)
-            .await
-            .map_err(self.failed(op))?;
+        identity::bind(&session, identity).await.map_err(self.failed(op))?;
         session.done();
         Ok(())
     }
@@ -152,9 +136,7 @@ impl RawStore for PgStore {
     async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
         let op = format!("preparing table {}", pipeline.table);
         let mut session = self.session(&op).await?;
-        migrate::prepare(&mut session, &self.schema, &pipeline.table)
-            .await
-            .map_err(self.failed(&op))?;
+        migrate::prepare(&mut session, &self.schema, &pipeline.table).await.map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }
@@ -167,9 +149,7 @@ impl RawStore for PgStore {
             *guard = Some(self.connector.dedicated().await.map_err(self.failed(&op))?);
         }
         let client = guard.as_ref().expect("it was opened above");
-        lease::acquire(client, &pipeline.entity_name, holder)
-            .await
-            .map_err(self.failed(&op))
+        lease::acquire(client, &pipeline.entity_name, holder).await.map_err(self.failed(&op))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -183,9 +163,7 @@ impl RawStore for PgStore {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let op = format!("landing a page of {}", page.pipeline.entity_name);
         let mut session = self.session(&op).await?;
-        let outcome = commit::commit(&mut session, page)
-            .await
-            .map_err(self.failed(&op))?;
+        let outcome = commit::commit(&mut session, page).await.map_err(self.failed(&op))?;
         session.done();
         Ok(outcome)
     }
@@ -193,9 +171,7 @@ impl RawStore for PgStore {
     async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
         let op = format!("counting the rows of {}", pipeline.table);
         let session = self.session(&op).await?;
-        let rows = documents::count_rows(&session, &pipeline.table)
-            .await
-            .map_err(self.failed(&op))?;
+        let rows = documents::count_rows(&session, &pipeline.table).await.map_err(self.failed(&op))?;
         session.done();
         Ok(rows)
     }
@@ -229,9 +205,7 @@ impl BackfillLog for PgStore {
         let op = format!("opening windows of {}", pipeline.entity_name);
         let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(run, pipeline, windows);
-        let open = windows::open(&mut session, &asked, reopen)
-            .await
-            .map_err(self.failed(&op))?;
+        let open = windows::open(&mut session, &asked, reopen).await.map_err(self.failed(&op))?;
         session.done();
         Ok(open)
     }
@@ -246,9 +220,7 @@ impl BackfillLog for PgStore {
         let op = format!("marking windows of {} as failed", pipeline.entity_name);
         let session = self.session(&op).await?;
         let asked = windows::Asked::new(run, pipeline, windows);
-        windows::fail(&session, &asked, failure)
-            .await
-            .map_err(self.failed(&op))?;
+        windows::fail(&session, &asked, failure).await.map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }

@@ -94,10 +94,7 @@ impl DatabaseOptions {
 
     /// The user's password. It is kept redacted and overwritten when the options are dropped.
     pub fn with_password(self, password: &str) -> Self {
-        Self {
-            password: Some(Password(password.as_bytes().to_vec())),
-            ..self
-        }
+        Self { password: Some(Password(password.as_bytes().to_vec())), ..self }
     }
 
     /// How the connection is protected.
@@ -107,30 +104,19 @@ impl DatabaseOptions {
     /// `Configuration` for plain text to another machine.
     pub fn with_ssl_mode(self, mode: SslMode) -> Result<Self, StoreError> {
         if mode == SslMode::Disable && !self.host.is_local() {
-            return Err(unusable(
-                "the connection to another machine must be encrypted: sslmode=verify-full",
-            ));
+            return Err(unusable("the connection to another machine must be encrypted: sslmode=verify-full"));
         }
-        Ok(Self {
-            ssl_mode: Some(mode),
-            ..self
-        })
+        Ok(Self { ssl_mode: Some(mode), ..self })
     }
 
     /// A PEM file with the authorities to trust, instead of those of the system.
     pub fn with_root_certificate(self, file: impl Into<PathBuf>) -> Self {
-        Self {
-            root_certificate: Some(file.into()),
-            ..self
-        }
+        Self { root_certificate: Some(file.into()), ..self }
     }
 
     /// How many connections the store may use at once, at least one; one more holds its leases.
     pub fn with_pool_size(self, connections: usize) -> Self {
-        Self {
-            pool_size: connections.max(1),
-            ..self
-        }
+        Self { pool_size: connections.max(1), ..self }
     }
 
     /// The host's name or address, or the folder of its socket.
@@ -161,11 +147,7 @@ impl DatabaseOptions {
         if let Host::Socket(_) = self.host {
             return SslMode::Disable;
         }
-        self.ssl_mode.unwrap_or(if self.host.is_local() {
-            SslMode::Disable
-        } else {
-            SslMode::VerifyFull
-        })
+        self.ssl_mode.unwrap_or(if self.host.is_local() { SslMode::Disable } else { SslMode::VerifyFull })
     }
 
     /// Whether a password was given.
@@ -177,13 +159,7 @@ impl DatabaseOptions {
 /// Prints `user@host:port/database`.
 impl fmt::Display for DatabaseOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            host,
-            port,
-            database,
-            user,
-            ..
-        } = self;
+        let Self { host, port, database, user, .. } = self;
         write!(f, "{user}@{host}:{port}/{database}")
     }
 }
@@ -200,11 +176,7 @@ impl fmt::Display for Host {
 
 impl From<&str> for Host {
     fn from(host: &str) -> Self {
-        if host.starts_with('/') {
-            Self::Socket(Path::new(host).into())
-        } else {
-            Self::Tcp(host.into())
-        }
+        if host.starts_with('/') { Self::Socket(Path::new(host).into()) } else { Self::Tcp(host.into()) }
     }
 }
 
@@ -221,10 +193,7 @@ impl Host {
 
 /// An error about the address. It never quotes the address.
 pub(super) fn unusable(what: &str) -> StoreError {
-    StoreError::new(
-        "reading the database's address",
-        StoreErrorKind::Configuration(what.into()),
-    )
+    StoreError::new("reading the database's address", StoreErrorKind::Configuration(what.into()))
 }
 
 #[cfg(test)]

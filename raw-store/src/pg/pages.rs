@@ -28,17 +28,7 @@ pub(super) async fn claim(
     let request = Jsonb(page.request.as_bytes());
     let (run, entity_name, number) = name(page);
     let claimed = transaction
-        .execute(
-            statement,
-            &[
-                &run,
-                &entity_name,
-                &number,
-                &request,
-                &page.answered_at,
-                &page.ingested_at,
-            ],
-        )
+        .execute(statement, &[&run, &entity_name, &number, &request, &page.answered_at, &page.ingested_at])
         .await?;
     Ok(claimed == 1)
 }
@@ -51,26 +41,14 @@ pub(super) async fn conclude(
 ) -> Result<(), StoreErrorKind> {
     let statement = transaction.prepare_cached(CONCLUDE).await?;
     let (run, entity_name, number) = name(page);
-    let windows: Vec<[u64; 4]> = outcome
-        .windows
-        .iter()
-        .map(|w| [w.inserted, w.updated, w.unchanged, w.quarantined])
-        .collect();
+    let windows: Vec<[u64; 4]> =
+        outcome.windows.iter().map(|w| [w.inserted, w.updated, w.unchanged, w.quarantined]).collect();
     let text = serde_json::to_vec(&windows).map_err(|_| unreadable())?;
     let [inserted, updated, unchanged, quarantined] = counts(&outcome.total);
     transaction
         .execute(
             &statement,
-            &[
-                &run,
-                &entity_name,
-                &number,
-                &inserted,
-                &updated,
-                &unchanged,
-                &quarantined,
-                &Jsonb(&text),
-            ],
+            &[&run, &entity_name, &number, &inserted, &updated, &unchanged, &quarantined, &Jsonb(&text)],
         )
         .await?;
     Ok(())
@@ -82,10 +60,7 @@ pub(super) async fn outcome(
     page: &PageCommit,
 ) -> Result<PageOutcome, StoreErrorKind> {
     let (run, entity_name, number) = name(page);
-    let text: String = transaction
-        .query_one(OUTCOME, &[&run, &entity_name, &number])
-        .await?
-        .try_get(0)?;
+    let text: String = transaction.query_one(OUTCOME, &[&run, &entity_name, &number]).await?.try_get(0)?;
     let windows: Vec<[u64; 4]> = serde_json::from_str(&text).map_err(|_| unreadable())?;
     let counts = |[inserted, updated, unchanged, quarantined]: [u64; 4]| WindowCounts {
         inserted,
@@ -93,28 +68,16 @@ pub(super) async fn outcome(
         unchanged,
         quarantined,
     };
-    Ok(PageOutcome::from_windows(
-        windows.into_iter().map(counts).collect(),
-    ))
+    Ok(PageOutcome::from_windows(windows.into_iter().map(counts).collect()))
 }
 
 /// Inserted, updated, unchanged, quarantined, as PostgreSQL counts.
 pub(super) fn counts(counts: &WindowCounts) -> [i64; 4] {
-    [
-        counts.inserted,
-        counts.updated,
-        counts.unchanged,
-        counts.quarantined,
-    ]
-    .map(u64::cast_signed)
+    [counts.inserted, counts.updated, counts.unchanged, counts.quarantined].map(u64::cast_signed)
 }
 
 fn name(page: &PageCommit) -> (&str, &str, i32) {
-    (
-        page.run.as_str(),
-        &page.pipeline.entity_name,
-        page.page_number.cast_signed(),
-    )
+    (page.run.as_str(), &page.pipeline.entity_name, page.page_number.cast_signed())
 }
 
 fn unreadable() -> StoreErrorKind {

@@ -41,21 +41,10 @@ const PIPELINES: &str = "
 
 /// Records that a run has begun. Asked again it changes nothing.
 pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), StoreErrorKind> {
-    let StoreIdentity {
-        realm_id,
-        environment,
-    } = &run.identity;
+    let StoreIdentity { realm_id, environment } = &run.identity;
     let id = run.id.as_str();
-    let names: Vec<&str> = run
-        .pipelines
-        .iter()
-        .map(|pipeline| &*pipeline.entity_name)
-        .collect();
-    let axes: Vec<&str> = run
-        .pipelines
-        .iter()
-        .map(|pipeline| &*pipeline.time_axis)
-        .collect();
+    let names: Vec<&str> = run.pipelines.iter().map(|pipeline| &*pipeline.entity_name).collect();
+    let axes: Vec<&str> = run.pipelines.iter().map(|pipeline| &*pipeline.time_axis).collect();
     identity::check(client, &run.identity).await?;
     let transaction = client.transaction().await?;
     transaction
@@ -73,9 +62,7 @@ pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), Sto
             ],
         )
         .await?;
-    transaction
-        .execute(BEGIN_PIPELINES, &[&id, &names, &axes])
-        .await?;
+    transaction.execute(BEGIN_PIPELINES, &[&id, &names, &axes]).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -97,11 +84,7 @@ pub(super) async fn finish(client: &Client, run: &RunId, end: &RunEnd) -> Result
             ],
         )
         .await?;
-    if found == 1 {
-        Ok(())
-    } else {
-        Err(StoreErrorKind::Configuration("the run has not begun".into()))
-    }
+    if found == 1 { Ok(()) } else { Err(StoreErrorKind::Configuration("the run has not begun".into())) }
 }
 
 /// One run.
@@ -131,14 +114,8 @@ async fn read(client: &Client, run: Option<&str>, limit: i64) -> Result<Vec<RunR
 fn record(row: &Row) -> Result<RunRecord, StoreErrorKind> {
     let text = |at| row.try_get::<_, String>(at).map(Box::<str>::from);
     Ok(RunRecord {
-        id: row
-            .try_get::<_, &str>(0)?
-            .parse()
-            .map_err(|_| unexpected("a run_id"))?,
-        identity: StoreIdentity {
-            realm_id: text(1)?,
-            environment: text(2)?,
-        },
+        id: row.try_get::<_, &str>(0)?.parse().map_err(|_| unexpected("a run_id"))?,
+        identity: StoreIdentity { realm_id: text(1)?, environment: text(2)? },
         seed: row.try_get::<_, i64>(3)?.cast_unsigned(),
         span: window(row, 4)?,
         chunk: text(6)?,

@@ -8,11 +8,7 @@ use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
 const LEDGER: [(&str, &str, &str); 8] = [
-    (
-        "schema_version",
-        "version integer!, name text!, applied_at_utc timestamptz!",
-        "version",
-    ),
+    ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
         "only_one boolean!, realm_id text!, environment text!, bound_at_utc timestamptz!",
@@ -143,12 +139,7 @@ impl fmt::Display for SchemaDifference {
         if let Some(column) = &self.column {
             write!(f, ".{column}")?;
         }
-        write!(
-            f,
-            ": expected {}, found {}",
-            self.expected,
-            self.found.as_deref().unwrap_or("nothing")
-        )
+        write!(f, ": expected {}, found {}", self.expected, self.found.as_deref().unwrap_or("nothing"))
     }
 }
 
@@ -163,19 +154,13 @@ pub(super) async fn check_encoding(client: &Client) -> Result<(), StoreErrorKind
     if encoding == "UTF8" {
         return Ok(());
     }
-    Err(StoreErrorKind::Differs(
-        format!("the encoding of the database is {encoding}, needed is UTF8").into(),
-    ))
+    Err(StoreErrorKind::Differs(format!("the encoding of the database is {encoding}, needed is UTF8").into()))
 }
 
 /// Looks at a schema, whatever its state.
 pub(super) async fn status(client: &Client) -> Result<SchemaStatus, StoreErrorKind> {
     let found = migrate::found_version(client).await?;
-    let identity = if found.is_some() {
-        identity::bound(client).await?
-    } else {
-        None
-    };
+    let identity = if found.is_some() { identity::bound(client).await? } else { None };
     let mut tables = Vec::new();
     for row in client.query(TABLES, &[]).await? {
         let (name, rows): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -183,14 +168,7 @@ pub(super) async fn status(client: &Client) -> Result<SchemaStatus, StoreErrorKi
     }
     let lz4 = client.query_one(LZ4, &[]).await?.try_get(0)?;
     let server: String = client.query_one("SHOW server_version", &[]).await?.try_get(0)?;
-    Ok(SchemaStatus {
-        found,
-        known: migrate::KNOWN,
-        identity,
-        tables,
-        lz4,
-        server_version: server.into(),
-    })
+    Ok(SchemaStatus { found, known: migrate::KNOWN, identity, tables, lz4, server_version: server.into() })
 }
 
 #[derive(Debug, Default)]
@@ -229,16 +207,8 @@ pub(super) async fn differences(client: &Client) -> Result<Vec<SchemaDifference>
 async fn read(client: &Client) -> Result<BTreeMap<String, Table>, StoreErrorKind> {
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     for row in client.query(COLUMNS, &[]).await? {
-        let column = Column {
-            ty: row.try_get(2)?,
-            not_null: row.try_get(3)?,
-            has_default: row.try_get(4)?,
-        };
-        tables
-            .entry(row.try_get(0)?)
-            .or_default()
-            .columns
-            .insert(row.try_get(1)?, column);
+        let column = Column { ty: row.try_get(2)?, not_null: row.try_get(3)?, has_default: row.try_get(4)? };
+        tables.entry(row.try_get(0)?).or_default().columns.insert(row.try_get(1)?, column);
     }
     for row in client.query(KEYS, &[]).await? {
         let key: Option<String> = row.try_get(1)?;
@@ -269,10 +239,7 @@ fn compare(
     for (column, ty) in expected.0.split(", ").filter_map(|column| column.split_once(' ')) {
         unexpected.retain(|name| *name != column);
         let expected = Column::shown(full_name(ty.trim_end_matches('!')), ty.ends_with('!'));
-        let found = table
-            .columns
-            .get(column)
-            .map(|found| Column::shown(&found.ty, found.not_null));
+        let found = table.columns.get(column).map(|found| Column::shown(&found.ty, found.not_null));
         if found.as_ref() != Some(&expected) {
             differs(Some(column), expected, found);
         }

@@ -23,12 +23,8 @@ impl FromStr for DatabaseOptions {
             return Err(password_refused());
         }
         let (host, port) = host_and_port(address)?;
-        let mut parts = Parts {
-            host,
-            user: decoded(user)?,
-            database: decoded(database)?,
-            ..Parts::default()
-        };
+        let mut parts =
+            Parts { host, user: decoded(user)?, database: decoded(database)?, ..Parts::default() };
         if !port.is_empty() {
             parts.port = Some(port_number(port)?);
         }
@@ -64,9 +60,8 @@ impl Parts {
             "sslrootcert" if value == "system" => self.root_certificate = None,
             "sslrootcert" => self.root_certificate = Some(value.into()),
             "connect_timeout" => {
-                let seconds = value
-                    .parse()
-                    .map_err(|_| unusable("connect_timeout is not a number of seconds"))?;
+                let seconds =
+                    value.parse().map_err(|_| unusable("connect_timeout is not a number of seconds"))?;
                 self.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
             }
             "password" | "sslpassword" | "passfile" => return Err(password_refused()),
@@ -107,9 +102,7 @@ impl Parts {
             }
         }
         if self.host.contains(',') {
-            return Err(unusable(
-                "the database's address names several hosts; one is supported",
-            ));
+            return Err(unusable("the database's address names several hosts; one is supported"));
         }
         let port = self.port.unwrap_or(DEFAULT_PORT);
         let mut options = DatabaseOptions::new(&self.host, port, &self.database, &self.user);
@@ -125,9 +118,7 @@ impl Parts {
 
 fn host_and_port(address: &str) -> Result<(String, &str), StoreError> {
     if let Some(rest) = address.strip_prefix('[') {
-        let (host, port) = rest
-            .split_once(']')
-            .ok_or_else(|| unusable("an IPv6 address ends with ]"))?;
+        let (host, port) = rest.split_once(']').ok_or_else(|| unusable("an IPv6 address ends with ]"))?;
         return Ok((host.to_owned(), port.strip_prefix(':').unwrap_or("")));
     }
     let (host, port) = address.split_once(':').unwrap_or((address, ""));
@@ -137,9 +128,7 @@ fn host_and_port(address: &str) -> Result<(String, &str), StoreError> {
 fn port_number(text: &str) -> Result<u16, StoreError> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
-        _ => Err(unusable(
-            "the port of the database's address is not a number from 1 to 65535",
-        )),
+        _ => Err(unusable("the port of the database's address is not a number from 1 to 65535")),
     }
 }
 
@@ -188,10 +177,7 @@ mod tests {
         let socket = parsed("postgresql:///books?host=%2Frun%2Fpostgres&port=5433&user=ana");
         assert_eq!(socket.host, Host::Socket("/run/postgres".into()));
         assert_eq!((socket.port, socket.user()), (5433, "ana"));
-        assert_eq!(
-            parsed("postgres://ana@[::1]/books").to_string(),
-            "ana@[::1]:5432/books"
-        );
+        assert_eq!(parsed("postgres://ana@[::1]/books").to_string(), "ana@[::1]:5432/books");
     }
 
     #[test]
@@ -212,11 +198,7 @@ mod tests {
             let refused = url.parse::<DatabaseOptions>().unwrap_err().to_string();
             assert!(refused.contains("must be encrypted"), "{refused}");
         }
-        assert!(
-            DatabaseOptions::new("db.example", 1, "d", "a")
-                .with_ssl_mode(SslMode::Disable)
-                .is_err()
-        );
+        assert!(DatabaseOptions::new("db.example", 1, "d", "a").with_ssl_mode(SslMode::Disable).is_err());
     }
 
     #[test]

@@ -124,22 +124,12 @@ pub(super) async fn open(
     asked: &Asked<'_>,
     reopen: Reopen,
 ) -> Result<Vec<OpenWindow>, StoreErrorKind> {
-    let Asked {
-        run,
-        entity_name,
-        time_axis,
-        starts,
-        ends,
-    } = asked;
+    let Asked { run, entity_name, time_axis, starts, ends } = asked;
     let all = reopen == Reopen::All;
     let transaction = client.transaction().await?;
-    let totals = transaction
-        .query_one(OPEN, &[entity_name, time_axis, run, starts, ends, &all])
-        .await?;
+    let totals = transaction.query_one(OPEN, &[entity_name, time_axis, run, starts, ends, &all]).await?;
     check_totals(totals.try_get(0)?)?;
-    let rows = transaction
-        .query(TO_READ, &[entity_name, time_axis, run, starts, ends])
-        .await?;
+    let rows = transaction.query(TO_READ, &[entity_name, time_axis, run, starts, ends]).await?;
     let open = rows.iter().map(open_window).collect::<Result<_, _>>()?;
     transaction.commit().await?;
     Ok(open)
@@ -151,26 +141,9 @@ pub(super) async fn fail(
     asked: &Asked<'_>,
     failure: &WindowFailure,
 ) -> Result<(), StoreErrorKind> {
-    let Asked {
-        run,
-        entity_name,
-        time_axis,
-        starts,
-        ends,
-    } = asked;
+    let Asked { run, entity_name, time_axis, starts, ends } = asked;
     let row = client
-        .query_one(
-            FAIL,
-            &[
-                entity_name,
-                time_axis,
-                run,
-                starts,
-                ends,
-                &&*failure.message,
-                &failure.at,
-            ],
-        )
+        .query_one(FAIL, &[entity_name, time_axis, run, starts, ends, &&*failure.message, &failure.at])
         .await?;
     check_lines(row.try_get(0)?, starts.len())
 }
@@ -179,10 +152,7 @@ fn open_window(row: &Row) -> Result<OpenWindow, StoreErrorKind> {
     let at: Option<OffsetDateTime> = row.try_get(2)?;
     let seen: Option<Vec<String>> = row.try_get(3)?;
     let seen = seen.into_iter().flatten().map(Into::into).collect();
-    Ok(OpenWindow {
-        window: window(row, 0)?,
-        cursor: at.map(|at| ScanCursor { at, seen }),
-    })
+    Ok(OpenWindow { window: window(row, 0)?, cursor: at.map(|at| ScanCursor { at, seen }) })
 }
 
 /// Every window must have had its line.
@@ -201,8 +171,6 @@ pub(super) fn check_totals(found: i64) -> Result<(), StoreErrorKind> {
     if found == 1 {
         Ok(())
     } else {
-        Err(StoreErrorKind::Configuration(
-            "the run has not begun with this pipeline".into(),
-        ))
+        Err(StoreErrorKind::Configuration("the run has not begun with this pipeline".into()))
     }
 }

@@ -30,9 +30,7 @@ pub fn options(database: &TempDatabase) -> DatabaseOptions {
 
 /// A store over it, not set up.
 pub async fn bare_store(database: &TempDatabase) -> PgStore {
-    PgStore::connect(options(database), SchemaName::default())
-        .await
-        .unwrap()
+    PgStore::connect(options(database), SchemaName::default()).await.unwrap()
 }
 
 /// A store over it, set up.
@@ -80,10 +78,7 @@ pub fn row(id: &str, payload: &str) -> Row {
 
 impl Work {
     pub async fn begin(store: &PgStore) -> Self {
-        let identity = StoreIdentity {
-            realm_id: "1000000000000001".into(),
-            environment: "sandbox".into(),
-        };
+        let identity = StoreIdentity { realm_id: "1000000000000001".into(), environment: "sandbox".into() };
         let start = RunStart {
             id: "run".parse().unwrap(),
             identity: identity.clone(),
@@ -96,16 +91,9 @@ impl Work {
         store.bind(&identity).await.unwrap();
         store.prepare(&pipeline()).await.unwrap();
         store.begin_run(&start).await.unwrap();
-        store
-            .open_windows(&start.id, &pipeline(), &[window()], Reopen::Unfinished)
-            .await
-            .unwrap();
+        store.open_windows(&start.id, &pipeline(), &[window()], Reopen::Unfinished).await.unwrap();
         let lease = store.acquire(&pipeline(), "a test").await.unwrap();
-        Self {
-            pipeline: pipeline(),
-            run: start.id,
-            lease,
-        }
+        Self { pipeline: pipeline(), run: start.id, lease }
     }
 
     pub fn page(&self, number: u32, rows: Vec<Row>) -> PageCommit {
