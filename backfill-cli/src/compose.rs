@@ -96,6 +96,7 @@ impl Composed {
     }
 
     /// How people reach the database with psql while this process runs.
+    #[cfg(feature = "demo")]
     pub(crate) fn psql(&self) -> &str {
         &self.database.psql
     }
@@ -192,6 +193,7 @@ async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Res
 }
 
 #[cfg(not(feature = "embedded"))]
+#[expect(clippy::unused_async, reason = "with the server it waits")]
 async fn private_database(_: &Settings, _: NonZeroUsize) -> Result<Database, Exit> {
     Err(Exit::usage("no database is named", "name one with --database postgres://user@host/db"))
 }
@@ -209,6 +211,7 @@ pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
 
 impl Database {
     /// Ends the private server, if this process started it.
+    #[cfg_attr(not(feature = "embedded"), expect(clippy::unused_async, reason = "with the server it waits"))]
     pub(crate) async fn close(self) -> Result<(), Exit> {
         #[cfg(feature = "embedded")]
         if let Some(server) = self.server {

@@ -30,7 +30,12 @@ pub(crate) struct Settings {
     pub(crate) catalog: Catalog,
     pub(crate) output: Output,
     pub(crate) no_progress: bool,
+    #[cfg_attr(not(feature = "demo"), expect(dead_code, reason = "only the demo asks something"))]
     pub(crate) ask: bool,
+    #[cfg_attr(
+        not(feature = "embedded"),
+        expect(dead_code, reason = "there is no private server in this build")
+    )]
     pub(crate) private: PrivateServer,
     pub(crate) passfile: Option<PathBuf>,
 }

@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::time::Duration;
 
 use backfill_core::{Report, RunOutcome, RunRequest};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
@@ -11,7 +12,7 @@ use qbo_client::Query;
 use raw_store::{Reopen, Window};
 use time::macros::datetime;
 
-use super::request::{request, spoken};
+use super::request::request;
 use super::signals::Stop;
 use crate::args::{DemoArgs, RunArgs};
 use crate::compose::{Composed, compose};
@@ -168,6 +169,16 @@ async fn engine_run(composed: &Composed, request: RunRequest, stop: &Stop) -> Re
 fn both_active() -> qbo_client::Predicate {
     let both = [true, false].map(qbo_client::Value::Bool);
     qbo_client::Predicate::is_in(qbo_client::Property::ACTIVE, both)
+}
+
+/// `1 min 5 s`.
+fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 60 {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
 }
 
 fn mark(good: bool) -> &'static str {

@@ -1,7 +1,5 @@
 //! From the arguments of `run` and `plan` to a request.
 
-use std::time::Duration;
-
 use backfill_core::{Proof, RunRequest};
 use qbo_auth::{Clock, RealmId, SystemClock};
 use raw_store::{Reopen, RunId, StoreIdentity, Window};
@@ -100,14 +98,4 @@ fn random() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // The standard library seeds its hash maps from the operating system; nothing secret hangs on this.
     std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-/// `1 min 5 s`.
-pub(crate) fn spoken(time: Duration) -> String {
-    let seconds = time.as_secs();
-    if seconds < 60 {
-        format!("{:.1} s", time.as_secs_f64())
-    } else {
-        format!("{} min {} s", seconds / 60, seconds % 60)
-    }
 }
