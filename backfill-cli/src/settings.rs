@@ -102,7 +102,7 @@ struct Profile {
     vault_key_file: Option<PathBuf>,
     time_zone: Option<String>,
     catalog: Option<PathBuf>,
-    rate: Option<u32>,
+    rate: Option<std::num::NonZeroU32>,
 }
 
 impl Profile {
@@ -168,8 +168,8 @@ impl Settings {
     }
 }
 
-fn limits(global: &Global, profile: Option<u32>) -> Result<Option<Limits>, Exit> {
-    let rate = global.rate.or(profile.map(Rate::PerMinute));
+fn limits(global: &Global, profile: Option<std::num::NonZeroU32>) -> Result<Option<Limits>, Exit> {
+    let rate = global.rate.or(profile.map(|calls| Rate::PerMinute(calls.get())));
     let beyond = match rate {
         None => return Ok(Some(Limits::QBO)),
         Some(Rate::Off) => true,

@@ -5,17 +5,16 @@ use std::time::Duration;
 use raw_store::{OpenWindow, ScanCursor, Window, WindowChange, WindowState};
 use time::OffsetDateTime;
 
+use crate::Axis;
 use crate::walk::{Reached, Walk};
-
-/// How far before QBO's own clock a window must end to be complete. A record is stamped a little before it
-/// becomes visible to queries; how much is unknown, one connector holds back 30 seconds.
-const MARGIN: time::Duration = time::Duration::minutes(5);
 
 #[derive(Debug)]
 pub(crate) struct Accounting {
     windows: Vec<Window>,
     /// The first window that is not closed.
     first: usize,
+    /// How far before QBO's clock a window must end to be complete.
+    margin: time::Duration,
     /// Nothing before this instant can change any more, by QBO's clock at the first answer.
     settled_before: Option<OffsetDateTime>,
 }
@@ -31,8 +30,13 @@ pub(crate) struct Entry {
 
 impl Accounting {
     /// `windows` follow one another without a gap; there is at least one.
-    pub(crate) fn new(windows: &[OpenWindow]) -> Self {
-        Self { windows: windows.iter().map(|open| open.window).collect(), first: 0, settled_before: None }
+    pub(crate) fn new(windows: &[OpenWindow], axis: Axis) -> Self {
+        Self {
+            windows: windows.iter().map(|open| open.window).collect(),
+            first: 0,
+            margin: axis.margin(),
+            settled_before: None,
+        }
     }
 
     /// Windows that are not closed.
@@ -54,7 +58,7 @@ impl Accounting {
         walk: (&Walk, Reached),
         spent: Duration,
     ) -> Entry {
-        let settled_before = *self.settled_before.get_or_insert(answered_at - MARGIN);
+        let settled_before = *self.settled_before.get_or_insert(answered_at - self.margin);
         let (walk, reached) = walk;
         let open = self.open();
         let place =
@@ -110,7 +114,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::{Axis, ChunkSize, tile};
+    use crate::{ChunkSize, tile};
 
     const START: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
     const LATER: OffsetDateTime = datetime!(2026-06-01 0:00 UTC);
@@ -130,7 +134,7 @@ mod tests {
 
     #[test]
     fn an_empty_answer_closes_every_window() {
-        let mut accounting = Accounting::new(&days(30));
+        let mut accounting = Accounting::new(&days(30), Axis::Updated);
         let walk = walk_at(START, START + time::Duration::days(30));
         let entry = accounting.enter(LATER, &[], (&walk, Reached::End), Duration::from_secs(3));
         assert_eq!(states(&entry), [WindowState::Completed; 30]);
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn windows_close_as_the_cursor_passes_them_and_the_one_it_stands_in_keeps_it() {
-        let mut accounting = Accounting::new(&days(5));
+        let mut accounting = Accounting::new(&days(5), Axis::Updated);
         let at = START + time::Duration::hours(60);
         let walk = walk_at(at, START + time::Duration::days(5));
         let times = [START, START + time::Duration::hours(1), at];
@@ -157,7 +161,7 @@ mod tests {
     #[test]
     fn a_window_that_ends_too_near_to_the_sources_clock_is_provisional_and_keeps_no_cursor() {
         let now = START + time::Duration::hours(49);
-        let mut accounting = Accounting::new(&days(3));
+        let mut accounting = Accounting::new(&days(3), Axis::Updated);
         let at = START + time::Duration::hours(48);
         let walk = walk_at(at, START + time::Duration::days(3));
         let entry = accounting.enter(now, &[at], (&walk, Reached::Instant(at)), Duration::ZERO);
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_instant_that_must_be_counted_first_closes_nothing() {
-        let mut accounting = Accounting::new(&days(1));
+        let mut accounting = Accounting::new(&days(1), Axis::Updated);
         let walk = walk_at(START, START + time::Duration::DAY);
         let entry = accounting.enter(LATER, &[START], (&walk, Reached::Unproved), Duration::ZERO);
         assert_eq!(states(&entry), [WindowState::Running]);

@@ -63,6 +63,17 @@ impl Axis {
         }
     }
 
+    /// How far before QBO's own clock a window must end to be complete.
+    ///
+    /// A record is stamped a little before it becomes visible to queries; how much is unknown, one connector holds back
+    /// 30 seconds. A transaction date belongs to the company's own day, which ends up to 12 hours after the UTC day.
+    pub(crate) fn margin(self) -> Duration {
+        match self {
+            Self::Updated | Self::Created => Duration::minutes(5),
+            Self::TxnDate => Duration::hours(36),
+        }
+    }
+
     pub(crate) fn literal(self, at: OffsetDateTime) -> Value {
         match self {
             Self::Updated | Self::Created => Value::Instant(at),

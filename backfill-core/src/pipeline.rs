@@ -1,6 +1,6 @@
 //! One pipeline of a run: its lease, its scans, and their proof.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -37,17 +37,17 @@ pub(crate) async fn read(parts: Parts, request: Arc<RunRequest>, plan: PipelineP
     result.and(released.map_err(|error| desk.error(None, error)))
 }
 
-async fn read_scans(desk: &Desk, windows: &[Window]) -> Result<(), RunError> {
+async fn read_scans(desk: &Desk, plan: &[Window]) -> Result<(), RunError> {
     let request = &desk.request;
     let open = desk
         .store
-        .open_windows(desk.run(), &desk.pipeline, windows, request.reopen)
+        .open_windows(desk.run(), &desk.pipeline, plan, request.reopen)
         .await
         .map_err(|error| desk.error(None, error))?;
     for windows in consecutive(open) {
         Scan::new(desk, &windows).read().await?;
         if request.proof == Proof::Count {
-            prove(desk, &windows).await?;
+            prove(desk, plan, &windows).await?;
         }
     }
     Ok(())
@@ -59,8 +59,8 @@ async fn read_scans(desk: &Desk, windows: &[Window]) -> Result<(), RunError> {
 /// Fewer at the source is harmless: records that were edited or deleted after they were read. More means that
 /// something was missed, so the windows are given up, and the next run reads them again. An answer without
 /// records is proof enough and costs no second call.
-async fn prove(desk: &Desk, scan: &[OpenWindow]) -> Result<(), RunError> {
-    for Stretch { windows, read } in completed(desk, span(scan)).await? {
+async fn prove(desk: &Desk, plan: &[Window], scan: &[OpenWindow]) -> Result<(), RunError> {
+    for Stretch { windows, read } in completed(desk, plan, span(scan)).await? {
         if read == 0 {
             continue;
         }
@@ -69,7 +69,7 @@ async fn prove(desk: &Desk, scan: &[OpenWindow]) -> Result<(), RunError> {
         let source = match count(desk, &query).await {
             Ok(source) => source,
             // An entity that cannot be counted has been read all the same.
-            Err(Unread::Here(_) | Unread::Rest(_)) => return Ok(()),
+            Err(Unread::Here(_) | Unread::Rest(_)) => continue,
             Err(Unread::Fatal(failure)) => return Err(desk.error(None, failure)),
         };
         if source != read {
@@ -91,23 +91,29 @@ struct Stretch {
     read: u64,
 }
 
-/// The completed windows of a scan that are this run's.
-async fn completed(desk: &Desk, scan: Window) -> Result<Vec<Stretch>, RunError> {
+/// The completed stretches that a scan touches. Windows beside it that an earlier run completed belong to them: a run that
+/// was stopped before its count leaves the proof to the one that goes on.
+async fn completed(desk: &Desk, plan: &[Window], scan: Window) -> Result<Vec<Stretch>, RunError> {
     let filter = LogFilter {
         entity_name: Some(desk.pipeline.entity_name.clone()),
-        run: Some(desk.run().clone()),
-        span: Some(scan),
+        run: None,
+        span: Some(desk.request.span),
         state: Some(WindowState::Completed),
     };
     let mut lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
-    lines.retain(|line| line.time_axis == desk.pipeline.time_axis);
+    let planned: HashSet<_> = plan.iter().collect();
+    lines.retain(|line| line.time_axis == desk.pipeline.time_axis && planned.contains(&line.window));
     let read: HashMap<_, _> = lines.iter().map(|line| (line.window, line.metrics.records_read)).collect();
     let open = lines.iter().map(|line| OpenWindow { window: line.window, cursor: None });
     let stretch = |windows: Vec<OpenWindow>| {
         let read = windows.iter().map(|open| read[&open.window]).sum();
         Stretch { windows, read }
     };
-    Ok(consecutive(open).into_iter().map(stretch).collect())
+    let touches = |windows: &Vec<OpenWindow>| {
+        let stretch = span(windows);
+        stretch.start() < scan.end() && scan.start() < stretch.end()
+    };
+    Ok(consecutive(open).into_iter().filter(touches).map(stretch).collect())
 }
 
 /// The name that users know a pipeline by.

@@ -123,7 +123,7 @@ impl<'d> Scan<'d> {
             desk,
             span,
             walk: Walk::new(desk.request.axis, cursor, span.end(), desk.request.page_size),
-            accounting: Accounting::new(windows),
+            accounting: Accounting::new(windows, desk.request.axis),
             running: Vec::new(),
             skipped: 0,
             page_began: desk.clock.elapsed(),

@@ -20,8 +20,9 @@ use time::OffsetDateTime;
 use crate::Axis;
 
 /// How often an instant is read again before it is given up. With an order that is new at every request, a pass
-/// over k pages misses about a third of what was missing before; twenty passes leave one in a thousand million.
-const MAX_PASSES: u32 = 20;
+/// over k pages misses about a third of what was missing before; thirty passes leave less than one in a million
+/// million.
+const MAX_PASSES: u32 = 30;
 
 #[derive(Debug)]
 pub(crate) struct Walk {
@@ -35,6 +36,10 @@ pub(crate) struct Walk {
     seen: HashSet<RecordKey>,
     /// How often `at` has been read, once its order proved unreliable.
     passes: Option<u32>,
+    /// The last count of `at`, and the records met since it last changed: only what was there all the time between
+    /// two equal counts proves anything. `seen` also holds records that were edited away since.
+    counted: Option<u64>,
+    proof: HashSet<RecordKey>,
 }
 
 /// A record's id; or, for one without, a mark made of its bytes.
@@ -80,6 +85,8 @@ impl Walk {
             anchor: None,
             seen: cursor.seen.into_iter().collect(),
             passes: None,
+            counted: None,
+            proof: HashSet::new(),
         }
     }
 
@@ -133,7 +140,10 @@ impl Walk {
 
     /// Says how many records the current instant holds, after [`Reached::Unproved`].
     pub(crate) fn counted(&mut self, records: u64) -> Result<Reached, WalkError> {
-        if self.seen.len() as u64 >= records {
+        let stable = self.counted.replace(records) == Some(records);
+        if !stable {
+            self.proof.clear();
+        } else if self.proof.len() as u64 >= records {
             let after = self.after();
             self.arrive(after);
             return Ok(if after < self.end { Reached::Instant(after) } else { Reached::End });
@@ -187,7 +197,15 @@ impl Walk {
         records: &[(RawRecord<'p>, OffsetDateTime)],
     ) -> Vec<(RawRecord<'p>, OffsetDateTime)> {
         let here = records.iter().filter(|(_, time)| self.axis.floor(*time) == self.at);
-        here.filter(|(record, _)| self.seen.insert(key(record))).cloned().collect()
+        let mut fresh = Vec::new();
+        for pair in here {
+            let key = key(&pair.0);
+            self.proof.insert(key.clone());
+            if self.seen.insert(key) {
+                fresh.push(pair.clone());
+            }
+        }
+        fresh
     }
 
     /// One page of an instant whose order is not to be trusted.
@@ -205,6 +223,8 @@ impl Walk {
         self.at = instant;
         self.start_position = 1;
         self.passes = None;
+        self.counted = None;
+        self.proof.clear();
         self.seen.clear();
     }
 

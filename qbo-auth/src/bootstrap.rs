@@ -20,12 +20,16 @@ pub async fn adopt_bootstrap(
     let _lock = vault.lock().await?;
     let stored = vault.load().await?;
     let generation = stored.as_ref().map_or(1, |tokens| tokens.generation + 1);
+    let displaced = stored.as_ref().map(|tokens| tokens.refresh.clone());
     if let Some(tokens) = stored
         && tokens.bootstrap.as_deref() == Some(supplied.fingerprint().as_str())
     {
         return Ok(tokens);
     }
-    let started = TokenSet::from_consent(supplied, generation, now);
+    // What was there is kept and tried if the supplied token is refused: the orchestrator's copy may be the older one,
+    // with a newer consent stored by hand.
+    let previous = displaced;
+    let started = TokenSet { previous, ..TokenSet::from_consent(supplied, generation, now) };
     vault.store(&started).await?;
     Ok(started)
 }

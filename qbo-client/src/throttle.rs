@@ -17,6 +17,7 @@ impl Limits {
     /// Other limits, for the emulator: `per_minute` calls a minute, and a sixtieth of it a second, but at
     /// least [`Limits::QBO`]'s.
     pub fn per_minute(per_minute: u32) -> Self {
+        let per_minute = per_minute.max(1);
         Self { per_minute, per_second: (per_minute / 60).max(Self::QBO.per_second) }
     }
 }

@@ -122,6 +122,10 @@ fn lost(error: &reqwest::Error) -> Lost {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
         let text = cause.to_string();
+        // A connection cut without the TLS farewell: the peer had proved who it is.
+        if text.contains("close_notify") {
+            return Lost::Connection;
+        }
         if text.contains("certificate") || text.contains("TLS") || text.contains("URL scheme is not allowed")
         {
             return Lost::Insecure;

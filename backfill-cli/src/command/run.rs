@@ -81,8 +81,9 @@ async fn conclude(
                    "totals": totals_json(&totals), "calls": usage.calls, "seconds": seconds, "next": next}),
         );
     }
-    report?;
-    verdict.map(|()| exit::DONE)
+    // How the run ended says more than a report that could not be made.
+    verdict?;
+    report.map(|_| exit::DONE).map_err(Exit::from)
 }
 
 /// 0, or what the exit code is and why.
