@@ -71,6 +71,27 @@ impl AuthError {
         }
     }
 
+    /// Whether time alone may mend it, so that a living access token is used on meanwhile.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self.advice(), Advice::RetryAfter(_) | Advice::VaultBusy | Advice::VaultUnusable)
+    }
+
+    /// Whether it says for certain that Intuit has not rotated the refresh token.
+    pub(crate) fn is_certain(&self) -> bool {
+        match self {
+            Self::NeedsConsent(_) => true,
+            Self::Endpoint(error) => matches!(
+                error.kind(),
+                TokenErrorKind::InvalidGrant
+                    | TokenErrorKind::InvalidClient
+                    | TokenErrorKind::InvalidRequest { .. }
+                    | TokenErrorKind::Throttled { .. }
+                    | TokenErrorKind::Setup
+            ),
+            _ => false,
+        }
+    }
+
     /// What a person can do next, as one line.
     pub fn hint(&self) -> &'static str {
         match self {

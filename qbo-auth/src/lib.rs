@@ -1,10 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+/// Marks a named point, see the module `point`.
+macro_rules! point {
+    ($name:literal) => {
+        #[cfg(feature = "points")]
+        crate::point::pass($name);
+    };
+}
+
 mod bootstrap;
 mod clock;
 mod endpoint;
 mod environment;
 mod error;
+#[cfg(feature = "points")]
+mod point;
 mod provider;
 mod realm;
 mod refresh;
@@ -25,16 +35,19 @@ pub use environment::{Endpoints, Environment, InvalidEndpoint, InvalidEnvironmen
 pub use error::{Advice, AuthError};
 #[cfg(feature = "http")]
 pub use oauth::OauthEndpoint;
+#[cfg(feature = "points")]
+#[doc(hidden)]
+pub use point::at_every_point;
 pub use provider::{StaticProvider, TokenProvider};
 pub use realm::{InvalidRealmId, RealmId};
-pub use refresh::FRESHNESS_MARGIN;
+pub use refresh::{FRESHNESS_MARGIN, LARGEST_JITTER};
 pub use refreshing::RefreshingProvider;
 pub use secret::{AccessToken, ClientId, ClientSecret, RefreshToken};
-pub use token::TokenSet;
+pub use token::{RefreshIntent, TokenSet};
 pub use vault::contract;
 pub use vault::{
     FileVault, InvalidSecretName, LOCK_DEADLINE, MemoryVault, SecretInfo, SecretName, SecretVault,
-    TokenVault, VaultError, VaultErrorKind, VaultLock,
+    TokenVault, Unlock, VaultError, VaultErrorKind, VaultLock,
 };
 
 // Types of other crates that the signatures above mention.

@@ -1,7 +1,7 @@
 //! One refresh: the protocol that never loses a rotated token.
 //!
-//! Lock the vault, read it again, call, store durably, and only then let anybody use the result. The caller
-//! runs this in a task of its own, never inside a future that somebody may drop.
+//! Lock the vault, read it again, note the intent, call, store durably, and only then let anybody use the
+//! result. The caller runs this in a task of its own, never inside a future that somebody may drop.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,13 @@ use crate::vault::TokenVault;
 /// wait for (it cuts at 120 seconds).
 pub const FRESHNESS_MARGIN: Duration = Duration::from_secs(120);
 
+/// At most this much earlier a refresh begins, by chance, so that processes that share a token do not all come
+/// at once. A token that outlives [`FRESHNESS_MARGIN`] is used on meanwhile.
+pub const LARGEST_JITTER: Duration = Duration::from_secs(60);
+
+/// What is left of a token, at least, that is still used when no newer one can be had: one page's time.
+const LEAST_LIFE: Duration = Duration::from_secs(10);
+
 /// The waits before each further try after an ambiguous failure, all with the same token under one lock.
 const RETRY_WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 
@@ -30,6 +37,7 @@ pub(crate) struct Refresher {
     vault: Arc<dyn TokenVault>,
     endpoint: Arc<dyn TokenEndpoint>,
     clock: Arc<dyn Clock>,
+    jitter: Duration,
     memory: Mutex<Memory>,
 }
 
@@ -47,53 +55,121 @@ impl Refresher {
         vault: Arc<dyn TokenVault>,
         endpoint: Arc<dyn TokenEndpoint>,
         clock: Arc<dyn Clock>,
+        jitter: Duration,
     ) -> Self {
-        Self { vault, endpoint, clock, memory: Mutex::default() }
+        Self { vault, endpoint, clock, jitter, memory: Mutex::default() }
     }
 
-    /// Whether `tokens` can be used now, `rejected` being the access token that the server refused last.
+    /// Whether `tokens` need no refresh yet, `rejected` being the access token that the server refused last.
+    pub(crate) fn is_fresh(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
+        self.outlives(tokens, rejected, FRESHNESS_MARGIN + self.jitter)
+    }
+
+    /// Whether `tokens` can be used for any request, although a refresh is due.
     pub(crate) fn is_usable(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
-        tokens.is_fresh(self.clock.now_utc(), FRESHNESS_MARGIN) && tokens.access.as_ref() != rejected
+        self.outlives(tokens, rejected, FRESHNESS_MARGIN)
     }
 
-    /// Returns a usable set that is durable, calling the endpoint only if no other process has done so.
+    /// Whether `tokens` are better than none.
+    pub(crate) fn is_alive(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
+        self.outlives(tokens, rejected, LEAST_LIFE)
+    }
+
+    fn outlives(&self, tokens: &TokenSet, rejected: Option<&AccessToken>, margin: Duration) -> bool {
+        tokens.is_fresh(self.clock.now_utc(), margin) && tokens.access.as_ref() != rejected
+    }
+
+    /// Returns a set that is durable: a fresh one, or, while no newer can be had for a reason that may pass,
+    /// one that is still alive.
     pub(crate) async fn run(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
+        let error = match self.refresh(rejected).await {
+            Err(error) if error.may_pass() => error,
+            ended => return ended,
+        };
+        match self.vault.load().await {
+            Ok(Some(stored)) if self.is_alive(&stored, rejected) => {
+                tracing::warn!(%error, "no newer access token yet, the present one is used on");
+                Ok(stored)
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Returns a fresh set, calling the endpoint only if no other process has done so.
+    async fn refresh(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
         // A vault is replaced whole, so reading needs no lock: a process frozen in its own refresh must not
         // stop the others from using a token that lives.
         let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
-        if self.is_usable(&stored, rejected) && self.memory().unsaved.is_none() {
-            return Ok(stored);
-        }
+        let lock = if self.is_fresh(&stored, rejected) && self.memory().unsaved.is_none() {
+            // A note of a refresh: somebody is at it, or died over it.
+            match stored.intent.is_some().then_some(self.vault.try_lock()) {
+                None => None,
+                Some(attempt) => attempt.await?,
+            }
+        } else {
+            point!("refresh.lock");
+            Some(self.vault.lock().await?)
+        };
+        let Some(_lock) = lock else { return Ok(stored) };
+        point!("refresh.locked");
 
-        let _lock = self.vault.lock().await?;
         let stored = self.load_newest().await?;
-        if self.is_usable(&stored, rejected) {
-            return Ok(stored);
+        match stored.intent {
+            None if self.is_fresh(&stored, rejected) => return Ok(stored),
+            None => {}
+            Some(intent) => tracing::warn!(
+                began = %intent.started_at,
+                process = intent.process,
+                "an earlier refresh has no known end; refreshing at once"
+            ),
         }
         if let Some((generation, error)) = self.memory().refused.clone()
             && generation == stored.generation
         {
             return Err(AuthError::NeedsConsent(error));
         }
-        match self.present(&stored.refresh).await {
-            Ok(answer) => self.store(stored.rotated(&stored.refresh, &answer, self.clock.now_utc())).await,
+        // What cannot be noted now could not be stored after the call either.
+        self.vault.store(&stored.intending(self.clock.now_utc())).await?;
+        point!("refresh.intended");
+        let ended = match self.present(&stored.refresh).await {
+            Ok(answer) => {
+                return self.store(stored.rotated(&stored.refresh, &answer, self.clock.now_utc())).await;
+            }
             Err(error) if *error.kind() == TokenErrorKind::InvalidGrant => {
-                self.after_refusal(stored, error, rejected).await
+                self.after_refusal(&stored, error, rejected).await
             }
             Err(error) => Err(error.into()),
+        };
+        if let Err(error) = &ended
+            && error.is_certain()
+        {
+            self.forget_intent(&stored).await;
+        }
+        ended
+    }
+
+    /// Takes the note back: the server said that nothing was rotated. If that fails the note only costs the next
+    /// process an early refresh.
+    async fn forget_intent(&self, stored: &TokenSet) {
+        let noted = self.vault.load().await;
+        if let Ok(Some(noted)) = noted
+            && noted.generation == stored.generation
+            && self.vault.store(&TokenSet { intent: None, ..noted }).await.is_err()
+        {
+            tracing::warn!("the note of the ended refresh stays in the vault");
         }
     }
 
     /// The current token was refused: something newer in the vault, then the token before it, then a person.
     async fn after_refusal(
         &self,
-        refused: TokenSet,
+        refused: &TokenSet,
         error: TokenError,
         rejected: Option<&AccessToken>,
     ) -> Result<TokenSet, AuthError> {
         let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
         let candidate = if stored.generation > refused.generation {
-            if self.is_usable(&stored, rejected) {
+            if self.is_fresh(&stored, rejected) {
                 return Ok(stored);
             }
             Some(stored.refresh.clone())
@@ -126,6 +202,7 @@ impl Refresher {
     /// Presents a token, and again while it is unknown whether the server has acted.
     async fn present(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError> {
         for wait in RETRY_WAITS {
+            point!("refresh.call");
             match self.endpoint.refresh(token).await {
                 Err(error) if error.is_ambiguous() => {
                     tracing::warn!(%error, wait_seconds = wait.as_secs(), "refresh unanswered, trying again");
@@ -139,6 +216,7 @@ impl Refresher {
 
     /// Makes a new set durable. From the answer on, this process may hold the only copy of the token.
     async fn store(&self, tokens: TokenSet) -> Result<TokenSet, AuthError> {
+        point!("refresh.answered");
         let mut tries = 1;
         while let Err(error) = self.vault.store(&tokens).await {
             if tries == STORE_TRIES {
@@ -149,6 +227,7 @@ impl Refresher {
             tries += 1;
             self.clock.sleep(STORE_WAIT).await;
         }
+        point!("refresh.stored");
         tracing::info!(generation = tokens.generation, "access token refreshed");
         Ok(tokens)
     }

@@ -1,6 +1,7 @@
 //! A provider that refreshes: one cached set, at most one refresh in flight.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -9,10 +10,13 @@ use crate::clock::Clock;
 use crate::endpoint::TokenEndpoint;
 use crate::error::AuthError;
 use crate::provider::TokenProvider;
-use crate::refresh::Refresher;
+use crate::refresh::{LARGEST_JITTER, Refresher};
 use crate::secret::AccessToken;
 use crate::token::TokenSet;
 use crate::vault::TokenVault;
+
+/// How long a token endpoint that gave nothing is left alone while the present token lives.
+const QUIET: Duration = Duration::from_secs(30);
 
 type Outcome = Result<AccessToken, AuthError>;
 type Flight = watch::Receiver<Option<Outcome>>;
@@ -29,6 +33,7 @@ pub struct RefreshingProvider {
 #[derive(Debug)]
 struct Shared {
     refresher: Refresher,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
@@ -38,13 +43,27 @@ struct State {
     /// The access token the server refused last.
     rejected: Option<AccessToken>,
     flight: Option<Flight>,
+    /// After a refresh that brought no fresh token, none begins before this monotonic time while a token lives.
+    quiet_until: Duration,
 }
 
 impl RefreshingProvider {
-    /// Joins the three parts. Nothing is read or called before the first token is asked for.
+    /// Joins the three parts, with a jitter by chance. Nothing is read or called before the first token is asked
+    /// for.
     pub fn new(vault: Arc<dyn TokenVault>, endpoint: Arc<dyn TokenEndpoint>, clock: Arc<dyn Clock>) -> Self {
-        let refresher = Refresher::new(vault, endpoint, clock);
-        Self { shared: Arc::new(Shared { refresher, state: Mutex::default() }) }
+        let random = getrandom::u64().unwrap_or_default() % LARGEST_JITTER.as_secs();
+        Self::with_jitter(vault, endpoint, clock, Duration::from_secs(random))
+    }
+
+    /// As [`RefreshingProvider::new`], refreshing `jitter` earlier than [`crate::FRESHNESS_MARGIN`] asks for.
+    pub fn with_jitter(
+        vault: Arc<dyn TokenVault>,
+        endpoint: Arc<dyn TokenEndpoint>,
+        clock: Arc<dyn Clock>,
+        jitter: Duration,
+    ) -> Self {
+        let refresher = Refresher::new(vault, endpoint, Arc::clone(&clock), jitter);
+        Self { shared: Arc::new(Shared { refresher, clock, state: Mutex::default() }) }
     }
 
     /// Waits until a refresh in flight has ended and what it brought is stored.
@@ -55,22 +74,34 @@ impl RefreshingProvider {
         }
     }
 
-    /// The cached token, or the refresh to wait for: the one in flight, else a new one.
+    /// A token to use, or the refresh to wait for: the one in flight, else a new one.
     fn token_or_flight(&self) -> Result<AccessToken, Flight> {
         let mut state = self.shared.state();
-        if let Some(token) = state.usable(&self.shared.refresher) {
+        let refresher = &self.shared.refresher;
+        if let Some(token) = state.cached_if(|tokens, rejected| refresher.is_fresh(tokens, rejected)) {
             return Ok(token);
         }
+        if self.shared.clock.elapsed() < state.quiet_until
+            && let Some(token) = state.cached_if(|tokens, rejected| refresher.is_alive(tokens, rejected))
+        {
+            return Ok(token);
+        }
+        let flight = self.flight(&mut state);
+        // A refresh that is only due must not hold anybody up.
+        state.cached_if(|tokens, rejected| refresher.is_usable(tokens, rejected)).ok_or(flight)
+    }
+
+    fn flight(&self, state: &mut State) -> Flight {
         // A closed channel without an outcome is a task that died; the next caller starts another.
         if let Some(flight) = &state.flight
             && flight.has_changed().is_ok()
         {
-            return Err(flight.clone());
+            return flight.clone();
         }
         let (landing, flight) = watch::channel(None);
         state.flight = Some(flight.clone());
         tokio::spawn(Arc::clone(&self.shared).refresh(landing, state.rejected.clone()));
-        Err(flight)
+        flight
     }
 }
 
@@ -85,6 +116,9 @@ impl Shared {
         state.flight = None;
         let outcome = outcome.and_then(|tokens| {
             let access = tokens.access.clone().ok_or(AuthError::Interrupted);
+            if !self.refresher.is_fresh(&tokens, state.rejected.as_ref()) {
+                state.quiet_until = self.clock.elapsed() + QUIET;
+            }
             state.cached = Some(tokens);
             access
         });
@@ -98,9 +132,9 @@ impl Shared {
 }
 
 impl State {
-    fn usable(&self, refresher: &Refresher) -> Option<AccessToken> {
+    fn cached_if(&self, holds: impl Fn(&TokenSet, Option<&AccessToken>) -> bool) -> Option<AccessToken> {
         let cached = self.cached.as_ref()?;
-        refresher.is_usable(cached, self.rejected.as_ref()).then(|| cached.access.clone()).flatten()
+        holds(cached, self.rejected.as_ref()).then(|| cached.access.clone()).flatten()
     }
 }
 

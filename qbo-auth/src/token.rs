@@ -28,6 +28,18 @@ pub struct TokenSet {
     pub refreshed_at: OffsetDateTime,
     /// Fingerprint of the refresh token this line of tokens began with, see [`crate::adopt_bootstrap`].
     pub bootstrap: Option<String>,
+    /// A refresh that began with this set and of which no end is known.
+    pub intent: Option<RefreshIntent>,
+}
+
+/// A note, written before a token call and gone with the set that the call brings. Whoever holds the vault's
+/// lock and finds one knows that a process died, or got no answer, when Intuit may have rotated the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshIntent {
+    /// When the call began.
+    pub started_at: OffsetDateTime,
+    /// The process that made it.
+    pub process: u32,
 }
 
 impl TokenSet {
@@ -43,7 +55,14 @@ impl TokenSet {
             refresh_hard_expires_at: None,
             generation,
             refreshed_at: now,
+            intent: None,
         }
+    }
+
+    /// The same set with a note that a refresh begins.
+    #[must_use]
+    pub(crate) fn intending(&self, now: OffsetDateTime) -> Self {
+        Self { intent: Some(RefreshIntent { started_at: now, process: std::process::id() }), ..self.clone() }
     }
 
     /// The set that follows after `presented` was accepted.
@@ -68,6 +87,7 @@ impl TokenSet {
             generation: self.generation + 1,
             refreshed_at: now,
             bootstrap: self.bootstrap.clone(),
+            intent: None,
         }
     }
 

@@ -6,9 +6,11 @@ mod error;
 mod file;
 mod lock;
 mod memory;
+mod passphrase;
 mod private_file;
 mod seal;
 mod secret_name;
+mod unlock;
 
 use std::fmt;
 
@@ -23,6 +25,7 @@ pub use file::FileVault;
 pub use lock::{LOCK_DEADLINE, VaultLock};
 pub use memory::MemoryVault;
 pub use secret_name::{InvalidSecretName, SecretName};
+pub use unlock::Unlock;
 
 /// Keeps the tokens of one consent.
 ///
@@ -42,6 +45,9 @@ pub use secret_name::{InvalidSecretName, SecretName};
 pub trait TokenVault: fmt::Debug + Send + Sync {
     /// Waits, at most [`LOCK_DEADLINE`], until no other holder is left; [`VaultErrorKind::Busy`] after that.
     async fn lock(&self) -> Result<VaultLock, VaultError>;
+
+    /// As [`lock`](TokenVault::lock), without waiting; `None` while there is another holder.
+    async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError>;
 
     /// The stored set, if there is one.
     async fn load(&self) -> Result<Option<TokenSet>, VaultError>;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
-    AccessToken, Advice, AuthError, Clock, FileVault, ManualClock, MemoryVault, RefreshToken,
+    AccessToken, Advice, AuthError, Clock, FileVault, ManualClock, MemoryVault, RefreshIntent, RefreshToken,
     RefreshingProvider, SecretName, SecretVault, TokenErrorKind, TokenProvider, TokenSet, TokenVault,
 };
 
@@ -48,7 +48,7 @@ fn provider(
     endpoint: Arc<ScriptedEndpoint>,
     clock: Arc<ManualClock>,
 ) -> Arc<RefreshingProvider> {
-    Arc::new(RefreshingProvider::new(vault, endpoint, clock))
+    Arc::new(RefreshingProvider::with_jitter(vault, endpoint, clock, Duration::ZERO))
 }
 
 fn fails(kind: TokenErrorKind) -> Reply {
@@ -113,12 +113,14 @@ async fn the_new_refresh_token_is_stored_before_anybody_gets_the_access_token() 
             })
         })
         .collect();
-    vault.store_entered.acquire().await.unwrap().forget();
+    // The first store is the note that a refresh begins, the second the new token.
+    vault.store_gate.add_permits(1);
+    vault.store_entered.acquire_many(2).await.unwrap().forget();
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     assert!(callers.iter().all(|caller| !caller.is_finished()));
-    assert_eq!(inner.load().await.unwrap(), Some(expired()));
+    assert_eq!(inner.load().await.unwrap().unwrap().refresh, expired().refresh);
 
     vault.store_gate.add_permits(1);
     for caller in callers {
@@ -150,28 +152,126 @@ async fn a_cancelled_caller_loses_nothing_and_shutdown_waits_for_the_store() {
 }
 
 #[tokio::test]
-async fn a_failed_refresh_leaves_every_byte_of_the_vault_as_it_was() {
+async fn a_failed_refresh_leaves_the_tokens_as_they_were_and_a_note_if_its_end_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
     let clock = clock();
     let vault = Arc::new(FileVault::init(&path, &key).unwrap().with_clock(clock.clone()));
-    vault.store(&expired()).await.unwrap();
-    let before = fs::read(&path).unwrap();
-    for kind in [
-        TokenErrorKind::InvalidGrant,
-        TokenErrorKind::InvalidClient,
-        TokenErrorKind::InvalidRequest { code: "invalid_request" },
-        TokenErrorKind::Throttled { retry_after: None },
-        TokenErrorKind::Unavailable { status: 500 },
-        TokenErrorKind::Transport,
-        TokenErrorKind::Html { status: 200 },
-        TokenErrorKind::Protocol("no access token"),
+    for (kind, end_is_known) in [
+        (TokenErrorKind::InvalidGrant, true),
+        (TokenErrorKind::InvalidClient, true),
+        (TokenErrorKind::InvalidRequest { code: "invalid_request" }, true),
+        (TokenErrorKind::Throttled { retry_after: None }, true),
+        (TokenErrorKind::Unavailable { status: 500 }, false),
+        (TokenErrorKind::Transport, false),
+        (TokenErrorKind::Html { status: 200 }, false),
+        (TokenErrorKind::Protocol("no access token"), false),
     ] {
+        vault.store(&expired()).await.unwrap();
         let endpoint = ScriptedEndpoint::new((0..4).map(|_| fails(kind.clone())));
         provider(vault.clone(), endpoint, clock.clone()).access_token().await.unwrap_err();
-        assert_eq!(fs::read(&path).unwrap(), before, "{kind}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "vault, key and lock");
+        let left = vault.load().await.unwrap().unwrap();
+        assert_eq!(left.intent.is_none(), end_is_known, "{kind}");
+        assert_eq!(TokenSet { intent: None, ..left }, expired(), "{kind}");
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 5, "vault, key, lock, spare and the state before");
     }
+}
+
+/// A set that is fresh, with the note of a refresh that never ended.
+fn fresh_with_intent() -> TokenSet {
+    let answer = qbo_auth::TokenAnswer::new(AccessToken::new("false-access-9"), Duration::from_secs(3600));
+    let stored = expired();
+    let intent = Some(RefreshIntent { started_at: NOW, process: 1 });
+    TokenSet { intent, ..stored.rotated(&stored.refresh, &answer, NOW) }
+}
+
+#[tokio::test]
+async fn the_note_of_a_dead_process_makes_the_next_one_refresh_at_once() {
+    let story = Story::of([Reply::Tokens(10)]).await;
+    story.vault.store(&fresh_with_intent()).await.unwrap();
+    assert_eq!(story.token().await.unwrap(), "false-access-10");
+    assert_eq!(story.stored().await.intent, None);
+}
+
+#[tokio::test]
+async fn the_note_of_a_living_process_holds_nobody_up() {
+    let story = Story::of([]).await;
+    story.vault.store(&fresh_with_intent()).await.unwrap();
+    let _refreshing = story.vault.lock().await.unwrap();
+    assert_eq!(story.token().await.unwrap(), "false-access-9");
+    assert!(story.clock.sleeps().is_empty());
+}
+
+#[tokio::test]
+async fn the_note_is_durable_before_the_call() {
+    let story = Story::with(ScriptedEndpoint::gated([Reply::Tokens(2)])).await;
+    let caller = tokio::spawn({
+        let provider = story.provider.clone();
+        async move { provider.access_token().await }
+    });
+    story.endpoint.entered.acquire().await.unwrap().forget();
+    let noted = story.stored().await.intent.unwrap();
+    assert_eq!((noted.started_at, noted.process), (NOW, std::process::id()));
+    story.endpoint.gate.add_permits(1);
+    caller.await.unwrap().unwrap();
+    assert_eq!(story.stored().await.intent, None);
+}
+
+/// A token that ends in a minute: refreshing is due, and it can still be used.
+fn ending() -> TokenSet {
+    let answer = qbo_auth::TokenAnswer::new(AccessToken::new("false-access-9"), Duration::from_secs(60));
+    let stored = expired();
+    stored.rotated(&stored.refresh, &answer, NOW)
+}
+
+#[tokio::test]
+async fn a_living_token_is_used_while_no_newer_can_be_had() {
+    let story = Story::of((0..4).map(|_| unavailable())).await;
+    story.vault.store(&ending()).await.unwrap();
+    assert_eq!(story.token().await.unwrap(), "false-access-9");
+    // The tries took 13 seconds; for the next 30 the endpoint is left alone.
+    story.clock.advance(Duration::from_secs(20));
+    assert_eq!(story.token().await.unwrap(), "false-access-9");
+    assert_eq!(story.endpoint.presented().len(), 4);
+
+    let story = Story::of([]).await;
+    story
+        .vault
+        .store(&TokenSet { access_expires_at: Some(NOW + qbo_auth::LOCK_DEADLINE * 2), ..ending() })
+        .await
+        .unwrap();
+    let provider = provider(story.vault.clone(), story.endpoint.clone(), story.clock.clone());
+    story.clock.advance(Duration::from_secs(65));
+    let _frozen = story.vault.lock().await.unwrap();
+    assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-9");
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_is_not_used_on() {
+    let story =
+        Story::of([Reply::Tokens(2), unavailable(), unavailable(), unavailable(), unavailable()]).await;
+    let token = story.provider.access_token().await.unwrap();
+    story.provider.invalidate(&token).await;
+    assert!(story.token().await.is_err());
+}
+
+#[tokio::test]
+async fn a_refresh_that_is_only_due_holds_nobody_up() {
+    let endpoint = ScriptedEndpoint::gated([Reply::Tokens(2), Reply::Tokens(3)]);
+    let (clock, vault) = (clock(), Arc::new(MemoryVault::new(clock())));
+    vault.store(&expired()).await.unwrap();
+    let jitter = Duration::from_secs(30);
+    let provider = RefreshingProvider::with_jitter(vault, endpoint.clone(), clock.clone(), jitter);
+    endpoint.gate.add_permits(1);
+    assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-2");
+    clock.advance(Duration::from_secs(3600 - 140));
+    assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-2");
+    assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-2");
+    endpoint.gate.add_permits(1);
+    provider.shutdown().await;
+    assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-3");
+    assert_eq!(endpoint.presented().len(), 2);
 }
 
 #[tokio::test]
@@ -316,7 +416,7 @@ async fn a_store_that_fails_is_repeated_and_the_token_call_is_not() {
     let inner = Arc::new(MemoryVault::new(clock.clone()));
     inner.store(&expired()).await.unwrap();
     let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
-    let vault = GatedVault::failing(inner.clone(), 3);
+    let vault = GatedVault::failing_after(inner.clone(), 1, 3);
     let token = provider(vault, endpoint.clone(), clock.clone()).access_token().await.unwrap();
     assert_eq!(token.expose(), "false-access-2");
     assert_eq!(clock.sleeps(), [Duration::from_secs(1); 3]);
@@ -329,10 +429,10 @@ async fn a_token_that_could_not_be_stored_is_kept_and_stored_by_the_next_attempt
     let inner = Arc::new(MemoryVault::new(clock.clone()));
     inner.store(&expired()).await.unwrap();
     let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
-    let provider = provider(GatedVault::failing(inner.clone(), 60), endpoint.clone(), clock);
+    let provider = provider(GatedVault::failing_after(inner.clone(), 1, 60), endpoint.clone(), clock);
     let error = provider.access_token().await.unwrap_err();
     assert_eq!(error.advice(), Advice::VaultUnusable);
-    assert_eq!(inner.load().await.unwrap(), Some(expired()));
+    assert_eq!(inner.load().await.unwrap().map(|tokens| tokens.generation), Some(expired().generation));
 
     assert_eq!(provider.access_token().await.unwrap().expose(), "false-access-2");
     assert_eq!(inner.load().await.unwrap().unwrap().refresh, RefreshToken::new("false-refresh-2"));

@@ -253,7 +253,11 @@ mod unix {
         fs::write(&leftover, "half").unwrap();
         drop(vault.lock().await.unwrap());
         assert!(!leftover.exists());
-        assert_eq!(fs::read_dir(folder.vault().parent().unwrap()).unwrap().count(), 2, "vault and lock");
+        assert_eq!(
+            fs::read_dir(folder.vault().parent().unwrap()).unwrap().count(),
+            3,
+            "vault, lock and spare"
+        );
     }
 }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{SecretInfo, SecretName};
 use crate::secret::{AccessToken, RefreshToken, Wiped, fingerprint};
-use crate::token::TokenSet;
+use crate::token::{RefreshIntent, TokenSet};
 
 /// More than a vault ever needs: a buffer that never grows leaves no copies of secrets behind.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -141,6 +141,16 @@ struct TokenRecord {
     #[serde(with = "time::serde::rfc3339")]
     refreshed_at: OffsetDateTime,
     bootstrap: Option<String>,
+    #[serde(default)]
+    intent: Option<IntentRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IntentRecord {
+    #[serde(with = "time::serde::rfc3339")]
+    started_at: OffsetDateTime,
+    process: u32,
 }
 
 impl From<&Secret> for SecretRecord {
@@ -167,6 +177,9 @@ impl From<&TokenSet> for TokenRecord {
             generation: tokens.generation,
             refreshed_at: tokens.refreshed_at,
             bootstrap: tokens.bootstrap.clone(),
+            intent: tokens
+                .intent
+                .map(|intent| IntentRecord { started_at: intent.started_at, process: intent.process }),
         }
     }
 }
@@ -183,6 +196,10 @@ impl From<&TokenRecord> for TokenSet {
             generation: record.generation,
             refreshed_at: record.refreshed_at,
             bootstrap: record.bootstrap.clone(),
+            intent: record
+                .intent
+                .as_ref()
+                .map(|intent| RefreshIntent { started_at: intent.started_at, process: intent.process }),
         }
     }
 }

@@ -34,6 +34,12 @@ pub enum VaultErrorKind {
     /// The key file does not hold a key.
     #[error("is not a vault key")]
     BadKey,
+    /// A key was given for a vault that a passphrase opens.
+    #[error("is sealed with a passphrase")]
+    NeedsPassphrase,
+    /// A passphrase was given for a vault that a key opens.
+    #[error("is sealed with a key")]
+    NeedsKeyFile,
     /// The seal does not open.
     #[error("cannot be decrypted: the key is not this vault's or the file was changed")]
     Undecipherable,
@@ -89,9 +95,11 @@ impl VaultError {
             VaultErrorKind::BadKey => {
                 "give the key file that `qbo-backfill secrets init` made with this vault"
             }
+            VaultErrorKind::NeedsPassphrase => "give the passphrase: `--vault-passphrase`",
+            VaultErrorKind::NeedsKeyFile => "give the key file: `--vault-key-file FILE`",
             VaultErrorKind::Undecipherable => {
-                "give this vault's own key file, or restore the vault and then run \
-                 `qbo-backfill secrets set QBO_REFRESH_TOKEN`"
+                "give this vault's own key or passphrase; if the file was damaged, the state before its last change is \
+                 beside it as `<vault>.1`: move that over it, then run `qbo-backfill auth status`"
             }
             VaultErrorKind::NewerVersion => "update qbo-backfill",
             VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",

@@ -1,6 +1,6 @@
 //! A vault in one encrypted file.
 
-use std::fs::TryLockError;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::contents::Contents;
 use super::seal::VaultKey;
+use super::unlock::Unlock;
 use super::{
     SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultErrorKind, VaultLock, lock,
     private_file,
@@ -35,33 +36,62 @@ struct SealedFile {
 }
 
 impl FileVault {
-    /// Creates an empty vault and its key, and the folders they lie in.
+    /// Creates an empty vault, the key file if one is to open it, and the folders they lie in.
     ///
-    /// Never replaces anything: if either file exists, that is an error and nothing is changed.
-    pub fn init(path: &Path, key_path: &Path) -> Result<Self, VaultError> {
+    /// Never replaces anything: if either file exists, that is an error and nothing is changed. A passphrase
+    /// takes a good part of a second.
+    pub fn init(path: &Path, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        let unlock = unlock.into();
         if path.symlink_metadata().is_ok() {
             return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(path));
         }
-        let random = |error: getrandom::Error| VaultError::new(VaultErrorKind::Io).because(error);
-        let key = VaultKey::generate().map_err(random)?;
-        private_file::create(key_path, key.to_text().as_bytes())?;
-        let sealed = SealedFile { path: path.to_owned(), key };
+        let sealed = SealedFile { path: path.to_owned(), key: unlock.new_key()? };
         let created = sealed.seal(&Contents::default()).and_then(|bytes| private_file::create(path, &bytes));
         if let Err(error) = created {
-            // The key of a vault that never was would only stand in the way of the next attempt.
-            let _ = std::fs::remove_file(key_path);
+            unlock.discard_new_key();
             return Err(error);
         }
         Ok(Self::of(sealed))
     }
 
     /// Opens an existing vault, reading it once to prove that the key fits.
-    pub fn open(path: &Path, key_path: &Path) -> Result<Self, VaultError> {
-        let text = private_file::read(key_path)?;
-        let key = VaultKey::from_text(&text).map_err(|kind| VaultError::new(kind).at(key_path))?;
-        let sealed = SealedFile { path: path.to_owned(), key };
+    pub fn open(path: &Path, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        let located = |error: VaultError| if error.path().is_some() { error } else { error.at(path) };
+        // The key first: a vault whose key file is not there says so, whatever state it is in.
+        let unlock = unlock.into();
+        let key = match &unlock {
+            Unlock::Passphrase(_) => unlock.key(&private_file::read(path)?),
+            _ => unlock.key(&[]),
+        };
+        let sealed = SealedFile { path: path.to_owned(), key: key.map_err(located)? };
         sealed.read()?;
         Ok(Self::of(sealed))
+    }
+
+    /// Seals the vault anew, so that from now on `unlock` opens it and nothing else does. A key file is
+    /// created, and must not exist yet; the file of the old key is left to the caller to destroy.
+    ///
+    /// Other processes that have the vault open can no longer read it and must be started again. Until this
+    /// returns, the old key opens the vault.
+    pub async fn rekey(self, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        let lock = self.lock().await?;
+        let unlock = unlock.into();
+        let clock = Arc::clone(&self.clock);
+        let resealed = self
+            .blocking(move |old| {
+                let contents = old.read()?;
+                let new = SealedFile { path: old.path.clone(), key: unlock.new_key()? };
+                let replaced = new.seal(&contents).and_then(|bytes| private_file::replace(&new.path, &bytes));
+                if let Err(error) = replaced {
+                    unlock.discard_new_key();
+                    return Err(error);
+                }
+                private_file::forget_previous(&new.path)?;
+                drop(lock);
+                Ok(new)
+            })
+            .await?;
+        Ok(Self { sealed: Arc::new(resealed), clock })
     }
 
     /// Waits for locks and dates secrets by `clock` instead of the system's.
@@ -82,6 +112,15 @@ impl FileVault {
         tokio::task::spawn_blocking(move || work(&sealed))
             .await
             .map_err(|error| VaultError::new(VaultErrorKind::Io).because(error))?
+    }
+
+    async fn lock_file(&self) -> Result<Arc<File>, VaultError> {
+        Ok(Arc::new(self.blocking(|sealed| private_file::open_lock_file(&sealed.path)).await?))
+    }
+
+    async fn rehearsed(&self, lock: VaultLock) -> Result<VaultLock, VaultError> {
+        self.blocking(|sealed| private_file::rehearse(&sealed.path)).await?;
+        Ok(lock)
     }
 
     async fn change<T: Send + 'static>(
@@ -107,6 +146,15 @@ impl SealedFile {
         Contents::from_json(&plain).ok_or_else(|| refused(VaultErrorKind::Undecipherable))
     }
 
+    /// The lock is the open file: the kernel frees it when the last handle is closed, also by a kill.
+    fn try_lock(&self, file: &Arc<File>) -> Result<Option<Arc<File>>, VaultError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Arc::clone(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(private_file::failed(&self.path)(error)),
+        }
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> Result<T, VaultError> {
         let mut contents = self.read()?;
         let changed = change(&mut contents);
@@ -126,16 +174,17 @@ impl TokenVault for FileVault {
     /// Beyond locking, proves that a store would find room and permission: a token call whose result cannot
     /// be stored must not be made.
     async fn lock(&self) -> Result<VaultLock, VaultError> {
-        let file = Arc::new(self.blocking(|sealed| private_file::open_lock_file(&sealed.path)).await?);
-        let lock = lock::poll(&*self.clock, || match file.try_lock() {
-            Ok(()) => Ok(Some(Arc::clone(&file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(private_file::failed(&self.sealed.path)(error)),
-        })
-        .await
-        .map_err(|error| error.at(&self.sealed.path))?;
-        self.blocking(|sealed| private_file::rehearse(&sealed.path)).await?;
-        Ok(lock)
+        let file = self.lock_file().await?;
+        let lock = lock::poll(&*self.clock, || self.sealed.try_lock(&file)).await;
+        self.rehearsed(lock.map_err(|error| error.at(&self.sealed.path))?).await
+    }
+
+    async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError> {
+        let file = self.lock_file().await?;
+        match self.sealed.try_lock(&file)? {
+            Some(lock) => Ok(Some(self.rehearsed(VaultLock::holding(lock)).await?)),
+            None => Ok(None),
+        }
     }
 
     async fn load(&self) -> Result<Option<TokenSet>, VaultError> {
@@ -160,7 +209,9 @@ impl SecretVault for FileVault {
     }
 
     async fn remove(&self, name: SecretName) -> Result<bool, VaultError> {
-        self.change(move |contents| contents.remove(name)).await
+        let removed = self.change(move |contents| contents.remove(name)).await?;
+        self.blocking(|sealed| private_file::forget_previous(&sealed.path)).await?;
+        Ok(removed)
     }
 
     async fn list(&self) -> Result<Vec<SecretInfo>, VaultError> {

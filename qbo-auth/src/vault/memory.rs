@@ -36,6 +36,10 @@ impl TokenVault for MemoryVault {
         lock::poll(&*self.clock, || Ok(Arc::clone(&self.lock).try_lock_owned().ok())).await
     }
 
+    async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError> {
+        Ok(Arc::clone(&self.lock).try_lock_owned().ok().map(VaultLock::holding))
+    }
+
     async fn load(&self) -> Result<Option<TokenSet>, VaultError> {
         Ok(self.contents().tokens.clone())
     }

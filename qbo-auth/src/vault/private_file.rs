@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -23,17 +23,36 @@ pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> VaultError + '_ {
     }
 }
 
+/// Whom a file may belong to, and whom it may be open to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// This user's, and nobody else's to read or write. A link is refused.
+    OwnerOnly,
+    /// This user's or root's, and nobody else's to write. Links are followed: Kubernetes mounts secrets as links.
+    Mounted,
+}
+
 /// Reads a whole private file.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    read_trusting(path, Trust::OwnerOnly)
+}
+
+/// Reads a whole file that is private as far as `trust` says.
+pub(super) fn read_trusting(path: &Path, trust: Trust) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let refused = |kind| VaultError::new(kind).at(path);
-    let named = fs::symlink_metadata(path).map_err(failed(path))?;
+    let named = match trust {
+        Trust::OwnerOnly => fs::symlink_metadata(path),
+        Trust::Mounted => fs::metadata(path),
+    }
+    .map_err(failed(path))?;
+    // Before it is opened: opening a pipe would wait for a writer.
     if !named.is_file() {
         return Err(refused(VaultErrorKind::NotAFile));
     }
-    check_owner_and_mode(&named, path)?;
+    check_owner_and_mode(&named, trust, path)?;
     let file = File::open(path).map_err(failed(path))?;
     let opened = file.metadata().map_err(failed(path))?;
-    check_owner_and_mode(&opened, path)?;
+    check_owner_and_mode(&opened, trust, path)?;
     if opened.len() > MAX_FILE_BYTES {
         return Err(refused(VaultErrorKind::Undecipherable));
     }
@@ -52,34 +71,103 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
         .map_err(failed(path))
 }
 
-/// Replaces a private file, durably: after a crash at any instant the old one or the new one is there.
+/// Replaces a private file, durably: after a crash at any instant the old one or the new one is there. The old
+/// one stays beside it as `<path>.1`.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let folder = folder_of(path);
-    write_aside(folder, &aside_prefix(path), bytes)
-        .and_then(|aside| aside.persist(path).map_err(|refused| refused.error))
-        .and_then(|_| sync_folder(folder))
-        .map_err(failed(path))
+    point!("vault.write");
+    let written =
+        write_aside(folder, &aside_prefix(path), bytes).map(tempfile::NamedTempFile::into_temp_path);
+    point!("vault.written");
+    // Where nothing more can be written, the blocks of the spare are there already.
+    let aside =
+        written.or_else(|full| write_over_spare(path, bytes).map_err(|_| full)).map_err(failed(path))?;
+    // Best effort: what is kept is a convenience, what comes is not.
+    let _ = keep_previous(path);
+    point!("vault.rename");
+    aside.persist(path).map_err(|refused| refused.error).map_err(failed(path))?;
+    point!("vault.renamed");
+    sync_folder(folder).map_err(failed(path))?;
+    point!("vault.durable");
+    Ok(())
 }
 
-/// Proves that [`replace`] would work now: the folder is writable and has room for as much again. Also
-/// removes what a killed process left behind. The caller holds the vault's lock.
+/// Proves that [`replace`] would work now: the folder is writable and has room for as much again, and a spare
+/// is laid by should the room be gone when it counts. Also removes what a killed process left behind. The
+/// caller holds the lock of `path`.
 pub(super) fn rehearse(path: &Path) -> Result<(), VaultError> {
     let folder = folder_of(path);
     let prefix = aside_prefix(path);
-    let rehearsed = fs::read(path).and_then(|bytes| write_aside(folder, &prefix, &bytes)).map(drop);
-    rehearsed.and_then(|()| remove_leftovers(folder, &prefix)).map_err(failed(path))
+    let rehearsed = fs::read(path).and_then(|bytes| {
+        remove_leftovers(folder, &prefix)?;
+        write_aside(folder, &prefix, &bytes)?;
+        lay_by_spare(path, bytes.len())
+    });
+    rehearsed.map_err(failed(path))
+}
+
+/// Forgets the state before the last change: what was removed must not be found beside what is left.
+pub(super) fn forget_previous(path: &Path) -> Result<(), VaultError> {
+    match fs::remove_file(beside(path, ".1")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
+        _ => sync_folder(folder_of(path)).map_err(failed(path)),
+    }
 }
 
 /// Opens the file that is locked in place of `path`, which is replaced and so cannot be.
 pub(super) fn open_lock_file(path: &Path) -> Result<File, VaultError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    let name = beside(path, ".lock");
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let name = Path::new(&name);
-    options.open(name).map_err(failed(name))
+    options.open(&name).map_err(failed(&name))
+}
+
+/// A second name for the current state, so that a file that something else damages has a state before it.
+fn keep_previous(path: &Path) -> io::Result<()> {
+    let named = beside(path, ".1");
+    let linking = beside(path, ".1.new");
+    drop(fs::remove_file(&linking));
+    fs::hard_link(path, &linking)?;
+    fs::rename(&linking, &named)
+}
+
+/// Lays by blocks for a file somewhat larger than the present one.
+fn lay_by_spare(path: &Path, length: usize) -> io::Result<()> {
+    const ROOM: usize = 16 * 1024;
+    let spare = beside(path, ".spare");
+    let wanted = length.next_multiple_of(ROOM) + ROOM;
+    match fs::symlink_metadata(&spare) {
+        Ok(found) if found.is_file() && found.len() >= wanted as u64 => return Ok(()),
+        Ok(_) => fs::remove_file(&spare)?,
+        Err(_) => {}
+    }
+    // Not zeros: some file systems keep no blocks for those.
+    let filling = vec![0x5a; wanted];
+    write_aside(folder_of(path), &aside_prefix(path), &filling)?
+        .persist(spare)
+        .map_err(|refused| refused.error)?;
+    Ok(())
+}
+
+fn write_over_spare(path: &Path, bytes: &[u8]) -> io::Result<tempfile::TempPath> {
+    let spare = beside(path, ".spare");
+    if !fs::symlink_metadata(&spare)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut file = OpenOptions::new().write(true).open(&spare)?;
+    let spare = tempfile::TempPath::try_from_path(spare)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()?;
+    Ok(spare)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn write_aside(folder: &Path, prefix: &str, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
@@ -122,14 +210,18 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn check_owner_and_mode(metadata: &fs::Metadata, path: &Path) -> Result<(), VaultError> {
+fn check_owner_and_mode(metadata: &fs::Metadata, trust: Trust, path: &Path) -> Result<(), VaultError> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    if metadata.permissions().mode() & 0o077 != 0 {
+    let (forbidden, root_may) = match trust {
+        Trust::OwnerOnly => (0o077, false),
+        Trust::Mounted => (0o022, true),
+    };
+    if metadata.permissions().mode() & forbidden != 0 {
         return Err(VaultError::new(VaultErrorKind::Exposed).at(path));
     }
     let own = own_user().map_err(failed(path))?;
-    if metadata.uid() != own {
+    if metadata.uid() != own && !(root_may && metadata.uid() == 0) {
         return Err(VaultError::new(VaultErrorKind::ForeignOwner).at(path));
     }
     Ok(())
@@ -145,6 +237,6 @@ fn own_user() -> io::Result<u32> {
 }
 
 #[cfg(not(unix))]
-fn check_owner_and_mode(_: &fs::Metadata, _: &Path) -> Result<(), VaultError> {
+fn check_owner_and_mode(_: &fs::Metadata, _: Trust, _: &Path) -> Result<(), VaultError> {
     Ok(())
 }

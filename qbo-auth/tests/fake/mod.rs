@@ -112,6 +112,7 @@ pub(crate) struct GatedVault {
     pub(crate) inner: Arc<dyn TokenVault>,
     pub(crate) store_gate: Semaphore,
     pub(crate) store_entered: Semaphore,
+    pub(crate) sound_left: AtomicU32,
     pub(crate) failures_left: AtomicU32,
 }
 
@@ -121,14 +122,16 @@ impl GatedVault {
             inner,
             store_gate: Semaphore::new(0),
             store_entered: Semaphore::new(0),
+            sound_left: AtomicU32::new(0),
             failures_left: AtomicU32::new(0),
         })
     }
 
-    /// Lets every store through, but makes the first `count` fail.
-    pub(crate) fn failing(inner: Arc<dyn TokenVault>, count: u32) -> Arc<Self> {
+    /// Lets the first `sound` stores through, and makes the `count` after them fail.
+    pub(crate) fn failing_after(inner: Arc<dyn TokenVault>, sound: u32, count: u32) -> Arc<Self> {
         let vault = Self::new(inner);
         vault.store_gate.add_permits(1000);
+        vault.sound_left.store(sound, Ordering::SeqCst);
         vault.failures_left.store(count, Ordering::SeqCst);
         vault
     }
@@ -140,6 +143,10 @@ impl TokenVault for GatedVault {
         self.inner.lock().await
     }
 
+    async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError> {
+        self.inner.try_lock().await
+    }
+
     async fn load(&self) -> Result<Option<TokenSet>, VaultError> {
         self.inner.load().await
     }
@@ -148,6 +155,9 @@ impl TokenVault for GatedVault {
         self.store_entered.add_permits(1);
         self.store_gate.acquire().await.unwrap().forget();
         let fails = |left: u32| left.checked_sub(1);
+        if self.sound_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
+            return self.inner.store(tokens).await;
+        }
         if self.failures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok() {
             return Err(VaultError::new(VaultErrorKind::Io));
         }
