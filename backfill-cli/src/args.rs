@@ -261,7 +261,11 @@ pub(crate) enum Db {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secrets {
     /// Create the vault and its key
-    Init,
+    Init {
+        /// Open it by a passphrase instead of a key file
+        #[arg(long)]
+        passphrase: bool,
+    },
     /// Store a secret: from a prompt without echo, or from stdin
     Set {
         /// Its name, such as `QBO_CLIENT_ID`
@@ -274,6 +278,17 @@ pub(crate) enum Secrets {
         /// Its name
         name: SecretName,
     },
+    /// Seal the vault anew, with a new key or passphrase; the old one opens nothing afterwards
+    Rekey {
+        /// Open it by a passphrase from now on
+        #[arg(long, conflicts_with = "new_key_file")]
+        passphrase: bool,
+        /// Write the new key here [default: in place of the old key file]
+        #[arg(long, value_name = "FILE")]
+        new_key_file: Option<PathBuf>,
+    },
+    /// What others may know of the vault, as JSON: company, ages, expiries and fingerprints; no secret
+    ExportPublicInfo,
 }
 
 #[cfg(feature = "demo")]

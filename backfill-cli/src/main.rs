@@ -13,6 +13,7 @@ mod refused;
 mod render;
 mod secrets;
 mod settings;
+mod unlock;
 #[cfg(feature = "embedded")]
 mod embedded;
 

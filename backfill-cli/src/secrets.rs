@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::bootstrap::{self, Given};
 use crate::exit::{self, Exit};
 use crate::settings::Settings;
+use crate::unlock;
 
 /// Where secrets are looked up.
 #[derive(Debug)]
@@ -23,11 +24,7 @@ impl Secrets {
     /// Reads what `--secrets` hands over, and opens the vault if there is one.
     pub(crate) fn open(settings: &Settings) -> Result<Self, Exit> {
         let given = settings.secrets.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
-        let vault = match FileVault::open(&settings.vault.path, &settings.vault_key) {
-            Ok(vault) => Some(Arc::new(vault)),
-            Err(error) if is_absent(&error, settings) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let vault = if is_absent(settings) { None } else { Some(Arc::new(unlock::open(settings)?)) };
         Ok(Self { given, vault })
     }
 
@@ -41,7 +38,7 @@ impl Secrets {
         let vault = match &self.vault {
             Some(vault) => Arc::clone(vault),
             None if self.given.contains_key(&SecretName::QboRefreshToken) => {
-                Arc::new(FileVault::init(&settings.vault.path, &settings.vault_key)?)
+                Arc::new(FileVault::init(&settings.vault.path, unlock::for_new(settings))?)
             }
             None => return Err(missing(SecretName::QboRefreshToken, settings)),
         };
@@ -116,9 +113,9 @@ impl Secrets {
 }
 
 /// Nothing configured yet is no broken vault; a vault that was asked for by name and is not there is.
-fn is_absent(error: &VaultError, settings: &Settings) -> bool {
-    let fresh = !settings.vault.path.exists();
-    error.kind() == VaultErrorKind::Missing && fresh && (!settings.vault.named || settings.secrets.is_some())
+fn is_absent(settings: &Settings) -> bool {
+    let fresh = settings.vault.path.symlink_metadata().is_err();
+    fresh && (!settings.vault.named || settings.secrets.is_some())
 }
 
 fn missing(name: SecretName, settings: &Settings) -> Exit {

@@ -22,7 +22,9 @@ pub(crate) struct Settings {
     pub(crate) database: Option<String>,
     pub(crate) schema: SchemaName,
     pub(crate) vault: Place,
-    pub(crate) vault_key: PathBuf,
+    pub(crate) vault_key: Place,
+    /// Where systemd mounts the credentials of a service.
+    pub(crate) credentials: Option<PathBuf>,
     pub(crate) secrets: Option<PathBuf>,
     pub(crate) endpoints: TestEndpoints,
     pub(crate) limits: Option<Limits>,
@@ -134,17 +136,18 @@ impl Settings {
         let realm = realm.transpose().map_err(|error| word("realm", &error))?;
         let schema = parsed(&profile.schema, "schema")?;
         let vault = global.vault.clone().or(profile.vault);
+        let vault_key = global.vault_key_file.clone().or(profile.vault_key_file);
         let settings = Self {
             environment: global.environment.or(environment),
             realm: global.realm.clone().or(realm),
             database: global.database.clone().or(profile.database),
             schema: global.schema.clone().or(schema).unwrap_or_default(),
             vault: Place { named: vault.is_some(), path: vault.unwrap_or_else(|| data_folder.join("vault")) },
-            vault_key: global
-                .vault_key_file
-                .clone()
-                .or(profile.vault_key_file)
-                .unwrap_or_else(|| data_folder.join("vault.key")),
+            vault_key: Place {
+                named: vault_key.is_some(),
+                path: vault_key.unwrap_or_else(|| data_folder.join("vault.key")),
+            },
+            credentials: variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             secrets: global.secrets.clone(),
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             limits: limits(global, profile.rate)?,

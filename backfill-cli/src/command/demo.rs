@@ -91,7 +91,7 @@ async fn configure(
         database: None,
         schema: raw_store::SchemaName::default(),
         vault: Place { path, named: true },
-        vault_key: key,
+        vault_key: Place { path: key, named: true },
         secrets: None,
         endpoints: TestEndpoints { api: Some(sandbox.url()), oauth: Some(sandbox.url()) },
         private: if keep {

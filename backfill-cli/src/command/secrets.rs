@@ -1,24 +1,28 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
+use std::path::{Path, PathBuf};
+
 use qbo_auth::{
-    Clock as _, Environment, FileVault, RealmId, SecretName, SecretString, SecretVault as _, SystemClock,
+    Clock as _, Environment, ExposeSecret as _, FileVault, RealmId, SecretName, SecretString,
+    SecretVault as _, SystemClock, TokenVault as _, Unlock, VaultError, VaultErrorKind,
 };
 use serde_json::json;
 
 use crate::args::{Output, Secrets};
-use crate::exit::{DONE, Exit};
+use crate::exit::{DONE, Exit, VAULT};
 use crate::instant::utc;
 use crate::render::{Table, out, out_json, say};
 use crate::settings::Settings;
+use crate::unlock;
 
 /// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
 pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8, Exit> {
     match command {
-        Secrets::Init => init(settings)?,
+        Secrets::Init { passphrase } => init(settings, passphrase)?,
         Secrets::Set { name } => set(settings, name).await?,
         Secrets::List => list(settings).await?,
         Secrets::Rm { name } => {
-            if !open(settings)?.remove(name).await? {
+            if !unlock::open(settings)?.remove(name).await? {
                 return Err(Exit::usage(
                     format!("the vault holds no {name}"),
                     "see: qbo-backfill secrets list",
@@ -26,30 +30,118 @@ pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8,
             }
             say(&format!("{name} is removed"));
         }
+        Secrets::Rekey { passphrase, new_key_file } => rekey(settings, passphrase, new_key_file).await?,
+        Secrets::ExportPublicInfo => export_public_info(settings).await?,
     }
     Ok(DONE)
 }
 
-fn open(settings: &Settings) -> Result<FileVault, Exit> {
-    Ok(FileVault::open(&settings.vault.path, &settings.vault_key)?)
+fn init(settings: &Settings, passphrase: bool) -> Result<(), Exit> {
+    let vault = settings.vault.path.display();
+    if passphrase {
+        // Said before somebody thinks of a passphrase.
+        if settings.vault.path.symlink_metadata().is_ok() {
+            return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(&settings.vault.path).into());
+        }
+        FileVault::init(&settings.vault.path, Unlock::Passphrase(unlock::new_passphrase()?))?;
+        say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
+    } else {
+        let key = unlock::for_new(settings);
+        FileVault::init(&settings.vault.path, key.clone())?;
+        match key {
+            Unlock::Credential(key) => say(&format!("the vault is {vault}, opened by {}", key.display())),
+            _ => say(&format!(
+                "the vault is {vault}, its key {}; keep a copy of the key in another place",
+                settings.vault_key.path.display()
+            )),
+        }
+    }
+    say("next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET; then qbo-backfill auth login");
+    Ok(())
 }
 
-fn init(settings: &Settings) -> Result<(), Exit> {
-    FileVault::init(&settings.vault.path, &settings.vault_key)?;
+async fn rekey(settings: &Settings, passphrase: bool, new_key_file: Option<PathBuf>) -> Result<(), Exit> {
+    let vault = unlock::open(settings)?;
+    let old = unlock::for_new(settings);
+    let spent = |key: &Path| format!("{} opens nothing any more: destroy it and its copies", key.display());
+    if passphrase {
+        vault.rekey(Unlock::Passphrase(unlock::new_passphrase()?)).await?;
+        say("the vault is sealed with the new passphrase");
+    } else if let Some(file) = new_key_file {
+        vault.rekey(&file).await?;
+        say(&format!("the vault is sealed with the key {}", file.display()));
+    } else if let Unlock::Credential(key) = &old {
+        return Err(Exit::usage(
+            format!("{} is mounted and cannot be replaced; nothing was changed", key.display()),
+            "write the new key elsewhere with --new-key-file FILE, then put it into the mounted secret",
+        ));
+    } else {
+        return replace_key(settings, vault).await;
+    }
+    match old {
+        Unlock::KeyFile(key) | Unlock::Credential(key) if key.exists() => say(&spent(&key)),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The new key takes the old one's place last: whatever kills this in between, one of the two files opens the
+/// vault, and the next command finds out which.
+async fn replace_key(settings: &Settings, vault: FileVault) -> Result<(), Exit> {
+    let key = &settings.vault_key.path;
+    let pending = unlock::pending(key);
+    // Left by a rekey that ended before it sealed anything, for the vault has just been opened by the other key.
+    let _ = std::fs::remove_file(&pending);
+    vault.rekey(&pending).await?;
+    std::fs::rename(&pending, key).map_err(|error| {
+        Exit::new(
+            VAULT,
+            format!(
+                "the vault is sealed with the key {}, which could not be renamed: {error}",
+                pending.display()
+            ),
+            format!("rename it to {}", key.display()),
+        )
+    })?;
     say(&format!(
-        "the vault is {}, its key {}; keep a copy of the key in another place",
-        settings.vault.path.display(),
-        settings.vault_key.display()
+        "the vault is sealed with a new key, in {}; copies of the old one open nothing",
+        key.display()
     ));
-    say(
-        "next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET, QBO_REALM_ID and QBO_REFRESH_TOKEN",
-    );
+    Ok(())
+}
+
+/// Everything that support may ask for and nobody can misuse.
+async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
+    let vault = unlock::open(settings)?;
+    let word = async |name| -> Result<Option<String>, Exit> {
+        Ok(vault.get(name).await?.map(|value| value.expose_secret().trim().to_owned()))
+    };
+    let listed = vault.list().await?;
+    let secrets = listed.iter().map(|secret| {
+        json!({"name": secret.name.as_str(), "changed_at_utc": utc(secret.changed_at),
+               "fingerprint": secret.fingerprint})
+    });
+    let consent = vault.load().await?.map(|tokens| {
+        json!({"generation": tokens.generation, "fingerprint": tokens.refresh.fingerprint(),
+               "last_refresh_utc": utc(tokens.refreshed_at),
+               "access_token_ends_utc": tokens.access_expires_at.map(utc),
+               "refresh_token_ends_utc": tokens.refresh_expires_at.map(utc),
+               "consent_ends_utc": tokens.refresh_hard_expires_at.map(utc),
+               "refresh_without_known_end_utc": tokens.intent.map(|intent| utc(intent.started_at))})
+    });
+    out_json(&json!({
+        "realm": word(SecretName::QboRealmId).await?,
+        "environment": word(SecretName::QboEnvironment).await?,
+        "opened_by": if FileVault::wants_passphrase(&settings.vault.path)? { "passphrase" } else { "key" },
+        "secrets": secrets.collect::<Vec<_>>(),
+        "consent": consent,
+    }));
     Ok(())
 }
 
 async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
     // A vault that cannot be used is said before somebody types a secret.
-    let vault = open(settings)?;
+    let vault = unlock::open(settings)?;
     let value = value(name)?;
     check(name, &value)?;
     vault.set(name, SecretString::from(value)).await?;
@@ -97,7 +189,7 @@ fn check(name: SecretName, value: &str) -> Result<(), Exit> {
 }
 
 async fn list(settings: &Settings) -> Result<(), Exit> {
-    let secrets = open(settings)?.list().await?;
+    let secrets = unlock::open(settings)?.list().await?;
     let now = SystemClock::new().now_utc();
     if settings.output == Output::Json {
         out_json(

@@ -11,3 +11,4 @@ mod inputs;
 mod kills;
 mod runs;
 mod secrecy;
+mod vaults;

@@ -95,8 +95,8 @@ impl VaultError {
             VaultErrorKind::BadKey => {
                 "give the key file that `qbo-backfill secrets init` made with this vault"
             }
-            VaultErrorKind::NeedsPassphrase => "give the passphrase: `--vault-passphrase`",
-            VaultErrorKind::NeedsKeyFile => "give the key file: `--vault-key-file FILE`",
+            VaultErrorKind::NeedsPassphrase => "leave --vault-key-file out and type the passphrase",
+            VaultErrorKind::NeedsKeyFile => "give the key file: --vault-key-file FILE",
             VaultErrorKind::Undecipherable => {
                 "give this vault's own key or passphrase; if the file was damaged, the state before its last change is \
                  beside it as `<vault>.1`: move that over it, then run `qbo-backfill auth status`"

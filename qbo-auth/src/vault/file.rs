@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::contents::Contents;
-use super::seal::VaultKey;
+use super::seal::{Sealed, VaultKey};
 use super::unlock::Unlock;
 use super::{
     SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultErrorKind, VaultLock, lock,
@@ -52,6 +52,13 @@ impl FileVault {
             return Err(error);
         }
         Ok(Self::of(sealed))
+    }
+
+    /// Whether a passphrase opens the vault, and not a key. Nothing is opened.
+    pub fn wants_passphrase(path: &Path) -> Result<bool, VaultError> {
+        let bytes = private_file::read(path)?;
+        let sealed = Sealed::parse(&bytes).map_err(|kind| VaultError::new(kind).at(path))?;
+        Ok(sealed.stretch.is_some())
     }
 
     /// Opens an existing vault, reading it once to prove that the key fits.

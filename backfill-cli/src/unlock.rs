@@ -1,0 +1,110 @@
+//! What opens the vault: the key file that was named, a passphrase if the vault wants one, a key that a container
+//! engine or systemd mounted, otherwise the key file beside the vault.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::{Path, PathBuf};
+
+use qbo_auth::{FileVault, SecretString, Unlock, VaultErrorKind};
+
+use crate::exit::{Exit, VAULT};
+use crate::render::say;
+use crate::settings::Settings;
+
+/// The name of a mounted key: a Docker secret or a systemd credential.
+const MOUNTED_NAME: &str = "qbo-backfill-vault-key";
+
+/// Where container engines mount secrets.
+const CONTAINER_SECRETS: &str = "/run/secrets";
+
+/// The shortest passphrase that is taken for a new vault.
+const SHORTEST: usize = 12;
+
+/// Opens the vault.
+pub(crate) fn open(settings: &Settings) -> Result<FileVault, Exit> {
+    let path = &settings.vault.path;
+    let unlock = for_existing(settings)?;
+    match (FileVault::open(path, unlock.clone()), unlock) {
+        (Err(error), Unlock::KeyFile(key)) if error.kind() == VaultErrorKind::Undecipherable => {
+            finish_rekey(path, &key).ok_or_else(|| error.into())
+        }
+        (opened, _) => Ok(opened?),
+    }
+}
+
+/// A `rekey` that was killed after the vault was sealed anew has its key still under the pending name.
+fn finish_rekey(vault: &Path, key: &Path) -> Option<FileVault> {
+    let pending = pending(key);
+    let opened = FileVault::open(vault, &pending).ok()?;
+    std::fs::rename(&pending, key).ok()?;
+    say("an interrupted `secrets rekey` has been finished");
+    Some(opened)
+}
+
+/// Where a new key waits until the vault is sealed with it.
+pub(crate) fn pending(key: &Path) -> PathBuf {
+    let mut name = key.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+fn for_existing(settings: &Settings) -> Result<Unlock, Exit> {
+    // A vault that cannot be read is reported by whoever opens it.
+    if !settings.vault_key.named && FileVault::wants_passphrase(&settings.vault.path).unwrap_or(false) {
+        return Ok(Unlock::Passphrase(passphrase()?));
+    }
+    Ok(for_new(settings))
+}
+
+/// What is to open a vault that does not exist yet, if nobody says otherwise.
+pub(crate) fn for_new(settings: &Settings) -> Unlock {
+    let key = &settings.vault_key;
+    let mounts = [settings.credentials.as_deref(), Some(Path::new(CONTAINER_SECRETS))];
+    let mut mounts = mounts.into_iter().flatten();
+    if key.named {
+        let is_mounted = mounts.any(|mount| key.path.starts_with(mount));
+        return if is_mounted { Unlock::Credential(key.path.clone()) } else { Unlock::from(&key.path) };
+    }
+    let mounted = mounts.map(|mount| mount.join(MOUNTED_NAME)).find(|file| file.exists());
+    mounted.map_or_else(|| Unlock::from(&key.path), Unlock::Credential)
+}
+
+fn passphrase() -> Result<SecretString, Exit> {
+    let passphrase = ask("passphrase of the vault (not shown): ")?;
+    if passphrase.is_empty() {
+        return Err(Exit::new(
+            VAULT,
+            "the vault is sealed with a passphrase, and none was given",
+            "type it at the prompt, or send it as a line to stdin",
+        ));
+    }
+    Ok(passphrase.into())
+}
+
+/// Asks for a passphrase to seal with, twice where somebody types it.
+pub(crate) fn new_passphrase() -> Result<SecretString, Exit> {
+    let chosen = ask("new passphrase (not shown): ")?;
+    if chosen.chars().count() < SHORTEST {
+        return Err(Exit::usage(
+            format!("a passphrase has at least {SHORTEST} characters; nothing was changed"),
+            "choose a longer one: some unrelated words are easy to remember",
+        ));
+    }
+    if std::io::stdin().is_terminal() && ask("once more: ")? != chosen {
+        return Err(Exit::usage(
+            "the two passphrases differ; nothing was changed",
+            "run the same command again",
+        ));
+    }
+    Ok(chosen.into())
+}
+
+fn ask(prompt: &str) -> Result<String, Exit> {
+    let unread =
+        |_| Exit::new(VAULT, "the passphrase could not be read", "type it, or send it as a line to stdin");
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password(prompt).map_err(unread);
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(unread)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
