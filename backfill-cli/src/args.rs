@@ -140,6 +140,8 @@ pub(crate) enum Command {
     /// The encrypted store of secrets
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Check configuration, vault, database, consent and clock; every line with its remedy
+    Doctor(DoctorArgs),
     /// What can be backfilled
     Entities,
     /// The whole main job on an emulated company and a private PostgreSQL
@@ -289,6 +291,13 @@ pub(crate) enum Secrets {
     },
     /// What others may know of the vault, as JSON: company, ages, expiries and fingerprints; no secret
     ExportPublicInfo,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Call nobody: leave out the one call that proves the consent
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 #[cfg(feature = "demo")]

@@ -8,9 +8,9 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
     TokenProvider,
 };
-use qbo_client::{HttpQboClient, QboClient};
+use qbo_client::{HttpQboClient, QboClient, Signal};
 use raw_store::{DatabaseOptions, PgStore, RawStore as _, Store, StoreErrorKind, StoreIdentity};
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::exit::{self, Exit};
 use crate::passfile;
@@ -41,15 +41,19 @@ pub(crate) struct Composed {
     database: Database,
 }
 
-/// Joins a company, a database and a listener. No call is made to QuickBooks.
-pub(crate) async fn compose(
-    settings: &Settings,
-    concurrency: NonZeroUsize,
-    seed: u64,
-    sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
-) -> Result<Composed, Exit> {
+/// A company that can be called.
+#[derive(Debug)]
+pub(crate) struct Company {
+    pub(crate) client: Arc<dyn QboClient>,
+    pub(crate) tokens: Arc<RefreshingProvider>,
+    pub(crate) identity: StoreIdentity,
+    clock: Arc<dyn Clock>,
+    signals: UnboundedReceiver<Signal>,
+}
+
+/// Joins keys, consent and the company's address. No call is made to QuickBooks.
+pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u64) -> Result<Company, Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut secrets = Secrets::open(settings)?;
     let realm = secrets.realm(settings).await?;
     let environment = secrets.environment(settings).await?;
     let id = secrets.need(SecretName::QboClientId, settings).await?;
@@ -57,31 +61,43 @@ pub(crate) async fn compose(
     let vault = secrets.token_vault(settings, clock.now_utc()).await?;
     let endpoints = settings.endpoints.over(environment)?;
 
-    let database = open_database(settings, &secrets, concurrency).await?;
-    create_where_missing(&database.store).await?;
-    let store: Arc<dyn Store> = database.store.clone();
-
     let endpoint =
         OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), ClientSecret::new(secret))
             .map_err(qbo_auth::AuthError::from)?;
     let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint), Arc::clone(&clock)));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
-    let (signals, heard) = unbounded_channel();
+    let (sender, signals) = unbounded_channel();
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
         .limits(settings.limits)
         .seed(seed)
-        .signals(signals)
+        .signals(sender)
         .build()
         .map_err(|error| {
             Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
         })?;
-    let client: Arc<dyn QboClient> = Arc::new(client);
+    let identity =
+        StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
+    Ok(Company { client: Arc::new(client), tokens, identity, clock, signals })
+}
+
+/// Joins a company, a database and a listener. No call is made to QuickBooks.
+pub(crate) async fn compose(
+    settings: &Settings,
+    concurrency: NonZeroUsize,
+    seed: u64,
+    sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
+) -> Result<Composed, Exit> {
+    let mut secrets = Secrets::open(settings)?;
+    let company = company(settings, &mut secrets, seed).await?;
+    let Company { client, tokens, identity, clock, signals } = company;
+
+    let database = open_database(settings, &secrets, concurrency).await?;
+    create_where_missing(&database.store).await?;
+    let store: Arc<dyn Store> = database.store.clone();
 
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
-    engine.relay(heard);
-    let identity =
-        StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
+    engine.relay(signals);
     Ok(Composed { engine, client, store, clock, identity, tokens, database })
 }
 

@@ -5,6 +5,7 @@ mod bootstrap;
 mod command;
 mod compose;
 mod exit;
+mod file_system;
 mod instant;
 mod logging;
 mod passfile;

@@ -28,6 +28,11 @@ impl Secrets {
         Ok(Self { given, vault })
     }
 
+    /// The vault, if there is one.
+    pub(crate) fn vault(&self) -> Option<&Arc<FileVault>> {
+        self.vault.as_ref()
+    }
+
     /// The vault that keeps the tokens. Handed-over secrets get one of their own if there is none yet: the
     /// rotated token has to live somewhere.
     pub(crate) async fn token_vault(

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use qbo_auth::{FileVault, SecretString, Unlock, VaultErrorKind};
 
 use crate::exit::{Exit, VAULT};
+use crate::file_system;
 use crate::render::say;
 use crate::settings::Settings;
 
@@ -22,6 +23,13 @@ const SHORTEST: usize = 12;
 /// Opens the vault.
 pub(crate) fn open(settings: &Settings) -> Result<FileVault, Exit> {
     let path = &settings.vault.path;
+    if let Some(kind) = file_system::shared(path) {
+        tracing::warn!(
+            vault = %path.display(),
+            kind,
+            "the vault lies on a shared file system, whose locks may not exclude another host: run on one host only"
+        );
+    }
     let unlock = for_existing(settings)?;
     match (FileVault::open(path, unlock.clone()), unlock) {
         (Err(error), Unlock::KeyFile(key)) if error.kind() == VaultErrorKind::Undecipherable => {

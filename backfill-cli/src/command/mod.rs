@@ -3,6 +3,7 @@
 mod db;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod entities;
 mod plan;
 mod report;
@@ -45,6 +46,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Report(arguments) => report::report(&settings, &arguments).await,
             Command::Db(command) => db::db(&settings, &command).await,
             Command::Secrets(command) => secrets::secrets(&settings, command).await,
+            Command::Doctor(arguments) => doctor::doctor(&settings, &arguments).await,
             Command::Entities => Ok(entities::entities(&settings)),
             #[cfg(feature = "demo")]
             Command::Demo(arguments) => demo::demo(settings, &arguments).await,

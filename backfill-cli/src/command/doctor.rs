@@ -1,0 +1,256 @@
+use std::num::NonZeroUsize;
+
+use qbo_auth::{Clock as _, SecretName, SystemClock, TokenSet, TokenVault as _};
+use serde_json::json;
+use time::Duration;
+
+use crate::args::{DoctorArgs, Output};
+use crate::compose::{Database, company, open_database};
+use crate::exit::{DESTINATION, DONE, Exit, REAUTHORISE, USAGE};
+use crate::file_system;
+use crate::instant::utc;
+use crate::render::{out, out_json};
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+use crate::unlock;
+
+/// Hosts whose clocks differ by more than this are reported: windows end by QuickBooks' clock, ages and expiries by
+/// this host's.
+const SKEW: Duration = Duration::seconds(30);
+
+/// A consent that ends sooner than this is worth a warning.
+const SOON: Duration = Duration::days(30);
+
+/// `doctor`: looks at everything a run needs, and changes nothing but the age of the access token.
+pub(crate) async fn doctor(settings: &Settings, arguments: &DoctorArgs) -> Result<u8, Exit> {
+    let mut findings = Findings::default();
+    findings.fine(
+        "configuration",
+        format!("schema {}, vault {}", settings.schema, settings.vault.path.display()),
+    );
+    if let Some(mut secrets) = vault(&mut findings, settings).await {
+        consent(&mut findings, settings, &secrets).await;
+        database(&mut findings, settings, &secrets).await;
+        if !arguments.offline && findings.failed.is_none() {
+            quickbooks(&mut findings, settings, &mut secrets).await;
+        }
+    }
+    match settings.output {
+        Output::Json => out_json(&findings.lines.iter().map(Finding::json).collect()),
+        Output::Text => findings.lines.iter().for_each(|finding| out(&finding.text())),
+    }
+    match findings.failed {
+        None => Ok(DONE),
+        Some(exit) => Err(exit),
+    }
+}
+
+/// What was seen, in the order of looking.
+#[derive(Debug, Default)]
+struct Findings {
+    lines: Vec<Finding>,
+    /// The first failure: the command ends with its code.
+    failed: Option<Exit>,
+}
+
+#[derive(Debug)]
+struct Finding {
+    subject: &'static str,
+    state: &'static str,
+    what: String,
+    remedy: String,
+}
+
+impl Findings {
+    fn fine(&mut self, subject: &'static str, what: impl Into<String>) {
+        self.lines.push(Finding { subject, state: "ok", what: what.into(), remedy: String::new() });
+    }
+
+    fn warning(&mut self, subject: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        self.lines.push(Finding { subject, state: "warning", what: what.into(), remedy: remedy.into() });
+    }
+
+    fn failure(&mut self, subject: &'static str, exit: Exit) {
+        self.lines.push(Finding {
+            subject,
+            state: "failed",
+            what: exit.what.clone(),
+            remedy: exit.next.clone(),
+        });
+        self.failed.get_or_insert(exit);
+    }
+
+    /// A result, or the finding that there is none.
+    fn take<T>(&mut self, subject: &'static str, result: Result<T, Exit>) -> Option<T> {
+        result.map_err(|exit| self.failure(subject, exit)).ok()
+    }
+}
+
+impl Finding {
+    fn text(&self) -> String {
+        let remedy =
+            if self.remedy.is_empty() { String::new() } else { format!("\n{:24}→ {}", "", self.remedy) };
+        format!("{:8}{:14}  {}{remedy}", self.state, self.subject, self.what)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({"subject": self.subject, "state": self.state, "what": self.what, "remedy": self.remedy})
+    }
+}
+
+/// The vault opens, can be written, and is locked against others; the secrets are there.
+async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> {
+    let secrets = findings.take("vault", Secrets::open(settings))?;
+    let path = &settings.vault.path;
+    if path.exists() {
+        // The vault was opened a line above; a passphrase is not asked for twice.
+        let locked = match secrets.vault() {
+            Some(vault) => vault.lock().await.map(drop),
+            None => Ok(()),
+        };
+        findings.take("vault", locked.map_err(Exit::from))?;
+        findings.fine("vault", format!("{} opens, and can be locked and written", path.display()));
+        if let Some(kind) = file_system::shared(path) {
+            findings.warning(
+                "vault",
+                format!("it lies on a shared file system ({kind}), whose locks may not exclude another host"),
+                "put it on a local disk, or run on one host only",
+            );
+        }
+        let key = unlock::for_new(settings);
+        if let qbo_auth::Unlock::KeyFile(key) = key
+            && key.exists()
+            && key.parent() == path.parent()
+        {
+            findings.warning(
+                "vault",
+                "vault and key lie in one folder: a copy of the folder is a copy of the secrets",
+                "keep the key elsewhere (--vault-key-file), or use a passphrase: qbo-backfill secrets rekey --passphrase",
+            );
+        }
+    } else {
+        findings.warning("vault", "there is none yet", "qbo-backfill secrets init");
+    }
+    for name in [SecretName::QboClientId, SecretName::QboClientSecret, SecretName::QboRealmId] {
+        let needed = secrets.need(name, settings).await;
+        findings.take("secrets", needed);
+    }
+    Some(secrets)
+}
+
+/// The consent is there and lasts.
+async fn consent(findings: &mut Findings, settings: &Settings, secrets: &Secrets) {
+    let Some(vault) = secrets.vault() else {
+        return;
+    };
+    let Some(tokens) = findings.take("consent", vault.load().await.map_err(Exit::from)) else {
+        return;
+    };
+    let Some(tokens) = tokens else {
+        if secrets.find(SecretName::QboRefreshToken).await.ok().flatten().is_none() {
+            findings.failure(
+                "consent",
+                Exit::new(REAUTHORISE, "the vault holds no refresh token", "qbo-backfill auth login"),
+            );
+        }
+        return;
+    };
+    let _ = findings.take("consent", secrets.realm(settings).await);
+    let now = SystemClock::new().now_utc();
+    lifetime(findings, &tokens, now);
+}
+
+fn lifetime(findings: &mut Findings, tokens: &TokenSet, now: time::OffsetDateTime) {
+    findings.fine(
+        "consent",
+        format!("generation {}, last refreshed {}", tokens.generation, utc(tokens.refreshed_at)),
+    );
+    if tokens.refreshed_at > now + SKEW {
+        findings.warning("clock", "the last refresh lies in the future", "correct this host's clock");
+    }
+    for (end, what) in [
+        (tokens.refresh_expires_at, "the refresh token ends, if it is not used before,"),
+        (tokens.refresh_hard_expires_at, "the consent ends for good"),
+    ] {
+        if let Some(end) = end.filter(|end| *end - now < SOON) {
+            findings.warning("consent", format!("{what} at {}", utc(end)), "qbo-backfill auth login");
+        }
+    }
+    if let Some(intent) = tokens.intent {
+        findings.warning(
+            "consent",
+            format!("a refresh that began {} has no known end", utc(intent.started_at)),
+            "the next run refreshes at once; if Intuit refuses the token: qbo-backfill auth login",
+        );
+    }
+}
+
+/// The database answers, has the schema, and agrees on the time.
+async fn database(findings: &mut Findings, settings: &Settings, secrets: &Secrets) {
+    let opened = open_database(settings, secrets, NonZeroUsize::MIN).await;
+    let Some(database) = findings.take("database", opened) else {
+        return;
+    };
+    let result = examine(findings, settings, &database).await;
+    findings.take("database", result);
+    let closed = database.close().await;
+    findings.take("database", closed);
+}
+
+async fn examine(findings: &mut Findings, settings: &Settings, database: &Database) -> Result<(), Exit> {
+    let status = database.store.schema_status().await?;
+    let Some(version) = status.found else {
+        findings.warning(
+            "database",
+            format!("it answers, and has no schema {} yet", settings.schema),
+            "qbo-backfill db init (a run does it, too)",
+        );
+        return Ok(());
+    };
+    let differences = database.store.check().await?;
+    if let Some(first) = differences.first() {
+        return Err(Exit::new(
+            DESTINATION,
+            format!("schema {} differs in {} places, first: {first}", settings.schema, differences.len()),
+            "qbo-backfill db check",
+        ));
+    }
+    let company = status.identity.map_or_else(|| "no company yet".into(), |identity| identity.to_string());
+    findings.fine("database", format!("schema {} version {version}, {company}", settings.schema));
+    if !status.lz4 {
+        findings.warning(
+            "database",
+            "the server has no lz4 compression, and loads at about half the speed",
+            "use a server built with it",
+        );
+    }
+    Ok(())
+}
+
+/// One call: the consent works, for this company and this environment, and QuickBooks agrees on the time.
+async fn quickbooks(findings: &mut Findings, settings: &Settings, secrets: &mut Secrets) {
+    let asked = ask(settings, secrets).await;
+    let Some(answered_at) = findings.take("quickbooks", asked) else {
+        return;
+    };
+    findings.fine("quickbooks", "the company answers to this consent");
+    let Some(theirs) = answered_at else { return };
+    let skew = SystemClock::new().now_utc() - theirs;
+    if skew.abs() > SKEW {
+        findings.warning(
+            "clock",
+            format!("this host's clock is {} seconds from QuickBooks'", skew.whole_seconds()),
+            "let the system keep its clock (NTP)",
+        );
+    } else {
+        findings.fine("clock", "agrees with QuickBooks'");
+    }
+}
+
+async fn ask(settings: &Settings, secrets: &mut Secrets) -> Result<Option<time::OffsetDateTime>, Exit> {
+    let company = company(settings, secrets, 0).await?;
+    let entity = "CompanyInfo".parse().map_err(|_| Exit::new(USAGE, "no such entity", ""))?;
+    let page = company.client.fetch_page(&qbo_client::Query::select(entity)).await;
+    company.tokens.shutdown().await;
+    Ok(page?.answered_at())
+}
