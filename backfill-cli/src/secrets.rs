@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use qbo_auth::{
-    Environment, ExposeSecret, FileVault, RealmId, RefreshToken, SecretName, SecretString, SecretVault,
+    Environment, ExposeSecret, RealmId, RefreshToken, SealedVault, SecretName, SecretString, SecretVault,
     VaultError, VaultErrorKind, adopt_bootstrap,
 };
 use time::OffsetDateTime;
@@ -17,7 +17,7 @@ use crate::unlock;
 #[derive(Debug)]
 pub(crate) struct Secrets {
     given: Given,
-    vault: Option<Arc<FileVault>>,
+    vault: Option<Arc<SealedVault>>,
 }
 
 impl Secrets {
@@ -29,7 +29,7 @@ impl Secrets {
     }
 
     /// The vault, if there is one.
-    pub(crate) fn vault(&self) -> Option<&Arc<FileVault>> {
+    pub(crate) fn vault(&self) -> Option<&Arc<SealedVault>> {
         self.vault.as_ref()
     }
 
@@ -39,11 +39,11 @@ impl Secrets {
         &mut self,
         settings: &Settings,
         now: OffsetDateTime,
-    ) -> Result<Arc<FileVault>, Exit> {
+    ) -> Result<Arc<SealedVault>, Exit> {
         let vault = match &self.vault {
             Some(vault) => Arc::clone(vault),
             None if self.given.contains_key(&SecretName::QboRefreshToken) => {
-                Arc::new(FileVault::init(&settings.vault.path, unlock::for_new(settings))?)
+                Arc::new(SealedVault::init(&settings.vault.path, unlock::for_new(settings))?)
             }
             None => return Err(missing(SecretName::QboRefreshToken, settings)),
         };

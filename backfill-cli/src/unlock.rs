@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use qbo_auth::{FileVault, SecretString, Unlock, VaultErrorKind};
+use qbo_auth::{SealedVault, SecretString, Unlock, VaultErrorKind};
 
 use crate::exit::{Exit, VAULT};
 use crate::file_system;
@@ -21,7 +21,7 @@ const CONTAINER_SECRETS: &str = "/run/secrets";
 const SHORTEST: usize = 12;
 
 /// Opens the vault.
-pub(crate) fn open(settings: &Settings) -> Result<FileVault, Exit> {
+pub(crate) fn open(settings: &Settings) -> Result<SealedVault, Exit> {
     let path = &settings.vault.path;
     if let Some(kind) = file_system::shared(path) {
         tracing::warn!(
@@ -31,7 +31,7 @@ pub(crate) fn open(settings: &Settings) -> Result<FileVault, Exit> {
         );
     }
     let unlock = for_existing(settings)?;
-    match (FileVault::open(path, unlock.clone()), unlock) {
+    match (SealedVault::open(path, unlock.clone()), unlock) {
         (Err(error), Unlock::KeyFile(key)) if error.kind() == VaultErrorKind::Undecipherable => {
             finish_rekey(path, &key).ok_or_else(|| error.into())
         }
@@ -40,9 +40,9 @@ pub(crate) fn open(settings: &Settings) -> Result<FileVault, Exit> {
 }
 
 /// A `rekey` that was killed after the vault was sealed anew has its key still under the pending name.
-fn finish_rekey(vault: &Path, key: &Path) -> Option<FileVault> {
+fn finish_rekey(vault: &Path, key: &Path) -> Option<SealedVault> {
     let pending = pending(key);
-    let opened = FileVault::open(vault, &pending).ok()?;
+    let opened = SealedVault::open(vault, &pending).ok()?;
     std::fs::rename(&pending, key).ok()?;
     say("an interrupted `secrets rekey` has been finished");
     Some(opened)
@@ -57,7 +57,7 @@ pub(crate) fn pending(key: &Path) -> PathBuf {
 
 fn for_existing(settings: &Settings) -> Result<Unlock, Exit> {
     // A vault that cannot be read is reported by whoever opens it.
-    if !settings.vault_key.named && FileVault::wants_passphrase(&settings.vault.path).unwrap_or(false) {
+    if !settings.vault_key.named && SealedVault::wants_passphrase(&settings.vault.path).unwrap_or(false) {
         return Ok(Unlock::Passphrase(passphrase()?));
     }
     Ok(for_new(settings))

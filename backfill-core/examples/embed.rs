@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let credentials = sandbox.credentials();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
 
-    // Who may call. `FileVault` keeps the rotated refresh token between runs.
+    // Who may call. `SealedVault` keeps the rotated refresh token between runs.
     let vault = Arc::new(MemoryVault::new(Arc::clone(&clock)));
     vault.set(SecretName::QboRefreshToken, credentials.refresh_token.into()).await?;
     let endpoints =

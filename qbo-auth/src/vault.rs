@@ -1,5 +1,6 @@
 //! The only place where tokens and secrets live between two runs.
 
+mod bytes;
 mod contents;
 pub mod contract;
 mod error;
@@ -9,6 +10,7 @@ mod memory;
 mod passphrase;
 mod private_file;
 mod seal;
+mod sealed;
 mod secret_name;
 mod unlock;
 
@@ -20,10 +22,11 @@ use time::OffsetDateTime;
 
 use crate::token::TokenSet;
 
+pub use bytes::{SealedBytes, VaultBytes};
 pub use error::{VaultError, VaultErrorKind};
-pub use file::FileVault;
 pub use lock::{LOCK_DEADLINE, VaultLock};
 pub use memory::MemoryVault;
+pub use sealed::SealedVault;
 pub use secret_name::{InvalidSecretName, SecretName};
 pub use unlock::Unlock;
 

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use fixtures::{Company, OauthOptions, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{
-    ClientId, ClientSecret, Clock, Endpoints, Environment, ExposeSecret, FileVault, OauthEndpoint,
-    RefreshToken, RefreshingProvider, SecretName, SecretVault, SystemClock, TokenProvider, TokenSet,
+    ClientId, ClientSecret, Clock, Endpoints, Environment, ExposeSecret, OauthEndpoint, RefreshToken,
+    RefreshingProvider, SealedVault, SecretName, SecretVault, SystemClock, TokenProvider, TokenSet,
     TokenVault,
 };
 use tempfile::TempDir;
@@ -47,7 +47,7 @@ impl Scene {
         let options = SandboxOptions { oauth, ..SandboxOptions::default() };
         let sandbox = Sandbox::start(Company::generate(1, &Shape::empty()), options).await.unwrap();
         let scene = Self { sandbox, folder: tempfile::tempdir().unwrap() };
-        FileVault::init(&scene.path("vault"), &scene.path("key")).unwrap();
+        SealedVault::init(&scene.path("vault"), &scene.path("key")).unwrap();
         scene.consent().await;
         scene
     }
@@ -56,8 +56,8 @@ impl Scene {
         self.folder.path().join(name)
     }
 
-    fn vault(&self) -> FileVault {
-        FileVault::open(&self.path("vault"), &self.path("key")).unwrap()
+    fn vault(&self) -> SealedVault {
+        SealedVault::open(&self.path("vault"), &self.path("key")).unwrap()
     }
 
     /// What the vault holds. It can always be read.
@@ -138,7 +138,7 @@ async fn child() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let endpoints = Endpoints::of(Environment::Sandbox).with_oauth(&url).unwrap();
     let endpoint = OauthEndpoint::new(endpoints, ClientId::new(id), ClientSecret::new(secret)).unwrap();
-    let vault = Arc::new(FileVault::open(&folder.join("vault"), &folder.join("key")).unwrap());
+    let vault = Arc::new(SealedVault::open(&folder.join("vault"), &folder.join("key")).unwrap());
     let provider = Arc::new(RefreshingProvider::new(vault.clone(), Arc::new(endpoint), clock));
     say("ready");
     // Started together, held back until all are there.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use fake::{Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
-    Advice, FileVault, RefreshToken, RefreshingProvider, TokenProvider, TokenVault, Unlock, VaultErrorKind,
+    Advice, RefreshToken, RefreshingProvider, SealedVault, TokenProvider, TokenVault, Unlock, VaultErrorKind,
 };
 use tempfile::TempDir;
 
@@ -62,13 +62,13 @@ impl Drop for TinyDisk {
     }
 }
 
-async fn vault_on(disk: &TinyDisk) -> Arc<FileVault> {
-    let vault = FileVault::init(&disk.path("vault"), &disk.path("key")).unwrap();
+async fn vault_on(disk: &TinyDisk) -> Arc<SealedVault> {
+    let vault = SealedVault::init(&disk.path("vault"), &disk.path("key")).unwrap();
     vault.store(&expired()).await.unwrap();
     Arc::new(vault)
 }
 
-fn provider(vault: &Arc<FileVault>, endpoint: &Arc<ScriptedEndpoint>) -> Arc<RefreshingProvider> {
+fn provider(vault: &Arc<SealedVault>, endpoint: &Arc<ScriptedEndpoint>) -> Arc<RefreshingProvider> {
     Arc::new(RefreshingProvider::with_jitter(vault.clone(), endpoint.clone(), clock(), Duration::ZERO))
 }
 
@@ -106,18 +106,18 @@ async fn a_disk_that_fills_up_during_the_call_does_not_cost_the_token() {
 async fn a_vault_that_something_else_damaged_is_refused_and_the_state_before_is_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
-    let vault = FileVault::init(&path, &key).unwrap();
+    let vault = SealedVault::init(&path, &key).unwrap();
     vault.store(&expired()).await.unwrap();
     let later = qbo_auth::TokenSet { generation: 9, ..expired() };
     vault.store(&later).await.unwrap();
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
 
-    let refused = FileVault::open(&path, &key).unwrap_err();
+    let refused = SealedVault::open(&path, &key).unwrap_err();
     assert_eq!(refused.kind(), VaultErrorKind::Undecipherable);
     assert!(refused.hint().contains("<vault>.1"));
     fs::rename(folder.path().join("vault.1"), &path).unwrap();
-    assert_eq!(FileVault::open(&path, &key).unwrap().load().await.unwrap(), Some(expired()));
+    assert_eq!(SealedVault::open(&path, &key).unwrap().load().await.unwrap(), Some(expired()));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn what_was_removed_is_not_found_beside_the_vault() {
     use qbo_auth::{SecretName, SecretVault};
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
-    let vault = FileVault::init(&path, &key).unwrap();
+    let vault = SealedVault::init(&path, &key).unwrap();
     vault.store(&expired()).await.unwrap();
     assert!(vault.remove(SecretName::QboRefreshToken).await.unwrap());
     assert!(!folder.path().join("vault.1").exists());
@@ -136,9 +136,9 @@ async fn a_new_key_opens_everything_and_the_old_one_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let passphrase = Unlock::Passphrase("false passphrase".into());
-    let vault = FileVault::init(&at("vault"), &at("key")).unwrap();
+    let vault = SealedVault::init(&at("vault"), &at("key")).unwrap();
     vault.store(&expired()).await.unwrap();
-    let open = |unlock: Unlock| FileVault::open(&at("vault"), unlock).map_err(|error| error.kind());
+    let open = |unlock: Unlock| SealedVault::open(&at("vault"), unlock).map_err(|error| error.kind());
 
     let vault = vault.rekey(passphrase.clone()).await.unwrap();
     assert_eq!(vault.load().await.unwrap(), Some(expired()));
@@ -162,18 +162,18 @@ fn a_mounted_key_may_be_readable_and_a_link_but_not_writable_for_others() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    FileVault::init(&at("vault"), &at("key")).unwrap();
+    SealedVault::init(&at("vault"), &at("key")).unwrap();
     symlink(at("key"), at("link")).unwrap();
     let open = |name: &str| {
-        FileVault::open(&at("vault"), Unlock::Credential(at(name))).map_err(|error| error.kind())
+        SealedVault::open(&at("vault"), Unlock::Credential(at(name))).map_err(|error| error.kind())
     };
     mode(&at("key"), 0o444);
     assert!(open("key").is_ok());
     assert!(open("link").is_ok());
-    assert_eq!(FileVault::open(&at("vault"), &at("key")).unwrap_err().kind(), VaultErrorKind::Exposed);
+    assert_eq!(SealedVault::open(&at("vault"), &at("key")).unwrap_err().kind(), VaultErrorKind::Exposed);
     mode(&at("key"), 0o464);
     assert_eq!(open("key").unwrap_err(), VaultErrorKind::Exposed);
     // A container's vault can be made with a key that is there already.
     mode(&at("key"), 0o400);
-    assert!(FileVault::init(&at("second"), Unlock::Credential(at("key"))).is_ok());
+    assert!(SealedVault::init(&at("second"), Unlock::Credential(at("key"))).is_ok());
 }

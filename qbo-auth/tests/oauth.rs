@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qbo_auth::{
-    AccessToken, AuthError, ClientId, ClientSecret, Endpoints, Environment, FileVault, InvalidEndpoint,
-    ManualClock, MemoryVault, OauthEndpoint, RefreshToken, RefreshingProvider, SecretName, SecretVault,
+    AccessToken, AuthError, ClientId, ClientSecret, Endpoints, Environment, InvalidEndpoint, ManualClock,
+    MemoryVault, OauthEndpoint, RefreshToken, RefreshingProvider, SealedVault, SecretName, SecretVault,
     StaticProvider, TokenEndpoint, TokenError, TokenErrorKind, TokenProvider, TokenVault,
 };
 use wiremock::matchers::{body_string, header, method, path};
@@ -187,7 +187,7 @@ async fn no_run_of_eight_characters_of_a_secret_is_in_any_printed_value() {
     let oauth = endpoint(&server.uri());
     let answer = oauth.refresh(&set.refresh).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let file = FileVault::init(&folder.path().join("vault"), &folder.path().join("key")).unwrap();
+    let file = SealedVault::init(&folder.path().join("vault"), &folder.path().join("key")).unwrap();
     file.store(&set).await.unwrap();
     let listed = vault.list().await.unwrap();
     let fixed = StaticProvider::new(bearer.clone());

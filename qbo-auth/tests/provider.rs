@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
-    AccessToken, Advice, AuthError, Clock, FileVault, ManualClock, MemoryVault, RefreshIntent, RefreshToken,
-    RefreshingProvider, SecretName, SecretVault, TokenErrorKind, TokenProvider, TokenSet, TokenVault,
+    AccessToken, Advice, AuthError, Clock, ManualClock, MemoryVault, RefreshIntent, RefreshToken,
+    RefreshingProvider, SealedVault, SecretName, SecretVault, TokenErrorKind, TokenProvider, TokenSet,
+    TokenVault,
 };
 
 struct Story {
@@ -80,11 +81,11 @@ async fn a_thousand_callers_with_an_expired_token_make_one_call() {
 async fn two_processes_with_one_vault_file_make_one_call() {
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
-    FileVault::init(&path, &key).unwrap().store(&expired()).await.unwrap();
+    SealedVault::init(&path, &key).unwrap().store(&expired()).await.unwrap();
     let endpoint = ScriptedEndpoint::new([Reply::Tokens(2)]);
     let callers: Vec<_> = (0..8)
         .map(|_| {
-            let vault = Arc::new(FileVault::open(&path, &key).unwrap());
+            let vault = Arc::new(SealedVault::open(&path, &key).unwrap());
             let provider = provider(vault, endpoint.clone(), clock());
             tokio::spawn(async move { provider.access_token().await.unwrap().expose().to_owned() })
         })
@@ -156,7 +157,7 @@ async fn a_failed_refresh_leaves_the_tokens_as_they_were_and_a_note_if_its_end_i
     let folder = tempfile::tempdir().unwrap();
     let (path, key) = (folder.path().join("vault"), folder.path().join("key"));
     let clock = clock();
-    let vault = Arc::new(FileVault::init(&path, &key).unwrap().with_clock(clock.clone()));
+    let vault = Arc::new(SealedVault::init(&path, &key).unwrap().with_clock(clock.clone()));
     for (kind, end_is_known) in [
         (TokenErrorKind::InvalidGrant, true),
         (TokenErrorKind::InvalidClient, true),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qbo_auth::{
-    AccessToken, ExposeSecret, FileVault, ManualClock, MemoryVault, RefreshToken, SecretName, SecretVault,
+    AccessToken, ExposeSecret, ManualClock, MemoryVault, RefreshToken, SealedVault, SecretName, SecretVault,
     TokenAnswer, TokenSet, TokenVault, VaultErrorKind, adopt_bootstrap, contract,
 };
 use time::OffsetDateTime;
@@ -29,12 +29,12 @@ impl Folder {
         self.0.path().join("keys/company.key")
     }
 
-    fn init(&self) -> FileVault {
-        FileVault::init(&self.vault(), &self.key()).unwrap().with_clock(clock())
+    fn init(&self) -> SealedVault {
+        SealedVault::init(&self.vault(), &self.key()).unwrap().with_clock(clock())
     }
 
-    fn open(&self) -> Result<FileVault, VaultErrorKind> {
-        FileVault::open(&self.vault(), &self.key())
+    fn open(&self) -> Result<SealedVault, VaultErrorKind> {
+        SealedVault::open(&self.vault(), &self.key())
             .map(|vault| vault.with_clock(clock()))
             .map_err(|error| error.kind())
     }
@@ -89,8 +89,8 @@ async fn two_instances_on_one_file_exclude_each_other_and_see_each_others_stores
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_changes_of_secrets_through_two_instances_all_survive() {
     let folder = Folder::new();
-    let one = FileVault::init(&folder.vault(), &folder.key()).unwrap();
-    let other = FileVault::open(&folder.vault(), &folder.key()).unwrap();
+    let one = SealedVault::init(&folder.vault(), &folder.key()).unwrap();
+    let other = SealedVault::open(&folder.vault(), &folder.key()).unwrap();
     let tasks: Vec<_> = SecretName::ALL
         .into_iter()
         .enumerate()
@@ -161,7 +161,7 @@ fn init_never_replaces_a_vault_or_a_key() {
     drop(folder.init());
     let before = (fs::read(folder.vault()).unwrap(), fs::read(folder.key()).unwrap());
     let check = |path: &Path, key: &Path| {
-        assert_eq!(FileVault::init(path, key).unwrap_err().kind(), VaultErrorKind::AlreadyExists);
+        assert_eq!(SealedVault::init(path, key).unwrap_err().kind(), VaultErrorKind::AlreadyExists);
     };
     let elsewhere = folder.0.path().join("elsewhere");
     check(&folder.vault(), &folder.key());
@@ -178,7 +178,7 @@ fn missing_and_foreign_keys_and_vaults_are_told_apart() {
     drop(folder.init());
     let other = Folder::new();
     drop(other.init());
-    let open = |vault: &Path, key: &Path| FileVault::open(vault, key).unwrap_err();
+    let open = |vault: &Path, key: &Path| SealedVault::open(vault, key).unwrap_err();
     assert_eq!(open(&folder.vault(), &other.key()).kind(), VaultErrorKind::Undecipherable);
     assert_eq!(open(&folder.vault(), &folder.vault()).kind(), VaultErrorKind::BadKey);
     fs::remove_file(folder.vault()).unwrap();
@@ -219,7 +219,7 @@ mod unix {
         for path in [folder.vault(), folder.key()] {
             for mode in [0o640, 0o604, 0o620, 0o660, 0o644] {
                 set_mode(&path, mode);
-                let refused = FileVault::open(&folder.vault(), &folder.key()).unwrap_err();
+                let refused = SealedVault::open(&folder.vault(), &folder.key()).unwrap_err();
                 assert_eq!(refused.kind(), VaultErrorKind::Exposed, "{mode:o}");
                 assert_eq!(refused.path(), Some(path.as_path()));
                 assert!(refused.hint().contains("chmod 600"));
@@ -236,7 +236,7 @@ mod unix {
         drop(folder.init());
         let link = folder.0.path().join("link");
         symlink(folder.vault(), &link).unwrap();
-        let open = |vault: &Path| FileVault::open(vault, &folder.key()).unwrap_err().kind();
+        let open = |vault: &Path| SealedVault::open(vault, &folder.key()).unwrap_err().kind();
         assert_eq!(open(&link), VaultErrorKind::NotAFile);
         assert_eq!(open(folder.0.path()), VaultErrorKind::NotAFile);
         // Only root can give a file away; for anybody else there is nothing to test.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backfill_core::{Report, RunOutcome, RunRequest};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
-use qbo_auth::{Environment, FileVault, SecretName, SecretVault as _};
+use qbo_auth::{Environment, SealedVault, SecretName, SecretVault as _};
 use qbo_client::Query;
 use raw_store::{Reopen, Window};
 use time::macros::datetime;
@@ -74,7 +74,7 @@ async fn configure(
     keep: bool,
 ) -> Result<Settings, Exit> {
     let (path, key) = (folder.join("vault"), folder.join("vault.key"));
-    let vault = FileVault::init(&path, &key)?;
+    let vault = SealedVault::init(&path, &key)?;
     let credentials = sandbox.credentials();
     for (name, value) in [
         (SecretName::QboClientId, credentials.client_id),

@@ -3,7 +3,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use qbo_auth::{
-    Clock as _, Environment, ExposeSecret as _, FileVault, RealmId, SecretName, SecretString,
+    Clock as _, Environment, ExposeSecret as _, RealmId, SealedVault, SecretName, SecretString,
     SecretVault as _, SystemClock, TokenVault as _, Unlock, VaultError, VaultErrorKind,
 };
 use serde_json::json;
@@ -43,11 +43,11 @@ fn init(settings: &Settings, passphrase: bool) -> Result<(), Exit> {
         if settings.vault.path.symlink_metadata().is_ok() {
             return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(&settings.vault.path).into());
         }
-        FileVault::init(&settings.vault.path, Unlock::Passphrase(unlock::new_passphrase()?))?;
+        SealedVault::init(&settings.vault.path, Unlock::Passphrase(unlock::new_passphrase()?))?;
         say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
     } else {
         let key = unlock::for_new(settings);
-        FileVault::init(&settings.vault.path, key.clone())?;
+        SealedVault::init(&settings.vault.path, key.clone())?;
         match key {
             Unlock::Credential(key) => say(&format!("the vault is {vault}, opened by {}", key.display())),
             _ => say(&format!(
@@ -87,7 +87,7 @@ async fn rekey(settings: &Settings, passphrase: bool, new_key_file: Option<PathB
 
 /// The new key takes the old one's place last: whatever kills this in between, one of the two files opens the
 /// vault, and the next command finds out which.
-async fn replace_key(settings: &Settings, vault: FileVault) -> Result<(), Exit> {
+async fn replace_key(settings: &Settings, vault: SealedVault) -> Result<(), Exit> {
     let key = &settings.vault_key.path;
     let pending = unlock::pending(key);
     // Left by a rekey that ended before it sealed anything, for the vault has just been opened by the other key.
@@ -132,7 +132,7 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
     out_json(&json!({
         "realm": word(SecretName::QboRealmId).await?,
         "environment": word(SecretName::QboEnvironment).await?,
-        "opened_by": if FileVault::wants_passphrase(&settings.vault.path)? { "passphrase" } else { "key" },
+        "opened_by": if SealedVault::wants_passphrase(&settings.vault.path)? { "passphrase" } else { "key" },
         "secrets": secrets.collect::<Vec<_>>(),
         "consent": consent,
     }));

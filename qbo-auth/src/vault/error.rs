@@ -49,6 +49,9 @@ pub enum VaultErrorKind {
     /// Another process held the lock for the whole of [`crate::LOCK_DEADLINE`].
     #[error("is locked by another process")]
     Busy,
+    /// Another host changed the vault although this process holds its lock: the lock was lost, or never shared.
+    #[error("was changed by another host meanwhile")]
+    Overtaken,
     /// The operating system, or whatever else keeps the vault, refused.
     #[error("could not be read or written")]
     Io,
@@ -103,6 +106,7 @@ impl VaultError {
             }
             VaultErrorKind::NewerVersion => "update qbo-backfill",
             VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",
+            VaultErrorKind::Overtaken => "run the same command again; if it lasts, look for a second host",
             VaultErrorKind::Io => "check free space and permissions of the vault's folder",
         }
     }

@@ -35,17 +35,17 @@ impl fmt::Debug for VaultLock {
 /// Looks again and again until `try_lock` gives a guard or [`LOCK_DEADLINE`] has passed.
 ///
 /// Polling, because a blocking lock call could not be given up when the deadline passes.
-pub(super) async fn poll<G>(
+pub(super) async fn poll<F>(
     clock: &dyn Clock,
-    mut try_lock: impl FnMut() -> Result<Option<G>, VaultError> + Send,
+    mut try_lock: impl FnMut() -> F + Send,
 ) -> Result<VaultLock, VaultError>
 where
-    G: Send + Sync + 'static,
+    F: Future<Output = Result<Option<VaultLock>, VaultError>> + Send,
 {
     let deadline = clock.elapsed() + LOCK_DEADLINE;
     loop {
-        if let Some(guard) = try_lock()? {
-            return Ok(VaultLock::holding(guard));
+        if let Some(lock) = try_lock().await? {
+            return Ok(lock);
         }
         if clock.elapsed() >= deadline {
             return Err(VaultError::new(VaultErrorKind::Busy));

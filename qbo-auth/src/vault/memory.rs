@@ -33,7 +33,7 @@ impl MemoryVault {
 #[async_trait]
 impl TokenVault for MemoryVault {
     async fn lock(&self) -> Result<VaultLock, VaultError> {
-        lock::poll(&*self.clock, || Ok(Arc::clone(&self.lock).try_lock_owned().ok())).await
+        lock::poll(&*self.clock, || self.try_lock()).await
     }
 
     async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError> {

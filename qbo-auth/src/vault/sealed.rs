@@ -1,0 +1,198 @@
+//! A vault of sealed bytes, wherever they lie.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use super::bytes::{SealedBytes, VaultBytes};
+use super::contents::Contents;
+use super::file::FileBytes;
+use super::seal::{Sealed, VaultKey};
+use super::unlock::Unlock;
+use super::{
+    SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultErrorKind, VaultLock, lock,
+    private_file,
+};
+use crate::clock::{Clock, SystemClock};
+use crate::token::TokenSet;
+
+/// Keeps secrets and tokens sealed: in one file ([`SealedVault::open`]), or wherever [`VaultBytes`] lie.
+///
+/// A vault file and its key file must belong to this user and be closed to all others.
+#[derive(Clone, Debug)]
+pub struct SealedVault {
+    bytes: Arc<dyn VaultBytes>,
+    key: Arc<VaultKey>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SealedVault {
+    /// Creates an empty vault file, the key file if one is to open it, and the folders they lie in.
+    ///
+    /// Never replaces anything: if either file exists, that is an error and nothing is changed. A passphrase
+    /// takes a good part of a second.
+    pub fn init(path: &Path, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        let unlock = unlock.into();
+        if path.symlink_metadata().is_ok() {
+            return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(path));
+        }
+        let vault = Self::of(Arc::new(FileBytes::new(path.to_owned())), unlock.new_key()?);
+        let created = vault.sealed(&Contents::default()).and_then(|bytes| private_file::create(path, &bytes));
+        created.inspect_err(|_| unlock.discard_new_key())?;
+        Ok(vault)
+    }
+
+    /// Opens an existing vault file, reading it once to prove that the key fits.
+    pub fn open(path: &Path, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        // The key first: a vault whose key file is not there says so, whatever state it is in.
+        let unlock = unlock.into();
+        let located = |error: VaultError| if error.path().is_some() { error } else { error.at(path) };
+        let key = match &unlock {
+            Unlock::Passphrase(_) => unlock.key(&private_file::read(path)?),
+            _ => unlock.key(&[]),
+        };
+        let vault = Self::of(Arc::new(FileBytes::new(path.to_owned())), key.map_err(located)?);
+        vault.opened(&private_file::read(path)?)?;
+        Ok(vault)
+    }
+
+    /// Whether a passphrase opens the vault file, and not a key. Nothing is opened.
+    pub fn wants_passphrase(path: &Path) -> Result<bool, VaultError> {
+        let bytes = private_file::read(path)?;
+        let sealed = Sealed::parse(&bytes).map_err(|kind| VaultError::new(kind).at(path))?;
+        Ok(sealed.stretch.is_some())
+    }
+
+    /// Creates an empty vault in a place that has none yet.
+    pub async fn init_in(bytes: Arc<dyn VaultBytes>, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        let unlock = unlock.into();
+        let vault = Self::of(bytes, unlock.new_key()?);
+        let created = match vault.sealed(&Contents::default()) {
+            Ok(sealed) => vault.bytes.create(&sealed).await,
+            Err(error) => Err(error),
+        };
+        created.inspect_err(|_| unlock.discard_new_key())?;
+        Ok(vault)
+    }
+
+    /// Opens the vault in a place, reading it once to prove that the key fits.
+    pub async fn open_in(bytes: Arc<dyn VaultBytes>, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        let present = bytes.read().await?;
+        let key = unlock.into().key(&present.bytes).map_err(|error| bytes.locate(error))?;
+        let vault = Self::of(bytes, key);
+        vault.opened(&present.bytes)?;
+        Ok(vault)
+    }
+
+    /// Waits for locks and dates secrets by `clock` instead of the system's.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Seals the vault anew, so that from now on `unlock` opens it and nothing else does. A key file is
+    /// created, and must not exist yet; the file of the old key is left to the caller to destroy.
+    ///
+    /// Other processes that have the vault open can no longer read it and must be started again. Until this
+    /// returns, the old key opens the vault.
+    pub async fn rekey(self, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
+        let _lock = self.lock().await?;
+        let unlock = unlock.into();
+        let present = self.bytes.read().await?;
+        let contents = self.opened(&present.bytes)?;
+        let resealed = Self { key: Arc::new(unlock.new_key()?), ..self.clone() };
+        let replaced = match resealed.sealed(&contents) {
+            Ok(sealed) => self.bytes.replace(present.revision, &sealed).await,
+            Err(error) => Err(error),
+        };
+        replaced.inspect_err(|_| unlock.discard_new_key())?;
+        self.bytes.forget_earlier().await?;
+        Ok(resealed)
+    }
+
+    fn of(bytes: Arc<dyn VaultBytes>, key: VaultKey) -> Self {
+        Self { bytes, key: Arc::new(key), clock: Arc::new(SystemClock::new()) }
+    }
+
+    async fn read(&self) -> Result<Contents, VaultError> {
+        self.opened(&self.bytes.read().await?.bytes)
+    }
+
+    fn opened(&self, sealed: &[u8]) -> Result<Contents, VaultError> {
+        let refused = |kind| self.bytes.locate(VaultError::new(kind));
+        let plain = self.key.open(sealed).map_err(refused)?;
+        Contents::from_json(&plain).ok_or_else(|| refused(VaultErrorKind::Undecipherable))
+    }
+
+    fn sealed(&self, contents: &Contents) -> Result<Vec<u8>, VaultError> {
+        let failed = || self.bytes.locate(VaultError::new(VaultErrorKind::Io));
+        let plain = contents.to_json().map_err(|error| failed().because(error))?;
+        self.key.seal(&plain).map_err(|error| failed().because(error))
+    }
+
+    /// Changes the contents. The caller holds the lock.
+    async fn change_locked<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> Result<T, VaultError> {
+        let SealedBytes { bytes, revision } = self.bytes.read().await?;
+        let mut contents = self.opened(&bytes)?;
+        let changed = change(&mut contents);
+        self.bytes.replace(revision, &self.sealed(&contents)?).await?;
+        Ok(changed)
+    }
+
+    /// Changes the contents in a task of its own, which holds the lock: the caller may be dropped before the work
+    /// is done.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Contents) -> T + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let vault = self.clone();
+        let work = async move {
+            let _lock = vault.lock().await?;
+            vault.change_locked(change).await
+        };
+        tokio::spawn(work).await.map_err(|error| VaultError::new(VaultErrorKind::Io).because(error))?
+    }
+}
+
+#[async_trait]
+impl TokenVault for SealedVault {
+    async fn lock(&self) -> Result<VaultLock, VaultError> {
+        lock::poll(&*self.clock, || self.bytes.try_lock()).await.map_err(|error| self.bytes.locate(error))
+    }
+
+    async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError> {
+        self.bytes.try_lock().await
+    }
+
+    async fn load(&self) -> Result<Option<TokenSet>, VaultError> {
+        Ok(self.read().await?.tokens)
+    }
+
+    async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError> {
+        let tokens = tokens.clone();
+        self.change_locked(|contents| contents.store(tokens)).await
+    }
+}
+
+#[async_trait]
+impl SecretVault for SealedVault {
+    async fn get(&self, name: SecretName) -> Result<Option<SecretString>, VaultError> {
+        Ok(self.read().await?.get(name))
+    }
+
+    async fn set(&self, name: SecretName, value: SecretString) -> Result<(), VaultError> {
+        let now = self.clock.now_utc();
+        self.change(move |contents| contents.set(name, value, now)).await
+    }
+
+    async fn remove(&self, name: SecretName) -> Result<bool, VaultError> {
+        let removed = self.change(move |contents| contents.remove(name)).await?;
+        self.bytes.forget_earlier().await?;
+        Ok(removed)
+    }
+
+    async fn list(&self) -> Result<Vec<SecretInfo>, VaultError> {
+        Ok(self.read().await?.list())
+    }
+}
