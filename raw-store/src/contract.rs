@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "panicking is what these functions are for")]
 #![expect(clippy::unwrap_used, reason = "the constants of the stories are valid")]
 
+mod consent;
 mod landing;
 mod ownership;
 mod runs;
@@ -13,6 +14,7 @@ mod scene;
 mod versions;
 mod windows;
 
+pub use consent::a_second_copy_of_a_consent_is_found;
 pub use landing::{
     a_page_that_contradicts_itself_is_refused, a_page_without_its_window_changes_nothing,
     counts_are_exact_per_window, hostile_documents_are_quarantined_alone, landing_twice_changes_nothing,

@@ -15,6 +15,7 @@ mod run;
 mod store;
 mod table;
 mod window;
+mod witness;
 
 pub use bytes::Bytes;
 pub use error::{Advice, StoreError, StoreErrorKind};
@@ -27,9 +28,10 @@ pub use log::{
 pub use memory::{MemoryStore, QuarantinedRow, StoredRow};
 pub use page::{PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};
 #[cfg(feature = "pg")]
-pub use pg::{DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SslMode};
+pub use pg::{DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SealedRow, SealedRowLock, SslMode};
 pub use run::{InvalidRunId, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{Pipeline, RawStore, Store, StoreIdentity};
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;
 pub use window::{InvalidWindow, Window};
+pub use witness::{ConsentLog, Testimony, Witness};

@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 
 use crate::digest::Digest;
 use crate::{
-    Lease, LogLine, PageCommit, PageOutcome, Pipeline, RawStore, RunId, RunRecord, ScanCursor, StoreError,
-    StoreErrorKind, StoreIdentity, TableName, Window,
+    ConsentLog, Lease, LogLine, PageCommit, PageOutcome, Pipeline, RawStore, RunId, RunRecord, ScanCursor,
+    StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window, Witness,
 };
 
 /// A store in this process's memory: the whole contract, nothing on disk.
@@ -75,6 +75,7 @@ struct State {
     leases: BTreeMap<Box<str>, Ownership>,
     pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
     lines: BTreeMap<LineKey, Line>,
+    witnesses: BTreeMap<Box<str>, Witness>,
     /// By start; the newest last.
     runs: Vec<RunRecord>,
 }
@@ -138,6 +139,18 @@ impl Drop for MemoryStore {
         for ownership in self.state().leases.values_mut().filter(|lease| lease.session == Some(session)) {
             ownership.session = None;
         }
+    }
+}
+
+#[async_trait]
+impl ConsentLog for MemoryStore {
+    async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError> {
+        let mut state = self.state();
+        let noted = state.witnesses.entry(seen.lineage.clone()).or_insert_with(|| seen.clone());
+        if noted.generation < seen.generation {
+            *noted = seen.clone();
+        }
+        Ok(Testimony::of(seen, noted.clone()))
     }
 }
 

@@ -60,7 +60,8 @@ stories! {
         a_schema_holds_one_company
         a_run_is_remembered
         a_run_needs_its_company
-        totals_follow_the_windows;
+        totals_follow_the_windows
+        a_second_copy_of_a_consent_is_found;
     with_another_process:
         a_pipeline_has_one_owner
         a_lease_that_was_taken_over_commits_nothing

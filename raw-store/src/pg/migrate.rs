@@ -10,7 +10,10 @@ struct Script {
     sql: &'static str,
 }
 
-const SCRIPTS: [Script; 1] = [Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") }];
+const SCRIPTS: [Script; 2] = [
+    Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
+    Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
+];
 
 /// The version of the schema that this program needs.
 pub(super) const KNOWN: i32 = SCRIPTS[SCRIPTS.len() - 1].version;

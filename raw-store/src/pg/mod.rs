@@ -13,8 +13,10 @@ mod pages;
 mod quarantine;
 mod runs;
 mod schema;
+mod sealed;
 mod url;
 mod windows;
+mod witness;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,10 +27,11 @@ use tokio::sync::Mutex;
 use self::connect::{Connector, Session};
 pub use self::options::{DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
+pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{
-    BackfillLog, Lease, LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline, RawStore, Reopen,
-    RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Window,
-    WindowFailure,
+    BackfillLog, ConsentLog, Lease, LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline,
+    RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind,
+    StoreIdentity, Testimony, Window, WindowFailure, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -174,6 +177,17 @@ impl RawStore for PgStore {
         let rows = documents::count_rows(&session, &pipeline.table).await.map_err(self.failed(&op))?;
         session.done();
         Ok(rows)
+    }
+}
+
+#[async_trait]
+impl ConsentLog for PgStore {
+    async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError> {
+        let op = "comparing the consent with what was seen before";
+        let session = self.session(op).await?;
+        let testimony = witness::testify(&session, seen).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(testimony)
     }
 }
 

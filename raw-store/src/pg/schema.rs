@@ -7,7 +7,7 @@ use super::{identity, migrate};
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 8] = [
+const LEDGER: [(&str, &str, &str); 10] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -56,6 +56,16 @@ const LEDGER: [(&str, &str, &str); 8] = [
          window_end_utc timestamptz!, run_id text, page_number integer!, request_payload jsonb!, \
          first_seen_at_utc timestamptz!, last_seen_at_utc timestamptz!",
         "entity_name, digest",
+    ),
+    (
+        "consent_witness",
+        "lineage text!, generation bigint!, fingerprint text!, host text!, seen_at_utc timestamptz!",
+        "lineage",
+    ),
+    (
+        "sealed_vault",
+        "only_one boolean!, sealed bytea!, revision bigint!, changed_at_utc timestamptz!",
+        "only_one",
     ),
 ];
 

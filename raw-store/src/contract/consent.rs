@@ -1,0 +1,23 @@
+use crate::{ConsentLog, StoreError, Testimony, Witness};
+
+fn seen(lineage: &str, generation: u64, fingerprint: &str) -> Witness {
+    Witness {
+        lineage: lineage.into(),
+        generation,
+        fingerprint: fingerprint.into(),
+        host: format!("host of {fingerprint}").into(),
+    }
+}
+
+/// A copy of a vault that is behind, or went another way, is told so; the living one goes on.
+pub async fn a_second_copy_of_a_consent_is_found(log: &dyn ConsentLog) -> Result<(), StoreError> {
+    for newer in [seen("one", 1, "a"), seen("one", 1, "a"), seen("one", 3, "c")] {
+        assert_eq!(log.testify(&newer).await?, Testimony::Newest);
+    }
+    assert_eq!(log.testify(&seen("one", 2, "b")).await?, Testimony::Behind(seen("one", 3, "c")));
+    assert_eq!(log.testify(&seen("one", 3, "x")).await?, Testimony::Apart(seen("one", 3, "c")));
+    assert_eq!(log.testify(&seen("one", 4, "d")).await?, Testimony::Newest);
+    // Another vault has a consent of its own.
+    assert_eq!(log.testify(&seen("other", 1, "z")).await?, Testimony::Newest);
+    Ok(())
+}

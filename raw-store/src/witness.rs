@@ -1,0 +1,49 @@
+use async_trait::async_trait;
+
+use crate::StoreError;
+
+/// What one vault holds of a consent, without anything that could be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Names the line of tokens; the same in every copy of one vault, and in no other vault.
+    pub lineage: Box<str>,
+    /// Grows with every refresh.
+    pub generation: u64,
+    /// Tells two tokens apart; a hash under a key that only the vault holds.
+    pub fingerprint: Box<str>,
+    /// Where the vault is, for people.
+    pub host: Box<str>,
+}
+
+/// How a vault compares with what was seen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Testimony {
+    /// It is the newest there is, and has been noted.
+    Newest,
+    /// A newer token has been seen: this vault is an old copy.
+    Behind(Witness),
+    /// Another token of the same generation has been seen: two copies went different ways.
+    Apart(Witness),
+}
+
+/// Remembers the newest token of each line, so that a second copy of a vault is found before it does harm.
+#[async_trait]
+pub trait ConsentLog: std::fmt::Debug + Send + Sync {
+    /// Compares with what was seen before, and notes what is newer, in one step.
+    async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError>;
+}
+
+const _: fn(&dyn ConsentLog) = |_| ();
+
+impl Testimony {
+    /// Judges by what is noted once `seen` has been offered.
+    pub(crate) fn of(seen: &Witness, noted: Witness) -> Self {
+        if noted.generation > seen.generation {
+            Self::Behind(noted)
+        } else if noted.fingerprint != seen.fingerprint {
+            Self::Apart(noted)
+        } else {
+            Self::Newest
+        }
+    }
+}
