@@ -46,8 +46,8 @@ pub use secret::{AccessToken, ClientId, ClientSecret, RefreshToken};
 pub use token::{RefreshIntent, TokenSet};
 pub use vault::contract;
 pub use vault::{
-    InvalidSecretName, LOCK_DEADLINE, MemoryVault, SealedBytes, SealedVault, SecretInfo, SecretName,
-    SecretVault, TokenVault, Unlock, VaultBytes, VaultError, VaultErrorKind, VaultLock,
+    ConsentMark, InvalidSecretName, LOCK_DEADLINE, MemoryVault, SealedBytes, SealedVault, SecretInfo,
+    SecretName, SecretVault, TokenVault, Unlock, VaultBytes, VaultError, VaultErrorKind, VaultLock,
 };
 
 // Types of other crates that the signatures above mention.

@@ -82,6 +82,18 @@ pub trait SecretVault: fmt::Debug + Send + Sync {
 
 const _: fn(&dyn TokenVault, &dyn SecretVault) = |_, _| ();
 
+/// What another place may know of a consent, to tell whether two vaults are copies of each other and which one is
+/// behind. Hashes under a key that only the vault holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsentMark {
+    /// Names the line of tokens: the same in every copy of one vault, and in no other vault.
+    pub lineage: String,
+    /// Grows with every change of the tokens.
+    pub generation: u64,
+    /// Tells two refresh tokens apart.
+    pub fingerprint: String,
+}
+
 /// A stored secret, described without its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretInfo {

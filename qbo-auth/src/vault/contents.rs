@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{SecretInfo, SecretName};
+use super::{ConsentMark, SecretInfo, SecretName};
 use crate::secret::{AccessToken, RefreshToken, Wiped, fingerprint};
 use crate::token::{RefreshIntent, TokenSet};
 
@@ -22,6 +25,21 @@ pub(super) struct Contents {
     pub(super) tokens: Option<TokenSet>,
     /// The highest generation ever held, so that a new consent never repeats one.
     generation: u64,
+    /// Keys the hashes that leave the vault. Outlives a change of the vault's own key.
+    pepper: Pepper,
+}
+
+/// Random bytes that only copies of one vault share.
+#[derive(Debug)]
+struct Pepper(SecretString);
+
+impl Default for Pepper {
+    fn default() -> Self {
+        // Without randomness a mark is comparable within this process, and nothing could be sealed either.
+        let mut bytes = Zeroizing::new([0; 32]);
+        let _ = getrandom::fill(bytes.as_mut());
+        Self(STANDARD.encode(bytes.as_slice()).into())
+    }
 }
 
 #[derive(Debug)]
@@ -61,6 +79,30 @@ impl Contents {
         self.tokens = Some(tokens);
     }
 
+    /// What another place may know of the consent.
+    pub(super) fn mark(&self) -> Option<ConsentMark> {
+        let tokens = self.tokens.as_ref()?;
+        let lineage = tokens.bootstrap.as_deref().unwrap_or_default();
+        Some(ConsentMark {
+            lineage: self.keyed("lineage", lineage),
+            generation: tokens.generation,
+            fingerprint: self.keyed("token", tokens.refresh.expose()),
+        })
+    }
+
+    /// The first half of a SHA-256 with the pepper in front: half a digest cannot be extended, and without the pepper
+    /// no guess can be checked.
+    fn keyed(&self, what: &str, value: &str) -> String {
+        let digest = Sha256::new()
+            .chain_update(self.pepper.0.expose_secret())
+            .chain_update([0])
+            .chain_update(what)
+            .chain_update([0])
+            .chain_update(value)
+            .finalize();
+        digest.iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
     pub(super) fn list(&self) -> Vec<SecretInfo> {
         SecretName::ALL.into_iter().filter_map(|name| self.info(name)).collect()
     }
@@ -86,6 +128,7 @@ impl Contents {
                 .collect(),
             tokens: self.tokens.as_ref().map(TokenRecord::from),
             generation: self.generation,
+            pepper: Some(Wiped::new(self.pepper.0.expose_secret())),
         };
         let mut json = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
         serde_json::to_writer(&mut *json, &record)?;
@@ -105,6 +148,7 @@ impl Contents {
             secrets,
             tokens: record.tokens.as_ref().map(TokenSet::from),
             generation: record.generation,
+            pepper: record.pepper.map_or_else(Pepper::default, |pepper| Pepper(pepper.as_str().into())),
         })
     }
 }
@@ -115,6 +159,8 @@ struct VaultRecord {
     secrets: BTreeMap<String, SecretRecord>,
     tokens: Option<TokenRecord>,
     generation: u64,
+    #[serde(default)]
+    pepper: Option<Wiped>,
 }
 
 #[derive(Serialize, Deserialize)]

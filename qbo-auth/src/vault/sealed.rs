@@ -12,8 +12,8 @@ use super::file::FileBytes;
 use super::seal::{Sealed, VaultKey};
 use super::unlock::Unlock;
 use super::{
-    SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultErrorKind, VaultLock, lock,
-    private_file,
+    ConsentMark, SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultErrorKind, VaultLock,
+    lock, private_file,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::token::TokenSet;
@@ -65,6 +65,13 @@ impl SealedVault {
         Ok(sealed.stretch.is_some())
     }
 
+    /// As [`SealedVault::wants_passphrase`], of the vault in a place.
+    pub async fn wants_passphrase_in(bytes: &dyn VaultBytes) -> Result<bool, VaultError> {
+        let present = bytes.read().await?;
+        let sealed = Sealed::parse(&present.bytes).map_err(|kind| bytes.locate(VaultError::new(kind)))?;
+        Ok(sealed.stretch.is_some())
+    }
+
     /// Creates an empty vault in a place that has none yet.
     pub async fn init_in(bytes: Arc<dyn VaultBytes>, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let unlock = unlock.into();
@@ -109,6 +116,11 @@ impl SealedVault {
         replaced.inspect_err(|_| unlock.discard_new_key())?;
         self.bytes.forget_earlier().await?;
         Ok(resealed)
+    }
+
+    /// What another place may know of the consent; `None` while there is none.
+    pub async fn consent_mark(&self) -> Result<Option<ConsentMark>, VaultError> {
+        Ok(self.read().await?.mark())
     }
 
     fn of(bytes: Arc<dyn VaultBytes>, key: VaultKey) -> Self {
