@@ -47,8 +47,8 @@ pub(crate) struct Global {
     /// One company per schema [default: raw]
     #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_SCHEMA")]
     pub(crate) schema: Option<SchemaName>,
-    /// The encrypted store of secrets [default: in the user's data folder]
-    #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_VAULT")]
+    /// The encrypted store of secrets, or `postgres`: sealed in the database, for several hosts [default: in the user's data folder]
+    #[arg(long, global = true, value_name = "FILE|postgres", env = "QBO_BACKFILL_VAULT")]
     pub(crate) vault: Option<PathBuf>,
     /// The vault's key [default: in the user's data folder]
     #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_VAULT_KEY_FILE")]

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use backfill_core::{Engine, EventSink};
 use qbo_auth::{
-    ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
-    TokenProvider,
+    ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SealedVault, SecretName,
+    SystemClock, TokenProvider,
 };
 use qbo_client::{HttpQboClient, QboClient, Signal};
 use raw_store::{DatabaseOptions, PgStore, RawStore as _, Store, StoreErrorKind, StoreIdentity};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::consent;
 use crate::exit::{self, Exit};
 use crate::passfile;
 use crate::secrets::Secrets;
@@ -38,6 +39,7 @@ pub(crate) struct Composed {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
     tokens: Arc<RefreshingProvider>,
+    vault: Arc<SealedVault>,
     database: Database,
 }
 
@@ -47,6 +49,7 @@ pub(crate) struct Company {
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) tokens: Arc<RefreshingProvider>,
     pub(crate) identity: StoreIdentity,
+    vault: Arc<SealedVault>,
     clock: Arc<dyn Clock>,
     signals: UnboundedReceiver<Signal>,
 }
@@ -64,7 +67,7 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
     let endpoint =
         OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), ClientSecret::new(secret))
             .map_err(qbo_auth::AuthError::from)?;
-    let tokens = Arc::new(RefreshingProvider::new(vault, Arc::new(endpoint), Arc::clone(&clock)));
+    let tokens = Arc::new(RefreshingProvider::new(vault.clone(), Arc::new(endpoint), Arc::clone(&clock)));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
     let (sender, signals) = unbounded_channel();
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
@@ -77,7 +80,7 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
         })?;
     let identity =
         StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
-    Ok(Company { client: Arc::new(client), tokens, identity, clock, signals })
+    Ok(Company { client: Arc::new(client), tokens, identity, vault, clock, signals })
 }
 
 /// Joins a company, a database and a listener. No call is made to QuickBooks.
@@ -87,25 +90,30 @@ pub(crate) async fn compose(
     seed: u64,
     sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
 ) -> Result<Composed, Exit> {
-    let mut secrets = Secrets::open(settings)?;
+    let mut secrets = Secrets::open(settings).await?;
     let company = company(settings, &mut secrets, seed).await?;
-    let Company { client, tokens, identity, clock, signals } = company;
+    let Company { client, tokens, identity, vault, clock, signals } = company;
 
     let database = open_database(settings, &secrets, concurrency).await?;
     create_where_missing(&database.store).await?;
+    consent::compare(&*database.store, &vault).await?;
     let store: Arc<dyn Store> = database.store.clone();
 
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
     engine.relay(signals);
-    Ok(Composed { engine, client, store, clock, identity, tokens, database })
+    Ok(Composed { engine, client, store, clock, identity, tokens, vault, database })
 }
 
 impl Composed {
     /// Ends cleanly: a token that is being refreshed is kept first.
     pub(crate) async fn close(self) -> Result<(), Exit> {
-        let Self { engine, client, store, tokens, database, .. } = self;
+        let Self { engine, client, store, tokens, vault, database, .. } = self;
         tokens.shutdown().await;
+        // The tokens are safe in the vault; that the database has not seen them yet is made good by the next run.
+        if let Err(exit) = consent::compare(&*database.store, &vault).await {
+            tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
+        }
         // The connections go before the server does.
         drop((engine, client, store));
         database.close().await
@@ -129,11 +137,7 @@ pub(crate) async fn open_database(
     secrets: &Secrets,
     connections: NonZeroUsize,
 ) -> Result<Database, Exit> {
-    let options = match &settings.database {
-        Some(url) => Some(url.parse::<DatabaseOptions>()?),
-        None => from_secrets(secrets).await?,
-    };
-    let Some(options) = options else {
+    let Some(options) = database_options(settings, secrets).await? else {
         return private_database(settings, connections).await;
     };
     let psql = format!(
@@ -143,13 +147,6 @@ pub(crate) async fn open_database(
         options.user(),
         options.database()
     );
-    let options = match secrets.find(SecretName::PgPassword).await? {
-        Some(password) => options.with_password(password.expose_secret()),
-        None => match settings.passfile.as_deref().and_then(|file| passfile::find(file, &options)) {
-            Some(password) => options.with_password(password.expose_secret()),
-            None => options,
-        },
-    };
     let store = connect(options, settings, connections).await?;
     Ok(Database {
         store,
@@ -158,6 +155,26 @@ pub(crate) async fn open_database(
         #[cfg(feature = "embedded")]
         server: None,
     })
+}
+
+/// How to reach the database that settings or secrets name, with its password; `None` if none is named.
+pub(crate) async fn database_options(
+    settings: &Settings,
+    secrets: &Secrets,
+) -> Result<Option<DatabaseOptions>, Exit> {
+    let options = match &settings.database {
+        Some(url) => Some(url.parse::<DatabaseOptions>()?),
+        None => from_secrets(secrets).await?,
+    };
+    let Some(options) = options else { return Ok(None) };
+    let password = match secrets.find(SecretName::PgPassword).await? {
+        Some(password) => Some(password),
+        None => settings.passfile.as_deref().and_then(|file| passfile::find(file, &options)),
+    };
+    Ok(Some(match password {
+        Some(password) => options.with_password(password.expose_secret()),
+        None => options,
+    }))
 }
 
 async fn connect(

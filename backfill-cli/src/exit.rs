@@ -98,6 +98,12 @@ impl From<AuthError> for Exit {
 
 impl From<StoreError> for Exit {
     fn from(error: StoreError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for Exit {
+    fn from(error: &StoreError) -> Self {
         let code = match error.kind {
             StoreErrorKind::Configuration(_) => USAGE,
             StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,

@@ -4,6 +4,7 @@ mod args;
 mod bootstrap;
 mod command;
 mod compose;
+mod consent;
 mod exit;
 mod file_system;
 mod instant;
@@ -14,6 +15,7 @@ mod refused;
 mod render;
 mod secrets;
 mod settings;
+mod shared_vault;
 mod unlock;
 #[cfg(feature = "embedded")]
 mod embedded;

@@ -6,6 +6,7 @@ use qbo_auth::{
     Environment, ExposeSecret, RealmId, RefreshToken, SealedVault, SecretName, SecretString, SecretVault,
     VaultError, VaultErrorKind, adopt_bootstrap,
 };
+use raw_store::StoreError;
 use time::OffsetDateTime;
 
 use crate::bootstrap::{self, Given};
@@ -21,11 +22,19 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Reads what `--secrets` hands over, and opens the vault if there is one.
-    pub(crate) fn open(settings: &Settings) -> Result<Self, Exit> {
+    /// Reads what `--secrets` hands over, and opens no vault.
+    pub(crate) fn handed_over(settings: &Settings) -> Result<Self, Exit> {
         let given = settings.secrets.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
-        let vault = if is_absent(settings) { None } else { Some(Arc::new(unlock::open(settings)?)) };
-        Ok(Self { given, vault })
+        Ok(Self { given, vault: None })
+    }
+
+    /// Reads what `--secrets` hands over, and opens the vault if there is one.
+    pub(crate) async fn open(settings: &Settings) -> Result<Self, Exit> {
+        let mut secrets = Self::handed_over(settings)?;
+        if !is_absent(settings) {
+            secrets.vault = unlock::open_beside(settings, &secrets).await?.map(Arc::new);
+        }
+        Ok(secrets)
     }
 
     /// The vault, if there is one.
@@ -43,7 +52,7 @@ impl Secrets {
         let vault = match &self.vault {
             Some(vault) => Arc::clone(vault),
             None if self.given.contains_key(&SecretName::QboRefreshToken) => {
-                Arc::new(SealedVault::init(&settings.vault.path, unlock::for_new(settings))?)
+                Arc::new(unlock::init(settings, self, unlock::for_new(settings)).await?)
             }
             None => return Err(missing(SecretName::QboRefreshToken, settings)),
         };
@@ -119,7 +128,7 @@ impl Secrets {
 
 /// Nothing configured yet is no broken vault; a vault that was asked for by name and is not there is.
 fn is_absent(settings: &Settings) -> bool {
-    let fresh = settings.vault.path.symlink_metadata().is_err();
+    let fresh = settings.vault.path.symlink_metadata().is_err() && !settings.vault.is_shared();
     fresh && (!settings.vault.named || settings.secrets.is_some())
 }
 
@@ -133,6 +142,12 @@ fn missing(name: SecretName, settings: &Settings) -> Exit {
 
 impl From<VaultError> for Exit {
     fn from(error: VaultError) -> Self {
+        // The vault may lie in the database; then its errors are the database's.
+        if let Some(store) =
+            std::error::Error::source(&error).and_then(|source| source.downcast_ref::<StoreError>())
+        {
+            return Self::from(store);
+        }
         let code = if error.kind() == VaultErrorKind::Busy { exit::HELD } else { exit::VAULT };
         Self::new(code, exit::chain(&error), error.hint())
     }

@@ -14,6 +14,9 @@ use crate::args::{Global, Output, Rate};
 use crate::exit::Exit;
 use crate::refused;
 
+/// The name of the vault that lies in the database.
+const SHARED_VAULT: &str = "postgres";
+
 /// Everything that was decided before anything is touched.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -66,6 +69,13 @@ pub(crate) struct TestEndpoints {
     pub(crate) oauth: Option<String>,
 }
 
+impl Place {
+    /// Whether the vault lies in the database, for several hosts.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.named && self.path == Path::new(SHARED_VAULT)
+    }
+}
+
 impl TestEndpoints {
     /// The addresses to use in an environment.
     pub(crate) fn over(&self, environment: Environment) -> Result<Endpoints, Exit> {
@@ -112,7 +122,9 @@ impl Profile {
     fn beside(mut self, file: &Path) -> Self {
         let folder = file.parent().unwrap_or(Path::new(""));
         for path in [&mut self.vault, &mut self.vault_key_file, &mut self.catalog].into_iter().flatten() {
-            *path = folder.join(&*path);
+            if *path != Path::new(SHARED_VAULT) {
+                *path = folder.join(&*path);
+            }
         }
         self
     }

@@ -4,12 +4,14 @@
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use qbo_auth::{SealedVault, SecretString, Unlock, VaultErrorKind};
+use qbo_auth::{SealedVault, SecretString, Unlock, VaultError, VaultErrorKind};
 
 use crate::exit::{Exit, VAULT};
 use crate::file_system;
 use crate::render::say;
+use crate::secrets::Secrets;
 use crate::settings::Settings;
+use crate::shared_vault;
 
 /// The name of a mounted key: a Docker secret or a systemd credential.
 const MOUNTED_NAME: &str = "qbo-backfill-vault-key";
@@ -20,8 +22,20 @@ const CONTAINER_SECRETS: &str = "/run/secrets";
 /// The shortest passphrase that is taken for a new vault.
 const SHORTEST: usize = 12;
 
-/// Opens the vault.
-pub(crate) fn open(settings: &Settings) -> Result<SealedVault, Exit> {
+/// Opens the vault, reading what `--secrets` hands over.
+pub(crate) async fn open(settings: &Settings) -> Result<SealedVault, Exit> {
+    let secrets = Secrets::handed_over(settings)?;
+    match open_beside(settings, &secrets).await? {
+        Some(vault) => Ok(vault),
+        None => Err(VaultError::new(VaultErrorKind::Missing).into()),
+    }
+}
+
+/// Opens the vault beside the secrets that were handed over; `None` if the database has none yet.
+pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Result<Option<SealedVault>, Exit> {
+    if settings.vault.is_shared() {
+        return open_shared(settings, secrets).await;
+    }
     let path = &settings.vault.path;
     if let Some(kind) = file_system::shared(path) {
         tracing::warn!(
@@ -30,13 +44,41 @@ pub(crate) fn open(settings: &Settings) -> Result<SealedVault, Exit> {
             "the vault lies on a shared file system, whose locks may not exclude another host: run on one host only"
         );
     }
-    let unlock = for_existing(settings)?;
+    // A vault that cannot be read is reported by the opening.
+    let unlock = for_existing(settings, SealedVault::wants_passphrase(path).unwrap_or(false))?;
     match (SealedVault::open(path, unlock.clone()), unlock) {
         (Err(error), Unlock::KeyFile(key)) if error.kind() == VaultErrorKind::Undecipherable => {
-            finish_rekey(path, &key).ok_or_else(|| error.into())
+            finish_rekey(path, &key).map(Some).ok_or_else(|| error.into())
         }
-        (opened, _) => Ok(opened?),
+        (opened, _) => Ok(Some(opened?)),
     }
+}
+
+async fn open_shared(settings: &Settings, secrets: &Secrets) -> Result<Option<SealedVault>, Exit> {
+    let place = shared_vault::place(settings, secrets).await?;
+    let wants_passphrase = match SealedVault::wants_passphrase_in(&*place).await {
+        Err(error) if error.kind() == VaultErrorKind::Missing => return Ok(None),
+        wants => wants?,
+    };
+    Ok(Some(SealedVault::open_in(place, for_existing(settings, wants_passphrase)?).await?))
+}
+
+/// Creates the vault.
+pub(crate) async fn init(
+    settings: &Settings,
+    secrets: &Secrets,
+    unlock: Unlock,
+) -> Result<SealedVault, Exit> {
+    if settings.vault.is_shared() {
+        let place = shared_vault::place(settings, secrets).await?;
+        // Another host brings the key along; only the first one makes it.
+        let unlock = match unlock {
+            Unlock::KeyFile(key) if key.exists() => Unlock::Credential(key),
+            other => other,
+        };
+        return Ok(SealedVault::init_in(place, unlock).await?);
+    }
+    Ok(SealedVault::init(&settings.vault.path, unlock)?)
 }
 
 /// A `rekey` that was killed after the vault was sealed anew has its key still under the pending name.
@@ -55,9 +97,8 @@ pub(crate) fn pending(key: &Path) -> PathBuf {
     name.into()
 }
 
-fn for_existing(settings: &Settings) -> Result<Unlock, Exit> {
-    // A vault that cannot be read is reported by whoever opens it.
-    if !settings.vault_key.named && SealedVault::wants_passphrase(&settings.vault.path).unwrap_or(false) {
+fn for_existing(settings: &Settings, wants_passphrase: bool) -> Result<Unlock, Exit> {
+    if wants_passphrase && !settings.vault_key.named {
         return Ok(Unlock::Passphrase(passphrase()?));
     }
     Ok(for_new(settings))

@@ -100,9 +100,9 @@ impl Finding {
 
 /// The vault opens, can be written, and is locked against others; the secrets are there.
 async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> {
-    let secrets = findings.take("vault", Secrets::open(settings))?;
+    let secrets = findings.take("vault", Secrets::open(settings).await)?;
     let path = &settings.vault.path;
-    if path.exists() {
+    if path.exists() || secrets.vault().is_some() {
         // The vault was opened a line above; a passphrase is not asked for twice.
         let locked = match secrets.vault() {
             Some(vault) => vault.lock().await.map(drop),

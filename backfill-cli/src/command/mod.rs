@@ -57,7 +57,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
 
 /// Opens the database for a command that only reads the log.
 async fn reader(settings: &Settings) -> Result<Database, Exit> {
-    open_database(settings, &Secrets::open(settings)?, NonZeroUsize::MIN).await
+    open_database(settings, &Secrets::open(settings).await?, NonZeroUsize::MIN).await
 }
 
 /// A log that is not there yet is an empty one.

@@ -89,9 +89,7 @@ pub(crate) fn nobody(realm: Option<&RealmId>) -> StoreIdentity {
 
 /// Who runs this, for people.
 fn holder() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "this host" } else { host.trim() };
-    format!("process {} on {host}", std::process::id())
+    format!("process {} on {}", std::process::id(), crate::consent::host())
 }
 
 fn random() -> u64 {

@@ -18,11 +18,11 @@ use crate::unlock;
 /// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
 pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8, Exit> {
     match command {
-        Secrets::Init { passphrase } => init(settings, passphrase)?,
+        Secrets::Init { passphrase } => init(settings, passphrase).await?,
         Secrets::Set { name } => set(settings, name).await?,
         Secrets::List => list(settings).await?,
         Secrets::Rm { name } => {
-            if !unlock::open(settings)?.remove(name).await? {
+            if !unlock::open(settings).await?.remove(name).await? {
                 return Err(Exit::usage(
                     format!("the vault holds no {name}"),
                     "see: qbo-backfill secrets list",
@@ -36,18 +36,19 @@ pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8,
     Ok(DONE)
 }
 
-fn init(settings: &Settings, passphrase: bool) -> Result<(), Exit> {
-    let vault = settings.vault.path.display();
+async fn init(settings: &Settings, passphrase: bool) -> Result<(), Exit> {
+    let vault = place(settings);
+    let secrets = crate::secrets::Secrets::handed_over(settings)?;
     if passphrase {
         // Said before somebody thinks of a passphrase.
         if settings.vault.path.symlink_metadata().is_ok() {
             return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(&settings.vault.path).into());
         }
-        SealedVault::init(&settings.vault.path, Unlock::Passphrase(unlock::new_passphrase()?))?;
+        unlock::init(settings, &secrets, Unlock::Passphrase(unlock::new_passphrase()?)).await?;
         say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
     } else {
         let key = unlock::for_new(settings);
-        SealedVault::init(&settings.vault.path, key.clone())?;
+        unlock::init(settings, &secrets, key.clone()).await?;
         match key {
             Unlock::Credential(key) => say(&format!("the vault is {vault}, opened by {}", key.display())),
             _ => say(&format!(
@@ -60,8 +61,16 @@ fn init(settings: &Settings, passphrase: bool) -> Result<(), Exit> {
     Ok(())
 }
 
+fn place(settings: &Settings) -> String {
+    if settings.vault.is_shared() {
+        "in the database".into()
+    } else {
+        settings.vault.path.display().to_string()
+    }
+}
+
 async fn rekey(settings: &Settings, passphrase: bool, new_key_file: Option<PathBuf>) -> Result<(), Exit> {
-    let vault = unlock::open(settings)?;
+    let vault = unlock::open(settings).await?;
     let old = unlock::for_new(settings);
     let spent = |key: &Path| format!("{} opens nothing any more: destroy it and its copies", key.display());
     if passphrase {
@@ -112,7 +121,7 @@ async fn replace_key(settings: &Settings, vault: SealedVault) -> Result<(), Exit
 
 /// Everything that support may ask for and nobody can misuse.
 async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
-    let vault = unlock::open(settings)?;
+    let vault = unlock::open(settings).await?;
     let word = async |name| -> Result<Option<String>, Exit> {
         Ok(vault.get(name).await?.map(|value| value.expose_secret().trim().to_owned()))
     };
@@ -132,7 +141,7 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
     out_json(&json!({
         "realm": word(SecretName::QboRealmId).await?,
         "environment": word(SecretName::QboEnvironment).await?,
-        "opened_by": if SealedVault::wants_passphrase(&settings.vault.path)? { "passphrase" } else { "key" },
+        "vault": place(settings),
         "secrets": secrets.collect::<Vec<_>>(),
         "consent": consent,
     }));
@@ -141,7 +150,7 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
 
 async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
     // A vault that cannot be used is said before somebody types a secret.
-    let vault = unlock::open(settings)?;
+    let vault = unlock::open(settings).await?;
     let value = value(name)?;
     check(name, &value)?;
     vault.set(name, SecretString::from(value)).await?;
@@ -189,7 +198,7 @@ fn check(name: SecretName, value: &str) -> Result<(), Exit> {
 }
 
 async fn list(settings: &Settings) -> Result<(), Exit> {
-    let secrets = unlock::open(settings)?.list().await?;
+    let secrets = unlock::open(settings).await?.list().await?;
     let now = SystemClock::new().now_utc();
     if settings.output == Output::Json {
         out_json(
