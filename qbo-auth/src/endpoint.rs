@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::secret::{AccessToken, RefreshToken};
+use crate::consent::RedirectUrl;
+use crate::secret::{AccessToken, AuthorizationCode, RefreshToken};
 
 /// Intuit's token endpoint, or something that behaves like it.
 ///
@@ -20,6 +21,14 @@ use crate::secret::{AccessToken, RefreshToken};
 pub trait TokenEndpoint: fmt::Debug + Send + Sync {
     /// Presents a refresh token and returns what came back for it.
     async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError>;
+
+    /// Presents the code of a new consent, once: a second time may end what the first one brought. `redirect` is
+    /// the address that the code came to.
+    async fn exchange(
+        &self,
+        code: &AuthorizationCode,
+        redirect: &RedirectUrl,
+    ) -> Result<TokenAnswer, TokenError>;
 
     /// Ends the consent that `token` belongs to. Nothing can be refreshed after it.
     async fn revoke(&self, token: &RefreshToken) -> Result<(), TokenError>;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+const AUTHORIZE_PATH: &str = "/connect/oauth2";
 const TOKEN_PATH: &str = "/oauth2/v1/tokens/bearer";
 const REVOKE_PATH: &str = "/v2/oauth2/tokens/revoke";
 
@@ -49,6 +50,7 @@ impl fmt::Display for Environment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     api: String,
+    authorize: String,
     token: String,
     revoke: String,
 }
@@ -74,6 +76,7 @@ impl Endpoints {
         };
         Self {
             api: api.to_owned(),
+            authorize: format!("https://appcenter.intuit.com{AUTHORIZE_PATH}"),
             token: format!("https://oauth.platform.intuit.com{TOKEN_PATH}"),
             revoke: format!("https://developer.api.intuit.com{REVOKE_PATH}"),
         }
@@ -97,12 +100,18 @@ impl Endpoints {
         } else {
             (format!("{base}{TOKEN_PATH}"), base)
         };
-        Ok(Self { token, revoke: format!("{root}{REVOKE_PATH}"), ..self })
+        let (authorize, revoke) = (format!("{root}{AUTHORIZE_PATH}"), format!("{root}{REVOKE_PATH}"));
+        Ok(Self { authorize, token, revoke, ..self })
     }
 
     /// Base of the accounting API, without a slash at the end.
     pub fn api(&self) -> &str {
         &self.api
+    }
+
+    /// Full address of the page where a person consents.
+    pub fn authorize(&self) -> &str {
+        &self.authorize
     }
 
     /// Full address of the token endpoint.
@@ -192,6 +201,7 @@ mod tests {
         let of = |url| Endpoints::of(Environment::Sandbox).with_oauth(url).expect("loopback");
         let bare = of("http://127.0.0.1:9/");
         assert_eq!(bare.token(), "http://127.0.0.1:9/oauth2/v1/tokens/bearer");
+        assert_eq!(bare.authorize(), "http://127.0.0.1:9/connect/oauth2");
         assert_eq!(bare.revoke(), "http://127.0.0.1:9/v2/oauth2/tokens/revoke");
         assert_eq!(of("http://127.0.0.1:9/oauth2/v1/tokens/bearer"), bare);
         assert_eq!(of("http://127.0.0.1:9/x/tokens/bearer").revoke(), bare.revoke());

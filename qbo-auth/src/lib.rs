@@ -10,6 +10,7 @@ macro_rules! point {
 
 mod bootstrap;
 mod clock;
+mod consent;
 mod endpoint;
 mod environment;
 mod error;
@@ -30,6 +31,9 @@ mod oauth;
 
 pub use bootstrap::adopt_bootstrap;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use consent::{
+    CONSENT_LIFETIME, ConsentError, ConsentRequest, InvalidRedirectUrl, RedirectUrl, Redirected,
+};
 pub use endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 pub use environment::{Endpoints, Environment, InvalidEndpoint, InvalidEnvironment};
 pub use error::{Advice, AuthError};
@@ -42,7 +46,7 @@ pub use provider::{StaticProvider, TokenProvider};
 pub use realm::{InvalidRealmId, RealmId};
 pub use refresh::{FRESHNESS_MARGIN, LARGEST_JITTER};
 pub use refreshing::RefreshingProvider;
-pub use secret::{AccessToken, ClientId, ClientSecret, RefreshToken};
+pub use secret::{AccessToken, AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 pub use token::{RefreshIntent, TokenSet};
 pub use vault::contract;
 pub use vault::{

@@ -1,5 +1,6 @@
 //! Intuit's token endpoint over HTTPS.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -8,13 +9,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use oauth2::basic::BasicClient;
-use oauth2::{AsyncHttpClient, AuthType, HttpRequest, HttpResponse, RequestTokenError, TokenUrl};
+use oauth2::{
+    AsyncHttpClient, AuthType, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, RequestTokenError,
+    TokenUrl,
+};
 use zeroize::Zeroizing;
 
 use crate::answer::RawAnswer;
+use crate::consent::RedirectUrl;
 use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::environment::Endpoints;
-use crate::secret::{ClientId, ClientSecret, RefreshToken};
+use crate::secret::{AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -64,6 +69,18 @@ impl OauthEndpoint {
         Ok(Self { wire: Wire(http), endpoints, token_url, client_id, client_secret })
     }
 }
+
+impl OauthEndpoint {
+    fn client(&self) -> Client {
+        BasicClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
+            .set_client_secret(oauth2::ClientSecret::new(self.client_secret.expose().to_owned()))
+            .set_auth_type(AuthType::BasicAuth)
+            .set_token_uri(self.token_url.clone())
+    }
+}
+
+/// A client of the `oauth2` crate that knows its token address and no other.
+type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 /// The HTTP client, as the `oauth2` crate wants to be given it.
 struct Wire(reqwest::Client);
@@ -144,15 +161,28 @@ impl fmt::Debug for OauthEndpoint {
 #[async_trait]
 impl TokenEndpoint for OauthEndpoint {
     async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError> {
-        let client = BasicClient::new(oauth2::ClientId::new(self.client_id.as_str().to_owned()))
-            .set_client_secret(oauth2::ClientSecret::new(self.client_secret.expose().to_owned()))
-            .set_auth_type(AuthType::BasicAuth)
-            .set_token_uri(self.token_url.clone());
+        let client = self.client();
         let token = oauth2::RefreshToken::new(token.expose().to_owned());
         match client.exchange_refresh_token(&token).request_async(&self.wire).await {
             Err(RequestTokenError::Request(Exchange(ended))) => ended?.into_tokens(),
             // Only reachable if the request itself could not be written.
             _ => Err(TokenError::new(TokenErrorKind::Setup)),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        code: &AuthorizationCode,
+        redirect: &RedirectUrl,
+    ) -> Result<TokenAnswer, TokenError> {
+        let setup = || TokenError::new(TokenErrorKind::Setup);
+        let redirect = oauth2::RedirectUrl::new(redirect.as_str().to_owned()).map_err(|_| setup())?;
+        let client = self.client();
+        let code = oauth2::AuthorizationCode::new(code.expose().to_owned());
+        let request = client.exchange_code(code).set_redirect_uri(Cow::Owned(redirect));
+        match request.request_async(&self.wire).await {
+            Err(RequestTokenError::Request(Exchange(ended))) => ended?.into_tokens(),
+            _ => Err(setup()),
         }
     }
 

@@ -72,6 +72,10 @@ secret! {
     AccessToken, "access token"
 }
 secret! {
+    /// What the consent page sends back: good for one exchange, within minutes.
+    AuthorizationCode, "authorization code"
+}
+secret! {
     /// The consent itself: whoever holds it can make access tokens until it is rotated or revoked.
     RefreshToken, "QBO_REFRESH_TOKEN"
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qbo_auth::{
-    AccessToken, ManualClock, RefreshToken, TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind, TokenSet,
-    TokenVault, VaultError, VaultErrorKind, VaultLock, async_trait,
+    AccessToken, AuthorizationCode, ManualClock, RedirectUrl, RefreshToken, TokenAnswer, TokenEndpoint,
+    TokenError, TokenErrorKind, TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock, async_trait,
 };
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -99,6 +99,10 @@ impl TokenEndpoint for ScriptedEndpoint {
                 Err(TokenError::new(TokenErrorKind::InvalidGrant))
             }
         }
+    }
+
+    async fn exchange(&self, _: &AuthorizationCode, _: &RedirectUrl) -> Result<TokenAnswer, TokenError> {
+        unreachable!("no story here consents")
     }
 
     async fn revoke(&self, _: &RefreshToken) -> Result<(), TokenError> {
