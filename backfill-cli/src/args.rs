@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use backfill_core::{Axis, ChunkSize};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use qbo_auth::{Environment, RealmId, SecretName};
+use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
 use raw_store::{RunId, SchemaName};
 use time::OffsetDateTime;
@@ -17,7 +17,8 @@ use crate::{instant, refused};
 #[derive(Debug, Parser)]
 #[command(name = "qbo-backfill", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Try it without anything configured:\n  qbo-backfill demo\n\nYour own company:\n  \
-    qbo-backfill secrets init\n  qbo-backfill secrets set QBO_CLIENT_ID   (and the other secrets)\n  \
+    qbo-backfill secrets init\n  qbo-backfill secrets set QBO_CLIENT_ID\n  qbo-backfill secrets set QBO_CLIENT_SECRET\n  \
+    qbo-backfill auth login\n  \
     qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n\nResume is always: run the same command again.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -140,6 +141,9 @@ pub(crate) enum Command {
     /// The encrypted store of secrets
     #[command(subcommand)]
     Secrets(Secrets),
+    /// The consent of the company
+    #[command(subcommand)]
+    Auth(Auth),
     /// Check configuration, vault, database, consent and clock; every line with its remedy
     Doctor(DoctorArgs),
     /// What can be backfilled
@@ -291,6 +295,41 @@ pub(crate) enum Secrets {
     },
     /// What others may know of the vault, as JSON: company, ages, expiries and fingerprints; no secret
     ExportPublicInfo,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Auth {
+    /// Ask a person for consent on Intuit's page, and keep what it brings
+    Login(LoginArgs),
+    /// Which company, and how long the consent lasts
+    Status,
+    /// Refresh the access token now
+    Refresh,
+    /// End the consent at Intuit, then forget it
+    Revoke,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  qbo-backfill auth login\n  qbo-backfill auth login --no-browser --port 0\n  \
+    qbo-backfill auth login --environment production --redirect-url https://books.example/callback\n\n\
+    The redirect address has to be registered with the app at developer.intuit.com. Intuit takes http://localhost\n\
+    for development keys; production keys need an https address, whose page may say anything or nothing: copy its\n\
+    address out of the browser and paste it here."
+)]
+pub(crate) struct LoginArgs {
+    /// Where to listen on this machine for the answer: http://localhost:PORT/callback; 0 is a random port
+    #[arg(long, value_name = "PORT", default_value_t = 8484)]
+    pub(crate) port: u16,
+    /// Listen nowhere: Intuit sends the person to this address, which is then pasted here
+    #[arg(long, value_name = "URL", conflicts_with = "port")]
+    pub(crate) redirect_url: Option<RedirectUrl>,
+    /// Only print the page's address
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// How long to wait for the person, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) timeout: u64,
 }
 
 #[derive(Debug, Args)]

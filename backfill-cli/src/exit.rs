@@ -120,11 +120,9 @@ impl From<qbo_client::Error> for Exit {
         let advice = error.advice();
         match (error.kind, advice) {
             (ErrorKind::Auth(auth), _) => auth.into(),
-            (_, Advice::Reauthorise) => Self::new(
-                REAUTHORISE,
-                what,
-                "get a new consent and store its token: qbo-backfill secrets set QBO_REFRESH_TOKEN",
-            ),
+            (_, Advice::Reauthorise) => {
+                Self::new(REAUTHORISE, what, "consent again: qbo-backfill auth login")
+            }
             (_, Advice::Refused) => Self::new(
                 REFUSED,
                 what,

@@ -2,6 +2,7 @@
 
 mod args;
 mod bootstrap;
+mod callback;
 mod command;
 mod compose;
 mod consent;

@@ -49,18 +49,24 @@ impl Secrets {
         settings: &Settings,
         now: OffsetDateTime,
     ) -> Result<Arc<SealedVault>, Exit> {
-        let vault = match &self.vault {
-            Some(vault) => Arc::clone(vault),
-            None if self.given.contains_key(&SecretName::QboRefreshToken) => {
-                Arc::new(unlock::init(settings, self, unlock::for_new(settings)).await?)
-            }
-            None => return Err(missing(SecretName::QboRefreshToken, settings)),
-        };
+        if self.vault.is_none() && !self.given.contains_key(&SecretName::QboRefreshToken) {
+            return Err(missing(SecretName::QboRefreshToken, settings));
+        }
+        let vault = self.vault_for_consent(settings).await?;
         if let Some(token) = self.given.get(&SecretName::QboRefreshToken) {
             adopt_bootstrap(&*vault, RefreshToken::new(token.clone()), now).await?;
         } else if vault.get(SecretName::QboRefreshToken).await?.is_none() {
             return Err(missing(SecretName::QboRefreshToken, settings));
         }
+        Ok(vault)
+    }
+
+    /// The vault that a new consent goes to: the one there is, or a new one beside secrets that were handed over.
+    pub(crate) async fn vault_for_consent(&mut self, settings: &Settings) -> Result<Arc<SealedVault>, Exit> {
+        let vault = match &self.vault {
+            Some(vault) => Arc::clone(vault),
+            None => Arc::new(unlock::init(settings, self, unlock::for_new(settings)).await?),
+        };
         self.vault = Some(Arc::clone(&vault));
         Ok(vault)
     }
@@ -83,6 +89,11 @@ impl Secrets {
 
     /// The company: as asked for, as the vault has it, or both, if they agree.
     pub(crate) async fn realm(&self, settings: &Settings) -> Result<RealmId, Exit> {
+        self.known_realm(settings).await?.ok_or_else(|| missing(SecretName::QboRealmId, settings))
+    }
+
+    /// As [`Secrets::realm`]; `None` before the first consent.
+    pub(crate) async fn known_realm(&self, settings: &Settings) -> Result<Option<RealmId>, Exit> {
         let kept = match self.find(SecretName::QboRealmId).await? {
             None => None,
             Some(text) => Some(text.expose_secret().trim().parse::<RealmId>().map_err(|error| {
@@ -98,9 +109,8 @@ impl Secrets {
                 format!("company {asked} was asked for, the vault is for company {kept}; nothing was called"),
                 "use that company's own vault (--vault FILE), or leave --realm out",
             )),
-            (Some(asked), _) => Ok(asked.clone()),
-            (None, Some(kept)) => Ok(kept),
-            (None, None) => Err(missing(SecretName::QboRealmId, settings)),
+            (Some(asked), _) => Ok(Some(asked.clone())),
+            (None, kept) => Ok(kept),
         }
     }
 
@@ -133,11 +143,14 @@ fn is_absent(settings: &Settings) -> bool {
 }
 
 fn missing(name: SecretName, settings: &Settings) -> Exit {
-    let first = if settings.vault.path.exists() { "" } else { "qbo-backfill secrets init, then " };
-    Exit::usage(
-        format!("the secret {name} is missing; nothing was called"),
-        format!("{first}qbo-backfill secrets set {name}"),
-    )
+    let is_there = settings.vault.path.exists() || settings.vault.is_shared();
+    let first = if is_there { "" } else { "qbo-backfill secrets init, then " };
+    let remedy = match name {
+        // A consent brings both.
+        SecretName::QboRefreshToken | SecretName::QboRealmId => "qbo-backfill auth login".to_owned(),
+        name => format!("qbo-backfill secrets set {name}"),
+    };
+    Exit::usage(format!("the secret {name} is missing; nothing was called"), format!("{first}{remedy}"))
 }
 
 impl From<VaultError> for Exit {

@@ -35,7 +35,6 @@ pub(crate) struct Settings {
     pub(crate) catalog: Catalog,
     pub(crate) output: Output,
     pub(crate) no_progress: bool,
-    #[cfg_attr(not(feature = "demo"), expect(dead_code, reason = "only the demo asks something"))]
     pub(crate) ask: bool,
     #[cfg_attr(
         not(feature = "embedded"),

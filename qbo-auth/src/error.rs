@@ -96,10 +96,8 @@ impl AuthError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Vault(error) => error.hint(),
-            Self::NoToken => "store one with `qbo-backfill secrets set QBO_REFRESH_TOKEN`",
-            Self::NeedsConsent(_) => {
-                "consent again, then store the new refresh token with `qbo-backfill secrets set QBO_REFRESH_TOKEN`"
-            }
+            Self::NoToken => "consent with `qbo-backfill auth login`",
+            Self::NeedsConsent(_) => "consent again: `qbo-backfill auth login`",
             Self::Refused => "supply a new access token",
             Self::Endpoint(error) => hint_for_endpoint(error),
             Self::Interrupted => "run the same command again",
@@ -124,9 +122,7 @@ fn advice_for_endpoint(error: &TokenError) -> Advice {
 
 fn hint_for_endpoint(error: &TokenError) -> &'static str {
     match error.kind() {
-        TokenErrorKind::InvalidGrant => {
-            "consent again, then store the new refresh token with `qbo-backfill secrets set QBO_REFRESH_TOKEN`"
-        }
+        TokenErrorKind::InvalidGrant => "consent again: `qbo-backfill auth login`",
         TokenErrorKind::InvalidClient => {
             "check that the keys belong to this environment, then `qbo-backfill secrets set QBO_CLIENT_ID` and \
              `qbo-backfill secrets set QBO_CLIENT_SECRET`"

@@ -8,7 +8,7 @@ macro_rules! point {
     };
 }
 
-mod bootstrap;
+mod adopt;
 mod clock;
 mod consent;
 mod endpoint;
@@ -29,7 +29,7 @@ mod answer;
 #[cfg(feature = "http")]
 mod oauth;
 
-pub use bootstrap::adopt_bootstrap;
+pub use adopt::{adopt_bootstrap, adopt_consent};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use consent::{
     CONSENT_LIFETIME, ConsentError, ConsentRequest, InvalidRedirectUrl, RedirectUrl, Redirected,

@@ -79,6 +79,11 @@ impl Refresher {
         tokens.is_fresh(self.clock.now_utc(), margin) && tokens.access.as_ref() != rejected
     }
 
+    /// What is stored.
+    pub(crate) async fn load(&self) -> Result<TokenSet, AuthError> {
+        self.vault.load().await?.ok_or(AuthError::NoToken)
+    }
+
     /// Returns a set that is durable: a fresh one, or, while no newer can be had for a reason that may pass,
     /// one that is still alive.
     pub(crate) async fn run(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
@@ -99,7 +104,7 @@ impl Refresher {
     async fn refresh(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
         // A vault is replaced whole, so reading needs no lock: a process frozen in its own refresh must not
         // stop the others from using a token that lives.
-        let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
+        let stored = self.load().await?;
         let lock = if self.is_fresh(&stored, rejected) && self.memory().unsaved.is_none() {
             // A note of a refresh: somebody is at it, or died over it.
             match stored.intent.is_some().then_some(self.vault.try_lock()) {
@@ -167,7 +172,7 @@ impl Refresher {
         error: TokenError,
         rejected: Option<&AccessToken>,
     ) -> Result<TokenSet, AuthError> {
-        let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
+        let stored = self.load().await?;
         let candidate = if stored.generation > refused.generation {
             if self.is_fresh(&stored, rejected) {
                 return Ok(stored);
@@ -191,7 +196,7 @@ impl Refresher {
 
     /// The stored set, or the one that could not be stored before, now stored.
     async fn load_newest(&self) -> Result<TokenSet, AuthError> {
-        let stored = self.vault.load().await?.ok_or(AuthError::NoToken)?;
+        let stored = self.load().await?;
         let unsaved = self.memory().unsaved.take();
         match unsaved {
             Some(unsaved) if unsaved.generation > stored.generation => self.store(unsaved).await,

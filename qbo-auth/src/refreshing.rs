@@ -66,6 +66,19 @@ impl RefreshingProvider {
         Self { shared: Arc::new(Shared { refresher, clock, state: Mutex::default() }) }
     }
 
+    /// Refreshes although the present token may be fresh, and returns what is stored then.
+    pub async fn refresh(&self) -> Result<TokenSet, AuthError> {
+        let present = self.shared.refresher.load().await?;
+        {
+            let mut state = self.shared.state();
+            state.rejected = present.access;
+            state.cached = None;
+            state.quiet_until = Duration::ZERO;
+        }
+        self.access_token().await?;
+        self.shared.refresher.load().await
+    }
+
     /// Waits until a refresh in flight has ended and what it brought is stored.
     pub async fn shutdown(&self) {
         let flight = self.shared.state().flight.clone();

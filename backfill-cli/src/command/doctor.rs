@@ -6,7 +6,8 @@ use time::Duration;
 
 use crate::args::{DoctorArgs, Output};
 use crate::compose::{Database, company, open_database};
-use crate::exit::{DESTINATION, DONE, Exit, REAUTHORISE, USAGE};
+use crate::consent;
+use crate::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
 use crate::file_system;
 use crate::instant::utc;
 use crate::render::{out, out_json};
@@ -29,7 +30,7 @@ pub(crate) async fn doctor(settings: &Settings, arguments: &DoctorArgs) -> Resul
         format!("schema {}, vault {}", settings.schema, settings.vault.path.display()),
     );
     if let Some(mut secrets) = vault(&mut findings, settings).await {
-        consent(&mut findings, settings, &secrets).await;
+        lifetime(&mut findings, settings, &secrets).await;
         database(&mut findings, settings, &secrets).await;
         if !arguments.offline && findings.failed.is_none() {
             quickbooks(&mut findings, settings, &mut secrets).await;
@@ -139,7 +140,7 @@ async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> 
 }
 
 /// The consent is there and lasts.
-async fn consent(findings: &mut Findings, settings: &Settings, secrets: &Secrets) {
+async fn lifetime(findings: &mut Findings, settings: &Settings, secrets: &Secrets) {
     let Some(vault) = secrets.vault() else {
         return;
     };
@@ -157,10 +158,10 @@ async fn consent(findings: &mut Findings, settings: &Settings, secrets: &Secrets
     };
     let _ = findings.take("consent", secrets.realm(settings).await);
     let now = SystemClock::new().now_utc();
-    lifetime(findings, &tokens, now);
+    ends(findings, &tokens, now);
 }
 
-fn lifetime(findings: &mut Findings, tokens: &TokenSet, now: time::OffsetDateTime) {
+fn ends(findings: &mut Findings, tokens: &TokenSet, now: time::OffsetDateTime) {
     findings.fine(
         "consent",
         format!("generation {}, last refreshed {}", tokens.generation, utc(tokens.refreshed_at)),
@@ -191,13 +192,18 @@ async fn database(findings: &mut Findings, settings: &Settings, secrets: &Secret
     let Some(database) = findings.take("database", opened) else {
         return;
     };
-    let result = examine(findings, settings, &database).await;
+    let result = examine(findings, settings, secrets, &database).await;
     findings.take("database", result);
     let closed = database.close().await;
     findings.take("database", closed);
 }
 
-async fn examine(findings: &mut Findings, settings: &Settings, database: &Database) -> Result<(), Exit> {
+async fn examine(
+    findings: &mut Findings,
+    settings: &Settings,
+    secrets: &Secrets,
+    database: &Database,
+) -> Result<(), Exit> {
     let status = database.store.schema_status().await?;
     let Some(version) = status.found else {
         findings.warning(
@@ -217,6 +223,9 @@ async fn examine(findings: &mut Findings, settings: &Settings, database: &Databa
     }
     let company = status.identity.map_or_else(|| "no company yet".into(), |identity| identity.to_string());
     findings.fine("database", format!("schema {} version {version}, {company}", settings.schema));
+    if let Some(vault) = secrets.vault() {
+        consent::compare(&*database.store, vault).await?;
+    }
     if !status.lz4 {
         findings.warning(
             "database",
@@ -249,8 +258,7 @@ async fn quickbooks(findings: &mut Findings, settings: &Settings, secrets: &mut 
 
 async fn ask(settings: &Settings, secrets: &mut Secrets) -> Result<Option<time::OffsetDateTime>, Exit> {
     let company = company(settings, secrets, 0).await?;
-    let entity = "CompanyInfo".parse().map_err(|_| Exit::new(USAGE, "no such entity", ""))?;
-    let page = company.client.fetch_page(&qbo_client::Query::select(entity)).await;
+    let page = company.client.fetch_page(&super::company_info()).await;
     company.tokens.shutdown().await;
     Ok(page?.answered_at())
 }

@@ -1,5 +1,6 @@
 //! One file per command. Each turns settings into a result; none decides how it looks.
 
+mod auth;
 mod db;
 #[cfg(feature = "demo")]
 mod demo;
@@ -46,6 +47,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Report(arguments) => report::report(&settings, &arguments).await,
             Command::Db(command) => db::db(&settings, &command).await,
             Command::Secrets(command) => secrets::secrets(&settings, command).await,
+            Command::Auth(command) => auth::auth(&settings, command).await,
             Command::Doctor(arguments) => doctor::doctor(&settings, &arguments).await,
             Command::Entities => Ok(entities::entities(&settings)),
             #[cfg(feature = "demo")]
@@ -58,6 +60,11 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
 /// Opens the database for a command that only reads the log.
 async fn reader(settings: &Settings) -> Result<Database, Exit> {
     open_database(settings, &Secrets::open(settings).await?, NonZeroUsize::MIN).await
+}
+
+/// The question whose answer proves that a consent opens a company.
+fn company_info() -> qbo_client::Query {
+    qbo_client::Query::select("CompanyInfo".parse().expect("an entity's name is letters"))
 }
 
 /// A log that is not there yet is an empty one.

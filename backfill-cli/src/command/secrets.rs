@@ -130,14 +130,8 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
         json!({"name": secret.name.as_str(), "changed_at_utc": utc(secret.changed_at),
                "fingerprint": secret.fingerprint})
     });
-    let consent = vault.load().await?.map(|tokens| {
-        json!({"generation": tokens.generation, "fingerprint": tokens.refresh.fingerprint(),
-               "last_refresh_utc": utc(tokens.refreshed_at),
-               "access_token_ends_utc": tokens.access_expires_at.map(utc),
-               "refresh_token_ends_utc": tokens.refresh_expires_at.map(utc),
-               "consent_ends_utc": tokens.refresh_hard_expires_at.map(utc),
-               "refresh_without_known_end_utc": tokens.intent.map(|intent| utc(intent.started_at))})
-    });
+    let now = SystemClock::new().now_utc();
+    let consent = vault.load().await?.map(|tokens| super::auth::consent_json(&tokens, now));
     out_json(&json!({
         "realm": word(SecretName::QboRealmId).await?,
         "environment": word(SecretName::QboEnvironment).await?,

@@ -17,6 +17,15 @@ pub(crate) struct Stop {
 impl Stop {
     /// Starts listening.
     pub(crate) fn listen() -> Result<Self, Exit> {
+        Self::saying("stopping: the page in hand is committed first (again to stop at once)")
+    }
+
+    /// Starts listening, for a command that only waits.
+    pub(crate) fn waiting() -> Result<Self, Exit> {
+        Self::saying("stopping")
+    }
+
+    fn saying(word: &'static str) -> Result<Self, Exit> {
         let stop = Self { token: CancellationToken::new(), code: Arc::new(AtomicU8::new(0)) };
         for (kind, code) in [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)] {
             let mut arrivals = signal(kind).map_err(|_| {
@@ -28,7 +37,7 @@ impl Stop {
                     if heard.code.swap(code, Ordering::Relaxed) != 0 {
                         std::process::exit(code.into());
                     }
-                    say("stopping: the page in hand is committed first (again to stop at once)");
+                    say(word);
                     heard.token.cancel();
                 }
             });

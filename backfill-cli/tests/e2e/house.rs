@@ -64,6 +64,18 @@ impl House {
     }
 
     pub(crate) async fn with(shape: &Shape, options: SandboxOptions) -> Self {
+        let house = Self::without_consent(shape, options).await;
+        let credentials = house.sandbox.credentials();
+        for (name, value) in
+            [("QBO_REALM_ID", &credentials.realm_id), ("QBO_REFRESH_TOKEN", &credentials.refresh_token)]
+        {
+            house.set_secret(name, value).await.expect(0);
+        }
+        house
+    }
+
+    /// As somebody has it who has the app's keys and nothing else.
+    pub(crate) async fn without_consent(shape: &Shape, options: SandboxOptions) -> Self {
         let sandbox = Sandbox::start(Company::generate(11, shape), options).await.unwrap();
         let database = TempPostgres::shared().await.database().await;
         let house = Self { sandbox, database, home: tempfile::tempdir().unwrap() };
@@ -72,8 +84,6 @@ impl House {
         for (name, value) in [
             ("QBO_CLIENT_ID", credentials.client_id.as_str()),
             ("QBO_CLIENT_SECRET", &credentials.client_secret),
-            ("QBO_REALM_ID", &credentials.realm_id),
-            ("QBO_REFRESH_TOKEN", &credentials.refresh_token),
             ("PG_PASSWORD", house.database.password()),
         ] {
             house.set_secret(name, value).await.expect(0);

@@ -156,7 +156,7 @@ async fn a_consent_that_has_ended_is_exit_4_and_a_refused_app_exit_5() {
     assert!(ended.error().contains("--environment"), "{}", ended.error());
     house.sandbox.revoke_grant();
     let ended = house.backfill(&["Invoice"], &[]).await.expect(4);
-    assert!(ended.error().contains("secrets set QBO_REFRESH_TOKEN"), "{}", ended.error());
+    assert!(ended.error().contains("qbo-backfill auth login"), "{}", ended.error());
     // The dead token stays where it is: nothing but a new consent replaces it.
     assert!(house.run(&["secrets", "list"]).await.expect(0).stdout.contains("QBO_REFRESH_TOKEN"));
 }

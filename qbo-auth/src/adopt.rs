@@ -1,7 +1,8 @@
-//! Secrets that an orchestrator hands over at every start, against a token that rotates.
+//! Where a line of tokens begins: with a token that an orchestrator hands over, or with a new consent.
 
 use time::OffsetDateTime;
 
+use crate::endpoint::{TokenAnswer, TokenError, TokenErrorKind};
 use crate::error::AuthError;
 use crate::secret::RefreshToken;
 use crate::token::TokenSet;
@@ -32,4 +33,25 @@ pub async fn adopt_bootstrap(
     let started = TokenSet { previous, ..TokenSet::from_consent(supplied, generation, now) };
     vault.store(&started).await?;
     Ok(started)
+}
+
+/// Keeps the tokens of a new consent, in place of what the vault held. Durable when it returns.
+///
+/// # Errors
+///
+/// [`TokenErrorKind::Protocol`] for an answer without a refresh token; the vault keeps what it had.
+pub async fn adopt_consent(
+    vault: &dyn TokenVault,
+    answer: &TokenAnswer,
+    now: OffsetDateTime,
+) -> Result<TokenSet, AuthError> {
+    let missing = || TokenError::new(TokenErrorKind::Protocol("no refresh token"));
+    let refresh = answer.refresh.clone().ok_or_else(missing)?;
+    let _lock = vault.lock().await?;
+    let displaced = vault.load().await?.map_or(0, |tokens| tokens.generation);
+    let begun = TokenSet::from_consent(refresh, displaced, now);
+    // The exchange has brought an access token with it.
+    let tokens = begun.rotated(&begun.refresh, answer, now);
+    vault.store(&tokens).await?;
+    Ok(tokens)
 }

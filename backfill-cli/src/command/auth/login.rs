@@ -1,0 +1,219 @@
+use std::io::{BufRead as _, IsTerminal as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use qbo_auth::{
+    AccessToken, AuthError, ClientId, Clock, ConsentError, ConsentRequest, Endpoints, Environment,
+    OauthEndpoint, RealmId, RedirectUrl, SealedVault, SecretName, SecretString, SecretVault as _,
+    StaticProvider, SystemClock, TokenEndpoint as _, TokenErrorKind, TokenSet, TokenVault as _,
+    adopt_consent,
+};
+use qbo_client::{HttpQboClient, QboClient as _};
+use zeroize::Zeroizing;
+
+use super::{endpoint, keys, status};
+use crate::args::LoginArgs;
+use crate::callback::{Callback, Page};
+use crate::command::signals::Stop;
+use crate::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
+use crate::render::say;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+
+/// `auth login`: a person consents on Intuit's page, and the vault keeps what that brings. Whatever goes wrong
+/// before the last step, nothing is stored.
+pub(super) async fn login(settings: &Settings, arguments: &LoginArgs) -> Result<u8, Exit> {
+    let mut secrets = Secrets::open(settings).await?;
+    let (client_id, _) = keys(settings, &secrets).await?;
+    let environment = secrets.environment(settings).await?;
+    let realm = secrets.known_realm(settings).await?;
+    let endpoints = settings.endpoints.over(environment)?;
+    let endpoint = endpoint(settings, &secrets, &endpoints).await?;
+    // What could not be stored is found before a person is asked; taking the lock also tries to write.
+    let vault = secrets.vault_for_consent(settings).await?;
+    drop(vault.lock().await?);
+
+    let login = Login {
+        settings,
+        endpoints,
+        endpoint,
+        client_id,
+        realm,
+        environment,
+        vault,
+        clock: Arc::new(SystemClock::new()),
+    };
+    let tokens = match &arguments.redirect_url {
+        Some(redirect) => login.paste(arguments, redirect.clone()).await?,
+        None => login.listen(arguments).await?,
+    };
+    status::show(settings, &secrets, &tokens).await?;
+    Ok(DONE)
+}
+
+/// One login.
+struct Login<'a> {
+    settings: &'a Settings,
+    endpoints: Endpoints,
+    endpoint: OauthEndpoint,
+    client_id: ClientId,
+    /// The company that must consent, if that is settled.
+    realm: Option<RealmId>,
+    environment: Environment,
+    vault: Arc<SealedVault>,
+    clock: Arc<SystemClock>,
+}
+
+impl Login<'_> {
+    /// Waits for the browser to come back to this machine.
+    async fn listen(&self, arguments: &LoginArgs) -> Result<TokenSet, Exit> {
+        let callback = Callback::bind(arguments.port).await.map_err(|error| {
+            Exit::usage(
+                format!("port {} of this machine cannot be listened on ({})", arguments.port, error.kind()),
+                "choose another one with --port, and register http://localhost:PORT/callback with the app",
+            )
+        })?;
+        let request = self.request(callback.redirect().clone())?;
+        if self.environment == Environment::Production && self.settings.endpoints.oauth.is_none() {
+            say(
+                "note: Intuit refuses http://localhost for production keys; use --redirect-url https://… with them",
+            );
+        }
+        show(&request, arguments);
+        say(&format!("waiting for the answer at {}", request.redirect()));
+        let stop = Stop::waiting()?;
+        let patience = Duration::from_secs(arguments.timeout);
+        let visit = tokio::select! {
+            visit = callback.visit(patience) => visit.ok_or_else(|| {
+                refused(format!("nobody consented within {} s", arguments.timeout), "run the same command again, and use the page it opens")
+            })?,
+            () = stop.token.cancelled() => {
+                return Err(Exit::new(stop.code().unwrap_or(INTERRUPTED), "stopped; nothing was stored", "run the same command again"));
+            }
+        };
+        let ended = self.finish(request, &visit.answer).await;
+        visit.conclude(if ended.is_ok() { Page::Connected } else { Page::Failed }).await;
+        ended
+    }
+
+    /// Lets the person paste the address they were sent to.
+    async fn paste(&self, arguments: &LoginArgs, redirect: RedirectUrl) -> Result<TokenSet, Exit> {
+        let request = self.request(redirect)?;
+        show(&request, arguments);
+        say("consent there, then copy the whole address of the page you are sent to, and paste it here");
+        let answer = tokio::task::spawn_blocking(pasted).await;
+        let answer = answer.ok().and_then(Result::ok).filter(|answer| !answer.trim().is_empty());
+        let answer = answer.ok_or_else(|| refused("no address was pasted", "run the same command again"))?;
+        self.finish(request, &answer).await
+    }
+
+    fn request(&self, redirect: RedirectUrl) -> Result<ConsentRequest, Exit> {
+        let request = ConsentRequest::new(&self.endpoints, &self.client_id, redirect, self.clock.now_utc());
+        request.map_err(|error| consent_refused(&error))
+    }
+
+    /// Exchanges what came back, makes sure of the company, and only then stores.
+    async fn finish(&self, request: ConsentRequest, answer: &str) -> Result<TokenSet, Exit> {
+        let redirect = request.redirect().clone();
+        let given = request.accept(answer, self.clock.now_utc()).map_err(|error| consent_refused(&error))?;
+        if let Some(expected) = self.realm.as_ref().filter(|expected| **expected != given.realm) {
+            return Err(Exit::new(
+                REFUSED,
+                format!(
+                    "company {} was connected, this vault is for company {expected}; nothing was stored",
+                    given.realm
+                ),
+                "choose the right company on the page, or use a vault of its own (--vault FILE)",
+            ));
+        }
+        let answer = self.endpoint.exchange(&given.code, &redirect).await.map_err(|error| {
+            let what = match error.kind() {
+                TokenErrorKind::InvalidGrant => {
+                    "the code is no longer valid (used before, or too old)".into()
+                }
+                _ => exit::chain(&error),
+            };
+            let mut exit = Exit::from(AuthError::from(error));
+            exit.what =
+                format!("the consent could not be exchanged for tokens, and nothing was stored: {what}");
+            if matches!(exit.code, exit::SOURCE | REAUTHORISE) && !exit.next.contains("secrets set") {
+                exit.next = "run the same command again: a code works once".into();
+            }
+            exit
+        })?;
+        let unchecked = match self.check(&given.realm, answer.access.clone()).await {
+            Ok(()) => None,
+            // The company is as the person chose it; a consent is not thrown away for an outage.
+            Err(exit) if exit.code == exit::SOURCE => Some(exit),
+            Err(mut exit) => {
+                exit.what = format!(
+                    "company {} does not answer to this consent, and nothing was stored: {}",
+                    given.realm, exit.what
+                );
+                return Err(exit);
+            }
+        };
+        let known = [
+            (SecretName::QboRealmId, given.realm.as_str().to_owned()),
+            (SecretName::QboEnvironment, self.environment.to_string()),
+        ];
+        for (name, value) in known {
+            if self.vault.get(name).await?.is_none() {
+                self.vault.set(name, SecretString::from(value)).await?;
+            }
+        }
+        let tokens = adopt_consent(&*self.vault, &answer, self.clock.now_utc()).await?;
+        match unchecked {
+            None => Ok(tokens),
+            Some(exit) => Err(Exit::new(
+                exit.code,
+                format!(
+                    "the consent of company {} is stored, but QuickBooks could not be asked yet: {}",
+                    given.realm, exit.what
+                ),
+                "qbo-backfill doctor, later",
+            )),
+        }
+    }
+
+    /// One call: the company answers to the new token.
+    async fn check(&self, realm: &RealmId, access: AccessToken) -> Result<(), Exit> {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let provider = Arc::new(StaticProvider::new(access));
+        let client = HttpQboClient::builder(realm.clone(), self.endpoints.clone(), provider, clock)
+            .limits(self.settings.limits)
+            .build()
+            .map_err(|error| {
+                Exit::new(REFUSED, exit::chain(&error), "check the system's root certificates")
+            })?;
+        client.fetch_page(&super::super::company_info()).await?;
+        Ok(())
+    }
+}
+
+/// Shows the page in a browser where there is one, and its address in any case.
+fn show(request: &ConsentRequest, arguments: &LoginArgs) {
+    say(&format!("connect the company on this page:\n{}", request.url()));
+    let opens = !arguments.no_browser && std::io::stderr().is_terminal();
+    if opens && open::that_detached(request.url()).is_err() {
+        say("no browser could be started; open the page yourself");
+    }
+}
+
+/// The pasted address holds a code, so it is not shown where it is typed.
+fn pasted() -> std::io::Result<Zeroizing<String>> {
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password("address (not shown): ").map(Zeroizing::new);
+    }
+    let mut line = Zeroizing::new(String::new());
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line)
+}
+
+fn consent_refused(error: &ConsentError) -> Exit {
+    refused(error.to_string(), error.hint())
+}
+
+fn refused(what: impl std::fmt::Display, next: &str) -> Exit {
+    Exit::new(REAUTHORISE, format!("{what}; nothing was stored"), next)
+}

@@ -1,0 +1,138 @@
+//! `auth`: the consent.
+
+mod login;
+mod status;
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use qbo_auth::{
+    AuthError, ClientId, ClientSecret, Endpoints, ExposeSecret as _, OauthEndpoint, SealedVault, SecretName,
+    SecretVault as _, TokenEndpoint as _, TokenErrorKind, TokenVault as _,
+};
+use raw_store::StoreErrorKind;
+
+pub(super) use status::consent_json;
+
+use crate::args::Auth;
+use crate::compose::{company, database_options, open_database};
+use crate::consent;
+use crate::exit::{DONE, Exit, REAUTHORISE, chain};
+use crate::render::say;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+
+/// `auth`: asks for a consent, shows it, refreshes it, ends it.
+pub(crate) async fn auth(settings: &Settings, command: Auth) -> Result<u8, Exit> {
+    match command {
+        Auth::Login(arguments) => login::login(settings, &arguments).await,
+        Auth::Status => status::status(settings).await,
+        Auth::Refresh => refresh(settings).await,
+        Auth::Revoke => revoke(settings).await,
+    }
+}
+
+/// One call, also while the present token lives.
+async fn refresh(settings: &Settings) -> Result<u8, Exit> {
+    let mut secrets = Secrets::open(settings).await?;
+    let company = company(settings, &mut secrets, 0).await?;
+    let vault = secrets.vault().ok_or_else(nothing)?;
+    compare(settings, &secrets, vault).await?;
+    let tokens = company.tokens.refresh().await;
+    company.tokens.shutdown().await;
+    let tokens = tokens?;
+    compare(settings, &secrets, vault).await?;
+    status::show(settings, &secrets, &tokens).await?;
+    Ok(DONE)
+}
+
+/// Compares the vault with what a database that is named has seen, if it has seen anything.
+async fn compare(settings: &Settings, secrets: &Secrets, vault: &SealedVault) -> Result<(), Exit> {
+    if database_options(settings, secrets).await?.is_none() {
+        return Ok(());
+    }
+    let database = open_database(settings, secrets, NonZeroUsize::MIN).await?;
+    let compared = match database.store.schema_status().await {
+        Ok(status) if status.found.is_none() => Ok(()),
+        Ok(_) => consent::compare(&*database.store, vault).await,
+        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    database.close().await?;
+    compared
+}
+
+/// Intuit first: a token that was only forgotten would still open the company to whoever finds a copy.
+async fn revoke(settings: &Settings) -> Result<u8, Exit> {
+    let secrets = Secrets::open(settings).await?;
+    let vault = Arc::clone(secrets.vault().ok_or_else(nothing)?);
+    if vault.load().await?.is_none() {
+        return Err(nothing());
+    }
+    let realm = secrets.known_realm(settings).await?;
+    let company = realm.map_or_else(|| "the company".into(), |realm| format!("company {realm}"));
+    confirm(settings, &company)?;
+    let environment = secrets.environment(settings).await?;
+    let endpoint = endpoint(settings, &secrets, &settings.endpoints.over(environment)?).await?;
+    let lock = vault.lock().await?;
+    let tokens = vault.load().await?.ok_or_else(nothing)?;
+    match endpoint.revoke(&tokens.refresh).await {
+        Ok(()) => {}
+        Err(error)
+            if matches!(
+                error.kind(),
+                TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidRequest { .. }
+            ) =>
+        {
+            say("Intuit no longer knows this token; the consent had ended before");
+        }
+        Err(error) => {
+            let what = format!("the consent was not ended, and the vault is unchanged: {}", chain(&error));
+            let mut exit = Exit::from(AuthError::from(error));
+            exit.what = what;
+            return Err(exit);
+        }
+    }
+    drop(lock);
+    vault.remove(SecretName::QboRefreshToken).await?;
+    say(&format!("the consent of {company} has ended, here and at Intuit; what was loaded stays"));
+    Ok(DONE)
+}
+
+fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
+    if !settings.ask {
+        return Ok(());
+    }
+    let unasked = || Exit::usage("ending a consent wants a yes; nothing was changed", "add --yes");
+    if !std::io::stdin().is_terminal() {
+        return Err(unasked());
+    }
+    say(&format!("End the consent of {company}? Nobody can read it until somebody consents again. [y/N]"));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(|_| unasked())?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Exit::usage("nothing was changed", "run the same command again, and answer y"))
+}
+
+/// The token service, with the app's keys.
+async fn endpoint(
+    settings: &Settings,
+    secrets: &Secrets,
+    endpoints: &Endpoints,
+) -> Result<OauthEndpoint, Exit> {
+    let (id, secret) = keys(settings, secrets).await?;
+    Ok(OauthEndpoint::new(endpoints.clone(), id, secret).map_err(AuthError::from)?)
+}
+
+async fn keys(settings: &Settings, secrets: &Secrets) -> Result<(ClientId, ClientSecret), Exit> {
+    let id = secrets.need(SecretName::QboClientId, settings).await?;
+    let secret = secrets.need(SecretName::QboClientSecret, settings).await?;
+    Ok((ClientId::new(id.expose_secret()), ClientSecret::new(secret)))
+}
+
+fn nothing() -> Exit {
+    Exit::new(REAUTHORISE, "the vault holds no consent", "qbo-backfill auth login")
+}

@@ -1,0 +1,194 @@
+//! A consent from the page to the vault, and its end.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Stdio};
+
+use fixtures::{CallKind, Fault, Rule, SandboxOptions, Shape};
+use url::Url;
+
+use crate::house::{Ended, House, with_stdin};
+
+/// A login that waits for its person.
+struct Login {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    heard: String,
+    /// Where the person is sent to.
+    page: Url,
+}
+
+impl Login {
+    /// Starts a login, and reads as far as the address of the page.
+    async fn start(house: &House, more: &[&str]) -> Self {
+        let mut command = house.command(&["auth", "login", "--no-browser", "--port", "0"]);
+        command.args(more).args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let reading = move || {
+            let mut child = command.spawn().unwrap();
+            let mut login =
+                (BufReader::new(child.stderr.take().unwrap()), String::new(), Option::<Url>::None);
+            while !login.1.contains("waiting for the answer") {
+                let mut line = String::new();
+                assert_ne!(login.0.read_line(&mut line).unwrap(), 0, "ended early: {}", login.1);
+                login.2 = line.trim().parse().ok().filter(|url: &Url| url.scheme() == "http").or(login.2);
+                login.1 += &line;
+            }
+            Self { child, stderr: login.0, heard: login.1, page: login.2.unwrap() }
+        };
+        tokio::task::spawn_blocking(reading).await.unwrap()
+    }
+
+    fn parameter(&self, name: &str) -> String {
+        self.page.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned()
+    }
+
+    /// The address a person comes back to, with other parameters than Intuit's.
+    fn back(&self, query: &str) -> String {
+        let query = query.replace("STATE", &self.parameter("state"));
+        format!("{}?{query}", self.parameter("redirect_uri"))
+    }
+
+    async fn end(mut self) -> Ended {
+        let waiting = move || {
+            self.stderr.read_to_string(&mut self.heard).unwrap();
+            let mut ended = Ended::from(self.child.wait_with_output().unwrap());
+            ended.stderr = self.heard;
+            ended
+        };
+        tokio::task::spawn_blocking(waiting).await.unwrap()
+    }
+}
+
+/// A browser that goes where it is sent.
+async fn visit(address: &str) -> reqwest::Response {
+    let browser = reqwest::Client::builder().no_proxy().build().unwrap();
+    browser.get(address).send().await.unwrap()
+}
+
+async fn unconsented() -> House {
+    House::without_consent(&Shape::empty(), SandboxOptions::default()).await
+}
+
+const MONTH: [&str; 6] = ["run", "Invoice", "--from", "2024-01-01", "--to", "2024-02-01"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_consents_and_everything_is_there_for_a_run() {
+    let house = unconsented().await;
+    let early = house.at(&MONTH).await.expect(2);
+    assert!(early.error().contains("auth login"), "{}", early.error());
+    house.run(&["auth", "status"]).await.expect(4);
+
+    let login = Login::start(&house, &[]).await;
+    assert_eq!(login.page.path(), "/connect/oauth2");
+    assert_eq!(login.parameter("scope"), "com.intuit.quickbooks.accounting");
+    let elsewhere = visit(&login.back("").replace("callback", "favicon.ico")).await;
+    assert_eq!(elsewhere.status(), 404);
+    let page = visit(login.page.as_str()).await;
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["cache-control"], "no-store");
+    assert_eq!(page.headers()["referrer-policy"], "no-referrer");
+    assert!(page.text().await.unwrap().contains("QuickBooks is connected"));
+    let ended = login.end().await.expect(0);
+    let company = house.sandbox.realm_id();
+    assert!(ended.stdout.contains(company), "{}", ended.stdout);
+    for secret in [house.sandbox.current_refresh_token(), house.sandbox.credentials().client_secret] {
+        assert!(!ended.stdout.contains(&secret) && !ended.stderr.contains(&secret));
+    }
+
+    // The exchange brought a token; no refresh is needed.
+    house.at(&MONTH).await.expect(0);
+    assert_eq!(house.sandbox.token_calls(), 1);
+    let status = house.run(&["auth", "status", "--output", "json"]).await.expect(0);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!((status["realm"].as_str(), status["environment"].as_str()), (Some(company), Some("sandbox")));
+    assert_eq!(
+        (&status["refresh_token_days_left"], &status["consent_days_left"]),
+        (&100.into(), &1824.into())
+    );
+
+    let refreshed = house.at(&["auth", "refresh", "--output", "json"]).await.expect(0);
+    let refreshed: serde_json::Value = serde_json::from_str(&refreshed.stdout).unwrap();
+    assert_eq!(house.sandbox.token_calls(), 2);
+    assert_eq!(refreshed["generation"].as_u64(), status["generation"].as_u64().map(|number| number + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_belong_to_the_login_is_refused_and_nothing_is_stored() {
+    let house = unconsented().await;
+    let before = house.run(&["secrets", "list", "--output", "json"]).await.expect(0).stdout;
+    let realm = house.sandbox.realm_id().to_owned();
+    for (query, word) in [
+        ("error=access_denied&state=STATE".to_owned(), "not given"),
+        (format!("code=false&state=other&realmId={realm}"), "wrong state"),
+        (format!("code=false&realmId={realm}"), "wrong state"),
+        ("code=false&state=STATE".to_owned(), "not complete"),
+        // A code that Intuit does not know, or that has been used.
+        (format!("code=false-code&state=STATE&realmId={realm}"), "no longer valid"),
+    ] {
+        let login = Login::start(&house, &[]).await;
+        let page = visit(&login.back(&query)).await;
+        assert_eq!(page.status(), 400, "{query}");
+        let ended = login.end().await.expect(4);
+        let error = ended.error();
+        assert!(error.contains("nothing was stored"), "{error}");
+        assert!(error.contains(word), "{error}");
+        assert!(!error.contains("false-code"), "{error}");
+    }
+    let late = Login::start(&house, &["--timeout", "1"]).await.end().await.expect(4);
+    assert!(late.error().contains("nobody consented within 1 s"), "{}", late.error());
+    assert_eq!(house.run(&["secrets", "list", "--output", "json"]).await.stdout, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_keeps_to_its_company_and_a_company_must_answer() {
+    let house = unconsented().await;
+    house.set_secret("QBO_REALM_ID", "424242").await.expect(0);
+    let login = Login::start(&house, &[]).await;
+    visit(login.page.as_str()).await;
+    let other = login.end().await.expect(5);
+    assert!(other.error().contains("this vault is for company 424242"), "{}", other.error());
+    house.run(&["secrets", "rm", "QBO_REALM_ID"]).await.expect(0);
+
+    // The token is for another company than the address says: QuickBooks refuses, and nothing is stored.
+    let login = Login::start(&house, &[]).await;
+    let code = house.sandbox.authorization_code();
+    visit(&login.back(&format!("code={code}&state=STATE&realmId=424242"))).await;
+    let refused = login.end().await.expect(5);
+    assert!(refused.error().contains("does not answer to this consent"), "{}", refused.error());
+    house.run(&["auth", "status"]).await.expect(4);
+    let listed = house.run(&["secrets", "list"]).await.expect(0);
+    assert!(!listed.stdout.contains("QBO_REALM_ID"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_can_be_pasted_where_only_https_is_taken() {
+    let house = unconsented().await;
+    let insecure = house.at(&["auth", "login", "--redirect-url", "http://books.example/x"]).await.expect(2);
+    assert!(insecure.error().contains("https"), "{}", insecure.error());
+    let paste = |answer: &'static str| {
+        let words = ["auth", "login", "--no-browser", "--redirect-url", "https://books.example/callback"];
+        let mut command = house.command(&words);
+        command.args(house.addresses());
+        with_stdin(command, answer)
+    };
+    paste("").await.expect(4);
+    paste("not an address").await.expect(4);
+    let foreign = paste("https://books.example/callback?code=c&state=s&realmId=1").await.expect(4);
+    assert!(foreign.error().contains("wrong state"), "{}", foreign.error());
+    assert!(foreign.stderr.contains("redirect_uri=https%3A%2F%2Fbooks.example%2Fcallback"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_is_ended_at_intuit_before_it_is_forgotten() {
+    let house = House::new(&Shape::empty()).await;
+    let unasked = house.at(&["auth", "revoke"]).await.expect(2);
+    assert!(unasked.error().contains("--yes"), "{}", unasked.error());
+    house.sandbox.faults().push(Rule::on(CallKind::Revoke, Fault::Html { status: 503 }));
+    let unreachable = house.at(&["auth", "revoke", "--yes"]).await.expect(6);
+    assert!(unreachable.error().contains("the vault is unchanged"), "{}", unreachable.error());
+    house.run(&["auth", "status"]).await.expect(0);
+    house.at(&["auth", "revoke", "--yes"]).await.expect(0);
+    house.run(&["auth", "status"]).await.expect(4);
+    assert_eq!(house.sandbox.journal().count(CallKind::Revoke), 2);
+    let without = house.at(&["auth", "refresh"]).await;
+    assert!(without.error().contains("auth login"), "{}", without.error());
+}
