@@ -251,7 +251,11 @@ pub(crate) enum ReportFormat {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Db {
     /// Create the schema, or bring it up to date
-    Init,
+    Init {
+        /// As an administrator: also create the roles `qbo_owner`, `qbo_loader` and `qbo_reader`, each with what it needs
+        #[arg(long)]
+        roles: bool,
+    },
     /// Compare the schema with what is expected
     Check,
     /// Version, company and tables

@@ -9,7 +9,7 @@ use qbo_auth::{
     SystemClock, TokenProvider,
 };
 use qbo_client::{HttpQboClient, QboClient, Signal};
-use raw_store::{DatabaseOptions, PgStore, RawStore as _, Store, StoreErrorKind, StoreIdentity};
+use raw_store::{DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::consent;
@@ -233,8 +233,8 @@ async fn private_database(_: &Settings, _: NonZeroUsize) -> Result<Database, Exi
 
 /// A schema that is not there at all is created; one that is older than this program is not touched.
 pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
-    match store.identity().await {
-        Ok(_) => Ok(()),
+    match store.ensure_loadable().await {
+        Ok(()) => Ok(()),
         Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => {
             Ok(store.migrate().await.map(drop)?)
         }

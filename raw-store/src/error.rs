@@ -35,6 +35,9 @@ pub enum StoreErrorKind {
     /// The role lacks a right.
     #[error("permission denied for {0} (SQLSTATE 42501)")]
     Forbidden(Box<str>),
+    /// The role lacks rights that loading needs; holds the statements that give them.
+    #[error("the role lacks rights that loading needs (SQLSTATE 42501)")]
+    Lacks(Box<str>),
     /// The schema, or one of its tables, is missing.
     #[error("schema {0} is not set up")]
     NotSetUp(Box<str>),
@@ -117,6 +120,7 @@ impl StoreError {
             | Kind::Insecure(_)
             | Kind::Full(_)
             | Kind::Forbidden(_)
+            | Kind::Lacks(_)
             | Kind::NotSetUp(_)
             | Kind::Older { .. }
             | Kind::Newer { .. }
@@ -138,7 +142,8 @@ impl StoreError {
             Kind::Insecure(_) => "give the server a certificate that its name and a known authority vouch for, or sslrootcert=FILE".into(),
             Kind::Busy(_) => "run the same command again; what is committed stays".into(),
             Kind::Full(_) => "make room on the database server, then run the same command again".into(),
-            Kind::Forbidden(_) => "grant the right to the role, or use a role that has it".into(),
+            Kind::Forbidden(_) => "qbo-backfill db check names the missing right; or use a role that has it".into(),
+            Kind::Lacks(statements) => format!("as the schema's owner: {statements}"),
             Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
             Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
             Kind::Differs(_) => "see: qbo-backfill db check".into(),

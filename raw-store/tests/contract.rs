@@ -35,6 +35,22 @@ macro_rules! stories {
                 contract::$both(&store, &other).await.unwrap();
             })*
         }
+
+        /// With the rights that `sql/roles.sql` gives, and no others.
+        mod postgres_as_loader {
+            use super::*;
+            $(#[tokio::test]
+            async fn $alone() {
+                let database = support::database().await;
+                contract::$alone(&support::loader(&database).await).await.unwrap();
+            })*
+            $(#[tokio::test]
+            async fn $both() {
+                let database = support::database().await;
+                let (store, other) = (support::loader(&database).await, support::loader(&database).await);
+                contract::$both(&store, &other).await.unwrap();
+            })*
+        }
     };
 }
 

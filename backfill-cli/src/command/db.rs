@@ -1,4 +1,4 @@
-use raw_store::PgStore;
+use raw_store::{PgStore, StoreError, StoreErrorKind};
 use serde_json::json;
 
 use super::reader;
@@ -12,7 +12,7 @@ use crate::settings::Settings;
 pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
     let database = reader(settings).await?;
     let result = match command {
-        Db::Init => init(settings, &database.store).await,
+        Db::Init { roles } => init(settings, &database.store, *roles).await,
         Db::Check => check(settings, &database.store).await,
         Db::Status => status(settings, &database).await,
         Db::Psql { arguments } => psql(&database, arguments),
@@ -21,22 +21,50 @@ pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
     result.and_then(|code| closed.map(|()| code))
 }
 
-async fn init(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
+async fn init(settings: &Settings, store: &PgStore, roles: bool) -> Result<u8, Exit> {
     store.migrate().await?;
+    if roles {
+        store.create_roles().await.map_err(|error| match error.kind {
+            StoreErrorKind::Forbidden(_) => Exit::new(
+                DESTINATION,
+                error.to_string(),
+                "run it as a superuser, or as an owner of the database with CREATEROLE",
+            ),
+            _ => error.into(),
+        })?;
+        say(
+            "the roles are there: qbo_owner, qbo_loader, qbo_reader; give them passwords: psql -c '\\password qbo_loader'",
+        );
+    }
     let status = store.schema_status().await?;
     say(&format!("schema {} has version {}", settings.schema, status.known));
     Ok(DONE)
 }
 
 async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
-    let differences = store.check().await?;
+    // A role without any right would see an empty schema.
+    let missing = store.missing_grants().await?;
+    let differences =
+        if missing.iter().any(|one| one.contains("ON SCHEMA")) { Vec::new() } else { store.check().await? };
+    let found = differences
+        .iter()
+        .map(ToString::to_string)
+        .chain(missing.iter().map(|one| format!("missing: {one}")));
+    let found: Vec<_> = found.collect();
     match settings.output {
-        Output::Json => out_json(&differences.iter().map(|one| json!(one.to_string())).collect()),
-        Output::Text if differences.is_empty() => out(&format!("schema {} is as expected", settings.schema)),
-        Output::Text => differences.iter().for_each(|one| out(&one.to_string())),
+        Output::Json => out_json(&found.iter().map(|one| json!(one)).collect()),
+        Output::Text if found.is_empty() => out(&format!("schema {} is as expected", settings.schema)),
+        Output::Text => found.iter().for_each(|one| out(one)),
+    }
+    if found.is_empty() {
+        return Ok(DONE);
     }
     if differences.is_empty() {
-        return Ok(DONE);
+        return Err(StoreError::new(
+            "checking the role's rights",
+            StoreErrorKind::Lacks(missing.join("; ").into()),
+        )
+        .into());
     }
     Err(Exit::new(
         DESTINATION,

@@ -221,6 +221,7 @@ async fn examine(
             "qbo-backfill db check",
         ));
     }
+    database.store.ensure_loadable().await?;
     let company = status.identity.map_or_else(|| "no company yet".into(), |identity| identity.to_string());
     findings.fine("database", format!("schema {} version {version}, {company}", settings.schema));
     if let Some(vault) = secrets.vault() {

@@ -10,10 +10,14 @@ struct Script {
     sql: &'static str,
 }
 
-const SCRIPTS: [Script; 2] = [
+const SCRIPTS: [Script; 3] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
+    Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
 ];
+
+/// Roles, and what each may do. Not a numbered script: only an administrator can run it.
+const ROLES: &str = include_str!("../../sql/roles.sql");
 
 /// The version of the schema that this program needs.
 pub(super) const KNOWN: i32 = SCRIPTS[SCRIPTS.len() - 1].version;
@@ -40,6 +44,15 @@ pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<
         transaction.batch_execute(&script.sql.replace(PLACEHOLDER, &quoted)).await?;
         transaction.commit().await?;
     }
+    Ok(())
+}
+
+/// Runs the script of the roles.
+pub(super) async fn create_roles(client: &mut Object, schema: &SchemaName) -> Result<(), StoreErrorKind> {
+    let quoted = format!("\"{schema}\"");
+    let transaction = locked(client, schema).await?;
+    transaction.batch_execute(&ROLES.replace(PLACEHOLDER, &quoted)).await?;
+    transaction.commit().await?;
     Ok(())
 }
 

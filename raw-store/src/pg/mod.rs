@@ -3,6 +3,7 @@ mod commit;
 mod connect;
 mod documents;
 mod error;
+mod grants;
 mod identity;
 mod jsonb;
 mod lease;
@@ -89,6 +90,36 @@ impl PgStore {
         let differences = schema::differences(&session).await.map_err(self.failed(op))?;
         session.done();
         Ok(differences)
+    }
+
+    /// The statements that would give this role what loading needs and it lacks; empty if all is well.
+    pub async fn missing_grants(&self) -> Result<Vec<Box<str>>, StoreError> {
+        let op = "checking the role's rights";
+        let session = self.any_session(op).await?;
+        let missing = grants::missing(&session, &self.schema, &schema::ledger()).await;
+        let missing = missing.map_err(self.failed(op))?;
+        session.done();
+        Ok(missing)
+    }
+
+    /// Makes sure that the schema is set up and that this role has every right that loading needs.
+    pub async fn ensure_loadable(&self) -> Result<(), StoreError> {
+        let missing = self.missing_grants().await?;
+        if !missing.is_empty() {
+            let lacks = StoreErrorKind::Lacks(missing.join("; ").into());
+            return Err(StoreError::new("checking the role's rights", lacks));
+        }
+        self.session("checking the schema").await?.done();
+        Ok(())
+    }
+
+    /// Creates the roles of `sql/roles.sql`, and gives each what it needs and nothing more.
+    pub async fn create_roles(&self) -> Result<(), StoreError> {
+        let op = "creating the roles";
+        let mut session = self.session(op).await?;
+        migrate::create_roles(&mut session, &self.schema).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
     }
 
     /// A connection, whatever the state of the schema.

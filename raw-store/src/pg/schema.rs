@@ -153,6 +153,11 @@ impl fmt::Display for SchemaDifference {
     }
 }
 
+/// The tables of the ledger.
+pub(super) fn ledger() -> Vec<&'static str> {
+    LEDGER.iter().map(|(name, ..)| *name).collect()
+}
+
 /// Whether a table belongs to the ledger.
 pub(super) fn is_ledger_table(table: &TableName) -> bool {
     LEDGER.iter().any(|(name, ..)| *name == table.as_str())

@@ -40,6 +40,24 @@ pub async fn store(database: &TempDatabase) -> PgStore {
     store
 }
 
+/// Roles belong to the whole server, and two tests must not make them at once.
+static ROLES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Creates the three roles, and says how to reach the database as one of them.
+pub async fn with_roles(database: &TempDatabase, role: &str) -> DatabaseOptions {
+    let store = store(database).await;
+    let _turn = ROLES.lock().await;
+    store.create_roles().await.unwrap();
+    let password = format!("ALTER ROLE {role} PASSWORD 'fake-1'");
+    connection(database).await.batch_execute(&password).await.unwrap();
+    DatabaseOptions::new("127.0.0.1", database.port(), database.name(), role).with_password("fake-1")
+}
+
+/// A store that has the rights of a loader and no others.
+pub async fn loader(database: &TempDatabase) -> PgStore {
+    PgStore::connect(with_roles(database, "qbo_loader").await, SchemaName::default()).await.unwrap()
+}
+
 /// A plain connection to it.
 pub async fn connection(database: &TempDatabase) -> Client {
     let (client, connection) = database.config().connect(NoTls).await.unwrap();

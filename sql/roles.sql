@@ -1,0 +1,85 @@
+-- qbo-backfill: three roles, each with what it needs and nothing more. Can be run again at any time, and must be after a new version of the
+-- schema. Wants a superuser, or a role with CREATEROLE that owns database and schema:
+--
+--   qbo-backfill db init --roles --database postgres://admin@host/db        (or psql -f, after the numbered scripts)
+--   psql -c '\password qbo_loader'
+--
+-- qbo_owner    owns the schema; nobody logs in as it
+-- qbo_loader   what qbo-backfill runs as: reads, inserts and updates, and never deletes or changes the schema
+-- qbo_reader   for people and dashboards: the log, and what was read when. Payloads only where somebody grants them:
+--              GRANT SELECT ON raw.qb_invoices TO qbo_reader
+--
+-- The rights that PUBLIC has in the database by default (temporary tables, creating in schema public) are taken away: give other
+-- programs in the same database what they need by name.
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qbo_owner') THEN
+        CREATE ROLE qbo_owner NOLOGIN;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qbo_loader') THEN
+        CREATE ROLE qbo_loader LOGIN CONNECTION LIMIT 50;
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qbo_reader') THEN
+        CREATE ROLE qbo_reader LOGIN;
+    END IF;
+    IF NOT pg_has_role(current_user, 'qbo_owner', 'USAGE') THEN
+        EXECUTE format('GRANT qbo_owner TO %I', current_user);
+    END IF;
+    EXECUTE format('GRANT CREATE, CONNECT ON DATABASE %I TO qbo_owner', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO qbo_loader, qbo_reader', current_database());
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    IF to_regnamespace('public') IS NOT NULL THEN
+        REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    END IF;
+END
+$$;
+
+-- A session that is stuck frees its locks by itself.
+ALTER ROLE qbo_loader SET statement_timeout = '60s';
+ALTER ROLE qbo_loader SET lock_timeout = '10s';
+ALTER ROLE qbo_loader SET idle_in_transaction_session_timeout = '30s';
+ALTER ROLE qbo_reader SET default_transaction_read_only = on;
+
+CREATE SCHEMA IF NOT EXISTS raw /*schema*/;
+SET search_path TO raw /*schema*/, pg_catalog, pg_temp;
+
+DO $$
+DECLARE
+    relation record;
+    target text;
+BEGIN
+    EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());
+    EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema());
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO qbo_loader, qbo_reader', current_schema());
+    FOR relation IN
+        SELECT class.relname,
+            EXISTS (SELECT FROM pg_attribute WHERE attrelid = class.oid AND attname = 'payload_digest') AS is_raw
+        FROM pg_class AS class
+        WHERE class.relnamespace = to_regnamespace(current_schema()) AND class.relkind = 'r'
+    LOOP
+        target := format('%I.%I', current_schema(), relation.relname);
+        EXECUTE format('ALTER TABLE %s OWNER TO qbo_owner', target);
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, qbo_loader, qbo_reader', target);
+        IF relation.is_raw THEN
+            PERFORM grant_on_raw_table(relation.relname::text);
+        ELSIF relation.relname = 'schema_version' THEN
+            EXECUTE format('GRANT SELECT ON %s TO qbo_loader, qbo_reader', target);
+        ELSIF relation.relname = 'source_identity' THEN
+            EXECUTE format('GRANT SELECT, INSERT ON %s TO qbo_loader', target);
+            EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
+        ELSE
+            EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %s TO qbo_loader', target);
+        END IF;
+        -- Not quarantine, whose bytes are payload, nor anything about the consent.
+        IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease') THEN
+            EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
+        END IF;
+    END LOOP;
+END
+$$;
+
+ALTER FUNCTION grant_on_raw_table(text) OWNER TO qbo_owner;
+ALTER FUNCTION create_raw_table(text) OWNER TO qbo_owner;
+REVOKE EXECUTE ON FUNCTION grant_on_raw_table(text), create_raw_table(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION create_raw_table(text) TO qbo_loader;
