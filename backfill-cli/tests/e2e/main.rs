@@ -8,6 +8,7 @@
 
 mod consent;
 mod doctor;
+mod grants;
 mod house;
 mod inputs;
 mod kills;
