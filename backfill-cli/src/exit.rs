@@ -68,6 +68,26 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
+/// A panic says where, and not what: its message may quote anything.
+pub(crate) fn hide_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place =
+            panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        anstream::eprintln!("a broken invariant{place}");
+    }));
+}
+
+/// Runs a command; one that panics ends as a bug.
+pub(crate) fn guarded(command: impl FnOnce() -> Result<u8, Exit>) -> Result<u8, Exit> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(command)).unwrap_or_else(|_| {
+        Err(Exit::new(
+            BUG,
+            "a broken invariant stopped this command; what is committed and what is in the vault is sound",
+            "run the same command again, and report the place that is named above",
+        ))
+    })
+}
+
 /// Turns the command's outcome into an exit code, and prints its line.
 pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
     match outcome {
@@ -167,6 +187,25 @@ impl From<ReportError> for Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[ignore = "ends badly on purpose; run by the next test"]
+    fn a_panic() {
+        hide_panics();
+        let exit = guarded(|| panic!("{}", "canary-in-a-panic")).unwrap_err();
+        println!("it ends with {}", exit.code);
+    }
+
+    #[test]
+    fn a_panic_does_not_say_what_it_was_about() {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        let ran =
+            command.args(["--ignored", "--exact", "exit::tests::a_panic", "--nocapture"]).output().unwrap();
+        let said = [ran.stdout, ran.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("a broken invariant at") && said.contains("it ends with 70"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
 
     #[test]
     fn a_message_is_one_line_whatever_it_was_made_of() {

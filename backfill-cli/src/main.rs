@@ -22,6 +22,16 @@ mod unlock;
 mod embedded;
 
 fn main() -> std::process::ExitCode {
-    let outcome = args::parse().and_then(command::dispatch);
+    exit::hide_panics();
+    leave_no_core();
+    let outcome = exit::guarded(|| args::parse().and_then(command::dispatch));
     exit::report(outcome)
+}
+
+/// A core file would hold every secret that this process has seen.
+fn leave_no_core() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // Where the system does not allow it, its own limit stands.
+    let _ = setrlimit(Resource::Core, none);
 }

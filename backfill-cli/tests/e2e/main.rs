@@ -6,6 +6,7 @@
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod canary;
 mod consent;
 mod doctor;
 mod grants;
@@ -14,4 +15,5 @@ mod inputs;
 mod kills;
 mod runs;
 mod secrecy;
+mod tls;
 mod vaults;
