@@ -108,6 +108,7 @@ impl From<AuthError> for Exit {
             Advice::RetryAfter(_) => SOURCE,
             // Keys that Intuit refuses are a matter of the consent too: nobody can call until they are right.
             Advice::Reauthorise | Advice::FixConfiguration => REAUTHORISE,
+            Advice::Refused => REFUSED,
             Advice::VaultUnusable => VAULT,
             Advice::VaultBusy => HELD,
             _ => BUG,
@@ -143,6 +144,11 @@ impl From<qbo_client::Error> for Exit {
             (_, Advice::Reauthorise) => {
                 Self::new(REAUTHORISE, what, "consent again: qbo-backfill auth login")
             }
+            (ErrorKind::Insecure(_), _) => Self::new(
+                REFUSED,
+                what,
+                "check what stands between here and QuickBooks (a proxy, the system's root certificates)",
+            ),
             (_, Advice::Refused) => Self::new(
                 REFUSED,
                 what,

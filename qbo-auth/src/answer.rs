@@ -79,7 +79,7 @@ impl RawAnswer {
             // The content type decides nothing: web pages and faults are served under any.
             _ if self.body.trim_ascii_start().starts_with(b"<") => Err(TokenErrorKind::Html { status }),
             200..=299 => Ok(()),
-            300..=399 => Err(TokenErrorKind::Protocol("a redirect")),
+            300..=399 => Err(TokenErrorKind::Redirect),
             _ => Err(self.refusal()),
         }
     }
@@ -189,7 +189,7 @@ mod tests {
         check(502, "<html>", TokenErrorKind::Unavailable { status: 502 });
         check(200, " \n<!DOCTYPE html>", TokenErrorKind::Html { status: 200 });
         check(403, "<html>", TokenErrorKind::Html { status: 403 });
-        check(302, "", TokenErrorKind::Protocol("a redirect"));
+        check(302, "", TokenErrorKind::Redirect);
         check(200, "", TokenErrorKind::Protocol("not the expected JSON"));
         check(200, r#"{"access_token":5}"#, TokenErrorKind::Protocol("not the expected JSON"));
         check(200, "{}", TokenErrorKind::Protocol("no access token"));

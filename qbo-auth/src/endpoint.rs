@@ -106,6 +106,12 @@ pub enum TokenErrorKind {
     /// No whole answer arrived. The server may or may not have rotated the refresh token.
     #[error("no whole answer came from the token endpoint")]
     Transport,
+    /// No secure connection could be made; nothing was sent.
+    #[error("no secure connection to the token endpoint ({0})")]
+    Insecure(&'static str),
+    /// A redirect came instead of an answer: it is never followed, for it could lead the token to anybody.
+    #[error("the token endpoint answered with a redirect, which is never followed")]
+    Redirect,
     /// A web page came instead of an answer: a proxy's login page, or maintenance.
     #[error("a web page came instead of a token answer (status {status})")]
     Html {

@@ -49,6 +49,8 @@ pub enum Advice {
     Reauthorise,
     /// A person must correct a setting or a secret.
     FixConfiguration,
+    /// Whoever answers is not, or does not behave like, Intuit: a person must look at the network.
+    Refused,
     /// A person must repair the vault.
     VaultUnusable,
     /// Another process holds the vault.
@@ -87,6 +89,7 @@ impl AuthError {
                     | TokenErrorKind::InvalidRequest { .. }
                     | TokenErrorKind::Throttled { .. }
                     | TokenErrorKind::Setup
+                    | TokenErrorKind::Insecure(_)
             ),
             _ => false,
         }
@@ -109,6 +112,7 @@ fn advice_for_endpoint(error: &TokenError) -> Advice {
     match error.kind() {
         TokenErrorKind::InvalidGrant => Advice::Reauthorise,
         TokenErrorKind::InvalidClient | TokenErrorKind::Setup => Advice::FixConfiguration,
+        TokenErrorKind::Insecure(_) | TokenErrorKind::Redirect => Advice::Refused,
         TokenErrorKind::InvalidRequest { .. } => Advice::GiveUp,
         TokenErrorKind::Throttled { retry_after } => {
             Advice::RetryAfter(retry_after.unwrap_or(DEFAULT_THROTTLE))
@@ -131,6 +135,9 @@ fn hint_for_endpoint(error: &TokenError) -> &'static str {
         TokenErrorKind::InvalidRequest { .. } => "report this as a bug, with the error code",
         TokenErrorKind::Throttled { .. } => {
             "run the same command later; if it lasts, the app's monthly allowance of calls is spent"
+        }
+        TokenErrorKind::Insecure(_) | TokenErrorKind::Redirect => {
+            "check what stands between here and Intuit (a proxy, the system's root certificates); the stored token is unchanged"
         }
         TokenErrorKind::Html { .. } => "check that no proxy or login page stands between here and Intuit",
         TokenErrorKind::Unavailable { .. } | TokenErrorKind::Transport | TokenErrorKind::Protocol(_) => {

@@ -27,6 +27,8 @@ mod vault;
 #[cfg(feature = "http")]
 mod answer;
 #[cfg(feature = "http")]
+mod insecure;
+#[cfg(feature = "http")]
 mod oauth;
 
 pub use adopt::{adopt_bootstrap, adopt_consent};
@@ -37,6 +39,9 @@ pub use consent::{
 pub use endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 pub use environment::{Endpoints, Environment, InvalidEndpoint, InvalidEnvironment};
 pub use error::{Advice, AuthError};
+#[cfg(feature = "http")]
+#[doc(hidden)]
+pub use insecure::insecure_reason;
 #[cfg(feature = "http")]
 pub use oauth::OauthEndpoint;
 #[cfg(feature = "points")]

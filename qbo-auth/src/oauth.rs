@@ -19,6 +19,7 @@ use crate::answer::RawAnswer;
 use crate::consent::RedirectUrl;
 use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::environment::Endpoints;
+use crate::insecure::insecure_reason;
 use crate::secret::{AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,8 +89,12 @@ struct Wire(reqwest::Client);
 impl Wire {
     /// Sends one request and reads one whole answer.
     async fn send(&self, request: reqwest::Request) -> Result<RawAnswer, TokenError> {
-        let transport =
-            |error: reqwest::Error| TokenError::new(TokenErrorKind::Transport).because(error.without_url());
+        // Before the request is sent: after it, nobody knows what the server has done.
+        let insecure = |error: &reqwest::Error| insecure_reason(error).filter(|_| error.is_connect());
+        let transport = |error: reqwest::Error| match insecure(&error) {
+            Some(reason) => TokenError::new(TokenErrorKind::Insecure(reason)),
+            None => TokenError::new(TokenErrorKind::Transport).because(error.without_url()),
+        };
         let mut response = self.0.execute(request).await.map_err(transport)?;
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY_BYTES));
         while let Some(chunk) = response.chunk().await.map_err(transport)? {

@@ -98,8 +98,8 @@ pub enum ErrorKind {
         limit_mib: u64,
     },
     /// The connection could not be made as safely as required.
-    #[error("no secure connection to QuickBooks")]
-    Insecure,
+    #[error("no secure connection to QuickBooks ({0})")]
+    Insecure(&'static str),
 }
 
 /// Why QuickBooks refuses a company or an app.
@@ -166,7 +166,7 @@ impl ErrorKind {
             Self::Auth(_) => Advice::AskAuth,
             Self::NeedsConsent => Advice::Reauthorise,
             Self::Exhausted { .. } => Advice::TryLater,
-            Self::Refused { .. } | Self::Insecure => Advice::Refused,
+            Self::Refused { .. } | Self::Insecure(_) => Advice::Refused,
             Self::BadQuery { .. }
             | Self::EntityUnavailable { .. }
             | Self::PoisonedPage { .. }

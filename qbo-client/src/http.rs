@@ -331,7 +331,7 @@ impl From<Lost> for Verdict {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Connection => Self::Retry(Cause::Connection),
-            Lost::Insecure => Self::Final(ErrorKind::Insecure),
+            Lost::Insecure(reason) => Self::Final(ErrorKind::Insecure(reason)),
             Lost::TooLarge => Self::Final(ErrorKind::BodyTooLarge { limit_mib: (LARGEST_BODY >> 20) as u64 }),
         }
     }

@@ -42,7 +42,7 @@ pub(crate) enum Lost {
     /// No connection, or it broke, or time ran out.
     Connection,
     /// The peer could not prove who it is.
-    Insecure,
+    Insecure(&'static str),
     /// The body passed the limit.
     TooLarge,
 }
@@ -119,18 +119,5 @@ fn http_date(text: &str) -> Option<OffsetDateTime> {
 
 /// TLS failures do not go away by asking again, and must never lead to a weaker connection.
 fn lost(error: &reqwest::Error) -> Lost {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // A connection cut without the TLS farewell: the peer had proved who it is.
-        if text.contains("close_notify") {
-            return Lost::Connection;
-        }
-        if text.contains("certificate") || text.contains("TLS") || text.contains("URL scheme is not allowed")
-        {
-            return Lost::Insecure;
-        }
-        source = cause.source();
-    }
-    Lost::Connection
+    qbo_auth::insecure_reason(error).map_or(Lost::Connection, Lost::Insecure)
 }

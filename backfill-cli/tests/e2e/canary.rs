@@ -67,7 +67,11 @@ impl Scanner {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 fn json(text: &str) -> String {
@@ -136,6 +140,7 @@ impl Traces {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one life, told from its beginning to its end")]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_ever_seen_whatever_happens() {
     let shape = Shape::default().with_counts(40, 10, 5).with_hostile("Invoice", Hostile::NulEscape);
@@ -211,7 +216,9 @@ async fn no_secret_is_ever_seen_whatever_happens() {
         PASSWORD.into(),
         "another false password".into(),
     ]);
-    keys.iter().for_each(|key| std::fs::remove_file(key).unwrap());
+    for key in keys {
+        std::fs::remove_file(key).unwrap();
+    }
     let scanner = Scanner::new(&secrets);
     let found = [traces.found(&scanner), scanner.find_below(house.home())].concat();
     assert!(found.is_empty(), "{found:#?}");
