@@ -275,6 +275,9 @@ pub(crate) enum Secrets {
         /// Open it by a passphrase instead of a key file
         #[arg(long)]
         passphrase: bool,
+        /// Keep its key in the keyring of the operating system instead of a file
+        #[arg(long, conflicts_with = "passphrase")]
+        keyring: bool,
     },
     /// Store a secret: from a prompt without echo, or from stdin
     Set {
@@ -291,8 +294,11 @@ pub(crate) enum Secrets {
     /// Seal the vault anew, with a new key or passphrase; the old one opens nothing afterwards
     Rekey {
         /// Open it by a passphrase from now on
-        #[arg(long, conflicts_with = "new_key_file")]
+        #[arg(long, conflicts_with_all = ["new_key_file", "keyring"])]
         passphrase: bool,
+        /// Keep the new key in the keyring of the operating system
+        #[arg(long, conflicts_with = "new_key_file")]
+        keyring: bool,
         /// Write the new key here [default: in place of the old key file]
         #[arg(long, value_name = "FILE")]
         new_key_file: Option<PathBuf>,

@@ -9,6 +9,7 @@ mod consent;
 mod exit;
 mod file_system;
 mod instant;
+mod keyring;
 mod logging;
 mod passfile;
 mod progress;
@@ -20,18 +21,24 @@ mod shared_vault;
 mod unlock;
 #[cfg(feature = "embedded")]
 mod embedded;
+#[cfg(feature = "points")]
+mod points;
 
 fn main() -> std::process::ExitCode {
     exit::hide_panics();
-    leave_no_core();
+    keep_to_itself();
+    #[cfg(feature = "points")]
+    points::arm();
     let outcome = exit::guarded(|| args::parse().and_then(command::dispatch));
     exit::report(outcome)
 }
 
-/// A core file would hold every secret that this process has seen.
-fn leave_no_core() {
+/// What this process has seen of secrets stays in it: no core file is left, and on Linux no other process of the same
+/// user may attach or read its memory.
+fn keep_to_itself() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    // Where the system does not allow it, its own limit stands.
-    let _ = setrlimit(Resource::Core, none);
+    // Where the system does not allow it, its own rules stand.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

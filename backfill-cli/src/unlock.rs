@@ -1,5 +1,5 @@
 //! What opens the vault: the key file that was named, a passphrase if the vault wants one, a key that a container
-//! engine or systemd mounted, otherwise the key file beside the vault.
+//! engine or systemd mounted, otherwise the key file beside the vault, or the system's keyring where there is no file.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use qbo_auth::{SealedVault, SecretString, Unlock, VaultError, VaultErrorKind};
 
 use crate::exit::{Exit, VAULT};
 use crate::file_system;
+use crate::keyring::{self, Account};
 use crate::render::say;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -46,11 +47,11 @@ pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Resul
     }
     // A vault that cannot be read is reported by the opening.
     let unlock = for_existing(settings, SealedVault::wants_passphrase(path).unwrap_or(false))?;
-    match (SealedVault::open(path, unlock.clone()), unlock) {
-        (Err(error), Unlock::KeyFile(key)) if error.kind() == VaultErrorKind::Undecipherable => {
-            finish_rekey(path, &key).map(Some).ok_or_else(|| error.into())
+    match SealedVault::open(path, unlock.clone()) {
+        Err(error) if error.kind() == VaultErrorKind::Undecipherable => {
+            finish_rekey(settings, &unlock).map(Some).ok_or_else(|| error.into())
         }
-        (opened, _) => Ok(Some(opened?)),
+        opened => Ok(Some(opened?)),
     }
 }
 
@@ -82,12 +83,33 @@ pub(crate) async fn init(
 }
 
 /// A `rekey` that was killed after the vault was sealed anew has its key still under the pending name.
-fn finish_rekey(vault: &Path, key: &Path) -> Option<SealedVault> {
-    let pending = pending(key);
-    let opened = SealedVault::open(vault, &pending).ok()?;
-    std::fs::rename(&pending, key).ok()?;
-    say("an interrupted `secrets rekey` has been finished");
-    Some(opened)
+fn finish_rekey(settings: &Settings, unlock: &Unlock) -> Option<SealedVault> {
+    let vault = &settings.vault.path;
+    let by_file = |key: &Path| {
+        let pending = pending(key);
+        let opened = SealedVault::open(vault, &pending).ok()?;
+        std::fs::rename(&pending, key).ok()?;
+        Some(opened)
+    };
+    let by_keyring = || {
+        let account = Account::of(settings);
+        let opens = |key: &SecretString| SealedVault::open(vault, Unlock::KeyText(key.clone())).ok();
+        if let Some(opened) = keyring::find(&account).as_ref().and_then(opens) {
+            return Some(opened);
+        }
+        let key = keyring::find(&account.pending())?;
+        let opened = opens(&key)?;
+        keyring::keep(&account, &key).ok()?;
+        keyring::forget(&account.pending());
+        Some(opened)
+    };
+    let opened = match unlock {
+        Unlock::KeyFile(key) if settings.vault_key.named => by_file(key),
+        Unlock::KeyFile(key) => by_file(key).or_else(by_keyring),
+        Unlock::KeyText(_) => by_keyring(),
+        _ => None,
+    };
+    opened.inspect(|_| say("an interrupted `secrets rekey` has been finished"))
 }
 
 /// Where a new key waits until the vault is sealed with it.
@@ -101,7 +123,15 @@ fn for_existing(settings: &Settings, wants_passphrase: bool) -> Result<Unlock, E
     if wants_passphrase && !settings.vault_key.named {
         return Ok(Unlock::Passphrase(passphrase()?));
     }
-    Ok(for_new(settings))
+    Ok(in_use(settings))
+}
+
+/// The key that opens the vault, if no passphrase does.
+pub(crate) fn in_use(settings: &Settings) -> Unlock {
+    let unlock = for_new(settings);
+    let missing = matches!(&unlock, Unlock::KeyFile(key) if !settings.vault_key.named && !key.exists());
+    let kept = if missing { keyring::find(&Account::of(settings)) } else { None };
+    kept.map_or(unlock, Unlock::KeyText)
 }
 
 /// What is to open a vault that does not exist yet, if nobody says otherwise.

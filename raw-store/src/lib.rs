@@ -28,7 +28,10 @@ pub use log::{
 pub use memory::{MemoryStore, QuarantinedRow, StoredRow};
 pub use page::{PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};
 #[cfg(feature = "pg")]
-pub use pg::{DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SealedRow, SealedRowLock, SslMode};
+pub use pg::{
+    ChannelBinding, DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SealedRow, SealedRowLock,
+    SslMode,
+};
 pub use run::{InvalidRunId, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{Pipeline, RawStore, Store, StoreIdentity};
 pub use table::{InvalidName, SchemaName, TableName};

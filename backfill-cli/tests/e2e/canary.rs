@@ -7,12 +7,9 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use fixtures::{CallKind, Fault, Hostile, Rule, SandboxOptions, Shape};
+use fixtures::{CallKind, Fault, Gate, Hostile, Rule, SandboxOptions, Shape};
 
-use crate::house::{House, YEAR};
-
-/// Characters that every way of escaping changes.
-const PASSWORD: &str = "false p\"ss/w+rd%\\é&=1";
+use crate::house::{House, LOADER_PASSWORD, YEAR};
 
 /// Looks for secrets in every spelling.
 struct Scanner(Vec<(String, String)>);
@@ -104,8 +101,9 @@ impl Traces {
         self.0.push((place.into(), bytes.into()));
     }
 
-    /// Runs a command, and keeps what it says and what the system shows of it meanwhile.
-    async fn run(&mut self, mut command: Command, input: &str, code: i32) {
+    /// Runs a command, and keeps what it says and what the system shows of it meanwhile. Returns the place of the
+    /// latter.
+    async fn run(&mut self, mut command: Command, input: &str, code: i32) -> usize {
         let (input, words) =
             (input.to_owned(), format!("{:?}", command.get_args().take(2).collect::<Vec<_>>()));
         let work = move || {
@@ -119,9 +117,11 @@ impl Traces {
         };
         let (shown, output) = tokio::task::spawn_blocking(work).await.unwrap();
         assert_eq!(output.status.code(), Some(code), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+        let place = self.0.len();
         self.keep(format!("process list, {words}"), shown);
         self.keep(format!("stdout, {words}"), output.stdout);
         self.keep(format!("stderr, {words}"), output.stderr);
+        place
     }
 
     /// All tables, payloads included, and what the server says of its sessions.
@@ -140,20 +140,39 @@ impl Traces {
     }
 }
 
+/// A run that finds its pipelines held.
+async fn held(house: &House, traces: &mut Traces, run: Command) {
+    let holder = house.client().await;
+    let take = "UPDATE raw.backfill_lease SET (backend_pid, backend_started_at, holder) = \
+                (SELECT pid, backend_start, 'another process' FROM pg_stat_activity WHERE pid = pg_backend_pid())";
+    assert!(holder.execute(take, &[]).await.unwrap() > 0);
+    traces.run(run, "", 9).await;
+}
+
+/// A run that is told to stop while it waits for an answer.
+async fn stopped(house: &House, traces: &mut Traces, mut run: Command) {
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())));
+    let child = run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    gate.arrived().await;
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    gate.open();
+    assert_eq!(ended.status.code(), Some(143), "{}", String::from_utf8_lossy(&ended.stderr));
+    traces.keep("stdout of a stopped run", ended.stdout);
+    traces.keep("stderr of a stopped run", ended.stderr);
+}
+
 #[expect(clippy::too_many_lines, reason = "one life, told from its beginning to its end")]
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_ever_seen_whatever_happens() {
     let shape = Shape::default().with_counts(40, 10, 5).with_hostile("Invoice", Hostile::NulEscape);
     let house = House::without_consent(&shape, SandboxOptions::default()).await;
-    house.at(&["db", "init", "--roles"]).await.expect(0);
-    let set = format!("ALTER ROLE qbo_loader PASSWORD '{PASSWORD}'");
-    house.client().await.batch_execute(&set).await.unwrap();
+    let database = house.make_roles().await;
     let temporary = house.home().join("tmp");
     std::fs::create_dir(&temporary).unwrap();
 
     let url = house.sandbox.url();
-    let (port, name) = (house.database.port(), house.database.name());
-    let database = format!("postgres://qbo_loader@127.0.0.1:{port}/{name}");
     let at = |words: &[&str]| {
         let mut command = house.command(words);
         command.env("TMPDIR", &temporary).env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace");
@@ -164,7 +183,7 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     let run = |more: &[&str]| at(&[&["run", "all", "--force"], &YEAR[..], more].concat());
     let mut traces = Traces::default();
 
-    traces.run(at(&["secrets", "set", "PG_PASSWORD"]), PASSWORD, 0).await;
+    traces.run(at(&["secrets", "set", "PG_PASSWORD"]), LOADER_PASSWORD, 0).await;
     traces.run(at(&["run", "all", "--from", "2024-01-01", "--to", "2024-02-01"]), "", 2).await;
     let login = ["auth", "login", "--no-browser", "--redirect-url", "https://books.example/callback"];
     let code = house.sandbox.authorization_code();
@@ -189,7 +208,7 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     }
     traces.run(at(&["secrets", "set", "PG_PASSWORD"]), "another false password", 0).await;
     traces.run(run(&[]), "", 7).await;
-    traces.run(at(&["secrets", "set", "PG_PASSWORD"]), PASSWORD, 0).await;
+    traces.run(at(&["secrets", "set", "PG_PASSWORD"]), LOADER_PASSWORD, 0).await;
     house
         .sandbox
         .faults()
@@ -199,6 +218,18 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     std::fs::copy(house.data().join("vault.key"), &foreign).unwrap();
     traces.run(at(&["secrets", "rekey"]), "", 0).await;
     traces.run(run(&["--vault-key-file", foreign.to_str().unwrap()]), "", 8).await;
+    held(&house, &mut traces, run(&[])).await;
+    stopped(&house, &mut traces, run(&[])).await;
+    if cfg!(feature = "points") {
+        house.sandbox.expire_access_tokens();
+        let mut broken = run(&[]);
+        // The message quotes what a careless one could.
+        let quoted = format!("{} {LOADER_PASSWORD}", house.sandbox.current_refresh_token());
+        broken.env("QBO_BACKFILL_POINT", format!("refresh.stored=panic:{quoted}"));
+        let shown = traces.run(broken, "", 70).await;
+        // The variable is the test's own doing.
+        traces.0.remove(shown);
+    }
     house.sandbox.faults().push(Rule::on(CallKind::Revoke, Fault::Html { status: 503 }));
     traces.run(at(&["auth", "revoke", "--yes"]), "", 6).await;
     house.sandbox.revoke_grant();
@@ -213,7 +244,7 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     );
     secrets.extend([
         house.sandbox.credentials().client_secret,
-        PASSWORD.into(),
+        LOADER_PASSWORD.into(),
         "another false password".into(),
     ]);
     for key in keys {

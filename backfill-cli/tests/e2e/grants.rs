@@ -2,18 +2,14 @@
 
 use fixtures::Shape;
 
-use crate::house::{House, YEAR, ended};
+use crate::house::{House, LOADER_PASSWORD, YEAR, ended};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loader_runs_with_its_grants_and_a_missing_one_is_named_before_any_call() {
     let house = House::new(&Shape { invoices: 5, ..Shape::empty() }).await;
-    house.at(&["db", "init", "--roles"]).await.expect(0);
-    let owner = house.client().await;
-    owner.batch_execute("ALTER ROLE qbo_loader PASSWORD 'fake-1'").await.unwrap();
-    house.set_secret("PG_PASSWORD", "fake-1").await.expect(0);
+    let (owner, database) = (house.client().await, house.make_roles().await);
+    house.set_secret("PG_PASSWORD", LOADER_PASSWORD).await.expect(0);
     let url = house.sandbox.url();
-    let (port, name) = (house.database.port(), house.database.name().to_owned());
-    let database = format!("postgres://qbo_loader@127.0.0.1:{port}/{name}");
     let at = |words: &[&str]| {
         let mut command = house.command(words);
         command.args(["--api-url", &url, "--oauth-url", &url, "--database", &database]);

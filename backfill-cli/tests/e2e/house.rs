@@ -8,6 +8,13 @@ use fixtures::{Company, Sandbox, SandboxOptions, Shape, TempDatabase, TempPostgr
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls, Row};
 
+/// The loader's password. Roles belong to the whole server, which tests share, so it is one for all; its characters are
+/// changed by every way of escaping.
+pub(crate) const LOADER_PASSWORD: &str = "false p\"ss/w+rd%\\é&=1";
+
+/// Roles are made by one test at a time: the server does not let two change one of them at once.
+static ROLES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The year that the emulated companies live in.
 pub(crate) const YEAR: [&str; 4] = ["--from", "2024-01-01", "--to", "2025-01-01"];
 
@@ -114,6 +121,16 @@ impl House {
         ["--api-url", &url, "--oauth-url", &url, "--database", &self.database.url()]
             .map(str::to_owned)
             .to_vec()
+    }
+
+    /// Makes the roles. Returns the address of the database for a loader, whose password is [`LOADER_PASSWORD`].
+    pub(crate) async fn make_roles(&self) -> String {
+        let _one_at_a_time = ROLES.lock().await;
+        self.at(&["db", "init", "--roles"]).await.expect(0);
+        let set = format!("ALTER ROLE qbo_loader PASSWORD '{LOADER_PASSWORD}'");
+        self.client().await.batch_execute(&set).await.unwrap();
+        let (port, name) = (self.database.port(), self.database.name());
+        format!("postgres://qbo_loader@127.0.0.1:{port}/{name}")
     }
 
     /// Runs a command that needs no addresses.

@@ -12,6 +12,8 @@ mod doctor;
 mod grants;
 mod house;
 mod inputs;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod kills;
 mod runs;
 mod secrecy;

@@ -1,5 +1,10 @@
 //! No secret and no payload in anything that is printed or kept beside the payloads.
 
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
 use fixtures::{Hostile, Shape};
 
 use crate::house::{Ended, House, YEAR};
@@ -50,4 +55,32 @@ async fn no_secret_and_no_payload_is_in_any_output_or_in_the_ledger() {
             assert!(!text.contains(secret), "{secret:?} is in:\n{text}");
         }
     }
+}
+
+/// The kernel gives such files to root: what is in them is not even for the same user's other programs.
+#[test]
+fn another_program_of_the_same_user_cannot_look_into_the_process() {
+    let home = tempfile::tempdir().unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(home.path(), open).unwrap();
+    let binary = home.path().join("qbo-backfill");
+    std::fs::copy(env!("CARGO_BIN_EXE_qbo-backfill"), &binary).unwrap();
+    let mut command = Command::new(&binary);
+    command.args(["secrets", "init", "--passphrase"]).env_clear().env("HOME", home.path());
+    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    let is_root = home.path().metadata().unwrap().uid() == 0;
+    if is_root {
+        command.uid(65534).gid(65534);
+    }
+    let mut child = command.spawn().unwrap();
+    let shown = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+    // Until the process has come to it, the files are its own.
+    while shown.join("environ").metadata().unwrap().uid() != 0 {
+        std::thread::yield_now();
+    }
+    for name in ["environ", "maps", "fd", "mem"] {
+        assert_eq!(shown.join(name).metadata().unwrap().uid(), 0, "{name}");
+    }
+    writeln!(child.stdin.take().unwrap(), "obviously false words").unwrap();
+    assert!(child.wait().unwrap().success());
 }

@@ -1,16 +1,12 @@
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
-use tokio_postgres::Config;
+use tokio_postgres::{Config, config as driver};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::options::{DatabaseOptions, Host, SslMode};
+use super::options::{ChannelBinding, DatabaseOptions, Host, SslMode};
+use super::tls;
 use crate::{SchemaName, StoreErrorKind};
 
 /// When a silent peer is asked whether it is still there; the driver's default is two hours.
@@ -57,10 +53,16 @@ impl Connector {
             // The schema's name cannot hold a blank or a backslash, the two characters with a meaning here.
             .options(format!("{SESSION} -c search_path={schema}"))
             .ssl_mode(match options.ssl_mode() {
-                SslMode::Disable => tokio_postgres::config::SslMode::Disable,
-                SslMode::VerifyFull => tokio_postgres::config::SslMode::Require,
+                SslMode::Disable => driver::SslMode::Disable,
+                SslMode::Prefer => driver::SslMode::Prefer,
+                SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => driver::SslMode::Require,
+            })
+            .channel_binding(match options.channel_binding() {
+                ChannelBinding::Disable => driver::ChannelBinding::Disable,
+                ChannelBinding::Prefer => driver::ChannelBinding::Prefer,
+                ChannelBinding::Require => driver::ChannelBinding::Require,
             });
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls(options)?) })
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls::config(options)?) })
     }
 
     pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreErrorKind> {
@@ -92,38 +94,6 @@ impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connector").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// The provider is given explicitly: a process-wide default would be the embedding service's to choose.
-fn tls(options: &DatabaseOptions) -> Result<ClientConfig, StoreErrorKind> {
-    let unusable = |what: &str| StoreErrorKind::Insecure(what.into());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| unusable("TLS is not available"))?;
-    let config = match (options.ssl_mode(), &options.root_certificate) {
-        // Never used, so it need not trust anybody.
-        (SslMode::Disable, _) => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
-        (SslMode::VerifyFull, None) => builder
-            .with_platform_verifier()
-            .map_err(|_| unusable("the system has no list of authorities to trust; give sslrootcert=FILE"))?
-            .with_no_client_auth(),
-        (SslMode::VerifyFull, Some(file)) => {
-            let mut roots = RootCertStore::empty();
-            let certificates = CertificateDer::pem_file_iter(file)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|_| {
-                    StoreErrorKind::Configuration("the file of sslrootcert cannot be read as PEM".into())
-                })?;
-            if roots.add_parsable_certificates(certificates).0 == 0 {
-                return Err(StoreErrorKind::Configuration(
-                    "the file of sslrootcert holds no certificate".into(),
-                ));
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
-        }
-    };
-    Ok(config)
 }
 
 /// A lent connection. It goes back to the pool only when its work has come to a known end; dropped before that,

@@ -15,6 +15,7 @@ mod quarantine;
 mod runs;
 mod schema;
 mod sealed;
+mod tls;
 mod url;
 mod windows;
 mod witness;
@@ -26,7 +27,7 @@ use deadpool_postgres::Pool;
 use tokio::sync::Mutex;
 
 use self::connect::{Connector, Session};
-pub use self::options::{DatabaseOptions, SslMode};
+pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{

@@ -11,25 +11,45 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections of one store, beside the one that holds its leases: a few pages commit at once.
 const POOL_SIZE: usize = 4;
 
-/// How the connection is protected.
+/// How the connection is protected: libpq's words and meanings (its manual, 34.19 "SSL Support").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
     /// Plain text: to this machine only.
     Disable,
+    /// TLS if the server offers it: to this machine only.
+    Prefer,
+    /// TLS, whoever's certificate it is; with `sslrootcert` as [`SslMode::VerifyCa`]. To another machine the login
+    /// must be bound to the connection (SCRAM-SHA-256-PLUS), so that nobody can sit between: stricter than libpq.
+    Require,
+    /// TLS, with a certificate from an authority of `sslrootcert`, for whatever host. Without `sslrootcert` as
+    /// [`SslMode::VerifyFull`].
+    VerifyCa,
     /// TLS, with a certificate from a known authority that names the host.
     VerifyFull,
+}
+
+/// Whether the login is bound to the TLS connection that it goes over (SCRAM-SHA-256-PLUS), so that nobody between
+/// here and the server can pass it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelBinding {
+    /// Never.
+    Disable,
+    /// Where the server offers it.
+    Prefer,
+    /// Always: no other way of logging in is accepted.
+    Require,
 }
 
 /// Which database to use, and how to reach it.
 ///
 /// Made from parts by [`new`](Self::new) or parsed from a URL:
-/// `postgres://user@host:port/database?sslmode=…&sslrootcert=FILE&connect_timeout=SECONDS`; `host` (also a
-/// socket's folder), `port`, `user` and `dbname` may stand among the parameters instead. All parts are
+/// `postgres://user@host:port/database?sslmode=…&sslrootcert=FILE&channel_binding=…&connect_timeout=SECONDS`;
+/// `host` (also a socket's folder), `port`, `user` and `dbname` may stand among the parameters instead. All parts are
 /// percent-decoded. A password in the URL is refused: URLs end up in shell histories, logs and process lists.
 ///
 /// `sslmode`: to this machine (loopback, socket) there is no TLS unless asked for; to any other it is
-/// `verify-full`, and `disable`, `allow` and `prefer` are refused because they permit plain text. `require`
-/// and `verify-ca` are accepted and mean `verify-full`: stricter than libpq, never weaker.
+/// `verify-full`, and `disable`, `allow` and `prefer` are refused because they permit plain text. `allow` is
+/// read as `prefer`.
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
     pub(super) host: Host,
@@ -39,6 +59,7 @@ pub struct DatabaseOptions {
     pub(super) password: Option<Password>,
     pub(super) ssl_mode: Option<SslMode>,
     pub(super) root_certificate: Option<PathBuf>,
+    pub(super) channel_binding: Option<ChannelBinding>,
     pub(super) connect_timeout: Duration,
     pub(super) pool_size: usize,
 }
@@ -87,6 +108,7 @@ impl DatabaseOptions {
             password: None,
             ssl_mode: None,
             root_certificate: None,
+            channel_binding: None,
             connect_timeout: CONNECT_TIMEOUT,
             pool_size: POOL_SIZE,
         }
@@ -103,7 +125,7 @@ impl DatabaseOptions {
     ///
     /// `Configuration` for plain text to another machine.
     pub fn with_ssl_mode(self, mode: SslMode) -> Result<Self, StoreError> {
-        if mode == SslMode::Disable && !self.host.is_local() {
+        if matches!(mode, SslMode::Disable | SslMode::Prefer) && !self.host.is_local() {
             return Err(unusable("the connection to another machine must be encrypted: sslmode=verify-full"));
         }
         Ok(Self { ssl_mode: Some(mode), ..self })
@@ -112,6 +134,11 @@ impl DatabaseOptions {
     /// A PEM file with the authorities to trust, instead of those of the system.
     pub fn with_root_certificate(self, file: impl Into<PathBuf>) -> Self {
         Self { root_certificate: Some(file.into()), ..self }
+    }
+
+    /// Whether the login is bound to the connection; otherwise see [`DatabaseOptions::channel_binding`].
+    pub fn with_channel_binding(self, binding: ChannelBinding) -> Self {
+        Self { channel_binding: Some(binding), ..self }
     }
 
     /// How many connections the store may use at once, at least one; one more holds its leases.
@@ -148,6 +175,17 @@ impl DatabaseOptions {
             return SslMode::Disable;
         }
         self.ssl_mode.unwrap_or(if self.host.is_local() { SslMode::Disable } else { SslMode::VerifyFull })
+    }
+
+    /// Whether the login will be bound to the connection: as asked for; otherwise where the server offers it, and always
+    /// to another machine for whose certificate nobody vouches.
+    pub fn channel_binding(&self) -> ChannelBinding {
+        let unknown = self.ssl_mode() == SslMode::Require && self.root_certificate.is_none();
+        match self.channel_binding {
+            _ if unknown && !self.host.is_local() => ChannelBinding::Require,
+            Some(asked) => asked,
+            None => ChannelBinding::Prefer,
+        }
     }
 
     /// Whether a password was given.
@@ -198,12 +236,26 @@ pub(super) fn unusable(what: &str) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::DatabaseOptions;
+    use super::{ChannelBinding, DatabaseOptions};
 
     #[test]
     fn the_password_is_never_printed() {
         let options = DatabaseOptions::new("localhost", 5432, "d", "a").with_password("hunter2");
         assert!(!format!("{options} {options:?}").contains("hunter2"));
         assert!(options.has_password());
+    }
+
+    #[test]
+    fn a_login_to_a_stranger_is_bound_to_its_connection() {
+        let check = |url: &str, expected| {
+            let options: DatabaseOptions = url.parse().expect(url);
+            assert_eq!(options.channel_binding(), expected, "{url}");
+        };
+        check("postgres://a@db.example/d?sslmode=require", ChannelBinding::Require);
+        check("postgres://a@db.example/d?sslmode=require&channel_binding=prefer", ChannelBinding::Require);
+        check("postgres://a@db.example/d?sslmode=require&sslrootcert=/ca.pem", ChannelBinding::Prefer);
+        check("postgres://a@db.example/d", ChannelBinding::Prefer);
+        check("postgres://a@db.example/d?channel_binding=require", ChannelBinding::Require);
+        check("postgres://a@localhost/d?sslmode=require", ChannelBinding::Prefer);
     }
 }

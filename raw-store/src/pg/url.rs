@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::options::{CONNECT_TIMEOUT, DatabaseOptions, SslMode, unusable};
+use super::options::{CONNECT_TIMEOUT, ChannelBinding, DatabaseOptions, SslMode, unusable};
 use crate::StoreError;
 
 /// Where a server listens if nothing else is said.
@@ -44,8 +44,9 @@ struct Parts {
     database: String,
     user: String,
     ssl_mode: Option<SslMode>,
-    may_be_plain: bool,
     root_certificate: Option<PathBuf>,
+    system_roots: bool,
+    channel_binding: Option<ChannelBinding>,
     connect_timeout: Option<Duration>,
 }
 
@@ -57,8 +58,16 @@ impl Parts {
             "user" => self.user = value,
             "dbname" => self.database = value,
             "sslmode" => self.set_ssl_mode(&value)?,
-            "sslrootcert" if value == "system" => self.root_certificate = None,
+            "sslrootcert" if value == "system" => self.system_roots = true,
             "sslrootcert" => self.root_certificate = Some(value.into()),
+            "channel_binding" => {
+                self.channel_binding = Some(match &*value {
+                    "disable" => ChannelBinding::Disable,
+                    "prefer" => ChannelBinding::Prefer,
+                    "require" => ChannelBinding::Require,
+                    _ => return Err(unusable("channel_binding must be disable, prefer or require")),
+                });
+            }
             "connect_timeout" => {
                 let seconds =
                     value.parse().map_err(|_| unusable("connect_timeout is not a number of seconds"))?;
@@ -69,7 +78,7 @@ impl Parts {
             _ => {
                 return Err(unusable(
                     "the database's address has a parameter that is not known; known are host, port, user, dbname, \
-                     sslmode, sslrootcert and connect_timeout",
+                     sslmode, sslrootcert, channel_binding and connect_timeout",
                 ));
             }
         }
@@ -79,15 +88,16 @@ impl Parts {
     fn set_ssl_mode(&mut self, mode: &str) -> Result<(), StoreError> {
         self.ssl_mode = match mode {
             "disable" => Some(SslMode::Disable),
-            "allow" | "prefer" => None,
-            "require" | "verify-ca" | "verify-full" => Some(SslMode::VerifyFull),
+            "allow" | "prefer" => Some(SslMode::Prefer),
+            "require" => Some(SslMode::Require),
+            "verify-ca" => Some(SslMode::VerifyCa),
+            "verify-full" => Some(SslMode::VerifyFull),
             _ => {
                 return Err(unusable(
                     "sslmode must be disable, allow, prefer, require, verify-ca or verify-full",
                 ));
             }
         };
-        self.may_be_plain = self.ssl_mode != Some(SslMode::VerifyFull);
         Ok(())
     }
 
@@ -106,11 +116,13 @@ impl Parts {
         }
         let port = self.port.unwrap_or(DEFAULT_PORT);
         let mut options = DatabaseOptions::new(&self.host, port, &self.database, &self.user);
-        if self.may_be_plain {
-            options = options.with_ssl_mode(SslMode::Disable)?;
+        // The system's authorities vouch for anybody's name, so there the name counts, as in libpq.
+        let ssl_mode = if self.system_roots { Some(SslMode::VerifyFull) } else { self.ssl_mode };
+        if let Some(mode) = ssl_mode {
+            options = options.with_ssl_mode(mode)?;
         }
-        options.ssl_mode = self.ssl_mode;
-        options.root_certificate = self.root_certificate;
+        options.root_certificate = self.root_certificate.filter(|_| !self.system_roots);
+        options.channel_binding = self.channel_binding;
         options.connect_timeout = self.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
         Ok(options)
     }
@@ -184,12 +196,13 @@ mod tests {
     fn plain_text_stays_on_this_machine() {
         for (url, expected) in [
             ("postgres://a@localhost/d", SslMode::Disable),
-            ("postgres://a@127.0.0.9/d?sslmode=prefer", SslMode::Disable),
-            ("postgres://a@[::1]/d?sslmode=require", SslMode::VerifyFull),
+            ("postgres://a@127.0.0.9/d?sslmode=prefer", SslMode::Prefer),
+            ("postgres://a@[::1]/d?sslmode=require", SslMode::Require),
             ("postgres://a@/d?host=/run&sslmode=require", SslMode::Disable),
             ("postgres://a@db.example/d", SslMode::VerifyFull),
-            ("postgres://a@db.example/d?sslmode=require", SslMode::VerifyFull),
-            ("postgres://a@10.0.0.1/d?sslmode=verify-ca", SslMode::VerifyFull),
+            ("postgres://a@db.example/d?sslmode=require", SslMode::Require),
+            ("postgres://a@10.0.0.1/d?sslmode=verify-ca", SslMode::VerifyCa),
+            ("postgres://a@10.0.0.1/d?sslmode=require&sslrootcert=system", SslMode::VerifyFull),
         ] {
             assert_eq!(parsed(url).ssl_mode(), expected, "{url}");
         }

@@ -1,15 +1,15 @@
+mod seal;
+
 use std::io::{BufRead as _, IsTerminal as _};
 
-use std::path::{Path, PathBuf};
-
 use qbo_auth::{
-    Clock as _, Environment, ExposeSecret as _, RealmId, SealedVault, SecretName, SecretString,
-    SecretVault as _, SystemClock, TokenVault as _, Unlock, VaultError, VaultErrorKind,
+    Clock as _, Environment, ExposeSecret as _, RealmId, SecretName, SecretString, SecretVault as _,
+    SystemClock, TokenVault as _,
 };
 use serde_json::json;
 
 use crate::args::{Output, Secrets};
-use crate::exit::{DONE, Exit, VAULT};
+use crate::exit::{DONE, Exit};
 use crate::instant::utc;
 use crate::render::{Table, out, out_json, say};
 use crate::settings::Settings;
@@ -18,7 +18,7 @@ use crate::unlock;
 /// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
 pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8, Exit> {
     match command {
-        Secrets::Init { passphrase } => init(settings, passphrase).await?,
+        Secrets::Init { passphrase, keyring } => seal::init(settings, passphrase, keyring).await?,
         Secrets::Set { name } => set(settings, name).await?,
         Secrets::List => list(settings).await?,
         Secrets::Rm { name } => {
@@ -30,93 +30,21 @@ pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8,
             }
             say(&format!("{name} is removed"));
         }
-        Secrets::Rekey { passphrase, new_key_file } => rekey(settings, passphrase, new_key_file).await?,
+        Secrets::Rekey { passphrase, keyring, new_key_file } => {
+            seal::rekey(settings, passphrase, keyring, new_key_file).await?;
+        }
         Secrets::ExportPublicInfo => export_public_info(settings).await?,
     }
     Ok(DONE)
 }
 
-async fn init(settings: &Settings, passphrase: bool) -> Result<(), Exit> {
-    let vault = place(settings);
-    let secrets = crate::secrets::Secrets::handed_over(settings)?;
-    if passphrase {
-        // Said before somebody thinks of a passphrase.
-        if settings.vault.path.symlink_metadata().is_ok() {
-            return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(&settings.vault.path).into());
-        }
-        unlock::init(settings, &secrets, Unlock::Passphrase(unlock::new_passphrase()?)).await?;
-        say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
-    } else {
-        let key = unlock::for_new(settings);
-        unlock::init(settings, &secrets, key.clone()).await?;
-        match key {
-            Unlock::Credential(key) => say(&format!("the vault is {vault}, opened by {}", key.display())),
-            _ => say(&format!(
-                "the vault is {vault}, its key {}; keep a copy of the key in another place",
-                settings.vault_key.path.display()
-            )),
-        }
-    }
-    say("next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET; then qbo-backfill auth login");
-    Ok(())
-}
-
+/// Where the vault lies, for people.
 fn place(settings: &Settings) -> String {
     if settings.vault.is_shared() {
         "in the database".into()
     } else {
         settings.vault.path.display().to_string()
     }
-}
-
-async fn rekey(settings: &Settings, passphrase: bool, new_key_file: Option<PathBuf>) -> Result<(), Exit> {
-    let vault = unlock::open(settings).await?;
-    let old = unlock::for_new(settings);
-    let spent = |key: &Path| format!("{} opens nothing any more: destroy it and its copies", key.display());
-    if passphrase {
-        vault.rekey(Unlock::Passphrase(unlock::new_passphrase()?)).await?;
-        say("the vault is sealed with the new passphrase");
-    } else if let Some(file) = new_key_file {
-        vault.rekey(&file).await?;
-        say(&format!("the vault is sealed with the key {}", file.display()));
-    } else if let Unlock::Credential(key) = &old {
-        return Err(Exit::usage(
-            format!("{} is mounted and cannot be replaced; nothing was changed", key.display()),
-            "write the new key elsewhere with --new-key-file FILE, then put it into the mounted secret",
-        ));
-    } else {
-        return replace_key(settings, vault).await;
-    }
-    match old {
-        Unlock::KeyFile(key) | Unlock::Credential(key) if key.exists() => say(&spent(&key)),
-        _ => {}
-    }
-    Ok(())
-}
-
-/// The new key takes the old one's place last: whatever kills this in between, one of the two files opens the
-/// vault, and the next command finds out which.
-async fn replace_key(settings: &Settings, vault: SealedVault) -> Result<(), Exit> {
-    let key = &settings.vault_key.path;
-    let pending = unlock::pending(key);
-    // Left by a rekey that ended before it sealed anything, for the vault has just been opened by the other key.
-    let _ = std::fs::remove_file(&pending);
-    vault.rekey(&pending).await?;
-    std::fs::rename(&pending, key).map_err(|error| {
-        Exit::new(
-            VAULT,
-            format!(
-                "the vault is sealed with the key {}, which could not be renamed: {error}",
-                pending.display()
-            ),
-            format!("rename it to {}", key.display()),
-        )
-    })?;
-    say(&format!(
-        "the vault is sealed with a new key, in {}; copies of the old one open nothing",
-        key.display()
-    ));
-    Ok(())
 }
 
 /// Everything that support may ask for and nobody can misuse.

@@ -1,0 +1,27 @@
+//! Breaks the process at a named point, as `QBO_BACKFILL_POINT` says: `NAME=abort` or `NAME=panic:MESSAGE`. For tests
+//! only: without the feature `points` there is nothing of it.
+
+use std::sync::OnceLock;
+
+/// The point, and what happens there.
+static POINT: OnceLock<(String, String)> = OnceLock::new();
+
+/// Reads the variable.
+#[expect(clippy::disallowed_methods, reason = "no setting: only a build for tests has it")]
+pub(crate) fn arm() {
+    let variable = std::env::var("QBO_BACKFILL_POINT").unwrap_or_default();
+    if let Some((name, act)) = variable.split_once('=') {
+        let _ = POINT.set((name.to_owned(), act.to_owned()));
+        qbo_auth::at_every_point(reached);
+    }
+}
+
+fn reached(name: &str) {
+    match POINT.get() {
+        Some((wanted, act)) if wanted == name => match act.strip_prefix("panic:") {
+            Some(message) => panic!("{message}"),
+            None => std::process::abort(),
+        },
+        _ => {}
+    }
+}

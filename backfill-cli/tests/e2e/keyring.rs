@@ -1,0 +1,57 @@
+//! The vault's key in a real keyring: GNOME Keyring's daemon, on a session bus of its own (packages `gnome-keyring` and
+//! `dbus`).
+
+use std::path::Path;
+use std::process::Command;
+
+use fixtures::Shape;
+
+use crate::house::{Ended, House, ended};
+
+/// Runs shell lines where a keyring is open.
+async fn with_keyring(house: &House, home: &Path, lines: &str) -> Ended {
+    let script = format!(
+        "printf false-password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1\n\
+         set -e\n{lines}"
+    );
+    let mut command = Command::new("dbus-run-session");
+    command.args(["--", "sh", "-c", &script]).env_clear().env("HOME", home);
+    command.env("XDG_RUNTIME_DIR", home).env("QB", env!("CARGO_BIN_EXE_qbo-backfill"));
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("URL", house.sandbox.url());
+    ended(command).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_can_live_in_the_keyring_and_be_changed_there() {
+    let house = House::without_consent(&Shape::empty(), fixtures::SandboxOptions::default()).await;
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join(".local/share/qbo-backfill");
+    let lived = with_keyring(
+        &house,
+        home.path(),
+        "\"$QB\" secrets init --keyring
+         echo false-id | \"$QB\" secrets set QBO_CLIENT_ID
+         \"$QB\" secrets rekey
+         \"$QB\" secrets list",
+    );
+    let lived = lived.await.expect(0);
+    assert!(lived.stdout.contains("QBO_CLIENT_ID"), "{}", lived.stdout);
+    assert!(lived.stderr.contains("in the keyring"), "{}", lived.stderr);
+    assert!(data.join("vault").exists() && !data.join("vault.key").exists());
+
+    // From a key file into the keyring: the file opens nothing any more, and is gone.
+    std::fs::remove_dir_all(&data).unwrap();
+    let moved = "\"$QB\" secrets init
+         echo false-id | \"$QB\" secrets set QBO_CLIENT_ID
+         \"$QB\" secrets rekey --keyring
+         test ! -e .local/share/qbo-backfill/vault.key
+         \"$QB\" secrets list";
+    let moved = with_keyring(&house, home.path(), &format!("cd \"$HOME\"\n{moved}")).await.expect(0);
+    assert!(moved.stdout.contains("QBO_CLIENT_ID"));
+
+    // Without a session there is no keyring: the message is the one of a missing key.
+    let mut alone = Command::new(env!("CARGO_BIN_EXE_qbo-backfill"));
+    alone.args(["secrets", "list"]).env_clear().env("HOME", home.path());
+    let alone = ended(alone).await.expect(8);
+    assert!(alone.error().contains("vault.key"), "{}", alone.error());
+}
