@@ -48,6 +48,10 @@ pub enum Cause {
     Connection,
     /// The server failed (5xx, or a system fault).
     Server,
+    /// The server failed with code 10000: something passing, or one record that it cannot deliver.
+    Application,
+    /// The answer took too long, here or at QuickBooks (it cuts at 120 s).
+    Timeout,
     /// A page of a proxy or of maintenance came instead of an answer.
     Html,
     /// The body was empty, cut short, or contradicts itself.
@@ -61,6 +65,8 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::Connection => "the connection failed",
             Self::Server => "QuickBooks failed to answer",
+            Self::Application => "QuickBooks failed to answer (code 10000)",
+            Self::Timeout => "the answer took too long",
             Self::Html => "a web page came instead of an answer",
             Self::Garbled => "the answer was not whole",
             Self::Throttled => "QuickBooks asked to slow down",
@@ -102,10 +108,11 @@ pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
         "140" => refused(Refusal::CompanyLocked),
         "6190" => refused(Refusal::Subscription),
         "10200" => refused(Refusal::CompanyReset),
-        "150" | "6002" | "7001" => Verdict::Retry(Cause::Server),
+        "6002" => Verdict::Retry(Cause::Timeout),
+        "150" | "7001" => Verdict::Retry(Cause::Server),
         "4002" => Verdict::Final(ErrorKind::PoisonedPage { code: code() }),
-        // Sometimes a passing failure, sometimes one bad record: retried, then given up as a page.
-        "10000" => Verdict::Retry(Cause::Server),
+        // Sometimes a passing failure, sometimes one bad record: repeated a little, then asked smaller.
+        "10000" => Verdict::Retry(Cause::Application),
         "10100" => Verdict::Final(ErrorKind::PageTooLarge),
         "5020" | "5030" => Verdict::Final(ErrorKind::EntityUnavailable { code: code() }),
         _ if &*fault.kind == "SystemFault" => Verdict::Retry(Cause::Server),
@@ -124,6 +131,7 @@ fn by_status(answer: &Answer<'_>) -> Verdict {
         408 => Verdict::Retry(Cause::Server),
         429 => throttled(answer),
         300..=399 => refused(Refusal::Redirect),
+        504 => Verdict::Retry(Cause::Timeout),
         500..=599 if html => Verdict::Retry(Cause::Html),
         500..=599 => Verdict::Retry(Cause::Server),
         _ => Verdict::Final(ErrorKind::BadQuery { code: "".into() }),

@@ -91,6 +91,9 @@ pub enum ErrorKind {
     /// QuickBooks finds the page too large.
     #[error("QuickBooks finds the page too large")]
     PageTooLarge,
+    /// The page took longer than an answer may take; one of fewer records may not.
+    #[error("the page took too long")]
+    PageTooSlow,
     /// The body is larger than a page can reasonably be.
     #[error("the answer is larger than {limit_mib} MiB")]
     BodyTooLarge {
@@ -151,6 +154,8 @@ pub enum Advice {
     AskAuth,
     /// This part cannot be read as asked; other parts can.
     GiveUp,
+    /// Ask for fewer records at once: most of them can be read.
+    AskFewer,
 }
 
 impl Error {
@@ -167,11 +172,10 @@ impl ErrorKind {
             Self::NeedsConsent => Advice::Reauthorise,
             Self::Exhausted { .. } => Advice::TryLater,
             Self::Refused { .. } | Self::Insecure(_) => Advice::Refused,
-            Self::BadQuery { .. }
-            | Self::EntityUnavailable { .. }
-            | Self::PoisonedPage { .. }
-            | Self::PageTooLarge
-            | Self::BodyTooLarge { .. } => Advice::GiveUp,
+            Self::BadQuery { .. } | Self::EntityUnavailable { .. } => Advice::GiveUp,
+            Self::PoisonedPage { .. } | Self::PageTooLarge | Self::PageTooSlow | Self::BodyTooLarge { .. } => {
+                Advice::AskFewer
+            }
         }
     }
 }

@@ -24,6 +24,9 @@ const IN_FLIGHT: usize = 10;
 /// How often one request is repeated before it is given up.
 const MAX_RETRIES: u32 = 5;
 
+/// How often a page is repeated that fails with code 10000, before it is asked for in parts.
+const MAX_RETRIES_WHOLE: u32 = 2;
+
 /// Waits shorter than this are not worth telling.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
@@ -131,7 +134,9 @@ impl HttpQboClientBuilder {
 impl QboClient for HttpQboClient {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
         let key = query.records_key();
-        self.ask(query.entity(), &query.text(), |received| {
+        let question =
+            Question { entity: query.entity(), text: &query.text(), records: query.page_size().get() };
+        self.ask(&question, |received| {
             let page = RawPage::split(received.body.clone(), key)?;
             Ok(page.or_answered_at(received.date))
         })
@@ -139,12 +144,21 @@ impl QboClient for HttpQboClient {
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
-        self.ask(query.entity(), &query.count_text(), |received| total_count(&received.body)).await
+        let question = Question { entity: query.entity(), text: &query.count_text(), records: 0 };
+        self.ask(&question, |received| total_count(&received.body)).await
     }
 
     fn usage(&self) -> Usage {
         self.meter.usage()
     }
+}
+
+/// One question, as often as it is sent.
+struct Question<'a> {
+    entity: &'a EntityName,
+    text: &'a str,
+    /// How many records it asks for; none if it counts.
+    records: u16,
 }
 
 /// How one attempt ended, once the answer is understood.
@@ -156,21 +170,21 @@ struct Attempt<T> {
 impl HttpQboClient {
     async fn ask<T>(
         &self,
-        entity: &EntityName,
-        text: &str,
+        question: &Question<'_>,
         read: impl Fn(&Received) -> Result<T, SplitError>,
     ) -> Result<T, Error> {
+        let entity = question.entity;
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut backoff = Backoff::new(self.seed ^ request.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut attempts = 0;
         let mut reauthenticated = false;
         loop {
-            let attempt = self.attempt(text, attempts > 0, &read).await;
+            let attempt = self.attempt(question.text, attempts > 0, &read).await;
             attempts += 1;
             let (kind, tid) = match attempt {
                 Err(auth) => (ErrorKind::Auth(auth), None),
                 Ok(Attempt { verdict, intuit_tid }) => {
-                    match self.weigh(verdict, attempts, &mut reauthenticated) {
+                    match self.weigh(question, verdict, attempts, &mut reauthenticated) {
                         Step::Done(value) => return Ok(value),
                         Step::Again(cause) => {
                             self.tell(Signal::Retrying { entity: entity.clone(), attempt: attempts, cause });
@@ -219,7 +233,13 @@ impl HttpQboClient {
     }
 
     /// Keeps the machines informed, and turns a verdict into the loop's next step.
-    fn weigh<T>(&self, verdict: Result<T, Verdict>, attempts: u32, reauthenticated: &mut bool) -> Step<T> {
+    fn weigh<T>(
+        &self,
+        question: &Question<'_>,
+        verdict: Result<T, Verdict>,
+        attempts: u32,
+        reauthenticated: &mut bool,
+    ) -> Step<T> {
         let now = self.clock.elapsed();
         let changed = match &verdict {
             Err(Verdict::Retry(_)) => self.gate().breaker.failed(now),
@@ -237,6 +257,10 @@ impl HttpQboClient {
         };
         match verdict {
             Ok(value) => Step::Done(value),
+            Err(Verdict::Retry(Cause::Timeout)) if question.records > 1 => Step::GiveUp(ErrorKind::PageTooSlow),
+            Err(Verdict::Retry(Cause::Application)) if question.records > 0 && attempts > MAX_RETRIES_WHOLE => {
+                Step::GiveUp(ErrorKind::PoisonedPage { code: "10000".into() })
+            }
             Err(Verdict::Retry(cause)) => again(cause),
             Err(Verdict::Throttled(pause)) => {
                 self.gate().throttle.pause_until(now + pause);
@@ -331,6 +355,7 @@ impl From<Lost> for Verdict {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Connection => Self::Retry(Cause::Connection),
+            Lost::Timeout => Self::Retry(Cause::Timeout),
             Lost::Insecure(reason) => Self::Final(ErrorKind::Insecure(reason)),
             Lost::TooLarge => Self::Final(ErrorKind::BodyTooLarge { limit_mib: (LARGEST_BODY >> 20) as u64 }),
         }

@@ -39,8 +39,10 @@ pub(crate) struct Received {
 
 #[derive(Debug)]
 pub(crate) enum Lost {
-    /// No connection, or it broke, or time ran out.
+    /// No connection, or it broke.
     Connection,
+    /// The answer did not come in time.
+    Timeout,
     /// The peer could not prove who it is.
     Insecure(&'static str),
     /// The body passed the limit.
@@ -94,7 +96,7 @@ async fn body(mut response: reqwest::Response) -> Result<Bytes, Lost> {
     let expected = response.content_length().unwrap_or(0).min(LARGEST_BODY as u64);
     let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
     loop {
-        let chunk = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| Lost::Connection)?;
+        let chunk = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| Lost::Timeout)?;
         match chunk.map_err(|error| lost(&error))? {
             None => return Ok(body.freeze()),
             Some(chunk) if body.len() + chunk.len() > LARGEST_BODY => return Err(Lost::TooLarge),
@@ -119,5 +121,10 @@ fn http_date(text: &str) -> Option<OffsetDateTime> {
 
 /// TLS failures do not go away by asking again, and must never lead to a weaker connection.
 fn lost(error: &reqwest::Error) -> Lost {
-    qbo_auth::insecure_reason(error).map_or(Lost::Connection, Lost::Insecure)
+    match qbo_auth::insecure_reason(error) {
+        Some(reason) => Lost::Insecure(reason),
+        // A connection that takes too long to be made says nothing about the page.
+        None if error.is_timeout() && !error.is_connect() => Lost::Timeout,
+        None => Lost::Connection,
+    }
 }
