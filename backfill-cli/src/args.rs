@@ -183,8 +183,8 @@ pub(crate) struct RunArgs {
     /// Records a page, 1 to 1000
     #[arg(long, value_name = "N", default_value = "1000", value_parser = page_size)]
     pub(crate) page_size: PageSize,
-    /// Pipelines read at the same time, 1 to 10
-    #[arg(long, value_name = "N", default_value = "4", value_parser = concurrency)]
+    /// Questions under way at the same time, 1 to 10: free ones take over the later half of a long read
+    #[arg(long, value_name = "N", default_value = "10", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
     /// Read completed windows again
     #[arg(long)]

@@ -154,7 +154,9 @@ impl From<qbo_client::Error> for Exit {
                 what,
                 "check --environment, the realm and the app's keys, then run the same command again",
             ),
-            (_, Advice::TryLater) => Self::new(SOURCE, what, "run the same command again later"),
+            (_, Advice::TryLater | Advice::AskFewer) => {
+                Self::new(SOURCE, what, "run the same command again later")
+            }
             (_, Advice::GiveUp | Advice::AskAuth) => Self::new(INCOMPLETE, what, "see: qbo-backfill report"),
         }
     }

@@ -162,6 +162,9 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::CountDiffers { pipeline, span, source, read } => {
             format!("{pipeline} {span}: QuickBooks counts {source} records now, {read} were read")
         }
+        RunEvent::Unreadable { pipeline, span } => {
+            format!("{pipeline}: QuickBooks cannot deliver a record of {span}; the others are read")
+        }
         _ => return None,
     })
 }
@@ -255,6 +258,12 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             };
             ("breaker", json!({"state": state}))
         }
+        RunEvent::ScanSplit { pipeline, at } => ("split", json!({"pipeline": pipeline, "at": utc(*at)})),
+        RunEvent::Unreadable { pipeline, span } => (
+            "finding",
+            json!({"kind": "unreadable", "pipeline": pipeline, "day": short(span.start()),
+                   "detail": format!("QuickBooks cannot deliver a record of {span}")}),
+        ),
         RunEvent::CountDiffers { pipeline, span, source, read } => (
             "finding",
             json!({"kind": "count_differs", "pipeline": pipeline, "day": short(span.start()),

@@ -44,9 +44,14 @@ impl Accounting {
         &self.windows[self.first..]
     }
 
-    /// Leaves the first open window out; it was given up.
-    pub(crate) fn skip(&mut self) {
-        self.first += 1;
+    /// Leaves the open windows from a place on to somebody else.
+    pub(crate) fn split_off(&mut self, place: usize) -> Vec<Window> {
+        self.windows.split_off(self.first + place)
+    }
+
+    /// QBO's clock, as an answer told it. The first one counts.
+    pub(crate) fn answered(&mut self, at: OffsetDateTime) {
+        self.settled_before.get_or_insert(at - self.margin);
     }
 
     /// Enters one page: when QBO answered, the instants of its new records (ascending), how far the walk is
@@ -58,7 +63,8 @@ impl Accounting {
         walk: (&Walk, Reached),
         spent: Duration,
     ) -> Entry {
-        let settled_before = *self.settled_before.get_or_insert(answered_at - self.margin);
+        self.answered(answered_at);
+        let settled_before = self.settled_before.unwrap_or(answered_at);
         let (walk, reached) = walk;
         let open = self.open();
         let place =

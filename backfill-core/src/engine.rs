@@ -7,6 +7,7 @@ use std::time::Duration;
 use qbo_auth::Clock;
 use qbo_client::{QboClient, Signal};
 use raw_store::{LogFilter, RunEnd, RunStart, RunStatus, Store, StoreErrorKind};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) stop: CancellationToken,
+    /// As many places as questions may be under way.
+    pub(crate) places: Arc<Semaphore>,
 }
 
 impl Engine {
@@ -115,28 +118,30 @@ impl Engine {
         // A pipeline with nothing to read is done without a lease or a call.
         let mut waiting: VecDeque<_> =
             plan.pipelines.into_iter().filter(|pipeline| !pipeline.scans.is_empty()).collect();
+        let places = Arc::new(Semaphore::new(request.concurrency.get()));
         let mut working = JoinSet::new();
         let halt = stop.child_token();
         let mut failure: Option<RunError> = None;
         loop {
-            while working.len() < request.concurrency.get() && !halt.is_cancelled() {
-                let Some(next) = waiting.pop_front() else { break };
-                let parts = Parts {
-                    client: Arc::clone(&self.client),
-                    store: Arc::clone(&self.store),
-                    clock: Arc::clone(&self.clock),
-                    sink: Arc::clone(&self.sink),
-                    stop: halt.clone(),
-                };
-                working.spawn(pipeline::read(parts, Arc::clone(request), next));
-            }
-            let Some(ended) = working.join_next().await else {
-                break;
+            let may_begin = !waiting.is_empty() && !halt.is_cancelled();
+            let ended = tokio::select! {
+                Some(ended) = working.join_next() => ended,
+                // Places are given in the order in which they are asked for: a pipeline that waits here goes before
+                // the further places of those that have begun.
+                Ok(place) = Arc::clone(&places).acquire_owned(), if may_begin => {
+                    if let Some(next) = waiting.pop_front() {
+                        let parts = self.parts(&places, &halt);
+                        working.spawn(pipeline::read(parts, Arc::clone(request), next, place));
+                    }
+                    continue;
+                }
+                () = halt.cancelled(), if may_begin => continue,
+                else => break,
             };
             let error = match ended {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => error,
-                Err(panic) => RunError::general(Failure::Broken(panic_text(&panic))),
+                Err(_) => RunError::general(broken("a task panicked")),
             };
             if !concerns_one_pipeline(&error.failure) {
                 halt.cancel();
@@ -150,6 +155,17 @@ impl Engine {
             failure = Some(RunError::general(Failure::Stopped));
         }
         failure
+    }
+
+    fn parts(&self, places: &Arc<Semaphore>, stop: &CancellationToken) -> Parts {
+        Parts {
+            client: Arc::clone(&self.client),
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            sink: Arc::clone(&self.sink),
+            stop: stop.clone(),
+            places: Arc::clone(places),
+        }
     }
 
     async fn finish(
@@ -207,7 +223,7 @@ fn concerns_one_pipeline(failure: &Failure) -> bool {
     }
 }
 
-/// What a panicking task said, without the payload that a message may quote.
-fn panic_text(error: &tokio::task::JoinError) -> Box<str> {
-    if error.is_panic() { "a task panicked".into() } else { "a task was cancelled".into() }
+/// A promise of this program that was broken, in our own words: what a panic says may quote anything.
+pub(crate) fn broken(what: &str) -> Failure {
+    Failure::Broken(what.into())
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use qbo_client::{Signal, Usage};
 use raw_store::{RunId, RunStatus, Window, WindowCounts, WindowState};
+use time::OffsetDateTime;
 
 /// Something that happened in a run. Logs, progress, metrics and recorders are consumers of the same stream.
 #[derive(Clone, Debug)]
@@ -36,6 +37,20 @@ pub enum RunEvent {
     },
     /// A window was closed or given up.
     Window(WindowReport),
+    /// A free place took over the later half of a scan.
+    ScanSplit {
+        /// The pipeline's name.
+        pipeline: String,
+        /// Where the later half begins.
+        at: OffsetDateTime,
+    },
+    /// A record was found that QBO cannot deliver; it is in quarantine by its place.
+    Unreadable {
+        /// The pipeline's name.
+        pipeline: String,
+        /// The time on the axis that it lies in.
+        span: Window,
+    },
     /// A request waits, is repeated, or the circuit breaker changed.
     Source(Signal),
     /// Landing a page is tried again.

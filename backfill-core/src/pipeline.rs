@@ -1,18 +1,31 @@
-//! One pipeline of a run: its lease, its scans, and their proof.
+//! One pipeline of a run: its lease, its scans in as many places as there are, and their proof.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use raw_store::{LogFilter, OpenWindow, Window, WindowState};
+use raw_store::{Reopen, Window};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
-use crate::engine::Parts;
+use crate::desk::Desk;
+use crate::engine::{Parts, broken};
 use crate::plan::{consecutive, span};
-use crate::scan::{Desk, Scan, Unread, count};
-use crate::{EntitySpec, Failure, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
+use crate::proof::{Empty, claims, shortfalls};
+use crate::scan::Scan;
+use crate::share::{Share, Stretch};
+use crate::{EntitySpec, Failure, PipelinePlan, Proof, RunError, RunRequest};
 
-/// Reads one pipeline to its end. The lease is given back whatever happens.
-pub(crate) async fn read(parts: Parts, request: Arc<RunRequest>, plan: PipelinePlan) -> Result<(), RunError> {
+/// The right to have one question under way.
+pub(crate) type Place = OwnedSemaphorePermit;
+
+/// Reads one pipeline to its end, beginning in one place. The lease is given back whatever happens.
+pub(crate) async fn read(
+    parts: Parts,
+    request: Arc<RunRequest>,
+    plan: PipelinePlan,
+    place: Place,
+) -> Result<(), RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
     let failed = |error| RunError {
         pipeline: Some(plan.spec.pipeline_name()),
@@ -20,100 +33,188 @@ pub(crate) async fn read(parts: Parts, request: Arc<RunRequest>, plan: PipelineP
         failure: Failure::Land(error),
     };
     let lease = parts.store.acquire(&pipeline, &request.holder).await.map_err(failed)?;
-    let desk = Desk {
+    let desk = Arc::new(Desk {
         client: parts.client,
         store: parts.store,
         clock: parts.clock,
         sink: parts.sink,
-        stop: parts.stop,
+        // What stops one scan stops the others of the pipeline.
+        stop: parts.stop.child_token(),
         request,
         spec: plan.spec.clone(),
         pipeline,
         lease,
         pages: AtomicU32::new(0),
-    };
-    let result = read_scans(&desk, &plan.windows).await;
+    });
+    let result = read_and_prove(&desk, &parts.places, &plan.windows, place).await;
     let released = desk.store.release(&desk.lease).await;
     result.and(released.map_err(|error| desk.error(None, error)))
 }
 
-async fn read_scans(desk: &Desk, plan: &[Window]) -> Result<(), RunError> {
-    let request = &desk.request;
-    let open = desk
-        .store
-        .open_windows(desk.run(), &desk.pipeline, plan, request.reopen)
+async fn read_and_prove(
+    desk: &Arc<Desk>,
+    places: &Arc<Semaphore>,
+    plan: &[Window],
+    place: Place,
+) -> Result<(), RunError> {
+    let reopen = desk.request.reopen;
+    let (touched, mut place) = read_windows(desk, places, plan, reopen, place).await?;
+    if desk.request.proof == Proof::None {
+        return Ok(());
+    }
+    let short = shortfalls(desk, claims(desk, plan, &touched).await?, Empty::Believed).await?;
+    if short.is_empty() {
+        return Ok(());
+    }
+    // Once more, these windows alone; what then still differs is said with both numbers.
+    let again: Vec<_> = short.iter().map(|one| one.window).collect();
+    desk.store
+        .reopen_windows(desk.run(), &desk.pipeline, &again)
         .await
         .map_err(|error| desk.error(None, error))?;
-    for windows in consecutive(open) {
-        Scan::new(desk, &windows).read().await?;
-        if request.proof == Proof::Count {
-            prove(desk, plan, &windows).await?;
-        }
+    (_, place) = read_windows(desk, places, &again, Reopen::Unfinished, place).await?;
+    drop(place);
+    for still in shortfalls(desk, claims(desk, &again, &again).await?, Empty::Counted).await? {
+        still.fail(desk).await?;
     }
     Ok(())
 }
 
-/// Counts what QBO has in the completed stretches of a scan, and compares it with what the log says was read. There is
-/// one stretch, unless windows in the middle were given up.
-///
-/// Fewer at the source is harmless: records that were edited or deleted after they were read. More means that
-/// something was missed, so the windows are given up, and the next run reads them again. An answer without
-/// records is proof enough and costs no second call.
-async fn prove(desk: &Desk, plan: &[Window], scan: &[OpenWindow]) -> Result<(), RunError> {
-    for Stretch { windows, read } in completed(desk, plan, span(scan)).await? {
-        if read == 0 {
-            continue;
+/// Reads what is open of some windows. Returns the spans that were read, and a place.
+async fn read_windows(
+    desk: &Arc<Desk>,
+    places: &Arc<Semaphore>,
+    windows: &[Window],
+    reopen: Reopen,
+    place: Place,
+) -> Result<(Vec<Window>, Place), RunError> {
+    let open = desk.store.open_windows(desk.run(), &desk.pipeline, windows, reopen).await;
+    let stretches = consecutive(open.map_err(|error| desk.error(None, error))?);
+    let touched = stretches.iter().map(|windows| span(windows)).collect();
+    let mut reading = Reading {
+        desk: Arc::clone(desk),
+        news: Arc::default(),
+        waiting: stretches.into_iter().map(Stretch::new).collect(),
+        idle: vec![place],
+        shares: Vec::new(),
+        scans: JoinSet::new(),
+    };
+    reading.run(places).await?;
+    let place = reading.idle.pop();
+    Ok((touched, place.ok_or_else(|| desk.error(None, broken("the place is gone")))?))
+}
+
+/// The scans of a pipeline under way.
+#[derive(Debug)]
+struct Reading {
+    desk: Arc<Desk>,
+    /// Somebody handed something over.
+    news: Arc<Notify>,
+    /// What nobody reads yet.
+    waiting: VecDeque<Stretch>,
+    /// Places that nobody uses: each waits for what it was promised.
+    idle: Vec<Place>,
+    shares: Vec<Arc<Share>>,
+    scans: JoinSet<Ended>,
+}
+
+/// How a scan ended, and the place that it leaves.
+type Ended = (Result<(), RunError>, Place, Arc<Share>);
+
+impl Reading {
+    /// Reads until nothing waits and nothing is under way. The first error stops the others after their page.
+    async fn run(&mut self, places: &Arc<Semaphore>) -> Result<(), RunError> {
+        let mut first_error = None;
+        loop {
+            if first_error.is_none() {
+                self.occupy();
+            }
+            if self.scans.is_empty() {
+                break;
+            }
+            let wants_place = first_error.is_none() && self.has_work_for_another();
+            let news = Arc::clone(&self.news);
+            tokio::select! {
+                Some(ended) = self.scans.join_next() => {
+                    let error = match ended {
+                        Ok((result, place, share)) => {
+                            self.collect();
+                            self.shares.retain(|other| !Arc::ptr_eq(other, &share));
+                            self.idle.push(place);
+                            result.err()
+                        }
+                        Err(_) => Some(self.desk.error(None, broken("a task panicked"))),
+                    };
+                    if let Some(error) = error {
+                        self.desk.stop.cancel();
+                        first_error.get_or_insert(error);
+                    }
+                }
+                () = news.notified() => self.collect(),
+                Ok(place) = Arc::clone(places).acquire_owned(), if wants_place => self.idle.push(place),
+            }
         }
-        let span = span(&windows);
-        let query = desk.spec.query(desk.request.axis, span.start(), span.end());
-        let source = match count(desk, &query).await {
-            Ok(source) => source,
-            // An entity that cannot be counted has been read all the same.
-            Err(Unread::Here(_) | Unread::Rest(_)) => continue,
-            Err(Unread::Fatal(failure)) => return Err(desk.error(None, failure)),
-        };
-        if source != read {
-            let pipeline = desk.spec.pipeline_name();
-            desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
-        }
-        if source > read {
-            let windows: Vec<_> = windows.iter().map(|open| open.window).collect();
-            let message = format!("QuickBooks counts {source} records here, {read} were read");
-            desk.fail(&windows, &message).await.map_err(|error| desk.error(None, error))?;
+        match first_error {
+            Some(error) => Err(error),
+            None => Ok(()),
         }
     }
-    Ok(())
-}
 
-/// Consecutive completed windows, and the records read in them.
-struct Stretch {
-    windows: Vec<OpenWindow>,
-    read: u64,
-}
+    /// Gives every idle place a stretch, or the promise of half of one; places that are not needed go back, except for
+    /// the last.
+    fn occupy(&mut self) {
+        while self.waiting.len() < self.idle.len() && self.cut_waiting() {}
+        while !self.waiting.is_empty() {
+            let Some(place) = self.idle.pop() else { return };
+            if let Some(stretch) = self.waiting.pop_front() {
+                self.start(&stretch, place);
+            }
+        }
+        let promised = self.shares.iter().filter(|share| share.is_asked()).count();
+        let mut free = self.idle.len().saturating_sub(promised);
+        while free > 0 && self.ask_for_half() {
+            free -= 1;
+        }
+        let kept = self.idle.len() - free;
+        self.idle.truncate(if self.scans.is_empty() { kept.max(1) } else { kept });
+    }
 
-/// The completed stretches that a scan touches. Windows beside it that an earlier run completed belong to them: a run that
-/// was stopped before its count leaves the proof to the one that goes on.
-async fn completed(desk: &Desk, plan: &[Window], scan: Window) -> Result<Vec<Stretch>, RunError> {
-    let filter = LogFilter {
-        entity_name: Some(desk.pipeline.entity_name.clone()),
-        run: None,
-        span: Some(desk.request.span),
-        state: Some(WindowState::Completed),
-    };
-    let mut lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
-    let planned: HashSet<_> = plan.iter().collect();
-    lines.retain(|line| line.time_axis == desk.pipeline.time_axis && planned.contains(&line.window));
-    let read: HashMap<_, _> = lines.iter().map(|line| (line.window, line.metrics.records_read)).collect();
-    let open = lines.iter().map(|line| OpenWindow { window: line.window, cursor: None });
-    let stretch = |windows: Vec<OpenWindow>| {
-        let read = windows.iter().map(|open| read[&open.window]).sum();
-        Stretch { windows, read }
-    };
-    let touches = |windows: &Vec<OpenWindow>| {
-        let stretch = span(windows);
-        stretch.start() < scan.end() && scan.start() < stretch.end()
-    };
-    Ok(consecutive(open).into_iter().filter(touches).map(stretch).collect())
+    /// Cuts the longest stretch that waits.
+    fn cut_waiting(&mut self) -> bool {
+        let longest = (0..self.waiting.len()).max_by_key(|place| self.waiting[*place].worth_cutting());
+        let Some(stretch) = longest.and_then(|place| self.waiting.get_mut(place)) else { return false };
+        if stretch.worth_cutting().is_none() {
+            return false;
+        }
+        let later = stretch.cut();
+        self.waiting.push_back(later);
+        true
+    }
+
+    /// Asks the scan with the longest time left.
+    fn ask_for_half(&self) -> bool {
+        let longest = self.shares.iter().filter_map(|share| Some((share.worth_asking()?, share)));
+        let Some((_, share)) = longest.max_by_key(|(left, _)| *left) else { return false };
+        share.ask();
+        true
+    }
+
+    fn has_work_for_another(&self) -> bool {
+        !self.waiting.is_empty() || self.shares.iter().any(|share| share.worth_asking().is_some())
+    }
+
+    /// Takes what the scans have handed over.
+    fn collect(&mut self) {
+        self.waiting.extend(self.shares.iter().filter_map(|share| share.take()));
+    }
+
+    fn start(&mut self, stretch: &Stretch, place: Place) {
+        let share = Arc::new(Share::default());
+        self.shares.push(Arc::clone(&share));
+        let (desk, news) = (Arc::clone(&self.desk), Arc::clone(&self.news));
+        let scan = Scan::new(desk, &stretch.windows, Arc::clone(&share), news);
+        self.scans.spawn(async move { (scan.read().await, place, share) });
+    }
 }
 
 /// The name that users know a pipeline by.

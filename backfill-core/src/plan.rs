@@ -27,7 +27,7 @@ pub struct RunRequest {
     pub axis: Axis,
     /// Records a page.
     pub page_size: PageSize,
-    /// Pipelines that are read at the same time.
+    /// Questions that may be under way at the same time, over all pipelines. With one, every scan is read in order.
     pub concurrency: NonZeroUsize,
     /// Which windows are read again.
     pub reopen: Reopen,

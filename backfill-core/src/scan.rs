@@ -1,85 +1,39 @@
 //! The one page loop: ask, take, land, and ask for the next page while this one lands.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use qbo_auth::Clock;
-use qbo_client::{Advice as SourceAdvice, ErrorKind, QboClient, Query, RawPage};
+use qbo_client::{Query, RawPage};
 use raw_store::{
-    Advice as StoreAdvice, Lease, OpenWindow, PageCommit, PageOutcome, Pipeline, RejectedRow, Row, RunId,
-    ScanCursor, Store, StoreError, Window, WindowCounts, WindowFailure, WindowState,
+    OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowCounts, WindowState,
 };
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
 use crate::accounting::Accounting;
+use crate::desk::{Desk, Unread};
 use crate::plan::span;
-use crate::walk::{Reached, Step, Walk};
-use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
-
-/// How often landing one page is tried again while the database restarts or is busy.
-const LANDING_RETRIES: u32 = 5;
-
-/// Windows that one scan may give up one by one before it gives up the rest: each costs a call.
-const MOST_SKIPPED: usize = 20;
-
-/// What every scan of one pipeline shares.
-#[derive(Debug)]
-pub(crate) struct Desk {
-    pub(crate) client: Arc<dyn QboClient>,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sink: Arc<dyn EventSink>,
-    pub(crate) stop: CancellationToken,
-    pub(crate) request: Arc<RunRequest>,
-    pub(crate) spec: EntitySpec,
-    pub(crate) pipeline: Pipeline,
-    pub(crate) lease: Lease,
-    pub(crate) pages: AtomicU32,
-}
-
-impl Desk {
-    pub(crate) fn run(&self) -> &RunId {
-        &self.request.id
-    }
-
-    pub(crate) fn error(&self, window: Option<Window>, failure: impl Into<Failure>) -> RunError {
-        RunError { pipeline: Some(self.spec.pipeline_name()), window, failure: failure.into() }
-    }
-
-    pub(crate) fn emit(&self, event: &RunEvent) {
-        self.sink.emit(event);
-    }
-
-    /// Gives windows up: in the log, and to whoever listens.
-    pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
-        let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.fail_windows(self.run(), &self.pipeline, windows, &failure).await?;
-        for window in windows {
-            self.emit(&RunEvent::Window(WindowReport {
-                pipeline: self.spec.pipeline_name(),
-                window: *window,
-                state: WindowState::Failed,
-                counts: WindowCounts::default(),
-                pages: 0,
-                message: Some(message.into()),
-            }));
-        }
-        Ok(())
-    }
-}
+use crate::share::{Left, Share, Stretch, middle};
+use crate::walk::{Poisoned, Reached, Step, Walk};
+use crate::{RunError, RunEvent, WindowReport};
 
 /// One ordered read of consecutive windows.
 #[derive(Debug)]
-pub(crate) struct Scan<'d> {
-    desk: &'d Desk,
-    span: Window,
-    walk: Walk,
-    accounting: Accounting,
+pub(crate) struct Scan {
+    pub(super) desk: Arc<Desk>,
+    share: Arc<Share>,
+    news: Arc<Notify>,
+    pub(super) span: Window,
+    pub(super) walk: Walk,
+    pub(super) accounting: Accounting,
     /// What earlier pages brought for windows that are not closed.
     running: Vec<Tally>,
-    skipped: usize,
+    /// Records that were found to be unreadable.
+    pub(super) lost: u32,
+    /// Where it began, pages read since, and how densely the part that it was cut from was filled.
+    from: OffsetDateTime,
+    whole_pages: u32,
     page_began: Duration,
     page_began_at: OffsetDateTime,
 }
@@ -104,47 +58,51 @@ impl Tally {
     }
 }
 
-/// Why a scan's question was not answered.
-pub(crate) enum Unread {
-    /// The scan cannot go on, but the log is right and another run can.
-    Fatal(Failure),
-    /// The window where the scan stands cannot be read; those behind it may be.
-    Here(String),
-    /// Nothing of the rest can be read this way.
-    Rest(String),
-}
-
-impl<'d> Scan<'d> {
-    pub(crate) fn new(desk: &'d Desk, windows: &[OpenWindow]) -> Self {
+impl Scan {
+    /// A scan of a stretch that nobody else reads; others see it through `share`, and hear of it through `news`.
+    pub(crate) fn new(desk: Arc<Desk>, windows: &[OpenWindow], share: Arc<Share>, news: Arc<Notify>) -> Self {
         let span = span(windows);
         let start = ScanCursor { at: span.start(), seen: Vec::new() };
         let cursor = windows[0].cursor.clone().unwrap_or(start);
+        let from = cursor.at;
+        let walk = Walk::new(desk.request.axis, cursor, span.end(), desk.request.page_size);
         Self {
-            desk,
+            share,
+            news,
             span,
-            walk: Walk::new(desk.request.axis, cursor, span.end(), desk.request.page_size),
+            walk,
             accounting: Accounting::new(windows, desk.request.axis),
             running: Vec::new(),
-            skipped: 0,
+            lost: 0,
+            from,
+            whole_pages: 0,
             page_began: desk.clock.elapsed(),
             page_began_at: desk.clock.now_utc(),
+            desk,
         }
     }
 
     /// Reads to the end. Windows that cannot be read are given up in the log; an error leaves the rest as it
     /// is, for another run.
     pub(crate) async fn read(mut self) -> Result<(), RunError> {
-        let mut query = self.query();
-        let mut answer = self.ask(&query).await;
+        let result = self.read_pages().await;
+        self.share.hand_over(None, &self.news);
+        result
+    }
+
+    async fn read_pages(&mut self) -> Result<(), RunError> {
+        let desk = Arc::clone(&self.desk);
+        let mut query = self.next_query();
+        let mut answer = desk.ask(&query).await;
         loop {
             let page = match answer {
                 Ok(page) => page,
                 Err(unread) => {
-                    if self.give_up(unread).await? {
+                    if self.overcome(unread).await? {
                         return Ok(());
                     }
-                    query = self.query();
-                    answer = self.ask(&query).await;
+                    query = self.next_query();
+                    answer = desk.ask(&query).await;
                     continue;
                 }
             };
@@ -161,11 +119,11 @@ impl<'d> Scan<'d> {
             match reached {
                 Reached::End => return self.land(commit).await,
                 Reached::Instant(_) => {
-                    query = self.query();
-                    let next = query.clone();
+                    self.whole_pages += 1;
+                    self.show();
+                    query = self.next_query();
                     // While page n lands, page n+1 is on its way.
-                    let (desk, landing) = (self.desk, land(self.desk, &commit));
-                    let (landed, next) = tokio::join!(landing, ask(desk, &next));
+                    let (landed, next) = tokio::join!(desk.land(&commit), desk.ask(&query));
                     let window = self.here();
                     let outcome = landed.map_err(|failure| desk.error(window, failure))?;
                     self.settle(&commit, &outcome);
@@ -176,29 +134,62 @@ impl<'d> Scan<'d> {
                     if self.prove_instant().await? {
                         return Ok(());
                     }
-                    query = self.query();
-                    answer = self.ask(&query).await;
+                    query = self.next_query();
+                    answer = desk.ask(&query).await;
                 }
             }
         }
     }
 
-    fn query(&self) -> Query {
+    /// The next question, after the later half was handed over if somebody asked for it.
+    fn next_query(&mut self) -> Query {
+        if self.share.is_asked() {
+            let half = self.cut();
+            self.share.hand_over(half, &self.news);
+        }
         let (at, position) = self.walk.position();
-        let request = &self.desk.request;
-        self.desk.spec.query(request.axis, at, self.span.end()).page(position, request.page_size)
+        let size = self.walk.ask();
+        self.desk.spec.query(self.desk.request.axis, at, self.span.end()).page(position, size)
     }
 
-    fn here(&self) -> Option<Window> {
+    /// Cuts off the later half of what is left, at the beginning of a window.
+    fn cut(&mut self) -> Option<Stretch> {
+        let open = self.accounting.open();
+        if open.len() < 2 {
+            return None;
+        }
+        let windows = self.accounting.split_off(middle(open, self.walk.position().0));
+        let end = windows[0].start();
+        self.span = Window::new(self.span.start(), end).ok()?;
+        self.walk.end_at(end);
+        let density = self.density();
+        self.show();
+        let pipeline = self.desk.spec.pipeline_name();
+        self.desk.emit(&RunEvent::ScanSplit { pipeline, at: end });
+        let windows = windows.into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
+        Some(Stretch { windows, density })
+    }
+
+    /// Shows others how much is left.
+    fn show(&self) {
+        let at = self.walk.position().0;
+        let windows = self.accounting.open().len();
+        let left = Left { span: self.span.end() - at, density: self.density(), windows };
+        self.share.show(left, &self.news);
+    }
+
+    /// Pages in a second of the time read so far.
+    fn density(&self) -> f64 {
+        let seconds = (self.walk.position().0 - self.from).as_seconds_f64();
+        f64::from(self.whole_pages) / seconds.max(1.0)
+    }
+
+    pub(super) fn here(&self) -> Option<Window> {
         self.accounting.open().first().copied()
     }
 
-    async fn ask(&self, query: &Query) -> Result<RawPage, Unread> {
-        ask(self.desk, query).await
-    }
-
     /// Turns a page into everything that becomes true with it.
-    fn commit(&mut self, query: &Query, page: &RawPage, step: &Step<'_>) -> PageCommit {
+    pub(super) fn commit(&mut self, query: &Query, page: &RawPage, step: &Step<'_>) -> PageCommit {
         let times: Vec<_> = step.fresh.iter().map(|(_, time)| *time).collect();
         let answered_at = page.answered_at().unwrap_or(self.page_began_at);
         let (mut commit, places) = self.entry(&query.text(), answered_at, &times, step.reached);
@@ -224,7 +215,7 @@ impl<'d> Scan<'d> {
     }
 
     /// The commit without its records, and the window of each.
-    fn entry(
+    pub(super) fn entry(
         &mut self,
         query: &str,
         answered_at: OffsetDateTime,
@@ -253,9 +244,9 @@ impl<'d> Scan<'d> {
         (commit, entry.places)
     }
 
-    async fn land(&mut self, commit: PageCommit) -> Result<(), RunError> {
+    pub(super) async fn land(&mut self, commit: PageCommit) -> Result<(), RunError> {
         let outcome =
-            land(self.desk, &commit).await.map_err(|failure| self.desk.error(self.here(), failure))?;
+            self.desk.land(&commit).await.map_err(|failure| self.desk.error(self.here(), failure))?;
         self.settle(&commit, &outcome);
         Ok(())
     }
@@ -293,7 +284,7 @@ impl<'d> Scan<'d> {
     async fn prove_instant(&mut self) -> Result<bool, RunError> {
         let (at, _) = self.walk.position();
         let query = self.desk.spec.query(self.desk.request.axis, at, self.walk.after());
-        let counted = match count(self.desk, &query).await {
+        let counted = match self.desk.count(&query).await {
             Ok(counted) => counted,
             Err(unread) => return self.give_up(unread).await,
         };
@@ -309,72 +300,32 @@ impl<'d> Scan<'d> {
         }
     }
 
-    /// Records what cannot be read. Returns whether the scan is over; otherwise it goes on behind the window.
-    async fn give_up(&mut self, unread: Unread) -> Result<bool, RunError> {
-        let desk = self.desk;
+    /// Deals with a question that was not answered. Returns whether the scan is over; otherwise the walk knows what to
+    /// ask next.
+    async fn overcome(&mut self, unread: Unread) -> Result<bool, RunError> {
+        let error = match unread {
+            Unread::TooMuch(_) if self.walk.too_much() => return Ok(false),
+            Unread::TooMuch(error) | Unread::Poisoned(error) => error,
+            other => return self.give_up(other).await,
+        };
+        match self.walk.poisoned() {
+            Poisoned::Smaller => Ok(false),
+            Poisoned::Next => self.get_past(&error).await,
+            Poisoned::Crowd => self.read_crowd(&error).await,
+        }
+    }
+
+    /// Records that the rest cannot be read. Returns that the scan is over.
+    pub(super) async fn give_up(&mut self, unread: Unread) -> Result<bool, RunError> {
         let open = self.accounting.open();
-        let Some(window) = open.first().copied() else {
-            return Ok(true);
+        let window = open.first().copied();
+        let message = match unread {
+            Unread::Fatal(failure) => return Err(self.desk.error(window, failure)),
+            Unread::Rest(message) => message,
+            Unread::TooMuch(error) | Unread::Poisoned(error) => error.to_string(),
         };
-        let (message, here_only) = match unread {
-            Unread::Fatal(failure) => return Err(desk.error(Some(window), failure)),
-            Unread::Here(message) => (message, self.skipped < MOST_SKIPPED && open.len() > 1),
-            Unread::Rest(message) => (message, false),
-        };
-        let lost = if here_only { vec![window] } else { open.to_vec() };
-        desk.fail(&lost, &message).await.map_err(|error| desk.error(Some(window), error))?;
-        if !here_only {
-            return Ok(true);
-        }
-        self.skipped += 1;
-        self.accounting.skip();
-        let next = ScanCursor { at: window.end(), seen: Vec::new() };
-        self.walk = Walk::new(desk.request.axis, next, self.span.end(), desk.request.page_size);
-        Ok(false)
-    }
-}
-
-async fn ask(desk: &Desk, query: &Query) -> Result<RawPage, Unread> {
-    tokio::select! {
-        biased;
-        () = desk.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),
-        page = desk.client.fetch_page(query) => page.map_err(unread),
-    }
-}
-
-/// Counts, unless the run is stopped first.
-pub(crate) async fn count(desk: &Desk, query: &Query) -> Result<u64, Unread> {
-    tokio::select! {
-        biased;
-        () = desk.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),
-        counted = desk.client.count(query) => counted.map_err(unread),
-    }
-}
-
-fn unread(error: qbo_client::Error) -> Unread {
-    match (error.advice(), &error.kind) {
-        (
-            SourceAdvice::GiveUp,
-            ErrorKind::PoisonedPage { .. } | ErrorKind::PageTooLarge | ErrorKind::BodyTooLarge { .. },
-        ) => Unread::Here(error.to_string()),
-        (SourceAdvice::GiveUp, _) => Unread::Rest(error.to_string()),
-        _ => Unread::Fatal(Failure::Read(error)),
-    }
-}
-
-/// Lands a page, patiently: the same commit again is a no-op if the first one succeeded after all.
-async fn land(desk: &Desk, commit: &PageCommit) -> Result<PageOutcome, Failure> {
-    let mut attempt = 0;
-    loop {
-        match desk.store.commit_page(commit).await {
-            Ok(outcome) => return Ok(outcome),
-            Err(error) if error.advice() == StoreAdvice::Retry && attempt < LANDING_RETRIES => {
-                attempt += 1;
-                desk.emit(&RunEvent::StoreRetry { pipeline: desk.spec.pipeline_name(), attempt });
-                desk.clock.sleep(Duration::from_secs(1 << (attempt - 1))).await;
-            }
-            Err(error) => return Err(Failure::Land(error)),
-        }
+        self.desk.fail(open, &message).await.map_err(|error| self.desk.error(window, error))?;
+        Ok(true)
     }
 }
 

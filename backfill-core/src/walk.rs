@@ -18,6 +18,7 @@ use raw_store::ScanCursor;
 use time::OffsetDateTime;
 
 use crate::Axis;
+use crate::sizing::Sizing;
 
 /// How often an instant is read again before it is given up. With an order that is new at every request, a pass
 /// over k pages misses about a third of what was missing before; thirty passes leave less than one in a million
@@ -28,6 +29,10 @@ const MAX_PASSES: u32 = 30;
 pub(crate) struct Walk {
     axis: Axis,
     end: OffsetDateTime,
+    /// The size of a whole page.
+    full: PageSize,
+    sizing: Sizing,
+    /// The size of the page that was asked for last.
     size: PageSize,
     at: OffsetDateTime,
     start_position: u32,
@@ -64,6 +69,17 @@ pub(crate) enum Reached {
     Unproved,
 }
 
+/// Where a record is that makes its page fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Poisoned {
+    /// Among the next records: ask for fewer.
+    Smaller,
+    /// It is the next one behind those taken at the current instant.
+    Next,
+    /// In an instant that holds more than a page.
+    Crowd,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WalkError {
     #[error("QuickBooks did not keep to the order that was asked for")]
@@ -79,6 +95,8 @@ impl Walk {
         Self {
             axis,
             end,
+            full: size,
+            sizing: Sizing::new(size),
             size,
             at: axis.floor(cursor.at),
             start_position: 1,
@@ -93,6 +111,52 @@ impl Walk {
     /// Where the next question starts, and at which position from there.
     pub(crate) fn position(&self) -> (OffsetDateTime, u32) {
         (self.at, self.start_position)
+    }
+
+    /// The size of the page to ask for there.
+    pub(crate) fn ask(&mut self) -> PageSize {
+        // Inside an instant that holds more than a page, whole pages by position.
+        let by_position = self.start_position > 1 || self.passes.is_some();
+        self.size = if by_position { self.full } else { self.sizing.ask(self.seen.len()) };
+        self.size
+    }
+
+    /// Where the walk ends, from now on: another one goes on from there.
+    pub(crate) fn end_at(&mut self, end: OffsetDateTime) {
+        self.end = end;
+    }
+
+    /// The page took too long or was too large. Whether a smaller one can be asked for.
+    pub(crate) fn too_much(&mut self) -> bool {
+        self.start_position == 1 && self.passes.is_none() && self.sizing.too_much()
+    }
+
+    /// The page failed for one of its records.
+    pub(crate) fn poisoned(&mut self) -> Poisoned {
+        if self.start_position > 1 || self.passes.is_some() {
+            Poisoned::Crowd
+        } else if self.sizing.poisoned() {
+            Poisoned::Smaller
+        } else {
+            Poisoned::Next
+        }
+    }
+
+    /// Goes on at an instant before which everything has been taken.
+    pub(crate) fn go_to(&mut self, instant: OffsetDateTime) {
+        self.sizing.cleared();
+        self.arrive(instant);
+    }
+
+    /// Takes what is new of a page that holds everything from the walk's instant to some later one.
+    pub(crate) fn take_stretch<'p>(
+        &mut self,
+        page: &'p RawPage,
+    ) -> Result<Vec<(RawRecord<'p>, OffsetDateTime)>, WalkError> {
+        let records = self.timed(page)?;
+        let fresh = self.fresh(&records);
+        self.note_seen(&records);
+        Ok(fresh)
     }
 
     /// The cursor from which another walk can go on.
@@ -123,16 +187,18 @@ impl Walk {
             return Ok(self.take_unordered(&records));
         }
         let fresh = self.fresh(&records);
+        self.sizing.read(fresh.len());
         let last = records.last().map_or(self.at, |(_, time)| self.axis.floor(*time));
         let reached = if self.size.is_last_page(page.len()) {
             Reached::End
         } else {
             if last > self.at {
                 self.arrive(last);
-            } else {
-                self.go_on_inside(&records);
             }
             self.note_seen(&records);
+            if self.seen.len() >= usize::from(self.full.get()) {
+                self.go_on_inside(&records);
+            }
             Reached::Instant(self.at)
         };
         Ok(Step { fresh, reached })
@@ -243,7 +309,7 @@ impl Walk {
     }
 }
 
-fn key(record: &RawRecord<'_>) -> RecordKey {
+pub(crate) fn key(record: &RawRecord<'_>) -> RecordKey {
     record.id().map_or_else(
         |_| {
             let mut hasher = DefaultHasher::new();
@@ -354,7 +420,8 @@ mod tests {
         loop {
             calls += 1;
             assert!(calls < 10_000, "the walk does not end");
-            let page = source.answer(&walk, usize::from(size));
+            let asked = walk.ask();
+            let page = source.answer(&walk, usize::from(asked.get()));
             let step = walk.take(&page).unwrap();
             taken.extend(ids(&step).iter().map(|id| id.parse::<u32>().unwrap()));
             let reached = match step.reached {

@@ -135,6 +135,8 @@ async fn a_source_that_stays_down_ends_the_run_and_the_next_one_goes_on_at_the_c
     let bench = Bench::start(Shape::default().with_counts(1000, 5, 5)).await;
     let mut request = bench.request_for(&["Invoice"]);
     request.page_size = PageSize::new(100).unwrap();
+    // With more places the failures would be shared out.
+    request.concurrency = std::num::NonZeroUsize::MIN;
     let fault = Fault::Html { status: 503 };
     bench.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(4).times(6));
     let outcome = bench.run(request.clone()).await;
@@ -201,18 +203,96 @@ async fn hostile_records_are_kept_aside_and_the_rest_lands() {
 }
 
 #[tokio::test]
-async fn a_count_above_what_was_read_fails_the_windows() {
+async fn a_count_above_what_was_read_is_traced_to_its_windows_and_they_are_read_again() {
     let bench = Bench::start(Shape::default().with_counts(50, 5, 5)).await;
     let mut request = bench.request_for(&["Invoice"]);
     request.page_size = PageSize::new(10).unwrap();
     // One page loses its last row on the way and says nothing, so that the scan ends early.
     bench.drop_rows_after(3);
     let outcome = bench.run(request).await;
+    assert_eq!(outcome.status(), RunStatus::Completed);
+    bench.assert_complete("Invoice");
+    let lines = bench.lines().await;
+    assert_eq!(lines.iter().map(|line| line.metrics.records_read).sum::<u64>(), 50);
+    assert!(lines.iter().any(|line| line.attempts == 1) && lines.iter().any(|line| line.attempts == 2));
+}
+
+#[tokio::test]
+async fn a_window_that_still_disagrees_after_another_reading_fails_with_both_numbers() {
+    let bench = Bench::start(Shape::default().with_counts(50, 5, 5)).await;
+    let mut request = bench.request_for(&["Invoice"]);
+    request.page_size = PageSize::new(10).unwrap();
+    let hidden = bench.sandbox.with_company(|company| company.records("Invoice").nth(20).unwrap().id.clone());
+    bench.hide(&hidden);
+    let outcome = bench.run(request).await;
     assert_eq!(outcome.status(), RunStatus::Incomplete);
-    assert!(outcome.totals().windows_failed > 0);
-    let failed: Vec<_> =
-        bench.lines().await.into_iter().filter(|line| line.state == WindowState::Failed).collect();
-    assert!(failed[0].error_message.as_deref().unwrap().contains("QuickBooks counts 50"), "{failed:?}");
+    assert_eq!(outcome.totals().windows_failed, 1);
+    let rows = bench.store.rows(&Bench::table("Invoice"));
+    assert_eq!((rows.len(), rows.contains_key(&hidden)), (49, false), "everything else is there");
+    let lines = bench.lines().await;
+    let failed: Vec<_> = lines.iter().filter(|line| line.state == WindowState::Failed).collect();
+    let message = failed[0].error_message.as_deref().unwrap();
+    assert!(message.contains("counts") && message.contains("were read"), "{message}");
+}
+
+#[tokio::test]
+async fn records_that_cannot_be_delivered_are_closed_in_and_everything_else_lands() {
+    let shape = Shape::default().with_counts(3000, 5, 5).with_bulk_import(60);
+    let bench = Bench::start(shape).await;
+    let bad: Vec<String> = bench.sandbox.with_company(|company| {
+        let mut records: Vec<_> =
+            company.records("Invoice").map(|record| (record.last_updated, record.id.clone())).collect();
+        records.sort();
+        // One of many in one second, the first and the last of all, and two that follow one another.
+        let tied = records.windows(2).position(|pair| pair[0].0 == pair[1].0).unwrap() + 1;
+        [0, tied, 1500, 1501, 2999].into_iter().map(|place| records[place].1.clone()).collect()
+    });
+    bench.poison(&bad);
+    let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+    assert_eq!(outcome.totals().windows_failed, 0, "{:?}", outcome.failure);
+    assert_eq!(outcome.totals().counts.quarantined, 5);
+    assert_eq!(outcome.status(), RunStatus::Incomplete);
+    let rows = bench.store.rows(&Bench::table("Invoice"));
+    assert_eq!(rows.len(), 2995);
+    assert!(bad.iter().all(|id| !rows.contains_key(id)));
+    let calls = bench.sandbox.journal().metered();
+    assert!(calls < 5 * 40, "{calls} calls");
+    for row in bench.store.quarantine() {
+        assert!(row.reason.contains("code 4002"), "{row:?}");
+    }
+}
+
+#[tokio::test]
+async fn free_places_take_over_later_halves_and_the_result_is_the_same() {
+    let shape = Shape::default().with_counts(6000, 5, 5).with_bulk_import(60);
+    let simple = Bench::start(shape.clone()).await;
+    let mut request = simple.request_for(&["Invoice"]);
+    request.page_size = PageSize::new(100).unwrap();
+    request.concurrency = std::num::NonZeroUsize::MIN;
+    simple.run(request.clone()).await;
+    let calls_alone = simple.sandbox.journal().metered();
+    assert!(calls_alone <= 6000_usize.div_ceil(99) + 2, "{calls_alone}");
+
+    let bench = Bench::start(shape).await;
+    let splits = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = splits.clone();
+    bench.on_event(move |event| {
+        if matches!(event, RunEvent::ScanSplit { .. }) {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    request.concurrency = std::num::NonZeroUsize::new(10).unwrap();
+    let outcome = bench.run(RunRequest { id: bench::run_id(), ..request }).await;
+    assert_eq!(outcome.status(), RunStatus::Completed, "{:?}", outcome.failure);
+    bench.assert_complete("Invoice");
+    let splits = splits.load(std::sync::atomic::Ordering::SeqCst);
+    let calls = bench.sandbox.journal().metered();
+    assert!(splits >= 3, "{splits}");
+    assert!(calls <= 6000_usize.div_ceil(99) + splits + 2, "{calls} calls, {splits} splits");
+    let windows = |lines: Vec<raw_store::LogLine>| {
+        lines.into_iter().map(|line| (line.window, line.state, line.metrics.records_read)).collect::<Vec<_>>()
+    };
+    assert_eq!(windows(bench.lines().await), windows(simple.lines().await));
 }
 
 #[tokio::test]

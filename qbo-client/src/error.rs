@@ -173,9 +173,10 @@ impl ErrorKind {
             Self::Exhausted { .. } => Advice::TryLater,
             Self::Refused { .. } | Self::Insecure(_) => Advice::Refused,
             Self::BadQuery { .. } | Self::EntityUnavailable { .. } => Advice::GiveUp,
-            Self::PoisonedPage { .. } | Self::PageTooLarge | Self::PageTooSlow | Self::BodyTooLarge { .. } => {
-                Advice::AskFewer
-            }
+            Self::PoisonedPage { .. }
+            | Self::PageTooLarge
+            | Self::PageTooSlow
+            | Self::BodyTooLarge { .. } => Advice::AskFewer,
         }
     }
 }

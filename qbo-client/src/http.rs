@@ -257,8 +257,12 @@ impl HttpQboClient {
         };
         match verdict {
             Ok(value) => Step::Done(value),
-            Err(Verdict::Retry(Cause::Timeout)) if question.records > 1 => Step::GiveUp(ErrorKind::PageTooSlow),
-            Err(Verdict::Retry(Cause::Application)) if question.records > 0 && attempts > MAX_RETRIES_WHOLE => {
+            Err(Verdict::Retry(Cause::Timeout)) if question.records > 1 => {
+                Step::GiveUp(ErrorKind::PageTooSlow)
+            }
+            Err(Verdict::Retry(Cause::Application))
+                if question.records > 0 && attempts > MAX_RETRIES_WHOLE =>
+            {
                 Step::GiveUp(ErrorKind::PoisonedPage { code: "10000".into() })
             }
             Err(Verdict::Retry(cause)) => again(cause),

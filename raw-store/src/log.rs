@@ -173,6 +173,15 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError>;
 
+    /// Takes windows back that the run itself has closed, to read them once more: one more attempt, from their start,
+    /// with counts from zero.
+    async fn reopen_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+    ) -> Result<(), StoreError>;
+
     /// Marks windows as failed, with the reason in our own words. Counts and cursors stay.
     async fn fail_windows(
         &self,

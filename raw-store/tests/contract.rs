@@ -71,6 +71,7 @@ stories! {
         a_cursor_survives
         unfinished_windows_are_opened_again
         reopening_all_starts_over
+        a_closed_window_is_taken_back
         failed_windows_say_why
         the_log_is_filtered
         a_schema_holds_one_company

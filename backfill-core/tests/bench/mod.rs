@@ -15,7 +15,7 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, Endpoints, Environment, ManualClock, MemoryVault, OauthEndpoint,
     RefreshingProvider, SecretName, SecretVault as _,
 };
-use qbo_client::{Error, HttpQboClient, Limits, PageSize, QboClient, Query, RawPage, Usage};
+use qbo_client::{Error, ErrorKind, HttpQboClient, Limits, PageSize, QboClient, Query, RawPage, Usage};
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, StoreIdentity,
     TableName, Window,
@@ -45,29 +45,46 @@ impl EventSink for Listener {
     }
 }
 
-/// A client that can be told to cut one page short.
+/// A client that can be told to cut one page short, to hide a record, and to fail for some.
 #[derive(Debug)]
 struct Lossy {
     inner: HttpQboClient,
     pages: AtomicU32,
     cut_after: AtomicU32,
+    hidden: Mutex<Option<String>>,
+    poisonous: Mutex<BTreeSet<String>>,
+}
+
+impl Lossy {
+    /// The page without its records from a place on, and without the hidden one.
+    fn cut(&self, page: &RawPage, key: &str, length: usize) -> RawPage {
+        let hidden = self.hidden.lock().unwrap().clone();
+        let kept = page.records().take(length);
+        let kept = kept.filter(|record| record.id().ok() != hidden.as_deref());
+        let kept: Vec<_> = kept.map(|record| record.bytes()).collect();
+        let records: Vec<_> = kept.iter().map(|record| std::str::from_utf8(record).unwrap()).collect();
+        let body = format!(
+            r#"{{"QueryResponse":{{"{key}":[{}]}},"time":"2025-06-01T00:00:00Z"}}"#,
+            records.join(",")
+        );
+        RawPage::split(body.into(), key).unwrap()
+    }
 }
 
 #[async_trait]
 impl QboClient for Lossy {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
         let page = self.inner.fetch_page(query).await?;
-        if self.pages.fetch_add(1, Ordering::SeqCst) != self.cut_after.load(Ordering::SeqCst) {
-            return Ok(page);
+        let poisonous = self.poisonous.lock().unwrap().clone();
+        if page.records().any(|record| record.id().is_ok_and(|id| poisonous.contains(id))) {
+            let kind = ErrorKind::PoisonedPage { code: "4002".into() };
+            return Err(Error { entity: query.entity().clone(), intuit_tid: None, attempts: 1, kind });
         }
-        let kept: Vec<_> = page.records().take(page.len() - 1).map(|record| record.bytes()).collect();
-        let records: Vec<_> = kept.iter().map(|record| std::str::from_utf8(record).unwrap()).collect();
-        let key = query.records_key();
-        let body = format!(
-            r#"{{"QueryResponse":{{"{key}":[{}]}},"time":"2025-06-01T00:00:00Z"}}"#,
-            records.join(",")
-        );
-        Ok(RawPage::split(body.into(), key).unwrap())
+        let cut = self.pages.fetch_add(1, Ordering::SeqCst) == self.cut_after.load(Ordering::SeqCst);
+        if cut || self.hidden.lock().unwrap().is_some() {
+            return Ok(self.cut(&page, query.records_key(), page.len() - usize::from(cut)));
+        }
+        Ok(page)
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
@@ -118,7 +135,13 @@ impl Bench {
         let limits = Limits::per_minute(500);
         let inner = HttpQboClient::builder(realm, endpoints, tokens, clock.clone());
         let inner = inner.limits(Some(limits)).build().unwrap();
-        let client = Arc::new(Lossy { inner, pages: AtomicU32::new(0), cut_after: AtomicU32::new(u32::MAX) });
+        let client = Arc::new(Lossy {
+            inner,
+            pages: AtomicU32::new(0),
+            cut_after: AtomicU32::new(u32::MAX),
+            hidden: Mutex::default(),
+            poisonous: Mutex::default(),
+        });
         Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
 
@@ -128,6 +151,16 @@ impl Bench {
 
     pub(crate) fn drop_rows_after(&self, pages: u32) {
         self.client.cut_after.store(pages, Ordering::SeqCst);
+    }
+
+    /// Every page lacks this record, and says nothing of it.
+    pub(crate) fn hide(&self, id: &str) {
+        *self.client.hidden.lock().unwrap() = Some(id.to_owned());
+    }
+
+    /// Every page with one of these records fails.
+    pub(crate) fn poison(&self, ids: &[String]) {
+        self.client.poisonous.lock().unwrap().extend(ids.iter().cloned());
     }
 
     pub(crate) fn engine(&self) -> Engine {

@@ -97,6 +97,25 @@ pub async fn reopening_all_starts_over(store: &dyn Store) -> Result<(), StoreErr
     Ok(())
 }
 
+/// What a run has closed itself can be read by it once more: from the start, with counts from zero, and without being
+/// counted as closed twice.
+pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
+    scene.close(day(0), WindowState::Completed).await?;
+    store.reopen_windows(&scene.run, &scene.pipeline, &[day(0)]).await?;
+    let line = scene.line(0).await?;
+    assert_eq!(
+        (line.state, line.metrics, line.attempts),
+        (WindowState::Pending, WindowMetrics::default(), 2)
+    );
+    assert_eq!(scene.open(0..1, Reopen::Unfinished).await?, [fresh(0)]);
+    scene.close(day(0), WindowState::Completed).await?;
+    let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
+    assert_eq!((totals.windows_completed, totals.windows_opened), (1, 10));
+    Ok(())
+}
+
 /// A failed window says why, keeps its counts, and needs a line.
 pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;

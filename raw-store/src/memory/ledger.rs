@@ -75,6 +75,28 @@ impl BackfillLog for MemoryStore {
         Ok(open)
     }
 
+    async fn reopen_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
+            let kind = StoreErrorKind::Differs("a window to open again has no line in backfill_log".into());
+            return Err(StoreError::new("opening windows again", kind));
+        }
+        for window in windows {
+            let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
+                continue;
+            };
+            let before = line.closed_by(run);
+            line.open(run, Reopen::All);
+            recount(&mut state, run, &pipeline.entity_name, before, None);
+        }
+        Ok(())
+    }
+
     async fn fail_windows(
         &self,
         run: &RunId,

@@ -256,6 +256,20 @@ impl BackfillLog for PgStore {
         Ok(open)
     }
 
+    async fn reopen_windows(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+    ) -> Result<(), StoreError> {
+        let op = format!("opening windows of {} again", pipeline.entity_name);
+        let session = self.session(&op).await?;
+        let asked = windows::Asked::new(run, pipeline, windows);
+        windows::reopen(&session, &asked).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(())
+    }
+
     async fn fail_windows(
         &self,
         run: &RunId,

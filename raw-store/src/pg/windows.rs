@@ -92,6 +92,42 @@ const FAIL: &str = "
     )
     SELECT count(*) FROM changed";
 
+/// Takes back what the run has closed; its totals forget that it did.
+const REOPEN: &str = "
+    WITH change AS (
+        SELECT asked.*, line.closed_as
+        FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc),
+        LATERAL (
+            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as
+            FROM backfill_log
+            WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
+            FOR UPDATE
+        ) AS line
+    ), changed AS (
+        INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
+        SELECT $1, $2, start_utc, end_utc, $3 FROM change
+        ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
+            (status, records_read, records_inserted, records_updated, records_unchanged, records_quarantined,
+                pages_read, duration_seconds) = ('pending', 0, 0, 0, 0, 0, 0, 0),
+            (started_at_utc, finished_at_utc, error_message, cursor_utc, cursor_ids) = (NULL, NULL, NULL, NULL, NULL),
+            run_id = excluded.run_id,
+            attempts = line.attempts + 1
+        RETURNING 1
+    ), totals AS (
+        UPDATE backfill_run_pipeline SET
+            windows_failed = windows_failed - failed,
+            windows_completed = windows_completed - completed,
+            windows_provisional = windows_provisional - provisional
+        FROM (
+            SELECT count(*) FILTER (WHERE closed_as = 'failed') AS failed,
+                count(*) FILTER (WHERE closed_as = 'completed') AS completed,
+                count(*) FILTER (WHERE closed_as = 'provisional') AS provisional
+            FROM change
+        ) AS asked
+        WHERE run_id = $3 AND entity_name = $1
+    )
+    SELECT count(*) FROM changed";
+
 /// Windows of one pipeline, asked about by a run.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
@@ -133,6 +169,13 @@ pub(super) async fn open(
     let open = rows.iter().map(open_window).collect::<Result<_, _>>()?;
     transaction.commit().await?;
     Ok(open)
+}
+
+/// Takes back windows that the run has closed.
+pub(super) async fn reopen(client: &Client, asked: &Asked<'_>) -> Result<(), StoreErrorKind> {
+    let Asked { run, entity_name, time_axis, starts, ends } = asked;
+    let row = client.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await?;
+    check_lines(row.try_get(0)?, starts.len())
 }
 
 /// Marks windows as failed.

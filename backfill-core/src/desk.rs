@@ -1,0 +1,119 @@
+//! What every scan of one pipeline shares.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use qbo_auth::Clock;
+use qbo_client::{Advice as SourceAdvice, ErrorKind, QboClient, Query, RawPage};
+use raw_store::{
+    Advice as StoreAdvice, Lease, PageCommit, PageOutcome, Pipeline, RunId, Store, StoreError, Window,
+    WindowCounts, WindowFailure, WindowState,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
+
+/// How often landing one page is tried again while the database restarts or is busy.
+const LANDING_RETRIES: u32 = 5;
+
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) client: Arc<dyn QboClient>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) request: Arc<RunRequest>,
+    pub(crate) spec: EntitySpec,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) lease: Lease,
+    pub(crate) pages: AtomicU32,
+}
+
+/// Why a question was not answered.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// The scan cannot go on, but the log is right and another run can.
+    Fatal(Failure),
+    /// The page takes too long or is too large.
+    TooMuch(qbo_client::Error),
+    /// One record of the page cannot be delivered.
+    Poisoned(qbo_client::Error),
+    /// Nothing of the rest can be read this way.
+    Rest(String),
+}
+
+impl Desk {
+    pub(crate) fn run(&self) -> &RunId {
+        &self.request.id
+    }
+
+    pub(crate) fn error(&self, window: Option<Window>, failure: impl Into<Failure>) -> RunError {
+        RunError { pipeline: Some(self.spec.pipeline_name()), window, failure: failure.into() }
+    }
+
+    pub(crate) fn emit(&self, event: &RunEvent) {
+        self.sink.emit(event);
+    }
+
+    /// Reads a page, unless the run is stopped first.
+    pub(crate) async fn ask(&self, query: &Query) -> Result<RawPage, Unread> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),
+            page = self.client.fetch_page(query) => page.map_err(unread),
+        }
+    }
+
+    /// Counts, unless the run is stopped first.
+    pub(crate) async fn count(&self, query: &Query) -> Result<u64, Unread> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),
+            counted = self.client.count(query) => counted.map_err(unread),
+        }
+    }
+
+    /// Lands a page, patiently: the same commit again is a no-op if the first one succeeded after all.
+    pub(crate) async fn land(&self, commit: &PageCommit) -> Result<PageOutcome, Failure> {
+        let mut attempt = 0;
+        loop {
+            match self.store.commit_page(commit).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) if error.advice() == StoreAdvice::Retry && attempt < LANDING_RETRIES => {
+                    attempt += 1;
+                    self.emit(&RunEvent::StoreRetry { pipeline: self.spec.pipeline_name(), attempt });
+                    self.clock.sleep(Duration::from_secs(1 << (attempt - 1))).await;
+                }
+                Err(error) => return Err(Failure::Land(error)),
+            }
+        }
+    }
+
+    /// Gives windows up: in the log, and to whoever listens.
+    pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
+        let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
+        self.store.fail_windows(self.run(), &self.pipeline, windows, &failure).await?;
+        for window in windows {
+            self.emit(&RunEvent::Window(WindowReport {
+                pipeline: self.spec.pipeline_name(),
+                window: *window,
+                state: WindowState::Failed,
+                counts: WindowCounts::default(),
+                pages: 0,
+                message: Some(message.into()),
+            }));
+        }
+        Ok(())
+    }
+}
+
+fn unread(error: qbo_client::Error) -> Unread {
+    match (error.advice(), &error.kind) {
+        (SourceAdvice::AskFewer, ErrorKind::PoisonedPage { .. }) => Unread::Poisoned(error),
+        (SourceAdvice::AskFewer, _) => Unread::TooMuch(error),
+        (SourceAdvice::GiveUp, _) => Unread::Rest(error.to_string()),
+        _ => Unread::Fatal(Failure::Read(error)),
+    }
+}

@@ -1,0 +1,134 @@
+//! The proof of a pipeline: what QuickBooks counts, beside what the log says was read.
+//!
+//! Fewer at the source is harmless: records that were edited or deleted after they were read. More means that something
+//! was missed: the windows where it was are found by counting halves, and read again.
+
+use std::collections::{HashMap, HashSet};
+
+use raw_store::{LogFilter, OpenWindow, Window, WindowState};
+
+use crate::desk::{Desk, Unread};
+use crate::plan::{consecutive, span};
+use crate::{RunError, RunEvent};
+
+/// Consecutive completed windows, and the records read in each.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    windows: Vec<(Window, u64)>,
+}
+
+/// A claim that is not true: QuickBooks counts more in one window than was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shortfall {
+    pub(crate) window: Window,
+    source: u64,
+    read: u64,
+}
+
+impl Claim {
+    fn span(&self) -> Window {
+        let (first, last) = (self.windows[0].0, self.windows[self.windows.len() - 1].0);
+        Window::new(first.start(), last.end()).expect("consecutive windows ascend")
+    }
+
+    fn read(&self) -> u64 {
+        self.windows.iter().map(|(_, read)| read).sum()
+    }
+}
+
+impl Shortfall {
+    /// Gives the window up: reading it again did not help.
+    pub(crate) async fn fail(&self, desk: &Desk) -> Result<(), RunError> {
+        let Self { window, source, read } = self;
+        let message = format!("QuickBooks counts {source} records here, {read} were read");
+        desk.fail(&[*window], &message).await.map_err(|error| desk.error(Some(*window), error))
+    }
+}
+
+/// The completed stretches that some scans touched. Windows beside them that an earlier run completed belong to them: a run
+/// that was stopped before its count leaves the proof to the one that goes on.
+pub(crate) async fn claims(desk: &Desk, plan: &[Window], touched: &[Window]) -> Result<Vec<Claim>, RunError> {
+    let filter = LogFilter {
+        entity_name: Some(desk.pipeline.entity_name.clone()),
+        run: None,
+        span: Some(desk.request.span),
+        state: Some(WindowState::Completed),
+    };
+    let mut lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
+    let planned: HashSet<_> = plan.iter().collect();
+    lines.retain(|line| line.time_axis == desk.pipeline.time_axis && planned.contains(&line.window));
+    let read: HashMap<_, _> = lines.iter().map(|line| (line.window, line.metrics.records_read)).collect();
+    let open = lines.iter().map(|line| OpenWindow { window: line.window, cursor: None });
+    let touches = |windows: &Vec<OpenWindow>| {
+        let stretch = span(windows);
+        touched.iter().any(|scan| stretch.start() < scan.end() && scan.start() < stretch.end())
+    };
+    let claim = |windows: Vec<OpenWindow>| Claim {
+        windows: windows.iter().map(|open| (open.window, read[&open.window])).collect(),
+    };
+    Ok(consecutive(open).into_iter().filter(touches).map(claim).collect())
+}
+
+/// Whether a stretch in which nothing was read is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Empty {
+    /// The answer that held no record is proof enough, and costs no further call.
+    Believed,
+    /// There is a reason to doubt it.
+    Counted,
+}
+
+/// Counts what was claimed.
+pub(crate) async fn shortfalls(
+    desk: &Desk,
+    claims: Vec<Claim>,
+    empty: Empty,
+) -> Result<Vec<Shortfall>, RunError> {
+    let mut found = Vec::new();
+    for claim in claims {
+        if claim.read() == 0 && empty == Empty::Believed {
+            continue;
+        }
+        let (span, read) = (claim.span(), claim.read());
+        let Some(source) = counted(desk, span).await? else { continue };
+        if source != read {
+            let pipeline = desk.spec.pipeline_name();
+            desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
+        }
+        if source > read {
+            narrow(desk, claim, source, &mut found).await?;
+        }
+    }
+    Ok(found)
+}
+
+/// Counts halves of what is short until single windows are left. A half that is not short is left alone.
+async fn narrow(desk: &Desk, claim: Claim, source: u64, found: &mut Vec<Shortfall>) -> Result<(), RunError> {
+    let mut short = vec![(claim, source)];
+    while let Some((mut claim, source)) = short.pop() {
+        if let [(window, read)] = claim.windows[..] {
+            found.push(Shortfall { window, source, read });
+            continue;
+        }
+        let later = Claim { windows: claim.windows.split_off(claim.windows.len() / 2) };
+        let Some(first_half) = counted(desk, claim.span()).await? else { continue };
+        // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.
+        let second_half = source.saturating_sub(first_half);
+        for (half, source) in [(later, second_half), (claim, first_half)] {
+            if source > half.read() {
+                short.push((half, source));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What QuickBooks counts; nothing where it does not count. An entity that cannot be counted has been read all the same.
+async fn counted(desk: &Desk, span: Window) -> Result<Option<u64>, RunError> {
+    let query = desk.spec.query(desk.request.axis, span.start(), span.end());
+    match desk.count(&query).await {
+        Ok(source) => Ok(Some(source)),
+        Err(Unread::Fatal(failure)) => Err(desk.error(None, failure)),
+        Err(Unread::TooMuch(_) | Unread::Poisoned(_) | Unread::Rest(_)) => Ok(None),
+    }
+}

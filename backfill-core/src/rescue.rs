@@ -1,0 +1,331 @@
+//! Past a record that QuickBooks cannot deliver, and past nothing else.
+//!
+//! One malformed record makes QuickBooks refuse every page that it is in (code 4002; 10000 at every repeat). By the time
+//! this begins the walk has taken everything before it. The record is then closed in by time, not by position: what a
+//! question over a stretch of past time holds can only become less while people work, so a stretch that holds one
+//! record and cannot be read holds that record alone. Where several share its instant, the instant is read in parts
+//! until a count says that nothing else is missing.
+
+use std::collections::HashSet;
+
+use qbo_client::{ErrorKind, PageSize, Query, RawPage};
+use raw_store::{RejectedRow, Window};
+use time::OffsetDateTime;
+
+use crate::desk::Unread;
+use crate::scan::Scan;
+use crate::walk::{Reached, RecordKey, Step, WalkError, key};
+use crate::{RunError, RunEvent};
+
+/// How often a question must fail for a record before the record is taken to be the reason.
+const TRIES: u32 = 3;
+
+/// How often an instant is read again before it is given up.
+const MAX_PASSES: u32 = 30;
+
+/// Unreadable records of one scan before the rest of it is given up: each costs more than ten calls.
+const MOST_LOST: u32 = 100;
+
+const ONE: u16 = 1;
+
+/// What a question brought.
+enum Found {
+    /// All that it covers.
+    All(RawPage),
+    /// A whole page, and perhaps more behind it.
+    Page,
+    /// A record that cannot be delivered is in it.
+    Bad,
+}
+
+/// How a question ended.
+enum Answer {
+    Page(RawPage),
+    /// One of its records makes it fail.
+    Bad,
+    /// It takes too long.
+    Slow,
+}
+
+/// Why it went no further.
+enum Halt {
+    Unread(Unread),
+    Run(RunError),
+}
+
+impl From<Unread> for Halt {
+    fn from(unread: Unread) -> Self {
+        Self::Unread(unread)
+    }
+}
+
+impl From<RunError> for Halt {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl Scan {
+    /// Gets past the next record behind those that the walk has taken. Returns whether the scan is over.
+    pub(super) async fn get_past(&mut self, why: &qbo_client::Error) -> Result<bool, RunError> {
+        let ended = self.close_in(why).await;
+        self.halted(ended).await
+    }
+
+    /// Reads the walk's instant around the records that cannot be delivered.
+    pub(super) async fn read_crowd(&mut self, why: &qbo_client::Error) -> Result<bool, RunError> {
+        let ended = self.read_instant(why).await;
+        self.halted(ended).await
+    }
+
+    async fn halted(&mut self, ended: Result<bool, Halt>) -> Result<bool, RunError> {
+        match ended {
+            Ok(over) => Ok(over),
+            Err(Halt::Run(error)) => Err(error),
+            Err(Halt::Unread(unread)) => self.give_up(unread).await,
+        }
+    }
+
+    async fn close_in(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
+        let (at, after) = (self.walk.position().0, self.walk.after());
+        let here = self.between(at, after);
+        match self.find(&here).await? {
+            Found::All(page) => {
+                if self.land_stretch(&here, page, after).await? {
+                    return Ok(true);
+                }
+            }
+            Found::Page | Found::Bad => return self.read_instant(why).await,
+        }
+        let mut end = self.next_readable(after).await?;
+        loop {
+            let at = self.walk.position().0;
+            if end <= self.walk.after() {
+                return self.read_instant(why).await;
+            }
+            let gap = self.between(at, end);
+            let counted = self.desk.count(&gap).await?;
+            match self.find(&gap).await? {
+                Found::All(page) => {
+                    let over = self.land_stretch(&gap, page, end).await?;
+                    // It shares its instant with the next record that can be read.
+                    return if over { Ok(true) } else { self.read_instant(why).await };
+                }
+                // The walk can go on by itself.
+                Found::Page => return Ok(false),
+                Found::Bad if counted <= 1 => {
+                    if !self.is_sure(&gap).await? {
+                        continue;
+                    }
+                    let place = self.locate(at, end).await?;
+                    return Ok(self.lose(&gap, why, (place, end), 1).await?);
+                }
+                Found::Bad => {
+                    let middle = self.desk.request.axis.floor(at + (end - at) / 2).max(self.walk.after());
+                    let first_half = self.between(at, middle);
+                    match self.find(&first_half).await? {
+                        Found::All(page) => {
+                            if self.land_stretch(&first_half, page, middle).await? {
+                                return Ok(true);
+                            }
+                        }
+                        Found::Page => return Ok(false),
+                        Found::Bad => end = middle,
+                    }
+                }
+            }
+        }
+    }
+
+    /// The instant of the record behind the next one, or the end of the scan. A hint, and no more: it goes by position.
+    async fn next_readable(&mut self, from: OffsetDateTime) -> Result<OffsetDateTime, Halt> {
+        let end = self.span.end();
+        let one = PageSize::new(ONE).unwrap_or_default();
+        let second = self.between(from, end).page(2, one);
+        let axis = self.desk.request.axis;
+        let Answer::Page(page) = self.ask_for(&second).await? else { return Ok(end) };
+        let time = page.records().next().and_then(|record| axis.time_of(&record));
+        Ok(time.map_or(end, |time| axis.floor(time).clamp(from, end)))
+    }
+
+    /// Reads one instant in ever smaller parts, until what was met and what could not be read make up its count.
+    async fn read_instant(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
+        let (at, after) = (self.walk.position().0, self.walk.after());
+        let here = self.between(at, after);
+        let mut counted = self.desk.count(&here).await?;
+        for _ in 0..MAX_PASSES {
+            let mut met: HashSet<RecordKey> = HashSet::new();
+            let mut lost = 0;
+            let mut parts = self.parts(counted);
+            while let Some((start, length)) = parts.pop() {
+                let question = here.clone().page(start, PageSize::new(length).unwrap_or_default());
+                match self.ask_for(&question).await? {
+                    Answer::Page(page) => {
+                        met.extend(page.records().map(|record| key(&record)));
+                        self.land_part(&question, page).await?;
+                    }
+                    Answer::Bad if length == ONE && self.is_sure(&question).await? => lost += 1,
+                    Answer::Bad | Answer::Slow if length == ONE => parts.push((start, length)),
+                    Answer::Bad | Answer::Slow => {
+                        let half = length / 2;
+                        parts.push((start + u32::from(half), length - half));
+                        parts.push((start, half));
+                    }
+                }
+            }
+            let again = self.desk.count(&here).await?;
+            if again == counted && met.len() as u64 + u64::from(lost) == counted {
+                return Ok(self.lose(&here, why, (at, after), lost).await?);
+            }
+            counted = again;
+        }
+        Err(Unread::Rest(WalkError::UnreliableInstant.to_string()).into())
+    }
+
+    /// Pages of an instant by position, the first one last.
+    fn parts(&self, records: u64) -> Vec<(u32, u16)> {
+        let full = self.desk.request.page_size.get();
+        let mut parts = Vec::new();
+        let (mut start, mut left) = (1_u32, records);
+        while left > 0 {
+            let length = u16::try_from(left).map_or(full, |left| left.min(full));
+            parts.push((start, length));
+            start += u32::from(length);
+            left -= u64::from(length);
+        }
+        parts.reverse();
+        parts
+    }
+
+    /// The time inside a stretch of a record that is alone in it, exact to the window.
+    async fn locate(
+        &mut self,
+        mut from: OffsetDateTime,
+        mut to: OffsetDateTime,
+    ) -> Result<OffsetDateTime, Halt> {
+        loop {
+            let touched: Vec<Window> = self.accounting.open().to_vec();
+            let touched: Vec<_> =
+                touched.into_iter().filter(|window| window.end() > from && window.start() < to).collect();
+            if touched.len() < 2 {
+                return Ok(from);
+            }
+            let border = touched[touched.len() / 2].start();
+            let before = self.between(from, border);
+            match self.find(&before).await? {
+                Found::Bad => to = border,
+                Found::All(_) | Found::Page => from = border,
+            }
+        }
+    }
+
+    fn between(&self, from: OffsetDateTime, to: OffsetDateTime) -> Query {
+        let request = &self.desk.request;
+        self.desk.spec.query(request.axis, from, to).page(1, request.page_size)
+    }
+
+    async fn find(&mut self, query: &Query) -> Result<Found, Halt> {
+        match self.ask_for(query).await? {
+            Answer::Bad => Ok(Found::Bad),
+            Answer::Page(page) if query.page_size().is_last_page(page.len()) => Ok(Found::All(page)),
+            Answer::Page(_) => Ok(Found::Page),
+            Answer::Slow => Err(Unread::Rest("QuickBooks takes too long to answer".into()).into()),
+        }
+    }
+
+    /// Asks again what failed for a record. Nothing is given up for a failure that passes.
+    async fn is_sure(&mut self, query: &Query) -> Result<bool, Halt> {
+        for _ in 1..TRIES {
+            if !matches!(self.ask_for(query).await?, Answer::Bad) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn ask_for(&mut self, query: &Query) -> Result<Answer, Halt> {
+        match self.desk.ask(query).await {
+            Ok(page) => {
+                if let Some(at) = page.answered_at() {
+                    self.accounting.answered(at);
+                }
+                Ok(Answer::Page(page))
+            }
+            Err(Unread::TooMuch(error)) if matches!(error.kind, ErrorKind::PageTooSlow) => Ok(Answer::Slow),
+            Err(Unread::Poisoned(_) | Unread::TooMuch(_)) => Ok(Answer::Bad),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Lands everything up to an instant, and goes on there.
+    async fn land_stretch(
+        &mut self,
+        query: &Query,
+        page: RawPage,
+        end: OffsetDateTime,
+    ) -> Result<bool, Halt> {
+        let fresh = self.walk.take_stretch(&page).map_err(|problem| Unread::Rest(problem.to_string()))?;
+        self.walk.go_to(end);
+        let reached = self.reached(end);
+        let commit = self.commit(query, &page, &Step { fresh, reached });
+        drop(page);
+        self.land(commit).await?;
+        Ok(reached == Reached::End)
+    }
+
+    /// Lands a part of the walk's instant, which stays open.
+    async fn land_part(&mut self, query: &Query, page: RawPage) -> Result<(), Halt> {
+        let fresh = self.walk.take_stretch(&page).map_err(|problem| Unread::Rest(problem.to_string()))?;
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let commit = self.commit(query, &page, &Step { fresh, reached: Reached::Unproved });
+        drop(page);
+        Ok(self.land(commit).await?)
+    }
+
+    fn reached(&self, end: OffsetDateTime) -> Reached {
+        if end < self.span.end() { Reached::Instant(end) } else { Reached::End }
+    }
+
+    /// Notes records that cannot be read, by their place in time, and goes on behind them. Returns whether the scan is
+    /// over.
+    async fn lose(
+        &mut self,
+        query: &Query,
+        why: &qbo_client::Error,
+        (from, end): (OffsetDateTime, OffsetDateTime),
+        records: u32,
+    ) -> Result<bool, RunError> {
+        self.lost += records;
+        if self.lost > MOST_LOST {
+            let message =
+                format!("more than {MOST_LOST} records cannot be delivered; the last: {}", why.kind);
+            return self.give_up(Unread::Rest(message)).await;
+        }
+        self.walk.go_to(end);
+        let reached = self.reached(end);
+        let times = vec![from; records as usize];
+        let now = self.desk.clock.now_utc();
+        let (mut commit, places) = self.entry(&query.text(), now, &times, reached);
+        let span = Window::new(from, end).ok();
+        for (number, window) in places.into_iter().enumerate() {
+            let place = serde_json::json!({
+                "unreadable": self.desk.spec.name().as_str(),
+                "between": span.map(|span| span.to_string()),
+                "number": number + 1,
+            });
+            commit.rejected.push(RejectedRow {
+                id: None,
+                raw: place.to_string().into(),
+                reason: format!("QuickBooks cannot deliver this record: {}", why.kind).into(),
+                window,
+            });
+        }
+        if let (true, Some(span)) = (records > 0, span) {
+            let pipeline = self.desk.spec.pipeline_name();
+            self.desk.emit(&RunEvent::Unreadable { pipeline, span });
+        }
+        self.land(commit).await.map(|()| reached == Reached::End)
+    }
+}

@@ -1,0 +1,139 @@
+//! How many records the next page asks for: a pure machine.
+//!
+//! A page that takes too long is asked for with half its records, and after some good ones with more again. A page
+//! that fails for one record is halved until that record is the next one: ten questions for a page of a thousand,
+//! most of which bring records.
+
+use qbo_client::PageSize;
+
+/// Good pages before a larger one is tried again; doubled each time that it fails.
+const PATIENCE: u32 = 4;
+
+#[derive(Debug)]
+pub(crate) struct Sizing {
+    full: u16,
+    /// How many records a page of the bearable size holds.
+    bearable: u16,
+    good: u32,
+    patience: u32,
+    /// Among how many of the next records one is that cannot be read.
+    suspects: Option<u16>,
+    /// How many records that had not been read before the last question asked for.
+    asked: u16,
+}
+
+impl Sizing {
+    pub(crate) fn new(full: PageSize) -> Self {
+        let full = full.get();
+        Self { full, bearable: full, good: 0, patience: PATIENCE, suspects: None, asked: full }
+    }
+
+    /// The size of the next page, of which `overlap` records come again.
+    pub(crate) fn ask(&mut self, overlap: usize) -> PageSize {
+        let overlap = u16::try_from(overlap).unwrap_or(self.full).min(self.full - 1);
+        let size = match self.suspects {
+            Some(suspects) => overlap.saturating_add(suspects.div_ceil(2)),
+            // The overlap is part of the page, as long as there is room for something new.
+            None => self.bearable.max(overlap + 1),
+        };
+        let size = size.min(self.full);
+        self.asked = size - overlap;
+        PageSize::new(size).unwrap_or_default()
+    }
+
+    /// The page was read, and brought this many new records.
+    pub(crate) fn read(&mut self, fresh: usize) {
+        if let Some(suspects) = self.suspects {
+            let left = usize::from(suspects).saturating_sub(fresh);
+            self.suspects = u16::try_from(left).ok().filter(|left| *left > 0);
+        } else if self.bearable < self.full {
+            self.good += 1;
+            if self.good >= self.patience {
+                self.good = 0;
+                self.bearable = (self.bearable * 2).min(self.full);
+            }
+        }
+    }
+
+    /// The page took too long or was too large. Whether a smaller one can be asked for.
+    pub(crate) fn too_much(&mut self) -> bool {
+        if self.asked <= 1 {
+            return false;
+        }
+        if self.bearable < self.full {
+            self.patience = self.patience.saturating_mul(2);
+        }
+        self.good = 0;
+        self.bearable = (self.asked / 2).max(1);
+        true
+    }
+
+    /// The page failed for one of its records. Whether a smaller one can be asked for; if not, it is the next record.
+    pub(crate) fn poisoned(&mut self) -> bool {
+        self.suspects = Some(self.asked);
+        self.asked > 1
+    }
+
+    /// The record was found, and the walk is behind it.
+    pub(crate) fn cleared(&mut self) {
+        self.suspects = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizing() -> Sizing {
+        Sizing::new(PageSize::MAX)
+    }
+
+    #[test]
+    fn one_bad_record_is_the_next_one_after_ten_questions() {
+        for bad in [0, 1, 499, 500, 777, 999] {
+            let (mut sizing, mut position, mut questions) = (sizing(), 0, 0);
+            loop {
+                questions += 1;
+                let size = usize::from(sizing.ask(3).get()) - 3;
+                if (position..position + size).contains(&bad) {
+                    if !sizing.poisoned() {
+                        break;
+                    }
+                } else {
+                    sizing.read(size);
+                    position += size;
+                }
+            }
+            assert_eq!(position, bad);
+            assert!(questions <= 12, "{bad}: {questions}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_takes_too_long_is_halved_and_grows_again() {
+        let mut sizing = sizing();
+        assert_eq!(sizing.ask(0).get(), 1000);
+        assert!(sizing.too_much());
+        for _ in 0..PATIENCE {
+            assert_eq!(sizing.ask(1).get(), 500);
+            sizing.read(499);
+        }
+        assert_eq!(sizing.ask(0).get(), 1000);
+        assert!(sizing.too_much());
+        sizing.ask(0);
+        assert!(sizing.too_much());
+        assert_eq!(sizing.ask(0).get(), 250);
+    }
+
+    #[test]
+    fn there_is_always_room_for_something_new_and_never_more_than_a_page() {
+        let mut sizing = Sizing::new(PageSize::new(10).unwrap());
+        sizing.ask(0);
+        while sizing.too_much() {
+            sizing.ask(0);
+        }
+        assert_eq!(sizing.ask(4).get(), 5);
+        assert_eq!(sizing.ask(9).get(), 10);
+        assert_eq!(sizing.ask(500).get(), 10);
+    }
+}
