@@ -130,9 +130,8 @@ impl HttpQboClientBuilder {
 #[async_trait]
 impl QboClient for HttpQboClient {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
-        let key = query.records_key();
         self.ask(query.entity(), &query.text(), |received| {
-            let page = RawPage::split(received.body.clone(), key)?;
+            let page = RawPage::answering(received.body.clone(), query)?;
             Ok(page.or_answered_at(received.date))
         })
         .await

@@ -62,12 +62,12 @@ impl QboClient for Lossy {
         }
         let kept: Vec<_> = page.records().take(page.len() - 1).map(|record| record.bytes()).collect();
         let records: Vec<_> = kept.iter().map(|record| std::str::from_utf8(record).unwrap()).collect();
-        let key = query.records_key();
+        let key = query.entity();
         let body = format!(
             r#"{{"QueryResponse":{{"{key}":[{}]}},"time":"2025-06-01T00:00:00Z"}}"#,
             records.join(",")
         );
-        Ok(RawPage::split(body.into(), key).unwrap())
+        Ok(RawPage::answering(body.into(), query).unwrap())
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
