@@ -72,6 +72,7 @@ stories! {
         unfinished_windows_are_opened_again
         reopening_all_starts_over
         failed_windows_say_why
+        unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered
         a_schema_holds_one_company
         a_run_is_remembered
