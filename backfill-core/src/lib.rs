@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod axis;
+mod entity;
 mod catalog;
+mod entry;
 mod chunk;
 mod plan;
 mod event;
+mod scale;
 mod walk;
 mod accounting;
+mod availability;
 mod scan;
 mod pipeline;
 mod engine;
@@ -15,9 +19,10 @@ mod report;
 mod error;
 
 pub use axis::{Axis, UnknownAxis};
-pub use catalog::{Catalog, CatalogError, EntityKind, EntitySpec, UnknownPipeline};
+pub use catalog::{Catalog, CatalogError, UnknownPipeline};
 pub use chunk::{ChunkSize, UnknownChunk, tile};
 pub use engine::Engine;
+pub use entity::{EntityKind, EntitySpec};
 pub use error::{Failure, RunError};
 pub use event::{EventSink, RunEvent, WindowReport};
 pub use outcome::{RunOutcome, Totals};

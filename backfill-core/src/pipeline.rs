@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 
 use raw_store::{LogFilter, OpenWindow, Window, WindowState};
 
+use crate::availability::Availability;
 use crate::engine::Parts;
 use crate::plan::{consecutive, span};
 use crate::scan::{Desk, Scan, Unread, count};
@@ -20,6 +21,9 @@ pub(crate) async fn read(parts: Parts, request: Arc<RunRequest>, plan: PipelineP
         failure: Failure::Land(error),
     };
     let lease = parts.store.acquire(&pipeline, &request.holder).await.map_err(failed)?;
+    // What an entity bears may be less than what was asked for.
+    let page_size = plan.spec.page_size(request.page_size);
+    let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
     let desk = Desk {
         client: parts.client,
         store: parts.store,
@@ -31,6 +35,7 @@ pub(crate) async fn read(parts: Parts, request: Arc<RunRequest>, plan: PipelineP
         pipeline,
         lease,
         pages: AtomicU32::new(0),
+        availability: Availability::default(),
     };
     let result = read_scans(&desk, &plan.windows).await;
     let released = desk.store.release(&desk.lease).await;
@@ -44,11 +49,26 @@ async fn read_scans(desk: &Desk, plan: &[Window]) -> Result<(), RunError> {
         .open_windows(desk.run(), &desk.pipeline, plan, request.reopen)
         .await
         .map_err(|error| desk.error(None, error))?;
-    for windows in consecutive(open) {
-        Scan::new(desk, &windows).read().await?;
-        if request.proof == Proof::Count {
-            prove(desk, plan, &windows).await?;
+    if open.iter().any(|window| window.cursor.is_some()) {
+        // An earlier run has read some of it.
+        desk.availability.confirm();
+    }
+    let all = open.len();
+    for scan in consecutive(open) {
+        if let Some(message) = desk.availability.missing() {
+            let windows: Vec<_> = scan.iter().map(|open| open.window).collect();
+            desk.leave_out(&windows, message).await.map_err(|error| desk.error(None, error))?;
+            continue;
         }
+        Scan::new(desk, &scan).read().await?;
+        let counted = desk.spec.is_counted() && desk.availability.missing().is_none();
+        if request.proof == Proof::Count && counted {
+            prove(desk, plan, &scan).await?;
+        }
+    }
+    if let Some(message) = desk.availability.missing() {
+        let (pipeline, message) = (desk.spec.pipeline_name(), message.into());
+        desk.emit(&RunEvent::Unavailable { pipeline, windows: all, message });
     }
     Ok(())
 }
@@ -69,7 +89,7 @@ async fn prove(desk: &Desk, plan: &[Window], scan: &[OpenWindow]) -> Result<(), 
         let source = match count(desk, &query).await {
             Ok(source) => source,
             // An entity that cannot be counted has been read all the same.
-            Err(Unread::Here(_) | Unread::Rest(_)) => continue,
+            Err(Unread::Here(_) | Unread::Rest(_) | Unread::Unavailable(_)) => continue,
             Err(Unread::Fatal(failure)) => return Err(desk.error(None, failure)),
         };
         if source != read {

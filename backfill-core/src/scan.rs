@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounting::Accounting;
+use crate::availability::Availability;
 use crate::plan::span;
 use crate::walk::{Reached, Step, Walk};
 use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
@@ -37,6 +38,7 @@ pub(crate) struct Desk {
     pub(crate) pipeline: Pipeline,
     pub(crate) lease: Lease,
     pub(crate) pages: AtomicU32,
+    pub(crate) availability: Availability,
 }
 
 impl Desk {
@@ -56,17 +58,29 @@ impl Desk {
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
         self.store.fail_windows(self.run(), &self.pipeline, windows, &failure).await?;
+        self.tell_unread(windows, WindowState::Failed, message);
+        Ok(())
+    }
+
+    /// Leaves windows unread because the company does not have what they are of.
+    pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
+        let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
+        self.store.mark_unavailable(self.run(), &self.pipeline, windows, &reason).await?;
+        self.tell_unread(windows, WindowState::Unavailable, message);
+        Ok(())
+    }
+
+    fn tell_unread(&self, windows: &[Window], state: WindowState, message: &str) {
         for window in windows {
             self.emit(&RunEvent::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
                 window: *window,
-                state: WindowState::Failed,
+                state,
                 counts: WindowCounts::default(),
                 pages: 0,
                 message: Some(message.into()),
             }));
         }
-        Ok(())
     }
 }
 
@@ -112,6 +126,8 @@ pub(crate) enum Unread {
     Here(String),
     /// Nothing of the rest can be read this way.
     Rest(String),
+    /// The company does not have the entity.
+    Unavailable(String),
 }
 
 impl<'d> Scan<'d> {
@@ -122,7 +138,12 @@ impl<'d> Scan<'d> {
         Self {
             desk,
             span,
-            walk: Walk::new(desk.request.axis, cursor, span.end(), desk.request.page_size),
+            walk: Walk::new(
+                desk.spec.scale(desk.request.axis, span),
+                cursor,
+                span.end(),
+                desk.request.page_size,
+            ),
             accounting: Accounting::new(windows, desk.request.axis),
             running: Vec::new(),
             skipped: 0,
@@ -148,6 +169,7 @@ impl<'d> Scan<'d> {
                     continue;
                 }
             };
+            self.desk.availability.confirm();
             let step = match self.walk.take(&page) {
                 Ok(step) => step,
                 Err(problem) => {
@@ -319,7 +341,11 @@ impl<'d> Scan<'d> {
         let (message, here_only) = match unread {
             Unread::Fatal(failure) => return Err(desk.error(Some(window), failure)),
             Unread::Here(message) => (message, self.skipped < MOST_SKIPPED && open.len() > 1),
-            Unread::Rest(message) => (message, false),
+            Unread::Unavailable(message) if desk.availability.deny(&message) => {
+                desk.leave_out(open, &message).await.map_err(|error| desk.error(Some(window), error))?;
+                return Ok(true);
+            }
+            Unread::Rest(message) | Unread::Unavailable(message) => (message, false),
         };
         let lost = if here_only { vec![window] } else { open.to_vec() };
         desk.fail(&lost, &message).await.map_err(|error| desk.error(Some(window), error))?;
@@ -329,7 +355,8 @@ impl<'d> Scan<'d> {
         self.skipped += 1;
         self.accounting.skip();
         let next = ScanCursor { at: window.end(), seen: Vec::new() };
-        self.walk = Walk::new(desk.request.axis, next, self.span.end(), desk.request.page_size);
+        let scale = desk.spec.scale(desk.request.axis, self.span);
+        self.walk = Walk::new(scale, next, self.span.end(), desk.request.page_size);
         Ok(false)
     }
 }
@@ -357,6 +384,9 @@ fn unread(error: qbo_client::Error) -> Unread {
             SourceAdvice::GiveUp,
             ErrorKind::PoisonedPage { .. } | ErrorKind::PageTooLarge | ErrorKind::BodyTooLarge { .. },
         ) => Unread::Here(error.to_string()),
+        (SourceAdvice::GiveUp, ErrorKind::EntityUnavailable { .. }) => {
+            Unread::Unavailable(error.kind.to_string())
+        }
         (SourceAdvice::GiveUp, _) => Unread::Rest(error.to_string()),
         _ => Unread::Fatal(Failure::Read(error)),
     }

@@ -17,7 +17,7 @@ use qbo_client::{PageSize, RawPage, RawRecord};
 use raw_store::ScanCursor;
 use time::OffsetDateTime;
 
-use crate::Axis;
+use crate::scale::Scale;
 
 /// How often an instant is read again before it is given up. With an order that is new at every request, a pass
 /// over k pages misses about a third of what was missing before; thirty passes leave less than one in a million
@@ -26,7 +26,7 @@ const MAX_PASSES: u32 = 30;
 
 #[derive(Debug)]
 pub(crate) struct Walk {
-    axis: Axis,
+    axis: Scale,
     end: OffsetDateTime,
     size: PageSize,
     at: OffsetDateTime,
@@ -75,7 +75,13 @@ pub(crate) enum WalkError {
 }
 
 impl Walk {
-    pub(crate) fn new(axis: Axis, cursor: ScanCursor, end: OffsetDateTime, size: PageSize) -> Self {
+    pub(crate) fn new(
+        axis: impl Into<Scale>,
+        cursor: ScanCursor,
+        end: OffsetDateTime,
+        size: PageSize,
+    ) -> Self {
+        let axis = axis.into();
         Self {
             axis,
             end,
@@ -261,6 +267,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::Axis;
 
     const START: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
 

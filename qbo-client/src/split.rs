@@ -50,7 +50,7 @@ pub(crate) struct Envelope {
 
 pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
     let text = readable(body)?;
-    let other_key = layout.array_key.as_ref().map(|key| key.as_str());
+    let other_key = layout.array_key.as_ref().map(EntityName::as_str);
     let outer: Outer<'_> = parse(&text, Keys(key, other_key))?;
     let answer = outer.answer.ok_or(SplitError::NoAnswer)?;
     if answer.records.is_empty() && outer.time.is_none() {

@@ -144,7 +144,7 @@ impl Bench {
     }
 
     pub(crate) fn request(&self) -> RunRequest {
-        self.request_for(&["all"])
+        self.request_for(&["Invoice", "Customer", "Item"])
     }
 
     pub(crate) fn request_for(&self, entities: &[&str]) -> RunRequest {
@@ -175,7 +175,7 @@ impl Bench {
         self.sandbox.with_company(|company| company.count(entity))
     }
 
-    /// Every record of the company is stored, byte for byte.
+    /// Every record of the company is stored, byte for byte but for links that are new at every answer.
     pub(crate) fn assert_complete(&self, entity: &str) {
         let rows = self.store.rows(&Self::table(entity));
         self.sandbox.with_company(|company| {
@@ -183,7 +183,7 @@ impl Bench {
             assert_eq!(ids, company.ids(entity));
             for record in company.records(entity) {
                 let payload =
-                    if entity == "Item" { record.payload_with_sku() } else { record.payload.clone() };
+                    if entity == "Item" { record.payload_with_sku() } else { record.lasting_payload() };
                 assert_eq!(rows[&record.id].payload, payload, "{entity} {}", record.id);
             }
         });
