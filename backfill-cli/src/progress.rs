@@ -137,7 +137,7 @@ fn line(event: &RunEvent) -> Option<String> {
     Some(match event {
         RunEvent::RunStarted { run, pipelines, windows, estimated_calls, .. } => format!(
             "run {run}: {}, {windows} windows to read, at least {estimated_calls} calls",
-            pipelines.join(", ")
+            named(pipelines)
         ),
         RunEvent::PageLanded { pipeline, page, rows, counts, time } => {
             format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
@@ -162,8 +162,17 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::CountDiffers { pipeline, span, source, read } => {
             format!("{pipeline} {span}: QuickBooks counts {source} records now, {read} were read")
         }
+        RunEvent::Unavailable { pipeline, windows, message } => {
+            format!("{pipeline}: {message}; {windows} windows left unread")
+        }
         _ => return None,
     })
+}
+
+/// The pipelines by name, where these are few enough for a line.
+fn named(pipelines: &[String]) -> String {
+    const FEW: usize = 6;
+    if pipelines.len() <= FEW { pipelines.join(", ") } else { format!("{} pipelines", pipelines.len()) }
 }
 
 fn window_line(report: &backfill_core::WindowReport) -> String {
@@ -259,6 +268,11 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             "finding",
             json!({"kind": "count_differs", "pipeline": pipeline, "day": short(span.start()),
                    "detail": format!("{span}: QuickBooks counts {source}, {read} were read")}),
+        ),
+        RunEvent::Unavailable { pipeline, windows, message } => (
+            "finding",
+            json!({"kind": "unavailable", "pipeline": pipeline, "day": null,
+                   "detail": format!("{message}; {windows} windows left unread")}),
         ),
         _ => return None,
     })
