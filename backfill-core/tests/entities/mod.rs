@@ -126,6 +126,22 @@ async fn what_is_not_available_is_neither_failed_nor_empty_until_it_is_there() {
 }
 
 #[tokio::test]
+async fn one_call_decides_for_all_the_scans_of_a_pipeline() {
+    let bench = Bench::start(Shape::default().with_counts(300, 5, 5)).await;
+    let mut request = bench.request_for(&["Invoice"]);
+    request.span = bench::window(datetime!(2024-03-01 0:00 UTC), datetime!(2024-04-01 0:00 UTC));
+    bench.run(request).await;
+    bench.sandbox.with_company(|company| company.withhold("Invoice", Unavailable::NotSupported));
+    let before = bench.sandbox.journal().count(CallKind::Query);
+    let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+    assert_eq!((outcome.status(), outcome.totals().windows_unavailable), (RunStatus::Completed, 366 - 31));
+    assert_eq!(bench.sandbox.journal().count(CallKind::Query) - before, 1);
+    let completed =
+        lines(&bench, "Invoice").await.into_iter().filter(|line| line.state == WindowState::Completed);
+    assert_eq!(completed.count(), 31, "what was read is forgotten");
+}
+
+#[tokio::test]
 async fn a_refusal_after_records_were_read_is_a_failure() {
     let bench = Bench::start(Shape::default().with_counts(300, 5, 5)).await;
     bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(400, "5020")).after(1));
