@@ -74,12 +74,12 @@ struct JsonError {
     #[serde(alias = "Message", default)]
     message: Option<String>,
     #[serde(alias = "Detail", default)]
-    detail: Option<String>,
+    detail: serde_json::Value,
 }
 
 impl JsonError {
     fn texts(&self) -> impl Iterator<Item = &str> {
-        [&self.message, &self.detail].into_iter().flatten().map(String::as_str)
+        [self.message.as_deref(), self.detail.as_str()].into_iter().flatten()
     }
 }
 
@@ -198,6 +198,7 @@ mod tests {
             "10000",
         );
         check(r#"{"Fault":{"Error":[{"Message":"Too Many Requests","code":429}]}}"#, "", "429");
+        check(r#"{"Fault":{"Error":[{"Detail":{"odd":1},"code":"4001"}]}}"#, "", "4001");
     }
 
     #[test]
