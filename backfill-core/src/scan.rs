@@ -345,7 +345,8 @@ impl<'d> Scan<'d> {
                 desk.leave_out(open, &message).await.map_err(|error| desk.error(Some(window), error))?;
                 return Ok(true);
             }
-            Unread::Rest(message) | Unread::Unavailable(message) => (message, false),
+            Unread::Unavailable(message) => (format!("{message}, though records were read before"), false),
+            Unread::Rest(message) => (message, false),
         };
         let lost = if here_only { vec![window] } else { open.to_vec() };
         desk.fail(&lost, &message).await.map_err(|error| desk.error(Some(window), error))?;

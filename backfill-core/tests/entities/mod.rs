@@ -150,6 +150,9 @@ async fn a_refusal_after_records_were_read_is_a_failure() {
     let totals = bench.run(request).await.totals();
     assert!(totals.windows_failed > 0);
     assert_eq!(totals.windows_unavailable, 0);
+    let failed = lines(&bench, "Invoice").await.into_iter().find(|line| line.state == WindowState::Failed);
+    let message = failed.unwrap().error_message.unwrap();
+    assert_eq!(&*message, "not available in this company (code 5020), though records were read before");
 }
 
 #[tokio::test]
@@ -199,6 +202,17 @@ async fn a_snapshot_is_one_window_and_complete_only_if_it_ends_before_the_source
     let span = bench::window(datetime!(2024-01-01 0:00 UTC), datetime!(2030-01-01 0:00 UTC));
     let open = bench.run(RunRequest { id: bench::run_id(), span, ..request }).await;
     assert_eq!(open.totals().windows_provisional, 3);
+}
+
+#[tokio::test]
+async fn an_entity_that_cannot_be_asked_for_by_time_after_all_is_read_as_a_whole_by_one_key() {
+    let shape = Shape::default().with_counts(1, 1, 1).with_count("ExchangeRate", 250);
+    let bench = Bench::start(shape).await;
+    let own = "[[entity]]\nname = 'ExchangeRate'\nsnapshot = true\npage_size = 100\n";
+    let entities = Catalog::bundled().extended(own).unwrap().select(["ExchangeRate"]).unwrap();
+    let outcome = bench.run(RunRequest { entities, ..bench.request_for(&[]) }).await;
+    assert_eq!((outcome.status(), outcome.totals().windows_completed), (RunStatus::Completed, 1));
+    bench.assert_complete("ExchangeRate");
 }
 
 #[tokio::test]
