@@ -51,6 +51,12 @@ async fn run_all_fills_a_table_for_every_entity_and_says_what_the_company_lacks(
         (&runs[0]["status"], &runs[0]["totals"]["windows_unavailable"]),
         (&"completed".into(), &24.into())
     );
+    let report = json(&house.at(&["report", "--format", "json"]).await.expect(0).stdout);
+    let windows = |name: &str| {
+        let mut pipelines = report["pipelines"].as_array().unwrap().iter();
+        pipelines.find(|one| one["entity_name"] == name).unwrap()["windows"].as_array().unwrap().len()
+    };
+    assert_eq!((windows("company_info"), windows("bills")), (1, 12));
     let report = house.at(&["report", "--format", "md"]).await.expect(0).stdout;
     assert!(report.contains("| unavailable |") && report.contains("(code 5030)"), "{report}");
 
@@ -115,6 +121,6 @@ async fn the_catalogue_is_a_table_that_can_be_read() {
     let rows: Vec<&str> = listed.lines().skip(2).take(40).collect();
     let column = rows[0].find("qb_").unwrap();
     assert!(rows.iter().all(|row| row[column..].starts_with("qb_")), "{listed}");
-    assert!(listed.lines().all(|line| line.chars().count() <= 160), "{listed}");
+    assert!(listed.lines().all(|line| line.chars().count() <= 165), "{listed}");
     assert!(listed.contains("transactions and lists"), "{listed}");
 }
