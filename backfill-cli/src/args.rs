@@ -165,7 +165,7 @@ pub(crate) enum Command {
     qbo-backfill run qb_invoices_backfill --fecha-inicio 2026-01-01T00:00:00Z --fecha-fin 2026-02-01T00:00:00Z"
 )]
 pub(crate) struct RunArgs {
-    /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all
+    /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
     #[arg(required = true, value_name = "PIPELINE")]
     pub(crate) pipelines: Vec<String>,
     /// First instant: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset

@@ -137,7 +137,7 @@ fn line(event: &RunEvent) -> Option<String> {
     Some(match event {
         RunEvent::RunStarted { run, pipelines, windows, estimated_calls, .. } => format!(
             "run {run}: {}, {windows} windows to read, at least {estimated_calls} calls",
-            pipelines.join(", ")
+            named(pipelines)
         ),
         RunEvent::PageLanded { pipeline, page, rows, counts, time } => {
             format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
@@ -165,8 +165,17 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::Unreadable { pipeline, span } => {
             format!("{pipeline}: QuickBooks cannot deliver a record of {span}; the others are read")
         }
+        RunEvent::Unavailable { pipeline, windows, message } => {
+            format!("{pipeline}: {message}; {windows} windows left unread")
+        }
         _ => return None,
     })
+}
+
+/// The pipelines by name, where these are few enough for a line.
+fn named(pipelines: &[String]) -> String {
+    const FEW: usize = 6;
+    if pipelines.len() <= FEW { pipelines.join(", ") } else { format!("{} pipelines", pipelines.len()) }
 }
 
 fn window_line(report: &backfill_core::WindowReport) -> String {
@@ -258,6 +267,11 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             };
             ("breaker", json!({"state": state}))
         }
+        RunEvent::Unavailable { pipeline, windows, message } => (
+            "finding",
+            json!({"kind": "unavailable", "pipeline": pipeline, "day": null,
+                   "detail": format!("{message}; {windows} windows left unread")}),
+        ),
         RunEvent::ScanSplit { pipeline, at } => ("split", json!({"pipeline": pipeline, "at": utc(*at)})),
         RunEvent::Unreadable { pipeline, span } => (
             "finding",

@@ -244,8 +244,7 @@ fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
         Exit::usage(format!("{}: {error}", path.display()), "correct the catalogue file")
     };
     let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
-    let own = Catalog::from_toml(&text).map_err(|error| unusable(&error))?;
-    Ok(Catalog::bundled().extended(own))
+    Catalog::bundled().extended(&text).map_err(|error| unusable(&error))
 }
 
 /// Where the vault and the private database live.

@@ -1,107 +1,19 @@
-use qbo_client::{Comparison, EntityName, Predicate, Property, Query, Value};
-use raw_store::{Pipeline, TableName};
 use serde::Deserialize;
-use time::OffsetDateTime;
 
-use crate::Axis;
+use crate::entry::Entry;
+use crate::{EntityKind, EntitySpec};
 
 /// The bundled catalogue, as text.
 const BUNDLED: &str = include_str!("catalog.toml");
 
-/// What kind of thing an entity is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EntityKind {
-    /// Something that happened: an invoice, a payment.
-    Transaction,
-    /// A name that transactions refer to: a customer, an item.
-    List,
-}
-
-/// One entity that can be backfilled: a row of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntitySpec {
-    name: EntityName,
-    plural: Box<str>,
-    kind: EntityKind,
-    axes: Vec<Axis>,
-    active: bool,
-    columns: Vec<EntityName>,
-    table: TableName,
-    notes: Box<str>,
-}
-
-impl EntitySpec {
-    /// Intuit's name, such as `Invoice`.
-    pub fn name(&self) -> &EntityName {
-        &self.name
-    }
-
-    /// The name in the log, such as `invoices`.
-    pub fn entity_name(&self) -> &str {
-        &self.plural
-    }
-
-    /// The pipeline's name, such as `qb_invoices_backfill`.
-    pub fn pipeline_name(&self) -> String {
-        format!("qb_{}_backfill", self.plural)
-    }
-
-    /// The raw table, such as `qb_invoices`.
-    pub fn table(&self) -> &TableName {
-        &self.table
-    }
-
-    /// What kind of thing it is.
-    pub fn kind(&self) -> EntityKind {
-        self.kind
-    }
-
-    /// What its windows can measure.
-    pub fn axes(&self) -> &[Axis] {
-        &self.axes
-    }
-
-    /// Whether records can be made inactive, and are read all the same.
-    pub fn has_inactive(&self) -> bool {
-        self.active
-    }
-
-    /// What a user should know about it.
-    pub fn notes(&self) -> &str {
-        &self.notes
-    }
-
-    /// Where it lands, with windows on this axis.
-    pub fn pipeline(&self, axis: Axis) -> Pipeline {
-        Pipeline {
-            entity_name: self.plural.clone(),
-            table: self.table.clone(),
-            time_axis: axis.as_str().into(),
-        }
-    }
-
-    /// The question for all records from `start` to before `end`, in the order of the axis. Inactive records
-    /// are asked for by name: QBO leaves them out otherwise.
-    pub(crate) fn query(&self, axis: Axis, start: OffsetDateTime, end: OffsetDateTime) -> Query {
-        let mut query = Query::select(self.name.clone());
-        for column in &self.columns {
-            query = query.column(column);
-        }
-        if self.active {
-            let both = [Value::Bool(true), Value::Bool(false)];
-            query = query.filter(Predicate::is_in(Property::ACTIVE, both));
-        }
-        query
-            .filter(Predicate::compare(axis.property(), Comparison::AtLeast, axis.literal(start)))
-            .filter(Predicate::compare(axis.property(), Comparison::Below, axis.literal(end)))
-            .order_by(axis.property())
-    }
-}
+/// Words that stand for several entities wherever a pipeline can be named.
+pub(crate) const GROUPS: [&str; 3] = ["all", "transactions", "lists"];
 
 /// The entities that can be backfilled: an open set, read from TOML.
 #[derive(Clone, Debug)]
 pub struct Catalog {
+    /// The file's tables, so that a file of the user's own can change single keys.
+    rows: Vec<toml::Table>,
     entities: Vec<EntitySpec>,
 }
 
@@ -117,7 +29,7 @@ pub enum CatalogError {
         /// The entry's name.
         entity: String,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: Box<str>,
     },
 }
 
@@ -135,48 +47,7 @@ pub struct UnknownPipeline {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    entity: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    plural: String,
-    kind: EntityKind,
-    axes: Vec<Axis>,
-    #[serde(default)]
-    active: bool,
-    #[serde(default)]
-    columns: Vec<String>,
-    #[serde(default)]
-    notes: String,
-}
-
-impl Entry {
-    fn spec(self) -> Result<EntitySpec, CatalogError> {
-        let problem = |problem| CatalogError::Entry { entity: self.name.clone(), problem };
-        let name =
-            self.name.parse().map_err(|_| problem("the name must be letters, starting with a capital"))?;
-        let table = format!("qb_{}", self.plural)
-            .parse()
-            .map_err(|_| problem("the plural must be lower-case letters, digits and underscores"))?;
-        let columns: Result<Vec<EntityName>, _> = self.columns.iter().map(|column| column.parse()).collect();
-        let columns = columns.map_err(|_| problem("a column must be letters, starting with a capital"))?;
-        if self.axes.is_empty() {
-            return Err(problem("at least one axis is needed"));
-        }
-        Ok(EntitySpec {
-            name,
-            plural: self.plural.into(),
-            kind: self.kind,
-            axes: self.axes,
-            active: self.active,
-            columns,
-            table,
-            notes: self.notes.into(),
-        })
-    }
+    entity: Vec<toml::Table>,
 }
 
 impl Catalog {
@@ -191,16 +62,32 @@ impl Catalog {
     ///
     /// [`CatalogError`] for text of another shape or an entry that cannot be used.
     pub fn from_toml(text: &str) -> Result<Self, CatalogError> {
-        let file: File = toml::from_str(text).map_err(Box::new)?;
-        let entities = file.entity.into_iter().map(Entry::spec).collect::<Result<_, _>>()?;
-        Ok(Self { entities })
+        Self { rows: Vec::new(), entities: Vec::new() }.extended(text)
     }
 
-    /// Adds the entries of `other`, which win over entries of the same name.
-    pub fn extended(mut self, other: Self) -> Self {
-        self.entities.retain(|ours| !other.entities.iter().any(|theirs| theirs.name == ours.name));
-        self.entities.extend(other.entities);
-        self
+    /// Adds the entries of a text. One with the name of an entry that is there changes the keys that it gives, and
+    /// keeps the others.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_toml`](Self::from_toml).
+    pub fn extended(self, text: &str) -> Result<Self, CatalogError> {
+        let file: File = toml::from_str(text).map_err(Box::new)?;
+        let mut rows = self.rows;
+        for own in file.entity {
+            match rows.iter_mut().find(|row| row.get("name") == own.get("name")) {
+                Some(row) => row.extend(own),
+                None => rows.push(own),
+            }
+        }
+        let entities = rows.iter().map(spec).collect::<Result<Vec<_>, _>>()?;
+        for (at, spec) in entities.iter().enumerate() {
+            if let Some(other) = entities[..at].iter().find(|other| other.plural == spec.plural) {
+                let problem = format!("{} has the same plural, and so the same table", other.name);
+                return Err(CatalogError::Entry { entity: spec.name.to_string(), problem: problem.into() });
+            }
+        }
+        Ok(Self { rows, entities })
     }
 
     /// All entities, in the catalogue's order.
@@ -239,7 +126,12 @@ impl Catalog {
         })
     }
 
-    /// Finds several, each once; `all` stands for the whole catalogue.
+    /// Whether a word stands for several entities: `all`, `transactions` or `lists`.
+    pub fn is_group(word: &str) -> bool {
+        GROUPS.iter().any(|group| group.eq_ignore_ascii_case(word))
+    }
+
+    /// Finds several, each once. `all` stands for the whole catalogue, `transactions` and `lists` for all of a kind.
     ///
     /// # Errors
     ///
@@ -249,8 +141,14 @@ impl Catalog {
         asked: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<EntitySpec>, UnknownPipeline> {
         let mut selected: Vec<EntitySpec> = Vec::new();
-        for name in asked {
-            let found = if name == "all" { self.entities.clone() } else { vec![self.find(name)?.clone()] };
+        for word in asked {
+            let of_kind = |kind| self.entities.iter().filter(|spec| spec.kind == kind).cloned().collect();
+            let found = match word.to_ascii_lowercase().as_str() {
+                "all" => self.entities.clone(),
+                "transactions" => of_kind(EntityKind::Transaction),
+                "lists" => of_kind(EntityKind::List),
+                _ => vec![self.find(word)?.clone()],
+            };
             for spec in found {
                 if !selected.contains(&spec) {
                     selected.push(spec);
@@ -261,11 +159,19 @@ impl Catalog {
     }
 }
 
+fn spec(row: &toml::Table) -> Result<EntitySpec, CatalogError> {
+    let entity = row.get("name").and_then(toml::Value::as_str).unwrap_or("without a name");
+    let unusable = |problem: &str| CatalogError::Entry { entity: entity.to_owned(), problem: problem.into() };
+    let entry: Entry = row.clone().try_into().map_err(|error: toml::de::Error| unusable(error.message()))?;
+    entry.spec().map_err(unusable)
+}
+
 #[cfg(test)]
 mod tests {
-    use time::macros::datetime;
+    use std::collections::HashSet;
 
     use super::*;
+    use crate::Axis;
 
     #[test]
     fn the_bundled_catalogue_names_everything_after_the_plural() {
@@ -280,6 +186,32 @@ mod tests {
     }
 
     #[test]
+    fn every_queryable_entity_is_there_once_and_every_question_can_be_written() {
+        let catalog = Catalog::bundled();
+        assert_eq!(catalog.entities().len(), 40);
+        let mut names = HashSet::new();
+        let span = time::macros::datetime!(2026-01-01 0:00 UTC);
+        for spec in catalog.entities() {
+            for name in [spec.name().as_str(), spec.entity_name(), &spec.pipeline_name()] {
+                assert!(names.insert(name.to_owned()), "{name} is there twice");
+            }
+            for axis in spec.axes() {
+                let query = spec.query(*axis, span, span + time::Duration::DAY);
+                let expected = if spec.is_snapshot() { 0 } else { 3 };
+                assert_eq!(
+                    query.text().matches(axis.property().as_str()).count(),
+                    expected,
+                    "{}",
+                    spec.name()
+                );
+                assert_eq!(query.text().contains("Active IN (true,false)"), spec.has_inactive());
+                assert_eq!(query.text().matches("FROM ").count(), 1);
+            }
+            assert_eq!(spec.axes().contains(&Axis::TxnDate), spec.axes().len() == 3, "{}", spec.name());
+        }
+    }
+
+    #[test]
     fn a_mistyped_pipeline_gets_the_nearest_name() {
         let nearest = |asked| Catalog::bundled().find(asked).unwrap_err().nearest;
         assert_eq!(nearest("qb_invoice_backfil").as_deref(), Some("qb_invoices_backfill"));
@@ -288,38 +220,43 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_with_their_inactive_records_and_items_with_their_sku() {
-        let (from, to) = (datetime!(2026-01-01 0:00 UTC), datetime!(2026-02-01 0:00 UTC));
-        let item = Catalog::bundled().find("items").unwrap().query(Axis::Updated, from, to);
-        assert_eq!(
-            item.text(),
-            "SELECT *, Sku FROM Item WHERE Active IN (true,false) \
-             AND MetaData.LastUpdatedTime >= '2026-01-01T00:00:00Z' \
-             AND MetaData.LastUpdatedTime < '2026-02-01T00:00:00Z' \
-             ORDERBY MetaData.LastUpdatedTime STARTPOSITION 1 MAXRESULTS 1000"
-        );
-        let invoice = Catalog::bundled().find("invoices").unwrap().query(Axis::TxnDate, from, to);
-        assert!(
-            invoice
-                .text()
-                .contains("WHERE TxnDate >= '2026-01-01' AND TxnDate < '2026-02-01' ORDERBY TxnDate")
-        );
+    fn groups_stand_for_all_of_a_kind_and_nothing_is_selected_twice() {
+        let catalog = Catalog::bundled();
+        let count = |words: &[&str]| catalog.select(words.iter().copied()).unwrap().len();
+        assert_eq!((count(&["transactions"]), count(&["lists"]), count(&["all"])), (20, 16, 40));
+        assert_eq!(count(&["Lists", "Customer", "transactions", "preferences"]), 37);
+        assert!(Catalog::is_group("all") && Catalog::is_group("LISTS") && !Catalog::is_group("items"));
     }
 
     #[test]
     fn an_entity_of_the_users_own_is_a_row_of_toml() {
-        let own = Catalog::from_toml(
-            "[[entity]]\nname='Bill'\nplural='bills'\nkind='transaction'\naxes=['updated']\n",
-        );
-        let catalog = Catalog::bundled().extended(own.unwrap());
-        assert_eq!(catalog.select(["all", "Bill"]).unwrap().len(), 4);
-        for bad in [
-            "[[entity]]\nname='bill'\nplural='bills'\nkind='transaction'\naxes=['updated']",
-            "[[entity]]\nname='Bill'\nplural='b;x'\nkind='transaction'\naxes=['updated']",
-            "[[entity]]\nname='Bill'\nplural='bills'\nkind='transaction'\naxes=[]",
-            "[[entity]]\nname='Bill'\nplurl='bills'\nkind='transaction'\naxes=['updated']",
-        ] {
-            assert!(Catalog::from_toml(bad).is_err(), "{bad}");
-        }
+        let catalog = Catalog::bundled();
+        let own = "[[entity]]\nname='Widget'\nplural='widgets'\nkind='transaction'\naxes=['updated']\n";
+        let extended = catalog.clone().extended(own).unwrap();
+        assert_eq!(extended.select(["all", "Widget"]).unwrap().len(), 41);
+
+        let changed = catalog.extended("[[entity]]\nname='TimeActivity'\npage_size=100\n").unwrap();
+        assert_eq!(changed.entities().len(), 40);
+        let spec = changed.find("time_activities").unwrap();
+        assert_eq!(spec.page_size(qbo_client::PageSize::MAX).get(), 100);
+        assert_eq!(spec.axes().len(), 3, "what the entry does not name is gone");
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_used_is_refused_by_name() {
+        let check = |entry: &str, part: &str| {
+            let error = Catalog::bundled().extended(&format!("[[entity]]\n{entry}")).unwrap_err().to_string();
+            assert!(error.contains(part), "{entry}: {error}");
+        };
+        check("name='widget'\nplural='w'\nkind='list'\naxes=['updated']", "entity widget: the name must be");
+        check("name='Widget'\nplural='b;x'\nkind='list'\naxes=['updated']", "lower-case letters");
+        check("name='Widget'\nplural='w'\nkind='list'\naxes=[]", "at least one axis");
+        check("name='Widget'\nplurl='w'\nkind='list'\naxes=['updated']", "entity Widget: ");
+        check("name='Widget'\nkind='list'\naxes=['updated']", "plural");
+        check("name='Widget'\nplural='lists'\nkind='list'\naxes=['updated']", "several entities");
+        check("name='Widget'\nplural='bills'\nkind='list'\naxes=['updated']", "Bill has the same plural");
+        check("name='Bill'\npage_size=1001", "1 to 1000");
+        check("name='Bill'\npaged=false", "only a snapshot");
+        check("name='Bill'\nstrip=['a b']", "letters, starting with a capital");
     }
 }

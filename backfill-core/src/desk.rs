@@ -12,6 +12,7 @@ use raw_store::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::availability::Availability;
 use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
 
 /// How often landing one page is tried again while the database restarts or is busy.
@@ -29,6 +30,7 @@ pub(crate) struct Desk {
     pub(crate) pipeline: Pipeline,
     pub(crate) lease: Lease,
     pub(crate) pages: AtomicU32,
+    pub(crate) availability: Availability,
 }
 
 /// Why a question was not answered.
@@ -42,6 +44,8 @@ pub(crate) enum Unread {
     Poisoned(qbo_client::Error),
     /// Nothing of the rest can be read this way.
     Rest(String),
+    /// The company does not have the entity.
+    Unavailable(String),
 }
 
 impl Desk {
@@ -95,17 +99,29 @@ impl Desk {
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
         self.store.fail_windows(self.run(), &self.pipeline, windows, &failure).await?;
+        self.tell_unread(windows, WindowState::Failed, message);
+        Ok(())
+    }
+
+    /// Leaves windows unread because the company does not have what they are of.
+    pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
+        let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
+        self.store.mark_unavailable(self.run(), &self.pipeline, windows, &reason).await?;
+        self.tell_unread(windows, WindowState::Unavailable, message);
+        Ok(())
+    }
+
+    fn tell_unread(&self, windows: &[Window], state: WindowState, message: &str) {
         for window in windows {
             self.emit(&RunEvent::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
                 window: *window,
-                state: WindowState::Failed,
+                state,
                 counts: WindowCounts::default(),
                 pages: 0,
                 message: Some(message.into()),
             }));
         }
-        Ok(())
     }
 }
 
@@ -113,6 +129,9 @@ fn unread(error: qbo_client::Error) -> Unread {
     match (error.advice(), &error.kind) {
         (SourceAdvice::AskFewer, ErrorKind::PoisonedPage { .. }) => Unread::Poisoned(error),
         (SourceAdvice::AskFewer, _) => Unread::TooMuch(error),
+        (SourceAdvice::GiveUp, ErrorKind::EntityUnavailable { .. }) => {
+            Unread::Unavailable(error.kind.to_string())
+        }
         (SourceAdvice::GiveUp, _) => Unread::Rest(error.to_string()),
         _ => Unread::Fatal(Failure::Read(error)),
     }

@@ -71,6 +71,15 @@ pub enum RunEvent {
         /// What was read.
         read: u64,
     },
+    /// The company does not have what a pipeline reads. Each of its windows is told as well.
+    Unavailable {
+        /// The pipeline's name.
+        pipeline: String,
+        /// Windows that are left unread.
+        windows: usize,
+        /// Why, in our own words.
+        message: Box<str>,
+    },
     /// The run is over.
     RunFinished {
         /// Its name.
@@ -97,7 +106,7 @@ pub struct WindowReport {
     pub counts: WindowCounts,
     /// Pages of this run that held records of it.
     pub pages: u64,
-    /// Why, if it was given up.
+    /// Why, if it was given up or there is nothing to read.
     pub message: Option<Box<str>>,
 }
 

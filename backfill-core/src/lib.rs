@@ -2,12 +2,16 @@
 
 mod axis;
 mod catalog;
+mod entity;
+mod entry;
 mod chunk;
 mod plan;
 mod event;
+mod scale;
 mod sizing;
 mod walk;
 mod accounting;
+mod availability;
 mod desk;
 mod share;
 mod scan;
@@ -20,9 +24,10 @@ mod report;
 mod error;
 
 pub use axis::{Axis, UnknownAxis};
-pub use catalog::{Catalog, CatalogError, EntityKind, EntitySpec, UnknownPipeline};
+pub use catalog::{Catalog, CatalogError, UnknownPipeline};
 pub use chunk::{ChunkSize, UnknownChunk, tile};
 pub use engine::Engine;
+pub use entity::{EntityKind, EntitySpec};
 pub use error::{Failure, RunError};
 pub use event::{EventSink, RunEvent, WindowReport};
 pub use outcome::{RunOutcome, Totals};

@@ -46,6 +46,8 @@ pub struct Totals {
     pub windows_provisional: u64,
     /// Windows given up.
     pub windows_failed: u64,
+    /// Windows of entities that the company does not have.
+    pub windows_unavailable: u64,
 }
 
 impl Totals {
@@ -62,12 +64,13 @@ impl Totals {
             sum.windows_completed += one.windows_completed;
             sum.windows_provisional += one.windows_provisional;
             sum.windows_failed += one.windows_failed;
+            sum.windows_unavailable += one.windows_unavailable;
         }
         sum
     }
 
     /// Whether no window was given up and nothing is in quarantine. A provisional window is no failure: its
-    /// end was too near.
+    /// end was too near; nor is one of an entity that the company does not have.
     pub fn is_sound(&self) -> bool {
         self.windows_failed == 0 && self.counts.quarantined == 0
     }

@@ -8,13 +8,14 @@ use raw_store::{Reopen, Window};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::availability::Availability;
 use crate::desk::Desk;
 use crate::engine::{Parts, broken};
 use crate::plan::{consecutive, span};
 use crate::proof::{Empty, claims, shortfalls};
 use crate::scan::Scan;
 use crate::share::{Share, Stretch};
-use crate::{EntitySpec, Failure, PipelinePlan, Proof, RunError, RunRequest};
+use crate::{EntitySpec, Failure, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
 
 /// The right to have one question under way.
 pub(crate) type Place = OwnedSemaphorePermit;
@@ -33,6 +34,9 @@ pub(crate) async fn read(
         failure: Failure::Land(error),
     };
     let lease = parts.store.acquire(&pipeline, &request.holder).await.map_err(failed)?;
+    // What an entity bears may be less than what was asked for.
+    let page_size = plan.spec.page_size(request.page_size);
+    let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
     let desk = Arc::new(Desk {
         client: parts.client,
         store: parts.store,
@@ -45,6 +49,7 @@ pub(crate) async fn read(
         pipeline,
         lease,
         pages: AtomicU32::new(0),
+        availability: Availability::default(),
     });
     let result = read_and_prove(&desk, &parts.places, &plan.windows, place).await;
     let released = desk.store.release(&desk.lease).await;
@@ -58,11 +63,16 @@ async fn read_and_prove(
     place: Place,
 ) -> Result<(), RunError> {
     let reopen = desk.request.reopen;
-    let (touched, mut place) = read_windows(desk, places, plan, reopen, place).await?;
-    if desk.request.proof == Proof::None {
+    let read = read_windows(desk, places, plan, reopen, place).await?;
+    if let Some(message) = desk.availability.missing() {
+        let (pipeline, message) = (desk.spec.pipeline_name(), message.into());
+        desk.emit(&RunEvent::Unavailable { pipeline, windows: read.windows, message });
         return Ok(());
     }
-    let short = shortfalls(desk, claims(desk, plan, &touched).await?, Empty::Believed).await?;
+    if desk.request.proof == Proof::None || !desk.spec.is_counted() {
+        return Ok(());
+    }
+    let short = shortfalls(desk, claims(desk, plan, &read.spans).await?, Empty::Believed).await?;
     if short.is_empty() {
         return Ok(());
     }
@@ -72,25 +82,37 @@ async fn read_and_prove(
         .reopen_windows(desk.run(), &desk.pipeline, &again)
         .await
         .map_err(|error| desk.error(None, error))?;
-    (_, place) = read_windows(desk, places, &again, Reopen::Unfinished, place).await?;
-    drop(place);
+    read_windows(desk, places, &again, Reopen::Unfinished, read.place).await?;
     for still in shortfalls(desk, claims(desk, &again, &again).await?, Empty::Counted).await? {
         still.fail(desk).await?;
     }
     Ok(())
 }
 
-/// Reads what is open of some windows. Returns the spans that were read, and a place.
+/// What was read.
+struct Read {
+    spans: Vec<Window>,
+    windows: usize,
+    place: Place,
+}
+
+/// Reads what is open of some windows.
 async fn read_windows(
     desk: &Arc<Desk>,
     places: &Arc<Semaphore>,
     windows: &[Window],
     reopen: Reopen,
     place: Place,
-) -> Result<(Vec<Window>, Place), RunError> {
+) -> Result<Read, RunError> {
     let open = desk.store.open_windows(desk.run(), &desk.pipeline, windows, reopen).await;
-    let stretches = consecutive(open.map_err(|error| desk.error(None, error))?);
-    let touched = stretches.iter().map(|windows| span(windows)).collect();
+    let open = open.map_err(|error| desk.error(None, error))?;
+    if open.iter().any(|window| window.cursor.is_some()) {
+        // An earlier run has read some of it.
+        desk.availability.confirm();
+    }
+    let windows = open.len();
+    let stretches = consecutive(open);
+    let spans = stretches.iter().map(|windows| span(windows)).collect();
     let mut reading = Reading {
         desk: Arc::clone(desk),
         news: Arc::default(),
@@ -100,8 +122,8 @@ async fn read_windows(
         scans: JoinSet::new(),
     };
     reading.run(places).await?;
-    let place = reading.idle.pop();
-    Ok((touched, place.ok_or_else(|| desk.error(None, broken("the place is gone")))?))
+    let place = reading.idle.pop().ok_or_else(|| desk.error(None, broken("the place is gone")))?;
+    Ok(Read { spans, windows, place })
 }
 
 /// The scans of a pipeline under way.
@@ -127,6 +149,7 @@ impl Reading {
         let mut first_error = None;
         loop {
             if first_error.is_none() {
+                self.leave_out().await?;
                 self.occupy();
             }
             if self.scans.is_empty() {
@@ -158,6 +181,17 @@ impl Reading {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+
+    /// Leaves what waits unread if the company has nothing of the kind.
+    async fn leave_out(&mut self) -> Result<(), RunError> {
+        let desk = Arc::clone(&self.desk);
+        let Some(message) = desk.availability.missing() else { return Ok(()) };
+        for stretch in self.waiting.drain(..) {
+            let windows: Vec<_> = stretch.windows.iter().map(|open| open.window).collect();
+            desk.leave_out(&windows, message).await.map_err(|error| desk.error(None, error))?;
+        }
+        Ok(())
     }
 
     /// Gives every idle place a stretch, or the promise of half of one; places that are not needed go back, except for
@@ -199,7 +233,11 @@ impl Reading {
         true
     }
 
+    /// Whether a further place would be of use: not before the first answer, which may be that there is nothing.
     fn has_work_for_another(&self) -> bool {
+        if !self.desk.availability.is_settled() {
+            return false;
+        }
         !self.waiting.is_empty() || self.shares.iter().any(|share| share.worth_asking().is_some())
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use qbo_client::PageSize;
 use raw_store::{LogLine, OpenWindow, Reopen, RunId, StoreIdentity, Window, WindowState};
 
-use crate::{Axis, ChunkSize, EntitySpec, tile};
+use crate::{Axis, ChunkSize, EntitySpec};
 
 /// What to read, and how.
 #[derive(Clone, Debug)]
@@ -51,7 +51,8 @@ pub struct Plan {
     /// Per pipeline, in the order asked for.
     pub pipelines: Vec<PipelinePlan>,
     /// API calls it will take at least: one a scan, one a count, and one for every page of rows that the log
-    /// already knows. Records that nobody has counted yet come on top, one call for 999.
+    /// already knows. Records that nobody has counted yet come on top, one call for 999, and more for an entity with
+    /// smaller pages.
     pub estimated_calls: u64,
 }
 
@@ -80,13 +81,13 @@ pub struct PlannedScan {
 impl Plan {
     /// Plans a run over what the log says is done.
     pub fn new(request: &RunRequest, log: &[LogLine]) -> Self {
-        let windows = tile(request.span, request.chunk);
         let lines: HashMap<_, _> =
             log.iter().map(|line| ((&*line.entity_name, &*line.time_axis, line.window), line)).collect();
         let mut estimated_calls = 0;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
             let pipeline = spec.pipeline(request.axis);
+            let windows = spec.windows(request.span, request.chunk);
             let known = |window: &Window| lines.get(&(&*pipeline.entity_name, &*pipeline.time_axis, *window));
             let done = |window: &Window| {
                 request.reopen == Reopen::Unfinished
@@ -99,10 +100,13 @@ impl Plan {
                     .into_iter()
                     .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
                     .collect();
-            let proofs = if request.proof == Proof::Count { scans.len() } else { 0 };
-            estimated_calls += (scans.len() + proofs) as u64 + rows / 999;
+            let counted = request.proof == Proof::Count && spec.is_counted();
+            let proofs = if counted { scans.len() } else { 0 };
+            // A page repeats the last record of the one before.
+            let fresh = u64::from(spec.page_size(request.page_size).get() - 1).max(1);
+            estimated_calls += (scans.len() + proofs) as u64 + rows / fresh;
             let completed = windows.len() - open.len();
-            pipelines.push(PipelinePlan { spec: spec.clone(), windows: windows.clone(), completed, scans });
+            pipelines.push(PipelinePlan { spec: spec.clone(), windows, completed, scans });
         }
         Self { pipelines, estimated_calls }
     }
@@ -144,6 +148,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::tile;
 
     #[test]
     fn scans_break_at_gaps_and_where_another_one_had_begun() {

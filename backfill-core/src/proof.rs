@@ -129,6 +129,6 @@ async fn counted(desk: &Desk, span: Window) -> Result<Option<u64>, RunError> {
     match desk.count(&query).await {
         Ok(source) => Ok(Some(source)),
         Err(Unread::Fatal(failure)) => Err(desk.error(None, failure)),
-        Err(Unread::TooMuch(_) | Unread::Poisoned(_) | Unread::Rest(_)) => Ok(None),
+        Err(Unread::TooMuch(_) | Unread::Poisoned(_) | Unread::Rest(_) | Unread::Unavailable(_)) => Ok(None),
     }
 }

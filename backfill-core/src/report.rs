@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use raw_store::{LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Store, StoreError, WindowState};
 
-use crate::{Axis, Catalog, tile};
+use crate::{Axis, Catalog, ChunkSize, tile};
 
 /// The final report of a run, rebuilt from the log: a killed run has one too.
 #[derive(Clone, Debug)]
@@ -99,9 +99,11 @@ async fn pipeline(
     let own = |line: &&LogLine| line.run.as_ref() == Some(&run.id);
     let axis = windows.iter().find(own).or(windows.first()).and_then(|line| line.time_axis.parse().ok());
     let axis: Axis = axis.unwrap_or_default();
-    let tiles: HashSet<_> = tile(run.span, run.chunk.parse().unwrap_or_default()).into_iter().collect();
-    windows.retain(|line| &*line.time_axis == axis.as_str() && tiles.contains(&line.window));
     let spec = catalog.find(&totals.entity_name).ok();
+    let chunk: ChunkSize = run.chunk.parse().unwrap_or_default();
+    let tiles = spec.map_or_else(|| tile(run.span, chunk), |spec| spec.windows(run.span, chunk));
+    let tiles: HashSet<_> = tiles.into_iter().collect();
+    windows.retain(|line| &*line.time_axis == axis.as_str() && tiles.contains(&line.window));
     let rows = match spec {
         Some(spec) => store.count_rows(&spec.pipeline(axis)).await?,
         None => 0,

@@ -65,7 +65,8 @@ impl Scan {
         let start = ScanCursor { at: span.start(), seen: Vec::new() };
         let cursor = windows[0].cursor.clone().unwrap_or(start);
         let from = cursor.at;
-        let walk = Walk::new(desk.request.axis, cursor, span.end(), desk.request.page_size);
+        let scale = desk.spec.scale(desk.request.axis, span);
+        let walk = Walk::new(scale, cursor, span.end(), desk.request.page_size);
         Self {
             share,
             news,
@@ -106,6 +107,10 @@ impl Scan {
                     continue;
                 }
             };
+            if desk.availability.confirm() {
+                // What waited for this can begin.
+                self.news.notify_one();
+            }
             let step = match self.walk.take(&page) {
                 Ok(step) => step,
                 Err(problem) => {
@@ -322,6 +327,11 @@ impl Scan {
         let message = match unread {
             Unread::Fatal(failure) => return Err(self.desk.error(window, failure)),
             Unread::Rest(message) => message,
+            Unread::Unavailable(message) if self.desk.availability.deny(&message) => {
+                let left_out = self.desk.leave_out(open, &message).await;
+                return left_out.map(|()| true).map_err(|error| self.desk.error(window, error));
+            }
+            Unread::Unavailable(message) => format!("{message}, though records were read before"),
             Unread::TooMuch(error) | Unread::Poisoned(error) => error.to_string(),
         };
         self.desk.fail(open, &message).await.map_err(|error| self.desk.error(window, error))?;

@@ -17,7 +17,7 @@ use qbo_client::{PageSize, RawPage, RawRecord};
 use raw_store::ScanCursor;
 use time::OffsetDateTime;
 
-use crate::Axis;
+use crate::scale::Scale;
 use crate::sizing::Sizing;
 
 /// How often an instant is read again before it is given up. With an order that is new at every request, a pass
@@ -27,7 +27,7 @@ const MAX_PASSES: u32 = 30;
 
 #[derive(Debug)]
 pub(crate) struct Walk {
-    axis: Axis,
+    axis: Scale,
     end: OffsetDateTime,
     /// The size of a whole page.
     full: PageSize,
@@ -91,7 +91,13 @@ pub(crate) enum WalkError {
 }
 
 impl Walk {
-    pub(crate) fn new(axis: Axis, cursor: ScanCursor, end: OffsetDateTime, size: PageSize) -> Self {
+    pub(crate) fn new(
+        axis: impl Into<Scale>,
+        cursor: ScanCursor,
+        end: OffsetDateTime,
+        size: PageSize,
+    ) -> Self {
+        let axis = axis.into();
         Self {
             axis,
             end,
@@ -194,11 +200,10 @@ impl Walk {
         } else {
             if last > self.at {
                 self.arrive(last);
-            }
-            self.note_seen(&records);
-            if self.seen.len() >= usize::from(self.full.get()) {
+            } else {
                 self.go_on_inside(&records);
             }
+            self.note_seen(&records);
             Reached::Instant(self.at)
         };
         Ok(Step { fresh, reached })
@@ -327,6 +332,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::Axis;
 
     const START: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
 

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod entities;
 
 use std::collections::BTreeSet;
 

@@ -115,6 +115,9 @@ pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
         "10000" => Verdict::Retry(Cause::Application),
         "10100" => Verdict::Final(ErrorKind::PageTooLarge),
         "5020" | "5030" => Verdict::Final(ErrorKind::EntityUnavailable { code: code() }),
+        _ if fault.unknown_entity && matches!(answer.status, 200..=299 | 400 | 403) => {
+            Verdict::Final(ErrorKind::EntityUnavailable { code: code() })
+        }
         _ if &*fault.kind == "SystemFault" => Verdict::Retry(Cause::Server),
         _ if matches!(answer.status, 200..=299 | 400) => Verdict::Final(ErrorKind::BadQuery { code: code() }),
         _ => by_status(answer),
@@ -206,12 +209,15 @@ mod tests {
         for (status, body) in retry {
             assert!(verdict(status, None, &body).starts_with("Retry"), "{status} {body}");
         }
+        let unknown = r#"{"Fault":{"Error":[{"code":"4001","Detail":"invalid context declaration: X"}]}}"#;
         let last = [
             (400, fault("ValidationFault", "4001"), "BadQuery"),
             (200, fault("ValidationFault", "4000"), "BadQuery"),
             (400, fault("ValidationFault", "4002"), "PoisonedPage"),
             (400, fault("ValidationFault", "10100"), "PageTooLarge"),
             (400, fault("AuthorizationFault", "5020"), "EntityUnavailable"),
+            (400, unknown.into(), "EntityUnavailable"),
+            (200, unknown.into(), "EntityUnavailable"),
             (403, fault("AuthorizationFault", "003100"), "Application"),
             (400, fault("AuthorizationFault", "120"), "NeedsConsent"),
             (403, fault("AuthorizationFault", "6190"), "Subscription"),

@@ -70,14 +70,14 @@ pub enum ErrorKind {
         /// The HTTP status.
         status: u16,
     },
-    /// The question itself is wrong, or the entity is unknown.
-    #[error("QuickBooks does not accept the query (code {})", if code.is_empty() { "none" } else { code })]
+    /// The question itself is wrong.
+    #[error("QuickBooks does not accept the query (code {})", or_none(code))]
     BadQuery {
         /// The fault's code, or nothing.
         code: Box<str>,
     },
-    /// The company's plan or the user's rights do not include the entity.
-    #[error("the entity is not available in this company (code {code})")]
+    /// The company's plan, its country or the user's rights do not include the entity.
+    #[error("not available in this company (code {})", or_none(code))]
     EntityUnavailable {
         /// The fault's code.
         code: Box<str>,
@@ -103,6 +103,10 @@ pub enum ErrorKind {
     /// The connection could not be made as safely as required.
     #[error("no secure connection to QuickBooks ({0})")]
     Insecure(&'static str),
+}
+
+fn or_none(code: &str) -> &str {
+    if code.is_empty() { "none" } else { code }
 }
 
 /// Why QuickBooks refuses a company or an app.

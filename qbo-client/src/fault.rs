@@ -11,6 +11,9 @@ pub struct Fault {
     pub errors: Vec<FaultError>,
     /// Whether a message speaks of an ended subscription (seen with HTTP 200 and without a code of its own).
     pub subscription_ended: bool,
+    /// Whether a text says that this company does not know the entity, or lacks the feature that it belongs to. The
+    /// code alone does not tell: a wrong query of ours has 4001 too.
+    pub unknown_entity: bool,
 }
 
 /// One error of a fault.
@@ -70,6 +73,14 @@ struct JsonError {
     code: serde_json::Value,
     #[serde(alias = "Message", default)]
     message: Option<String>,
+    #[serde(alias = "Detail", default)]
+    detail: serde_json::Value,
+}
+
+impl JsonError {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        [self.message.as_deref(), self.detail.as_str()].into_iter().flatten()
+    }
 }
 
 fn from_json(body: &[u8]) -> Option<Fault> {
@@ -89,6 +100,7 @@ fn from_json(body: &[u8]) -> Option<Fault> {
             .error
             .iter()
             .any(|error| speaks_of_ended_subscription(error.message.as_deref().unwrap_or_default())),
+        unknown_entity: fault.error.iter().flat_map(JsonError::texts).any(speaks_of_unknown_entity),
     })
 }
 
@@ -104,6 +116,7 @@ fn from_xml(text: &str) -> Option<Fault> {
         kind: letters(attribute(fault, "type").unwrap_or_default()),
         errors: errors.collect(),
         subscription_ended: speaks_of_ended_subscription(fault),
+        unknown_entity: speaks_of_unknown_entity(fault),
     })
 }
 
@@ -138,6 +151,15 @@ fn letters(kind: &str) -> Box<str> {
 fn speaks_of_ended_subscription(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     message.contains("subscription") && (message.contains("ended") || message.contains("cancel"))
+}
+
+/// The words of a recorded refusal (`invalid context declaration: X`), and those of the error-code page for a feature
+/// that a plan or country does not have.
+fn speaks_of_unknown_entity(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let lacking = ["not supported", "not enabled", "not available"];
+    text.contains("invalid context declaration")
+        || text.contains("feature") && lacking.iter().any(|words| text.contains(words))
 }
 
 #[cfg(test)]
@@ -176,6 +198,20 @@ mod tests {
             "10000",
         );
         check(r#"{"Fault":{"Error":[{"Message":"Too Many Requests","code":429}]}}"#, "", "429");
+        check(r#"{"Fault":{"Error":[{"Detail":{"odd":1},"code":"4001"}]}}"#, "", "4001");
+    }
+
+    #[test]
+    fn an_unknown_entity_is_told_from_a_wrong_query() {
+        let check = |detail: &str, unknown: bool| {
+            let body =
+                format!(r#"{{"Fault":{{"Error":[{{"Message":"m","Detail":"{detail}","code":"4001"}}]}}}}"#);
+            assert_eq!(Fault::find(body.as_bytes()).unwrap().unknown_entity, unknown, "{detail}");
+        };
+        check("QueryValidationError: invalid context declaration: Budget", true);
+        check("Feature Not Supported Error: the feature is not supported", true);
+        check("QueryValidationError: property 'Actve' is not queryable", false);
+        check("QueryValidationError: value 1001 is too large", false);
     }
 
     #[test]

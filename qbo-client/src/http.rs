@@ -133,11 +133,10 @@ impl HttpQboClientBuilder {
 #[async_trait]
 impl QboClient for HttpQboClient {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
-        let key = query.records_key();
         let question =
             Question { entity: query.entity(), text: &query.text(), records: query.page_size().get() };
         self.ask(&question, |received| {
-            let page = RawPage::split(received.body.clone(), key)?;
+            let page = RawPage::answering(received.body.clone(), query)?;
             Ok(page.or_answered_at(received.date))
         })
         .await

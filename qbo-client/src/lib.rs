@@ -3,8 +3,10 @@
 mod entity;
 mod query;
 mod page_size;
+mod layout;
 mod page;
 mod split;
+mod member;
 mod client;
 #[cfg(feature = "http")]
 mod http;
@@ -29,6 +31,7 @@ pub use error::{Advice, Error, ErrorKind, Refusal};
 pub use fault::{Fault, FaultError};
 #[cfg(feature = "http")]
 pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
+pub use layout::RecordLayout;
 pub use meter::{Meter, Usage};
 pub use page::{IdentityProblem, RawPage, RawRecord};
 pub use page_size::{InvalidPageSize, PageSize};

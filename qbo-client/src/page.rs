@@ -4,8 +4,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use time::{Date, OffsetDateTime};
 
-use crate::SplitError;
 use crate::split::{self, Envelope};
+use crate::{Query, RecordLayout, SplitError};
 
 /// One page, as received: a single buffer and the place of each record in it.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct RawPage {
 #[derive(Clone, Debug)]
 pub(crate) struct RecordSpan {
     pub(crate) range: Range<usize>,
+    /// Ranges of the body inside `range` that nobody may see.
+    pub(crate) cuts: Vec<Range<usize>>,
     pub(crate) id: Result<Box<str>, IdentityProblem>,
     pub(crate) sync_token: Option<i64>,
     pub(crate) updated_at: Option<OffsetDateTime>,
@@ -54,7 +56,20 @@ impl RawPage {
     /// [`SplitError`] for anything that is not a whole, consistent page. In particular a fault, a truncated
     /// body and an answer without its envelope are errors, never "no rows".
     pub fn split(body: Bytes, key: &str) -> Result<Self, SplitError> {
-        let Envelope { records, answered_at } = split::split(&body, key)?;
+        Self::laid_out(body, key, &RecordLayout::default())
+    }
+
+    /// Splits the answer to a query.
+    ///
+    /// # Errors
+    ///
+    /// As [`split`](Self::split).
+    pub fn answering(body: Bytes, query: &Query) -> Result<Self, SplitError> {
+        Self::laid_out(body, query.entity().as_str(), query.record_layout())
+    }
+
+    fn laid_out(body: Bytes, key: &str, layout: &RecordLayout) -> Result<Self, SplitError> {
+        let Envelope { records, answered_at } = split::split(&body, key, layout)?;
         Ok(Self { body, records, answered_at })
     }
 
@@ -101,9 +116,21 @@ impl fmt::Debug for RawPage {
 }
 
 impl<'a> RawRecord<'a> {
-    /// The record's JSON text, exactly as received; shares the page's buffer.
+    /// The record's JSON text, exactly as received but for what its layout strips; shares the page's buffer where
+    /// nothing is stripped.
     pub fn bytes(&self) -> Bytes {
-        self.body.slice(self.span.range.clone())
+        let RecordSpan { range, cuts, .. } = self.span;
+        if cuts.is_empty() {
+            return self.body.slice(range.clone());
+        }
+        let mut kept = Vec::with_capacity(range.len());
+        let mut from = range.start;
+        for cut in cuts {
+            kept.extend_from_slice(&self.body[from..cut.start]);
+            from = cut.end;
+        }
+        kept.extend_from_slice(&self.body[from..range.end]);
+        kept.into()
     }
 
     /// The record's id, or why it has none.

@@ -4,7 +4,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-use crate::{EntityName, PageSize};
+use crate::{EntityName, PageSize, RecordLayout};
 
 /// The API's minor version: the floor and default since August 2025 (Intuit developer blog, 2025-01-21).
 pub const MINOR_VERSION: &str = "75";
@@ -90,11 +90,12 @@ impl Predicate {
 pub struct Query {
     entity: EntityName,
     columns: Vec<Box<str>>,
-    array_key: Option<Box<str>>,
+    layout: RecordLayout,
     predicates: Vec<Predicate>,
     order: Option<Property>,
     start_position: u32,
     page_size: PageSize,
+    paged: bool,
 }
 
 impl Query {
@@ -103,11 +104,12 @@ impl Query {
         Self {
             entity,
             columns: Vec::new(),
-            array_key: None,
+            layout: RecordLayout::default(),
             predicates: Vec::new(),
             order: None,
             start_position: 1,
             page_size: PageSize::default(),
+            paged: true,
         }
     }
 
@@ -117,10 +119,9 @@ impl Query {
         self
     }
 
-    /// Says under which key the records come, where it is not the entity's name (`CreditCardPayment` answers
-    /// with `CreditCardPaymentTxn`).
-    pub fn array_key(mut self, key: &EntityName) -> Self {
-        self.array_key = Some(key.as_str().into());
+    /// Says how the records stand in the answer, where that is not the usual way.
+    pub fn layout(mut self, layout: RecordLayout) -> Self {
+        self.layout = layout;
         self
     }
 
@@ -130,7 +131,8 @@ impl Query {
         self
     }
 
-    /// Orders by one property, ascending. The default order is undocumented, so page reads always set one.
+    /// Orders by one property, ascending. The default order is undocumented, so whoever goes along a property sets
+    /// one.
     pub fn order_by(mut self, property: Property) -> Self {
         self.order = Some(property);
         self
@@ -143,14 +145,20 @@ impl Query {
         self
     }
 
+    /// Leaves the paging words out, for an entity that does not know them: `Preferences`, of which there is one.
+    pub fn unpaged(mut self) -> Self {
+        self.paged = false;
+        self
+    }
+
     /// The entity asked for.
     pub fn entity(&self) -> &EntityName {
         &self.entity
     }
 
-    /// The key of the array in the answer.
-    pub fn records_key(&self) -> &str {
-        self.array_key.as_deref().unwrap_or(self.entity.as_str())
+    /// How the records stand in the answer.
+    pub fn record_layout(&self) -> &RecordLayout {
+        &self.layout
     }
 
     /// How many records are asked for.
@@ -169,7 +177,10 @@ impl Query {
         if let Some(order) = self.order {
             let _ = write!(text, " ORDERBY {}", order.0);
         }
-        let _ = write!(text, " STARTPOSITION {} MAXRESULTS {}", self.start_position, self.page_size.get());
+        if self.paged {
+            let _ =
+                write!(text, " STARTPOSITION {} MAXRESULTS {}", self.start_position, self.page_size.get());
+        }
         text
     }
 
@@ -278,6 +289,12 @@ mod tests {
             ))
             .count_text();
         assert_eq!(text, r"SELECT COUNT(*) FROM Invoice WHERE Id = 'Amy\'s \\ \'x\' OR'");
+    }
+
+    #[test]
+    fn an_entity_that_knows_no_pages_is_asked_without_them() {
+        let text = Query::select("Preferences".parse().unwrap()).unpaged().text();
+        assert_eq!(text, "SELECT * FROM Preferences");
     }
 
     #[test]

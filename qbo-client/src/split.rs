@@ -13,8 +13,9 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-use crate::IdentityProblem;
+use crate::member::{Member, cuts, members, text};
 use crate::page::RecordSpan;
+use crate::{EntityName, IdentityProblem, RecordLayout};
 
 /// Longest id that is taken for one. The longest seen in QBO has 19 digits.
 const LONGEST_ID: usize = 64;
@@ -47,9 +48,10 @@ pub(crate) struct Envelope {
     pub(crate) answered_at: Option<OffsetDateTime>,
 }
 
-pub(crate) fn split(body: &[u8], key: &str) -> Result<Envelope, SplitError> {
+pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
     let text = readable(body)?;
-    let outer: Outer<'_> = parse(&text, key)?;
+    let other_key = layout.array_key.as_ref().map(EntityName::as_str);
+    let outer: Outer<'_> = parse(&text, Keys(key, other_key))?;
     let answer = outer.answer.ok_or(SplitError::NoAnswer)?;
     if answer.records.is_empty() && outer.time.is_none() {
         return Err(SplitError::NoAnswer);
@@ -58,20 +60,16 @@ pub(crate) fn split(body: &[u8], key: &str) -> Result<Envelope, SplitError> {
         return Err(SplitError::Contradiction);
     }
     let base = text.as_ptr() as usize;
-    let place = |record: &&RawValue| {
-        let start = record.get().as_ptr() as usize - base;
-        let range = start..start + record.get().len();
-        span(record.get(), range)
-    };
+    let span = |record: &&RawValue| span(record.get(), base, layout);
     let answered_at = outer.time.as_deref().and_then(instant);
-    Ok(Envelope { records: answer.records.iter().map(place).collect(), answered_at })
+    Ok(Envelope { records: answer.records.iter().map(span).collect(), answered_at })
 }
 
 /// The number in `{"QueryResponse":{"totalCount":n}}`.
 #[cfg(any(feature = "http", test))]
 pub(crate) fn total_count(body: &[u8]) -> Result<u64, SplitError> {
     let text = readable(body)?;
-    let outer: Outer<'_> = parse(&text, "")?;
+    let outer: Outer<'_> = parse(&text, Keys("", None))?;
     outer.answer.and_then(|answer| answer.total_count).ok_or(SplitError::NoAnswer)
 }
 
@@ -92,9 +90,9 @@ fn readable(body: &[u8]) -> Result<Cow<'_, str>, SplitError> {
     Ok(Cow::Owned(text))
 }
 
-fn parse<'a>(text: &'a str, key: &str) -> Result<Outer<'a>, SplitError> {
+fn parse<'a>(text: &'a str, keys: Keys<'_>) -> Result<Outer<'a>, SplitError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let outer = OuterSeed { key }.deserialize(&mut deserializer).map_err(|_| SplitError::Malformed)?;
+    let outer = OuterSeed { keys }.deserialize(&mut deserializer).map_err(|_| SplitError::Malformed)?;
     deserializer.end().map_err(|_| SplitError::Malformed)?;
     let faulty = outer.fault || outer.answer.as_ref().is_some_and(|answer| answer.fault);
     let strange = outer.answer.as_ref().is_some_and(|answer| answer.other_records);
@@ -102,6 +100,16 @@ fn parse<'a>(text: &'a str, key: &str) -> Result<Outer<'a>, SplitError> {
         (true, _) => Err(SplitError::Fault),
         (false, true) => Err(SplitError::OtherRecords),
         (false, false) => Ok(outer),
+    }
+}
+
+/// The keys under which the records may come.
+#[derive(Clone, Copy)]
+struct Keys<'k>(&'k str, Option<&'k str>);
+
+impl Keys<'_> {
+    fn contain(self, name: &str) -> bool {
+        name == self.0 || self.1 == Some(name)
     }
 }
 
@@ -122,7 +130,7 @@ struct Answer<'a> {
 }
 
 struct OuterSeed<'k> {
-    key: &'k str,
+    keys: Keys<'k>,
 }
 
 impl<'de> DeserializeSeed<'de> for OuterSeed<'_> {
@@ -144,7 +152,7 @@ impl<'de> Visitor<'de> for OuterSeed<'_> {
         let mut outer = Outer::default();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             match &*name {
-                "QueryResponse" => outer.answer = map.next_value_seed(AnswerSeed { key: self.key })?,
+                "QueryResponse" => outer.answer = map.next_value_seed(AnswerSeed { keys: self.keys })?,
                 "time" => outer.time = map.next_value::<Time<'de>>()?.0,
                 "Fault" | "fault" => outer.fault |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 _ => drop(map.next_value::<IgnoredAny>()?),
@@ -155,7 +163,7 @@ impl<'de> Visitor<'de> for OuterSeed<'_> {
 }
 
 struct AnswerSeed<'k> {
-    key: &'k str,
+    keys: Keys<'k>,
 }
 
 impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
@@ -189,7 +197,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
         let mut answer = Answer::default();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             match &*name {
-                name if name == self.key => answer.records = map.next_value()?,
+                name if self.keys.contain(name) => answer.records.append(&mut map.next_value()?),
                 "maxResults" => answer.max_results = map.next_value()?,
                 "totalCount" => answer.total_count = map.next_value()?,
                 "Fault" | "fault" => answer.fault |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
@@ -234,12 +242,21 @@ struct Meta<'a> {
     updated: Option<&'a RawValue>,
 }
 
-fn span(record: &str, range: std::ops::Range<usize>) -> RecordSpan {
+/// A record's place and head. `base` is where the body's text begins.
+fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
+    let range = within(record, base);
+    let record = if layout.wrapped { unwrapped(record) } else { record };
+    let members = if layout.strip.is_empty() && layout.key.is_empty() { None } else { members(record) };
+    let members = members.as_deref().unwrap_or_default();
+    let offset = within(record, base).start;
+    let unwanted = |name: &str| layout.strip.iter().any(|member| member.as_str() == name);
+    let cuts = cuts(members, unwanted).into_iter().map(|cut| cut.start + offset..cut.end + offset).collect();
     // Only an object can be a record; without this, an array would be read as its fields in order.
     let head = if record.starts_with('{') { serde_json::from_str::<Head<'_>>(record).ok() } else { None };
     let Some(head) = head else {
         return RecordSpan {
             range,
+            cuts,
             id: Err(IdentityProblem::NotAnObject),
             sync_token: None,
             updated_at: None,
@@ -250,7 +267,8 @@ fn span(record: &str, range: std::ops::Range<usize>) -> RecordSpan {
     let meta: Meta<'_> = head.meta.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
     RecordSpan {
         range,
-        id: identity(head.id),
+        cuts,
+        id: if layout.key.is_empty() { identity(head.id) } else { joined(members, &layout.key) },
         sync_token: head.sync_token.and_then(integer),
         updated_at: meta.updated.and_then(text).as_deref().and_then(instant),
         created_at: meta.created.and_then(text).as_deref().and_then(instant),
@@ -258,19 +276,46 @@ fn span(record: &str, range: std::ops::Range<usize>) -> RecordSpan {
     }
 }
 
-fn identity(raw: Option<&RawValue>) -> Result<Box<str>, IdentityProblem> {
-    let id = text(raw.ok_or(IdentityProblem::Missing)?).ok_or(IdentityProblem::Unusable)?;
-    let sound = (1..=LONGEST_ID).contains(&id.len()) && !id.chars().any(char::is_control);
-    if sound { Ok(id.into()) } else { Err(IdentityProblem::Unusable) }
+/// The place of a part of the body's text in it.
+fn within(part: &str, base: usize) -> std::ops::Range<usize> {
+    let start = part.as_ptr() as usize - base;
+    start..start + part.len()
 }
 
-/// The text of a JSON string; `None` for any other value.
-fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned);
+/// The record inside a wrapper: its first member that is an object. One that has its own `Id` is no wrapper.
+fn unwrapped(record: &str) -> &str {
+    let members = members(record).unwrap_or_default();
+    if members.iter().any(|member| member.name == "Id") {
+        return record;
     }
-    Some(Cow::Borrowed(inner))
+    let inner = members.iter().map(|member| member.value.get()).find(|value| value.starts_with('{'));
+    inner.unwrap_or(record)
+}
+
+fn identity(raw: Option<&RawValue>) -> Result<Box<str>, IdentityProblem> {
+    sound(&text(raw.ok_or(IdentityProblem::Missing)?).ok_or(IdentityProblem::Unusable)?)
+}
+
+/// An id made of several members, for records without one.
+fn joined(members: &[Member<'_>], key: &[EntityName]) -> Result<Box<str>, IdentityProblem> {
+    let mut parts = Vec::with_capacity(key.len());
+    for name in key {
+        let mut named = members.iter().filter(|member| member.name == name.as_str());
+        parts.push(match (named.next(), named.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(member), None) => text(member.value).ok_or(IdentityProblem::Unusable)?,
+            (Some(_), Some(_)) => return Err(IdentityProblem::NotAnObject),
+        });
+    }
+    if parts.iter().all(|part| part.is_empty()) {
+        return Err(IdentityProblem::Missing);
+    }
+    sound(&parts.join("/"))
+}
+
+fn sound(id: &str) -> Result<Box<str>, IdentityProblem> {
+    let sound = (1..=LONGEST_ID).contains(&id.len()) && !id.chars().any(char::is_control);
+    if sound { Ok(id.into()) } else { Err(IdentityProblem::Unusable) }
 }
 
 /// `"3"`, as QBO writes edit counters, or `3`.
@@ -362,6 +407,66 @@ mod tests {
         check(r#"{"Id":"a\u0000b"}"#, IdentityProblem::Unusable);
         check(r#"{"Id":"1","Id":"2"}"#, IdentityProblem::NotAnObject);
         check("[1]", IdentityProblem::NotAnObject);
+    }
+
+    fn page_of(layout: &RecordLayout, body: &str) -> Result<RawPage, SplitError> {
+        let query = crate::Query::select("Rate".parse().unwrap()).layout(layout.clone());
+        RawPage::answering(Bytes::copy_from_slice(body.as_bytes()), &query)
+    }
+
+    fn names(names: &[&str]) -> Vec<EntityName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn records_may_come_under_another_key_or_under_their_entitys_name() {
+        let layout = RecordLayout { array_key: Some("RateTxn".parse().unwrap()), ..RecordLayout::default() };
+        for key in ["Rate", "RateTxn"] {
+            let body = format!(r#"{{"QueryResponse":{{"{key}":[{{"Id":"1"}}],"maxResults":1}},"time":"x"}}"#);
+            assert_eq!(page_of(&layout, &body).unwrap().len(), 1, "{key}");
+        }
+        let body = r#"{"QueryResponse":{"RateTxn":[{"Id":"1"}]},"time":"x"}"#;
+        assert_eq!(page_of(&RecordLayout::default(), body).unwrap_err(), SplitError::OtherRecords);
+    }
+
+    #[test]
+    fn a_wrapped_record_is_known_by_what_is_inside_and_keeps_its_wrapper() {
+        let layout = RecordLayout { wrapped: true, ..RecordLayout::default() };
+        let wrapped = r#"{ "Bill" : {"Id":"9","SyncToken":"2","TxnDate":"2024-01-02","MetaData":{"LastUpdatedTime":"2024-12-02T12:00:00-08:00"}} }"#;
+        let body = format!(r#"{{"QueryResponse":{{"Rate":[{wrapped},{{"Id":"3"}},{{}}]}},"time":"x"}}"#);
+        let page = page_of(&layout, &body).unwrap();
+        let records: Vec<_> = page.records().collect();
+        assert_eq!((records[0].id(), records[0].sync_token()), (Ok("9"), Some(2)));
+        assert_eq!(records[0].updated_at(), Some(datetime!(2024-12-02 20:00 UTC)));
+        assert_eq!(records[0].txn_date(), Some(date!(2024 - 01 - 02)));
+        assert_eq!(records[0].bytes(), wrapped.as_bytes());
+        assert_eq!((records[1].id(), records[2].id()), (Ok("3"), Err(IdentityProblem::Missing)));
+    }
+
+    #[test]
+    fn a_record_without_an_id_is_named_by_its_key() {
+        let layout = RecordLayout { key: names(&["From", "To", "Day"]), ..RecordLayout::default() };
+        let check = |record: &str, id| {
+            let body = format!(r#"{{"QueryResponse":{{"Rate":[{record}]}},"time":"x"}}"#);
+            let page = page_of(&layout, &body).unwrap();
+            assert_eq!(page.records().next().unwrap().id(), id, "{record}");
+        };
+        check(r#"{"Day":"2024-01-02","From":"EUR","To":"USD"}"#, Ok("EUR/USD/2024-01-02"));
+        check(r#"{"Day":"2024-01-02","From":"EUR"}"#, Ok("EUR//2024-01-02"));
+        check(r#"{"Id":"7"}"#, Err(IdentityProblem::Missing));
+        check(r#"{"From":1}"#, Err(IdentityProblem::Unusable));
+        check(r#"{"From":"EUR","From":"USD"}"#, Err(IdentityProblem::NotAnObject));
+    }
+
+    #[test]
+    fn a_stripped_member_is_gone_from_the_bytes_even_of_a_record_that_cannot_be_read() {
+        let layout = RecordLayout { strip: names(&["Link"]), wrapped: true, ..RecordLayout::default() };
+        let body = r#"{"QueryResponse":{"Rate":[{"Id":"1","Link":"s3cret","N":1.50},{"File":{"Id":"2" ,"Link":"s3cret"}},{"Id":"3","Id":"4","Link":"s3cret"}]},"time":"x"}"#;
+        let page = page_of(&layout, body).unwrap();
+        let kept: Vec<_> = page.records().map(|record| record.bytes()).collect();
+        assert_eq!(kept[0], &br#"{"Id":"1","N":1.50}"#[..]);
+        assert_eq!(kept[1], &br#"{"File":{"Id":"2"}}"#[..]);
+        assert_eq!(kept[2], &br#"{"Id":"3","Id":"4"}"#[..]);
     }
 
     #[test]

@@ -30,5 +30,6 @@ pub use versions::{
 };
 pub use windows::{
     a_closed_window_is_taken_back, a_cursor_survives, a_run_opens_a_window_once, failed_windows_say_why,
-    reopening_all_starts_over, the_log_is_filtered, unfinished_windows_are_opened_again,
+    reopening_all_starts_over, the_log_is_filtered, unavailable_windows_are_neither_failed_nor_done,
+    unfinished_windows_are_opened_again,
 };

@@ -22,6 +22,8 @@ pub enum WindowState {
     Provisional,
     /// Given up in its last run, with a reason.
     Failed,
+    /// The company does not have what the window is of: nothing was read, and a later run asks again.
+    Unavailable,
 }
 
 impl WindowState {
@@ -33,6 +35,7 @@ impl WindowState {
             Self::Completed => "completed",
             Self::Provisional => "provisional",
             Self::Failed => "failed",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -47,10 +50,15 @@ impl FromStr for WindowState {
     type Err = UnknownState;
 
     fn from_str(word: &str) -> Result<Self, UnknownState> {
-        [Self::Pending, Self::Running, Self::Completed, Self::Provisional, Self::Failed]
-            .into_iter()
-            .find(|state| state.as_str() == word)
-            .ok_or(UnknownState)
+        let all = [
+            Self::Pending,
+            Self::Running,
+            Self::Completed,
+            Self::Provisional,
+            Self::Failed,
+            Self::Unavailable,
+        ];
+        all.into_iter().find(|state| state.as_str() == word).ok_or(UnknownState)
     }
 }
 
@@ -104,7 +112,7 @@ pub struct LogLine {
     pub started_at: Option<OffsetDateTime>,
     /// When it was closed or failed.
     pub finished_at: Option<OffsetDateTime>,
-    /// Why it failed.
+    /// Why it failed or is unavailable.
     pub error_message: Option<Box<str>>,
     /// The run that touched it last.
     pub run: Option<RunId>,
@@ -125,7 +133,7 @@ pub struct OpenWindow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reopen {
     /// Those that are not completed. A `running` one goes on at its cursor; a `failed` one does too if it has
-    /// a cursor; a `provisional` one starts over.
+    /// a cursor; a `provisional` or `unavailable` one starts over.
     Unfinished,
     /// All of them, from their start.
     All,
@@ -191,6 +199,15 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
         failure: &WindowFailure,
     ) -> Result<(), StoreError>;
 
+    /// Marks windows as unavailable, with the reason in our own words: the source does not have what they are of.
+    async fn mark_unavailable(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        reason: &WindowFailure,
+    ) -> Result<(), StoreError>;
+
     /// Lists log lines by entity, axis and window.
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError>;
 
@@ -201,7 +218,7 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError>;
 }
 
-/// Why and when windows failed.
+/// Why and when windows failed, or proved to be unavailable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowFailure {
     /// The reason, in our own words.

@@ -125,6 +125,8 @@ pub struct PipelineTotals {
     pub windows_provisional: u64,
     /// Windows the run gave up.
     pub windows_failed: u64,
+    /// Windows of something that the source does not have.
+    pub windows_unavailable: u64,
 }
 
 /// A run as the log remembers it.

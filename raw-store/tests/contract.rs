@@ -73,6 +73,7 @@ stories! {
         reopening_all_starts_over
         a_closed_window_is_taken_back
         failed_windows_say_why
+        unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered
         a_schema_holds_one_company
         a_run_is_remembered

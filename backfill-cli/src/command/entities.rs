@@ -1,4 +1,5 @@
-use backfill_core::EntityKind;
+use backfill_core::EntitySpec;
+use qbo_client::PageSize;
 use serde_json::json;
 
 use crate::args::Output;
@@ -8,10 +9,6 @@ use crate::settings::Settings;
 
 /// `entities`: the catalogue.
 pub(crate) fn entities(settings: &Settings) -> u8 {
-    let kind = |kind| match kind {
-        EntityKind::Transaction => "transaction",
-        EntityKind::List => "list",
-    };
     let entities = settings.catalog.entities();
     match settings.output {
         Output::Json => out_json(
@@ -22,28 +19,34 @@ pub(crate) fn entities(settings: &Settings) -> u8 {
                         "entity": spec.name().as_str(),
                         "pipeline": spec.pipeline_name(),
                         "table": spec.table().as_str(),
-                        "kind": kind(spec.kind()),
+                        "kind": spec.kind().as_str(),
                         "axes": spec.axes().iter().map(|axis| axis.as_str()).collect::<Vec<_>>(),
                         "inactive_too": spec.has_inactive(),
+                        "as_a_whole": spec.is_snapshot(),
+                        "page_size": spec.page_size(PageSize::MAX).get(),
                         "notes": spec.notes(),
                     })
                 })
                 .collect(),
         ),
-        Output::Text => {
-            let mut table = Table::new(&["entity", "pipeline", "table", "kind", "by", "notes"]);
-            for spec in entities {
-                table.row([
-                    spec.name().to_string(),
-                    spec.pipeline_name(),
-                    spec.table().to_string(),
-                    kind(spec.kind()).to_owned(),
-                    spec.axes().iter().map(|axis| axis.as_str()).collect::<Vec<_>>().join(", "),
-                    spec.notes().to_owned(),
-                ]);
-            }
-            out(&table.to_string());
-        }
+        Output::Text => out(&text(entities)),
     }
     DONE
+}
+
+fn text(entities: &[EntitySpec]) -> String {
+    let mut table = Table::new(&["entity", "pipeline", "kind", "by", "notes"]);
+    for spec in entities {
+        table.row([
+            spec.name().to_string(),
+            spec.pipeline_name(),
+            spec.kind().as_str().to_owned(),
+            spec.axes().iter().map(|axis| axis.as_str()).collect::<Vec<_>>().join(", "),
+            spec.notes().to_owned(),
+        ]);
+    }
+    format!(
+        "{table}\n{} entities. all, transactions and lists stand for many; qb_bills_backfill fills qb_bills, and so on.\n",
+        entities.len()
+    )
 }

@@ -40,6 +40,7 @@ fn as_json(plan: &Plan) -> serde_json::Value {
             "pipeline": pipeline.spec.pipeline_name(),
             "windows": pipeline.windows.len(),
             "completed": pipeline.completed,
+            "as_a_whole": pipeline.spec.is_snapshot(),
             "scans": scans.collect::<Vec<_>>(),
         })
     });
@@ -58,7 +59,12 @@ fn as_text(plan: &Plan) -> String {
             .iter()
             .take(3)
             .map(|scan| format!("{} .. {}", short(scan.span.start()), short(scan.span.end())));
-        let more = if pipeline.scans.len() > 3 { ", …" } else { "" };
+        let more = match pipeline.scans.len() {
+            0 => "",
+            _ if pipeline.spec.is_snapshot() => ", as it is now, in one window",
+            1..=3 => "",
+            _ => ", …",
+        };
         table.row([
             pipeline.spec.pipeline_name(),
             pipeline.windows.len().to_string(),

@@ -1,6 +1,6 @@
 //! From the arguments of `run` and `plan` to a request.
 
-use backfill_core::{Proof, RunRequest};
+use backfill_core::{Catalog, EntitySpec, Proof, RunRequest};
 use qbo_auth::{Clock, RealmId, SystemClock};
 use raw_store::{Reopen, RunId, StoreIdentity, Window};
 use time::macros::format_description;
@@ -42,16 +42,7 @@ pub(crate) fn request(
     span: Window,
     identity: StoreIdentity,
 ) -> Result<RunRequest, Exit> {
-    let entities = settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
-    for spec in &entities {
-        if !spec.axes().contains(&arguments.by) {
-            let known: Vec<_> = spec.axes().iter().map(|axis| axis.as_str()).collect();
-            return Err(Exit::usage(
-                format!("{} cannot be read by {}", spec.pipeline_name(), arguments.by),
-                format!("use --by {}", known.join(" or ")),
-            ));
-        }
-    }
+    let entities = entities(settings, arguments)?;
     let midnight = |at: time::OffsetDateTime| at.time() == time::Time::MIDNIGHT;
     if arguments.by == backfill_core::Axis::TxnDate && !(midnight(span.start()) && midnight(span.end())) {
         return Err(Exit::usage(
@@ -79,6 +70,41 @@ pub(crate) fn request(
         reopen: if arguments.force { Reopen::All } else { Reopen::Unfinished },
         proof: if arguments.no_count { Proof::None } else { Proof::Count },
     })
+}
+
+/// The entities asked for. One that is named must have the axis that is asked for; of a group, those without it are left
+/// out, and said.
+fn entities(settings: &Settings, arguments: &RunArgs) -> Result<Vec<EntitySpec>, Exit> {
+    let by = arguments.by;
+    let words = || arguments.pipelines.iter().map(String::as_str);
+    let has = |spec: &EntitySpec| spec.axes().contains(&by);
+    let named = settings.catalog.select(words().filter(|word| !Catalog::is_group(word)))?;
+    if let Some(spec) = named.iter().find(|spec| !has(spec)) {
+        let known: Vec<_> = spec.axes().iter().map(|axis| axis.as_str()).collect();
+        return Err(Exit::usage(
+            format!("{} cannot be read by {by}", spec.pipeline_name()),
+            format!("use --by {}", known.join(" or ")),
+        ));
+    }
+    let (entities, without): (Vec<_>, Vec<_>) = settings.catalog.select(words())?.into_iter().partition(has);
+    if entities.is_empty() {
+        return Err(Exit::usage(
+            format!("none of {} can be read by {by}", plain(words())),
+            "use --by updated",
+        ));
+    }
+    if !without.is_empty() {
+        let names = plain(without.iter().map(EntitySpec::entity_name));
+        match settings.output {
+            Output::Text => say(&format!("note: left out, because they cannot be read by {by}: {names}")),
+            Output::Json => tracing::warn!(by = by.as_str(), entities = names, "left out without that time"),
+        }
+    }
+    Ok(entities)
+}
+
+fn plain<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// A placeholder for commands that call nobody.

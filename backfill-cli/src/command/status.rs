@@ -68,6 +68,7 @@ impl Standing<'_> {
             "completed": self.count(WindowState::Completed),
             "provisional": self.count(WindowState::Provisional),
             "failed": self.count(WindowState::Failed),
+            "unavailable": self.count(WindowState::Unavailable),
             "running": self.count(WindowState::Running),
             "pending": self.count(WindowState::Pending),
             "first_utc": self.lines.iter().map(|line| line.window.start()).min().map(utc),
@@ -79,7 +80,17 @@ impl Standing<'_> {
 
 fn text(standings: &[Standing<'_>], windows: bool) -> String {
     let mut table = Table::new(&[
-        "pipeline", "by", "rows#", "from", "to", "windows#", "done#", "prov.#", "failed#", "open#",
+        "pipeline",
+        "by",
+        "rows#",
+        "from",
+        "to",
+        "windows#",
+        "done#",
+        "prov.#",
+        "failed#",
+        "unavail.#",
+        "open#",
     ]);
     for one in standings {
         let first = one.lines.iter().map(|line| line.window.start()).min().map(short).unwrap_or_default();
@@ -95,6 +106,7 @@ fn text(standings: &[Standing<'_>], windows: bool) -> String {
             one.count(WindowState::Completed).to_string(),
             one.count(WindowState::Provisional).to_string(),
             one.count(WindowState::Failed).to_string(),
+            one.count(WindowState::Unavailable).to_string(),
             open.to_string(),
         ]);
     }

@@ -41,6 +41,7 @@ pub(crate) fn totals(totals: &Totals) -> Value {
     value["windows_completed"] = totals.windows_completed.into();
     value["windows_provisional"] = totals.windows_provisional.into();
     value["windows_failed"] = totals.windows_failed.into();
+    value["windows_unavailable"] = totals.windows_unavailable.into();
     value
 }
 

@@ -75,6 +75,7 @@ fn push_totals(text: &mut String, report: &Report) {
             "completed",
             "provisional",
             "failed",
+            "unavailable",
             "read",
             "inserted",
             "updated",
@@ -84,7 +85,7 @@ fn push_totals(text: &mut String, report: &Report) {
         ]
         .map(str::to_owned),
     );
-    push_row(text, ["---"].into_iter().chain(["--:"; 10]).map(str::to_owned));
+    push_row(text, ["---"].into_iter().chain(["--:"; 11]).map(str::to_owned));
     for (name, cells) in total_cells(report) {
         push_row(text, std::iter::once(name).chain(cells));
     }

@@ -49,7 +49,8 @@ pub(crate) fn text(report: &Report) -> String {
 /// What is left for a later run, in one sentence.
 pub(super) fn resume(report: &Report) -> Option<String> {
     let lines = || report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
-    let open: Vec<_> = lines().filter(|line| line.state != WindowState::Completed).collect();
+    let done = |state| matches!(state, WindowState::Completed | WindowState::Unavailable);
+    let open: Vec<_> = lines().filter(|line| !done(line.state)).collect();
     let first = open.iter().map(|line| line.window.start()).min()?;
     Some(format!(
         "{} windows are not completed, the first begins {}: run the same command again",
@@ -65,6 +66,7 @@ fn this_run(report: &Report) -> Table {
         "done#",
         "prov.#",
         "failed#",
+        "unavail.#",
         "read#",
         "inserted#",
         "updated#",
@@ -79,7 +81,7 @@ fn this_run(report: &Report) -> Table {
 }
 
 /// The cells of this run's totals: a row per pipeline, and the sum.
-pub(super) fn total_cells(report: &Report) -> Vec<(String, [String; 10])> {
+pub(super) fn total_cells(report: &Report) -> Vec<(String, [String; 11])> {
     let cells = |totals: Totals| {
         let counts = totals.counts;
         [
@@ -87,6 +89,7 @@ pub(super) fn total_cells(report: &Report) -> Vec<(String, [String; 10])> {
             totals.windows_completed,
             totals.windows_provisional,
             totals.windows_failed,
+            totals.windows_unavailable,
             counts.read(),
             counts.inserted,
             counts.updated,
@@ -112,6 +115,7 @@ fn standing(report: &Report) -> Table {
         "done#",
         "prov.#",
         "failed#",
+        "unavail.#",
         "open#",
         "records read#",
         "seconds#",
@@ -126,6 +130,7 @@ fn standing(report: &Report) -> Table {
             count(WindowState::Completed),
             count(WindowState::Provisional),
             count(WindowState::Failed),
+            count(WindowState::Unavailable),
             open.to_string(),
             pipeline.records_read().to_string(),
             seconds(pipeline.duration().as_secs_f64()),
@@ -136,6 +141,18 @@ fn standing(report: &Report) -> Table {
 
 /// The windows worth showing: those with records, and those that are not completed.
 fn push_windows(text: &mut String, pipeline: &PipelineReport) {
+    let missing = pipeline.windows.iter().filter(|line| line.state == WindowState::Unavailable);
+    if let (unread @ 1.., Some(line)) = (missing.clone().count(), missing.clone().next()) {
+        let why = line.error_message.as_deref().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "\n{}: {why}; {unread} windows left unread, a later run asks again",
+            pipeline.pipeline
+        );
+        if unread == pipeline.windows.len() {
+            return;
+        }
+    }
     let telling = |line: &&LogLine| line.metrics.records_read > 0 || line.state != WindowState::Completed;
     let lines: Vec<_> = pipeline.windows.iter().filter(telling).collect();
     let empty = pipeline.windows.len() - lines.len();

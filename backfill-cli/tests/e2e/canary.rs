@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use fixtures::{CallKind, Fault, Gate, Hostile, Rule, SandboxOptions, Shape};
 
-use crate::house::{House, LOADER_PASSWORD, YEAR};
+use crate::house::{House, LOADER_PASSWORD, THREE, YEAR};
 
 /// Looks for secrets in every spelling.
 struct Scanner(Vec<(String, String)>);
@@ -180,11 +180,11 @@ async fn no_secret_is_ever_seen_whatever_happens() {
         command.args(["--log-level", "trace"]);
         command
     };
-    let run = |more: &[&str]| at(&[&["run", "all", "--force"], &YEAR[..], more].concat());
+    let run = |more: &[&str]| at(&[&["run", "--force"], &THREE[..], &YEAR[..], more].concat());
     let mut traces = Traces::default();
 
     traces.run(at(&["secrets", "set", "PG_PASSWORD"]), LOADER_PASSWORD, 0).await;
-    traces.run(at(&["run", "all", "--from", "2024-01-01", "--to", "2024-02-01"]), "", 2).await;
+    traces.run(at(&["run", "Item", "--from", "2024-01-01", "--to", "2024-02-01"]), "", 2).await;
     let login = ["auth", "login", "--no-browser", "--redirect-url", "https://books.example/callback"];
     let code = house.sandbox.authorization_code();
     let pasted = format!("https://books.example/callback?code={code}&state=false&realmId=1");

@@ -25,6 +25,14 @@ const WRONG: &[(&[&str], &str)] = &[
         &["run", "Customer", "--by", "txn-date", "--from", "2024-01-01", "--to", "2024-03-01"],
         "--by updated or created",
     ),
+    (
+        &["run", "lists", "--by", "txn-date", "--from", "2024-01-01", "--to", "2024-03-01"],
+        "none of lists can be read by txn-date",
+    ),
+    (
+        &["run", "all", "Customer", "--by", "txn-date", "--from", "2024-01-01", "--to", "2024-03-01"],
+        "qb_customers_backfill cannot be read by txn-date",
+    ),
     (&["run", "Invoice", "--page-size", "1001", "--from", "2024-01-01", "--to", "2024-03-01"], "1 to 1000"),
     (
         &["run", "Invoice", "--from", "2024-01-01", "--to", "2024-03-01", "--client-secret", "not-real"],

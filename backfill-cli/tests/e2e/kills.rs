@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 
-use crate::house::{Ended, House};
+use crate::house::{Ended, House, THREE};
 
 fn signal(child: &Child, name: &str) {
     Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
@@ -22,7 +22,7 @@ fn shape() -> Shape {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_many_moments_and_run_again_ends_like_an_undisturbed_run() {
     let calm = House::new(&shape()).await;
-    calm.backfill(&["all"], &["--page-size", "100"]).await.expect(0);
+    calm.backfill(&THREE, &["--page-size", "100"]).await.expect(0);
     let expected = calm.fingerprint().await;
 
     let house = House::new(&shape()).await;
@@ -37,12 +37,12 @@ async fn killed_at_many_moments_and_run_again_ends_like_an_undisturbed_run() {
         signal(&child, "-KILL");
         wait(child).await;
     }
-    house.backfill(&["all"], &["--page-size", "100"]).await.expect(0);
+    house.backfill(&THREE, &["--page-size", "100"]).await.expect(0);
     assert_eq!(house.fingerprint().await, expected);
     let read = "SELECT sum(records_read)::bigint FROM raw.backfill_log";
     assert_eq!(house.number(read).await, 1700, "an overlap was counted twice");
     let again = house.sandbox.journal().metered();
-    house.backfill(&["all"], &[]).await.expect(0);
+    house.backfill(&THREE, &[]).await.expect(0);
     assert_eq!(house.sandbox.journal().metered(), again, "completed windows cost calls");
 }
 
@@ -63,7 +63,7 @@ async fn ctrl_c_lands_the_page_in_hand_and_the_same_command_goes_on() {
         assert!(landed >= 400, "{landed} rows landed");
         let states = "SELECT count(*) FROM raw.backfill_run WHERE status = 'stopped'";
         assert_eq!(house.number(states).await, 1);
-        house.backfill(&["all"], &[]).await.expect(0);
+        house.backfill(&THREE, &[]).await.expect(0);
         assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 1500);
     }
 }

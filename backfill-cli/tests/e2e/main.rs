@@ -9,6 +9,7 @@
 mod canary;
 mod consent;
 mod doctor;
+mod entities;
 mod grants;
 mod house;
 mod inputs;

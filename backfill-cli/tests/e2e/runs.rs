@@ -3,7 +3,7 @@ use std::process::Command;
 use fixtures::{CallKind, EntityKind, Fault, Hostile, Record, Rule, Shape};
 use serde_json::Value;
 
-use crate::house::{House, YEAR, ended};
+use crate::house::{House, THREE, YEAR, ended};
 
 fn events(stdout: &str) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
@@ -69,15 +69,15 @@ async fn numbers_keep_every_digit_on_their_way_into_jsonb() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_calls_nobody_and_a_forced_one_writes_nothing() {
     let house = House::new(&Shape::default().with_counts(1200, 60, 20)).await;
-    house.backfill(&["all"], &[]).await.expect(0);
+    house.backfill(&THREE, &[]).await.expect(0);
     let calls = house.sandbox.journal().metered();
     let versions = "SELECT md5(string_agg(id || xmin::text, ',' ORDER BY id)) FROM raw.qb_invoices";
     let before: String = house.query(versions).await[0].get(0);
 
-    house.backfill(&["all"], &[]).await.expect(0);
+    house.backfill(&THREE, &[]).await.expect(0);
     assert_eq!(house.sandbox.journal().metered(), calls);
 
-    let forced = house.backfill(&["all"], &["--force", "--output", "json"]).await.expect(0);
+    let forced = house.backfill(&THREE, &["--force", "--output", "json"]).await.expect(0);
     let events = events(&forced.stdout);
     let last = events.last().unwrap();
     assert_eq!(last["ev"], "run_finished");
@@ -110,11 +110,11 @@ async fn events_follow_the_contract_and_add_up() {
 async fn plan_status_runs_and_report_agree_with_the_log() {
     let house = House::new(&Shape::default().with_counts(400, 30, 10)).await;
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-    let plan = house.at(&[&["plan", "all", "--output", "json"], &YEAR[..]].concat()).await.expect(0);
+    let plan = house.at(&[&["plan", "--output", "json"], &THREE[..], &YEAR[..]].concat()).await.expect(0);
     assert_eq!(json(&plan.stdout)["windows_to_read"], 3 * 366);
     assert_eq!(house.sandbox.journal().calls().len(), 0, "plan called QuickBooks");
 
-    house.backfill(&["all"], &[]).await.expect(0);
+    house.backfill(&THREE, &[]).await.expect(0);
     let status = json(&house.at(&["status", "--output", "json"]).await.expect(0).stdout);
     assert_eq!(status["pipelines"].as_array().unwrap().len(), 3);
     assert!(status["pipelines"].as_array().unwrap().iter().all(|one| one["completed"] == 366));
@@ -132,7 +132,7 @@ async fn plan_status_runs_and_report_agree_with_the_log() {
     let file = house.home().join("report.md");
     house.at(&["report", "--format", "md", "--out", file.to_str().unwrap()]).await.expect(0);
     assert_eq!(std::fs::read_to_string(file).unwrap(), markdown);
-    let planned = house.at(&[&["plan", "all", "--output", "json"], &YEAR[..]].concat()).await.expect(0);
+    let planned = house.at(&[&["plan", "--output", "json"], &THREE[..], &YEAR[..]].concat()).await.expect(0);
     assert_eq!(json(&planned.stdout)["estimated_calls"], 0);
 }
 

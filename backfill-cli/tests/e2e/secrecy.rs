@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use fixtures::{Hostile, Shape};
 
-use crate::house::{Ended, House, YEAR};
+use crate::house::{Ended, House, THREE, YEAR};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_and_no_payload_is_in_any_output_or_in_the_ledger() {
@@ -17,7 +17,7 @@ async fn no_secret_and_no_payload_is_in_any_output_or_in_the_ledger() {
     let mut outputs: Vec<Ended> = Vec::new();
     for more in [["--log-level", "trace"], ["--output", "json"], ["--log-format", "json"]] {
         house.sandbox.expire_access_tokens();
-        outputs.push(house.backfill(&["all"], &[&more[..], &["--force"]].concat()).await);
+        outputs.push(house.backfill(&THREE, &[&more[..], &["--force"]].concat()).await);
     }
     outputs.push(house.at(&["report", "--format", "md"]).await);
     outputs.push(house.run(&["secrets", "list"]).await);

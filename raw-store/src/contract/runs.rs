@@ -59,10 +59,13 @@ pub async fn totals_follow_the_windows(store: &dyn Store) -> Result<(), StoreErr
     let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
     store.fail_windows(&scene.run, &scene.pipeline, &[day(0), day(1), day(2)], &failure).await?;
     store.fail_windows(&scene.run, &scene.pipeline, &[day(1)], &failure).await?;
+    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(0)], &failure).await?;
     scene.close(day(0), WindowState::Provisional).await?;
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(3), WindowState::Provisional).await?;
+    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(2), day(4)], &failure).await?;
+    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(4)], &failure).await?;
     let expected = PipelineTotals {
         entity_name: "invoices".into(),
         counts: counts(1, 0, 1, 1),
@@ -70,7 +73,8 @@ pub async fn totals_follow_the_windows(store: &dyn Store) -> Result<(), StoreErr
         windows_opened: 10,
         windows_completed: 1,
         windows_provisional: 1,
-        windows_failed: 2,
+        windows_failed: 1,
+        windows_unavailable: 2,
     };
     let first = scene.run.clone();
     assert_eq!(store.run(&first).await?.unwrap().pipelines.first(), Some(&expected));

@@ -132,6 +132,26 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Windows of what the source does not have say so and hold nothing; the run leaves them, and a later one asks again.
+pub async fn unavailable_windows_are_neither_failed_nor_done(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let reason = WindowFailure { message: "not available in this company".into(), at: noon(20) };
+    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(0), day(1)], &reason).await?;
+    let line = scene.line(0).await?;
+    assert_eq!((line.state, line.metrics), (WindowState::Unavailable, WindowMetrics::default()));
+    assert_eq!((line.error_message, line.finished_at), (Some(reason.message.clone()), Some(reason.at)));
+    assert_eq!(scene.open(0..3, Reopen::Unfinished).await?, [fresh(2)]);
+    let totals = store.run(&scene.run).await?.unwrap().pipelines.remove(0);
+    assert_eq!((totals.windows_unavailable, totals.windows_failed), (2, 0));
+
+    scene.next_run("second").await?;
+    assert_eq!(scene.open(0..1, Reopen::Unfinished).await?, [fresh(0)]);
+    scene.close(day(0), WindowState::Completed).await?;
+    let line = scene.line(0).await?;
+    assert_eq!((line.state, line.error_message, line.attempts), (WindowState::Completed, None, 2));
+    Ok(())
+}
+
 /// Every given part of a filter must match; a span matches what shares an instant with it.
 pub async fn the_log_is_filtered(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;

@@ -64,7 +64,10 @@ impl BackfillLog for MemoryStore {
                 line.open(run, reopen);
                 opened += 1;
             }
-            let closed = matches!(line.shown.state, WindowState::Completed | WindowState::Provisional);
+            let closed = matches!(
+                line.shown.state,
+                WindowState::Completed | WindowState::Provisional | WindowState::Unavailable
+            );
             if line.shown.run.as_ref() == Some(run) && !closed {
                 open.push(OpenWindow { window, cursor: line.cursor.clone() });
             }
@@ -104,23 +107,19 @@ impl BackfillLog for MemoryStore {
         windows: &[Window],
         failure: &WindowFailure,
     ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
-            let kind = StoreErrorKind::Differs("a window to fail has no line in backfill_log".into());
-            return Err(StoreError::new("marking windows as failed", kind));
-        }
-        for window in windows {
-            let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
-                continue;
-            };
-            let before = line.closed_by(run);
-            line.shown.state = WindowState::Failed;
-            line.shown.error_message = Some(failure.message.clone());
-            line.shown.finished_at = Some(failure.at);
-            line.shown.run = Some(run.clone());
-            recount(&mut state, run, &pipeline.entity_name, before, Some(WindowState::Failed));
-        }
-        Ok(())
+        give_up(&mut self.state(), (run, pipeline, windows), WindowState::Failed, failure)
+            .map_err(|kind| StoreError::new("marking windows as failed", kind))
+    }
+
+    async fn mark_unavailable(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        reason: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        give_up(&mut self.state(), (run, pipeline, windows), WindowState::Unavailable, reason)
+            .map_err(|kind| StoreError::new("marking windows as unavailable", kind))
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
@@ -144,6 +143,30 @@ impl BackfillLog for MemoryStore {
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
         Ok(self.state().runs.iter().find(|record| record.id == *run).cloned())
     }
+}
+
+/// Closes windows without a page.
+fn give_up(
+    state: &mut State,
+    (run, pipeline, windows): (&RunId, &Pipeline, &[Window]),
+    closed_as: WindowState,
+    reason: &WindowFailure,
+) -> Result<(), StoreErrorKind> {
+    if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
+        return Err(StoreErrorKind::Differs("a window to give up has no line in backfill_log".into()));
+    }
+    for window in windows {
+        let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
+            continue;
+        };
+        let before = line.closed_by(run);
+        line.shown.state = closed_as;
+        line.shown.error_message = Some(reason.message.clone());
+        line.shown.finished_at = Some(reason.at);
+        line.shown.run = Some(run.clone());
+        recount(state, run, &pipeline.entity_name, before, Some(closed_as));
+    }
+    Ok(())
 }
 
 impl LogFilter {
@@ -190,7 +213,7 @@ pub(super) fn totals<'a>(
     record.pipelines.iter_mut().find(|totals| *totals.entity_name == *entity_name)
 }
 
-/// Moves one window between the run's counts of completed, provisional and failed ones.
+/// Moves one window between the run's counts of closed ones.
 pub(super) fn recount(
     state: &mut State,
     run: &RunId,
@@ -215,6 +238,7 @@ impl PipelineTotals {
             WindowState::Completed => Some(&mut self.windows_completed),
             WindowState::Provisional => Some(&mut self.windows_provisional),
             WindowState::Failed => Some(&mut self.windows_failed),
+            WindowState::Unavailable => Some(&mut self.windows_unavailable),
             WindowState::Pending | WindowState::Running => None,
         }
     }
@@ -272,6 +296,7 @@ impl PipelineTotals {
             windows_completed: 0,
             windows_provisional: 0,
             windows_failed: 0,
+            windows_unavailable: 0,
         }
     }
 }

@@ -55,7 +55,8 @@ const ADVANCE: &str = "
             pages_read = pages_read + 1,
             windows_completed = windows_completed + completed,
             windows_provisional = windows_provisional + provisional,
-            windows_failed = windows_failed - failed
+            windows_failed = windows_failed - failed,
+            windows_unavailable = windows_unavailable - unavailable
         FROM (
             SELECT sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated,
                 sum(unchanged)::bigint AS unchanged, sum(quarantined)::bigint AS quarantined,
@@ -63,7 +64,8 @@ const ADVANCE: &str = "
                     - count(*) FILTER (WHERE closed_as = 'completed') AS completed,
                 count(*) FILTER (WHERE state = 'provisional')
                     - count(*) FILTER (WHERE closed_as = 'provisional') AS provisional,
-                count(*) FILTER (WHERE closed_as = 'failed') AS failed
+                count(*) FILTER (WHERE closed_as = 'failed') AS failed,
+                count(*) FILTER (WHERE closed_as = 'unavailable') AS unavailable
             FROM change
         ) AS page
         WHERE run_id = $3 AND entity_name = $1

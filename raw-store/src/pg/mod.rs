@@ -33,7 +33,7 @@ pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{
     BackfillLog, ConsentLog, Lease, LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline,
     RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind,
-    StoreIdentity, Testimony, Window, WindowFailure, Witness,
+    StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -280,7 +280,24 @@ impl BackfillLog for PgStore {
         let op = format!("marking windows of {} as failed", pipeline.entity_name);
         let session = self.session(&op).await?;
         let asked = windows::Asked::new(run, pipeline, windows);
-        windows::fail(&session, &asked, failure).await.map_err(self.failed(&op))?;
+        windows::give_up(&session, &asked, WindowState::Failed, failure).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn mark_unavailable(
+        &self,
+        run: &RunId,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        reason: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        let op = format!("marking windows of {} as unavailable", pipeline.entity_name);
+        let session = self.session(&op).await?;
+        let asked = windows::Asked::new(run, pipeline, windows);
+        windows::give_up(&session, &asked, WindowState::Unavailable, reason)
+            .await
+            .map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }

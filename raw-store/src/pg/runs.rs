@@ -34,7 +34,8 @@ const RUNS: &str = "
 
 const PIPELINES: &str = "
     SELECT run_id, entity_name, records_inserted, records_updated, records_unchanged, records_quarantined,
-        pages_read, windows_opened, windows_completed, windows_provisional, windows_failed
+        pages_read, windows_opened, windows_completed, windows_provisional, windows_failed,
+        windows_unavailable
     FROM backfill_run_pipeline
     WHERE run_id = ANY($1)
     ORDER BY entity_name";
@@ -146,5 +147,6 @@ fn pipeline_totals(row: &Row) -> Result<PipelineTotals, StoreErrorKind> {
         windows_completed: count(8)?,
         windows_provisional: count(9)?,
         windows_failed: count(10)?,
+        windows_unavailable: count(11)?,
     })
 }

@@ -25,7 +25,8 @@ const LEDGER: [(&str, &str, &str); 10] = [
         "backfill_run_pipeline",
         "run_id text!, entity_name text!, time_axis text!, records_inserted bigint!, records_updated bigint!, \
          records_unchanged bigint!, records_quarantined bigint!, pages_read bigint!, windows_opened bigint!, \
-         windows_completed bigint!, windows_provisional bigint!, windows_failed bigint!",
+         windows_completed bigint!, windows_provisional bigint!, windows_failed bigint!, \
+         windows_unavailable bigint!",
         "run_id, entity_name",
     ),
     (

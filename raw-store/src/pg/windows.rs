@@ -3,7 +3,9 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 
 use super::lines::window;
-use crate::{OpenWindow, Pipeline, Reopen, RunId, ScanCursor, StoreErrorKind, Window, WindowFailure};
+use crate::{
+    OpenWindow, Pipeline, Reopen, RunId, ScanCursor, StoreErrorKind, Window, WindowFailure, WindowState,
+};
 
 // Lines are found by `LATERAL (… OFFSET 0)` or `LATERAL (… FOR UPDATE)`, which the planner does not turn into a
 // join, and changed by `ON CONFLICT`: one look-up by primary key per window, whatever the planner believes of a
@@ -54,10 +56,11 @@ const TO_READ: &str = "
         WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
         OFFSET 0
     ) AS line
-    WHERE run_id = $3 AND status NOT IN ('completed', 'provisional')
+    WHERE run_id = $3 AND status NOT IN ('completed', 'provisional', 'unavailable')
     ORDER BY start_utc, end_utc";
 
-const FAIL: &str = "
+/// Closes windows without a page: as `failed` or `unavailable` ($8).
+const GIVE_UP: &str = "
     WITH change AS (
         SELECT asked.*, line.closed_as
         FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc),
@@ -70,7 +73,7 @@ const FAIL: &str = "
     ), changed AS (
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, status,
             error_message, finished_at_utc, run_id)
-        SELECT $1, $2, start_utc, end_utc, 'failed', $6, $7, $3 FROM change
+        SELECT $1, $2, start_utc, end_utc, $8, $6, $7, $3 FROM change
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
             status = excluded.status,
             error_message = excluded.error_message,
@@ -80,10 +83,13 @@ const FAIL: &str = "
     ), totals AS (
         UPDATE backfill_run_pipeline SET
             windows_failed = windows_failed + failed,
+            windows_unavailable = windows_unavailable + unavailable,
             windows_completed = windows_completed - completed,
             windows_provisional = windows_provisional - provisional
         FROM (
-            SELECT count(*) FILTER (WHERE closed_as IS DISTINCT FROM 'failed') AS failed,
+            SELECT count(*) FILTER (WHERE $8 = 'failed') - count(*) FILTER (WHERE closed_as = 'failed') AS failed,
+                count(*) FILTER (WHERE $8 = 'unavailable')
+                    - count(*) FILTER (WHERE closed_as = 'unavailable') AS unavailable,
                 count(*) FILTER (WHERE closed_as = 'completed') AS completed,
                 count(*) FILTER (WHERE closed_as = 'provisional') AS provisional
             FROM change
@@ -178,15 +184,19 @@ pub(super) async fn reopen(client: &Client, asked: &Asked<'_>) -> Result<(), Sto
     check_lines(row.try_get(0)?, starts.len())
 }
 
-/// Marks windows as failed.
-pub(super) async fn fail(
+/// Marks windows as failed or unavailable.
+pub(super) async fn give_up(
     client: &Client,
     asked: &Asked<'_>,
-    failure: &WindowFailure,
+    state: WindowState,
+    reason: &WindowFailure,
 ) -> Result<(), StoreErrorKind> {
     let Asked { run, entity_name, time_axis, starts, ends } = asked;
     let row = client
-        .query_one(FAIL, &[entity_name, time_axis, run, starts, ends, &&*failure.message, &failure.at])
+        .query_one(
+            GIVE_UP,
+            &[entity_name, time_axis, run, starts, ends, &&*reason.message, &reason.at, &state.as_str()],
+        )
         .await?;
     check_lines(row.try_get(0)?, starts.len())
 }

@@ -1,0 +1,195 @@
+use qbo_client::{Comparison, EntityName, PageSize, Predicate, Property, Query, RecordLayout, Value};
+use raw_store::{Pipeline, TableName, Window};
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use crate::scale::Scale;
+use crate::{Axis, ChunkSize, tile};
+
+/// What kind of thing an entity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntityKind {
+    /// Something that happened: an invoice, a payment.
+    Transaction,
+    /// A name that transactions refer to: a customer, an item.
+    List,
+    /// Neither: a rate, a file, the company's settings.
+    Other,
+}
+
+impl EntityKind {
+    /// The word for it, as in the catalogue.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction",
+            Self::List => "list",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// One entity that can be backfilled: a row of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntitySpec {
+    pub(crate) name: EntityName,
+    pub(crate) plural: Box<str>,
+    pub(crate) kind: EntityKind,
+    pub(crate) axes: Vec<Axis>,
+    pub(crate) active: bool,
+    pub(crate) columns: Vec<EntityName>,
+    pub(crate) page_size: PageSize,
+    pub(crate) layout: RecordLayout,
+    pub(crate) snapshot: bool,
+    pub(crate) paged: bool,
+    pub(crate) table: TableName,
+    pub(crate) notes: Box<str>,
+}
+
+impl EntitySpec {
+    /// Intuit's name, such as `Invoice`.
+    pub fn name(&self) -> &EntityName {
+        &self.name
+    }
+
+    /// The name in the log, such as `invoices`.
+    pub fn entity_name(&self) -> &str {
+        &self.plural
+    }
+
+    /// The pipeline's name, such as `qb_invoices_backfill`.
+    pub fn pipeline_name(&self) -> String {
+        format!("qb_{}_backfill", self.plural)
+    }
+
+    /// The raw table, such as `qb_invoices`.
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// What kind of thing it is.
+    pub fn kind(&self) -> EntityKind {
+        self.kind
+    }
+
+    /// What its windows can measure.
+    pub fn axes(&self) -> &[Axis] {
+        &self.axes
+    }
+
+    /// Whether records can be made inactive, and are read all the same.
+    pub fn has_inactive(&self) -> bool {
+        self.active
+    }
+
+    /// Whether it is read as a whole, as it is now, because its records cannot be asked for by time.
+    pub fn is_snapshot(&self) -> bool {
+        self.snapshot
+    }
+
+    /// What a user should know about it.
+    pub fn notes(&self) -> &str {
+        &self.notes
+    }
+
+    /// Where it lands, with windows on this axis.
+    pub fn pipeline(&self, axis: Axis) -> Pipeline {
+        Pipeline {
+            entity_name: self.plural.clone(),
+            table: self.table.clone(),
+            time_axis: axis.as_str().into(),
+        }
+    }
+
+    /// The windows that account for a span: its tiles, or the span as one for what is read as a whole.
+    pub fn windows(&self, span: Window, chunk: ChunkSize) -> Vec<Window> {
+        tile(span, if self.snapshot { ChunkSize::Whole } else { chunk })
+    }
+
+    /// How many records to ask for at once, where so many are asked for in general.
+    pub fn page_size(&self, asked: PageSize) -> PageSize {
+        // The one record of what has no pages never fills one.
+        if self.paged { asked.min(self.page_size) } else { PageSize::MAX }
+    }
+
+    /// Whether the source can be asked how many there are.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.paged
+    }
+
+    /// What a walk over `span` goes along.
+    pub(crate) fn scale(&self, axis: Axis, span: Window) -> Scale {
+        if self.snapshot { Scale::Whole(span) } else { axis.into() }
+    }
+
+    /// The question for all records from `start` to before `end`, in the order of the axis; for all there are, in any
+    /// order, of what is read as a whole. Inactive records are asked for by name: QBO leaves them out otherwise.
+    pub(crate) fn query(&self, axis: Axis, start: OffsetDateTime, end: OffsetDateTime) -> Query {
+        let mut query = Query::select(self.name.clone()).layout(self.layout.clone());
+        for column in &self.columns {
+            query = query.column(column);
+        }
+        if self.active {
+            let both = [Value::Bool(true), Value::Bool(false)];
+            query = query.filter(Predicate::is_in(Property::ACTIVE, both));
+        }
+        match (self.snapshot, self.paged) {
+            (false, _) => query
+                .filter(Predicate::compare(axis.property(), Comparison::AtLeast, axis.literal(start)))
+                .filter(Predicate::compare(axis.property(), Comparison::Below, axis.literal(end)))
+                .order_by(axis.property()),
+            (true, true) => query,
+            (true, false) => query.unpaged(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::Catalog;
+
+    fn text(entity: &str, axis: Axis) -> String {
+        let (from, to) = (datetime!(2026-01-01 0:00 UTC), datetime!(2026-02-01 0:00 UTC));
+        Catalog::bundled().find(entity).unwrap().query(axis, from, to).text()
+    }
+
+    #[test]
+    fn lists_are_read_with_their_inactive_records_and_items_with_their_sku() {
+        assert_eq!(
+            text("items", Axis::Updated),
+            "SELECT *, Sku FROM Item WHERE Active IN (true,false) \
+             AND MetaData.LastUpdatedTime >= '2026-01-01T00:00:00Z' \
+             AND MetaData.LastUpdatedTime < '2026-02-01T00:00:00Z' \
+             ORDERBY MetaData.LastUpdatedTime STARTPOSITION 1 MAXRESULTS 1000"
+        );
+        assert!(
+            text("invoices", Axis::TxnDate)
+                .contains("WHERE TxnDate >= '2026-01-01' AND TxnDate < '2026-02-01' ORDERBY TxnDate")
+        );
+    }
+
+    #[test]
+    fn what_is_read_as_a_whole_is_asked_for_without_time_and_order() {
+        let agencies = text("TaxAgency", Axis::Updated);
+        assert_eq!(agencies, "SELECT * FROM TaxAgency STARTPOSITION 1 MAXRESULTS 1000");
+        assert_eq!(text("Preferences", Axis::Updated), "SELECT * FROM Preferences");
+        let span = Window::new(datetime!(2026-01-01 0:00 UTC), datetime!(2026-02-01 0:00 UTC)).unwrap();
+        let catalog = Catalog::bundled();
+        assert_eq!(catalog.find("company_info").unwrap().windows(span, ChunkSize::Day), [span]);
+        assert_eq!(catalog.find("invoices").unwrap().windows(span, ChunkSize::Day).len(), 31);
+    }
+
+    #[test]
+    fn the_smaller_page_wins_and_what_has_no_pages_never_fills_one() {
+        let catalog = Catalog::bundled();
+        let size = |entity: &str, asked| {
+            catalog.find(entity).unwrap().page_size(PageSize::new(asked).unwrap()).get()
+        };
+        assert_eq!((size("TimeActivity", 1000), size("TimeActivity", 50)), (500, 50));
+        assert_eq!((size("Invoice", 1000), size("Invoice", 50)), (1000, 50));
+        assert_eq!(size("Preferences", 1), 1000);
+    }
+}

@@ -1,0 +1,83 @@
+//! A table of the catalogue's file, before it is checked.
+
+use qbo_client::{EntityName, PageSize, RecordLayout};
+use serde::Deserialize;
+
+use crate::catalog::GROUPS;
+use crate::{Axis, EntityKind, EntitySpec};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "keys of a file, each true or false by itself")]
+pub(crate) struct Entry {
+    name: String,
+    plural: String,
+    kind: EntityKind,
+    axes: Vec<Axis>,
+    #[serde(default)]
+    active: bool,
+    #[serde(default)]
+    columns: Vec<String>,
+    page_size: Option<u16>,
+    array_key: Option<String>,
+    #[serde(default)]
+    wrapped: bool,
+    #[serde(default)]
+    key: Vec<String>,
+    #[serde(default)]
+    strip: Vec<String>,
+    #[serde(default)]
+    snapshot: bool,
+    #[serde(default = "yes")]
+    paged: bool,
+    #[serde(default)]
+    notes: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Entry {
+    /// The entity, or what is wrong with the entry.
+    pub(crate) fn spec(self) -> Result<EntitySpec, &'static str> {
+        let name = self.name.parse().map_err(|_| "the name must be letters, starting with a capital")?;
+        let table = format!("qb_{}", self.plural)
+            .parse()
+            .map_err(|_| "the plural must be lower-case letters, digits and underscores")?;
+        if GROUPS.contains(&self.plural.as_str()) {
+            return Err("the plural is a word that stands for several entities");
+        }
+        if self.axes.is_empty() {
+            return Err("at least one axis is needed");
+        }
+        if !self.paged && !self.snapshot {
+            return Err("only a snapshot can do without pages");
+        }
+        let page_size = self.page_size.map_or(Ok(PageSize::MAX), PageSize::new);
+        Ok(EntitySpec {
+            name,
+            plural: self.plural.into(),
+            kind: self.kind,
+            axes: self.axes,
+            active: self.active,
+            columns: names(&self.columns)?,
+            page_size: page_size.map_err(|_| "a page holds 1 to 1000 records")?,
+            layout: RecordLayout {
+                array_key: names(self.array_key.as_slice())?.pop(),
+                wrapped: self.wrapped,
+                key: names(&self.key)?,
+                strip: names(&self.strip)?,
+            },
+            snapshot: self.snapshot,
+            paged: self.paged,
+            table,
+            notes: self.notes.into(),
+        })
+    }
+}
+
+fn names(members: &[String]) -> Result<Vec<EntityName>, &'static str> {
+    let names: Result<_, _> = members.iter().map(|member| member.parse()).collect();
+    names.map_err(|_| "columns, keys and stripped members must be letters, starting with a capital")
+}
