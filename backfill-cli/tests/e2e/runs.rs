@@ -223,10 +223,12 @@ async fn secrets_on_stdin_or_in_a_folder_start_a_vault_and_the_rotated_token_out
 async fn a_source_that_is_down_is_exit_6_and_the_same_command_finishes_the_job() {
     let house = House::new(&Shape::default().with_counts(900, 5, 5)).await;
     let fault = Fault::Html { status: 503 };
+    // Several places would share the failures out, and none would meet enough of them.
+    let one_place = ["--page-size", "200", "--concurrency", "1"];
     house.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(3).times(6));
-    let run = house.backfill(&["Invoice"], &["--page-size", "200"]).await.expect(6);
+    let run = house.backfill(&["Invoice"], &one_place).await.expect(6);
     assert!(run.error().contains("what is committed stays"), "{}", run.error());
-    house.backfill(&["Invoice"], &["--page-size", "200"]).await.expect(0);
+    house.backfill(&["Invoice"], &one_place).await.expect(0);
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 900);
     let read = "SELECT sum(records_read)::bigint FROM raw.backfill_log";
     assert_eq!(house.number(read).await, 900, "something was counted twice");
