@@ -52,6 +52,12 @@ pub enum VaultErrorKind {
     /// Another host changed the vault although this process holds its lock: the lock was lost, or never shared.
     #[error("was changed by another host meanwhile")]
     Overtaken,
+    /// The lock ended while it was held: the connection that kept it was cut.
+    #[error("is no longer locked by this process")]
+    LockLost,
+    /// Nobody can say with which of two keys the vault is sealed now.
+    #[error("may be sealed with the new key or with the one before")]
+    KeyInDoubt,
     /// The operating system, or whatever else keeps the vault, refused.
     #[error("could not be read or written")]
     Io,
@@ -107,6 +113,8 @@ impl VaultError {
             VaultErrorKind::NewerVersion => "update qbo-backfill",
             VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",
             VaultErrorKind::Overtaken => "run the same command again; if it lasts, look for a second host",
+            VaultErrorKind::LockLost => "run the same command again; the stored token is unchanged",
+            VaultErrorKind::KeyInDoubt => "keep both keys; see which one opens it: qbo-backfill auth status",
             VaultErrorKind::Io => "check free space and permissions of the vault's folder",
         }
     }

@@ -39,8 +39,13 @@ impl SealedVault {
             return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(path));
         }
         let vault = Self::of(Arc::new(FileBytes::new(path.to_owned())), unlock.new_key()?);
-        let created = vault.sealed(&Contents::default()).and_then(|bytes| private_file::create(path, &bytes));
-        created.inspect_err(|_| unlock.discard_new_key())?;
+        let sealed = vault.sealed(&Contents::default()).inspect_err(|_| unlock.discard_new_key())?;
+        if let Err(failed) = private_file::create(path, &sealed) {
+            let there = private_file::read(path).map(|bytes| bytes.to_vec());
+            vault
+                .judge(None, there, failed)
+                .inspect_err(|error| unlock.discard_new_key_unless_needed(error))?;
+        }
         Ok(vault)
     }
 
@@ -76,11 +81,13 @@ impl SealedVault {
     pub async fn init_in(bytes: Arc<dyn VaultBytes>, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let unlock = unlock.into();
         let vault = Self::of(bytes, unlock.new_key()?);
-        let created = match vault.sealed(&Contents::default()) {
-            Ok(sealed) => vault.bytes.create(&sealed).await,
-            Err(error) => Err(error),
-        };
-        created.inspect_err(|_| unlock.discard_new_key())?;
+        let sealed = vault.sealed(&Contents::default()).inspect_err(|_| unlock.discard_new_key())?;
+        if let Err(failed) = vault.bytes.create(&sealed).await {
+            let there = vault.bytes.read().await.map(|present| present.bytes);
+            vault
+                .judge(None, there, failed)
+                .inspect_err(|error| unlock.discard_new_key_unless_needed(error))?;
+        }
         Ok(vault)
     }
 
@@ -102,20 +109,48 @@ impl SealedVault {
     /// created, and must not exist yet; the file of the old key is left to the caller to destroy.
     ///
     /// Other processes that have the vault open can no longer read it and must be started again. Until this
-    /// returns, the old key opens the vault.
+    /// returns, the old key opens the vault. After [`VaultErrorKind::KeyInDoubt`] either key may: a new key file is
+    /// then left where it is. After any other error the old key opens the vault.
     pub async fn rekey(self, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let _lock = self.lock().await?;
         let unlock = unlock.into();
         let present = self.bytes.read().await?;
         let contents = self.opened(&present.bytes)?;
         let resealed = Self { key: Arc::new(unlock.new_key()?), ..self.clone() };
-        let replaced = match resealed.sealed(&contents) {
-            Ok(sealed) => self.bytes.replace(present.revision, &sealed).await,
-            Err(error) => Err(error),
-        };
-        replaced.inspect_err(|_| unlock.discard_new_key())?;
+        let sealed = resealed.sealed(&contents).inspect_err(|_| unlock.discard_new_key())?;
+        if let Err(failed) = self.bytes.replace(present.revision, &sealed).await {
+            let there = self.bytes.read().await;
+            let revision = there.as_ref().map_or(present.revision, |there| there.revision);
+            resealed
+                .judge(Some(&self.key), there.map(|there| there.bytes), failed)
+                .inspect_err(|error| unlock.discard_new_key_unless_needed(error))?;
+            // It is there, but whether it outlives a power cut is not known; after a second writing it is.
+            let again = self.bytes.replace(revision, &sealed).await;
+            again.map_err(|error| {
+                self.bytes.locate(VaultError::new(VaultErrorKind::KeyInDoubt).because(error))
+            })?;
+        }
         self.bytes.forget_earlier().await?;
         Ok(resealed)
+    }
+
+    /// What a failed writing has done all the same, as when its answer was lost. An error unless this vault's key
+    /// opens what is `there`: `failed` if `before` does, or nothing is there, and otherwise a doubt.
+    fn judge(
+        &self,
+        before: Option<&VaultKey>,
+        there: Result<Vec<u8>, VaultError>,
+        failed: VaultError,
+    ) -> Result<(), VaultError> {
+        let is_undone = match &there {
+            Ok(bytes) if self.key.open(bytes).is_ok() => return Ok(()),
+            Ok(bytes) => before.is_none_or(|key| key.open(bytes).is_ok()),
+            Err(error) => before.is_none() && error.kind() == VaultErrorKind::Missing,
+        };
+        if is_undone {
+            return Err(failed);
+        }
+        Err(self.bytes.locate(VaultError::new(VaultErrorKind::KeyInDoubt).because(failed)))
     }
 
     /// What another place may know of the consent; `None` while there is none.
