@@ -13,6 +13,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use support::connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+/// How long a server may take to read its settings again.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// An authority and what it vouches for, as PEM files.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -62,7 +65,8 @@ async fn protect(database: &TempDatabase, key: &Path, certificate: &Path) {
         let row = connection(database).await.query_one("SHOW ssl", &[]).await.unwrap();
         row.get::<_, &str>(0) == "on"
     };
-    while !is_on().await {}
+    let waiting = async { while !is_on().await {} };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the server never turned TLS on");
 }
 
 #[tokio::test]
@@ -92,7 +96,8 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
         "no known authority vouches for the server's certificate",
         "the server's certificate names another host",
     );
-    let unbound = "the server did not prove that it knows the password";
+    let unbound =
+        "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
     let root = Some(ours.file.as_path());
 
     let (key, certificate) = ours.certificate("localhost", 2090);
@@ -135,7 +140,8 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
     let expired = "the server's certificate has expired";
     for strict in ["verify-full", "verify-ca", "require"] {
         // The server takes a new certificate when it gets to it.
-        while connect("localhost", mode(strict, root)).await == Ok(()) {}
+        let waiting = async { while connect("localhost", mode(strict, root)).await == Ok(()) {} };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the server never took the new certificate");
         assert_eq!(connect("localhost", mode(strict, root)).await, insecure(expired), "{strict}");
     }
 
@@ -203,4 +209,24 @@ async fn a_server_that_wants_a_password_it_could_pass_on_does_not_get_it() {
         PgStore::connect(options.with_password("fake-1"), SchemaName::default()).await.unwrap_err();
         assert!(told.await.unwrap().is_empty(), "{how:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let silent = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    let options: DatabaseOptions =
+        format!("postgres://nobody@127.0.0.1:{port}/none?connect_timeout=1").parse().unwrap();
+    let row = raw_store::SealedRow::new(&options, SchemaName::default()).unwrap();
+    let connected = PgStore::connect(options, SchemaName::default()).await;
+    for error in [connected.map(drop).unwrap_err(), row.read().await.unwrap_err()] {
+        assert!(error.to_string().contains("did not answer in time"), "{error}");
+    }
+    silent.abort();
 }
