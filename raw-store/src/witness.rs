@@ -5,11 +5,11 @@ use crate::StoreError;
 /// What one vault holds of a consent, without anything that could be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
-    /// Names the line of tokens; the same in every copy of one vault, and in no other vault.
+    /// Names the line of tokens; the same in every vault that began with the same token.
     pub lineage: Box<str>,
     /// Grows with every refresh.
     pub generation: u64,
-    /// Tells two tokens apart; a hash under a key that only the vault holds.
+    /// Tells two tokens apart; a hash under a key that whoever holds the token has, and nobody here.
     pub fingerprint: Box<str>,
     /// Where the vault is, for people.
     pub host: Box<str>,
@@ -18,7 +18,7 @@ pub struct Witness {
 /// How a vault compares with what was seen before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Testimony {
-    /// It is the newest there is, and has been noted.
+    /// It is the newest token there is, and has been noted.
     Newest,
     /// A newer token has been seen: this vault is an old copy.
     Behind(Witness),
@@ -38,12 +38,13 @@ const _: fn(&dyn ConsentLog) = |_| ();
 impl Testimony {
     /// Judges by what is noted once `seen` has been offered.
     pub(crate) fn of(seen: &Witness, noted: Witness) -> Self {
-        if noted.generation > seen.generation {
-            Self::Behind(noted)
-        } else if noted.fingerprint != seen.fingerprint {
-            Self::Apart(noted)
-        } else {
+        if noted.fingerprint == seen.fingerprint {
+            // The generation also counts refreshes that brought the same token again.
             Self::Newest
+        } else if noted.generation > seen.generation {
+            Self::Behind(noted)
+        } else {
+            Self::Apart(noted)
         }
     }
 }
