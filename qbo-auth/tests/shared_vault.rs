@@ -70,6 +70,8 @@ async fn vault() -> SealedVault {
 #[tokio::test]
 async fn it_keeps_the_contract_of_every_vault() {
     contract::the_last_store_is_what_is_loaded(&vault().await).await;
+    contract::a_newer_set_is_never_overwritten(&vault().await).await;
+    contract::a_line_is_remembered_with_what_it_is_for(&vault().await).await;
     contract::a_lock_excludes_until_it_is_dropped(&vault().await).await;
     contract::a_secret_is_kept_until_it_is_removed(&vault().await).await;
     contract::the_refresh_token_secret_is_the_token_set(&vault().await).await;
