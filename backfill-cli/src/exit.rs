@@ -104,6 +104,9 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
 impl From<AuthError> for Exit {
     fn from(error: AuthError) -> Self {
         use qbo_auth::Advice;
+        if let AuthError::Vault(vault) = &error {
+            return Self::from(&**vault);
+        }
         let code = match error.advice() {
             Advice::RetryAfter(_) => SOURCE,
             // Keys that Intuit refuses are a matter of the consent too: nobody can call until they are right.
@@ -155,7 +158,9 @@ impl From<qbo_client::Error> for Exit {
                 "check --environment, the realm and the app's keys, then run the same command again",
             ),
             (_, Advice::TryLater) => Self::new(SOURCE, what, "run the same command again later"),
-            (_, Advice::GiveUp | Advice::AskAuth) => Self::new(INCOMPLETE, what, "see: qbo-backfill report"),
+            (_, Advice::GiveUp | Advice::AskAuth | Advice::AskFewer) => {
+                Self::new(INCOMPLETE, what, "see: qbo-backfill report")
+            }
         }
     }
 }

@@ -57,9 +57,15 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     })
 }
 
-/// Opens the database for a command that only reads the log.
+/// Opens the database for a command that only reads the log, or creates the schema. A vault that lies in this database
+/// cannot say how to reach it, and may not be there yet.
 async fn reader(settings: &Settings) -> Result<Database, Exit> {
-    open_database(settings, &Secrets::open(settings).await?, NonZeroUsize::MIN).await
+    let secrets = if settings.vault.is_shared() {
+        Secrets::handed_over(settings)?
+    } else {
+        Secrets::open(settings).await?
+    };
+    open_database(settings, &secrets, NonZeroUsize::MIN).await
 }
 
 /// The question whose answer proves that a consent opens a company.

@@ -21,6 +21,7 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
     let stop = Stop::listen()?;
     let composed =
         compose(settings, request.concurrency, request.seed, |client| sink(settings, client)).await?;
+    stop.keep(&composed.tokens);
     request.identity = composed.identity.clone();
     let result = match let_the_last_run_age(settings, &composed).await {
         Ok(()) => match composed.engine.run(request, stop.token.clone()).await {

@@ -1,17 +1,20 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use backfill_core::CancellationToken;
+use qbo_auth::RefreshingProvider;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Exit, INTERRUPTED, TERMINATED};
 use crate::render::say;
 
-/// Turns SIGINT and SIGTERM into a request to stop. The first one ends cleanly, the second one at once.
+/// Turns SIGINT, SIGTERM and SIGHUP into a request to stop. The first one ends cleanly, the second one at once; a
+/// refresh under way is stored in both cases, for its token cannot be had again.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     pub(crate) token: CancellationToken,
     code: Arc<AtomicU8>,
+    tokens: Arc<OnceLock<Arc<RefreshingProvider>>>,
 }
 
 impl Stop {
@@ -26,8 +29,13 @@ impl Stop {
     }
 
     fn saying(word: &'static str) -> Result<Self, Exit> {
-        let stop = Self { token: CancellationToken::new(), code: Arc::new(AtomicU8::new(0)) };
-        for (kind, code) in [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)] {
+        let stop = Self { token: CancellationToken::new(), code: Arc::default(), tokens: Arc::default() };
+        for (kind, code) in [
+            (SignalKind::interrupt(), INTERRUPTED),
+            (SignalKind::terminate(), TERMINATED),
+            // Whoever closes the terminal wants the same.
+            (SignalKind::hangup(), TERMINATED),
+        ] {
             let mut arrivals = signal(kind).map_err(|_| {
                 Exit::new(crate::exit::BUG, "signals cannot be heard", "check the system's limits")
             })?;
@@ -35,7 +43,7 @@ impl Stop {
             tokio::spawn(async move {
                 while arrivals.recv().await.is_some() {
                     if heard.code.swap(code, Ordering::Relaxed) != 0 {
-                        std::process::exit(code.into());
+                        heard.end(code).await;
                     }
                     say(word);
                     heard.token.cancel();
@@ -43,6 +51,33 @@ impl Stop {
             });
         }
         Ok(stop)
+    }
+
+    /// Names the tokens that are not to be lost.
+    pub(crate) fn keep(&self, tokens: &Arc<RefreshingProvider>) {
+        let _ = self.tokens.set(Arc::clone(tokens));
+    }
+
+    async fn end(&self, code: u8) {
+        if let Some(tokens) = self.tokens.get() {
+            say("stopping at once: only a refresh under way is waited for, so that its token is not lost");
+            tokens.shutdown_soon().await;
+        }
+        std::process::exit(code.into());
+    }
+
+    /// Works until the work is done or a signal arrives. A refresh under way is waited for in any case.
+    pub(crate) async fn or_done<T>(&self, work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
+        tokio::select! {
+            done = work => done,
+            () = self.token.cancelled() => {
+                if let Some(tokens) = self.tokens.get() {
+                    tokens.shutdown().await;
+                }
+                let code = self.code().unwrap_or(INTERRUPTED);
+                Err(Exit::new(code, "stopped; a refresh that was under way is stored", "run the same command again"))
+            }
+        }
     }
 
     /// The exit code of the signal that arrived, if one did.

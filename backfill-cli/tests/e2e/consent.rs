@@ -186,9 +186,15 @@ async fn a_consent_is_ended_at_intuit_before_it_is_forgotten() {
     let unreachable = house.at(&["auth", "revoke", "--yes"]).await.expect(6);
     assert!(unreachable.error().contains("the vault is unchanged"), "{}", unreachable.error());
     house.run(&["auth", "status"]).await.expect(0);
+    // A refusal that says nothing of the token has ended nothing.
+    let other = Fault::Oauth { status: 400, error: "unauthorized_client".into() };
+    house.sandbox.faults().push(Rule::on(CallKind::Revoke, other));
+    let refused = house.at(&["auth", "revoke", "--yes"]).await;
+    assert!(refused.error().contains("the consent was not ended"), "{}", refused.error());
+    house.run(&["auth", "status"]).await.expect(0);
     house.at(&["auth", "revoke", "--yes"]).await.expect(0);
     house.run(&["auth", "status"]).await.expect(4);
-    assert_eq!(house.sandbox.journal().count(CallKind::Revoke), 2);
+    assert_eq!(house.sandbox.journal().count(CallKind::Revoke), 3);
     let without = house.at(&["auth", "refresh"]).await;
     assert!(without.error().contains("auth login"), "{}", without.error());
 }

@@ -98,6 +98,8 @@ async fn a_vault_that_cannot_be_used_is_exit_8() {
     let mut flipped = sealed.clone();
     *flipped.last_mut().unwrap() ^= 1;
     std::fs::write(&vault, flipped).unwrap();
+    // With it the state before, or that would be put back.
+    std::fs::remove_file(house.data().join("vault.1")).unwrap();
     assert!(house.backfill(&["Invoice"], &[]).await.expect(8).error().contains("cannot be decrypted"));
     std::fs::write(&vault, sealed).unwrap();
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use qbo_auth::{
     AccessToken, AuthError, ClientId, Clock, ConsentError, ConsentRequest, Endpoints, Environment,
-    OauthEndpoint, RealmId, RedirectUrl, SealedVault, SecretName, SecretString, SecretVault as _,
-    StaticProvider, SystemClock, TokenEndpoint as _, TokenErrorKind, TokenSet, TokenVault as _,
-    adopt_consent,
+    OauthEndpoint, RealmId, RedirectUrl, SealedVault, SecretName, StaticProvider, SystemClock,
+    TokenEndpoint as _, TokenErrorKind, TokenSet, TokenVault as _, adopt_consent,
 };
 use qbo_client::{HttpQboClient, QboClient as _};
 use zeroize::Zeroizing;
@@ -153,16 +152,10 @@ impl Login<'_> {
                 return Err(exit);
             }
         };
-        let known = [
-            (SecretName::QboRealmId, given.realm.as_str().to_owned()),
-            (SecretName::QboEnvironment, self.environment.to_string()),
-        ];
-        for (name, value) in known {
-            if self.vault.get(name).await?.is_none() {
-                self.vault.set(name, SecretString::from(value)).await?;
-            }
-        }
-        let tokens = adopt_consent(&*self.vault, &answer, self.clock.now_utc()).await?;
+        let environment = self.environment.to_string();
+        let about =
+            [(SecretName::QboRealmId, given.realm.as_str()), (SecretName::QboEnvironment, &environment)];
+        let tokens = adopt_consent(&*self.vault, &answer, &about, self.clock.now_utc()).await?;
         match unchecked {
             None => Ok(tokens),
             Some(exit) => Err(Exit::new(
