@@ -219,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_keeps_the_vault_fails_as_a_database() {
+        let gone = StoreError::new("reading the vault", StoreErrorKind::Unavailable("no connection".into()));
+        let vault = qbo_auth::VaultError::new(qbo_auth::VaultErrorKind::Unreachable).because(gone);
+        let exit = Exit::from(AuthError::from(vault));
+        assert_eq!(exit.code, DESTINATION, "{}", exit.what);
+        assert!(exit.next.contains("the server runs"), "{}", exit.next);
+        let disk = qbo_auth::VaultError::new(qbo_auth::VaultErrorKind::Io);
+        assert_eq!(Exit::from(AuthError::from(disk)).code, VAULT);
+    }
+
+    #[test]
     fn a_message_is_one_line_whatever_it_was_made_of() {
         let exit = Exit::usage("two\nlines \u{1b}[31mred.", "do this");
         assert_eq!(exit.line(), "two lines ?[31mred. Next: do this");

@@ -65,8 +65,12 @@ async fn protect(database: &TempDatabase, key: &Path, certificate: &Path) {
         let row = connection(database).await.query_one("SHOW ssl", &[]).await.unwrap();
         row.get::<_, &str>(0) == "on"
     };
-    let waiting = async { while !is_on().await {} };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the server never turned TLS on");
+    soon(async { while !is_on().await {} }).await;
+}
+
+/// Waits for the server to get to something; not for ever.
+async fn soon(waiting: impl Future<Output = ()>) {
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the server never got to it");
 }
 
 #[tokio::test]
@@ -140,8 +144,7 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
     let expired = "the server's certificate has expired";
     for strict in ["verify-full", "verify-ca", "require"] {
         // The server takes a new certificate when it gets to it.
-        let waiting = async { while connect("localhost", mode(strict, root)).await == Ok(()) {} };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("the server never took the new certificate");
+        soon(async { while connect("localhost", mode(strict, root)).await == Ok(()) {} }).await;
         assert_eq!(connect("localhost", mode(strict, root)).await, insecure(expired), "{strict}");
     }
 

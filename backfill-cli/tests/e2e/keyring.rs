@@ -54,4 +54,22 @@ async fn the_key_can_live_in_the_keyring_and_be_changed_there() {
     alone.args(["secrets", "list"]).env_clear().env("HOME", home.path());
     let alone = ended(alone).await.expect(8);
     assert!(alone.error().contains("vault.key"), "{}", alone.error());
+
+    // Beside the key of another vault nothing is finished, and nothing of the other one is touched; a key that is there
+    // is not written over, whatever became of its vault.
+    let beside = "\"$QB\" secrets init
+         cp .local/share/qbo-backfill/vault.key before
+         \"$QB\" secrets init --keyring --vault other/vault
+         \"$QB\" secrets list --vault other/vault 2>&1 | grep interrupted && exit 1
+         \"$QB\" secrets rekey --vault other/vault
+         echo false-id | \"$QB\" secrets set QBO_CLIENT_ID --vault other/vault
+         cmp before .local/share/qbo-backfill/vault.key
+         rm other/vault
+         \"$QB\" secrets init --keyring --vault other/vault && exit 1
+         echo obviously false words | \"$QB\" secrets init --passphrase --vault other/vault
+         \"$QB\" secrets list";
+    std::fs::remove_dir_all(&data).unwrap();
+    let beside = format!("cd \"$HOME\"\n{beside}");
+    let beside = with_keyring(&house, home.path(), &beside).await.expect(0);
+    assert!(beside.stderr.contains("has a key for"), "{}", beside.stderr);
 }

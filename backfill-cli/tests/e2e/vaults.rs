@@ -178,6 +178,28 @@ async fn a_second_vault_of_the_same_token_is_found_while_the_first_one_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_overtaken_by_another_vault_spends_no_token() {
+    let house = House::new(&Shape::empty()).await;
+    house.at(&MONTH).await.expect(0);
+    let calls = house.sandbox.token_calls();
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())));
+    let mut run = house.command(&[&MONTH[..], &["--force"]].concat());
+    run.args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = run.spawn().unwrap();
+    gate.arrived().await;
+    // What the other vault leaves in the database.
+    let newer = "UPDATE raw.consent_witness SET generation = 99, fingerprint = 'newer', host = 'elsewhere'";
+    house.client().await.batch_execute(newer).await.unwrap();
+    house.sandbox.expire_access_tokens();
+    gate.open();
+    let ended = tokio::task::spawn_blocking(|| run.wait_with_output().unwrap()).await.unwrap();
+    let ended = crate::house::Ended::from(ended).expect(8);
+    assert!(ended.stderr.contains("elsewhere has used the same consent"), "{}", ended.stderr);
+    assert_eq!(house.sandbox.token_calls(), calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_systemd_or_a_container_engine_mounts_is_found_by_its_name() {
     use std::os::unix::fs::PermissionsExt;
     let house = House::new(&Shape::empty()).await;

@@ -95,3 +95,29 @@ where
 fn jitter() -> u64 {
     getrandom::u64().map_or(0, |random| random % POLL_MILLIS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[tokio::test]
+    async fn a_place_that_is_away_for_a_moment_is_asked_again_until_the_deadline() {
+        let clock = ManualClock::auto(time::OffsetDateTime::UNIX_EPOCH);
+        let mut away = 3;
+        let look = || {
+            away -= 1;
+            std::future::ready(match away {
+                0 => Ok(Some(VaultLock::holding(()))),
+                1 => Ok(None),
+                _ => Err(VaultError::new(VaultErrorKind::Unreachable)),
+            })
+        };
+        assert!(poll(&clock, look).await.unwrap().is_held().await);
+        let gone = || std::future::ready(Err(VaultError::new(VaultErrorKind::Unreachable)));
+        assert_eq!(poll(&clock, gone).await.unwrap_err().kind(), VaultErrorKind::Unreachable);
+        assert!(clock.elapsed() >= LOCK_DEADLINE);
+        let broken = || std::future::ready(Err(VaultError::new(VaultErrorKind::Io)));
+        assert_eq!(poll(&clock, broken).await.unwrap_err().kind(), VaultErrorKind::Io);
+    }
+}
