@@ -221,14 +221,25 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     held(&house, &mut traces, run(&[])).await;
     stopped(&house, &mut traces, run(&[])).await;
     if cfg!(feature = "points") {
+        // In a task, and on a thread for files.
+        for point in ["refresh.stored", "vault.write"] {
+            house.sandbox.expire_access_tokens();
+            let mut broken = run(&[]);
+            // The message quotes what a careless one could.
+            let quoted = format!("{} {LOADER_PASSWORD}", house.sandbox.current_refresh_token());
+            broken.env("QBO_BACKFILL_POINT", format!("{point}=panic:{quoted}"));
+            let shown = traces.run(broken, "", 70).await;
+            // The variable is the test's own doing.
+            traces.0.remove(shown);
+        }
         house.sandbox.expire_access_tokens();
-        let mut broken = run(&[]);
-        // The message quotes what a careless one could.
-        let quoted = format!("{} {LOADER_PASSWORD}", house.sandbox.current_refresh_token());
-        broken.env("QBO_BACKFILL_POINT", format!("refresh.stored=panic:{quoted}"));
-        let shown = traces.run(broken, "", 70).await;
-        // The variable is the test's own doing.
-        traces.0.remove(shown);
+        let mut leaky = run(&[]);
+        leaky.env("QBO_BACKFILL_POINT", format!("refresh.stored=print:{LOADER_PASSWORD}"));
+        let mut leak = Traces::default();
+        let shown = leak.run(leaky, "", 3).await;
+        leak.0.remove(shown);
+        let found = leak.found(&Scanner::new(&BTreeSet::from([LOADER_PASSWORD.to_owned()])));
+        assert_eq!(found.len(), 1, "a leak of the program itself was not found: {found:?}");
     }
     house.sandbox.faults().push(Rule::on(CallKind::Revoke, Fault::Html { status: 503 }));
     traces.run(at(&["auth", "revoke", "--yes"]), "", 6).await;
