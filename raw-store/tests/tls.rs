@@ -13,6 +13,10 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use support::connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+/// What is said of a login that the server would not bind to the connection.
+const UNBOUND: &str =
+    "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
+
 /// How long a server may take to read its settings again.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -100,8 +104,6 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
         "no known authority vouches for the server's certificate",
         "the server's certificate names another host",
     );
-    let unbound =
-        "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
     let root = Some(ours.file.as_path());
 
     let (key, certificate) = ours.certificate("localhost", 2090);
@@ -121,7 +123,7 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
         ("127.0.0.1", mode("disable", None), Ok(())),
         ("localhost", format!("{}&channel_binding=require", mode("verify-full", root)), Ok(())),
         ("127.0.0.1", "sslmode=require&channel_binding=require".into(), Ok(())),
-        ("127.0.0.1", "sslmode=disable&channel_binding=require".into(), insecure(unbound)),
+        ("127.0.0.1", "sslmode=disable&channel_binding=require".into(), insecure(UNBOUND)),
     ] {
         assert_eq!(connect(host, parameters.clone()).await, expected, "{host} {parameters}");
     }
