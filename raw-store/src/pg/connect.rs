@@ -1,7 +1,8 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, config as driver};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -98,12 +99,31 @@ impl Connector {
             .map_err(|_| StoreErrorKind::Configuration("the pool of connections cannot be built".into()))
     }
 
+    /// Why the pool gave no connection.
+    pub(super) fn refused_by_pool(&self, error: PoolError) -> StoreErrorKind {
+        match error {
+            PoolError::Backend(error) => self.refused(error),
+            error => error.into(),
+        }
+    }
+
+    /// Why no connection was made. The one right that a login needs is named with the statement that gives it.
+    fn refused(&self, error: tokio_postgres::Error) -> StoreErrorKind {
+        if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            return error.into();
+        }
+        let quoted = |name: Option<&str>| format!("\"{}\"", name.unwrap_or_default().replace('"', "\"\""));
+        let (database, user) = (quoted(self.config.get_dbname()), quoted(self.config.get_user()));
+        StoreErrorKind::Lacks(format!("GRANT CONNECT ON DATABASE {database} TO {user}").into())
+    }
+
     /// A connection outside the pool. It ends with its client.
     pub(super) async fn dedicated(&self) -> Result<tokio_postgres::Client, StoreErrorKind> {
         let connecting = self.config.connect(self.tls.clone());
         let (client, connection) = tokio::time::timeout(self.patience, connecting)
             .await
-            .map_err(|_| StoreErrorKind::Unavailable("the server did not answer in time".into()))??;
+            .map_err(|_| StoreErrorKind::Unavailable("the server did not answer in time".into()))?
+            .map_err(|error| self.refused(error))?;
         tokio::spawn(async move {
             if connection.await.is_err() {
                 tracing::debug!("a connection outside the pool was cut");
