@@ -79,8 +79,15 @@ impl VaultBytes for SharedVault {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
     use fixtures::{TempDatabase, TempPostgres};
-    use qbo_auth::{ManualClock, SealedVault, TokenVault as _, Unlock, contract};
+    use qbo_auth::{
+        AccessToken, AuthorizationCode, ManualClock, RedirectUrl, RefreshToken, RefreshingProvider,
+        SealedVault, SecretName, SecretVault as _, SystemClock, TokenAnswer, TokenEndpoint, TokenError,
+        TokenProvider as _, TokenVault as _, Unlock, contract,
+    };
     use raw_store::{PgStore, SchemaName};
 
     use super::*;
@@ -110,6 +117,53 @@ mod tests {
         let (_database, third) = vault().await;
         contract::a_secret_is_kept_until_it_is_removed(&third).await;
         contract::the_refresh_token_secret_is_the_token_set(&third).await;
+    }
+
+    /// Rotates at every call, and counts.
+    #[derive(Debug, Default)]
+    struct Counting(AtomicU32);
+
+    #[async_trait]
+    impl TokenEndpoint for Counting {
+        async fn refresh(&self, presented: &RefreshToken) -> Result<TokenAnswer, TokenError> {
+            let call = self.0.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(*presented, RefreshToken::new(format!("false-refresh-{call}")), "presented twice");
+            let access = AccessToken::new(format!("false-access-{call}"));
+            let mut answer = TokenAnswer::new(access, Duration::from_secs(3600));
+            answer.refresh = Some(RefreshToken::new(format!("false-refresh-{}", call + 1)));
+            Ok(answer)
+        }
+
+        async fn exchange(&self, _: &AuthorizationCode, _: &RedirectUrl) -> Result<TokenAnswer, TokenError> {
+            unreachable!("nobody consents here")
+        }
+
+        async fn revoke(&self, _: &RefreshToken) -> Result<(), TokenError> {
+            unreachable!("nobody revokes here")
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_hosts_with_many_tasks_make_one_call() {
+        let database = TempPostgres::shared().await.database().await;
+        let key = Unlock::KeyText(Unlock::generate_key_text().unwrap());
+        let first = SealedVault::init_in(place(&database).await, key.clone()).await.unwrap();
+        first.set(SecretName::QboRefreshToken, "false-refresh-0".into()).await.unwrap();
+        let endpoint = Arc::new(Counting::default());
+        let mut tasks = Vec::new();
+        for _ in 0..4 {
+            let host = SealedVault::open_in(place(&database).await, key.clone()).await.unwrap();
+            let clock = Arc::new(SystemClock::new());
+            let provider = Arc::new(RefreshingProvider::new(Arc::new(host), endpoint.clone(), clock));
+            for _ in 0..25 {
+                let provider = Arc::clone(&provider);
+                tasks.push(tokio::spawn(async move { provider.access_token().await.unwrap() }));
+            }
+        }
+        for task in tasks {
+            assert_eq!(task.await.unwrap().expose(), "false-access-0");
+        }
+        assert_eq!(endpoint.0.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

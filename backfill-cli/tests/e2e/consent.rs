@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Stdio};
 
-use fixtures::{CallKind, Fault, Rule, SandboxOptions, Shape};
+use fixtures::{CallKind, Fault, Gate, Rule, SandboxOptions, Shape};
 use url::Url;
 
 use crate::house::{Ended, House, with_stdin};
@@ -109,6 +109,28 @@ async fn a_person_consents_and_everything_is_there_for_a_run() {
     let refreshed: serde_json::Value = serde_json::from_str(&refreshed.stdout).unwrap();
     assert_eq!(house.sandbox.token_calls(), 2);
     assert_eq!(refreshed["generation"].as_u64(), status["generation"].as_u64().map(|number| number + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_callback_listens_on_this_machine_alone_and_takes_one_answer() {
+    let house = unconsented().await;
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
+    let login = Login::start(&house, &[]).await;
+    let port = login.parameter("redirect_uri").parse::<Url>().unwrap().port().unwrap();
+    // Also an address of this machine, and not the one: whoever listens on all of them would answer.
+    let elsewhere = tokio::net::TcpStream::connect(("127.0.0.2", port)).await;
+    assert_eq!(elsewhere.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+
+    let page = login.page.to_string();
+    let first = tokio::spawn(async move { visit(&page).await.status() });
+    gate.arrived().await;
+    let again = visit(&login.back("code=another&state=STATE&realmId=1")).await;
+    assert_eq!(again.status(), 410);
+    gate.open();
+    assert_eq!(first.await.unwrap(), 200);
+    login.end().await.expect(0);
+    assert_eq!(house.sandbox.token_calls(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
