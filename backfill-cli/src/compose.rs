@@ -39,7 +39,7 @@ pub(crate) struct Composed {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
     pub(crate) tokens: Arc<RefreshingProvider>,
-    vault: Arc<WitnessedVault>,
+    pub(crate) vault: Arc<WitnessedVault>,
     database: Database,
 }
 

@@ -220,3 +220,16 @@ async fn a_consent_is_ended_at_intuit_before_it_is_forgotten() {
     let without = house.at(&["auth", "refresh"]).await;
     assert!(without.error().contains("auth login"), "{}", without.error());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_ends_within_a_month_is_announced_by_run_and_report() {
+    for (days, announced) in [(29, true), (31, false)] {
+        let mut options = SandboxOptions::default();
+        options.oauth.refresh_expires_in = days * 86_400;
+        let house = House::with(&Shape::empty(), options).await;
+        for words in [&MONTH[..], &["report"], &["auth", "status"]] {
+            let said = house.at(words).await.expect(0).stderr;
+            assert_eq!(said.contains("the consent ends"), announced, "{days} {words:?}: {said}");
+        }
+    }
+}

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use super::{VaultError, VaultErrorKind};
 use crate::clock::Clock;
 
-/// How long a lock is waited for: longer than one token call may take (60 seconds), short enough for a
-/// person to wait.
+/// How long a lock is waited for: longer than one token call may take (60 seconds), short enough for a person to wait. A
+/// refresh that is repeated through an outage takes longer, and nobody who waits for it would do better: they use an
+/// access token that lives, or end.
 pub const LOCK_DEADLINE: Duration = Duration::from_secs(90);
 
 /// The shortest wait between two looks at a held lock; up to as much again is added by chance.
