@@ -116,8 +116,8 @@ impl VaultError {
             VaultErrorKind::NeedsPassphrase => "leave --vault-key-file out and type the passphrase",
             VaultErrorKind::NeedsKeyFile => "give the key file: --vault-key-file FILE",
             VaultErrorKind::Undecipherable => {
-                "give this vault's own key or passphrase; if the file was damaged, the state before its last change is \
-                 beside it as `<vault>.1`: move that over it, then run `qbo-backfill auth status`"
+                "give this vault's own key or passphrase; a damaged file is put back as it was before its last change, \
+                 unless that state is damaged, too: then make a new vault, `qbo-backfill secrets init`"
             }
             VaultErrorKind::NewerVersion => "update qbo-backfill",
             VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",
