@@ -23,24 +23,46 @@ pub(crate) async fn compare(
     vault: &SealedVault,
     key: &ClientSecret,
 ) -> Result<(), Exit> {
-    if testify(log, vault, key).await?.is_ok() {
-        return Ok(());
+    match testify(log, vault, key).await? {
+        Judgement::Sound => return Ok(()),
+        Judgement::Lagging(generation) => {
+            // A vault that cannot be written now is not needed before the next refresh, which finds out.
+            if let Err(error) = vault.catch_up(generation).await {
+                tracing::warn!(%error, "the vault, put back from a backup, could not be counted on");
+            }
+            return Ok(());
+        }
+        // Another process of this vault may have refreshed between the two readings; its store came first.
+        Judgement::Old(_) => {}
     }
-    // Another process of this vault may have refreshed between the two readings; its store came first.
-    testify(log, vault, key).await?.map_err(|error| {
+    testify(log, vault, key).await?.sound().map_err(|error| {
         let mut exit = Exit::from(error);
         exit.what += "; nothing was called, the vault is unchanged";
         exit
     })
 }
 
-async fn testify(
-    log: &dyn ConsentLog,
-    vault: &SealedVault,
-    key: &ClientSecret,
-) -> Result<Result<(), VaultError>, Exit> {
+/// What the database's answer means for a vault.
+#[derive(Debug)]
+enum Judgement {
+    Sound,
+    /// The newest token, of an earlier generation than this.
+    Lagging(u64),
+    Old(VaultError),
+}
+
+impl Judgement {
+    fn sound(self) -> Result<(), VaultError> {
+        match self {
+            Self::Sound | Self::Lagging(_) => Ok(()),
+            Self::Old(error) => Err(error),
+        }
+    }
+}
+
+async fn testify(log: &dyn ConsentLog, vault: &SealedVault, key: &ClientSecret) -> Result<Judgement, Exit> {
     let Some(mark) = vault.consent_mark(key).await? else {
-        return Ok(Ok(()));
+        return Ok(Judgement::Sound);
     };
     let seen = Witness {
         lineage: mark.lineage.into(),
@@ -51,22 +73,23 @@ async fn testify(
     Ok(judge(&seen, log.testify(&seen).await?))
 }
 
-fn judge(seen: &Witness, testimony: Testimony) -> Result<(), VaultError> {
-    match testimony {
-        Testimony::Newest => Ok(()),
-        Testimony::Behind(newer) if newer.host == seen.host && *newer.host != *NAMELESS => {
-            Err(VaultError::new(VaultErrorKind::Restored).because(format!(
+fn judge(seen: &Witness, testimony: Testimony) -> Judgement {
+    let (kind, why) = match testimony {
+        Testimony::Newest => return Judgement::Sound,
+        Testimony::Lagging(noted) => return Judgement::Lagging(noted.generation),
+        Testimony::Behind(newer) if newer.host == seen.host && *newer.host != *NAMELESS => (
+            VaultErrorKind::Restored,
+            format!(
                 "the stored token is older than the one last seen (generation {} < {})",
                 seen.generation, newer.generation
-            )))
-        }
-        Testimony::Behind(newer) | Testimony::Apart(newer) => {
-            Err(VaultError::new(VaultErrorKind::SecondCopy).because(format!(
-                "{} has used the same consent since (generation {})",
-                newer.host, newer.generation
-            )))
-        }
-    }
+            ),
+        ),
+        Testimony::Behind(newer) | Testimony::Apart(newer) => (
+            VaultErrorKind::SecondCopy,
+            format!("{} has used the same consent since (generation {})", newer.host, newer.generation),
+        ),
+    };
+    Judgement::Old(VaultError::new(kind).because(why))
 }
 
 /// This host's name, for people.
@@ -102,7 +125,7 @@ impl WitnessedVault {
     async fn ask(&self) -> Result<(), VaultError> {
         let Some(log) = self.log.get().and_then(Weak::upgrade) else { return Ok(()) };
         match tokio::time::timeout(PATIENCE, testify(&*log, &self.vault, &self.key)).await {
-            Ok(Ok(judged)) => judged,
+            Ok(Ok(judged)) => judged.sound(),
             Ok(Err(exit)) => {
                 tracing::warn!(what = exit.what, "the database could not be asked about the consent");
                 Ok(())

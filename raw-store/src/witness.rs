@@ -20,6 +20,9 @@ pub struct Witness {
 pub enum Testimony {
     /// It is the newest token there is, and has been noted.
     Newest,
+    /// It is the newest token, after fewer refreshes than have been seen: a backup from before one that brought the same
+    /// token again. It has to be counted on from there, or its next token would look like an old one.
+    Lagging(Witness),
     /// A newer token has been seen: this vault is an old copy.
     Behind(Witness),
     /// Another token of the same generation has been seen: two copies went different ways.
@@ -39,8 +42,7 @@ impl Testimony {
     /// Judges by what is noted once `seen` has been offered.
     pub(crate) fn of(seen: &Witness, noted: Witness) -> Self {
         if noted.fingerprint == seen.fingerprint {
-            // The generation also counts refreshes that brought the same token again.
-            Self::Newest
+            if noted.generation > seen.generation { Self::Lagging(noted) } else { Self::Newest }
         } else if noted.generation > seen.generation {
             Self::Behind(noted)
         } else {

@@ -62,6 +62,13 @@ impl Contents {
         }
     }
 
+    pub(super) fn catch_up(&mut self, generation: u64) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.generation = tokens.generation.max(generation);
+            self.generation = self.generation.max(generation);
+        }
+    }
+
     pub(super) fn forget_revoked(&mut self, revoked: &RefreshToken) -> bool {
         self.tokens.take_if(|tokens| tokens.refresh == *revoked).is_some()
     }

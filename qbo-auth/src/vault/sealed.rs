@@ -188,6 +188,17 @@ impl SealedVault {
         Ok(is_gone)
     }
 
+    /// Counts the refreshes on from `generation`, where more of them were seen than this vault knows of: it was put back
+    /// from a backup that holds the same token. Left to the next time while another process holds the lock.
+    pub async fn catch_up(&self, generation: u64) -> Result<(), VaultError> {
+        let Some(_lock) = self.bytes.try_lock().await? else { return Ok(()) };
+        self.change_locked(|contents| {
+            contents.catch_up(generation);
+            Ok(())
+        })
+        .await
+    }
+
     /// What another place may know of the consent; `None` while there is none.
     pub async fn consent_mark(&self, key: &ClientSecret) -> Result<Option<ConsentMark>, VaultError> {
         Ok(self.read().await?.mark(key))
