@@ -390,7 +390,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
             return Exit::new(DONE, "", "");
         }
         let words = || std::env::args_os().skip(1);
-        refused::unquoted(words(), error.kind()).unwrap_or_else(|| one_line(&error))
+        refused::unquoted(words(), &error).unwrap_or_else(|| one_line(&error))
     })?;
     match cli.global.color {
         Color::Auto => {}

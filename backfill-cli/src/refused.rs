@@ -1,5 +1,7 @@
 //! Secrets that come where others can read them are refused, with the right way named.
 
+use std::error::Error as _;
+
 use clap::error::ErrorKind;
 use qbo_auth::SecretName;
 
@@ -36,9 +38,12 @@ pub(crate) fn flags(arguments: impl Iterator<Item = std::ffi::OsString>) -> Resu
 
 /// What is said in place of clap's own message where that would repeat a word that may be a secret; `None` where it may
 /// repeat it.
-pub(crate) fn unquoted(mut words: impl Iterator<Item = std::ffi::OsString>, why: ErrorKind) -> Option<Exit> {
+pub(crate) fn unquoted(
+    mut words: impl Iterator<Item = std::ffi::OsString>,
+    error: &clap::Error,
+) -> Option<Exit> {
     let quotes = matches!(
-        why,
+        error.kind(),
         ErrorKind::UnknownArgument
             | ErrorKind::InvalidValue
             | ErrorKind::ValueValidation
@@ -49,8 +54,10 @@ pub(crate) fn unquoted(mut words: impl Iterator<Item = std::ffi::OsString>, why:
     );
     let command = words.find(|word| word == "secrets" || word == "auth").filter(|_| quotes)?;
     if command == "auth" {
+        // The reason is ours, and quotes nothing.
+        let why = error.source().map_or_else(String::new, |reason| format!(" ({reason})"));
         return Some(Exit::usage(
-            "auth takes no such argument; it is not repeated here, for it may be a secret",
+            format!("auth takes no such argument{why}; it is not repeated here, for it may be a secret"),
             "qbo-backfill auth --help shows what is possible",
         ));
     }

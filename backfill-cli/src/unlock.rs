@@ -199,26 +199,21 @@ pub(crate) async fn init(
     unlock: Unlock,
 ) -> Result<SealedVault, Exit> {
     let (home, _) = Home::of(settings, secrets).await?;
-    let unlock = match (unlock, &home) {
-        // Whoever names a key that is there means it. The one that lies where keys lie may open another vault.
-        (Unlock::KeyFile(key), Home::Shared(_)) if key.exists() => {
-            if !settings.vault_key.named {
-                return Err(Exit::new(
-                    VAULT,
-                    format!(
-                        "{} is there already, and may open another vault; nothing was changed",
-                        key.display()
-                    ),
-                    format!(
-                        "name a key of its own, here and on every host: --vault-key-file FILE (or, to use this one, \
-                         --vault-key-file {})",
-                        key.display()
-                    ),
-                ));
-            }
-            Unlock::Credential(key)
+    let is_taken = match &home {
+        Home::File(path) => path.symlink_metadata().is_ok(),
+        Home::Shared(_) => false,
+    };
+    let unlock = match unlock {
+        // The one that lies where keys lie may open another vault. Whoever names a key that is there means it.
+        Unlock::KeyFile(key) if key.exists() && !settings.vault_key.named && !is_taken => {
+            return Err(Exit::new(
+                VAULT,
+                format!("{} exists already, and may open another vault; nothing was changed", key.display()),
+                "name a key of its own, here and wherever this vault is opened: --vault-key-file FILE",
+            ));
         }
-        (unlock, _) => unlock,
+        Unlock::KeyFile(key) if key.exists() && settings.vault.is_shared() => Unlock::Credential(key),
+        unlock => unlock,
     };
     Ok(home.init(unlock).await?)
 }

@@ -196,6 +196,7 @@ async fn a_value_that_was_given_as_an_argument_is_not_repeated() {
         &["secrets", "rm", "QBO_CLIENT_ID", "false-s3cr3t"],
         &["--output", "json", "secrets", "set", "QBO_CLIENT_SECRET=false-s3cr3t"],
         &["auth", "login", "https://books.example/callback?code=false-s3cr3t"],
+        &["auth", "login", "--redirect-url", "https://books.example/callback?code=false-s3cr3t&state=x"],
     ] {
         let refused = house.run(words).await.expect(2);
         assert!(!refused.stderr.contains("s3cr3t") && !refused.stdout.contains("s3cr3t"), "{words:?}");

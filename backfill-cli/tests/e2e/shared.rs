@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use fixtures::{CallKind, Fault, Gate, Rule, Shape};
+use fixtures::{CallKind, Fault, Gate, Rule, SandboxOptions, Shape};
 use tempfile::TempDir;
 
 use crate::house::{Ended, House, ended, with_stdin};
@@ -17,7 +17,12 @@ struct Hosts {
 
 impl Hosts {
     async fn new() -> Self {
-        let hosts = Self { house: House::new(&Shape::empty()).await, home: tempfile::tempdir().unwrap() };
+        Self::with(SandboxOptions::default()).await
+    }
+
+    async fn with(options: SandboxOptions) -> Self {
+        let hosts =
+            Self { house: House::with(&Shape::empty(), options).await, home: tempfile::tempdir().unwrap() };
         fs::write(hosts.passfile(), format!("*:*:*:*:{}", hosts.house.database.password())).unwrap();
         fs::set_permissions(hosts.passfile(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         hosts.run(&["db", "init"]).await.expect(0);
@@ -100,6 +105,23 @@ async fn a_host_that_is_killed_in_its_refresh_leaves_the_lock_to_the_next() {
     hosts.run(&["auth", "refresh"]).await.expect(0);
     hosts.assert_sound().await;
     gate.open();
+}
+
+/// Wherever it dies, the next one goes on, if only Intuit still takes the token before.
+#[cfg(feature = "points")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_at_any_step_of_its_refresh_leaves_a_vault_that_works() {
+    let mut options = SandboxOptions::default();
+    options.oauth.previous_stays_valid = true;
+    let hosts = Hosts::with(options).await;
+    hosts.run(&["auth", "refresh"]).await.expect(0);
+    for step in ["lock", "locked", "intended", "call", "answered", "stored"] {
+        let mut dying = hosts.command(&["auth", "refresh"]);
+        dying.env("QBO_BACKFILL_POINT", format!("refresh.{step}=abort"));
+        assert_eq!(ended(dying).await.code, -1, "{step}");
+        hosts.run(&["auth", "refresh"]).await.expect(0);
+        hosts.assert_sound().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

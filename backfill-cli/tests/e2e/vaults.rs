@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use fixtures::{CallKind, Fault, Gate, Rule, Shape};
+use fixtures::{CallKind, Fault, Gate, Rotation, Rule, SandboxOptions, Shape};
 
 use crate::house::{House, with_stdin};
 
@@ -175,6 +175,26 @@ async fn a_second_vault_of_the_same_token_is_found_while_the_first_one_runs() {
     gate.open();
     let ended = tokio::task::spawn_blocking(|| running.wait_with_output().unwrap()).await.unwrap();
     crate::house::Ended::from(ended).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_put_back_with_the_living_token_goes_on_however_often_it_was_refreshed() {
+    let mut options = SandboxOptions::default();
+    // Twice the same token, then a new one.
+    options.oauth.rotation = Rotation::Every(4);
+    let house = House::with(&Shape::empty(), options).await;
+    house.at(&MONTH).await.expect(0);
+    let backup = fs::read(house.data().join("vault")).unwrap();
+    for _ in 0..2 {
+        house.at(&["auth", "refresh"]).await.expect(0);
+    }
+    fs::write(house.data().join("vault"), backup).unwrap();
+    for _ in 0..3 {
+        house.sandbox.expire_access_tokens();
+        house.at(&[&MONTH[..], &["--force"]].concat()).await.expect(0);
+    }
+    let newest = qbo_auth::RefreshToken::new(house.sandbox.current_refresh_token()).fingerprint();
+    assert!(house.run(&["auth", "status"]).await.expect(0).stdout.contains(&newest));
 }
 
 #[tokio::test(flavor = "multi_thread")]
