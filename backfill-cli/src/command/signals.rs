@@ -30,12 +30,10 @@ impl Stop {
 
     fn saying(word: &'static str) -> Result<Self, Exit> {
         let stop = Self { token: CancellationToken::new(), code: Arc::default(), tokens: Arc::default() };
-        for (kind, code) in [
-            (SignalKind::interrupt(), INTERRUPTED),
-            (SignalKind::terminate(), TERMINATED),
-            // Whoever closes the terminal wants the same.
-            (SignalKind::hangup(), TERMINATED),
-        ] {
+        // Whoever closes the terminal wants it to end, unless it was started to outlive the terminal (nohup).
+        let hangup = Some((SignalKind::hangup(), TERMINATED)).filter(|(kind, _)| !is_ignored(*kind));
+        let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
+        for (kind, code) in kinds.into_iter().chain(hangup) {
             let mut arrivals = signal(kind).map_err(|_| {
                 Exit::new(crate::exit::BUG, "signals cannot be heard", "check the system's limits")
             })?;
@@ -84,4 +82,12 @@ impl Stop {
     pub(crate) fn code(&self) -> Option<u8> {
         Some(self.code.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }
+}
+
+/// Whether whoever started this process had the signal ignored. Only Linux tells without a handler being changed.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    ignored >> (kind.as_raw_value() - 1) & 1 == 1
 }

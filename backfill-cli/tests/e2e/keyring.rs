@@ -10,10 +10,13 @@ use crate::house::{Ended, House, ended};
 
 /// Runs shell lines where a keyring is open.
 async fn with_keyring(house: &House, home: &Path, lines: &str) -> Ended {
-    let script = format!(
-        "printf false-password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1\n\
-         set -e\n{lines}"
-    );
+    let open = "printf false-password | gnome-keyring-daemon --unlock --components=secrets";
+    beside_keyring(house, home, open, lines).await
+}
+
+/// Runs shell lines beside a keyring that is started in some way.
+async fn beside_keyring(house: &House, home: &Path, start: &str, lines: &str) -> Ended {
+    let script = format!("{start} >/dev/null 2>&1\nset -e\n{lines}");
     let mut command = Command::new("dbus-run-session");
     command.args(["--", "sh", "-c", &script]).env_clear().env("HOME", home);
     command.env("XDG_RUNTIME_DIR", home).env("QB", env!("CARGO_BIN_EXE_qbo-backfill"));
@@ -54,6 +57,11 @@ async fn the_key_can_live_in_the_keyring_and_be_changed_there() {
     alone.args(["secrets", "list"]).env_clear().env("HOME", home.path());
     let alone = ended(alone).await.expect(8);
     assert!(alone.error().contains("vault.key"), "{}", alone.error());
+
+    // With a session whose keyring nobody has unlocked, that is said.
+    let locked = "gnome-keyring-daemon --start --components=secrets";
+    let locked = beside_keyring(&house, home.path(), locked, "\"$QB\" secrets list").await.expect(8);
+    assert!(locked.error().contains("is locked"), "{}", locked.error());
 
     // Beside the key of another vault nothing is finished, and nothing of the other one is touched; a key that is there
     // is not written over, whatever became of its vault.

@@ -115,6 +115,23 @@ async fn a_refresh_under_way_outlives_every_signal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_started_to_outlive_its_terminal_does() {
+    let house = House::new(&Shape::empty()).await;
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
+    let command = house.command(&["auth", "refresh"]);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    nohup.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = nohup.spawn().unwrap();
+    gate.arrived().await;
+    signal(&child, "-HUP");
+    gate.open();
+    wait(child).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_the_same_pipeline_is_told_who_holds_it() {
     let house = House::new(&shape()).await;
     let gate = Gate::new();
