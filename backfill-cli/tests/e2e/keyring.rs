@@ -81,3 +81,35 @@ async fn the_key_can_live_in_the_keyring_and_be_changed_there() {
     let beside = with_keyring(&house, home.path(), &beside).await.expect(0);
     assert!(beside.stderr.contains("has a key for"), "{}", beside.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_shared_vault_is_kept_under_its_database_and_never_written_over() {
+    let house = House::without_consent(&Shape::empty(), fixtures::SandboxOptions::default()).await;
+    let home = tempfile::tempdir().unwrap();
+    let passfile = home.path().join("pgpass");
+    std::fs::write(&passfile, format!("*:*:*:*:{}", house.database.password())).unwrap();
+    std::fs::set_permissions(&passfile, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let lines = format!(
+        "cd \"$HOME\"
+         export PGPASSFILE='{}'
+         qb() {{ \"$QB\" \"$@\" --vault postgres --database '{}'; }}
+         qb db init
+         qb secrets init --keyring
+         echo false-id | qb secrets set QBO_CLIENT_ID
+         qb secrets init --keyring && exit 1
+         qb secrets rekey
+         qb secrets list
+         qb secrets init --keyring --schema other && exit 1
+         qb db init --schema other
+         qb secrets init --keyring --schema other
+         qb secrets list
+         qb secrets rekey --new-key-file .local/share/qbo-backfill/vault.key.new
+         qb secrets list
+         test -e .local/share/qbo-backfill/vault.key",
+        passfile.display(),
+        house.database.url()
+    );
+    let lived = with_keyring(&house, home.path(), &lines).await.expect(0);
+    assert_eq!(lived.stdout.matches("QBO_CLIENT_ID").count(), 3, "{}", lived.stdout);
+    assert!(lived.stderr.contains("an interrupted `secrets rekey` has been finished"), "{}", lived.stderr);
+}
