@@ -2,8 +2,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use backfill_core::CancellationToken;
-use qbo_auth::RefreshingProvider;
+use qbo_auth::{LAST_CALL, RefreshingProvider};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::exit::{Exit, INTERRUPTED, TERMINATED};
 use crate::render::say;
@@ -15,6 +16,8 @@ pub(crate) struct Stop {
     pub(crate) token: CancellationToken,
     code: Arc<AtomicU8>,
     tokens: Arc<OnceLock<Arc<RefreshingProvider>>>,
+    /// Held while a consent is exchanged.
+    exchange: Arc<Mutex<()>>,
 }
 
 impl Stop {
@@ -29,7 +32,12 @@ impl Stop {
     }
 
     fn saying(word: &'static str) -> Result<Self, Exit> {
-        let stop = Self { token: CancellationToken::new(), code: Arc::default(), tokens: Arc::default() };
+        let stop = Self {
+            token: CancellationToken::new(),
+            code: Arc::default(),
+            tokens: Arc::default(),
+            exchange: Arc::default(),
+        };
         // Whoever closes the terminal wants it to end, unless it was started to outlive the terminal (nohup).
         let hangup = Some((SignalKind::hangup(), TERMINATED)).filter(|(kind, _)| !is_ignored(*kind));
         let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
@@ -56,11 +64,17 @@ impl Stop {
         let _ = self.tokens.set(Arc::clone(tokens));
     }
 
+    /// Says that a consent is being exchanged, for as long as the guard lives: its code works once.
+    pub(crate) async fn exchanging(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.exchange).lock_owned().await
+    }
+
     async fn end(&self, code: u8) {
+        say("stopping at once: only a token under way is waited for, so that it is not lost");
         if let Some(tokens) = self.tokens.get() {
-            say("stopping at once: only a refresh under way is waited for, so that its token is not lost");
             tokens.shutdown_soon().await;
         }
+        drop(tokio::time::timeout(LAST_CALL, self.exchange.lock()).await);
         std::process::exit(code.into());
     }
 

@@ -47,6 +47,20 @@ impl Login {
         format!("{}?{query}", self.parameter("redirect_uri"))
     }
 
+    /// Reads on until it says this.
+    async fn hear(mut self, word: &'static str) -> Self {
+        let reading = move || {
+            let mut line = String::new();
+            while !line.contains(word) {
+                line.clear();
+                assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "it never said {word:?}");
+                self.heard += &line;
+            }
+            self
+        };
+        tokio::task::spawn_blocking(reading).await.unwrap()
+    }
+
     async fn end(mut self) -> Ended {
         let waiting = move || {
             self.stderr.read_to_string(&mut self.heard).unwrap();
@@ -131,6 +145,32 @@ async fn the_callback_listens_on_this_machine_alone_and_takes_one_answer() {
     assert_eq!(first.await.unwrap(), 200);
     login.end().await.expect(0);
     assert_eq!(house.sandbox.token_calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_is_being_exchanged_outlives_every_signal() {
+    let house = unconsented().await;
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
+    let mut login = Login::start(&house, &[]).await;
+    let page = login.page.to_string();
+    let visitor = tokio::spawn(async move {
+        let browser = reqwest::Client::builder().no_proxy().build().unwrap();
+        // The process may be gone before its last page is fetched.
+        drop(browser.get(page).send().await);
+    });
+    gate.arrived().await;
+    for (name, word) in [("-TERM", "stopping"), ("-TERM", "at once")] {
+        let kill = std::process::Command::new("kill").args([name, &login.child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        login = login.hear(word).await;
+    }
+    gate.open();
+    let ended = login.end().await;
+    assert!([0, 143].contains(&ended.code), "{}", ended.stderr);
+    visitor.await.unwrap();
+    let newest = qbo_auth::RefreshToken::new(house.sandbox.current_refresh_token()).fingerprint();
+    assert!(house.run(&["auth", "status"]).await.expect(0).stdout.contains(&newest));
 }
 
 #[tokio::test(flavor = "multi_thread")]

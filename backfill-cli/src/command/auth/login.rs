@@ -90,7 +90,9 @@ impl Login<'_> {
                 return Err(Exit::new(stop.code().unwrap_or(INTERRUPTED), "stopped; nothing was stored", "run the same command again"));
             }
         };
+        let exchanging = stop.exchanging().await;
         let ended = self.finish(request, &visit.answer).await;
+        drop(exchanging);
         visit.conclude(if ended.is_ok() { Page::Connected } else { Page::Failed }).await;
         ended
     }
@@ -103,6 +105,9 @@ impl Login<'_> {
         let answer = tokio::task::spawn_blocking(pasted).await;
         let answer = answer.ok().and_then(Result::ok).filter(|answer| !answer.trim().is_empty());
         let answer = answer.ok_or_else(|| refused("no address was pasted", "run the same command again"))?;
+        // Not before: at the prompt a signal ends the process as it always does.
+        let stop = Stop::waiting()?;
+        let _exchanging = stop.exchanging().await;
         self.finish(request, &answer).await
     }
 
