@@ -134,7 +134,14 @@ CREATE TABLE IF NOT EXISTS quarantine (
 );
 
 -- Creates the raw table of one pipeline. lz4 loads almost twice as fast as the default compression; servers built without it keep the default.
-CREATE OR REPLACE FUNCTION create_raw_table(table_name text) RETURNS void
+-- Version 3 makes it safe to give to a loader; running this script again must not take that back.
+DO $guard$
+BEGIN
+    IF to_regprocedure('create_raw_table(text)') IS NOT NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE $create$
+CREATE FUNCTION create_raw_table(table_name text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     target text := format('%I.%I', current_schema(), table_name);
@@ -161,6 +168,9 @@ BEGIN
     END;
 END
 $$;
+    $create$;
+END
+$guard$;
 
 SELECT create_raw_table('qb_invoices');
 SELECT create_raw_table('qb_customers');

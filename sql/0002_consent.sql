@@ -1,5 +1,5 @@
 -- qbo-backfill, schema version 2: which copy of a consent is the living one, and the sealed vault of hosts that share one.
--- No token and no key is ever here: a hash under a key that only the vault holds, and bytes that only the vault's key opens.
+-- No token and no key is ever here: a hash under the app's secret, which the database does not have, and bytes that only the vault's key opens.
 
 CREATE SCHEMA IF NOT EXISTS raw /*schema*/;
 SET search_path TO raw /*schema*/, pg_catalog;

@@ -48,6 +48,9 @@ DO $$
 DECLARE
     relation record;
     target text;
+    ledger text[] := ARRAY[
+        'schema_version', 'source_identity', 'backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page',
+        'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault'];
 BEGIN
     EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema());
@@ -56,14 +59,20 @@ BEGIN
         SELECT class.relname,
             EXISTS (SELECT FROM pg_attribute WHERE attrelid = class.oid AND attname = 'payload_digest') AS is_raw
         FROM pg_class AS class
-        WHERE class.relnamespace = to_regnamespace(current_schema()) AND class.relkind = 'r'
+        WHERE class.relnamespace = to_regnamespace(current_schema()) AND class.relkind IN ('r', 'p')
     LOOP
+        -- What others keep in this schema is theirs.
+        CONTINUE WHEN NOT relation.is_raw AND relation.relname <> ALL (ledger);
         target := format('%I.%I', current_schema(), relation.relname);
         EXECUTE format('ALTER TABLE %s OWNER TO qbo_owner', target);
-        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, qbo_loader, qbo_reader', target);
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, qbo_loader', target);
         IF relation.is_raw THEN
+            -- What somebody granted to the reader, payloads perhaps, stays.
             PERFORM grant_on_raw_table(relation.relname::text);
-        ELSIF relation.relname = 'schema_version' THEN
+            CONTINUE;
+        END IF;
+        EXECUTE format('REVOKE ALL ON %s FROM qbo_reader', target);
+        IF relation.relname = 'schema_version' THEN
             EXECUTE format('GRANT SELECT ON %s TO qbo_loader, qbo_reader', target);
         ELSIF relation.relname = 'source_identity' THEN
             EXECUTE format('GRANT SELECT, INSERT ON %s TO qbo_loader', target);

@@ -389,7 +389,8 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
             drop(error.print());
             return Exit::new(DONE, "", "");
         }
-        one_line(&error)
+        let words = || std::env::args_os().skip(1);
+        refused::unquoted(words(), &error).unwrap_or_else(|| one_line(&error))
     })?;
     match cli.global.color {
         Color::Auto => {}

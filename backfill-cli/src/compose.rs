@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use backfill_core::{Engine, EventSink};
 use qbo_auth::{
-    ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SealedVault, SecretName,
-    SystemClock, TokenProvider,
+    ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
+    TokenProvider,
 };
 use qbo_client::{HttpQboClient, QboClient, Signal};
-use raw_store::{DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity};
+use raw_store::{ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::consent;
+use crate::consent::WitnessedVault;
 use crate::exit::{self, Exit};
 use crate::passfile;
 use crate::secrets::Secrets;
@@ -38,8 +38,8 @@ pub(crate) struct Composed {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
-    tokens: Arc<RefreshingProvider>,
-    vault: Arc<SealedVault>,
+    pub(crate) tokens: Arc<RefreshingProvider>,
+    pub(crate) vault: Arc<WitnessedVault>,
     database: Database,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Company {
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) tokens: Arc<RefreshingProvider>,
     pub(crate) identity: StoreIdentity,
-    vault: Arc<SealedVault>,
+    pub(crate) vault: Arc<WitnessedVault>,
     clock: Arc<dyn Clock>,
     signals: UnboundedReceiver<Signal>,
 }
@@ -61,12 +61,13 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
     let environment = secrets.environment(settings).await?;
     let id = secrets.need(SecretName::QboClientId, settings).await?;
     let secret = secrets.need(SecretName::QboClientSecret, settings).await?;
+    let secret = ClientSecret::new(secret);
     let vault = secrets.token_vault(settings, clock.now_utc()).await?;
+    let vault = Arc::new(WitnessedVault::new(vault, secret.clone()));
     let endpoints = settings.endpoints.over(environment)?;
 
-    let endpoint =
-        OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), ClientSecret::new(secret))
-            .map_err(qbo_auth::AuthError::from)?;
+    let endpoint = OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), secret)
+        .map_err(qbo_auth::AuthError::from)?;
     let tokens = Arc::new(RefreshingProvider::new(vault.clone(), Arc::new(endpoint), Arc::clone(&clock)));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
     let (sender, signals) = unbounded_channel();
@@ -96,7 +97,9 @@ pub(crate) async fn compose(
 
     let database = open_database(settings, &secrets, concurrency).await?;
     create_where_missing(&database.store).await?;
-    consent::compare(&*database.store, &vault).await?;
+    vault.compare(&*database.store).await?;
+    let witness: Arc<dyn ConsentLog> = database.store.clone();
+    vault.tell(Arc::downgrade(&witness));
     let store: Arc<dyn Store> = database.store.clone();
 
     let sink = sink(Arc::clone(&client));
@@ -111,7 +114,7 @@ impl Composed {
         let Self { engine, client, store, tokens, vault, database, .. } = self;
         tokens.shutdown().await;
         // The tokens are safe in the vault; that the database has not seen them yet is made good by the next run.
-        if let Err(exit) = consent::compare(&*database.store, &vault).await {
+        if let Err(exit) = vault.compare(&*database.store).await {
             tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
         }
         // The connections go before the server does.

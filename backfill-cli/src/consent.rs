@@ -1,35 +1,68 @@
-//! Whether this vault is the living copy of its consent: compared with what the database has seen.
+//! Whether this vault is the living one of its consent: compared with what the database has seen.
 
-use qbo_auth::SealedVault;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qbo_auth::{
+    ClientSecret, SealedVault, SecretName, TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock,
+};
 use raw_store::{ConsentLog, Testimony, Witness};
 
-use crate::exit::{Exit, VAULT};
+use crate::exit::{Exit, chain};
+
+/// How long a refresh waits for the database: it must not fail for want of it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a host is called that does not say its name.
+const NAMELESS: &str = "a host without a name";
 
 /// Compares, and notes what is newer. A second copy of a vault is refused before it can spend a token.
-pub(crate) async fn compare(log: &dyn ConsentLog, vault: &SealedVault) -> Result<(), Exit> {
-    match testify(log, vault).await? {
-        Testimony::Newest => return Ok(()),
+pub(crate) async fn compare(
+    log: &dyn ConsentLog,
+    vault: &SealedVault,
+    key: &ClientSecret,
+) -> Result<(), Exit> {
+    match testify(log, vault, key).await? {
+        Judgement::Sound => return Ok(()),
+        Judgement::Lagging(generation) => {
+            // A vault that cannot be written now is not needed before the next refresh, which finds out.
+            if let Err(error) = vault.catch_up(generation).await {
+                tracing::warn!(%error, "the vault, put back from a backup, could not be counted on");
+            }
+            return Ok(());
+        }
         // Another process of this vault may have refreshed between the two readings; its store came first.
-        Testimony::Behind(_) | Testimony::Apart(_) => {}
+        Judgement::Old(_) => {}
     }
-    let (what, newer) = match testify(log, vault).await? {
-        Testimony::Newest => return Ok(()),
-        Testimony::Behind(newer) => ("an older copy of a vault", newer),
-        Testimony::Apart(newer) => ("one of two copies of a vault", newer),
-    };
-    Err(Exit::new(
-        VAULT,
-        format!(
-            "this is {what}: {} has used the same consent since (generation {}); nothing was called, both files are unchanged",
-            newer.host, newer.generation
-        ),
-        "work with the vault over there, or give this one a consent of its own: qbo-backfill auth login; for several hosts: --vault postgres",
-    ))
+    testify(log, vault, key).await?.sound().map_err(|error| {
+        let mut exit = Exit::from(error);
+        exit.what += "; nothing was called, the vault is unchanged";
+        exit
+    })
 }
 
-async fn testify(log: &dyn ConsentLog, vault: &SealedVault) -> Result<Testimony, Exit> {
-    let Some(mark) = vault.consent_mark().await? else {
-        return Ok(Testimony::Newest);
+/// What the database's answer means for a vault.
+#[derive(Debug)]
+enum Judgement {
+    Sound,
+    /// The newest token, of an earlier generation than this.
+    Lagging(u64),
+    Old(VaultError),
+}
+
+impl Judgement {
+    fn sound(self) -> Result<(), VaultError> {
+        match self {
+            Self::Sound | Self::Lagging(_) => Ok(()),
+            Self::Old(error) => Err(error),
+        }
+    }
+}
+
+async fn testify(log: &dyn ConsentLog, vault: &SealedVault, key: &ClientSecret) -> Result<Judgement, Exit> {
+    let Some(mark) = vault.consent_mark(key).await? else {
+        return Ok(Judgement::Sound);
     };
     let seen = Witness {
         lineage: mark.lineage.into(),
@@ -37,11 +70,107 @@ async fn testify(log: &dyn ConsentLog, vault: &SealedVault) -> Result<Testimony,
         fingerprint: mark.fingerprint.into(),
         host: host().into(),
     };
-    Ok(log.testify(&seen).await?)
+    Ok(judge(&seen, log.testify(&seen).await?))
+}
+
+fn judge(seen: &Witness, testimony: Testimony) -> Judgement {
+    let (kind, why) = match testimony {
+        Testimony::Newest => return Judgement::Sound,
+        Testimony::Lagging(noted) => return Judgement::Lagging(noted.generation),
+        Testimony::Behind(newer) if newer.host == seen.host && *newer.host != *NAMELESS => (
+            VaultErrorKind::Restored,
+            format!(
+                "the stored token is older than the one last seen (generation {} < {})",
+                seen.generation, newer.generation
+            ),
+        ),
+        Testimony::Behind(newer) | Testimony::Apart(newer) => (
+            VaultErrorKind::SecondCopy,
+            format!("{} has used the same consent since (generation {})", newer.host, newer.generation),
+        ),
+    };
+    Judgement::Old(VaultError::new(kind).because(why))
 }
 
 /// This host's name, for people.
 pub(crate) fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "this host".into() } else { name.trim().to_owned() }
+    if name.trim().is_empty() { NAMELESS.into() } else { name.trim().to_owned() }
+}
+
+/// A vault that asks the database before each refresh whether the token is the newest, and tells it of each new one:
+/// a second copy is found while a run lasts, not only at its ends. The database may be away; then it is left out.
+#[derive(Debug)]
+pub(crate) struct WitnessedVault {
+    vault: Arc<SealedVault>,
+    key: ClientSecret,
+    log: OnceLock<Weak<dyn ConsentLog>>,
+}
+
+impl WitnessedVault {
+    pub(crate) fn new(vault: Arc<SealedVault>, key: ClientSecret) -> Self {
+        Self { vault, key, log: OnceLock::new() }
+    }
+
+    /// Asks and tells this database from now on. It is not kept open for that.
+    pub(crate) fn tell(&self, log: Weak<dyn ConsentLog>) {
+        let _ = self.log.set(log);
+    }
+
+    /// As [`compare`].
+    pub(crate) async fn compare(&self, log: &dyn ConsentLog) -> Result<(), Exit> {
+        compare(log, &self.vault, &self.key).await
+    }
+
+    async fn ask(&self) -> Result<(), VaultError> {
+        let Some(log) = self.log.get().and_then(Weak::upgrade) else { return Ok(()) };
+        match tokio::time::timeout(PATIENCE, testify(&*log, &self.vault, &self.key)).await {
+            Ok(Ok(judged)) => judged.sound(),
+            Ok(Err(exit)) => {
+                tracing::warn!(what = exit.what, "the database could not be asked about the consent");
+                Ok(())
+            }
+            Err(_) => {
+                tracing::warn!("the database did not answer in time about the consent");
+                Ok(())
+            }
+        }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl TokenVault for WitnessedVault {
+    async fn lock(&self) -> Result<VaultLock, VaultError> {
+        self.vault.lock().await
+    }
+
+    async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError> {
+        self.vault.try_lock().await
+    }
+
+    async fn load(&self) -> Result<Option<TokenSet>, VaultError> {
+        self.vault.load().await
+    }
+
+    async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError> {
+        // The note that a refresh begins: the last moment to find out that the token is an old one.
+        if tokens.intent.is_some() {
+            self.ask().await?;
+            return self.vault.store(tokens).await;
+        }
+        self.vault.store(tokens).await?;
+        if let Err(error) = self.ask().await {
+            tracing::warn!(what = chain(&error), "another vault has used this consent");
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+        self.vault.begin(tokens, about).await
+    }
+
+    async fn has_begun(&self, bootstrap: &str) -> Result<bool, VaultError> {
+        self.vault.has_begun(bootstrap).await
+    }
 }

@@ -104,6 +104,9 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
 impl From<AuthError> for Exit {
     fn from(error: AuthError) -> Self {
         use qbo_auth::Advice;
+        if let AuthError::Vault(vault) = &error {
+            return Self::from(&**vault);
+        }
         let code = match error.advice() {
             Advice::RetryAfter(_) => SOURCE,
             // Keys that Intuit refuses are a matter of the consent too: nobody can call until they are right.
@@ -213,6 +216,17 @@ mod tests {
         let said = String::from_utf8_lossy(&said);
         assert!(said.contains("a broken invariant at") && said.contains("it ends with 70"), "{said}");
         assert!(!said.contains("canary"), "{said}");
+    }
+
+    #[test]
+    fn a_database_that_keeps_the_vault_fails_as_a_database() {
+        let gone = StoreError::new("reading the vault", StoreErrorKind::Unavailable("no connection".into()));
+        let vault = qbo_auth::VaultError::new(qbo_auth::VaultErrorKind::Unreachable).because(gone);
+        let exit = Exit::from(AuthError::from(vault));
+        assert_eq!(exit.code, DESTINATION, "{}", exit.what);
+        assert!(exit.next.contains("the server runs"), "{}", exit.next);
+        let disk = qbo_auth::VaultError::new(qbo_auth::VaultErrorKind::Io);
+        assert_eq!(Exit::from(AuthError::from(disk)).code, VAULT);
     }
 
     #[test]

@@ -1,23 +1,28 @@
 //! The vault's key in the keyring of the operating system: Keychain, Credential Manager, or a Secret Service such as
 //! GNOME Keyring. Only with the feature `keyring`; hosts without a desktop have none.
 
+use std::fmt;
+use std::path::Path;
+
 use qbo_auth::SecretString;
+use raw_store::{DatabaseOptions, SchemaName};
 
 use crate::exit::{Exit, VAULT};
-use crate::settings::Settings;
 
 /// Under what a key is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Account(String);
 
 impl Account {
-    /// The account of the configured vault.
-    pub(crate) fn of(settings: &Settings) -> Self {
-        if settings.vault.is_shared() {
-            return Self(format!("vault in the database, schema {}", settings.schema));
-        }
-        let path = &settings.vault.path;
-        Self(std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string())
+    /// The account of a vault file.
+    pub(crate) fn file(path: &Path) -> Self {
+        Self(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string())
+    }
+
+    /// The account of the vault in a database.
+    pub(crate) fn shared(options: &DatabaseOptions, schema: &SchemaName) -> Self {
+        let (host, port, database) = (options.host(), options.port(), options.database());
+        Self(format!("vault in the database {host}:{port}/{database}, schema {schema}"))
     }
 
     /// Where a new key waits until the vault is sealed with it.
@@ -26,26 +31,58 @@ impl Account {
     }
 }
 
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// There is a keyring, and nobody has unlocked it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Locked;
+
+impl From<Locked> for Exit {
+    fn from(_: Locked) -> Self {
+        Self::new(
+            VAULT,
+            "there is no key file, and the keyring, which may hold the vault's key, is locked",
+            "unlock the keyring of this user, then run the same command again; or name the key: --vault-key-file FILE",
+        )
+    }
+}
+
+/// Why a keyring gives or takes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "keyring"), expect(dead_code, reason = "there is no keyring in this build"))]
+pub(crate) enum Refusal {
+    Locked,
+    Other(&'static str),
+}
+
+impl Refusal {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Locked => "it is locked",
+            Self::Other(word) => word,
+        }
+    }
+}
+
 /// The key, if there is a keyring and it has one.
-pub(crate) fn find(account: &Account) -> Option<SecretString> {
+pub(crate) fn find(account: &Account) -> Result<Option<SecretString>, Locked> {
     match system::get(&account.0) {
-        Ok(found) => found,
-        Err(why) => {
+        Ok(found) => Ok(found),
+        Err(Refusal::Locked) => Err(Locked),
+        Err(Refusal::Other(why)) => {
             tracing::debug!(why, "the keyring was not asked");
-            None
+            Ok(None)
         }
     }
 }
 
 /// Keeps a key, in place of another one.
-pub(crate) fn keep(account: &Account, key: &SecretString) -> Result<(), Exit> {
-    system::set(&account.0, key).map_err(|why| {
-        Exit::new(
-            VAULT,
-            format!("the key cannot be kept in the keyring ({why}); nothing was changed"),
-            "use a key file (leave --keyring out) or a passphrase (--passphrase)",
-        )
-    })
+pub(crate) fn keep(account: &Account, key: &SecretString) -> Result<(), Refusal> {
+    system::set(&account.0, key)
 }
 
 /// Forgets a key, if there is one.
@@ -58,9 +95,11 @@ mod system {
     use keyring::{Entry, Error};
     use qbo_auth::{ExposeSecret as _, SecretString};
 
+    use super::Refusal;
+
     const SERVICE: &str = "qbo-backfill";
 
-    pub(super) fn get(account: &str) -> Result<Option<SecretString>, &'static str> {
+    pub(super) fn get(account: &str) -> Result<Option<SecretString>, Refusal> {
         match apart(account, |entry| entry.get_password().map(SecretString::from)) {
             Ok(key) => Ok(Some(key)),
             Err(Error::NoEntry) => Ok(None),
@@ -68,11 +107,11 @@ mod system {
         }
     }
 
-    pub(super) fn set(account: &str, key: &SecretString) -> Result<(), &'static str> {
+    pub(super) fn set(account: &str, key: &SecretString) -> Result<(), Refusal> {
         apart(account, |entry| entry.set_password(key.expose_secret())).map_err(|error| reason(&error))
     }
 
-    pub(super) fn delete(account: &str) -> Result<(), &'static str> {
+    pub(super) fn delete(account: &str) -> Result<(), Refusal> {
         apart(account, Entry::delete_credential).map_err(|error| reason(&error))
     }
 
@@ -88,11 +127,13 @@ mod system {
     }
 
     /// In our own words: a message of the keyring could hold what is in it.
-    fn reason(error: &Error) -> &'static str {
+    fn reason(error: &Error) -> Refusal {
         match error {
-            Error::NoDefaultStore | Error::PlatformFailure(_) => "there is none, or it does not answer",
-            Error::NoStorageAccess(_) => "it is locked",
-            _ => "it refuses",
+            Error::NoDefaultStore | Error::PlatformFailure(_) => {
+                Refusal::Other("there is none, or it does not answer")
+            }
+            Error::NoStorageAccess(_) => Refusal::Locked,
+            _ => Refusal::Other("it refuses"),
         }
     }
 }
@@ -101,17 +142,20 @@ mod system {
 mod system {
     use qbo_auth::SecretString;
 
-    const ABSENT: &str = "this program was built without: cargo build -p backfill-cli --features keyring";
+    use super::Refusal;
 
-    pub(super) fn get(_: &str) -> Result<Option<SecretString>, &'static str> {
+    const ABSENT: Refusal =
+        Refusal::Other("this program was built without: cargo build -p backfill-cli --features keyring");
+
+    pub(super) fn get(_: &str) -> Result<Option<SecretString>, Refusal> {
         Err(ABSENT)
     }
 
-    pub(super) fn set(_: &str, _: &SecretString) -> Result<(), &'static str> {
+    pub(super) fn set(_: &str, _: &SecretString) -> Result<(), Refusal> {
         Err(ABSENT)
     }
 
-    pub(super) fn delete(_: &str) -> Result<(), &'static str> {
+    pub(super) fn delete(_: &str) -> Result<(), Refusal> {
         Err(ABSENT)
     }
 }

@@ -1,5 +1,6 @@
-//! Breaks the process at a named point, as `QBO_BACKFILL_POINT` says: `NAME=abort` or `NAME=panic:MESSAGE`. For tests
-//! only: without the feature `points` there is nothing of it.
+//! Breaks the process at a named point, as `QBO_BACKFILL_POINT` says: `NAME=abort`, `NAME=panic:MESSAGE`, or
+//! `NAME=print:MESSAGE`, which is the leak that a test must find. For tests only: without the feature `points` there is
+//! nothing of it.
 
 use std::sync::OnceLock;
 
@@ -18,9 +19,10 @@ pub(crate) fn arm() {
 
 fn reached(name: &str) {
     match POINT.get() {
-        Some((wanted, act)) if wanted == name => match act.strip_prefix("panic:") {
-            Some(message) => panic!("{message}"),
-            None => std::process::abort(),
+        Some((wanted, act)) if wanted == name => match act.split_once(':') {
+            Some(("panic", message)) => panic!("{message}"),
+            Some(("print", message)) => crate::render::say(message),
+            _ => std::process::abort(),
         },
         _ => {}
     }

@@ -1,5 +1,8 @@
 //! Secrets that come where others can read them are refused, with the right way named.
 
+use std::error::Error as _;
+
+use clap::error::ErrorKind;
 use qbo_auth::SecretName;
 
 use crate::exit::Exit;
@@ -31,6 +34,42 @@ pub(crate) fn flags(arguments: impl Iterator<Item = std::ffi::OsString>) -> Resu
         }
     }
     Ok(())
+}
+
+/// What is said in place of clap's own message where that would repeat a word that may be a secret; `None` where it may
+/// repeat it.
+pub(crate) fn unquoted(
+    mut words: impl Iterator<Item = std::ffi::OsString>,
+    error: &clap::Error,
+) -> Option<Exit> {
+    let quotes = matches!(
+        error.kind(),
+        ErrorKind::UnknownArgument
+            | ErrorKind::InvalidValue
+            | ErrorKind::ValueValidation
+            | ErrorKind::InvalidSubcommand
+            | ErrorKind::TooManyValues
+            | ErrorKind::WrongNumberOfValues
+            | ErrorKind::ArgumentConflict
+    );
+    let command = words.find(|word| word == "secrets" || word == "auth").filter(|_| quotes)?;
+    if command == "auth" {
+        // The reason is ours, and quotes nothing.
+        let why = error.source().map_or_else(String::new, |reason| format!(" ({reason})"));
+        return Some(Exit::usage(
+            format!("auth takes no such argument{why}; it is not repeated here, for it may be a secret"),
+            "qbo-backfill auth --help shows what is possible",
+        ));
+    }
+    let names: Vec<_> = SecretName::ALL.iter().map(|name| name.as_str()).collect();
+    Some(Exit::usage(
+        "secrets takes no such argument; it is not repeated here, for it may be a secret (if it is one, it is in this \
+         shell's history now)",
+        format!(
+            "qbo-backfill secrets set NAME, then type the value at the prompt or send it to stdin; names: {}",
+            names.join(", ")
+        ),
+    ))
 }
 
 /// Refuses a secret given as an environment variable. Only whether the variable exists is looked at.

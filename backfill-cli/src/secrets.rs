@@ -1,5 +1,7 @@
 //! The secrets of one process: those handed over, then those of the vault.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use qbo_auth::{
@@ -32,7 +34,8 @@ impl Secrets {
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Exit> {
         let mut secrets = Self::handed_over(settings)?;
         if !is_absent(settings) {
-            secrets.vault = unlock::open_beside(settings, &secrets).await?.map(Arc::new);
+            secrets.vault =
+                unlock::open_beside(settings, &secrets).await?.map(|opened| Arc::new(opened.vault));
         }
         Ok(secrets)
     }
@@ -54,7 +57,11 @@ impl Secrets {
         }
         let vault = self.vault_for_consent(settings).await?;
         if let Some(token) = self.given.get(&SecretName::QboRefreshToken) {
-            adopt_bootstrap(&*vault, RefreshToken::new(token.clone()), now).await?;
+            let (realm, environment) =
+                (self.known_realm(settings).await?, self.environment(settings).await?.to_string());
+            let mut about = vec![(SecretName::QboEnvironment, environment.as_str())];
+            about.extend(realm.as_ref().map(|realm| (SecretName::QboRealmId, realm.as_str())));
+            adopt_bootstrap(&*vault, RefreshToken::new(token.clone()), &about, now).await?;
         } else if vault.get(SecretName::QboRefreshToken).await?.is_none() {
             return Err(missing(SecretName::QboRefreshToken, settings));
         }
@@ -87,54 +94,79 @@ impl Secrets {
         self.find(name).await?.ok_or_else(|| missing(name, settings))
     }
 
-    /// The company: as asked for, as the vault has it, or both, if they agree.
+    /// The company: as asked for, as it was handed over, as the vault has it, as far as they agree.
     pub(crate) async fn realm(&self, settings: &Settings) -> Result<RealmId, Exit> {
         self.known_realm(settings).await?.ok_or_else(|| missing(SecretName::QboRealmId, settings))
     }
 
     /// As [`Secrets::realm`]; `None` before the first consent.
     pub(crate) async fn known_realm(&self, settings: &Settings) -> Result<Option<RealmId>, Exit> {
-        let kept = match self.find(SecretName::QboRealmId).await? {
-            None => None,
-            Some(text) => Some(text.expose_secret().trim().parse::<RealmId>().map_err(|error| {
-                Exit::usage(
-                    format!("QBO_REALM_ID: {error}"),
-                    "store the company's id: qbo-backfill secrets set QBO_REALM_ID",
-                )
-            })?),
-        };
-        match (&settings.realm, kept) {
-            (Some(asked), Some(kept)) if *asked != kept => Err(Exit::new(
-                exit::REFUSED,
-                format!("company {asked} was asked for, the vault is for company {kept}; nothing was called"),
-                "use that company's own vault (--vault FILE), or leave --realm out",
-            )),
-            (Some(asked), _) => Ok(Some(asked.clone())),
-            (None, kept) => Ok(kept),
-        }
+        self.agreed(SecretName::QboRealmId, settings.realm.clone(), &REALM).await
     }
 
-    /// The environment: as asked for, as the vault has it, or both, if they agree; otherwise the sandbox.
+    /// The environment, in the same way; otherwise the sandbox.
     pub(crate) async fn environment(&self, settings: &Settings) -> Result<Environment, Exit> {
-        let kept = match self.find(SecretName::QboEnvironment).await? {
-            None => None,
-            Some(text) => Some(text.expose_secret().trim().parse::<Environment>().map_err(|error| {
+        let agreed = self.agreed(SecretName::QboEnvironment, settings.environment, &ENVIRONMENT).await?;
+        Ok(agreed.unwrap_or(Environment::Sandbox))
+    }
+
+    /// One value that may be known from three sides, which must not contradict one another: a token of one company
+    /// must never be taken for another's.
+    async fn agreed<T>(&self, name: SecretName, asked: Option<T>, words: &Words) -> Result<Option<T>, Exit>
+    where
+        T: FromStr<Err: Display> + PartialEq + Display,
+    {
+        let parsed = |value: SecretString| {
+            value.expose_secret().trim().parse::<T>().map_err(|error| {
                 Exit::usage(
-                    format!("QBO_ENVIRONMENT: {error}"),
-                    "store sandbox or production: qbo-backfill secrets set QBO_ENVIRONMENT",
+                    format!("{name}: {error}"),
+                    format!("{}: qbo-backfill secrets set {name}", words.remedy),
                 )
-            })?),
+            })
         };
-        match (settings.environment, kept) {
-            (Some(asked), Some(kept)) if asked != kept => Err(Exit::new(
-                exit::REFUSED,
-                format!("{asked} was asked for, the vault is for {kept}; nothing was called"),
-                "use that environment's own vault (--vault FILE), or leave --environment out",
-            )),
-            (asked, kept) => Ok(asked.or(kept).unwrap_or(Environment::Sandbox)),
+        let given = self.given.get(&name).cloned().map(parsed).transpose()?;
+        let kept = match &self.vault {
+            Some(vault) => vault.get(name).await?.map(parsed).transpose()?,
+            None => None,
+        };
+        let what = words.what;
+        for (one, how, other) in [
+            (&asked, "was asked for, the vault is for", &kept),
+            (&given, "was handed over, the vault is for", &kept),
+            (&asked, "was asked for, there was handed over", &given),
+        ] {
+            if let (Some(one), Some(other)) = (one, other)
+                && one != other
+            {
+                return Err(Exit::new(
+                    exit::REFUSED,
+                    format!("{what}{one} {how} {what}{other}; nothing was called"),
+                    words.otherwise,
+                ));
+            }
         }
+        Ok(asked.or(given).or(kept))
     }
 }
+
+/// How people are told about a value that is known from several sides.
+struct Words {
+    what: &'static str,
+    remedy: &'static str,
+    otherwise: &'static str,
+}
+
+const REALM: Words = Words {
+    what: "company ",
+    remedy: "store the company's id",
+    otherwise: "use that company's own vault (--vault FILE), or leave --realm out",
+};
+
+const ENVIRONMENT: Words = Words {
+    what: "",
+    remedy: "store sandbox or production",
+    otherwise: "use that environment's own vault (--vault FILE), or leave --environment out",
+};
 
 /// Nothing configured yet is no broken vault; a vault that was asked for by name and is not there is.
 fn is_absent(settings: &Settings) -> bool {
@@ -155,13 +187,23 @@ fn missing(name: SecretName, settings: &Settings) -> Exit {
 
 impl From<VaultError> for Exit {
     fn from(error: VaultError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&VaultError> for Exit {
+    fn from(error: &VaultError) -> Self {
         // The vault may lie in the database; then its errors are the database's.
         if let Some(store) =
-            std::error::Error::source(&error).and_then(|source| source.downcast_ref::<StoreError>())
+            std::error::Error::source(error).and_then(|source| source.downcast_ref::<StoreError>())
         {
             return Self::from(store);
         }
-        let code = if error.kind() == VaultErrorKind::Busy { exit::HELD } else { exit::VAULT };
-        Self::new(code, exit::chain(&error), error.hint())
+        let code = match error.kind() {
+            VaultErrorKind::Busy | VaultErrorKind::Overtaken | VaultErrorKind::LockLost => exit::HELD,
+            VaultErrorKind::Restored => exit::REAUTHORISE,
+            _ => exit::VAULT,
+        };
+        Self::new(code, exit::chain(error), error.hint())
     }
 }

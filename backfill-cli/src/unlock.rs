@@ -1,10 +1,11 @@
 //! What opens the vault: the key file that was named, a passphrase if the vault wants one, a key that a container
-//! engine or systemd mounted, otherwise the key file beside the vault, or the system's keyring where there is no file.
+//! engine or systemd mounted, otherwise the key file beside the vault, or the system's keyring.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use qbo_auth::{SealedVault, SecretString, Unlock, VaultError, VaultErrorKind};
+use qbo_auth::{SealedVault, SecretString, Unlock, VaultBytes, VaultError, VaultErrorKind};
 
 use crate::exit::{Exit, VAULT};
 use crate::file_system;
@@ -23,45 +24,172 @@ const CONTAINER_SECRETS: &str = "/run/secrets";
 /// The shortest passphrase that is taken for a new vault.
 const SHORTEST: usize = 12;
 
+/// An open vault, and what opened it: nothing else may be replaced when the vault gets another key.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) vault: SealedVault,
+    pub(crate) by: Unlock,
+    /// Where the keyring keeps this vault's key, if it does.
+    pub(crate) account: Account,
+}
+
+/// Where the vault lies.
+#[derive(Debug)]
+enum Home {
+    File(PathBuf),
+    Shared(Arc<dyn VaultBytes>),
+}
+
+impl Home {
+    /// The configured one, and the name under which the keyring knows its key.
+    async fn of(settings: &Settings, secrets: &Secrets) -> Result<(Self, Account), Exit> {
+        if settings.vault.is_shared() {
+            let options = shared_vault::options(settings, secrets).await?;
+            let account = Account::shared(&options, &settings.schema);
+            return Ok((Self::Shared(shared_vault::place(&options, settings)?), account));
+        }
+        let path = settings.vault.path.clone();
+        let account = Account::file(&path);
+        Ok((Self::File(path), account))
+    }
+
+    async fn open(&self, unlock: &Unlock) -> Result<SealedVault, VaultError> {
+        match self {
+            Self::File(path) => SealedVault::open(path, unlock.clone()),
+            Self::Shared(place) => SealedVault::open_in(Arc::clone(place), unlock.clone()).await,
+        }
+    }
+
+    async fn init(&self, unlock: Unlock) -> Result<SealedVault, VaultError> {
+        match self {
+            Self::File(path) => SealedVault::init(path, unlock),
+            Self::Shared(place) => SealedVault::init_in(Arc::clone(place), unlock).await,
+        }
+    }
+
+    /// Whether a passphrase opens it; [`VaultErrorKind::Missing`] if there is no vault yet.
+    async fn wants_passphrase(&self) -> Result<bool, VaultError> {
+        match self {
+            Self::File(path) => SealedVault::wants_passphrase(path),
+            Self::Shared(place) => SealedVault::wants_passphrase_in(&**place).await,
+        }
+    }
+
+    /// The state before the last change, where the present one is damaged.
+    async fn restored(&self, unlock: &Unlock) -> Result<Option<SealedVault>, VaultError> {
+        match self {
+            Self::File(path) => SealedVault::restore(path, unlock.clone()).await,
+            Self::Shared(_) => Ok(None),
+        }
+    }
+}
+
 /// Opens the vault, reading what `--secrets` hands over.
-pub(crate) async fn open(settings: &Settings) -> Result<SealedVault, Exit> {
+pub(crate) async fn open(settings: &Settings) -> Result<Opened, Exit> {
     let secrets = Secrets::handed_over(settings)?;
     match open_beside(settings, &secrets).await? {
-        Some(vault) => Ok(vault),
+        Some(opened) => Ok(opened),
         None => Err(VaultError::new(VaultErrorKind::Missing).into()),
     }
 }
 
 /// Opens the vault beside the secrets that were handed over; `None` if the database has none yet.
-pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Result<Option<SealedVault>, Exit> {
-    if settings.vault.is_shared() {
-        return open_shared(settings, secrets).await;
-    }
-    let path = &settings.vault.path;
-    if let Some(kind) = file_system::shared(path) {
+pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Result<Option<Opened>, Exit> {
+    let (home, account) = Home::of(settings, secrets).await?;
+    if let Home::File(path) = &home
+        && let Some(kind) = file_system::shared(path)
+    {
         tracing::warn!(
             vault = %path.display(),
             kind,
             "the vault lies on a shared file system, whose locks may not exclude another host: run on one host only"
         );
     }
-    // A vault that cannot be read is reported by the opening.
-    let unlock = for_existing(settings, SealedVault::wants_passphrase(path).unwrap_or(false))?;
-    match SealedVault::open(path, unlock.clone()) {
-        Err(error) if error.kind() == VaultErrorKind::Undecipherable => {
-            finish_rekey(settings, &unlock).map(Some).ok_or_else(|| error.into())
-        }
-        opened => Ok(Some(opened?)),
+    let wants_passphrase = match (home.wants_passphrase().await, &home) {
+        (Err(error), Home::Shared(_)) if error.kind() == VaultErrorKind::Missing => return Ok(None),
+        (Err(error), Home::Shared(_)) => return Err(error.into()),
+        // A file that cannot be read is reported by the opening.
+        (wants, _) => wants.unwrap_or(false),
+    };
+    let first = if wants_passphrase && !settings.vault_key.named {
+        Unlock::Passphrase(passphrase()?)
+    } else {
+        for_new(settings)
+    };
+    let refused = match home.open(&first).await {
+        Ok(vault) => return Ok(Some(Opened { vault, by: first, account })),
+        Err(error) => error,
+    };
+    match open_otherwise(settings, &home, &account, &first, &refused).await? {
+        Some((vault, by)) => Ok(Some(Opened { vault, by, account })),
+        None => Err(refused.into()),
     }
 }
 
-async fn open_shared(settings: &Settings, secrets: &Secrets) -> Result<Option<SealedVault>, Exit> {
-    let place = shared_vault::place(settings, secrets).await?;
-    let wants_passphrase = match SealedVault::wants_passphrase_in(&*place).await {
-        Err(error) if error.kind() == VaultErrorKind::Missing => return Ok(None),
-        wants => wants?,
-    };
-    Ok(Some(SealedVault::open_in(place, for_existing(settings, wants_passphrase)?).await?))
+/// Another key than the first one to look at, or another state of the vault.
+async fn open_otherwise(
+    settings: &Settings,
+    home: &Home,
+    account: &Account,
+    first: &Unlock,
+    refused: &VaultError,
+) -> Result<Option<(SealedVault, Unlock)>, Exit> {
+    let is_keyless = refused.kind() == VaultErrorKind::Missing
+        && matches!(first, Unlock::KeyFile(key) if refused.path() == Some(key.as_path()));
+    if !is_keyless && refused.kind() != VaultErrorKind::Undecipherable {
+        return Ok(None);
+    }
+    if let Unlock::KeyFile(key) = first
+        && let Some(opened) = finish_rekey(settings, home, key).await
+    {
+        return Ok(Some(opened));
+    }
+    if !settings.vault_key.named && !matches!(first, Unlock::Passphrase(_)) {
+        match by_keyring(home, account).await {
+            Ok(None) => {}
+            Ok(opened) => return Ok(opened),
+            Err(locked) if is_keyless => return Err(locked.into()),
+            Err(_) => {}
+        }
+    }
+    if let Some(vault) = home.restored(first).await? {
+        say(
+            "warning: the vault was damaged, and is back as it was before its last change; the damaged file is beside it. \
+             If a token was lost with it: qbo-backfill auth login",
+        );
+        return Ok(Some((vault, first.clone())));
+    }
+    Ok(None)
+}
+
+/// A `rekey` that was killed after the vault was sealed anew has its key still under the pending name.
+async fn finish_rekey(settings: &Settings, home: &Home, key: &Path) -> Option<(SealedVault, Unlock)> {
+    let pending = pending(key);
+    let by = Unlock::from(&pending);
+    let vault = home.open(&by).await.ok()?;
+    if other_vault_of(settings, key, key).is_none() && std::fs::rename(&pending, key).is_ok() {
+        say("an interrupted `secrets rekey` has been finished");
+        return Some((vault, Unlock::from(key)));
+    }
+    Some((vault, by))
+}
+
+async fn by_keyring(
+    home: &Home,
+    account: &Account,
+) -> Result<Option<(SealedVault, Unlock)>, keyring::Locked> {
+    for waits in [false, true] {
+        let account_of_key = if waits { account.pending() } else { account.clone() };
+        let Some(key) = keyring::find(&account_of_key)? else { continue };
+        let by = Unlock::KeyText(key.clone());
+        let Ok(vault) = home.open(&by).await else { continue };
+        if waits && keyring::keep(account, &key).is_ok() {
+            keyring::forget(&account_of_key);
+            say("an interrupted `secrets rekey` has been finished");
+        }
+        return Ok(Some((vault, by)));
+    }
+    Ok(None)
 }
 
 /// Creates the vault.
@@ -70,46 +198,42 @@ pub(crate) async fn init(
     secrets: &Secrets,
     unlock: Unlock,
 ) -> Result<SealedVault, Exit> {
-    if settings.vault.is_shared() {
-        let place = shared_vault::place(settings, secrets).await?;
-        // Another host brings the key along; only the first one makes it.
-        let unlock = match unlock {
-            Unlock::KeyFile(key) if key.exists() => Unlock::Credential(key),
-            other => other,
-        };
-        return Ok(SealedVault::init_in(place, unlock).await?);
-    }
-    Ok(SealedVault::init(&settings.vault.path, unlock)?)
+    let (home, _) = Home::of(settings, secrets).await?;
+    let is_taken = match &home {
+        Home::File(path) => path.symlink_metadata().is_ok(),
+        Home::Shared(_) => false,
+    };
+    let unlock = match unlock {
+        // The one that lies where keys lie may open another vault. Whoever names a key that is there means it.
+        Unlock::KeyFile(key) if key.exists() && !settings.vault_key.named && !is_taken => {
+            return Err(Exit::new(
+                VAULT,
+                format!("{} exists already, and may open another vault; nothing was changed", key.display()),
+                "name a key of its own, here and wherever this vault is opened: --vault-key-file FILE",
+            ));
+        }
+        Unlock::KeyFile(key) if key.exists() && settings.vault.is_shared() => Unlock::Credential(key),
+        unlock => unlock,
+    };
+    Ok(home.init(unlock).await?)
 }
 
-/// A `rekey` that was killed after the vault was sealed anew has its key still under the pending name.
-fn finish_rekey(settings: &Settings, unlock: &Unlock) -> Option<SealedVault> {
-    let vault = &settings.vault.path;
-    let by_file = |key: &Path| {
-        let pending = pending(key);
-        let opened = SealedVault::open(vault, &pending).ok()?;
-        std::fs::rename(&pending, key).ok()?;
-        Some(opened)
+/// Makes sure that there is no vault yet, and says under what name the keyring would know its key.
+pub(crate) async fn nothing_yet(settings: &Settings, secrets: &Secrets) -> Result<Account, Exit> {
+    let (home, account) = Home::of(settings, secrets).await?;
+    let exists = match &home {
+        Home::File(path) => path.symlink_metadata().is_ok(),
+        Home::Shared(place) => match place.read().await {
+            Ok(_) => true,
+            Err(error) if error.kind() == VaultErrorKind::Missing => false,
+            Err(error) => return Err(error.into()),
+        },
     };
-    let by_keyring = || {
-        let account = Account::of(settings);
-        let opens = |key: &SecretString| SealedVault::open(vault, Unlock::KeyText(key.clone())).ok();
-        if let Some(opened) = keyring::find(&account).as_ref().and_then(opens) {
-            return Some(opened);
-        }
-        let key = keyring::find(&account.pending())?;
-        let opened = opens(&key)?;
-        keyring::keep(&account, &key).ok()?;
-        keyring::forget(&account.pending());
-        Some(opened)
-    };
-    let opened = match unlock {
-        Unlock::KeyFile(key) if settings.vault_key.named => by_file(key),
-        Unlock::KeyFile(key) => by_file(key).or_else(by_keyring),
-        Unlock::KeyText(_) => by_keyring(),
-        _ => None,
-    };
-    opened.inspect(|_| say("an interrupted `secrets rekey` has been finished"))
+    match home {
+        _ if !exists => Ok(account),
+        Home::File(path) => Err(VaultError::new(VaultErrorKind::AlreadyExists).at(&path).into()),
+        Home::Shared(_) => Err(VaultError::new(VaultErrorKind::AlreadyExists).into()),
+    }
 }
 
 /// Where a new key waits until the vault is sealed with it.
@@ -119,19 +243,12 @@ pub(crate) fn pending(key: &Path) -> PathBuf {
     name.into()
 }
 
-fn for_existing(settings: &Settings, wants_passphrase: bool) -> Result<Unlock, Exit> {
-    if wants_passphrase && !settings.vault_key.named {
-        return Ok(Unlock::Passphrase(passphrase()?));
-    }
-    Ok(in_use(settings))
-}
-
-/// The key that opens the vault, if no passphrase does.
-pub(crate) fn in_use(settings: &Settings) -> Unlock {
-    let unlock = for_new(settings);
-    let missing = matches!(&unlock, Unlock::KeyFile(key) if !settings.vault_key.named && !key.exists());
-    let kept = if missing { keyring::find(&Account::of(settings)) } else { None };
-    kept.map_or(unlock, Unlock::KeyText)
+/// The vault file that lies beside a key file and goes by its name, if it is another vault than the configured one and
+/// `opener` opens it.
+pub(crate) fn other_vault_of(settings: &Settings, key: &Path, opener: &Path) -> Option<PathBuf> {
+    let beside = key.with_extension("");
+    let is_other = beside != settings.vault.path && beside != *key;
+    (is_other && SealedVault::open(&beside, opener).is_ok()).then_some(beside)
 }
 
 /// What is to open a vault that does not exist yet, if nobody says otherwise.

@@ -6,36 +6,46 @@ use crate::endpoint::{TokenAnswer, TokenError, TokenErrorKind};
 use crate::error::AuthError;
 use crate::secret::RefreshToken;
 use crate::token::TokenSet;
-use crate::vault::TokenVault;
+use crate::vault::{SecretName, TokenVault, VaultError};
 
 /// Reconciles the refresh token an orchestrator supplies with the one the vault has rotated since.
 ///
 /// The orchestrator's copy never changes, the real one does about once a day. So the supplied token counts
-/// as a name for a line of tokens: if the vault's set began with it, the vault's set stands; otherwise the
-/// supplied token is a new consent and starts a new line. Returns the set in force.
+/// as a name for a line of tokens: if the vault's set began with it, or with a later one, the vault's set stands;
+/// otherwise the supplied token is a new consent and starts a new line, `about` what it says. Returns the set in
+/// force. A vault that has nothing to adopt is only read.
 pub async fn adopt_bootstrap(
     vault: &dyn TokenVault,
     supplied: RefreshToken,
+    about: &[(SecretName, &str)],
     now: OffsetDateTime,
 ) -> Result<TokenSet, AuthError> {
-    let _lock = vault.lock().await?;
-    let stored = vault.load().await?;
-    let generation = stored.as_ref().map_or(1, |tokens| tokens.generation + 1);
-    let displaced = stored.as_ref().map(|tokens| tokens.refresh.clone());
-    if let Some(tokens) = stored
-        && tokens.bootstrap.as_deref() == Some(supplied.fingerprint().as_str())
-    {
+    if let Some(tokens) = in_force(vault, &supplied).await? {
         return Ok(tokens);
     }
+    let _lock = vault.lock().await?;
+    if let Some(tokens) = in_force(vault, &supplied).await? {
+        return Ok(tokens);
+    }
+    let displaced = vault.load().await?;
+    let generation = displaced.as_ref().map_or(1, |tokens| tokens.generation + 1);
     // What was there is kept and tried if the supplied token is refused: the orchestrator's copy may be the older one,
-    // with a newer consent stored by hand.
-    let previous = displaced;
+    // of a consent that this vault never saw.
+    let previous = displaced.map(|tokens| tokens.refresh);
     let started = TokenSet { previous, ..TokenSet::from_consent(supplied, generation, now) };
-    vault.store(&started).await?;
+    vault.begin(&started, about).await?;
     Ok(started)
 }
 
-/// Keeps the tokens of a new consent, in place of what the vault held. Durable when it returns.
+/// The stored set, if the supplied token began it or is known to be older.
+async fn in_force(vault: &dyn TokenVault, supplied: &RefreshToken) -> Result<Option<TokenSet>, VaultError> {
+    let Some(tokens) = vault.load().await? else { return Ok(None) };
+    let is_known = vault.has_begun(&supplied.fingerprint()).await?;
+    Ok(is_known.then_some(tokens))
+}
+
+/// Keeps the tokens of a new consent, in place of what the vault held, and what the consent is `about`, where nothing
+/// is known of that yet. Durable when it returns.
 ///
 /// # Errors
 ///
@@ -43,6 +53,7 @@ pub async fn adopt_bootstrap(
 pub async fn adopt_consent(
     vault: &dyn TokenVault,
     answer: &TokenAnswer,
+    about: &[(SecretName, &str)],
     now: OffsetDateTime,
 ) -> Result<TokenSet, AuthError> {
     let missing = || TokenError::new(TokenErrorKind::Protocol("no refresh token"));
@@ -52,6 +63,6 @@ pub async fn adopt_consent(
     let begun = TokenSet::from_consent(refresh, displaced, now);
     // The exchange has brought an access token with it.
     let tokens = begun.rotated(&begun.refresh, answer, now);
-    vault.store(&tokens).await?;
+    vault.begin(&tokens, about).await?;
     Ok(tokens)
 }

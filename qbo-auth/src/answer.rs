@@ -76,10 +76,11 @@ impl RawAnswer {
         match status {
             429 => Err(TokenErrorKind::Throttled { retry_after: self.retry_after() }),
             408 | 500.. => Err(TokenErrorKind::Unavailable { status }),
+            // Before the body: a redirect of a proxy or a login page brings a web page along.
+            300..=399 => Err(TokenErrorKind::Redirect),
             // The content type decides nothing: web pages and faults are served under any.
             _ if self.body.trim_ascii_start().starts_with(b"<") => Err(TokenErrorKind::Html { status }),
             200..=299 => Ok(()),
-            300..=399 => Err(TokenErrorKind::Redirect),
             _ => Err(self.refusal()),
         }
     }
@@ -189,7 +190,10 @@ mod tests {
         check(502, "<html>", TokenErrorKind::Unavailable { status: 502 });
         check(200, " \n<!DOCTYPE html>", TokenErrorKind::Html { status: 200 });
         check(403, "<html>", TokenErrorKind::Html { status: 403 });
-        check(302, "", TokenErrorKind::Redirect);
+        for status in [301, 302, 303, 307, 308] {
+            check(status, "", TokenErrorKind::Redirect);
+            check(status, "<html><a href='https://login.example'>moved</a>", TokenErrorKind::Redirect);
+        }
         check(200, "", TokenErrorKind::Protocol("not the expected JSON"));
         check(200, r#"{"access_token":5}"#, TokenErrorKind::Protocol("not the expected JSON"));
         check(200, "{}", TokenErrorKind::Protocol("no access token"));

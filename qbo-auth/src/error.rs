@@ -66,7 +66,10 @@ impl AuthError {
             Self::NoToken | Self::NeedsConsent(_) | Self::Refused => Advice::Reauthorise,
             Self::Endpoint(error) => advice_for_endpoint(error),
             Self::Vault(error) => match error.kind() {
-                VaultErrorKind::Busy => Advice::VaultBusy,
+                VaultErrorKind::Busy | VaultErrorKind::Overtaken | VaultErrorKind::LockLost => {
+                    Advice::VaultBusy
+                }
+                VaultErrorKind::Restored => Advice::Reauthorise,
                 _ => Advice::VaultUnusable,
             },
             Self::Interrupted => Advice::GiveUp,
@@ -75,7 +78,11 @@ impl AuthError {
 
     /// Whether time alone may mend it, so that a living access token is used on meanwhile.
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self.advice(), Advice::RetryAfter(_) | Advice::VaultBusy | Advice::VaultUnusable)
+        match self {
+            // The token that lives is the company's own, whichever vault it came from.
+            Self::Vault(_) => true,
+            _ => matches!(self.advice(), Advice::RetryAfter(_)),
+        }
     }
 
     /// Whether it says for certain that Intuit has not rotated the refresh token.
@@ -191,6 +198,10 @@ mod tests {
         check(endpoint(TokenErrorKind::Html { status: 200 }), outage);
         check(endpoint(TokenErrorKind::Protocol("no access token")), outage);
         check(vault(VaultErrorKind::Busy), Advice::VaultBusy);
+        check(vault(VaultErrorKind::Overtaken), Advice::VaultBusy);
+        check(vault(VaultErrorKind::LockLost), Advice::VaultBusy);
+        check(vault(VaultErrorKind::Restored), Advice::Reauthorise);
+        check(vault(VaultErrorKind::SecondCopy), Advice::VaultUnusable);
         check(vault(VaultErrorKind::Missing), Advice::VaultUnusable);
         check(vault(VaultErrorKind::Undecipherable), Advice::VaultUnusable);
         check(vault(VaultErrorKind::Io), Advice::VaultUnusable);

@@ -50,13 +50,14 @@ pub use point::at_every_point;
 pub use provider::{StaticProvider, TokenProvider};
 pub use realm::{InvalidRealmId, RealmId};
 pub use refresh::{FRESHNESS_MARGIN, LARGEST_JITTER};
-pub use refreshing::RefreshingProvider;
+pub use refreshing::{LAST_CALL, LAST_STORE, RefreshingProvider};
 pub use secret::{AccessToken, AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 pub use token::{RefreshIntent, TokenSet};
 pub use vault::contract;
 pub use vault::{
-    ConsentMark, InvalidSecretName, LOCK_DEADLINE, MemoryVault, SealedBytes, SealedVault, SecretInfo,
-    SecretName, SecretVault, TokenVault, Unlock, VaultBytes, VaultError, VaultErrorKind, VaultLock,
+    ConsentMark, InvalidSecretName, LOCK_DEADLINE, LockGuard, MemoryVault, SealedBytes, SealedVault,
+    SecretInfo, SecretName, SecretVault, TokenVault, Unlock, VaultBytes, VaultError, VaultErrorKind,
+    VaultLock,
 };
 
 // Types of other crates that the signatures above mention.

@@ -35,8 +35,9 @@ const ASK_FOR_HARD_EXPIRY: HeaderName = HeaderName::from_static("x-include-refre
 
 /// Calls the token endpoint with one app's key pair.
 ///
-/// Every request goes over a fresh connection and is sent once: nothing below repeats a request, follows a
-/// redirect or uses a proxy from the environment.
+/// Every request goes over a fresh connection and is sent once: nothing below repeats a request or follows a redirect.
+/// A proxy that the environment names (`HTTPS_PROXY`) is used, as it is for the accounting API: it learns which host is
+/// called, and nothing of what is said inside TLS.
 pub struct OauthEndpoint {
     wire: Wire,
     endpoints: Endpoints,

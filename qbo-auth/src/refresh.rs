@@ -11,7 +11,7 @@ use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::error::AuthError;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::token::TokenSet;
-use crate::vault::TokenVault;
+use crate::vault::{TokenVault, VaultError, VaultErrorKind, VaultLock};
 
 /// A token closer to its end than this is refreshed: longer than the longest answer Intuit lets a request
 /// wait for (it cuts at 120 seconds).
@@ -44,10 +44,18 @@ pub(crate) struct Refresher {
 /// What one attempt leaves behind for the next.
 #[derive(Debug, Default)]
 struct Memory {
-    /// A set that was received and could not be stored.
+    /// A set that was received and is not stored yet.
     unsaved: Option<TokenSet>,
     /// The generation whose tokens were all refused: asking again cannot help.
     refused: Option<(u64, TokenError)>,
+}
+
+/// One refresh under way.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    lock: &'a VaultLock,
+    /// The access token that the server refused last.
+    rejected: Option<&'a AccessToken>,
 }
 
 impl Refresher {
@@ -79,6 +87,11 @@ impl Refresher {
         tokens.is_fresh(self.clock.now_utc(), margin) && tokens.access.as_ref() != rejected
     }
 
+    /// Whether a set was received and is not stored yet: the only copy of a token is in this process.
+    pub(crate) fn holds_unsaved(&self) -> bool {
+        self.memory().unsaved.is_some()
+    }
+
     /// What is stored.
     pub(crate) async fn load(&self) -> Result<TokenSet, AuthError> {
         self.vault.load().await?.ok_or(AuthError::NoToken)
@@ -105,7 +118,7 @@ impl Refresher {
         // A vault is replaced whole, so reading needs no lock: a process frozen in its own refresh must not
         // stop the others from using a token that lives.
         let stored = self.load().await?;
-        let lock = if self.is_fresh(&stored, rejected) && self.memory().unsaved.is_none() {
+        let lock = if self.is_fresh(&stored, rejected) && !self.holds_unsaved() {
             // A note of a refresh: somebody is at it, or died over it.
             match stored.intent.is_some().then_some(self.vault.try_lock()) {
                 None => None,
@@ -115,10 +128,11 @@ impl Refresher {
             point!("refresh.lock");
             Some(self.vault.lock().await?)
         };
-        let Some(_lock) = lock else { return Ok(stored) };
+        let Some(lock) = lock else { return Ok(stored) };
+        let turn = Turn { lock: &lock, rejected };
         point!("refresh.locked");
 
-        let stored = self.load_newest().await?;
+        let stored = self.load_newest(turn).await?;
         match stored.intent {
             None if self.is_fresh(&stored, rejected) => return Ok(stored),
             None => {}
@@ -134,32 +148,35 @@ impl Refresher {
             return Err(AuthError::NeedsConsent(error));
         }
         // What cannot be noted now could not be stored after the call either.
-        self.vault.store(&stored.intending(self.clock.now_utc())).await?;
+        let noted = stored.intending(self.clock.now_utc());
+        self.vault.store(&noted).await?;
         point!("refresh.intended");
-        let ended = match self.present(&stored.refresh).await {
+        let ended = match self.present(turn, &stored.refresh).await {
             Ok(answer) => {
-                return self.store(stored.rotated(&stored.refresh, &answer, self.clock.now_utc())).await;
+                return self
+                    .store(turn, stored.rotated(&stored.refresh, &answer, self.clock.now_utc()))
+                    .await;
             }
-            Err(error) if *error.kind() == TokenErrorKind::InvalidGrant => {
-                self.after_refusal(&stored, error, rejected).await
+            Err(AuthError::Endpoint(error)) if *error.kind() == TokenErrorKind::InvalidGrant => {
+                self.after_refusal(turn, &stored, error).await
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         if let Err(error) = &ended
             && error.is_certain()
         {
-            self.forget_intent(&stored).await;
+            self.forget_intent(&noted).await;
         }
         ended
     }
 
     /// Takes the note back: the server said that nothing was rotated. If that fails the note only costs the next
     /// process an early refresh.
-    async fn forget_intent(&self, stored: &TokenSet) {
-        let noted = self.vault.load().await;
-        if let Ok(Some(noted)) = noted
-            && noted.generation == stored.generation
-            && self.vault.store(&TokenSet { intent: None, ..noted }).await.is_err()
+    async fn forget_intent(&self, noted: &TokenSet) {
+        // A note of another process is not ours to take back.
+        if let Ok(Some(stored)) = self.vault.load().await
+            && (stored.generation, stored.intent) == (noted.generation, noted.intent)
+            && self.vault.store(&TokenSet { intent: None, ..stored }).await.is_err()
         {
             tracing::warn!("the note of the ended refresh stays in the vault");
         }
@@ -168,13 +185,13 @@ impl Refresher {
     /// The current token was refused: something newer in the vault, then the token before it, then a person.
     async fn after_refusal(
         &self,
+        turn: Turn<'_>,
         refused: &TokenSet,
         error: TokenError,
-        rejected: Option<&AccessToken>,
     ) -> Result<TokenSet, AuthError> {
         let stored = self.load().await?;
         let candidate = if stored.generation > refused.generation {
-            if self.is_fresh(&stored, rejected) {
+            if self.is_fresh(&stored, turn.rejected) {
                 return Ok(stored);
             }
             Some(stored.refresh.clone())
@@ -185,56 +202,82 @@ impl Refresher {
             return Err(self.needs_consent(stored.generation, error));
         };
         tracing::warn!(generation = stored.generation, "the refresh token was refused, trying the other one");
-        match self.present(&candidate).await {
-            Ok(answer) => self.store(stored.rotated(&candidate, &answer, self.clock.now_utc())).await,
-            Err(error) if *error.kind() == TokenErrorKind::InvalidGrant => {
+        match self.present(turn, &candidate).await {
+            Ok(answer) => self.store(turn, stored.rotated(&candidate, &answer, self.clock.now_utc())).await,
+            Err(AuthError::Endpoint(error)) if *error.kind() == TokenErrorKind::InvalidGrant => {
                 Err(self.needs_consent(stored.generation, error))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
     /// The stored set, or the one that could not be stored before, now stored.
-    async fn load_newest(&self) -> Result<TokenSet, AuthError> {
+    async fn load_newest(&self, turn: Turn<'_>) -> Result<TokenSet, AuthError> {
         let stored = self.load().await?;
         let unsaved = self.memory().unsaved.take();
         match unsaved {
-            Some(unsaved) if unsaved.generation > stored.generation => self.store(unsaved).await,
+            Some(unsaved) if unsaved.generation > stored.generation => self.store(turn, unsaved).await,
             _ => Ok(stored),
         }
     }
 
-    /// Presents a token, and again while it is unknown whether the server has acted.
-    async fn present(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError> {
-        for wait in RETRY_WAITS {
-            point!("refresh.call");
-            match self.endpoint.refresh(token).await {
-                Err(error) if error.is_ambiguous() => {
-                    tracing::warn!(%error, wait_seconds = wait.as_secs(), "refresh unanswered, trying again");
-                    self.clock.sleep(wait).await;
-                }
-                answered => return answered,
+    /// Presents a token, and again while it is unknown whether the server has acted; each time only while nobody else
+    /// can be presenting it.
+    async fn present(&self, turn: Turn<'_>, token: &RefreshToken) -> Result<TokenAnswer, AuthError> {
+        let mut waits = RETRY_WAITS.into_iter();
+        loop {
+            if !turn.lock.is_held().await {
+                return Err(VaultError::new(VaultErrorKind::LockLost).into());
             }
+            point!("refresh.call");
+            let error = match self.endpoint.refresh(token).await {
+                Err(error) if error.is_ambiguous() => error,
+                answered => return Ok(answered?),
+            };
+            let Some(wait) = waits.next() else { return Err(error.into()) };
+            tracing::warn!(%error, wait_seconds = wait.as_secs(), "refresh unanswered, trying again");
+            self.clock.sleep(wait).await;
         }
-        self.endpoint.refresh(token).await
     }
 
     /// Makes a new set durable. From the answer on, this process may hold the only copy of the token.
-    async fn store(&self, tokens: TokenSet) -> Result<TokenSet, AuthError> {
+    async fn store(&self, turn: Turn<'_>, tokens: TokenSet) -> Result<TokenSet, AuthError> {
+        self.memory().unsaved = Some(tokens.clone());
         point!("refresh.answered");
+        // Without the lock it is stored all the same: the vault takes no set over a newer one, and not to store it could
+        // lose the only living token.
+        let _again = if turn.lock.is_held().await {
+            None
+        } else {
+            tracing::warn!("the vault's lock was lost during the refresh");
+            self.vault.try_lock().await.ok().flatten()
+        };
         let mut tries = 1;
         while let Err(error) = self.vault.store(&tokens).await {
+            if error.kind() == VaultErrorKind::Overtaken
+                && let Some(newer) = self.newer_than(&tokens).await
+            {
+                self.memory().unsaved = None;
+                tracing::warn!(generation = newer.generation, "another process has stored a newer consent");
+                return if self.is_fresh(&newer, turn.rejected) { Ok(newer) } else { Err(error.into()) };
+            }
             if tries == STORE_TRIES {
-                self.memory().unsaved = Some(tokens);
                 return Err(error.into());
             }
             tracing::error!(%error, tries, "the new refresh token is not stored yet, do not stop this process");
             tries += 1;
             self.clock.sleep(STORE_WAIT).await;
         }
+        self.memory().unsaved = None;
         point!("refresh.stored");
         tracing::info!(generation = tokens.generation, "access token refreshed");
         Ok(tokens)
+    }
+
+    /// The stored set, if it is in the way of `tokens`.
+    async fn newer_than(&self, tokens: &TokenSet) -> Option<TokenSet> {
+        let stored = self.vault.load().await.ok().flatten()?;
+        (stored.generation >= tokens.generation && stored.refresh != tokens.refresh).then_some(stored)
     }
 
     fn needs_consent(&self, generation: u64, error: TokenError) -> AuthError {

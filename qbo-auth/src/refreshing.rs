@@ -18,6 +18,15 @@ use crate::vault::TokenVault;
 /// How long a token endpoint that gave nothing is left alone while the present token lives.
 const QUIET: Duration = Duration::from_secs(30);
 
+/// How long a process that must end at once still waits for the answer to a refresh.
+pub const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// How long a process that must end at once still tries to store what a refresh brought.
+pub const LAST_STORE: Duration = Duration::from_secs(60);
+
+/// How often it looks whether an answer has arrived.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
 type Outcome = Result<AccessToken, AuthError>;
 type Flight = watch::Receiver<Option<Outcome>>;
 
@@ -84,6 +93,26 @@ impl RefreshingProvider {
         let flight = self.shared.state().flight.clone();
         if let Some(flight) = flight {
             let _ = landed(flight).await;
+        }
+    }
+
+    /// As [`RefreshingProvider::shutdown`], for a process that was told twice to end: waits [`LAST_CALL`] for an answer,
+    /// and [`LAST_STORE`] while one has arrived and is not stored yet.
+    pub async fn shutdown_soon(&self) {
+        let clock = &self.shared.clock;
+        let ends = clock.elapsed();
+        let landing = self.shutdown();
+        tokio::pin!(landing);
+        loop {
+            let patience = if self.shared.refresher.holds_unsaved() { LAST_STORE } else { LAST_CALL };
+            if clock.elapsed() >= ends + patience {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = &mut landing => return,
+                () = clock.sleep(LAST_LOOK) => {}
+            }
         }
     }
 

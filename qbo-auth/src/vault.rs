@@ -19,12 +19,13 @@ use std::fmt;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use time::OffsetDateTime;
+use tokio::task::JoinError;
 
 use crate::token::TokenSet;
 
 pub use bytes::{SealedBytes, VaultBytes};
 pub use error::{VaultError, VaultErrorKind};
-pub use lock::{LOCK_DEADLINE, VaultLock};
+pub use lock::{LOCK_DEADLINE, LockGuard, VaultLock};
 pub use memory::MemoryVault;
 pub use sealed::SealedVault;
 pub use secret_name::{InvalidSecretName, SecretName};
@@ -38,6 +39,8 @@ pub use unlock::Unlock;
 /// - **Atomic.** A reader sees a whole old set or a whole new one. A failed store leaves the old one.
 /// - **Exclusive.** At most one [`VaultLock`] of a vault exists over all processes. Whoever stores holds it
 ///   from before the load that the new set is based on; the vault does not check that.
+/// - **In order.** Whatever became of the lock, a set only replaces an older one:
+///   [`VaultErrorKind::Overtaken`] if the stored generation is higher, or the same with another refresh token.
 /// - **Readable at any time.** [`load`](TokenVault::load) needs no lock.
 ///
 /// # Cancel safety
@@ -57,6 +60,13 @@ pub trait TokenVault: fmt::Debug + Send + Sync {
 
     /// Replaces the stored set.
     async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError>;
+
+    /// As [`store`](TokenVault::store), for the first set of a line. What the consent is for is kept in the same
+    /// change, where nothing is kept yet.
+    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError>;
+
+    /// Whether a line of tokens that began with a refresh token of this fingerprint was ever kept here.
+    async fn has_begun(&self, bootstrap: &str) -> Result<bool, VaultError>;
 }
 
 /// Keeps the secrets that a person or an orchestrator supplies.
@@ -83,15 +93,25 @@ pub trait SecretVault: fmt::Debug + Send + Sync {
 const _: fn(&dyn TokenVault, &dyn SecretVault) = |_, _| ();
 
 /// What another place may know of a consent, to tell whether two vaults are copies of each other and which one is
-/// behind. Hashes under a key that only the vault holds.
+/// behind. Hashes under the app's secret, which both must have to use the consent, and which the other place has not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsentMark {
-    /// Names the line of tokens: the same in every copy of one vault, and in no other vault.
+    /// Names the line of tokens: the same in every vault that began with the same token.
     pub lineage: String,
     /// Grows with every change of the tokens.
     pub generation: u64,
     /// Tells two refresh tokens apart.
     pub fingerprint: String,
+}
+
+/// What a task brought. A panic in it goes on in the caller: its message may quote anything, and must not become the
+/// cause of an error that somebody prints.
+fn unwound<T>(ended: Result<T, JoinError>) -> Result<T, VaultError> {
+    match ended.map_err(JoinError::try_into_panic) {
+        Ok(value) => Ok(value),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_)) => Err(VaultError::new(VaultErrorKind::Io)),
+    }
 }
 
 /// A stored secret, described without its value.

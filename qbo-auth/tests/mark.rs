@@ -7,19 +7,23 @@ mod fake;
 use std::fs;
 
 use fake::expired;
-use qbo_auth::{SealedVault, SecretName, SecretVault, TokenSet, TokenVault};
+use qbo_auth::{ClientSecret, SealedVault, SecretName, SecretVault, TokenSet, TokenVault};
+
+fn secret() -> ClientSecret {
+    ClientSecret::new("false client secret")
+}
 
 #[tokio::test]
-async fn copies_share_a_line_and_other_vaults_do_not() {
+async fn vaults_that_began_with_one_token_share_a_line_and_others_do_not() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let vault = SealedVault::init(&at("vault"), &at("key")).unwrap();
-    assert_eq!(vault.consent_mark().await.unwrap(), None);
+    assert_eq!(vault.consent_mark(&secret()).await.unwrap(), None);
     vault.store(&expired()).await.unwrap();
-    let mark = vault.consent_mark().await.unwrap().unwrap();
+    let mark = vault.consent_mark(&secret()).await.unwrap().unwrap();
     fs::copy(at("vault"), at("copy")).unwrap();
     let copy = SealedVault::open(&at("copy"), &at("key")).unwrap();
-    assert_eq!(copy.consent_mark().await.unwrap(), Some(mark.clone()));
+    assert_eq!(copy.consent_mark(&secret()).await.unwrap(), Some(mark.clone()));
 
     copy.store(&TokenSet {
         generation: 9,
@@ -28,19 +32,23 @@ async fn copies_share_a_line_and_other_vaults_do_not() {
     })
     .await
     .unwrap();
-    let moved = copy.consent_mark().await.unwrap().unwrap();
+    let moved = copy.consent_mark(&secret()).await.unwrap().unwrap();
     assert_eq!((&moved.lineage, moved.generation), (&mark.lineage, 9));
     assert_ne!(moved.fingerprint, mark.fingerprint);
 
+    // Made from the same token, whatever became of the other vault; known only to those who have the app's secret.
     let other = SealedVault::init(&at("other"), &at("other.key")).unwrap();
     other.store(&expired()).await.unwrap();
-    assert_ne!(other.consent_mark().await.unwrap().unwrap().lineage, mark.lineage);
+    assert_eq!(other.consent_mark(&secret()).await.unwrap(), Some(mark.clone()));
+    let stranger = other.consent_mark(&ClientSecret::new("another false secret")).await.unwrap().unwrap();
+    assert_ne!(stranger.lineage, mark.lineage);
+    assert_ne!(stranger.fingerprint, mark.fingerprint);
 
     let rekeyed = vault.rekey(&at("new.key")).await.unwrap();
-    assert_eq!(rekeyed.consent_mark().await.unwrap(), Some(mark.clone()));
+    assert_eq!(rekeyed.consent_mark(&secret()).await.unwrap(), Some(mark.clone()));
     rekeyed.set(SecretName::QboRefreshToken, "false-refresh-new".into()).await.unwrap();
     assert_ne!(
-        rekeyed.consent_mark().await.unwrap().unwrap().lineage,
+        rekeyed.consent_mark(&secret()).await.unwrap().unwrap().lineage,
         mark.lineage,
         "a new consent is a new line"
     );

@@ -99,9 +99,12 @@ async fn refusals_and_failures_keep_status_wait_and_transaction_id() {
 async fn a_redirect_is_never_followed() {
     let target = serving(json(200, &tokens())).await;
     for status in [301, 302, 307, 308] {
-        let redirect = ResponseTemplate::new(status).insert_header("location", target.uri().as_str());
-        let error = refreshed(redirect).await.unwrap_err();
-        assert_eq!(*error.kind(), TokenErrorKind::Redirect);
+        for body in ["", "<!DOCTYPE html><html><body>moved</body></html>"] {
+            let redirect = ResponseTemplate::new(status).insert_header("location", target.uri().as_str());
+            let error = refreshed(redirect.set_body_raw(body, "text/html")).await.unwrap_err();
+            assert_eq!(*error.kind(), TokenErrorKind::Redirect);
+            assert!(!error.is_ambiguous(), "it is not presented again");
+        }
     }
     assert!(target.received_requests().await.unwrap().is_empty());
 }

@@ -5,13 +5,14 @@ mod fake;
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
-    AccessToken, Advice, AuthError, Clock, ManualClock, MemoryVault, RefreshIntent, RefreshToken,
-    RefreshingProvider, SealedVault, SecretName, SecretVault, TokenErrorKind, TokenProvider, TokenSet,
-    TokenVault,
+    AccessToken, Advice, AuthError, Clock, LAST_CALL, LAST_STORE, LockGuard, ManualClock, MemoryVault,
+    RefreshIntent, RefreshToken, RefreshingProvider, SealedVault, SecretName, SecretVault, TokenErrorKind,
+    TokenProvider, TokenSet, TokenVault, VaultError, VaultLock, async_trait,
 };
 
 struct Story {
@@ -361,11 +362,107 @@ async fn a_refused_token_is_replaced_by_a_newer_one_from_the_vault() {
     let consented = TokenSet::from_consent(RefreshToken::new("false-refresh-9"), 9, NOW);
     let endpoint =
         ScriptedEndpoint::new([Reply::RefusesAfter(story.vault.clone(), consented), Reply::Tokens(10)]);
+    story.vault.remove(SecretName::QboRefreshToken).await.unwrap();
     story.vault.store(&expired()).await.unwrap();
     let token = provider(story.vault.clone(), endpoint.clone(), clock()).access_token().await.unwrap();
     assert_eq!(token.expose(), "false-access-10");
     assert_eq!(endpoint.presented(), ["false-refresh-1", "false-refresh-9"]);
     assert_eq!(story.stored().await.generation, 10);
+}
+
+/// A set that is fresh, of the generation that a refresh of [`expired`] brings, from another process.
+fn rotated_elsewhere() -> TokenSet {
+    let mut answer =
+        qbo_auth::TokenAnswer::new(AccessToken::new("false-access-8"), Duration::from_secs(3600));
+    answer.refresh = Some(RefreshToken::new("false-refresh-8"));
+    expired().rotated(&expired().refresh, &answer, NOW)
+}
+
+#[tokio::test]
+async fn what_another_process_stored_while_the_call_was_on_its_way_is_not_overwritten() {
+    for newer in [rotated_elsewhere(), TokenSet { generation: 9, ..rotated_elsewhere() }] {
+        let story = Story::with(ScriptedEndpoint::gated([Reply::Tokens(2)])).await;
+        let caller = tokio::spawn({
+            let provider = story.provider.clone();
+            async move { provider.access_token().await }
+        });
+        story.endpoint.entered.acquire().await.unwrap().forget();
+        story.vault.store(&newer).await.unwrap();
+        story.endpoint.gate.add_permits(1);
+        assert_eq!(caller.await.unwrap().unwrap().expose(), "false-access-8");
+        assert_eq!(story.stored().await, newer);
+        assert_eq!(story.endpoint.presented(), ["false-refresh-1"]);
+        assert!(story.clock.sleeps().is_empty(), "nothing is stored again and again");
+    }
+}
+
+/// A vault whose lock is lost as soon as `left` looks at it have been taken.
+#[derive(Debug)]
+struct Slipping {
+    inner: Arc<MemoryVault>,
+    left: AtomicU32,
+}
+
+struct Slipped(Arc<Slipping>, VaultLock);
+
+#[async_trait]
+impl LockGuard for Slipped {
+    async fn is_held(&self) -> bool {
+        let left = |left: u32| left.checked_sub(1);
+        self.1.is_held().await && self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok()
+    }
+}
+
+/// The vault of a [`Slipping`], whose guard must own it.
+#[derive(Debug)]
+struct Slippery(Arc<Slipping>);
+
+#[async_trait]
+impl TokenVault for Slippery {
+    async fn lock(&self) -> Result<VaultLock, VaultError> {
+        Ok(VaultLock::guarded(Slipped(self.0.clone(), self.0.inner.lock().await?)))
+    }
+
+    async fn try_lock(&self) -> Result<Option<VaultLock>, VaultError> {
+        self.0.inner.try_lock().await
+    }
+
+    async fn load(&self) -> Result<Option<TokenSet>, VaultError> {
+        self.0.inner.load().await
+    }
+
+    async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError> {
+        self.0.inner.store(tokens).await
+    }
+
+    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+        self.0.inner.begin(tokens, about).await
+    }
+
+    async fn has_begun(&self, bootstrap: &str) -> Result<bool, VaultError> {
+        self.0.inner.has_begun(bootstrap).await
+    }
+}
+
+#[tokio::test]
+async fn no_token_is_presented_without_the_lock_and_one_that_came_is_stored_all_the_same() {
+    for (left, calls) in [(0, 0), (1, 1), (2, 2), (3, 2)] {
+        let clock = clock();
+        let inner = Arc::new(MemoryVault::new(clock.clone()));
+        inner.store(&expired()).await.unwrap();
+        let vault = Slippery(Arc::new(Slipping { inner: inner.clone(), left: AtomicU32::new(left) }));
+        let endpoint = ScriptedEndpoint::new([unavailable(), Reply::Tokens(2)]);
+        let ended = provider(Arc::new(vault), endpoint.clone(), clock).access_token().await;
+        assert_eq!(endpoint.presented().len(), calls, "{left}");
+        let stored = inner.load().await.unwrap().unwrap();
+        match ended {
+            Ok(token) => assert_eq!((token.expose(), stored.generation), ("false-access-2", 3)),
+            Err(error) => {
+                assert!(calls < 2, "{error}");
+                assert_eq!((error.advice(), stored.refresh), (Advice::VaultBusy, expired().refresh));
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -445,4 +542,37 @@ async fn a_refresh_that_dies_is_reported_and_the_next_caller_starts_another() {
     let story = Story::of([Reply::Panics, Reply::Tokens(2)]).await;
     assert!(matches!(story.token().await, Err(AuthError::Interrupted)));
     assert_eq!(story.token().await.unwrap(), "false-access-2");
+}
+
+#[tokio::test]
+async fn a_hasty_end_waits_a_little_for_an_answer_and_longer_for_one_that_is_not_stored() {
+    let story = Story::with(ScriptedEndpoint::gated([Reply::Tokens(2)])).await;
+    let caller = tokio::spawn({
+        let provider = story.provider.clone();
+        async move { provider.access_token().await }
+    });
+    story.endpoint.entered.acquire().await.unwrap().forget();
+    let began = story.clock.elapsed();
+    story.provider.shutdown_soon().await;
+    assert_eq!(story.clock.elapsed(), began + LAST_CALL);
+    story.endpoint.gate.add_permits(1);
+    caller.await.unwrap().unwrap();
+    story.provider.shutdown_soon().await;
+    assert_eq!(story.clock.elapsed(), began + LAST_CALL, "nothing is on its way any more");
+
+    let clock = clock();
+    let inner = Arc::new(MemoryVault::new(clock.clone()));
+    inner.store(&expired()).await.unwrap();
+    let vault = GatedVault::new(inner);
+    vault.store_gate.add_permits(1);
+    let provider = provider(vault.clone(), ScriptedEndpoint::new([Reply::Tokens(2)]), clock.clone());
+    let caller = tokio::spawn({
+        let provider = provider.clone();
+        async move { provider.access_token().await }
+    });
+    vault.store_entered.acquire_many(2).await.unwrap().forget();
+    let began = clock.elapsed();
+    provider.shutdown_soon().await;
+    assert_eq!(clock.elapsed(), began + LAST_STORE);
+    caller.abort();
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use qbo_auth::{
     AccessToken, ExposeSecret, ManualClock, MemoryVault, RefreshToken, SealedVault, SecretName, SecretVault,
-    TokenAnswer, TokenSet, TokenVault, VaultErrorKind, adopt_bootstrap, contract,
+    TokenAnswer, TokenSet, TokenVault, VaultErrorKind, adopt_bootstrap, adopt_consent, contract,
 };
 use time::OffsetDateTime;
 
@@ -64,6 +64,8 @@ macro_rules! over_every_vault {
 
 over_every_vault!(
     the_last_store_is_what_is_loaded,
+    a_newer_set_is_never_overwritten,
+    a_line_is_remembered_with_what_it_is_for,
     a_lock_excludes_until_it_is_dropped,
     a_secret_is_kept_until_it_is_removed,
     the_refresh_token_secret_is_the_token_set
@@ -141,6 +143,39 @@ async fn nothing_readable_of_a_secret_is_in_the_file() {
     for needle in ["false-refresh", "false-password", "QBO_", "PG_"] {
         assert!(!bytes.windows(needle.len()).any(|window| window == needle.as_bytes()), "{needle}");
     }
+}
+
+#[tokio::test]
+async fn a_damaged_vault_is_put_back_as_it_was_before_its_last_change() {
+    let folder = Folder::new();
+    let vault = folder.init();
+    vault.store(&token_set(2)).await.unwrap();
+    vault.set(SecretName::PgHost, "false-host".into()).await.unwrap();
+    fs::write(folder.vault(), "half of it").unwrap();
+    assert!(SealedVault::restore(&folder.vault(), &Folder::new().key()).await.unwrap().is_none());
+    assert_eq!(folder.open().unwrap_err(), VaultErrorKind::Undecipherable);
+    let restored = SealedVault::restore(&folder.vault(), &folder.key()).await.unwrap().unwrap();
+    assert_eq!(restored.load().await.unwrap(), Some(token_set(2)));
+    assert!(restored.get(SecretName::PgHost).await.unwrap().is_none());
+    assert!(folder.open().is_ok());
+    let damaged = folder.vault().with_file_name("company.vault.damaged");
+    assert_eq!(fs::read(&damaged).unwrap(), b"half of it");
+    // What is forgotten is forgotten everywhere.
+    restored.remove(SecretName::QboRefreshToken).await.unwrap();
+    assert!(!damaged.exists());
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_forgotten_and_a_newer_one_stays() {
+    let folder = Folder::new();
+    let vault = folder.init();
+    vault.store(&token_set(2)).await.unwrap();
+    let _lock = vault.lock().await.unwrap();
+    assert!(!vault.forget_revoked(&RefreshToken::new("false-refresh-one")).await.unwrap());
+    assert_eq!(vault.load().await.unwrap(), Some(token_set(2)));
+    assert!(vault.forget_revoked(&token_set(2).refresh).await.unwrap());
+    assert_eq!(vault.load().await.unwrap(), None);
+    assert!(!folder.vault().with_file_name("company.vault.1").exists());
 }
 
 #[tokio::test]
@@ -246,6 +281,16 @@ mod unix {
     }
 
     #[tokio::test]
+    async fn a_link_is_not_locked_in_place_of_the_lock_file() {
+        let folder = Folder::new();
+        let vault = folder.init();
+        let elsewhere = folder.0.path().join("elsewhere");
+        fs::write(&elsewhere, "").unwrap();
+        symlink(&elsewhere, folder.vault().with_file_name("company.vault.lock")).unwrap();
+        assert!(vault.lock().await.is_err());
+    }
+
+    #[tokio::test]
     async fn what_a_killed_writer_left_is_removed_under_the_next_lock() {
         let folder = Folder::new();
         let vault = folder.init();
@@ -277,19 +322,48 @@ async fn a_supplied_token_yields_to_what_was_rotated_from_it_and_starts_anew_oth
     let folder = Folder::new();
     for vault in [&MemoryVault::new(clock()) as &dyn TokenVault, &folder.init()] {
         let supplied = || RefreshToken::new("false-refresh-one");
-        let started = adopt_bootstrap(vault, supplied(), NOW).await.unwrap();
+        let started = adopt_bootstrap(vault, supplied(), &[], NOW).await.unwrap();
         assert_eq!((started.generation, &started.refresh), (1, &supplied()));
 
         vault.store(&token_set(2)).await.unwrap();
-        assert_eq!(adopt_bootstrap(vault, supplied(), NOW).await.unwrap(), token_set(2));
+        assert_eq!(adopt_bootstrap(vault, supplied(), &[], NOW).await.unwrap(), token_set(2));
 
-        let new = adopt_bootstrap(vault, RefreshToken::new("false-refresh-new"), NOW).await.unwrap();
+        let new = adopt_bootstrap(vault, RefreshToken::new("false-refresh-new"), &[], NOW).await.unwrap();
         assert_eq!((new.generation, new.refresh.expose()), (3, "false-refresh-new"));
         assert_eq!(new.access, None);
         // It may be the older of the two: what it displaces is tried if it is refused.
         assert_eq!(new.previous, Some(token_set(2).refresh));
         assert_eq!(vault.load().await.unwrap().unwrap().generation, 3);
+        // What it displaced is known to be older from now on.
+        assert_eq!(adopt_bootstrap(vault, supplied(), &[], NOW).await.unwrap(), new);
     }
+}
+
+#[tokio::test]
+async fn a_known_token_is_adopted_without_the_lock() {
+    let vault = MemoryVault::new(clock());
+    vault.store(&token_set(2)).await.unwrap();
+    let _frozen = vault.lock().await.unwrap();
+    let supplied = RefreshToken::new("false-refresh-one");
+    assert_eq!(adopt_bootstrap(&vault, supplied, &[], NOW).await.unwrap(), token_set(2));
+    let unknown = RefreshToken::new("false-refresh-new");
+    assert_eq!(
+        adopt_bootstrap(&vault, unknown, &[], NOW).await.unwrap_err().advice(),
+        qbo_auth::Advice::VaultBusy
+    );
+}
+
+#[tokio::test]
+async fn an_orchestrators_old_token_does_not_displace_a_login() {
+    let vault = MemoryVault::new(clock());
+    let supplied = || RefreshToken::new("false-refresh-handed-over");
+    adopt_bootstrap(&vault, supplied(), &[], NOW).await.unwrap();
+    let mut answer = TokenAnswer::new(AccessToken::new("false-access"), Duration::from_secs(3600));
+    assert!(adopt_consent(&vault, &answer, &[(SecretName::QboRealmId, "1")], NOW).await.is_err());
+    assert!(vault.get(SecretName::QboRealmId).await.unwrap().is_none(), "nothing of a failed login is kept");
+    answer.refresh = Some(RefreshToken::new("false-refresh-of-the-login"));
+    let login = adopt_consent(&vault, &answer, &[(SecretName::QboRealmId, "1")], NOW).await.unwrap();
+    assert_eq!(adopt_bootstrap(&vault, supplied(), &[], NOW).await.unwrap(), login);
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ impl StoreError {
             Kind::Busy(_) => "run the same command again; what is committed stays".into(),
             Kind::Full(_) => "make room on the database server, then run the same command again".into(),
             Kind::Forbidden(_) => "qbo-backfill db check names the missing right; or use a role that has it".into(),
-            Kind::Lacks(statements) => format!("as the schema's owner: {statements}"),
+            Kind::Lacks(statements) => format!("as the owner: {statements}"),
             Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
             Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
             Kind::Differs(_) => "see: qbo-backfill db check".into(),

@@ -5,11 +5,11 @@ use crate::StoreError;
 /// What one vault holds of a consent, without anything that could be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
-    /// Names the line of tokens; the same in every copy of one vault, and in no other vault.
+    /// Names the line of tokens; the same in every vault that began with the same token.
     pub lineage: Box<str>,
     /// Grows with every refresh.
     pub generation: u64,
-    /// Tells two tokens apart; a hash under a key that only the vault holds.
+    /// Tells two tokens apart; a hash under a key that whoever holds the token has, and nobody here.
     pub fingerprint: Box<str>,
     /// Where the vault is, for people.
     pub host: Box<str>,
@@ -18,8 +18,11 @@ pub struct Witness {
 /// How a vault compares with what was seen before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Testimony {
-    /// It is the newest there is, and has been noted.
+    /// It is the newest token there is, and has been noted.
     Newest,
+    /// It is the newest token, after fewer refreshes than have been seen: a backup from before one that brought the same
+    /// token again. It has to be counted on from there, or its next token would look like an old one.
+    Lagging(Witness),
     /// A newer token has been seen: this vault is an old copy.
     Behind(Witness),
     /// Another token of the same generation has been seen: two copies went different ways.
@@ -38,12 +41,12 @@ const _: fn(&dyn ConsentLog) = |_| ();
 impl Testimony {
     /// Judges by what is noted once `seen` has been offered.
     pub(crate) fn of(seen: &Witness, noted: Witness) -> Self {
-        if noted.generation > seen.generation {
+        if noted.fingerprint == seen.fingerprint {
+            if noted.generation > seen.generation { Self::Lagging(noted) } else { Self::Newest }
+        } else if noted.generation > seen.generation {
             Self::Behind(noted)
-        } else if noted.fingerprint != seen.fingerprint {
-            Self::Apart(noted)
         } else {
-            Self::Newest
+            Self::Apart(noted)
         }
     }
 }

@@ -151,3 +151,47 @@ async fn the_script_of_the_roles_can_be_run_again_and_mends_what_was_changed() {
     PgStore::connect(options.clone(), SchemaName::default()).await.unwrap().ensure_loadable().await.unwrap();
     assert_denied(&connected(&options).await, &["DELETE FROM raw.qb_items"]).await;
 }
+
+#[tokio::test]
+async fn the_scripts_run_again_leave_grants_to_readers_and_tables_of_others_alone() {
+    let database = database().await;
+    let reader = with_roles(&database, "qbo_reader").await;
+    let owner = connection(&database).await;
+    owner
+        .batch_execute(
+            "GRANT SELECT ON raw.qb_invoices TO qbo_reader; CREATE TABLE raw.somebodys (x int);
+             DROP TABLE raw.qb_items;
+             CREATE TABLE raw.qb_items (LIKE raw.qb_invoices INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY HASH (id);
+             CREATE TABLE raw.qb_items_0 PARTITION OF raw.qb_items FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        )
+        .await
+        .unwrap();
+    let loader = with_roles(&database, "qbo_loader").await;
+    connected(&reader).await.batch_execute("SELECT payload FROM raw.qb_invoices").await.unwrap();
+    let loader = connected(&loader).await;
+    loader.batch_execute("SELECT payload FROM raw.qb_items").await.unwrap();
+    assert_denied(&loader, &["SELECT * FROM raw.somebodys"]).await;
+    let theirs = "SELECT tableowner <> 'qbo_owner' FROM pg_tables WHERE tablename = 'somebodys'";
+    assert!(owner.query_one(theirs, &[]).await.unwrap().get::<_, bool>(0));
+
+    // As a container engine or an administrator does with psql, in order or only the first.
+    let first = include_str!("../sql/0001_ledger.sql").replace("raw /*schema*/", "raw");
+    owner.batch_execute(&first).await.unwrap();
+    let kept = "SELECT prosecdef AND proconfig::text LIKE '%search_path%' FROM pg_proc WHERE proname = 'create_raw_table'
+                AND pronamespace = 'raw'::regnamespace";
+    assert!(owner.query_one(kept, &[]).await.unwrap().get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn a_login_without_the_right_to_connect_is_told_the_statement_that_gives_it() {
+    let database = database().await;
+    let options = with_roles(&database, "qbo_loader").await;
+    let (owner, name) = (connection(&database).await, database.name());
+    let revoke = format!("REVOKE CONNECT ON DATABASE \"{name}\" FROM PUBLIC, qbo_loader");
+    owner.batch_execute(&revoke).await.unwrap();
+    let statement = format!("GRANT CONNECT ON DATABASE \"{name}\" TO \"qbo_loader\"");
+    let refused = PgStore::connect(options.clone(), SchemaName::default()).await.unwrap_err();
+    assert!(refused.hint().ends_with(&statement), "{refused} {}", refused.hint());
+    owner.batch_execute(&statement).await.unwrap();
+    PgStore::connect(options, SchemaName::default()).await.unwrap();
+}

@@ -13,6 +13,13 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use support::connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+/// What is said of a login that the server would not bind to the connection.
+const UNBOUND: &str =
+    "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
+
+/// How long a server may take to read its settings again.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// An authority and what it vouches for, as PEM files.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -62,7 +69,12 @@ async fn protect(database: &TempDatabase, key: &Path, certificate: &Path) {
         let row = connection(database).await.query_one("SHOW ssl", &[]).await.unwrap();
         row.get::<_, &str>(0) == "on"
     };
-    while !is_on().await {}
+    soon(async { while !is_on().await {} }).await;
+}
+
+/// Waits for the server to get to something; not for ever.
+async fn soon(waiting: impl Future<Output = ()>) {
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the server never got to it");
 }
 
 #[tokio::test]
@@ -92,7 +104,6 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
         "no known authority vouches for the server's certificate",
         "the server's certificate names another host",
     );
-    let unbound = "the server did not prove that it knows the password";
     let root = Some(ours.file.as_path());
 
     let (key, certificate) = ours.certificate("localhost", 2090);
@@ -112,7 +123,7 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
         ("127.0.0.1", mode("disable", None), Ok(())),
         ("localhost", format!("{}&channel_binding=require", mode("verify-full", root)), Ok(())),
         ("127.0.0.1", "sslmode=require&channel_binding=require".into(), Ok(())),
-        ("127.0.0.1", "sslmode=disable&channel_binding=require".into(), insecure(unbound)),
+        ("127.0.0.1", "sslmode=disable&channel_binding=require".into(), insecure(UNBOUND)),
     ] {
         assert_eq!(connect(host, parameters.clone()).await, expected, "{host} {parameters}");
     }
@@ -135,7 +146,7 @@ async fn every_mode_asks_for_what_libpq_says_it_does() {
     let expired = "the server's certificate has expired";
     for strict in ["verify-full", "verify-ca", "require"] {
         // The server takes a new certificate when it gets to it.
-        while connect("localhost", mode(strict, root)).await == Ok(()) {}
+        soon(async { while connect("localhost", mode(strict, root)).await == Ok(()) {} }).await;
         assert_eq!(connect("localhost", mode(strict, root)).await, insecure(expired), "{strict}");
     }
 
@@ -203,4 +214,24 @@ async fn a_server_that_wants_a_password_it_could_pass_on_does_not_get_it() {
         PgStore::connect(options.with_password("fake-1"), SchemaName::default()).await.unwrap_err();
         assert!(told.await.unwrap().is_empty(), "{how:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let silent = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    let options: DatabaseOptions =
+        format!("postgres://nobody@127.0.0.1:{port}/none?connect_timeout=1").parse().unwrap();
+    let row = raw_store::SealedRow::new(&options, SchemaName::default()).unwrap();
+    let connected = PgStore::connect(options, SchemaName::default()).await;
+    for error in [connected.map(drop).unwrap_err(), row.read().await.unwrap_err()] {
+        assert!(error.to_string().contains("did not answer in time"), "{error}");
+    }
+    silent.abort();
 }

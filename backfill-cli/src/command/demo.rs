@@ -47,6 +47,7 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
     let first = request(&settings, &run, span, super::request::nobody(None))?;
     let composed =
         compose(&settings, first.concurrency, first.seed, |client| sink(&settings, client)).await?;
+    stop.keep(&composed.tokens);
     let result = show(&settings, &composed, first, &stop).await;
     if result.is_ok() {
         look(&composed, arguments, settings.ask);

@@ -1,9 +1,10 @@
 use std::num::NonZeroUsize;
 
-use qbo_auth::{Clock as _, SecretName, SystemClock, TokenSet, TokenVault as _};
+use qbo_auth::{ClientSecret, Clock as _, SecretName, SystemClock, TokenSet, TokenVault as _};
 use serde_json::json;
 use time::Duration;
 
+use super::signals::Stop;
 use crate::args::{DoctorArgs, Output};
 use crate::compose::{Database, company, open_database};
 use crate::consent;
@@ -24,6 +25,19 @@ const SOON: Duration = Duration::days(30);
 
 /// `doctor`: looks at everything a run needs, and changes nothing but the age of the access token.
 pub(crate) async fn doctor(settings: &Settings, arguments: &DoctorArgs) -> Result<u8, Exit> {
+    let stop = Stop::waiting()?;
+    let findings = stop.or_done(async { Ok(look(settings, arguments, &stop).await) }).await?;
+    match settings.output {
+        Output::Json => out_json(&findings.lines.iter().map(Finding::json).collect()),
+        Output::Text => findings.lines.iter().for_each(|finding| out(&finding.text())),
+    }
+    match findings.failed {
+        None => Ok(DONE),
+        Some(exit) => Err(exit),
+    }
+}
+
+async fn look(settings: &Settings, arguments: &DoctorArgs, stop: &Stop) -> Findings {
     let mut findings = Findings::default();
     findings.fine(
         "configuration",
@@ -33,17 +47,10 @@ pub(crate) async fn doctor(settings: &Settings, arguments: &DoctorArgs) -> Resul
         lifetime(&mut findings, settings, &secrets).await;
         database(&mut findings, settings, &secrets).await;
         if !arguments.offline && findings.failed.is_none() {
-            quickbooks(&mut findings, settings, &mut secrets).await;
+            quickbooks(&mut findings, settings, &mut secrets, stop).await;
         }
     }
-    match settings.output {
-        Output::Json => out_json(&findings.lines.iter().map(Finding::json).collect()),
-        Output::Text => findings.lines.iter().for_each(|finding| out(&finding.text())),
-    }
-    match findings.failed {
-        None => Ok(DONE),
-        Some(exit) => Err(exit),
-    }
+    findings
 }
 
 /// What was seen, in the order of looking.
@@ -224,8 +231,10 @@ async fn examine(
     database.store.ensure_loadable().await?;
     let company = status.identity.map_or_else(|| "no company yet".into(), |identity| identity.to_string());
     findings.fine("database", format!("schema {} version {version}, {company}", settings.schema));
-    if let Some(vault) = secrets.vault() {
-        consent::compare(&*database.store, vault).await?;
+    if let Some(vault) = secrets.vault()
+        && let Some(key) = secrets.find(SecretName::QboClientSecret).await?
+    {
+        consent::compare(&*database.store, vault, &ClientSecret::new(key)).await?;
     }
     if !status.lz4 {
         findings.warning(
@@ -238,8 +247,8 @@ async fn examine(
 }
 
 /// One call: the consent works, for this company and this environment, and QuickBooks agrees on the time.
-async fn quickbooks(findings: &mut Findings, settings: &Settings, secrets: &mut Secrets) {
-    let asked = ask(settings, secrets).await;
+async fn quickbooks(findings: &mut Findings, settings: &Settings, secrets: &mut Secrets, stop: &Stop) {
+    let asked = ask(settings, secrets, stop).await;
     let Some(answered_at) = findings.take("quickbooks", asked) else {
         return;
     };
@@ -257,8 +266,13 @@ async fn quickbooks(findings: &mut Findings, settings: &Settings, secrets: &mut 
     }
 }
 
-async fn ask(settings: &Settings, secrets: &mut Secrets) -> Result<Option<time::OffsetDateTime>, Exit> {
+async fn ask(
+    settings: &Settings,
+    secrets: &mut Secrets,
+    stop: &Stop,
+) -> Result<Option<time::OffsetDateTime>, Exit> {
     let company = company(settings, secrets, 0).await?;
+    stop.keep(&company.tokens);
     let page = company.client.fetch_page(&super::company_info()).await;
     company.tokens.shutdown().await;
     Ok(page?.answered_at())

@@ -57,9 +57,20 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     })
 }
 
-/// Opens the database for a command that only reads the log.
+/// Opens the database for a command that only reads the log, or creates the schema. A vault that lies in this database
+/// cannot say how to reach it, and may not be there yet.
 async fn reader(settings: &Settings) -> Result<Database, Exit> {
-    open_database(settings, &Secrets::open(settings).await?, NonZeroUsize::MIN).await
+    Ok(reader_and_secrets(settings).await?.0)
+}
+
+/// As [`reader`], with the secrets that were needed for it.
+async fn reader_and_secrets(settings: &Settings) -> Result<(Database, Secrets), Exit> {
+    let secrets = if settings.vault.is_shared() {
+        Secrets::handed_over(settings)?
+    } else {
+        Secrets::open(settings).await?
+    };
+    Ok((open_database(settings, &secrets, NonZeroUsize::MIN).await?, secrets))
 }
 
 /// The question whose answer proves that a consent opens a company.

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use backfill_core::{Report, RunOutcome};
+use qbo_auth::TokenVault as _;
 use raw_store::{RunRecord, WindowCounts};
 use serde_json::json;
 
+use super::auth::warn_if_ending;
 use super::request::{request, span};
 use super::signals::Stop;
 use crate::args::{Output, RunArgs};
@@ -21,6 +23,7 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
     let stop = Stop::listen()?;
     let composed =
         compose(settings, request.concurrency, request.seed, |client| sink(settings, client)).await?;
+    stop.keep(&composed.tokens);
     request.identity = composed.identity.clone();
     let result = match let_the_last_run_age(settings, &composed).await {
         Ok(()) => match composed.engine.run(request, stop.token.clone()).await {
@@ -29,6 +32,9 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
         },
         Err(exit) => Err(exit),
     };
+    if let Ok(Some(tokens)) = composed.vault.load().await {
+        warn_if_ending(&tokens);
+    }
     let closed = composed.close().await;
     result.and_then(|code| closed.map(|()| code))
 }

@@ -1,17 +1,23 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use backfill_core::CancellationToken;
+use qbo_auth::{LAST_CALL, RefreshingProvider};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::exit::{Exit, INTERRUPTED, TERMINATED};
 use crate::render::say;
 
-/// Turns SIGINT and SIGTERM into a request to stop. The first one ends cleanly, the second one at once.
+/// Turns SIGINT, SIGTERM and SIGHUP into a request to stop. The first one ends cleanly, the second one at once; a
+/// refresh under way is stored in both cases, for its token cannot be had again.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     pub(crate) token: CancellationToken,
     code: Arc<AtomicU8>,
+    tokens: Arc<OnceLock<Arc<RefreshingProvider>>>,
+    /// Held while a consent is exchanged.
+    exchange: Arc<Mutex<()>>,
 }
 
 impl Stop {
@@ -26,8 +32,16 @@ impl Stop {
     }
 
     fn saying(word: &'static str) -> Result<Self, Exit> {
-        let stop = Self { token: CancellationToken::new(), code: Arc::new(AtomicU8::new(0)) };
-        for (kind, code) in [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)] {
+        let stop = Self {
+            token: CancellationToken::new(),
+            code: Arc::default(),
+            tokens: Arc::default(),
+            exchange: Arc::default(),
+        };
+        // Whoever closes the terminal wants it to end, unless it was started to outlive the terminal (nohup).
+        let hangup = Some((SignalKind::hangup(), TERMINATED)).filter(|(kind, _)| !is_ignored(*kind));
+        let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
+        for (kind, code) in kinds.into_iter().chain(hangup) {
             let mut arrivals = signal(kind).map_err(|_| {
                 Exit::new(crate::exit::BUG, "signals cannot be heard", "check the system's limits")
             })?;
@@ -35,7 +49,7 @@ impl Stop {
             tokio::spawn(async move {
                 while arrivals.recv().await.is_some() {
                     if heard.code.swap(code, Ordering::Relaxed) != 0 {
-                        std::process::exit(code.into());
+                        heard.end(code).await;
                     }
                     say(word);
                     heard.token.cancel();
@@ -45,8 +59,49 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Names the tokens that are not to be lost.
+    pub(crate) fn keep(&self, tokens: &Arc<RefreshingProvider>) {
+        let _ = self.tokens.set(Arc::clone(tokens));
+    }
+
+    /// Says that a consent is being exchanged, for as long as the guard lives: its code works once.
+    pub(crate) async fn exchanging(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.exchange).lock_owned().await
+    }
+
+    async fn end(&self, code: u8) {
+        say("stopping at once: only a token under way is waited for, so that it is not lost");
+        if let Some(tokens) = self.tokens.get() {
+            tokens.shutdown_soon().await;
+        }
+        drop(tokio::time::timeout(LAST_CALL, self.exchange.lock()).await);
+        std::process::exit(code.into());
+    }
+
+    /// Works until the work is done or a signal arrives. A refresh under way is waited for in any case.
+    pub(crate) async fn or_done<T>(&self, work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
+        tokio::select! {
+            done = work => done,
+            () = self.token.cancelled() => {
+                if let Some(tokens) = self.tokens.get() {
+                    tokens.shutdown().await;
+                }
+                let code = self.code().unwrap_or(INTERRUPTED);
+                Err(Exit::new(code, "stopped; a refresh that was under way is stored", "run the same command again"))
+            }
+        }
+    }
+
     /// The exit code of the signal that arrived, if one did.
     pub(crate) fn code(&self) -> Option<u8> {
         Some(self.code.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }
+}
+
+/// Whether whoever started this process had the signal ignored. Only Linux tells without a handler being changed.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    ignored >> (kind.as_raw_value() - 1) & 1 == 1
 }

@@ -111,14 +111,16 @@ impl Traces {
             let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = piped.spawn().unwrap();
             let seen = |what: &str| std::fs::read(format!("/proc/{}/{what}", child.id())).unwrap_or_default();
-            let shown = [seen("cmdline"), seen("environ")].concat();
+            let shown = [seen("cmdline"), seen("environ")];
             let _ = writeln!(child.stdin.take().unwrap(), "{input}");
             (shown, child.wait_with_output().unwrap())
         };
         let (shown, output) = tokio::task::spawn_blocking(work).await.unwrap();
         assert_eq!(output.status.code(), Some(code), "{words}: {}", String::from_utf8_lossy(&output.stderr));
         let place = self.0.len();
-        self.keep(format!("process list, {words}"), shown);
+        let [arguments, environment] = shown;
+        self.keep(format!("environment, {words}"), environment);
+        self.keep(format!("process list, {words}"), arguments);
         self.keep(format!("stdout, {words}"), output.stdout);
         self.keep(format!("stderr, {words}"), output.stderr);
         place
@@ -149,16 +151,47 @@ async fn held(house: &House, traces: &mut Traces, run: Command) {
     traces.run(run, "", 9).await;
 }
 
+/// A login that succeeds: the address that a browser would show is pasted.
+async fn logged_in(house: &House, traces: &mut Traces, mut login: Command) {
+    let (code, realm) = (house.sandbox.authorization_code(), house.sandbox.realm_id().to_owned());
+    let work = move || {
+        use std::io::{BufRead as _, Read as _, Write as _};
+        let piped = login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let (mut said, mut heard) = (std::io::BufReader::new(child.stderr.take().unwrap()), String::new());
+        let state = loop {
+            let mut line = String::new();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "ended early: {heard}");
+            heard += &line;
+            let page = line.trim().parse::<url::Url>().ok();
+            let state = page.and_then(|page| {
+                page.query_pairs().find(|(name, _)| name == "state").map(|p| p.1.into_owned())
+            });
+            if let Some(state) = state {
+                break state;
+            }
+        };
+        let back = format!("https://books.example/callback?code={code}&state={state}&realmId={realm}");
+        writeln!(child.stdin.take().unwrap(), "{back}").unwrap();
+        said.read_to_string(&mut heard).unwrap();
+        (heard, child.wait_with_output().unwrap())
+    };
+    let (heard, output) = tokio::task::spawn_blocking(work).await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{heard}");
+    traces.keep("stdout of a login", output.stdout);
+    traces.keep("stderr of a login", heard);
+}
+
 /// A run that is told to stop while it waits for an answer.
-async fn stopped(house: &House, traces: &mut Traces, mut run: Command) {
+async fn stopped(house: &House, traces: &mut Traces, mut run: Command, signal: &str, code: i32) {
     let gate = Gate::new();
     house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())));
     let child = run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     gate.arrived().await;
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
     let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
     gate.open();
-    assert_eq!(ended.status.code(), Some(143), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(code), "{}", String::from_utf8_lossy(&ended.stderr));
     traces.keep("stdout of a stopped run", ended.stdout);
     traces.keep("stderr of a stopped run", ended.stderr);
 }
@@ -189,6 +222,8 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     let code = house.sandbox.authorization_code();
     let pasted = format!("https://books.example/callback?code={code}&state=false&realmId=1");
     traces.run(at(&login), &pasted, 4).await;
+    logged_in(&house, &mut traces, at(&login)).await;
+    traces.run(at(&["secrets", "rm", "QBO_REALM_ID"]), "", 0).await;
     let first = house.sandbox.current_refresh_token();
     traces.run(at(&["secrets", "set", "QBO_REFRESH_TOKEN"]), &first, 0).await;
     traces.run(at(&["secrets", "set", "QBO_REALM_ID"]), house.sandbox.realm_id(), 0).await;
@@ -219,26 +254,62 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     traces.run(at(&["secrets", "rekey"]), "", 0).await;
     traces.run(run(&["--vault-key-file", foreign.to_str().unwrap()]), "", 8).await;
     held(&house, &mut traces, run(&[])).await;
-    stopped(&house, &mut traces, run(&[])).await;
+    stopped(&house, &mut traces, run(&[]), "-TERM", 143).await;
+    stopped(&house, &mut traces, run(&[]), "-INT", 130).await;
+    house.sandbox.expire_access_tokens();
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::throttled()).always());
+    traces.run(run(&[]), "", 6).await;
+    house.sandbox.faults().clear();
     if cfg!(feature = "points") {
+        // In a task, and on a thread for files.
+        for point in ["refresh.stored", "vault.write"] {
+            house.sandbox.expire_access_tokens();
+            let mut broken = run(&[]);
+            // The message quotes what a careless one could.
+            let quoted = format!("{} {LOADER_PASSWORD}", house.sandbox.current_refresh_token());
+            broken.env("QBO_BACKFILL_POINT", format!("{point}=panic:{quoted}"));
+            let shown = traces.run(broken, "", 70).await;
+            // The variable is the test's own doing.
+            traces.0.remove(shown);
+        }
         house.sandbox.expire_access_tokens();
-        let mut broken = run(&[]);
-        // The message quotes what a careless one could.
-        let quoted = format!("{} {LOADER_PASSWORD}", house.sandbox.current_refresh_token());
-        broken.env("QBO_BACKFILL_POINT", format!("refresh.stored=panic:{quoted}"));
-        let shown = traces.run(broken, "", 70).await;
-        // The variable is the test's own doing.
-        traces.0.remove(shown);
+        let mut leaky = run(&[]);
+        leaky.env("QBO_BACKFILL_POINT", format!("refresh.stored=print:{LOADER_PASSWORD}"));
+        let mut leak = Traces::default();
+        let shown = leak.run(leaky, "", 3).await;
+        leak.0.remove(shown);
+        let found = leak.found(&Scanner::new(&BTreeSet::from([LOADER_PASSWORD.to_owned()])));
+        assert_eq!(found.len(), 1, "a leak of the program itself was not found: {found:?}");
     }
     house.sandbox.faults().push(Rule::on(CallKind::Revoke, Fault::Html { status: 503 }));
     traces.run(at(&["auth", "revoke", "--yes"]), "", 6).await;
     house.sandbox.revoke_grant();
     traces.run(run(&[]), "", 4).await;
+    // The same in a vault that lies in the database.
+    let (shared_key, passfile) = (house.home().join("shared.key"), house.home().join("pgpass"));
+    std::fs::write(&passfile, format!("*:*:*:*:{}", LOADER_PASSWORD.replace('\\', "\\\\"))).unwrap();
+    std::fs::set_permissions(&passfile, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let shared = |words: &[&str]| {
+        let mut command = at(words);
+        command.env("PGPASSFILE", &passfile);
+        command.args(["--vault", "postgres", "--vault-key-file", shared_key.to_str().unwrap()]);
+        command
+    };
+    traces.run(shared(&["secrets", "init"]), "", 0).await;
+    for (name, value) in [
+        ("QBO_CLIENT_SECRET", house.sandbox.credentials().client_secret),
+        ("QBO_REFRESH_TOKEN", house.sandbox.current_refresh_token()),
+    ] {
+        traces.run(shared(&["secrets", "set", name]), &value, 0).await;
+    }
     traces.dump(&house).await;
+    let environments = traces.0.iter().filter(|(place, _)| place.starts_with("environment"));
+    assert!(environments.into_iter().any(|(_, seen)| !seen.is_empty()), "no environment was ever read");
 
     let mut secrets: BTreeSet<String> = house.sandbox.issued().into_iter().collect();
     assert!(secrets.len() > 6, "tokens were issued and rotated");
-    let keys = [foreign, house.data().join("vault.key")];
+    std::fs::remove_file(passfile).unwrap();
+    let keys = [foreign, house.data().join("vault.key"), shared_key];
     secrets.extend(
         keys.iter().map(|key| std::fs::read_to_string(key).unwrap().lines().last().unwrap().to_owned()),
     );

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Stdio};
 
-use fixtures::{CallKind, Fault, Rule, SandboxOptions, Shape};
+use fixtures::{CallKind, Fault, Gate, Rule, SandboxOptions, Shape};
 use url::Url;
 
 use crate::house::{Ended, House, with_stdin};
@@ -45,6 +45,20 @@ impl Login {
     fn back(&self, query: &str) -> String {
         let query = query.replace("STATE", &self.parameter("state"));
         format!("{}?{query}", self.parameter("redirect_uri"))
+    }
+
+    /// Reads on until it says this.
+    async fn hear(mut self, word: &'static str) -> Self {
+        let reading = move || {
+            let mut line = String::new();
+            while !line.contains(word) {
+                line.clear();
+                assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "it never said {word:?}");
+                self.heard += &line;
+            }
+            self
+        };
+        tokio::task::spawn_blocking(reading).await.unwrap()
     }
 
     async fn end(mut self) -> Ended {
@@ -109,6 +123,54 @@ async fn a_person_consents_and_everything_is_there_for_a_run() {
     let refreshed: serde_json::Value = serde_json::from_str(&refreshed.stdout).unwrap();
     assert_eq!(house.sandbox.token_calls(), 2);
     assert_eq!(refreshed["generation"].as_u64(), status["generation"].as_u64().map(|number| number + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_callback_listens_on_this_machine_alone_and_takes_one_answer() {
+    let house = unconsented().await;
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
+    let login = Login::start(&house, &[]).await;
+    let port = login.parameter("redirect_uri").parse::<Url>().unwrap().port().unwrap();
+    // Also an address of this machine, and not the one: whoever listens on all of them would answer.
+    let elsewhere = tokio::net::TcpStream::connect(("127.0.0.2", port)).await;
+    assert_eq!(elsewhere.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+
+    let page = login.page.to_string();
+    let first = tokio::spawn(async move { visit(&page).await.status() });
+    gate.arrived().await;
+    let again = visit(&login.back("code=another&state=STATE&realmId=1")).await;
+    assert_eq!(again.status(), 410);
+    gate.open();
+    assert_eq!(first.await.unwrap(), 200);
+    login.end().await.expect(0);
+    assert_eq!(house.sandbox.token_calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_is_being_exchanged_outlives_every_signal() {
+    let house = unconsented().await;
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
+    let mut login = Login::start(&house, &[]).await;
+    let page = login.page.to_string();
+    let visitor = tokio::spawn(async move {
+        let browser = reqwest::Client::builder().no_proxy().build().unwrap();
+        // The process may be gone before its last page is fetched.
+        drop(browser.get(page).send().await);
+    });
+    gate.arrived().await;
+    for (name, word) in [("-TERM", "stopping"), ("-TERM", "at once")] {
+        let kill = std::process::Command::new("kill").args([name, &login.child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        login = login.hear(word).await;
+    }
+    gate.open();
+    let ended = login.end().await;
+    assert!([0, 143].contains(&ended.code), "{}", ended.stderr);
+    visitor.await.unwrap();
+    let newest = qbo_auth::RefreshToken::new(house.sandbox.current_refresh_token()).fingerprint();
+    assert!(house.run(&["auth", "status"]).await.expect(0).stdout.contains(&newest));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,9 +248,28 @@ async fn a_consent_is_ended_at_intuit_before_it_is_forgotten() {
     let unreachable = house.at(&["auth", "revoke", "--yes"]).await.expect(6);
     assert!(unreachable.error().contains("the vault is unchanged"), "{}", unreachable.error());
     house.run(&["auth", "status"]).await.expect(0);
+    // A refusal that says nothing of the token has ended nothing.
+    let other = Fault::Oauth { status: 400, error: "unauthorized_client".into() };
+    house.sandbox.faults().push(Rule::on(CallKind::Revoke, other));
+    let refused = house.at(&["auth", "revoke", "--yes"]).await;
+    assert!(refused.error().contains("the consent was not ended"), "{}", refused.error());
+    house.run(&["auth", "status"]).await.expect(0);
     house.at(&["auth", "revoke", "--yes"]).await.expect(0);
     house.run(&["auth", "status"]).await.expect(4);
-    assert_eq!(house.sandbox.journal().count(CallKind::Revoke), 2);
+    assert_eq!(house.sandbox.journal().count(CallKind::Revoke), 3);
     let without = house.at(&["auth", "refresh"]).await;
     assert!(without.error().contains("auth login"), "{}", without.error());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_ends_within_a_month_is_announced_by_run_and_report() {
+    for (days, announced) in [(29, true), (31, false)] {
+        let mut options = SandboxOptions::default();
+        options.oauth.refresh_expires_in = days * 86_400;
+        let house = House::with(&Shape::empty(), options).await;
+        for words in [&MONTH[..], &["report"], &["auth", "status"]] {
+            let said = house.at(words).await.expect(0).stderr;
+            assert_eq!(said.contains("the consent ends"), announced, "{days} {words:?}: {said}");
+        }
+    }
 }

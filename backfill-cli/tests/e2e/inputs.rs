@@ -106,6 +106,8 @@ async fn a_vault_that_cannot_be_used_is_exit_8() {
     let mut flipped = sealed.clone();
     *flipped.last_mut().unwrap() ^= 1;
     std::fs::write(&vault, flipped).unwrap();
+    // With it the state before, or that would be put back.
+    std::fs::remove_file(house.data().join("vault.1")).unwrap();
     assert!(house.backfill(&["Invoice"], &[]).await.expect(8).error().contains("cannot be decrypted"));
     std::fs::write(&vault, sealed).unwrap();
 
@@ -189,4 +191,28 @@ async fn settings_with_an_unknown_key_are_refused_and_a_profile_is_used() {
     assert!(run.stderr.contains("2023-12-31 19:00 America/Guayaquil"), "{}", run.stderr);
     assert_eq!(house.number("SELECT count(*) FROM books.qb_items").await, 5);
     assert!(house.run(&["status", "--profile", "boks"]).await.expect(2).error().contains("books"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_was_given_as_an_argument_is_not_repeated() {
+    let house = small().await;
+    for words in [
+        &["secrets", "set", "QBO_CLIENT_SECRET", "false-s3cr3t"][..],
+        &["secrets", "set", "false-s3cr3t"],
+        &["secrets", "set", "QBO_CLIENT_SECRET", "--value=false-s3cr3t"],
+        &["secrets", "false-s3cr3t"],
+        &["secrets", "rm", "QBO_CLIENT_ID", "false-s3cr3t"],
+        &["--output", "json", "secrets", "set", "QBO_CLIENT_SECRET=false-s3cr3t"],
+        &["auth", "login", "https://books.example/callback?code=false-s3cr3t"],
+        &["auth", "login", "--redirect-url", "https://books.example/callback?code=false-s3cr3t&state=x"],
+    ] {
+        let refused = house.run(words).await.expect(2);
+        assert!(!refused.stderr.contains("s3cr3t") && !refused.stdout.contains("s3cr3t"), "{words:?}");
+        if words.contains(&"secrets") {
+            let next = ["prompt", "stdin", "QBO_CLIENT_SECRET"];
+            assert!(next.iter().all(|word| refused.error().contains(word)), "{}", refused.error());
+        }
+    }
+    let typo = house.run(&["run", "Invoice", "--fram", "2024-01-01"]).await.expect(2);
+    assert!(typo.error().contains("--fram"), "{}", typo.error());
 }

@@ -1,7 +1,7 @@
 //! Killed, stopped, and two at once.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 
@@ -66,6 +66,69 @@ async fn ctrl_c_lands_the_page_in_hand_and_the_same_command_goes_on() {
         house.backfill(&THREE, &[]).await.expect(0);
         assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 1500);
     }
+}
+
+/// Reads what a process says until it says this.
+async fn heard(mut said: BufReader<ChildStderr>, word: &'static str) -> BufReader<ChildStderr> {
+    let reading = move || {
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended without saying {word:?}");
+        }
+        said
+    };
+    tokio::task::spawn_blocking(reading).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_under_way_outlives_every_signal() {
+    let run = ["run", "Invoice", "--from", "2024-01-01", "--to", "2024-02-01"];
+    for (words, signals) in [
+        (&run[..], &["-TERM", "-TERM"][..]),
+        (&run, &["-HUP", "-INT"]),
+        (&["auth", "refresh"], &["-TERM"]),
+        (&["auth", "refresh"], &["-INT", "-TERM"]),
+        (&["doctor"], &["-HUP"]),
+    ] {
+        let house = House::new(&Shape::empty()).await;
+        house.at(&["db", "init"]).await.expect(0);
+        let gate = Gate::new();
+        house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
+        let mut command = house.command(words);
+        command.args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        gate.arrived().await;
+        for (one, word) in signals.iter().zip(["stopping", "at once"]) {
+            signal(&child, one);
+            said = heard(said, word).await;
+        }
+        gate.open();
+        let code = if signals.last() == Some(&"-INT") { 130 } else { 143 };
+        wait(child).await.expect(code);
+        let newest = qbo_auth::RefreshToken::new(house.sandbox.current_refresh_token()).fingerprint();
+        let status = house.run(&["auth", "status", "--output", "json"]).await.expect(0);
+        assert!(status.stdout.contains(&newest), "{words:?} {signals:?}: {}", status.stdout);
+        assert_eq!(house.sandbox.token_calls(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_started_to_outlive_its_terminal_does() {
+    let house = House::new(&Shape::empty()).await;
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
+    let command = house.command(&["auth", "refresh"]);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
+    nohup.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = nohup.spawn().unwrap();
+    gate.arrived().await;
+    signal(&child, "-HUP");
+    gate.open();
+    wait(child).await.expect(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,5 +18,6 @@ mod keyring;
 mod kills;
 mod runs;
 mod secrecy;
+mod shared;
 mod tls;
 mod vaults;

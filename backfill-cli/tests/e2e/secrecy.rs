@@ -57,6 +57,9 @@ async fn no_secret_and_no_payload_is_in_any_output_or_in_the_ledger() {
     }
 }
 
+/// How long a process may take to begin.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// The kernel gives such files to root: what is in them is not even for the same user's other programs.
 #[test]
 fn another_program_of_the_same_user_cannot_look_into_the_process() {
@@ -74,8 +77,13 @@ fn another_program_of_the_same_user_cannot_look_into_the_process() {
     }
     let mut child = command.spawn().unwrap();
     let shown = std::path::PathBuf::from(format!("/proc/{}", child.id()));
-    // Until the process has come to it, the files are its own.
+    // Until the process has come to it, the files are its own; one that ends or never comes to it is told apart.
+    let clock = qbo_auth::SystemClock::new();
     while shown.join("environ").metadata().unwrap().uid() != 0 {
+        assert!(
+            qbo_auth::Clock::elapsed(&clock) < PATIENCE && child.try_wait().unwrap().is_none(),
+            "it never closed itself"
+        );
         std::thread::yield_now();
     }
     for name in ["environ", "maps", "fd", "mem"] {

@@ -1,8 +1,9 @@
 //! Vaults by key file, mounted key and passphrase, and what changes them.
 
 use std::fs;
+use std::process::Stdio;
 
-use fixtures::Shape;
+use fixtures::{CallKind, Fault, Gate, Rotation, Rule, SandboxOptions, Shape};
 
 use crate::house::{House, with_stdin};
 
@@ -51,6 +52,171 @@ async fn a_passphrase_opens_the_vault_and_nothing_else_does() {
     let mut run = house.command(&words);
     run.arg(&vault).args(house.addresses());
     with_stdin(run, passphrase).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekey_never_touches_the_key_of_another_vault() {
+    let house = House::new(&Shape::empty()).await;
+    let (key, words) = (house.data().join("vault.key"), "obviously false words");
+    let before = fs::read(&key).unwrap();
+    let other = house.home().join("other/vault");
+    let other = ["--vault", other.to_str().unwrap()];
+    let at = |words: &[&str]| house.command(&[words, &other[..]].concat());
+    with_stdin(at(&["secrets", "init", "--passphrase"]), words).await.expect(0);
+    let unasked = with_stdin(at(&["secrets", "rekey"]), words).await.expect(2);
+    assert!(unasked.error().contains("--new-key-file"), "{}", unasked.error());
+    let taken = with_stdin(at(&["secrets", "rekey", "--new-key-file", key.to_str().unwrap()]), words).await;
+    assert!(taken.expect(8).error().contains("exists already"));
+    let own = house.home().join("other/key");
+    let own = own.to_str().unwrap();
+    with_stdin(at(&["secrets", "rekey", "--new-key-file", own]), words).await.expect(0);
+    assert_eq!(fs::read(&key).unwrap(), before);
+
+    // Two vaults that share one key: it is not replaced for one of them.
+    let third = house.home().join("third");
+    let third = ["--vault", third.to_str().unwrap()];
+    with_stdin(house.command(&[&["secrets", "init", "--passphrase"], &third[..]].concat()), words)
+        .await
+        .expect(0);
+    fs::copy(house.data().join("vault"), third[1]).unwrap();
+    let shared = house.run(&[&["secrets", "rekey"], &third[..]].concat()).await.expect(2);
+    assert!(shared.error().contains("also opens"), "{}", shared.error());
+    assert_eq!(fs::read(&key).unwrap(), before);
+    house.run(&["secrets", "list"]).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_vault_is_put_back_with_a_warning_or_refused() {
+    let house = House::new(&Shape::empty()).await;
+    let vault = house.data().join("vault");
+    fs::write(&vault, "half of it").unwrap();
+    let restored = house.run(&["secrets", "list"]).await.expect(0);
+    assert!(restored.stderr.contains("warning: the vault was damaged"), "{}", restored.stderr);
+    assert!(!house.run(&["secrets", "list"]).await.expect(0).stderr.contains("warning"));
+    for file in [&vault, &house.data().join("vault.1")] {
+        fs::write(file, "half of it").unwrap();
+    }
+    let refused = house.run(&["secrets", "list"]).await.expect(8);
+    assert!(refused.error().contains("cannot be decrypted"), "{}", refused.error());
+}
+
+/// A folder of handed-over secrets.
+fn handed_over(house: &House, name: &str, token: &str, realm: &str) -> String {
+    let (folder, credentials) = (house.home().join(name), house.sandbox.credentials());
+    fs::create_dir_all(&folder).unwrap();
+    for (name, value) in [
+        ("QBO_CLIENT_ID", credentials.client_id.as_str()),
+        ("QBO_CLIENT_SECRET", &credentials.client_secret),
+        ("QBO_REALM_ID", realm),
+        ("QBO_REFRESH_TOKEN", token),
+        ("PG_PASSWORD", house.database.password()),
+    ] {
+        fs::write(folder.join(name), value).unwrap();
+    }
+    folder.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handed_over_token_displaces_neither_another_company_nor_a_newer_consent() {
+    let house = House::new(&Shape::empty()).await;
+    let realm = house.sandbox.realm_id().to_owned();
+    let first = house.sandbox.current_refresh_token();
+    let given = handed_over(&house, "given", &first, &realm);
+    house.at(&[&MONTH[..], &["--secrets", &given]].concat()).await.expect(0);
+    let stored = |ended: crate::house::Ended| -> serde_json::Value {
+        let status: serde_json::Value = serde_json::from_str(&ended.expect(0).stdout).unwrap();
+        status["fingerprint"].clone()
+    };
+    let status = ["auth", "status", "--output", "json"];
+
+    // A new consent, as after a login; the orchestrator goes on with the old token.
+    house.set_secret("QBO_REFRESH_TOKEN", &house.sandbox.current_refresh_token()).await.expect(0);
+    let consent = stored(house.run(&status).await);
+    let calls = house.sandbox.token_calls();
+    let again = [&MONTH[..], &["--force", "--secrets", &given]].concat();
+    house.at(&again).await.expect(0);
+    assert_eq!(house.sandbox.token_calls(), calls + 1);
+    assert_ne!(stored(house.run(&status).await), consent, "it was rotated");
+    house.sandbox.expire_access_tokens();
+    house.at(&again).await.expect(0);
+
+    let before = stored(house.run(&status).await);
+    let calls = (house.sandbox.token_calls(), house.sandbox.journal().metered());
+    let foreign = handed_over(&house, "foreign", "a token of another company", "424242");
+    let refused = house.at(&[&MONTH[..], &["--force", "--secrets", &foreign]].concat()).await.expect(5);
+    assert!(refused.error().contains("424242 was handed over"), "{}", refused.error());
+    assert_eq!((house.sandbox.token_calls(), house.sandbox.journal().metered()), calls);
+    assert_eq!(stored(house.run(&status).await), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_vault_of_the_same_token_is_found_while_the_first_one_runs() {
+    let house = House::new(&Shape::empty()).await;
+    house.at(&["db", "init"]).await.expect(0);
+    let realm = house.sandbox.realm_id().to_owned();
+    let given = handed_over(&house, "given", &house.sandbox.current_refresh_token(), &realm);
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())));
+    // The first one refreshes, and is held while it reads.
+    let first = second_home(&house, &[]);
+    let mut running = house.command(&[&MONTH[..], &["--secrets", &given]].concat());
+    running.env("HOME", first.path()).args(house.addresses());
+    running.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = running.spawn().unwrap();
+    gate.arrived().await;
+    let calls = house.sandbox.token_calls();
+
+    let second = second_home(&house, &[]);
+    let mut late = house.command(&[&MONTH[..], &["--secrets", &given]].concat());
+    late.env("HOME", second.path()).args(house.addresses());
+    let refused = crate::house::ended(late).await.expect(4);
+    assert!(refused.error().contains("older than the one last seen"), "{}", refused.error());
+    assert_eq!(house.sandbox.token_calls(), calls);
+    gate.open();
+    let ended = tokio::task::spawn_blocking(|| running.wait_with_output().unwrap()).await.unwrap();
+    crate::house::Ended::from(ended).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_put_back_with_the_living_token_goes_on_however_often_it_was_refreshed() {
+    let mut options = SandboxOptions::default();
+    // Twice the same token, then a new one.
+    options.oauth.rotation = Rotation::Every(4);
+    let house = House::with(&Shape::empty(), options).await;
+    house.at(&MONTH).await.expect(0);
+    let backup = fs::read(house.data().join("vault")).unwrap();
+    for _ in 0..2 {
+        house.at(&["auth", "refresh"]).await.expect(0);
+    }
+    fs::write(house.data().join("vault"), backup).unwrap();
+    for _ in 0..3 {
+        house.sandbox.expire_access_tokens();
+        house.at(&[&MONTH[..], &["--force"]].concat()).await.expect(0);
+    }
+    let newest = qbo_auth::RefreshToken::new(house.sandbox.current_refresh_token()).fingerprint();
+    assert!(house.run(&["auth", "status"]).await.expect(0).stdout.contains(&newest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_overtaken_by_another_vault_spends_no_token() {
+    let house = House::new(&Shape::empty()).await;
+    house.at(&MONTH).await.expect(0);
+    let calls = house.sandbox.token_calls();
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())));
+    let mut run = house.command(&[&MONTH[..], &["--force"]].concat());
+    run.args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let run = run.spawn().unwrap();
+    gate.arrived().await;
+    // What the other vault leaves in the database.
+    let newer = "UPDATE raw.consent_witness SET generation = 99, fingerprint = 'newer', host = 'elsewhere'";
+    house.client().await.batch_execute(newer).await.unwrap();
+    house.sandbox.expire_access_tokens();
+    gate.open();
+    let ended = tokio::task::spawn_blocking(|| run.wait_with_output().unwrap()).await.unwrap();
+    let ended = crate::house::Ended::from(ended).expect(8);
+    assert!(ended.stderr.contains("elsewhere has used the same consent"), "{}", ended.stderr);
+    assert_eq!(house.sandbox.token_calls(), calls);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,9 +287,16 @@ async fn a_second_copy_of_a_vault_is_refused_before_it_spends_a_token() {
 
     let mut second = house.command(&MONTH);
     second.env("HOME", copy.path()).arg("--force").args(house.addresses());
-    let refused = crate::house::ended(second).await.expect(8);
-    assert!(refused.error().contains("older copy"), "{}", refused.error());
+    let refused = crate::house::ended(second).await.expect(4);
+    let words = "the stored token is older than the one last seen (generation 2 < 3)";
+    assert!(refused.error().contains(words), "{}", refused.error());
     assert!(refused.error().contains("auth login"), "{}", refused.error());
+    // The same on another host: it is not the vault that was put back, there are two.
+    house.client().await.batch_execute("UPDATE raw.consent_witness SET host = 'elsewhere'").await.unwrap();
+    let mut second = house.command(&MONTH);
+    second.env("HOME", copy.path()).arg("--force").args(house.addresses());
+    let refused = crate::house::ended(second).await.expect(8);
+    assert!(refused.error().contains("elsewhere has used the same consent since"), "{}", refused.error());
     assert_eq!((house.sandbox.token_calls(), house.sandbox.journal().metered()), calls);
     // A new consent of its own makes it a vault of its own.
     let mut consent = house.command(&["secrets", "set", "QBO_REFRESH_TOKEN"]);
@@ -152,7 +325,12 @@ async fn hosts_that_share_a_vault_in_the_database_take_turns() {
     let home = second_home(&house, &[]);
     let early = crate::house::ended(shared(home.path(), &["secrets", "init"])).await.expect(7);
     assert!(early.error().contains("db init"), "{}", early.error());
-    house.at(&["db", "init"]).await.expect(0);
+    // The command that the message names works before there is a vault.
+    crate::house::ended(shared(home.path(), &["db", "init"])).await.expect(0);
+    crate::house::ended(shared(home.path(), &["db", "status"])).await.expect(0);
+    // The key of the vault file that lies where keys lie is not taken for this one, too.
+    let taken = crate::house::ended(shared(house.home(), &["secrets", "init"])).await.expect(8);
+    assert!(taken.error().contains("--vault-key-file"), "{}", taken.error());
     crate::house::ended(shared(home.path(), &["secrets", "init"])).await.expect(0);
     let credentials = house.sandbox.credentials();
     for (name, value) in [

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{ConsentMark, SecretInfo, SecretName};
-use crate::secret::{AccessToken, RefreshToken, Wiped, fingerprint};
+use super::{ConsentMark, SecretInfo, SecretName, VaultErrorKind};
+use crate::secret::{AccessToken, ClientSecret, RefreshToken, Wiped, fingerprint};
 use crate::token::{RefreshIntent, TokenSet};
 
 /// More than a vault ever needs: a buffer that never grows leaves no copies of secrets behind.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How many lines of tokens are remembered: a consent is renewed a few times a year at most.
+const LINES: usize = 64;
 
 /// The plain contents of a vault. A field added here needs a new version of the sealed format: an older
 /// program would drop it when it writes.
@@ -25,21 +26,8 @@ pub(super) struct Contents {
     pub(super) tokens: Option<TokenSet>,
     /// The highest generation ever held, so that a new consent never repeats one.
     generation: u64,
-    /// Keys the hashes that leave the vault. Outlives a change of the vault's own key.
-    pepper: Pepper,
-}
-
-/// Random bytes that only copies of one vault share.
-#[derive(Debug)]
-struct Pepper(SecretString);
-
-impl Default for Pepper {
-    fn default() -> Self {
-        // Without randomness a mark is comparable within this process, and nothing could be sealed either.
-        let mut bytes = Zeroizing::new([0; 32]);
-        let _ = getrandom::fill(bytes.as_mut());
-        Self(STANDARD.encode(bytes.as_slice()).into())
-    }
+    /// Fingerprints of the tokens that lines began with, the newest last.
+    lines: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -61,7 +49,7 @@ impl Contents {
     pub(super) fn set(&mut self, name: SecretName, value: SecretString, now: OffsetDateTime) {
         match name {
             SecretName::QboRefreshToken => {
-                self.store(TokenSet::from_consent(RefreshToken::new(value), self.generation + 1, now));
+                self.put(TokenSet::from_consent(RefreshToken::new(value), self.generation + 1, now));
             }
             _ => drop(self.secrets.insert(name, Secret { value, changed_at: now })),
         }
@@ -74,33 +62,73 @@ impl Contents {
         }
     }
 
-    pub(super) fn store(&mut self, tokens: TokenSet) {
+    pub(super) fn catch_up(&mut self, generation: u64) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.generation = tokens.generation.max(generation);
+            self.generation = self.generation.max(generation);
+        }
+    }
+
+    pub(super) fn forget_revoked(&mut self, revoked: &RefreshToken) -> bool {
+        self.tokens.take_if(|tokens| tokens.refresh == *revoked).is_some()
+    }
+
+    /// Takes a set, unless what is there is newer, or went another way.
+    pub(super) fn store(&mut self, tokens: TokenSet) -> Result<(), VaultErrorKind> {
+        let is_overtaken = self.tokens.as_ref().is_some_and(|stored| {
+            stored.generation > tokens.generation
+                || (stored.generation == tokens.generation && stored.refresh != tokens.refresh)
+        });
+        if is_overtaken {
+            return Err(VaultErrorKind::Overtaken);
+        }
+        self.put(tokens);
+        Ok(())
+    }
+
+    /// As [`Contents::store`], with what the consent is for.
+    pub(super) fn begin(
+        &mut self,
+        tokens: TokenSet,
+        about: Vec<(SecretName, SecretString)>,
+    ) -> Result<(), VaultErrorKind> {
+        let changed_at = tokens.refreshed_at;
+        self.store(tokens)?;
+        for (name, value) in about {
+            self.secrets.entry(name).or_insert(Secret { value, changed_at });
+        }
+        Ok(())
+    }
+
+    /// Whether a line that began with this token was ever here.
+    pub(super) fn has_begun(&self, bootstrap: &str) -> bool {
+        self.lines.iter().any(|line| line == bootstrap)
+    }
+
+    fn put(&mut self, tokens: TokenSet) {
         self.generation = self.generation.max(tokens.generation);
         self.tokens = Some(tokens);
+        self.remember_line();
+    }
+
+    fn remember_line(&mut self) {
+        let Some(line) = self.tokens.as_ref().and_then(|tokens| tokens.bootstrap.clone()) else { return };
+        if !self.has_begun(&line) {
+            self.lines.push(line);
+            let surplus = self.lines.len().saturating_sub(LINES);
+            self.lines.drain(..surplus);
+        }
     }
 
     /// What another place may know of the consent.
-    pub(super) fn mark(&self) -> Option<ConsentMark> {
+    pub(super) fn mark(&self, key: &ClientSecret) -> Option<ConsentMark> {
         let tokens = self.tokens.as_ref()?;
         let lineage = tokens.bootstrap.as_deref().unwrap_or_default();
         Some(ConsentMark {
-            lineage: self.keyed("lineage", lineage),
+            lineage: keyed(key, "lineage", lineage),
             generation: tokens.generation,
-            fingerprint: self.keyed("token", tokens.refresh.expose()),
+            fingerprint: keyed(key, "token", tokens.refresh.expose()),
         })
-    }
-
-    /// The first half of a SHA-256 with the pepper in front: half a digest cannot be extended, and without the pepper
-    /// no guess can be checked.
-    fn keyed(&self, what: &str, value: &str) -> String {
-        let digest = Sha256::new()
-            .chain_update(self.pepper.0.expose_secret())
-            .chain_update([0])
-            .chain_update(what)
-            .chain_update([0])
-            .chain_update(value)
-            .finalize();
-        digest.iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }
 
     pub(super) fn list(&self) -> Vec<SecretInfo> {
@@ -128,7 +156,8 @@ impl Contents {
                 .collect(),
             tokens: self.tokens.as_ref().map(TokenRecord::from),
             generation: self.generation,
-            pepper: Some(Wiped::new(self.pepper.0.expose_secret())),
+            lines: self.lines.clone(),
+            pepper: None,
         };
         let mut json = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
         serde_json::to_writer(&mut *json, &record)?;
@@ -144,13 +173,29 @@ impl Contents {
             .iter()
             .map(|(name, secret)| Some((name.parse().ok()?, Secret::from(secret))))
             .collect::<Option<_>>()?;
-        Some(Self {
-            secrets,
-            tokens: record.tokens.as_ref().map(TokenSet::from),
-            generation: record.generation,
-            pepper: record.pepper.map_or_else(Pepper::default, |pepper| Pepper(pepper.as_str().into())),
-        })
+        let tokens = record.tokens.as_ref().map(TokenSet::from);
+        let mut contents = Self { secrets, tokens, generation: record.generation, lines: record.lines };
+        contents.remember_line();
+        Some(contents)
     }
+}
+
+/// What a consent is for, as secrets.
+pub(super) fn owned(about: &[(SecretName, &str)]) -> Vec<(SecretName, SecretString)> {
+    about.iter().map(|(name, value)| (*name, SecretString::from(*value))).collect()
+}
+
+/// The first half of a SHA-256 with the key in front: half a digest cannot be extended, and without the key no guess
+/// can be checked.
+fn keyed(key: &ClientSecret, what: &str, value: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update(key.expose())
+        .chain_update([0])
+        .chain_update(what)
+        .chain_update([0])
+        .chain_update(value)
+        .finalize();
+    digest.iter().take(16).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -160,6 +205,10 @@ struct VaultRecord {
     tokens: Option<TokenRecord>,
     generation: u64,
     #[serde(default)]
+    lines: Vec<String>,
+    /// Written before there was a first version; of no use any more.
+    #[serde(default, skip_serializing)]
+    #[expect(dead_code, reason = "read so that it is known, and dropped")]
     pepper: Option<Wiped>,
 }
 

@@ -45,6 +45,52 @@ pub async fn the_last_store_is_what_is_loaded(vault: &dyn TokenVault) {
     }
 }
 
+/// Whatever became of the lock, a set that is newer, or as new and another one, stays.
+///
+/// # Panics
+///
+/// If the contract is broken.
+pub async fn a_newer_set_is_never_overwritten(vault: &dyn TokenVault) {
+    let _lock = vault.lock().await.expect("lock");
+    let newest = TokenSet { generation: 7, ..full_set() };
+    vault.store(&newest).await.expect("store");
+    let apart = TokenSet { refresh: RefreshToken::new("false-refresh-apart"), ..newest.clone() };
+    let older = TokenSet { generation: 6, ..newest.clone() };
+    for overtaken in [&apart, &older] {
+        for refused in [vault.store(overtaken).await, vault.begin(overtaken, &[]).await] {
+            assert_eq!(refused.expect_err("it is overtaken").kind(), VaultErrorKind::Overtaken);
+        }
+        assert_eq!(vault.load().await.expect("load").as_ref(), Some(&newest));
+    }
+    // A note changes nothing of the order.
+    let noted = newest.intending(NOW);
+    vault.store(&noted).await.expect("store the same token again");
+    assert_eq!(vault.load().await.expect("load"), Some(noted));
+}
+
+/// A line that once began here is known for ever, and what it is for is kept with it.
+///
+/// # Panics
+///
+/// If the contract is broken.
+pub async fn a_line_is_remembered_with_what_it_is_for<V: TokenVault + SecretVault>(vault: &V) {
+    let first = TokenSet::from_consent(RefreshToken::new("false-refresh-first"), 1, NOW);
+    let second = TokenSet::from_consent(RefreshToken::new("false-refresh-second"), 2, NOW);
+    for (tokens, realm) in [(&first, "1000000000000001"), (&second, "1000000000000002")] {
+        let line = tokens.refresh.fingerprint();
+        assert!(!vault.has_begun(&line).await.expect("look"));
+        let lock = vault.lock().await.expect("lock");
+        vault.begin(tokens, &[(SecretName::QboRealmId, realm)]).await.expect("begin");
+        drop(lock);
+        assert!(vault.has_begun(&line).await.expect("look"));
+    }
+    // What was known before stays.
+    let realm = vault.get(SecretName::QboRealmId).await.expect("get").expect("is there");
+    assert_eq!(realm.expose_secret(), "1000000000000001");
+    assert!(vault.remove(SecretName::QboRefreshToken).await.expect("remove"));
+    assert!(vault.has_begun(&first.refresh.fingerprint()).await.expect("look"));
+}
+
 /// While one guard lives, another is refused at the deadline; then the next succeeds.
 ///
 /// # Panics

@@ -49,9 +49,24 @@ pub enum VaultErrorKind {
     /// Another process held the lock for the whole of [`crate::LOCK_DEADLINE`].
     #[error("is locked by another process")]
     Busy,
-    /// Another host changed the vault although this process holds its lock: the lock was lost, or never shared.
-    #[error("was changed by another host meanwhile")]
+    /// Another process changed the vault although this one holds its lock: the lock was lost, or never shared.
+    #[error("was changed by another process meanwhile")]
     Overtaken,
+    /// Whatever keeps the vault does not answer now, and may in a moment.
+    #[error("cannot be reached")]
+    Unreachable,
+    /// The lock ended while it was held: the connection that kept it was cut.
+    #[error("is no longer locked by this process")]
+    LockLost,
+    /// A newer token of the same consent was seen on this host: the vault was put back from a backup.
+    #[error("was put back as it was before")]
+    Restored,
+    /// The same consent was used elsewhere since: there are two vaults for it.
+    #[error("is one of two vaults for the same consent")]
+    SecondCopy,
+    /// Nobody can say with which of two keys the vault is sealed now.
+    #[error("may be sealed with the new key or with the one before")]
+    KeyInDoubt,
     /// The operating system, or whatever else keeps the vault, refused.
     #[error("could not be read or written")]
     Io,
@@ -101,12 +116,22 @@ impl VaultError {
             VaultErrorKind::NeedsPassphrase => "leave --vault-key-file out and type the passphrase",
             VaultErrorKind::NeedsKeyFile => "give the key file: --vault-key-file FILE",
             VaultErrorKind::Undecipherable => {
-                "give this vault's own key or passphrase; if the file was damaged, the state before its last change is \
-                 beside it as `<vault>.1`: move that over it, then run `qbo-backfill auth status`"
+                "give this vault's own key or passphrase; a damaged file is put back as it was before its last change, \
+                 unless that state is damaged, too: then make a new vault, `qbo-backfill secrets init`"
             }
             VaultErrorKind::NewerVersion => "update qbo-backfill",
             VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",
             VaultErrorKind::Overtaken => "run the same command again; if it lasts, look for a second host",
+            VaultErrorKind::Unreachable => "check the connection, then run the same command again",
+            VaultErrorKind::LockLost => "run the same command again; the stored token is unchanged",
+            VaultErrorKind::Restored => {
+                "put the newer vault in its place again, or consent again: qbo-backfill auth login"
+            }
+            VaultErrorKind::SecondCopy => {
+                "work with the vault over there, or give this one a consent of its own: qbo-backfill auth login; for \
+                 several hosts: --vault postgres"
+            }
+            VaultErrorKind::KeyInDoubt => "keep both keys; see which one opens it: qbo-backfill auth status",
             VaultErrorKind::Io => "check free space and permissions of the vault's folder",
         }
     }

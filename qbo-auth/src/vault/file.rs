@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::bytes::{SealedBytes, VaultBytes};
-use super::{VaultError, VaultErrorKind, VaultLock, private_file};
+use super::{VaultError, VaultLock, private_file, unwound};
 
 /// One file, locked through another beside it, `<vault>.lock`, which is never deleted: a deleted lock file can be
 /// locked twice. The locks are the kernel's and end with their process; they are not to be trusted on network file
@@ -28,9 +28,7 @@ impl FileBytes {
         work: impl FnOnce(&Path) -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, VaultError> {
         let path = Arc::clone(&self.path);
-        tokio::task::spawn_blocking(move || work(&path))
-            .await
-            .map_err(|error| VaultError::new(VaultErrorKind::Io).because(error))?
+        unwound(tokio::task::spawn_blocking(move || work(&path)).await)?
     }
 }
 

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::{VaultError, VaultErrorKind};
 use crate::clock::Clock;
 
-/// How long a lock is waited for: longer than one token call may take (60 seconds), short enough for a
-/// person to wait.
+/// How long a lock is waited for: longer than one token call may take (60 seconds), short enough for a person to wait. A
+/// refresh that is repeated through an outage takes longer, and nobody who waits for it would do better: they use an
+/// access token that lives, or end.
 pub const LOCK_DEADLINE: Duration = Duration::from_secs(90);
 
 /// The shortest wait between two looks at a held lock; up to as much again is added by chance.
@@ -16,13 +19,44 @@ const POLL_MILLIS: u64 = 50;
 /// Proof that a vault is locked. Dropping it unlocks.
 #[must_use = "dropping the guard unlocks the vault"]
 pub struct VaultLock {
-    _guard: Box<dyn Send + Sync>,
+    guard: Box<dyn LockGuard>,
 }
 
+/// What keeps a lock. Dropping it unlocks.
+#[async_trait]
+pub trait LockGuard: Send + Sync {
+    /// Whether the lock is still held: one that hangs on a connection ends with it, and nobody says so.
+    async fn is_held(&self) -> bool;
+}
+
+const _: fn(&dyn LockGuard) = |_| ();
+
 impl VaultLock {
-    /// Wraps whatever keeps the lock as long as it lives.
+    /// Wraps what keeps the lock for as long as it lives.
     pub fn holding(guard: impl Send + Sync + 'static) -> Self {
-        Self { _guard: Box::new(guard) }
+        Self::guarded(Lasting { _guard: guard })
+    }
+
+    /// Wraps what keeps the lock for as long as it says so.
+    pub fn guarded(guard: impl LockGuard + 'static) -> Self {
+        Self { guard: Box::new(guard) }
+    }
+
+    /// Whether the lock is still held. May ask another machine, within a few seconds.
+    pub async fn is_held(&self) -> bool {
+        self.guard.is_held().await
+    }
+}
+
+/// A guard that only its own end ends.
+struct Lasting<T> {
+    _guard: T,
+}
+
+#[async_trait]
+impl<T: Send + Sync> LockGuard for Lasting<T> {
+    async fn is_held(&self) -> bool {
+        true
     }
 }
 
@@ -32,7 +66,8 @@ impl fmt::Debug for VaultLock {
     }
 }
 
-/// Looks again and again until `try_lock` gives a guard or [`LOCK_DEADLINE`] has passed.
+/// Looks again and again until `try_lock` gives a guard or [`LOCK_DEADLINE`] has passed. A place that cannot be
+/// reached for a moment counts as one that somebody holds.
 ///
 /// Polling, because a blocking lock call could not be given up when the deadline passes.
 pub(super) async fn poll<F>(
@@ -44,11 +79,14 @@ where
 {
     let deadline = clock.elapsed() + LOCK_DEADLINE;
     loop {
-        if let Some(lock) = try_lock().await? {
-            return Ok(lock);
-        }
+        let refused = match try_lock().await {
+            Ok(Some(lock)) => return Ok(lock),
+            Ok(None) => VaultError::new(VaultErrorKind::Busy),
+            Err(error) if error.kind() == VaultErrorKind::Unreachable => error,
+            Err(error) => return Err(error),
+        };
         if clock.elapsed() >= deadline {
-            return Err(VaultError::new(VaultErrorKind::Busy));
+            return Err(refused);
         }
         clock.sleep(Duration::from_millis(POLL_MILLIS + jitter())).await;
     }
@@ -57,4 +95,30 @@ where
 /// Keeps processes that started together from looking together. Needs no seed: no outcome depends on it.
 fn jitter() -> u64 {
     getrandom::u64().map_or(0, |random| random % POLL_MILLIS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[tokio::test]
+    async fn a_place_that_is_away_for_a_moment_is_asked_again_until_the_deadline() {
+        let clock = ManualClock::auto(time::OffsetDateTime::UNIX_EPOCH);
+        let mut away = 3;
+        let look = || {
+            away -= 1;
+            std::future::ready(match away {
+                0 => Ok(Some(VaultLock::holding(()))),
+                1 => Ok(None),
+                _ => Err(VaultError::new(VaultErrorKind::Unreachable)),
+            })
+        };
+        assert!(poll(&clock, look).await.unwrap().is_held().await);
+        let gone = || std::future::ready(Err(VaultError::new(VaultErrorKind::Unreachable)));
+        assert_eq!(poll(&clock, gone).await.unwrap_err().kind(), VaultErrorKind::Unreachable);
+        assert!(clock.elapsed() >= LOCK_DEADLINE);
+        let broken = || std::future::ready(Err(VaultError::new(VaultErrorKind::Io)));
+        assert_eq!(poll(&clock, broken).await.unwrap_err().kind(), VaultErrorKind::Io);
+    }
 }

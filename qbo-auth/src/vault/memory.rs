@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::contents::Contents;
-use super::{SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultLock, lock};
+use super::{SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultLock, contents, lock};
 use crate::clock::Clock;
 use crate::token::TokenSet;
 
@@ -45,8 +45,15 @@ impl TokenVault for MemoryVault {
     }
 
     async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError> {
-        self.contents().store(tokens.clone());
-        Ok(())
+        self.contents().store(tokens.clone()).map_err(VaultError::new)
+    }
+
+    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+        self.contents().begin(tokens.clone(), contents::owned(about)).map_err(VaultError::new)
+    }
+
+    async fn has_begun(&self, bootstrap: &str) -> Result<bool, VaultError> {
+        Ok(self.contents().has_begun(bootstrap))
     }
 }
 

@@ -11,6 +11,15 @@ use super::{VaultError, VaultErrorKind};
 /// The largest file that is read. A vault is a few kilobytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
+/// The state before the last change.
+const PREVIOUS: &str = ".1";
+
+/// A state that could not be read, and was replaced by the one before.
+const DAMAGED: &str = ".damaged";
+
+#[cfg(unix)]
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+
 /// Turns an operating system's refusal into an error about `path`.
 pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> VaultError + '_ {
     move |error| {
@@ -106,12 +115,35 @@ pub(super) fn rehearse(path: &Path) -> Result<(), VaultError> {
     rehearsed.map_err(failed(path))
 }
 
-/// Forgets the state before the last change: what was removed must not be found beside what is left.
+/// Reads the state before the last change.
+pub(super) fn read_previous(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    read(&beside(path, PREVIOUS))
+}
+
+/// Puts the state before the last change in the place of a damaged one, which is kept beside it. The caller holds the
+/// lock of `path`.
+pub(super) fn restore_previous(path: &Path) -> Result<(), VaultError> {
+    let folder = folder_of(path);
+    let bytes = read_previous(path)?;
+    let damaged = beside(path, DAMAGED);
+    drop(fs::remove_file(&damaged));
+    // Best effort: it is only for somebody who wants to look at it.
+    let _ = fs::hard_link(path, &damaged);
+    write_aside(folder, &aside_prefix(path), &bytes)
+        .and_then(|aside| aside.persist(path).map_err(|refused| refused.error))
+        .and_then(|_| sync_folder(folder))
+        .map_err(failed(path))
+}
+
+/// Forgets the states before the present one: what was removed must not be found beside what is left.
 pub(super) fn forget_previous(path: &Path) -> Result<(), VaultError> {
-    match fs::remove_file(beside(path, ".1")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
-        _ => sync_folder(folder_of(path)).map_err(failed(path)),
+    for name in [PREVIOUS, DAMAGED] {
+        match fs::remove_file(beside(path, name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(path)(error)),
+            _ => {}
+        }
     }
+    sync_folder(folder_of(path)).map_err(failed(path))
 }
 
 /// Opens the file that is locked in place of `path`, which is replaced and so cannot be.
@@ -121,12 +153,15 @@ pub(super) fn open_lock_file(path: &Path) -> Result<File, VaultError> {
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // A link could lead to a file that somebody else can replace, or keep locked.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_FOLLOW);
     options.open(&name).map_err(failed(&name))
 }
 
 /// A second name for the current state, so that a file that something else damages has a state before it.
 fn keep_previous(path: &Path) -> io::Result<()> {
-    let named = beside(path, ".1");
+    let named = beside(path, PREVIOUS);
     let linking = beside(path, ".1.new");
     drop(fs::remove_file(&linking));
     fs::hard_link(path, &linking)?;

@@ -7,15 +7,16 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use super::bytes::{SealedBytes, VaultBytes};
-use super::contents::Contents;
+use super::contents::{self, Contents};
 use super::file::FileBytes;
 use super::seal::{Sealed, VaultKey};
 use super::unlock::Unlock;
 use super::{
     ConsentMark, SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultErrorKind, VaultLock,
-    lock, private_file,
+    lock, private_file, unwound,
 };
 use crate::clock::{Clock, SystemClock};
+use crate::secret::{ClientSecret, RefreshToken};
 use crate::token::TokenSet;
 
 /// Keeps secrets and tokens sealed: in one file ([`SealedVault::open`]), or wherever [`VaultBytes`] lie.
@@ -39,8 +40,13 @@ impl SealedVault {
             return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(path));
         }
         let vault = Self::of(Arc::new(FileBytes::new(path.to_owned())), unlock.new_key()?);
-        let created = vault.sealed(&Contents::default()).and_then(|bytes| private_file::create(path, &bytes));
-        created.inspect_err(|_| unlock.discard_new_key())?;
+        let sealed = vault.sealed(&Contents::default()).inspect_err(|_| unlock.discard_new_key())?;
+        if let Err(failed) = private_file::create(path, &sealed) {
+            let there = private_file::read(path).map(|bytes| bytes.to_vec());
+            vault
+                .judge(None, &there, failed)
+                .inspect_err(|error| unlock.discard_new_key_unless_needed(error))?;
+        }
         Ok(vault)
     }
 
@@ -60,9 +66,29 @@ impl SealedVault {
 
     /// Whether a passphrase opens the vault file, and not a key. Nothing is opened.
     pub fn wants_passphrase(path: &Path) -> Result<bool, VaultError> {
-        let bytes = private_file::read(path)?;
-        let sealed = Sealed::parse(&bytes).map_err(|kind| VaultError::new(kind).at(path))?;
-        Ok(sealed.stretch.is_some())
+        let wants = |bytes: &[u8]| Sealed::parse(bytes).map(|sealed| sealed.stretch.is_some());
+        wants(&private_file::read(path)?).or_else(|kind| {
+            // Of a damaged file the state before tells.
+            let previous = private_file::read_previous(path).ok().and_then(|bytes| wants(&bytes).ok());
+            previous.ok_or_else(|| VaultError::new(kind).at(path))
+        })
+    }
+
+    /// Opens a vault file that is damaged as it was before its last change, and puts that state in its place; the
+    /// damaged bytes stay beside it as `<path>.damaged`. `None` if `unlock` does not open that state either.
+    pub async fn restore(path: &Path, unlock: impl Into<Unlock>) -> Result<Option<Self>, VaultError> {
+        let Ok(previous) = private_file::read_previous(path) else { return Ok(None) };
+        let Ok(key) = unlock.into().key(&previous) else { return Ok(None) };
+        let vault = Self::of(Arc::new(FileBytes::new(path.to_owned())), key);
+        if vault.opened(&previous).is_err() {
+            return Ok(None);
+        }
+        let _lock = vault.lock().await?;
+        // Another process may have been faster.
+        if vault.read().await.is_err() {
+            private_file::restore_previous(path)?;
+        }
+        Ok(Some(vault))
     }
 
     /// As [`SealedVault::wants_passphrase`], of the vault in a place.
@@ -75,12 +101,20 @@ impl SealedVault {
     /// Creates an empty vault in a place that has none yet.
     pub async fn init_in(bytes: Arc<dyn VaultBytes>, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let unlock = unlock.into();
+        // A place that cannot even be read gets no key.
+        match bytes.read().await {
+            Ok(_) => return Err(bytes.locate(VaultError::new(VaultErrorKind::AlreadyExists))),
+            Err(error) if error.kind() == VaultErrorKind::Missing => {}
+            Err(error) => return Err(error),
+        }
         let vault = Self::of(bytes, unlock.new_key()?);
-        let created = match vault.sealed(&Contents::default()) {
-            Ok(sealed) => vault.bytes.create(&sealed).await,
-            Err(error) => Err(error),
-        };
-        created.inspect_err(|_| unlock.discard_new_key())?;
+        let sealed = vault.sealed(&Contents::default()).inspect_err(|_| unlock.discard_new_key())?;
+        if let Err(failed) = vault.bytes.create(&sealed).await {
+            let there = vault.bytes.read().await.map(|present| present.bytes);
+            vault
+                .judge(None, &there, failed)
+                .inspect_err(|error| unlock.discard_new_key_unless_needed(error))?;
+        }
         Ok(vault)
     }
 
@@ -102,25 +136,72 @@ impl SealedVault {
     /// created, and must not exist yet; the file of the old key is left to the caller to destroy.
     ///
     /// Other processes that have the vault open can no longer read it and must be started again. Until this
-    /// returns, the old key opens the vault.
+    /// returns, the old key opens the vault. After [`VaultErrorKind::KeyInDoubt`] either key may: a new key file is
+    /// then left where it is. After any other error the old key opens the vault.
     pub async fn rekey(self, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let _lock = self.lock().await?;
         let unlock = unlock.into();
         let present = self.bytes.read().await?;
         let contents = self.opened(&present.bytes)?;
         let resealed = Self { key: Arc::new(unlock.new_key()?), ..self.clone() };
-        let replaced = match resealed.sealed(&contents) {
-            Ok(sealed) => self.bytes.replace(present.revision, &sealed).await,
-            Err(error) => Err(error),
-        };
-        replaced.inspect_err(|_| unlock.discard_new_key())?;
+        let sealed = resealed.sealed(&contents).inspect_err(|_| unlock.discard_new_key())?;
+        if let Err(failed) = self.bytes.replace(present.revision, &sealed).await {
+            let there = self.bytes.read().await;
+            let revision = there.as_ref().map_or(present.revision, |there| there.revision);
+            resealed
+                .judge(Some(&self.key), &there.map(|there| there.bytes), failed)
+                .inspect_err(|error| unlock.discard_new_key_unless_needed(error))?;
+            // It is there, but whether it outlives a power cut is not known; after a second writing it is.
+            let again = self.bytes.replace(revision, &sealed).await;
+            again.map_err(|error| {
+                self.bytes.locate(VaultError::new(VaultErrorKind::KeyInDoubt).because(error))
+            })?;
+        }
         self.bytes.forget_earlier().await?;
         Ok(resealed)
     }
 
+    /// What a failed writing has done all the same, as when its answer was lost. An error unless this vault's key
+    /// opens what is `there`: `failed` if `before` does, or nothing is there, and otherwise a doubt.
+    fn judge(
+        &self,
+        before: Option<&VaultKey>,
+        there: &Result<Vec<u8>, VaultError>,
+        failed: VaultError,
+    ) -> Result<(), VaultError> {
+        let is_undone = match there {
+            Ok(bytes) if self.key.open(bytes).is_ok() => return Ok(()),
+            Ok(bytes) => before.is_none_or(|key| key.open(bytes).is_ok()),
+            Err(error) => before.is_none() && error.kind() == VaultErrorKind::Missing,
+        };
+        if is_undone {
+            return Err(failed);
+        }
+        Err(self.bytes.locate(VaultError::new(VaultErrorKind::KeyInDoubt).because(failed)))
+    }
+
+    /// Forgets a token that has been revoked, and whatever the vault was before. `false` if it holds another one by now,
+    /// which stays. The caller holds the lock.
+    pub async fn forget_revoked(&self, revoked: &RefreshToken) -> Result<bool, VaultError> {
+        let is_gone = self.change_locked(|contents| Ok(contents.forget_revoked(revoked))).await?;
+        self.bytes.forget_earlier().await?;
+        Ok(is_gone)
+    }
+
+    /// Counts the refreshes on from `generation`, where more of them were seen than this vault knows of: it was put back
+    /// from a backup that holds the same token. Left to the next time while another process holds the lock.
+    pub async fn catch_up(&self, generation: u64) -> Result<(), VaultError> {
+        let Some(_lock) = self.bytes.try_lock().await? else { return Ok(()) };
+        self.change_locked(|contents| {
+            contents.catch_up(generation);
+            Ok(())
+        })
+        .await
+    }
+
     /// What another place may know of the consent; `None` while there is none.
-    pub async fn consent_mark(&self) -> Result<Option<ConsentMark>, VaultError> {
-        Ok(self.read().await?.mark())
+    pub async fn consent_mark(&self, key: &ClientSecret) -> Result<Option<ConsentMark>, VaultError> {
+        Ok(self.read().await?.mark(key))
     }
 
     fn of(bytes: Arc<dyn VaultBytes>, key: VaultKey) -> Self {
@@ -143,11 +224,14 @@ impl SealedVault {
         self.key.seal(&plain).map_err(|error| failed().because(error))
     }
 
-    /// Changes the contents. The caller holds the lock.
-    async fn change_locked<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> Result<T, VaultError> {
+    /// Changes the contents, unless the change refuses. The caller holds the lock.
+    async fn change_locked<T>(
+        &self,
+        change: impl FnOnce(&mut Contents) -> Result<T, VaultErrorKind>,
+    ) -> Result<T, VaultError> {
         let SealedBytes { bytes, revision } = self.bytes.read().await?;
         let mut contents = self.opened(&bytes)?;
-        let changed = change(&mut contents);
+        let changed = change(&mut contents).map_err(|kind| self.bytes.locate(VaultError::new(kind)))?;
         self.bytes.replace(revision, &self.sealed(&contents)?).await?;
         Ok(changed)
     }
@@ -156,14 +240,14 @@ impl SealedVault {
     /// is done.
     async fn change<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&mut Contents) -> T + Send + 'static,
+        change: impl FnOnce(&mut Contents) -> Result<T, VaultErrorKind> + Send + 'static,
     ) -> Result<T, VaultError> {
         let vault = self.clone();
         let work = async move {
             let _lock = vault.lock().await?;
             vault.change_locked(change).await
         };
-        tokio::spawn(work).await.map_err(|error| VaultError::new(VaultErrorKind::Io).because(error))?
+        unwound(tokio::spawn(work).await)?
     }
 }
 
@@ -185,6 +269,15 @@ impl TokenVault for SealedVault {
         let tokens = tokens.clone();
         self.change_locked(|contents| contents.store(tokens)).await
     }
+
+    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+        let (tokens, about) = (tokens.clone(), contents::owned(about));
+        self.change_locked(|contents| contents.begin(tokens, about)).await
+    }
+
+    async fn has_begun(&self, bootstrap: &str) -> Result<bool, VaultError> {
+        Ok(self.read().await?.has_begun(bootstrap))
+    }
 }
 
 #[async_trait]
@@ -195,11 +288,15 @@ impl SecretVault for SealedVault {
 
     async fn set(&self, name: SecretName, value: SecretString) -> Result<(), VaultError> {
         let now = self.clock.now_utc();
-        self.change(move |contents| contents.set(name, value, now)).await
+        self.change(move |contents| {
+            contents.set(name, value, now);
+            Ok(())
+        })
+        .await
     }
 
     async fn remove(&self, name: SecretName) -> Result<bool, VaultError> {
-        let removed = self.change(move |contents| contents.remove(name)).await?;
+        let removed = self.change(move |contents| Ok(contents.remove(name))).await?;
         self.bytes.forget_earlier().await?;
         Ok(removed)
     }

@@ -90,6 +90,13 @@ impl Unlock {
         }
     }
 
+    /// As [`Unlock::discard_new_key`], unless the vault may be sealed with it.
+    pub(super) fn discard_new_key_unless_needed(&self, error: &VaultError) {
+        if error.kind() != VaultErrorKind::KeyInDoubt {
+            self.discard_new_key();
+        }
+    }
+
     /// Draws the text of a key file, for a place that is not a file.
     pub fn generate_key_text() -> Result<SecretString, VaultError> {
         let key = VaultKey::generate().map_err(|error| VaultError::new(VaultErrorKind::Io).because(error))?;

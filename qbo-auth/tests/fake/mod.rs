@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qbo_auth::{
-    AccessToken, AuthorizationCode, ManualClock, RedirectUrl, RefreshToken, TokenAnswer, TokenEndpoint,
-    TokenError, TokenErrorKind, TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock, async_trait,
+    AccessToken, AuthorizationCode, ManualClock, RedirectUrl, RefreshToken, SecretName, TokenAnswer,
+    TokenEndpoint, TokenError, TokenErrorKind, TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock,
+    async_trait,
 };
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -153,6 +154,14 @@ impl TokenVault for GatedVault {
 
     async fn load(&self) -> Result<Option<TokenSet>, VaultError> {
         self.inner.load().await
+    }
+
+    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+        self.inner.begin(tokens, about).await
+    }
+
+    async fn has_begun(&self, bootstrap: &str) -> Result<bool, VaultError> {
+        self.inner.has_begun(bootstrap).await
     }
 
     async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError> {

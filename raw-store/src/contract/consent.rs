@@ -16,6 +16,9 @@ pub async fn a_second_copy_of_a_consent_is_found(log: &dyn ConsentLog) -> Result
     }
     assert_eq!(log.testify(&seen("one", 2, "b")).await?, Testimony::Behind(seen("one", 3, "c")));
     assert_eq!(log.testify(&seen("one", 3, "x")).await?, Testimony::Apart(seen("one", 3, "c")));
+    // The living token after fewer refreshes, as in a backup from before one that did not rotate it.
+    assert_eq!(log.testify(&seen("one", 2, "c")).await?, Testimony::Lagging(seen("one", 3, "c")));
+    assert_eq!(log.testify(&seen("one", 2, "b")).await?, Testimony::Behind(seen("one", 3, "c")));
     assert_eq!(log.testify(&seen("one", 4, "d")).await?, Testimony::Newest);
     // Another vault has a consent of its own.
     assert_eq!(log.testify(&seen("other", 1, "z")).await?, Testimony::Newest);

@@ -1,7 +1,7 @@
 use std::error::Error as _;
 use std::io;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::DbError;
 
 use crate::StoreErrorKind;
@@ -21,7 +21,10 @@ impl From<PoolError> for StoreErrorKind {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) => error.into(),
-            PoolError::Timeout(_) => Self::Unavailable("no connection became free in time".into()),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                Self::Unavailable("no connection became free in time".into())
+            }
+            PoolError::Timeout(_) => Self::Unavailable("the server did not answer in time".into()),
             _ => Self::Unavailable("the pool of connections is closed".into()),
         }
     }
@@ -87,6 +90,12 @@ fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
         return StoreErrorKind::LoginRefused("28P01".into());
     }
     if says("authentication error") {
+        // The driver keeps this reason in its own words, too.
+        let reason = error.source().map(ToString::to_string).unwrap_or_default();
+        if reason.contains("channel binding") {
+            let unbound = "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
+            return StoreErrorKind::Insecure(unbound.into());
+        }
         return StoreErrorKind::Insecure("the server did not prove that it knows the password".into());
     }
     if error.is_closed() {

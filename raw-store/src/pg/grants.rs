@@ -51,3 +51,19 @@ pub(super) async fn missing(
     let rows = client.query(MISSING, &[&schema.as_str(), &ledger, &names, &rights]).await?;
     rows.iter().map(|row| Ok(row.try_get::<_, String>(0)?.into())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+
+    #[test]
+    fn every_table_of_the_ledger_is_named_in_the_script_of_the_roles() {
+        let script = include_str!("../../sql/roles.sql");
+        let (_, names) = script.split_once("ledger text[] := ARRAY[").unwrap();
+        let (names, _) = names.split_once(']').unwrap();
+        let names: Vec<_> = names.split(',').map(|name| name.trim().trim_matches('\'')).collect();
+        let mut expected = schema::ledger();
+        expected.retain(|table| !names.contains(table));
+        assert!(expected.is_empty(), "{expected:?}");
+    }
+}

@@ -125,7 +125,8 @@ impl PgStore {
 
     /// A connection, whatever the state of the schema.
     async fn any_session(&self, op: &str) -> Result<Session, StoreError> {
-        let object = self.pool.get().await.map_err(|error| self.failed(op)(error.into()))?;
+        let lent = self.pool.get().await.map_err(|error| self.connector.refused_by_pool(error));
+        let object = lent.map_err(self.failed(op))?;
         Ok(Session::new(object))
     }
 

@@ -18,11 +18,11 @@ pub enum SslMode {
     Disable,
     /// TLS if the server offers it: to this machine only.
     Prefer,
-    /// TLS, whoever's certificate it is; with `sslrootcert` as [`SslMode::VerifyCa`]. To another machine the login
-    /// must be bound to the connection (SCRAM-SHA-256-PLUS), so that nobody can sit between: stricter than libpq.
+    /// TLS, whoever's certificate it is; with `sslrootcert` as [`SslMode::VerifyCa`].
     Require,
     /// TLS, with a certificate from an authority of `sslrootcert`, for whatever host. Without `sslrootcert` as
-    /// [`SslMode::VerifyFull`].
+    /// [`SslMode::VerifyFull`]. To another machine the login must be bound to the connection here and with
+    /// [`SslMode::Require`] (SCRAM-SHA-256-PLUS), so that nobody can sit between: stricter than libpq.
     VerifyCa,
     /// TLS, with a certificate from a known authority that names the host.
     VerifyFull,
@@ -178,11 +178,17 @@ impl DatabaseOptions {
     }
 
     /// Whether the login will be bound to the connection: as asked for; otherwise where the server offers it, and always
-    /// to another machine for whose certificate nobody vouches.
+    /// to another machine whose name nobody vouches for: whoever has some certificate of the same authority could sit
+    /// between.
     pub fn channel_binding(&self) -> ChannelBinding {
-        let unknown = self.ssl_mode() == SslMode::Require && self.root_certificate.is_none();
+        let is_named = match self.ssl_mode() {
+            SslMode::VerifyFull => true,
+            // Without a file of authorities the system's are asked, and those only ever for a name.
+            SslMode::VerifyCa => self.root_certificate.is_none(),
+            SslMode::Disable | SslMode::Prefer | SslMode::Require => false,
+        };
         match self.channel_binding {
-            _ if unknown && !self.host.is_local() => ChannelBinding::Require,
+            _ if !is_named && !self.host.is_local() => ChannelBinding::Require,
             Some(asked) => asked,
             None => ChannelBinding::Prefer,
         }
@@ -253,7 +259,10 @@ mod tests {
         };
         check("postgres://a@db.example/d?sslmode=require", ChannelBinding::Require);
         check("postgres://a@db.example/d?sslmode=require&channel_binding=prefer", ChannelBinding::Require);
-        check("postgres://a@db.example/d?sslmode=require&sslrootcert=/ca.pem", ChannelBinding::Prefer);
+        check("postgres://a@db.example/d?sslmode=require&sslrootcert=/ca.pem", ChannelBinding::Require);
+        check("postgres://a@db.example/d?sslmode=verify-ca&sslrootcert=/ca.pem", ChannelBinding::Require);
+        check("postgres://a@db.example/d?sslmode=verify-ca", ChannelBinding::Prefer);
+        check("postgres://a@db.example/d?sslmode=verify-full&sslrootcert=/ca.pem", ChannelBinding::Prefer);
         check("postgres://a@db.example/d", ChannelBinding::Prefer);
         check("postgres://a@db.example/d?channel_binding=require", ChannelBinding::Require);
         check("postgres://a@localhost/d?sslmode=require", ChannelBinding::Prefer);

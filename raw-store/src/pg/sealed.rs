@@ -1,7 +1,10 @@
+use std::time::Duration;
+
+use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use super::DatabaseOptions;
-use super::connect::Connector;
+use super::connect::{Connector, DURABLE};
 use super::migrate;
 use crate::{SchemaName, StoreError, StoreErrorKind};
 
@@ -16,14 +19,22 @@ const CREATE: &str =
 const REPLACE: &str = "UPDATE sealed_vault SET sealed = $2, revision = revision + 1, changed_at_utc = clock_timestamp() \
      WHERE revision = $1";
 
+/// Proves that a connection, and with it what it holds, still stands.
+const STANDS: &str = "SELECT 1";
+
+/// How long the holder of a lock waits for that proof.
+const PROOF: Duration = Duration::from_secs(5);
+
 /// Sealed bytes that several hosts share, with a lock over all of them and a revision.
 ///
-/// What is in the bytes is the caller's: whoever has the database has only what nobody can open. Every call has a
-/// connection of its own, for there are few of them and far between.
+/// What is in the bytes is the caller's: whoever has the database has only what nobody can open. Reading and writing
+/// have a connection of their own each time, for they are few and far between; whoever waits for the lock keeps one.
 #[derive(Debug)]
 pub struct SealedRow {
     connector: Connector,
     schema: SchemaName,
+    /// The connection that has asked for the lock in vain, and asks again.
+    waiting: Mutex<Option<Client>>,
 }
 
 /// The lock over a [`SealedRow`]. Held by a connection of its own, and so free when this process ends, however it
@@ -34,18 +45,20 @@ pub struct SealedRowLock {
 }
 
 impl SealedRowLock {
-    /// Whether the connection that holds the lock still stands.
-    pub fn is_held(&self) -> bool {
-        !self.client.is_closed()
+    /// Whether the connection that holds the lock still stands, as the server says: a connection that was cut far from
+    /// here may look open.
+    pub async fn is_held(&self) -> bool {
+        let proof = tokio::time::timeout(PROOF, self.client.simple_query(STANDS)).await;
+        proof.is_ok_and(|answered| answered.is_ok())
     }
 }
 
 impl SealedRow {
     /// Prepares the connection; asks nobody yet.
     pub fn new(options: &DatabaseOptions, schema: SchemaName) -> Result<Self, StoreError> {
-        let connector = Connector::new(options, &schema)
+        let connector = Connector::with_settings(options, &schema, DURABLE)
             .map_err(|kind| StoreError::new("preparing the connection", kind))?;
-        Ok(Self { connector, schema })
+        Ok(Self { connector, schema, waiting: Mutex::default() })
     }
 
     /// The bytes and their revision; `None` if there are none yet.
@@ -75,9 +88,18 @@ impl SealedRow {
     /// Locks without waiting; `None` while another connection holds the lock.
     pub async fn try_lock(&self) -> Result<Option<SealedRowLock>, StoreError> {
         let lock = async {
-            let client = self.client().await?;
+            let mut waiting = self.waiting.lock().await;
+            let client = match waiting.take() {
+                Some(client) if !client.is_closed() => client,
+                _ => self.client().await?,
+            };
+            // Not given back after an error: it may hold the lock that nobody was told of.
             let locked: bool = client.query_one(LOCK, &[&self.schema.as_str()]).await?.try_get(0)?;
-            Ok(locked.then_some(SealedRowLock { client }))
+            if locked {
+                return Ok(Some(SealedRowLock { client }));
+            }
+            *waiting = Some(client);
+            Ok(None)
         };
         lock.await.map_err(|kind| self.failed("locking the vault", kind))
     }

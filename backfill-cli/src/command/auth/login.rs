@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use qbo_auth::{
     AccessToken, AuthError, ClientId, Clock, ConsentError, ConsentRequest, Endpoints, Environment,
-    OauthEndpoint, RealmId, RedirectUrl, SealedVault, SecretName, SecretString, SecretVault as _,
-    StaticProvider, SystemClock, TokenEndpoint as _, TokenErrorKind, TokenSet, TokenVault as _,
-    adopt_consent,
+    OauthEndpoint, RealmId, RedirectUrl, SealedVault, SecretName, StaticProvider, SystemClock,
+    TokenEndpoint as _, TokenErrorKind, TokenSet, TokenVault as _, adopt_consent,
 };
 use qbo_client::{HttpQboClient, QboClient as _};
 use zeroize::Zeroizing;
@@ -91,7 +90,9 @@ impl Login<'_> {
                 return Err(Exit::new(stop.code().unwrap_or(INTERRUPTED), "stopped; nothing was stored", "run the same command again"));
             }
         };
+        let exchanging = stop.exchanging().await;
         let ended = self.finish(request, &visit.answer).await;
+        drop(exchanging);
         visit.conclude(if ended.is_ok() { Page::Connected } else { Page::Failed }).await;
         ended
     }
@@ -104,6 +105,9 @@ impl Login<'_> {
         let answer = tokio::task::spawn_blocking(pasted).await;
         let answer = answer.ok().and_then(Result::ok).filter(|answer| !answer.trim().is_empty());
         let answer = answer.ok_or_else(|| refused("no address was pasted", "run the same command again"))?;
+        // Not before: at the prompt a signal ends the process as it always does.
+        let stop = Stop::waiting()?;
+        let _exchanging = stop.exchanging().await;
         self.finish(request, &answer).await
     }
 
@@ -153,16 +157,10 @@ impl Login<'_> {
                 return Err(exit);
             }
         };
-        let known = [
-            (SecretName::QboRealmId, given.realm.as_str().to_owned()),
-            (SecretName::QboEnvironment, self.environment.to_string()),
-        ];
-        for (name, value) in known {
-            if self.vault.get(name).await?.is_none() {
-                self.vault.set(name, SecretString::from(value)).await?;
-            }
-        }
-        let tokens = adopt_consent(&*self.vault, &answer, self.clock.now_utc()).await?;
+        let environment = self.environment.to_string();
+        let about =
+            [(SecretName::QboRealmId, given.realm.as_str()), (SecretName::QboEnvironment, &environment)];
+        let tokens = adopt_consent(&*self.vault, &answer, &about, self.clock.now_utc()).await?;
         match unchecked {
             None => Ok(tokens),
             Some(exit) => Err(Exit::new(

@@ -8,17 +8,18 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use qbo_auth::{
-    AuthError, ClientId, ClientSecret, Endpoints, ExposeSecret as _, OauthEndpoint, SealedVault, SecretName,
-    SecretVault as _, TokenEndpoint as _, TokenErrorKind, TokenVault as _,
+    AuthError, ClientId, ClientSecret, Endpoints, ExposeSecret as _, OauthEndpoint, SecretName,
+    TokenEndpoint as _, TokenErrorKind, TokenVault as _,
 };
 use raw_store::StoreErrorKind;
 
-pub(super) use status::consent_json;
+pub(super) use status::{consent_json, warn_if_ending};
 
 use crate::args::Auth;
+use crate::command::signals::Stop;
 use crate::compose::{company, database_options, open_database};
-use crate::consent;
-use crate::exit::{DONE, Exit, REAUTHORISE, chain};
+use crate::consent::WitnessedVault;
+use crate::exit::{DONE, Exit, HELD, REAUTHORISE, chain};
 use crate::render::say;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -35,27 +36,32 @@ pub(crate) async fn auth(settings: &Settings, command: Auth) -> Result<u8, Exit>
 
 /// One call, also while the present token lives.
 async fn refresh(settings: &Settings) -> Result<u8, Exit> {
+    let stop = Stop::waiting()?;
     let mut secrets = Secrets::open(settings).await?;
     let company = company(settings, &mut secrets, 0).await?;
-    let vault = secrets.vault().ok_or_else(nothing)?;
-    compare(settings, &secrets, vault).await?;
-    let tokens = company.tokens.refresh().await;
+    stop.keep(&company.tokens);
+    let vault = Arc::clone(&company.vault);
+    stop.or_done(compare(settings, &secrets, &vault)).await?;
+    let tokens = stop.or_done(async { Ok(company.tokens.refresh().await) }).await?;
     company.tokens.shutdown().await;
     let tokens = tokens?;
-    compare(settings, &secrets, vault).await?;
+    // The token is safe; that the database has not seen it yet is made good by the next run.
+    if let Err(exit) = compare(settings, &secrets, &vault).await {
+        tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
+    }
     status::show(settings, &secrets, &tokens).await?;
     Ok(DONE)
 }
 
 /// Compares the vault with what a database that is named has seen, if it has seen anything.
-async fn compare(settings: &Settings, secrets: &Secrets, vault: &SealedVault) -> Result<(), Exit> {
+async fn compare(settings: &Settings, secrets: &Secrets, vault: &WitnessedVault) -> Result<(), Exit> {
     if database_options(settings, secrets).await?.is_none() {
         return Ok(());
     }
     let database = open_database(settings, secrets, NonZeroUsize::MIN).await?;
     let compared = match database.store.schema_status().await {
         Ok(status) if status.found.is_none() => Ok(()),
-        Ok(_) => consent::compare(&*database.store, vault).await,
+        Ok(_) => vault.compare(&*database.store).await,
         Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => Ok(()),
         Err(error) => Err(error.into()),
     };
@@ -79,10 +85,11 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     let tokens = vault.load().await?.ok_or_else(nothing)?;
     match endpoint.revoke(&tokens.refresh).await {
         Ok(()) => {}
+        // What the endpoint says about a token that it does not know; anything else may have ended nothing.
         Err(error)
             if matches!(
                 error.kind(),
-                TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidRequest { .. }
+                TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidRequest { code: "invalid_request" }
             ) =>
         {
             say("Intuit no longer knows this token; the consent had ended before");
@@ -94,8 +101,17 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
             return Err(exit);
         }
     }
+    let is_gone = vault.forget_revoked(&tokens.refresh).await?;
     drop(lock);
-    vault.remove(SecretName::QboRefreshToken).await?;
+    if !is_gone {
+        return Err(Exit::new(
+            HELD,
+            format!(
+                "the consent of {company} has ended at Intuit, but another process stored a newer one meanwhile"
+            ),
+            "see: qbo-backfill auth status; to end that one, too, run the same command again",
+        ));
+    }
     say(&format!("the consent of {company} has ended, here and at Intuit; what was loaded stays"));
     Ok(DONE)
 }

@@ -57,10 +57,16 @@ pub(super) async fn show(settings: &Settings, secrets: &Secrets, tokens: &TokenS
         table.row(["open refresh".into(), format!("began {}, end not known", utc(intent.started_at))]);
     }
     out(&table.to_string());
-    if ends(tokens).any(|end| end - now < SOON) {
-        say("the consent ends soon; renew it: qbo-backfill auth login");
-    }
+    warn_if_ending(tokens);
     Ok(())
+}
+
+/// Says so in time if somebody has to consent again.
+pub(in crate::command) fn warn_if_ending(tokens: &TokenSet) {
+    let now = SystemClock::new().now_utc();
+    if let Some(end) = ends(tokens).min().filter(|end| *end - now < SOON) {
+        say(&format!("warning: the consent ends {}; renew it: qbo-backfill auth login", utc(end)));
+    }
 }
 
 /// What others may know of a consent.

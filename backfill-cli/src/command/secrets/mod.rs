@@ -22,7 +22,7 @@ pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8,
         Secrets::Set { name } => set(settings, name).await?,
         Secrets::List => list(settings).await?,
         Secrets::Rm { name } => {
-            if !unlock::open(settings).await?.remove(name).await? {
+            if !unlock::open(settings).await?.vault.remove(name).await? {
                 return Err(Exit::usage(
                     format!("the vault holds no {name}"),
                     "see: qbo-backfill secrets list",
@@ -49,7 +49,7 @@ fn place(settings: &Settings) -> String {
 
 /// Everything that support may ask for and nobody can misuse.
 async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
-    let vault = unlock::open(settings).await?;
+    let vault = unlock::open(settings).await?.vault;
     let word = async |name| -> Result<Option<String>, Exit> {
         Ok(vault.get(name).await?.map(|value| value.expose_secret().trim().to_owned()))
     };
@@ -72,7 +72,7 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
 
 async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
     // A vault that cannot be used is said before somebody types a secret.
-    let vault = unlock::open(settings).await?;
+    let vault = unlock::open(settings).await?.vault;
     let value = value(name)?;
     check(name, &value)?;
     vault.set(name, SecretString::from(value)).await?;
@@ -120,7 +120,7 @@ fn check(name: SecretName, value: &str) -> Result<(), Exit> {
 }
 
 async fn list(settings: &Settings) -> Result<(), Exit> {
-    let secrets = unlock::open(settings).await?.list().await?;
+    let secrets = unlock::open(settings).await?.vault.list().await?;
     let now = SystemClock::new().now_utc();
     if settings.output == Output::Json {
         out_json(

@@ -2,25 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use qbo_auth::{SealedVault, Unlock, VaultError, VaultErrorKind};
+use qbo_auth::{SealedVault, Unlock, VaultErrorKind};
 
 use super::place;
 use crate::exit::{Exit, VAULT};
-use crate::keyring::{self, Account};
+use crate::keyring::{self, Account, Refusal};
 use crate::render::say;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
-use crate::unlock;
+use crate::unlock::{self, Opened};
 
 /// `secrets init`.
 pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -> Result<(), Exit> {
     let vault = place(settings);
     let secrets = Secrets::handed_over(settings)?;
-    // Said before somebody thinks of a passphrase, and before a key in the keyring is replaced.
-    if (passphrase || keyring) && settings.vault.path.symlink_metadata().is_ok() {
-        return Err(VaultError::new(VaultErrorKind::AlreadyExists).at(&settings.vault.path).into());
-    }
     if passphrase {
+        // Said before somebody thinks of a passphrase.
+        unlock::nothing_yet(settings, &secrets).await?;
         unlock::init(settings, &secrets, Unlock::Passphrase(unlock::new_passphrase()?)).await?;
         say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
     } else if keyring {
@@ -43,74 +41,125 @@ pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -
     Ok(())
 }
 
-/// The key is kept before the vault is made: a vault without its key would be lost.
+/// The key waits under its pending name until the vault is made with it, and takes nothing's place: a key that is
+/// there already may be the only one of a vault that cannot be reached now.
 async fn init_by_keyring(settings: &Settings, secrets: &Secrets) -> Result<(), Exit> {
-    let account = Account::of(settings);
-    let key = Unlock::generate_key_text()?;
-    keyring::keep(&account, &key)?;
-    let made = unlock::init(settings, secrets, Unlock::KeyText(key)).await;
-    if made.is_err() {
-        keyring::forget(&account);
+    let account = unlock::nothing_yet(settings, secrets).await?;
+    if keyring::find(&account)?.is_some() {
+        return Err(Exit::new(
+            VAULT,
+            format!(
+                "the keyring has a key for \"{account}\" already, which may open a vault; nothing was changed"
+            ),
+            "if that vault is gone for good, remove the entry with the keyring's own program; or leave --keyring out",
+        ));
     }
-    made.map(drop)
+    let pending = account.pending();
+    let key = Unlock::generate_key_text()?;
+    keyring::keep(&pending, &key).map_err(unkept)?;
+    match unlock::init(settings, secrets, Unlock::KeyText(key.clone())).await {
+        // The key is kept as long as the vault may be sealed with it.
+        Err(exit) if unlock::nothing_yet(settings, secrets).await.is_ok() => {
+            keyring::forget(&pending);
+            return Err(exit);
+        }
+        Err(exit) => return Err(exit),
+        Ok(_) => {}
+    }
+    promote(&account, &key)
 }
 
-/// `secrets rekey`.
+/// `secrets rekey`. Only what opened the vault is replaced: any other key that lies about may open another vault.
 pub(super) async fn rekey(
     settings: &Settings,
     passphrase: bool,
     keyring: bool,
     new_key_file: Option<PathBuf>,
 ) -> Result<(), Exit> {
-    let vault = unlock::open(settings).await?;
-    let old = unlock::in_use(settings);
+    let Opened { vault, by, account } = unlock::open(settings).await?;
     if passphrase {
         vault.rekey(Unlock::Passphrase(unlock::new_passphrase()?)).await?;
         say("the vault is sealed with the new passphrase");
     } else if let Some(file) = new_key_file {
-        vault.rekey(&file).await?;
+        reseal(vault, &Unlock::from(&file), &file.display()).await?;
         say(&format!("the vault is sealed with the key {}", file.display()));
-    } else if keyring || matches!(old, Unlock::KeyText(_)) {
-        rekey_by_keyring(settings, vault).await?;
-        if let Unlock::KeyFile(key) = &old
+    } else if keyring || matches!(by, Unlock::KeyText(_)) {
+        rekey_by_keyring(&account, vault).await?;
+        if let Unlock::KeyFile(key) = &by
             && !settings.vault_key.named
+            && unlock::other_vault_of(settings, key, key).is_none()
         {
             // It would be looked for first, and opens nothing any more.
             let _ = std::fs::remove_file(key);
         }
-        spent(&old);
+        spent(settings, &by);
         return Ok(());
-    } else if let Unlock::Credential(key) = &old {
-        return Err(Exit::usage(
-            format!("{} is mounted and cannot be replaced; nothing was changed", key.display()),
-            "write the new key elsewhere with --new-key-file FILE, then put it into the mounted secret",
-        ));
     } else {
-        return replace_key(settings, vault).await;
+        return match &by {
+            Unlock::KeyFile(key) => replace_key(settings, vault, key).await,
+            Unlock::Credential(key) => Err(Exit::usage(
+                format!("{} is mounted and cannot be replaced; nothing was changed", key.display()),
+                "write the new key elsewhere with --new-key-file FILE, then put it into the mounted secret",
+            )),
+            _ => Err(Exit::usage(
+                "a passphrase opens the vault, and no key that could be replaced; nothing was changed",
+                "say what is to open it: --passphrase for a new one, --new-key-file FILE, or --keyring",
+            )),
+        };
     }
-    keyring::forget(&Account::of(settings));
-    spent(&old);
+    if let Unlock::KeyText(_) = by {
+        keyring::forget(&account);
+    }
+    spent(settings, &by);
     Ok(())
 }
 
 /// Says what became useless.
-fn spent(old: &Unlock) {
+fn spent(settings: &Settings, old: &Unlock) {
     match old {
         Unlock::KeyFile(key) | Unlock::Credential(key) if key.exists() => {
-            say(&format!("{} opens nothing any more: destroy it and its copies", key.display()));
+            match unlock::other_vault_of(settings, key, key) {
+                None => say(&format!("{} opens nothing any more: destroy it and its copies", key.display())),
+                Some(other) => {
+                    say(&format!("{} opens {}, and this vault no more", key.display(), other.display()));
+                }
+            }
         }
         _ => {}
     }
 }
 
+/// Seals the vault with a new key, and says where that is if nobody can tell whether it was done.
+async fn reseal(
+    vault: SealedVault,
+    new: &Unlock,
+    place: &dyn std::fmt::Display,
+) -> Result<SealedVault, Exit> {
+    vault.rekey(new.clone()).await.map_err(|error| {
+        let in_doubt = error.kind() == VaultErrorKind::KeyInDoubt;
+        let mut exit = Exit::from(error);
+        if in_doubt {
+            exit.what = format!("{}; the new key is {place}", exit.what);
+        }
+        exit
+    })
+}
+
 /// The new key takes the old one's place last: whatever kills this in between, one of the two files opens the
 /// vault, and the next command finds out which.
-async fn replace_key(settings: &Settings, vault: SealedVault) -> Result<(), Exit> {
-    let key: &Path = &settings.vault_key.path;
+async fn replace_key(settings: &Settings, vault: SealedVault, key: &Path) -> Result<(), Exit> {
     let pending = unlock::pending(key);
+    for needed in [key, &pending] {
+        if let Some(other) = unlock::other_vault_of(settings, key, needed) {
+            return Err(Exit::usage(
+                format!("{} also opens {}; nothing was changed", needed.display(), other.display()),
+                "give this vault a key of its own: --new-key-file FILE",
+            ));
+        }
+    }
     // Left by a rekey that ended before it sealed anything, for the vault has just been opened by the other key.
     let _ = std::fs::remove_file(&pending);
-    vault.rekey(&pending).await?;
+    reseal(vault, &Unlock::from(&pending), &pending.display()).await?;
     std::fs::rename(&pending, key).map_err(|error| {
         Exit::new(
             VAULT,
@@ -129,13 +178,37 @@ async fn replace_key(settings: &Settings, vault: SealedVault) -> Result<(), Exit
 }
 
 /// The same order with two entries of the keyring.
-async fn rekey_by_keyring(settings: &Settings, vault: SealedVault) -> Result<(), Exit> {
-    let account = Account::of(settings);
+async fn rekey_by_keyring(account: &Account, vault: SealedVault) -> Result<(), Exit> {
     let key = Unlock::generate_key_text()?;
-    keyring::keep(&account.pending(), &key)?;
-    vault.rekey(Unlock::KeyText(key.clone())).await?;
-    keyring::keep(&account, &key)?;
-    keyring::forget(&account.pending());
+    let pending = account.pending();
+    keyring::keep(&pending, &key).map_err(unkept)?;
+    reseal(vault, &Unlock::KeyText(key.clone()), &format!("in the keyring, \"{pending}\"")).await?;
+    promote(account, &key)?;
     say("the vault is sealed with a new key, in the keyring");
     Ok(())
+}
+
+/// The vault is sealed with a key that waits; now it gets its name.
+fn promote(account: &Account, key: &qbo_auth::SecretString) -> Result<(), Exit> {
+    keyring::keep(account, key).map_err(|why| {
+        Exit::new(
+            VAULT,
+            format!(
+                "the vault is sealed with a new key, which is in the keyring as \"{}\" and could not be renamed ({})",
+                account.pending(),
+                why.word()
+            ),
+            "keep that entry; every command finds the key there, and tries again to rename it",
+        )
+    })?;
+    keyring::forget(&account.pending());
+    Ok(())
+}
+
+fn unkept(why: Refusal) -> Exit {
+    Exit::new(
+        VAULT,
+        format!("the key cannot be kept in the keyring ({}); nothing was changed", why.word()),
+        "use a key file (leave --keyring out) or a passphrase (--passphrase)",
+    )
 }
