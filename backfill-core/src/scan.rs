@@ -87,7 +87,7 @@ impl Scan {
     /// is, for another run.
     pub(crate) async fn read(mut self) -> Result<(), RunError> {
         let result = self.read_pages().await;
-        self.share.hand_over(None, &self.news);
+        self.share.end(&self.news);
         result
     }
 

@@ -75,6 +75,14 @@ impl Share {
         news.notify_one();
     }
 
+    /// The scan has ended, and can hand over nothing more. What it handed over before waits to be taken.
+    pub(crate) fn end(&self, news: &Notify) {
+        let mut state = self.state();
+        (state.asked, state.left) = (false, None);
+        drop(state);
+        news.notify_one();
+    }
+
     /// Takes what was handed over.
     pub(crate) fn take(&self) -> Option<Stretch> {
         self.state().handed.take()
@@ -162,6 +170,7 @@ mod tests {
         assert_eq!(share.worth_asking(), None, "it is asked already");
         let open = days(5).into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
         share.hand_over(Some(Stretch::new(open)), &news);
+        share.end(&news);
         assert_eq!(share.take().unwrap().windows.len(), 5);
         assert!(share.take().is_none());
     }

@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod drift;
 mod entities;
 
 use std::collections::BTreeSet;

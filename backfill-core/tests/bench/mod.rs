@@ -53,9 +53,42 @@ struct Lossy {
     cut_after: AtomicU32,
     hidden: Mutex<Option<String>>,
     poisonous: Mutex<BTreeSet<String>>,
+    by_offset: Mutex<ByOffset>,
+}
+
+/// Whether questions are asked by offset, as other connectors ask them.
+#[derive(Debug, Default)]
+enum ByOffset {
+    #[default]
+    Never,
+    /// From the next scan on.
+    Next,
+    /// The first question of the scan, and how many records came so far.
+    Within(Query, u32),
 }
 
 impl Lossy {
+    /// The question that a reader by offset asks in place of one by key.
+    fn by_offset(&self, query: &Query) -> Option<Query> {
+        let mut state = self.by_offset.lock().unwrap();
+        if matches!(*state, ByOffset::Next) {
+            *state = ByOffset::Within(query.clone(), 0);
+        }
+        match &*state {
+            ByOffset::Within(first, read) => Some(first.clone().page(1 + read, first.page_size())),
+            _ => None,
+        }
+    }
+
+    fn went_on(&self, page: &RawPage, query: &Query) {
+        let mut state = self.by_offset.lock().unwrap();
+        if query.page_size().is_last_page(page.len()) {
+            *state = ByOffset::Next;
+        } else if let ByOffset::Within(_, read) = &mut *state {
+            *read += u32::try_from(page.len()).unwrap();
+        }
+    }
+
     /// The page without its records from a place on, and without the hidden one.
     fn cut(&self, page: &RawPage, query: &Query, length: usize) -> RawPage {
         let key = query.entity();
@@ -75,7 +108,14 @@ impl Lossy {
 #[async_trait]
 impl QboClient for Lossy {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
-        let page = self.inner.fetch_page(query).await?;
+        let page = match self.by_offset(query) {
+            None => self.inner.fetch_page(query).await?,
+            Some(further) => {
+                let page = self.inner.fetch_page(&further).await?;
+                self.went_on(&page, &further);
+                page
+            }
+        };
         let poisonous = self.poisonous.lock().unwrap().clone();
         if page.records().any(|record| record.id().is_ok_and(|id| poisonous.contains(id))) {
             let kind = ErrorKind::PoisonedPage { code: "4002".into() };
@@ -142,6 +182,7 @@ impl Bench {
             cut_after: AtomicU32::new(u32::MAX),
             hidden: Mutex::default(),
             poisonous: Mutex::default(),
+            by_offset: Mutex::default(),
         });
         Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
@@ -157,6 +198,11 @@ impl Bench {
     /// Every page lacks this record, and says nothing of it.
     pub(crate) fn hide(&self, id: &str) {
         *self.client.hidden.lock().unwrap() = Some(id.to_owned());
+    }
+
+    /// Reads by offset, as other connectors do.
+    pub(crate) fn read_by_offset(&self) {
+        *self.client.by_offset.lock().unwrap() = ByOffset::Next;
     }
 
     /// Every page with one of these records fails.
