@@ -184,6 +184,7 @@ async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
         entities: Catalog::bundled().select(["Invoice"])?,
         span: Window::new(datetime!(2015-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC))?,
         chunk: ChunkSize::Day,
+        chosen: None,
         axis: Axis::Updated,
         page_size: PageSize::MAX,
         concurrency: NonZeroUsize::MIN,

@@ -135,6 +135,11 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// The final report of a run, rebuilt from the log
     Report(ReportArgs),
+    /// Read windows again: those that failed, or those that hold an instant
+    Retry(RetryArgs),
+    /// Records that could not be stored, or that QuickBooks could not deliver
+    #[command(subcommand)]
+    Quarantine(Quarantine),
     /// The schema in the database
     #[command(subcommand)]
     Db(Db),
@@ -198,6 +203,49 @@ pub(crate) struct RunArgs {
     /// Seed of every random choice, to repeat a run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["failed", "window"])))]
+#[command(
+    after_help = "Examples:\n  qbo-backfill retry --failed\n  qbo-backfill retry --window 2025-03-14 Invoice"
+)]
+pub(crate) struct RetryArgs {
+    /// Only these pipelines
+    #[arg(value_name = "PIPELINE")]
+    pub(crate) pipelines: Vec<String>,
+    /// The windows that failed; each goes on where it stood
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// The windows that hold this instant, from their start, whatever their status
+    #[arg(long, value_name = "T", value_parser = instant::parse)]
+    pub(crate) window: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Quarantine {
+    /// What is there, and why; never what is in it
+    List {
+        /// Only these pipelines
+        #[arg(value_name = "PIPELINE")]
+        pipelines: Vec<String>,
+        /// Also what has been resolved since
+        #[arg(long)]
+        all: bool,
+    },
+    /// The bytes of one record, as received, on stdout
+    Show {
+        /// The pipeline
+        pipeline: String,
+        /// Its digest, as `list` shows it, or the beginning of it
+        digest: String,
+    },
+    /// Read the windows again that have something here; what has become sound meanwhile is resolved
+    Retry {
+        /// Only these pipelines
+        #[arg(value_name = "PIPELINE")]
+        pipelines: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -362,7 +410,6 @@ pub(crate) struct DemoArgs {
 
 impl RunArgs {
     /// All windows of a span by day, as somebody would type it.
-    #[cfg(feature = "demo")]
     pub(crate) fn by_day(pipelines: Vec<String>, span: raw_store::Window) -> Self {
         Self {
             pipelines,
@@ -371,7 +418,7 @@ impl RunArgs {
             chunk: ChunkSize::Day,
             by: Axis::Updated,
             page_size: PageSize::MAX,
-            concurrency: NonZeroUsize::new(3).unwrap_or(NonZeroUsize::MIN),
+            concurrency: NonZeroUsize::new(10).unwrap_or(NonZeroUsize::MIN),
             force: false,
             no_count: false,
             dry_run: false,

@@ -71,6 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         entities: Catalog::bundled().select(["Invoice", "Customer"])?,
         span: Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?,
         chunk: ChunkSize::Day,
+        chosen: None,
         axis: Axis::Updated,
         page_size: PageSize::MAX,
         concurrency: NonZeroUsize::MIN,

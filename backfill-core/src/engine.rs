@@ -103,7 +103,7 @@ impl Engine {
             seed: request.seed,
             pipelines: request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect(),
             span: request.span,
-            chunk: request.chunk.as_str().into(),
+            chunk: request.chunk_word().into(),
             started_at: self.clock.now_utc(),
         }
     }

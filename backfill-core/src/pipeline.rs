@@ -51,7 +51,11 @@ pub(crate) async fn read(
         pages: AtomicU32::new(0),
         availability: Availability::default(),
     });
-    let result = read_and_prove(&desk, &parts.places, &plan.windows, place).await;
+    let mut result = read_and_prove(&desk, &parts.places, &plan.windows, place).await;
+    if result.is_ok() {
+        let resolved = desk.store.resolve_quarantine(desk.run(), &desk.pipeline).await;
+        result = resolved.map(drop).map_err(|error| desk.error(None, error));
+    }
     let released = desk.store.release(&desk.lease).await;
     result.and(released.map_err(|error| desk.error(None, error)))
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 
 use qbo_client::PageSize;
@@ -23,6 +23,9 @@ pub struct RunRequest {
     pub span: Window,
     /// How long its windows are.
     pub chunk: ChunkSize,
+    /// Windows to read in place of the whole span, by the pipeline's name in the log: those of the log that are to be
+    /// read again.
+    pub chosen: Option<BTreeMap<Box<str>, Vec<Window>>>,
     /// What its windows measure.
     pub axis: Axis,
     /// Records a page.
@@ -33,6 +36,25 @@ pub struct RunRequest {
     pub reopen: Reopen,
     /// How the result is checked.
     pub proof: Proof,
+}
+
+/// What stands for the chunk of a run whose windows were chosen.
+pub(crate) const CHOSEN: &str = "chosen";
+
+impl RunRequest {
+    /// The windows that account for an entity, in ascending order.
+    fn windows(&self, spec: &EntitySpec) -> Vec<Window> {
+        let Some(chosen) = &self.chosen else { return spec.windows(self.span, self.chunk) };
+        let mut windows = chosen.get(spec.entity_name()).cloned().unwrap_or_default();
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+
+    /// The word for the size of its windows.
+    pub(crate) fn chunk_word(&self) -> &'static str {
+        if self.chosen.is_some() { CHOSEN } else { self.chunk.as_str() }
+    }
 }
 
 /// How a pipeline's result is checked against the source.
@@ -87,7 +109,7 @@ impl Plan {
         let mut pipelines = Vec::new();
         for spec in &request.entities {
             let pipeline = spec.pipeline(request.axis);
-            let windows = spec.windows(request.span, request.chunk);
+            let windows = request.windows(spec);
             let known = |window: &Window| lines.get(&(&*pipeline.entity_name, &*pipeline.time_axis, *window));
             let done = |window: &Window| {
                 request.reopen == Reopen::Unfinished

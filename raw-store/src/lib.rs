@@ -9,6 +9,7 @@ mod lease;
 mod log;
 mod memory;
 mod page;
+mod quarantine;
 #[cfg(feature = "pg")]
 mod pg;
 mod run;
@@ -25,13 +26,14 @@ pub use log::{
     BackfillLog, LogFilter, LogLine, OpenWindow, Reopen, ScanCursor, UnknownState, WindowFailure,
     WindowMetrics, WindowState,
 };
-pub use memory::{MemoryStore, QuarantinedRow, StoredRow};
+pub use memory::{MemoryStore, StoredRow};
 pub use page::{PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};
 #[cfg(feature = "pg")]
 pub use pg::{
     ChannelBinding, DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SealedRow, SealedRowLock,
     SslMode,
 };
+pub use quarantine::{Quarantine, Quarantined};
 pub use run::{InvalidRunId, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{Pipeline, RawStore, Store, StoreIdentity};
 pub use table::{InvalidName, SchemaName, TableName};

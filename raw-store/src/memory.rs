@@ -10,8 +10,9 @@ use time::OffsetDateTime;
 
 use crate::digest::Digest;
 use crate::{
-    ConsentLog, Lease, LogLine, PageCommit, PageOutcome, Pipeline, RawStore, RunId, RunRecord, ScanCursor,
-    StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window, Witness,
+    ConsentLog, Lease, LogLine, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore, RunId,
+    RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window,
+    WindowState, Witness,
 };
 
 /// A store in this process's memory: the whole contract, nothing on disk.
@@ -49,21 +50,11 @@ pub struct StoredRow {
     pub answered_at: OffsetDateTime,
 }
 
-/// A document in the quarantine of [`MemoryStore`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuarantinedRow {
-    /// The pipeline's `entity_name`.
-    pub entity_name: Box<str>,
-    /// The document's id, where it has a usable one.
-    pub id: Option<Box<str>>,
-    /// The document as received.
-    pub raw: Bytes,
-    /// Why it is here.
-    pub reason: Box<str>,
-    /// The window it belongs to.
-    pub window: Window,
-    /// The run that saw it last.
-    pub run: RunId,
+/// A document kept aside, with its bytes.
+#[derive(Clone, Debug)]
+struct Aside {
+    shown: Quarantined,
+    raw: Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +62,7 @@ struct State {
     sessions: u64,
     identity: Option<StoreIdentity>,
     tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
-    quarantine: BTreeMap<(Box<str>, Digest), QuarantinedRow>,
+    quarantine: BTreeMap<(Box<str>, Digest), Aside>,
     leases: BTreeMap<Box<str>, Ownership>,
     pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
     lines: BTreeMap<LineKey, Line>,
@@ -117,8 +108,8 @@ impl MemoryStore {
     }
 
     /// The documents in quarantine, by pipeline.
-    pub fn quarantine(&self) -> Vec<QuarantinedRow> {
-        self.state().quarantine.values().cloned().collect()
+    pub fn quarantine(&self) -> Vec<Quarantined> {
+        self.state().quarantine.values().map(|aside| aside.shown.clone()).collect()
     }
 
     /// Nothing that runs under the lock can panic half-way through a change, so poison says nothing.
@@ -151,6 +142,45 @@ impl ConsentLog for MemoryStore {
             *noted = seen.clone();
         }
         Ok(Testimony::of(seen, noted.clone()))
+    }
+}
+
+#[async_trait]
+impl Quarantine for MemoryStore {
+    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+        let mut kept = self.quarantine();
+        kept.retain(|one| entity_name.is_none_or(|name| *name == *one.entity_name));
+        kept.sort_by(|a, b| {
+            (&a.entity_name, a.window, &a.digest).cmp(&(&b.entity_name, b.window, &b.digest))
+        });
+        Ok(kept)
+    }
+
+    async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError> {
+        let state = self.state();
+        let mut kept = state.quarantine.values();
+        let found = kept.find(|one| *one.shown.entity_name == *entity_name && *one.shown.digest == *digest);
+        Ok(found.map(|one| one.raw.clone()))
+    }
+
+    async fn resolve_quarantine(&self, run: &RunId, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let State { lines, quarantine, .. } = &mut *state;
+        let mut resolved = 0;
+        for one in quarantine.values_mut().map(|aside| &mut aside.shown) {
+            let key = (one.entity_name.clone(), pipeline.time_axis.clone(), one.window);
+            let line = lines.get(&key).map(|line| &line.shown);
+            let done =
+                line.filter(|line| line.state == WindowState::Completed && line.run.as_ref() == Some(run));
+            let unseen = one.entity_name == pipeline.entity_name
+                && one.run.as_ref() != Some(run)
+                && one.resolved_at.is_none();
+            if let (Some(line), true) = (done, unseen) {
+                one.resolved_at = line.finished_at;
+                resolved += 1;
+            }
+        }
+        Ok(resolved)
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{BackfillLog, Lease, PageCommit, PageOutcome, StoreError, TableName};
+use crate::{BackfillLog, Lease, PageCommit, PageOutcome, Quarantine, StoreError, TableName};
 
 /// Where one pipeline lands, and how its log lines are found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,9 +72,9 @@ pub trait RawStore: fmt::Debug + Send + Sync {
 }
 
 /// A place for documents that also remembers which windows are done.
-pub trait Store: RawStore + BackfillLog {}
+pub trait Store: RawStore + BackfillLog + Quarantine {}
 
-impl<T: RawStore + BackfillLog> Store for T {}
+impl<T: RawStore + BackfillLog + Quarantine> Store for T {}
 
 // Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
 const _: fn(&dyn Store) = |_| ();

@@ -60,6 +60,7 @@ stories! {
         the_same_page_again_has_the_same_outcome
         counts_are_exact_per_window
         hostile_documents_are_quarantined_alone
+        the_quarantine_is_listed_and_resolved
         a_page_that_contradicts_itself_is_refused
         a_page_without_its_window_changes_nothing
         newer_wins_in_both_orders

@@ -1,5 +1,6 @@
 //! One file per command. Each turns settings into a result; none decides how it looks.
 
+mod again;
 mod auth;
 mod db;
 #[cfg(feature = "demo")]
@@ -7,8 +8,10 @@ mod demo;
 mod doctor;
 mod entities;
 mod plan;
+mod quarantine;
 mod report;
 mod request;
+mod retry;
 mod run;
 mod runs;
 mod secrets;
@@ -45,6 +48,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Status(arguments) => status::status(&settings, &arguments).await,
             Command::Runs(arguments) => runs::runs(&settings, &arguments).await,
             Command::Report(arguments) => report::report(&settings, &arguments).await,
+            Command::Retry(arguments) => retry::retry(&settings, &arguments).await,
+            Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,
             Command::Db(command) => db::db(&settings, &command).await,
             Command::Secrets(command) => secrets::secrets(&settings, command).await,
             Command::Auth(command) => auth::auth(&settings, command).await,

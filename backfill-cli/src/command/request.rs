@@ -64,6 +64,7 @@ pub(crate) fn request(
         entities,
         span,
         chunk: arguments.chunk,
+        chosen: None,
         axis: arguments.by,
         page_size: arguments.page_size,
         concurrency: arguments.concurrency,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use backfill_core::{Report, RunOutcome};
+use backfill_core::{Report, RunOutcome, RunRequest};
 use qbo_auth::TokenVault as _;
 use raw_store::{RunRecord, WindowCounts};
 use serde_json::json;
@@ -19,7 +19,12 @@ use crate::settings::Settings;
 pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
     let span = span(settings, arguments)?;
     // Whatever can be wrong with the request is found before anything is opened.
-    let mut request = request(settings, arguments, span, super::request::nobody(None))?;
+    let request = request(settings, arguments, span, super::request::nobody(None))?;
+    execute(settings, request).await
+}
+
+/// Runs a request to its end, and shows the result.
+pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Result<u8, Exit> {
     let stop = Stop::listen()?;
     let composed =
         compose(settings, request.concurrency, request.seed, |client| sink(settings, client)).await?;
@@ -113,6 +118,8 @@ fn verdict(outcome: RunOutcome, stop: &Stop) -> Result<(), Exit> {
             "run {id} finished with {} failed windows and {quarantined} records in quarantine; everything else is stored",
             totals.windows_failed
         ),
-        format!("see: qbo-backfill report {id}; then run the same command again"),
+        format!(
+            "see: qbo-backfill report {id} and qbo-backfill quarantine list; then run the same command again"
+        ),
     ))
 }

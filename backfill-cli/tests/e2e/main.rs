@@ -6,6 +6,7 @@
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod again;
 mod canary;
 mod consent;
 mod doctor;

@@ -239,6 +239,7 @@ impl Bench {
             entities: Catalog::bundled().select(entities.iter().copied()).unwrap(),
             span: window(datetime!(2024-01-01 0:00 UTC), SPAN_END),
             chunk: ChunkSize::Day,
+            chosen: None,
             axis: Axis::Updated,
             page_size: PageSize::MAX,
             concurrency: NonZeroUsize::new(3).unwrap(),

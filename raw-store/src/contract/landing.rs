@@ -1,7 +1,9 @@
 use bytes::Bytes;
 
 use super::scene::{Scene, change, counts, day, noon, row};
-use crate::{Advice, RejectedRow, Row, RunId, Store, StoreError, StoreErrorKind, WindowMetrics, WindowState};
+use crate::{
+    Advice, RejectedRow, Reopen, Row, RunId, Store, StoreError, StoreErrorKind, WindowMetrics, WindowState,
+};
 
 /// The same documents in another page are `unchanged`.
 pub async fn landing_twice_changes_nothing(store: &dyn Store) -> Result<(), StoreError> {
@@ -94,6 +96,37 @@ pub async fn hostile_documents_are_quarantined_alone(store: &dyn Store) -> Resul
     assert_eq!(scene.land(rows.clone()).await?, counts(2, 0, 0, 6));
     assert_eq!(store.count_rows(&scene.pipeline).await?, 2);
     assert_eq!(scene.land(rows).await?, counts(0, 0, 2, 6));
+    Ok(())
+}
+
+/// What is kept aside is listed with its bytes. It is resolved when its window is read to the end without it, and open
+/// again when it is seen again.
+pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<(), StoreError> {
+    let hostile = || vec![row("7", r#"{"a":"\u0000"}"#, noon(0))];
+    let mut scene = Scene::begin(store).await?;
+    scene.land(hostile()).await?;
+    scene.close(day(0), WindowState::Completed).await?;
+    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 0, "this run has seen it");
+    let kept = store.quarantined(Some("invoices")).await?;
+    assert_eq!((kept.len(), kept[0].record_id.as_deref(), kept[0].window), (1, Some("7"), day(0)));
+    assert!(kept[0].reason.contains("NUL") && kept[0].resolved_at.is_none());
+    let bytes = store.quarantined_bytes("invoices", &kept[0].digest).await?;
+    assert_eq!(bytes.as_deref(), Some(&br#"{"a":"\u0000"}"#[..]));
+    assert!(store.quarantined(Some("items")).await?.is_empty());
+    assert_eq!(store.quarantined_bytes("items", &kept[0].digest).await?, None);
+
+    scene.next_run("second").await?;
+    scene.open(0..1, Reopen::All).await?;
+    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 0, "its window is not read");
+    scene.close(day(0), WindowState::Completed).await?;
+    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 1);
+    assert!(store.quarantined(None).await?[0].resolved_at.is_some());
+
+    scene.next_run("third").await?;
+    scene.open(0..1, Reopen::All).await?;
+    scene.land(hostile()).await?;
+    let again = &store.quarantined(None).await?[0];
+    assert_eq!((again.resolved_at, again.first_seen_at), (None, kept[0].first_seen_at));
     Ok(())
 }
 

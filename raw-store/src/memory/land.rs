@@ -4,11 +4,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::{Line, QuarantinedRow, State, StoredRow, ledger};
+use super::{Aside, Line, State, StoredRow, ledger};
 use crate::landing::{Candidate, Landing};
 use crate::{
-    PageCommit, PageOutcome, RunRecord, StoreErrorKind, WindowChange, WindowCounts, WindowMetrics,
-    WindowState,
+    PageCommit, PageOutcome, Quarantined, RunRecord, StoreErrorKind, WindowChange, WindowCounts,
+    WindowMetrics, WindowState,
 };
 
 /// Lands a page. Everything is checked first, so that a refusal changes nothing.
@@ -30,15 +30,20 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
         land(table, page, candidate, counts);
     }
     for (digest, kept) in std::mem::take(&mut landing.quarantine) {
-        let row = QuarantinedRow {
+        let key = (entity_name.clone(), digest);
+        let before = state.quarantine.get(&key).map(|aside| aside.shown.first_seen_at);
+        let shown = Quarantined {
             entity_name: entity_name.clone(),
-            id: kept.id.map(Into::into),
-            raw: Bytes::copy_from_slice(kept.raw),
+            digest: format!("{digest:?}").into(),
+            record_id: kept.id.map(Into::into),
             reason: kept.reason.into(),
             window: page.windows[kept.window].window,
-            run: page.run.clone(),
+            run: Some(page.run.clone()),
+            first_seen_at: before.unwrap_or(page.ingested_at),
+            last_seen_at: page.ingested_at,
+            resolved_at: None,
         };
-        state.quarantine.insert((entity_name.clone(), digest), row);
+        state.quarantine.insert(key, Aside { shown, raw: Bytes::copy_from_slice(kept.raw) });
     }
     let outcome = landing.tally.outcome();
     add_to_ledger(state, page, &outcome);

@@ -55,7 +55,8 @@ pub(super) fn window(row: &Row, at: usize) -> Result<Window, StoreErrorKind> {
     Window::new(row.try_get(at)?, row.try_get(at + 1)?).map_err(|_| unexpected("a window"))
 }
 
-fn run_id(text: Option<&str>) -> Result<Option<RunId>, StoreErrorKind> {
+/// A run, where one is named.
+pub(super) fn run_id(text: Option<&str>) -> Result<Option<RunId>, StoreErrorKind> {
     text.map(|text| text.parse().map_err(|_| unexpected("a run_id"))).transpose()
 }
 

@@ -23,6 +23,7 @@ mod witness;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use deadpool_postgres::Pool;
 use tokio::sync::Mutex;
 
@@ -32,8 +33,8 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{
     BackfillLog, ConsentLog, Lease, LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline,
-    RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind,
-    StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
+    Quarantine, Quarantined, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError,
+    StoreErrorKind, StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -210,6 +211,33 @@ impl RawStore for PgStore {
         let rows = documents::count_rows(&session, &pipeline.table).await.map_err(self.failed(&op))?;
         session.done();
         Ok(rows)
+    }
+}
+
+#[async_trait]
+impl Quarantine for PgStore {
+    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+        let op = "listing the quarantine";
+        let session = self.session(op).await?;
+        let kept = quarantine::list(&session, entity_name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(kept)
+    }
+
+    async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError> {
+        let op = "reading from the quarantine";
+        let session = self.session(op).await?;
+        let bytes = quarantine::bytes(&session, entity_name, digest).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(bytes)
+    }
+
+    async fn resolve_quarantine(&self, run: &RunId, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        let op = format!("resolving the quarantine of {}", pipeline.entity_name);
+        let session = self.session(&op).await?;
+        let resolved = quarantine::resolve(&session, run, pipeline).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(resolved)
     }
 }
 

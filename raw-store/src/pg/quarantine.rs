@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use deadpool_postgres::Transaction;
 use time::OffsetDateTime;
+use tokio_postgres::{Client, Row};
 
 use super::jsonb::Jsonb;
+use super::lines::{run_id, window};
 use crate::digest::Digest;
 use crate::landing::Kept;
-use crate::{PageCommit, StoreErrorKind};
+use crate::{PageCommit, Pipeline, Quarantined, RunId, StoreErrorKind};
 
 /// Keeps documents once per content: one that comes again only says when, and where, it was seen last.
 const KEEP: &str = "
@@ -22,7 +25,68 @@ const KEEP: &str = "
         run_id = excluded.run_id,
         page_number = excluded.page_number,
         request_payload = excluded.request_payload,
-        last_seen_at_utc = excluded.last_seen_at_utc";
+        last_seen_at_utc = excluded.last_seen_at_utc,
+        resolved_at_utc = NULL";
+
+const LIST: &str = "
+    SELECT entity_name, window_start_utc, window_end_utc, encode(digest, 'hex'), record_id, reason, run_id,
+        first_seen_at_utc, last_seen_at_utc, resolved_at_utc
+    FROM quarantine
+    WHERE $1::text IS NULL OR entity_name = $1
+    ORDER BY entity_name, window_start_utc, window_end_utc, digest";
+
+const BYTES: &str = "SELECT raw FROM quarantine WHERE entity_name = $1 AND encode(digest, 'hex') = $2";
+
+const RESOLVE: &str = "
+    UPDATE quarantine AS kept SET resolved_at_utc = line.finished_at_utc
+    FROM backfill_log AS line
+    WHERE kept.entity_name = $1 AND kept.resolved_at_utc IS NULL AND kept.run_id IS DISTINCT FROM $3
+      AND line.entity_name = $1 AND line.time_axis = $2 AND line.window_start_utc = kept.window_start_utc
+      AND line.window_end_utc = kept.window_end_utc AND line.run_id = $3 AND line.status = 'completed'";
+
+/// Lists what is kept.
+pub(super) async fn list(
+    client: &Client,
+    entity_name: Option<&str>,
+) -> Result<Vec<Quarantined>, StoreErrorKind> {
+    let rows = client.query(LIST, &[&entity_name]).await?;
+    rows.iter().map(quarantined).collect()
+}
+
+fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
+    let text = |at| row.try_get::<_, String>(at).map(Into::into);
+    Ok(Quarantined {
+        entity_name: text(0)?,
+        window: window(row, 1)?,
+        digest: text(3)?,
+        record_id: row.try_get::<_, Option<String>>(4)?.map(Into::into),
+        reason: text(5)?,
+        run: run_id(row.try_get(6)?)?,
+        first_seen_at: row.try_get(7)?,
+        last_seen_at: row.try_get(8)?,
+        resolved_at: row.try_get(9)?,
+    })
+}
+
+/// The bytes of one document.
+pub(super) async fn bytes(
+    client: &Client,
+    entity_name: &str,
+    digest: &str,
+) -> Result<Option<Bytes>, StoreErrorKind> {
+    let row = client.query_opt(BYTES, &[&entity_name, &digest]).await?;
+    Ok(row.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?.map(Bytes::from))
+}
+
+/// Resolves what a run did not see again.
+pub(super) async fn resolve(
+    client: &Client,
+    run: &RunId,
+    pipeline: &Pipeline,
+) -> Result<u64, StoreErrorKind> {
+    let (entity_name, time_axis) = (&*pipeline.entity_name, &*pipeline.time_axis);
+    Ok(client.execute(RESOLVE, &[&entity_name, &time_axis, &run.as_str()]).await?)
+}
 
 /// Keeps the documents of a page that cannot be rows.
 pub(super) async fn keep(

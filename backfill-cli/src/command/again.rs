@@ -1,0 +1,59 @@
+//! Windows of the log, read again: one run for each time that they measure.
+
+use std::collections::BTreeMap;
+
+use backfill_core::Axis;
+use raw_store::{BackfillLog as _, LogFilter, LogLine, Reopen, Window};
+
+use super::request::{nobody, request};
+use super::{or_nothing, reader, run};
+use crate::args::RunArgs;
+use crate::exit::{DONE, Exit};
+use crate::settings::Settings;
+
+/// The lines of the log that are of these pipelines, or of all.
+pub(super) async fn lines(settings: &Settings, pipelines: &[String]) -> Result<Vec<LogLine>, Exit> {
+    let wanted = settings.catalog.select(pipelines.iter().map(String::as_str))?;
+    let database = reader(settings).await?;
+    let lines = or_nothing(database.store.lines(&LogFilter::default()).await);
+    database.close().await?;
+    let mut lines = lines?;
+    // A pipeline that the catalogue does not know any more cannot be read.
+    lines.retain(|line| settings.catalog.find(&line.entity_name).is_ok());
+    lines.retain(|line| {
+        wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == &*line.entity_name)
+    });
+    Ok(lines)
+}
+
+/// Reads these windows again. The exit code is that of the first run that did not end well.
+pub(super) async fn read(settings: &Settings, lines: &[LogLine], reopen: Reopen) -> Result<u8, Exit> {
+    let mut by_axis: BTreeMap<&str, Vec<&LogLine>> = BTreeMap::new();
+    for line in lines {
+        by_axis.entry(&line.time_axis).or_default().push(line);
+    }
+    let mut first = Ok(DONE);
+    for (axis, lines) in by_axis {
+        let ended = read_along(settings, axis.parse().unwrap_or_default(), &lines, reopen).await;
+        if matches!(first, Ok(DONE)) {
+            first = ended;
+        }
+    }
+    first
+}
+
+async fn read_along(settings: &Settings, axis: Axis, lines: &[&LogLine], reopen: Reopen) -> Result<u8, Exit> {
+    let mut chosen: BTreeMap<Box<str>, Vec<Window>> = BTreeMap::new();
+    for line in lines {
+        chosen.entry(line.entity_name.clone()).or_default().push(line.window);
+    }
+    let all = || lines.iter().map(|line| line.window);
+    let ends = (all().map(Window::start).min(), all().map(Window::end).max());
+    let (Some(from), Some(to)) = ends else { return Ok(DONE) };
+    let span = Window::new(from, to).map_err(|error| Exit::usage(error.to_string(), ""))?;
+    let pipelines = chosen.keys().map(ToString::to_string).collect();
+    let arguments = RunArgs { by: axis, ..RunArgs::by_day(pipelines, span) };
+    let mut request = request(settings, &arguments, span, nobody(None))?;
+    (request.chosen, request.reopen) = (Some(chosen), reopen);
+    run::execute(settings, request).await
+}

@@ -1,0 +1,29 @@
+use raw_store::{Reopen, WindowState};
+
+use super::again;
+use crate::args::RetryArgs;
+use crate::exit::{DONE, Exit};
+use crate::instant::utc;
+use crate::render::say;
+use crate::settings::Settings;
+
+/// `retry`: reads windows again.
+pub(crate) async fn retry(settings: &Settings, arguments: &RetryArgs) -> Result<u8, Exit> {
+    let mut lines = again::lines(settings, &arguments.pipelines).await?;
+    let Some(at) = arguments.window else {
+        lines.retain(|line| line.state == WindowState::Failed);
+        if lines.is_empty() {
+            say("no window has failed");
+            return Ok(DONE);
+        }
+        return again::read(settings, &lines, Reopen::Unfinished).await;
+    };
+    lines.retain(|line| line.window.contains(at));
+    if lines.is_empty() {
+        return Err(Exit::usage(
+            format!("no window of the log holds {}", utc(at)),
+            "see: qbo-backfill status --windows",
+        ));
+    }
+    again::read(settings, &lines, Reopen::All).await
+}
