@@ -111,7 +111,12 @@ async fn narrow(desk: &Desk, claim: Claim, source: u64, found: &mut Vec<Shortfal
             continue;
         }
         let later = Claim { windows: claim.windows.split_off(claim.windows.len() / 2) };
-        let Some(first_half) = counted(desk, claim.span()).await? else { continue };
+        let Some(first_half) = counted(desk, claim.span()).await? else {
+            // It cannot be said where, so it may be anywhere.
+            let all = claim.windows.into_iter().chain(later.windows);
+            found.extend(all.map(|(window, read)| Shortfall { window, source, read }));
+            continue;
+        };
         // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.
         let second_half = source.saturating_sub(first_half);
         for (half, source) in [(later, second_half), (claim, first_half)] {
