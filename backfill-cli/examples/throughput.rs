@@ -1,7 +1,7 @@
 //! End to end, beside the floor: how long a backfill of the emulated company takes, what it costs in CPU and memory,
 //! and how long a plain COPY of the very same payloads takes in the same run.
 //!
-//! `cargo build --release -p fixtures --example sandbox && cargo run --release -p backfill-cli --example throughput -- [INVOICES [BYTES]]`
+//! `cargo build --release -p fixtures --example sandbox && cargo run --release -p backfill-cli --example throughput -- [INVOICES [BYTES [PLACES]]]`
 //!
 //! Method: the emulator, the server and each measured part are processes of their own. The server is durable (fsync
 //! on). The backfill goes over loopback HTTP with its call limit off, so that the limit of the machine shows and not
@@ -44,6 +44,8 @@ struct Task {
     access_token: String,
     database: String,
     password: String,
+    /// Questions under way at the same time.
+    places: NonZeroUsize,
 }
 
 /// What a part measured of itself.
@@ -88,8 +90,9 @@ async fn main() -> Outcome {
         access_token: emulator.access_token,
         database: server.url("bench"),
         password: server.password().to_owned(),
+        places: NonZeroUsize::new(number(2, 10)?).unwrap_or(NonZeroUsize::MIN),
     };
-    println!("{invoices} invoices of about {bytes} bytes");
+    println!("{invoices} invoices of about {bytes} bytes, {} question(s) at a time", task.places);
     println!(
         "{:<42} {:>8} {:>9} {:>8} {:>9} {:>6} {:>9}",
         "", "seconds", "rows/s", "CPU s", "peak MiB", "calls", "of COPY"
@@ -187,7 +190,7 @@ async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
         chosen: None,
         axis: Axis::Updated,
         page_size: PageSize::MAX,
-        concurrency: NonZeroUsize::MIN,
+        concurrency: task.places,
         reopen: if again { Reopen::All } else { Reopen::Unfinished },
         proof: Proof::Count,
     };
