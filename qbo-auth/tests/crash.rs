@@ -70,6 +70,22 @@ impl Scene {
         self.vault().set(SecretName::QboRefreshToken, token.into()).await.unwrap();
     }
 
+    /// Waits until whatever a killed process had sent has had its effect: connections are taken in the order in which
+    /// they were made, so those of the dead are known once one of our own is answered.
+    async fn settle(&self) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut own = tokio::net::TcpStream::connect(("127.0.0.1", self.sandbox.port())).await.unwrap();
+        own.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.unwrap();
+        own.read_to_end(&mut Vec::new()).await.unwrap();
+        drop(own);
+        let quiet = async {
+            while self.sandbox.open_connections() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), quiet).await.unwrap();
+    }
+
     /// Whether the vault holds the token that Intuit would accept without any grace.
     async fn holds_the_newest(&self) -> bool {
         self.stored().await.refresh == RefreshToken::new(self.sandbox.current_refresh_token())
@@ -202,6 +218,7 @@ async fn killed_at_random(scene: &Scene, kills: u32) -> u32 {
         // Spread over the first refreshes by a fixed sequence, so that every run tries the same moments.
         tokio::time::sleep(Duration::from_micros(u64::from(kill.wrapping_mul(2_654_435_761) % 25_000))).await;
         let said = process.kill();
+        scene.settle().await;
 
         let stored = scene.stored().await;
         let durable = said.iter().filter_map(|line| line.split_once("stored ")?.1.parse::<u64>().ok()).max();
@@ -269,6 +286,7 @@ async fn killed_at_every_named_point_the_vault_is_whole_and_nothing_is_lost_but_
             process.go();
             assert!(process.wait_for("there").is_some(), "{role} was not reached");
             process.kill();
+            scene.settle().await;
             let in_hand = ["refresh.answered", "vault.write*", "vault.written*", "vault.rename*"];
             assert_eq!(scene.holds_the_newest().await, !in_hand.contains(&role.as_str()), "{role}");
             recover(&scene).await;
