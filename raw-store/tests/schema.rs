@@ -59,6 +59,30 @@ async fn every_column_of_a_fresh_schema_is_expected() {
     assert_eq!(unexpected, []);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn several_may_bind_a_schema_at_once() {
+    let database = database().await;
+    bare_store(&database).await.migrate().await.unwrap();
+    let owner = connection(&database).await;
+    let mut stores = Vec::new();
+    for _ in 0..8 {
+        stores.push(std::sync::Arc::new(bare_store(&database).await));
+    }
+    let identity = StoreIdentity { realm_id: "1".into(), environment: "sandbox".into() };
+    // Two keys of the row can be the one that is met first; it takes many rounds to meet the other.
+    for _ in 0..300 {
+        owner.batch_execute("DELETE FROM raw.source_identity").await.unwrap();
+        let mut binding = tokio::task::JoinSet::new();
+        for store in &stores {
+            let (store, identity) = (std::sync::Arc::clone(store), identity.clone());
+            binding.spawn(async move { store.bind(&identity).await });
+        }
+        while let Some(bound) = binding.join_next().await {
+            bound.unwrap().unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_script_serves_psql_too() {
     let database = database().await;

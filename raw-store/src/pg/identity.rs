@@ -4,7 +4,7 @@ use crate::{StoreErrorKind, StoreIdentity};
 
 /// The primary key of the table can only be `true`: of two that bind at once, one finds the other's row.
 const BIND: &str =
-    "INSERT INTO source_identity (realm_id, environment) VALUES ($1, $2) ON CONFLICT (only_one) DO NOTHING";
+    "INSERT INTO source_identity (realm_id, environment) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
 const BOUND: &str = "SELECT realm_id, environment FROM source_identity";
 
