@@ -32,7 +32,7 @@ impl Sizing {
     pub(crate) fn ask(&mut self, overlap: usize) -> PageSize {
         let overlap = u16::try_from(overlap).unwrap_or(self.full).min(self.full - 1);
         let size = match self.suspects {
-            Some(suspects) => overlap.saturating_add(suspects.div_ceil(2)),
+            Some(suspects) => overlap.saturating_add(suspects.div_ceil(2).min(self.bearable)),
             // The overlap is part of the page, as long as there is room for something new.
             None => self.bearable.max(overlap + 1),
         };
@@ -123,6 +123,20 @@ mod tests {
         sizing.ask(0);
         assert!(sizing.too_much());
         assert_eq!(sizing.ask(0).get(), 250);
+    }
+
+    #[test]
+    fn what_is_too_much_while_a_bad_record_is_searched_for_is_not_asked_again() {
+        let mut sizing = sizing();
+        sizing.ask(0);
+        assert!(sizing.poisoned());
+        let mut last = sizing.ask(3).get();
+        while sizing.too_much() {
+            let next = sizing.ask(3).get();
+            assert!(next < last, "{next} after {last}");
+            last = next;
+        }
+        assert_eq!(last, 4);
     }
 
     #[test]

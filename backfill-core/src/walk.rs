@@ -293,6 +293,7 @@ impl Walk {
     fn arrive(&mut self, instant: OffsetDateTime) {
         self.at = instant;
         self.start_position = 1;
+        self.anchor = None;
         self.passes = None;
         self.counted = None;
         self.proof.clear();
