@@ -175,6 +175,8 @@ impl Quarantine for MemoryStore {
             let unseen = one.entity_name == pipeline.entity_name
                 && one.run.as_ref() != Some(run)
                 && one.resolved_at.is_none();
+            // A window that was only gone on with began before: what lies in front of its cursor was not read again.
+            let done = done.filter(|line| line.started_at.is_some_and(|began| one.last_seen_at < began));
             if let (Some(line), true) = (done, unseen) {
                 one.resolved_at = line.finished_at;
                 resolved += 1;

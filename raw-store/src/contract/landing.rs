@@ -2,7 +2,8 @@ use bytes::Bytes;
 
 use super::scene::{Scene, change, counts, day, noon, row};
 use crate::{
-    Advice, RejectedRow, Reopen, Row, RunId, Store, StoreError, StoreErrorKind, WindowMetrics, WindowState,
+    Advice, RejectedRow, Reopen, Row, RunId, ScanCursor, Store, StoreError, StoreErrorKind, WindowMetrics,
+    WindowState,
 };
 
 /// The same documents in another page are `unchanged`.
@@ -127,6 +128,20 @@ pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<
     scene.land(hostile()).await?;
     let again = &store.quarantined(None).await?[0];
     assert_eq!((again.resolved_at, again.first_seen_at), (None, kept[0].first_seen_at));
+    Ok(())
+}
+
+/// A run that goes on inside a window reads only what lies behind the cursor: what was put aside before it has not been
+/// read again, and is not resolved.
+pub async fn what_is_resumed_resolves_nothing(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let cursor = ScanCursor { at: noon(0), seen: Vec::new() };
+    scene.pause(day(0), &cursor, vec![row("7", r#"{"a":"\u0000"}"#, noon(0))]).await?;
+    scene.next_run("second").await?;
+    scene.open(0..1, Reopen::Unfinished).await?;
+    scene.close(day(0), WindowState::Completed).await?;
+    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 0);
+    assert_eq!(store.quarantined(None).await?[0].resolved_at, None);
     Ok(())
 }
 

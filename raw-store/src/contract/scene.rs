@@ -20,6 +20,8 @@ pub(super) struct Scene<'a> {
     pub(super) run: RunId,
     pub(super) lease: Lease,
     pages: u32,
+    /// When the run reads: each a minute after the one before.
+    reads_at: OffsetDateTime,
 }
 
 /// The `n`th day of the story, from 0.
@@ -99,7 +101,14 @@ impl<'a> Scene<'a> {
         store.bind(&company()).await?;
         store.prepare(&pipeline()).await?;
         let lease = store.acquire(&pipeline(), "the story").await?;
-        let mut scene = Self { store, pipeline: pipeline(), run: "first".parse().unwrap(), lease, pages: 0 };
+        let mut scene = Self {
+            store,
+            pipeline: pipeline(),
+            run: "first".parse().unwrap(),
+            lease,
+            pages: 0,
+            reads_at: noon(20) - time::Duration::MINUTE,
+        };
         scene.next_run("first").await?;
         scene.open(0..10, Reopen::Unfinished).await?;
         Ok(scene)
@@ -109,6 +118,7 @@ impl<'a> Scene<'a> {
     pub(super) async fn next_run(&mut self, name: &str) -> Result<(), StoreError> {
         self.store.begin_run(&run_start(name)).await?;
         (self.run, self.pages) = (name.parse().unwrap(), 0);
+        self.reads_at += time::Duration::MINUTE;
         Ok(())
     }
 
@@ -132,8 +142,8 @@ impl<'a> Scene<'a> {
             page_number: self.pages,
             page_size: 1000,
             request: r#"{"query":"select * from Invoice"}"#.into(),
-            started_at: noon(20),
-            ingested_at: noon(20) + time::Duration::SECOND,
+            started_at: self.reads_at,
+            ingested_at: self.reads_at + time::Duration::SECOND,
             answered_at: noon(20),
             rows,
             rejected: Vec::new(),

@@ -42,7 +42,9 @@ const RESOLVE: &str = "
     FROM backfill_log AS line
     WHERE kept.entity_name = $1 AND kept.resolved_at_utc IS NULL AND kept.run_id IS DISTINCT FROM $3
       AND line.entity_name = $1 AND line.time_axis = $2 AND line.window_start_utc = kept.window_start_utc
-      AND line.window_end_utc = kept.window_end_utc AND line.run_id = $3 AND line.status = 'completed'";
+      AND line.window_end_utc = kept.window_end_utc AND line.run_id = $3 AND line.status = 'completed'
+      -- A window that was only gone on with began before: what lies in front of its cursor was not read again.
+      AND kept.last_seen_at_utc < line.started_at_utc";
 
 /// Lists what is kept.
 pub(super) async fn list(
