@@ -65,6 +65,10 @@ impl From<RunError> for Halt {
     }
 }
 
+fn too_many(why: &qbo_client::Error) -> String {
+    format!("more than {MOST_LOST} records cannot be delivered; the last: {}", why.kind)
+}
+
 impl Scan {
     /// Gets past the next record behind those that the walk has taken. Returns whether the scan is over.
     pub(super) async fn get_past(&mut self, why: &qbo_client::Error) -> Result<bool, RunError> {
@@ -153,6 +157,10 @@ impl Scan {
         let (at, after) = (self.walk.position().0, self.walk.after());
         let here = self.between(at, after);
         let mut counted = self.desk.count(&here).await?;
+        if counted == 0 && matches!(self.ask_for(&here).await?, Answer::Bad) && self.is_sure(&here).await? {
+            // Without a record in it, no record can be the reason: the question itself is what fails.
+            return Err(Unread::Rest(format!("it fails without any record: {}", why.kind)).into());
+        }
         for _ in 0..MAX_PASSES {
             let mut met: HashSet<RecordKey> = HashSet::new();
             let mut lost = 0;
@@ -164,7 +172,12 @@ impl Scan {
                         met.extend(page.records().map(|record| key(&record)));
                         self.land_part(&question, page).await?;
                     }
-                    Answer::Bad if length == ONE && self.is_sure(&question).await? => lost += 1,
+                    Answer::Bad if length == ONE && self.is_sure(&question).await? => {
+                        lost += 1;
+                        if self.lost + lost > MOST_LOST {
+                            return Err(Unread::Rest(too_many(why)).into());
+                        }
+                    }
                     Answer::Bad | Answer::Slow if length == ONE => parts.push((start, length)),
                     Answer::Bad | Answer::Slow => {
                         let half = length / 2;
@@ -299,9 +312,7 @@ impl Scan {
     ) -> Result<bool, RunError> {
         self.lost += records;
         if self.lost > MOST_LOST {
-            let message =
-                format!("more than {MOST_LOST} records cannot be delivered; the last: {}", why.kind);
-            return self.give_up(Unread::Rest(message)).await;
+            return self.give_up(Unread::Rest(too_many(why))).await;
         }
         self.walk.go_to(end);
         let reached = self.reached(end);

@@ -265,6 +265,21 @@ async fn records_that_cannot_be_delivered_are_closed_in_and_everything_else_land
 }
 
 #[tokio::test]
+async fn an_entity_whose_every_page_fails_is_given_up_and_not_searched_for_ever() {
+    for entity in ["Invoice", "TaxAgency"] {
+        let shape = Shape::default().with_counts(1500, 5, 5).with_count("TaxAgency", 300);
+        let bench = Bench::start(shape).await;
+        bench.refuse_every_page();
+        let run = bench.run(bench.request_for(&[entity]));
+        let outcome = tokio::time::timeout(std::time::Duration::from_secs(60), run).await.expect("it ends");
+        assert!(outcome.totals().windows_failed > 0, "{entity}: {:?}", outcome.failure);
+        assert_eq!(outcome.totals().windows_completed, 0, "{entity}");
+        let calls = bench.sandbox.journal().metered();
+        assert!(calls < 1000, "{entity}: {calls} calls");
+    }
+}
+
+#[tokio::test]
 async fn free_places_take_over_later_halves_and_the_result_is_the_same() {
     let shape = Shape::default().with_counts(6000, 5, 5).with_bulk_import(60);
     let simple = Bench::start(shape.clone()).await;

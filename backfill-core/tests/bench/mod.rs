@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -54,6 +54,8 @@ struct Lossy {
     hidden: Mutex<Option<String>>,
     poisonous: Mutex<BTreeSet<String>>,
     by_offset: Mutex<ByOffset>,
+    /// Fails for every page, also an empty one.
+    refuses: AtomicBool,
 }
 
 /// Whether questions are asked by offset, as other connectors ask them.
@@ -117,7 +119,8 @@ impl QboClient for Lossy {
             }
         };
         let poisonous = self.poisonous.lock().unwrap().clone();
-        if page.records().any(|record| record.id().is_ok_and(|id| poisonous.contains(id))) {
+        let refuses = self.refuses.load(Ordering::SeqCst);
+        if refuses || page.records().any(|record| record.id().is_ok_and(|id| poisonous.contains(id))) {
             let kind = ErrorKind::PoisonedPage { code: "4002".into() };
             return Err(Error { entity: query.entity().clone(), intuit_tid: None, attempts: 1, kind });
         }
@@ -183,6 +186,7 @@ impl Bench {
             hidden: Mutex::default(),
             poisonous: Mutex::default(),
             by_offset: Mutex::default(),
+            refuses: AtomicBool::default(),
         });
         Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
@@ -203,6 +207,11 @@ impl Bench {
     /// Reads by offset, as other connectors do.
     pub(crate) fn read_by_offset(&self) {
         *self.client.by_offset.lock().unwrap() = ByOffset::Next;
+    }
+
+    /// Every page fails as if for a record of it, while counts are answered.
+    pub(crate) fn refuse_every_page(&self) {
+        self.client.refuses.store(true, Ordering::SeqCst);
     }
 
     /// Every page with one of these records fails.
