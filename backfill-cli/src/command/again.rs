@@ -8,7 +8,7 @@ use raw_store::{BackfillLog as _, LogFilter, LogLine, Reopen, Window};
 use super::request::{nobody, request};
 use super::{or_nothing, reader, run};
 use crate::args::RunArgs;
-use crate::exit::{DONE, Exit};
+use crate::exit::{DONE, Exit, INCOMPLETE};
 use crate::settings::Settings;
 
 /// The lines of the log that are of these pipelines, or of all.
@@ -26,20 +26,22 @@ pub(super) async fn lines(settings: &Settings, pipelines: &[String]) -> Result<V
     Ok(lines)
 }
 
-/// Reads these windows again. The exit code is that of the first run that did not end well.
+/// Reads these windows again. A run that some windows did not survive does not keep the next one from its own; any other
+/// error, or a signal, ends it.
 pub(super) async fn read(settings: &Settings, lines: &[LogLine], reopen: Reopen) -> Result<u8, Exit> {
     let mut by_axis: BTreeMap<&str, Vec<&LogLine>> = BTreeMap::new();
     for line in lines {
         by_axis.entry(&line.time_axis).or_default().push(line);
     }
-    let mut first = Ok(DONE);
+    let mut incomplete = None;
     for (axis, lines) in by_axis {
-        let ended = read_along(settings, axis.parse().unwrap_or_default(), &lines, reopen).await;
-        if matches!(first, Ok(DONE)) {
-            first = ended;
+        match read_along(settings, axis.parse().unwrap_or_default(), &lines, reopen).await {
+            Ok(_) => {}
+            Err(exit) if exit.code == INCOMPLETE => incomplete = Some(exit),
+            Err(exit) => return Err(exit),
         }
     }
-    first
+    incomplete.map_or(Ok(DONE), Err)
 }
 
 async fn read_along(settings: &Settings, axis: Axis, lines: &[&LogLine], reopen: Reopen) -> Result<u8, Exit> {

@@ -1,6 +1,8 @@
 //! Windows read again: those that failed, those with something in quarantine, and the one that holds an instant.
 
-use fixtures::{CallKind, Fault, Hostile, Record, Rule, Shape};
+use std::process::{Command, Stdio};
+
+use fixtures::{CallKind, Fault, Gate, Hostile, Record, Rule, Shape};
 
 use crate::house::House;
 
@@ -62,4 +64,22 @@ async fn failed_windows_and_the_one_that_holds_an_instant_are_read_again() {
     let nowhere = house.at(&["retry", "--window", "2031-01-01"]).await.expect(2);
     assert!(nowhere.error().contains("no window of the log holds"));
     house.at(&["retry"]).await.expect(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_ends_a_retry_over_several_times_at_once() {
+    let house = House::new(&Shape::default().with_counts(30, 5, 5)).await;
+    house.backfill(&["Invoice"], &["--chunk", "whole"]).await.expect(0);
+    house.backfill(&["Invoice"], &["--chunk", "whole", "--by", "created"]).await.expect(0);
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())));
+    let mut retry = house.command(&["retry", "--window", "2024-03-14"]);
+    retry.args(house.addresses()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = retry.spawn().unwrap();
+    gate.arrived().await;
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    gate.open();
+    assert_eq!(ended.status.code(), Some(143), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(house.number("SELECT count(*) FROM raw.backfill_run").await, 3, "another run was begun");
 }
