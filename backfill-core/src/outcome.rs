@@ -55,10 +55,7 @@ impl Totals {
     pub fn of(pipelines: &[PipelineTotals]) -> Self {
         let mut sum = Self::default();
         for one in pipelines {
-            sum.counts.inserted += one.counts.inserted;
-            sum.counts.updated += one.counts.updated;
-            sum.counts.unchanged += one.counts.unchanged;
-            sum.counts.quarantined += one.counts.quarantined;
+            sum.counts += one.counts;
             sum.pages += one.pages;
             sum.windows_opened += one.windows_opened;
             sum.windows_completed += one.windows_completed;

@@ -14,14 +14,11 @@ use time::OffsetDateTime;
 
 use crate::desk::Unread;
 use crate::scan::Scan;
-use crate::walk::{Reached, RecordKey, Step, WalkError, key};
+use crate::walk::{MAX_PASSES, Reached, RecordKey, Step, WalkError, key};
 use crate::{RunError, RunEvent};
 
 /// How often a question must fail for a record before the record is taken to be the reason.
 const TRIES: u32 = 3;
-
-/// How often an instant is read again before it is given up.
-const MAX_PASSES: u32 = 30;
 
 /// Unreadable records of one scan before the rest of it is given up: each costs more than ten calls.
 const MOST_LOST: u32 = 100;
@@ -217,9 +214,9 @@ impl Scan {
         mut to: OffsetDateTime,
     ) -> Result<OffsetDateTime, Halt> {
         loop {
-            let touched: Vec<Window> = self.accounting.open().to_vec();
-            let touched: Vec<_> =
-                touched.into_iter().filter(|window| window.end() > from && window.start() < to).collect();
+            let open = self.accounting.open().iter();
+            let touched: Vec<Window> =
+                open.filter(|window| window.end() > from && window.start() < to).copied().collect();
             if touched.len() < 2 {
                 return Ok(from);
             }

@@ -50,10 +50,7 @@ impl Tally {
     /// What earlier pages brought, and a further one.
     fn after(before: Option<&Self>, window: Window, page: &WindowCounts) -> Self {
         let (mut counts, pages) = before.map_or_else(Default::default, |tally| (tally.counts, tally.pages));
-        counts.inserted += page.inserted;
-        counts.updated += page.updated;
-        counts.unchanged += page.unchanged;
-        counts.quarantined += page.quarantined;
+        counts += *page;
         Self { window, counts, pages: pages + u64::from(page.read() > 0) }
     }
 }

@@ -23,7 +23,7 @@ use crate::sizing::Sizing;
 /// How often an instant is read again before it is given up. With an order that is new at every request, a pass
 /// over k pages misses about a third of what was missing before; thirty passes leave less than one in a million
 /// million.
-const MAX_PASSES: u32 = 30;
+pub(crate) const MAX_PASSES: u32 = 30;
 
 #[derive(Debug)]
 pub(crate) struct Walk {

@@ -104,13 +104,7 @@ impl Tally {
 
 impl PageOutcome {
     pub(crate) fn from_windows(windows: Vec<WindowCounts>) -> Self {
-        let total = windows.iter().fold(WindowCounts::default(), |sum, counts| WindowCounts {
-            inserted: sum.inserted + counts.inserted,
-            updated: sum.updated + counts.updated,
-            unchanged: sum.unchanged + counts.unchanged,
-            quarantined: sum.quarantined + counts.quarantined,
-        });
-        Self { total, windows }
+        Self { total: windows.iter().copied().sum(), windows }
     }
 }
 

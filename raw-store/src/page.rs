@@ -1,3 +1,5 @@
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -93,6 +95,24 @@ impl WindowCounts {
     /// All records: every one of them is in exactly one of the four counts.
     pub fn read(&self) -> u64 {
         self.inserted + self.updated + self.unchanged + self.quarantined
+    }
+}
+
+impl AddAssign for WindowCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.inserted += more.inserted;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+        self.quarantined += more.quarantined;
+    }
+}
+
+impl Sum for WindowCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
+        })
     }
 }
 

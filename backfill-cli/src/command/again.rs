@@ -6,7 +6,7 @@ use backfill_core::Axis;
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Reopen, Window};
 
 use super::request::{nobody, request};
-use super::{or_nothing, reader, run};
+use super::{is_wanted, or_nothing, reader, run};
 use crate::args::RunArgs;
 use crate::exit::{DONE, Exit, INCOMPLETE};
 use crate::settings::Settings;
@@ -20,9 +20,7 @@ pub(super) async fn lines(settings: &Settings, pipelines: &[String]) -> Result<V
     let mut lines = lines?;
     // A pipeline that the catalogue does not know any more cannot be read.
     lines.retain(|line| settings.catalog.find(&line.entity_name).is_ok());
-    lines.retain(|line| {
-        wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == &*line.entity_name)
-    });
+    lines.retain(|line| is_wanted(&wanted, &line.entity_name));
     Ok(lines)
 }
 

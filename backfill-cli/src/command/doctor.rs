@@ -4,6 +4,7 @@ use qbo_auth::{ClientSecret, Clock as _, SecretName, SystemClock, TokenSet, Toke
 use serde_json::json;
 use time::Duration;
 
+use super::auth::SOON;
 use super::signals::Stop;
 use crate::args::{DoctorArgs, Output};
 use crate::compose::{Database, company, open_database};
@@ -19,9 +20,6 @@ use crate::unlock;
 /// Hosts whose clocks differ by more than this are reported: windows end by QuickBooks' clock, ages and expiries by
 /// this host's.
 const SKEW: Duration = Duration::seconds(30);
-
-/// A consent that ends sooner than this is worth a warning.
-const SOON: Duration = Duration::days(30);
 
 /// `doctor`: looks at everything a run needs, and changes nothing but the age of the access token.
 pub(crate) async fn doctor(settings: &Settings, arguments: &DoctorArgs) -> Result<u8, Exit> {

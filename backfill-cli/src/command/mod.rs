@@ -20,6 +20,7 @@ mod status;
 
 use std::num::NonZeroUsize;
 
+use backfill_core::EntitySpec;
 use raw_store::{StoreError, StoreErrorKind};
 
 use crate::args::{self, Cli, Command};
@@ -76,6 +77,12 @@ async fn reader_and_secrets(settings: &Settings) -> Result<(Database, Secrets), 
         Secrets::open(settings).await?
     };
     Ok((open_database(settings, &secrets, NonZeroUsize::MIN).await?, secrets))
+}
+
+/// Whether something of this entity was asked for; no entity named stands for all, also those that the catalogue does
+/// not know any more.
+fn is_wanted(wanted: &[EntitySpec], entity_name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == entity_name)
 }
 
 /// The question whose answer proves that a consent opens a company.

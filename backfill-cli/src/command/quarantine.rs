@@ -4,7 +4,7 @@ use std::io::Write as _;
 use raw_store::{Quarantine as _, Quarantined, Reopen, Window};
 use serde_json::json;
 
-use super::{again, or_nothing, reader};
+use super::{again, is_wanted, or_nothing, reader};
 use crate::args::{Output, Quarantine};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
@@ -26,7 +26,7 @@ async fn kept(settings: &Settings, pipelines: &[String]) -> Result<Vec<Quarantin
     let kept = or_nothing(database.store.quarantined(None).await);
     database.close().await?;
     let mut kept = kept?;
-    kept.retain(|one| wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == &*one.entity_name));
+    kept.retain(|one| is_wanted(&wanted, &one.entity_name));
     Ok(kept)
 }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use raw_store::{BackfillLog as _, LogFilter, LogLine, RawStore as _, WindowState};
 use serde_json::json;
 
-use super::{or_nothing, reader};
+use super::{is_wanted, or_nothing, reader};
 use crate::args::{Output, StatusArgs};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
@@ -15,9 +15,7 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
     let wanted = settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
     let database = reader(settings).await?;
     let mut lines = or_nothing(database.store.lines(&LogFilter::default()).await)?;
-    lines.retain(|line| {
-        wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == &*line.entity_name)
-    });
+    lines.retain(|line| is_wanted(&wanted, &line.entity_name));
     let mut standings = Vec::new();
     for ((entity, axis), lines) in grouped(&lines) {
         let rows = match settings.catalog.find(entity) {

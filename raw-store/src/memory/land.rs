@@ -149,10 +149,7 @@ fn add_to_ledger(state: &mut State, page: &PageCommit, outcome: &PageOutcome) {
         return;
     };
     totals.pages += 1;
-    totals.counts.inserted += outcome.total.inserted;
-    totals.counts.updated += outcome.total.updated;
-    totals.counts.unchanged += outcome.total.unchanged;
-    totals.counts.quarantined += outcome.total.quarantined;
+    totals.counts += outcome.total;
 }
 
 fn add_to_line(line: &mut Line, page: &PageCommit, change: &WindowChange, counts: &WindowCounts) {

@@ -3,24 +3,19 @@ use time::OffsetDateTime;
 
 use super::jsonb::Jsonb;
 use super::pages::counts;
-use super::windows::{check_lines, check_totals};
+use super::windows::{check_lines, check_totals, locked_line};
 use crate::{PageCommit, PageOutcome, ScanCursor, StoreErrorKind};
 
 /// Adds a page to its windows' lines and to the run's totals. A window that the same run has closed before in
 /// another way moves from one count of the totals to the other.
-const ADVANCE: &str = "
-    WITH change AS (
+const ADVANCE: &str = concat!(
+    "WITH change AS (
         SELECT new.*, line.closed_as
         FROM unnest($4::timestamptz[], $5::timestamptz[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
                 $10::bigint[], $11::float8[], $12::timestamptz[], $13::jsonb[])
-            AS new (start_utc, end_utc, state, inserted, updated, unchanged, quarantined, seconds, cursor_at, seen),
-        LATERAL (
-            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as
-            FROM backfill_log
-            WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
-            FOR UPDATE
-        ) AS line
-    ), changed AS (
+            AS new (start_utc, end_utc, state, inserted, updated, unchanged, quarantined, seconds, cursor_at, seen), ",
+    locked_line!(),
+    "), changed AS (
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, status,
             records_read, records_inserted, records_updated, records_unchanged, records_quarantined, pages_read,
             duration_seconds, started_at_utc, finished_at_utc, run_id, cursor_utc, cursor_ids)
@@ -71,7 +66,8 @@ const ADVANCE: &str = "
         WHERE run_id = $3 AND entity_name = $1
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM totals)";
+    SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM totals)",
+);
 
 /// Adds a page to the ledger.
 pub(super) async fn advance(

@@ -11,6 +11,20 @@ use crate::{
 // join, and changed by `ON CONFLICT`: one look-up by primary key per window, whatever the planner believes of a
 // table that has just been filled and not been analysed. Joined, 20,000 windows took over a minute.
 
+/// The line of each window that is asked about, locked, with the state in which this run has closed it before: what
+/// the totals of the run must forget when the state becomes another.
+macro_rules! locked_line {
+    () => {
+        "LATERAL (
+            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as
+            FROM backfill_log
+            WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
+            FOR UPDATE
+        ) AS line"
+    };
+}
+pub(super) use locked_line;
+
 /// Gives windows to a run: new lines, and lines that it has not opened yet. What goes on at a cursor keeps its
 /// counts (`kept` is 1), everything else starts from zero.
 const OPEN: &str = "
@@ -60,17 +74,12 @@ const TO_READ: &str = "
     ORDER BY start_utc, end_utc";
 
 /// Closes windows without a page: as `failed` or `unavailable` ($8).
-const GIVE_UP: &str = "
-    WITH change AS (
+const GIVE_UP: &str = concat!(
+    "WITH change AS (
         SELECT asked.*, line.closed_as
-        FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc),
-        LATERAL (
-            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as
-            FROM backfill_log
-            WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
-            FOR UPDATE
-        ) AS line
-    ), changed AS (
+        FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc), ",
+    locked_line!(),
+    "), changed AS (
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, status,
             error_message, finished_at_utc, run_id)
         SELECT $1, $2, start_utc, end_utc, $8, $6, $7, $3 FROM change
@@ -96,20 +105,16 @@ const GIVE_UP: &str = "
         ) AS asked
         WHERE run_id = $3 AND entity_name = $1
     )
-    SELECT count(*) FROM changed";
+    SELECT count(*) FROM changed",
+);
 
 /// Takes back what the run has closed; its totals forget that it did.
-const REOPEN: &str = "
-    WITH change AS (
+const REOPEN: &str = concat!(
+    "WITH change AS (
         SELECT asked.*, line.closed_as
-        FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc),
-        LATERAL (
-            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as
-            FROM backfill_log
-            WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
-            FOR UPDATE
-        ) AS line
-    ), changed AS (
+        FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc), ",
+    locked_line!(),
+    "), changed AS (
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
         SELECT $1, $2, start_utc, end_utc, $3 FROM change
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
@@ -132,7 +137,8 @@ const REOPEN: &str = "
         ) AS asked
         WHERE run_id = $3 AND entity_name = $1
     )
-    SELECT count(*) FROM changed";
+    SELECT count(*) FROM changed",
+);
 
 /// Windows of one pipeline, asked about by a run.
 #[derive(Debug)]

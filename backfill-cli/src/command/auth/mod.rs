@@ -13,7 +13,7 @@ use qbo_auth::{
 };
 use raw_store::StoreErrorKind;
 
-pub(super) use status::{consent_json, warn_if_ending};
+pub(super) use status::{SOON, consent_json, warn_if_ending};
 
 use crate::args::Auth;
 use crate::command::signals::Stop;

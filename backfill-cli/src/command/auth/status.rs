@@ -11,7 +11,7 @@ use crate::secrets::Secrets;
 use crate::settings::Settings;
 
 /// A consent that ends sooner than this is worth a word.
-const SOON: Duration = Duration::days(30);
+pub(in crate::command) const SOON: Duration = Duration::days(30);
 
 /// `auth status`: what the vault knows of the consent. Calls nobody.
 pub(super) async fn status(settings: &Settings) -> Result<u8, Exit> {
