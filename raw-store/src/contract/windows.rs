@@ -113,6 +113,11 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     scene.close(day(0), WindowState::Completed).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!((totals.windows_completed, totals.windows_opened), (1, 10));
+    let reason = WindowFailure { message: "not available".into(), at: noon(20) };
+    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(1)], &reason).await?;
+    store.reopen_windows(&scene.run, &scene.pipeline, &[day(1)]).await?;
+    let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
+    assert_eq!(totals.windows_unavailable, 0);
     Ok(())
 }
 

@@ -127,10 +127,12 @@ const REOPEN: &str = concat!(
     ), totals AS (
         UPDATE backfill_run_pipeline SET
             windows_failed = windows_failed - failed,
+            windows_unavailable = windows_unavailable - unavailable,
             windows_completed = windows_completed - completed,
             windows_provisional = windows_provisional - provisional
         FROM (
             SELECT count(*) FILTER (WHERE closed_as = 'failed') AS failed,
+                count(*) FILTER (WHERE closed_as = 'unavailable') AS unavailable,
                 count(*) FILTER (WHERE closed_as = 'completed') AS completed,
                 count(*) FILTER (WHERE closed_as = 'provisional') AS provisional
             FROM change
