@@ -81,6 +81,14 @@ async fn heard(mut said: BufReader<ChildStderr>, word: &'static str) -> BufReade
     tokio::task::spawn_blocking(reading).await.unwrap()
 }
 
+/// The same command, started by another one, which it replaces.
+fn begun_by(first: &[&str], command: &Command) -> Command {
+    let mut both = Command::new(first[0]);
+    both.args(&first[1..]).arg(command.get_program()).args(command.get_args());
+    both.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    both
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_under_way_outlives_every_signal() {
     let run = ["run", "Invoice", "--from", "2024-01-01", "--to", "2024-02-01"];
@@ -95,7 +103,8 @@ async fn a_refresh_under_way_outlives_every_signal() {
         house.at(&["db", "init"]).await.expect(0);
         let gate = Gate::new();
         house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
-        let mut command = house.command(words);
+        // Whoever runs the tests under nohup would hand its deafness down.
+        let mut command = begun_by(&["env", "--default-signal=HUP"], &house.command(words));
         command.args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap());
@@ -119,10 +128,8 @@ async fn what_was_started_to_outlive_its_terminal_does() {
     let house = House::new(&Shape::empty()).await;
     let gate = Gate::new();
     house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Held(gate.clone())));
-    let command = house.command(&["auth", "refresh"]);
-    let mut nohup = Command::new("sh");
-    nohup.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program()).args(command.get_args());
-    nohup.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"];
+    let mut nohup = begun_by(&nohup, &house.command(&["auth", "refresh"]));
     nohup.args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = nohup.spawn().unwrap();
     gate.arrived().await;
