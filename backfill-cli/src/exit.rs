@@ -139,11 +139,30 @@ impl From<&StoreError> for Exit {
 
 impl From<qbo_client::Error> for Exit {
     fn from(error: qbo_client::Error) -> Self {
-        use qbo_client::{Advice, ErrorKind};
+        use qbo_client::{Advice, BudgetError, ErrorKind};
         let what = error.to_string();
         let advice = error.advice();
         match (error.kind, advice) {
             (ErrorKind::Auth(auth), _) => auth.into(),
+            (ErrorKind::Budget(BudgetError::UsedUp { until, .. }), _) => Self::new(
+                SOURCE,
+                what,
+                format!(
+                    "run the same command again from {}, or raise --monthly-calls if Intuit allows more",
+                    until.date()
+                ),
+            ),
+            (ErrorKind::Budget(BudgetError::Unavailable { source, .. }), _) => {
+                match source.downcast_ref::<StoreError>() {
+                    Some(error) => Self::new(Self::from(error).code, what, error.hint()),
+                    None => Self::new(DESTINATION, what, "run the same command again later"),
+                }
+            }
+            (ErrorKind::LastingRefusal { .. }, _) => Self::new(
+                SOURCE,
+                what,
+                "see the app's usage at developer.intuit.com; run the same command again next month, or when others call less",
+            ),
             (_, Advice::Reauthorise) => {
                 Self::new(REAUTHORISE, what, "consent again: qbo-backfill auth login")
             }
@@ -160,7 +179,9 @@ impl From<qbo_client::Error> for Exit {
             (_, Advice::TryLater | Advice::AskFewer) => {
                 Self::new(SOURCE, what, "run the same command again later")
             }
-            (_, Advice::GiveUp | Advice::AskAuth) => Self::new(INCOMPLETE, what, "see: qbo-backfill report"),
+            (_, Advice::GiveUp | Advice::AskAuth | Advice::AskBudget) => {
+                Self::new(INCOMPLETE, what, "see: qbo-backfill report")
+            }
         }
     }
 }

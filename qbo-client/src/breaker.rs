@@ -41,18 +41,23 @@ pub enum BreakerState {
 }
 
 impl Breaker {
-    /// Asks for permission to call. `Err` holds the earliest moment worth asking again.
-    pub fn admit(&mut self, now: Duration) -> Result<(), Duration> {
+    /// Whether a call would be let out now, without asking for it.
+    pub fn would_admit(&self, now: Duration) -> Result<(), Duration> {
         match self.state {
-            State::Closed { .. } => Ok(()),
             State::Open { until } if now < until => Err(until),
             State::HalfOpen { probe_until } if now < probe_until => Err(probe_until),
-            // The cool-down is over, or the probe never reported back (its caller was cancelled).
-            State::Open { .. } | State::HalfOpen { .. } => {
-                self.state = State::HalfOpen { probe_until: now + COOL_DOWN };
-                Ok(())
-            }
+            State::Closed { .. } | State::Open { .. } | State::HalfOpen { .. } => Ok(()),
         }
+    }
+
+    /// Asks for permission to call. `Err` holds the earliest moment worth asking again.
+    pub fn admit(&mut self, now: Duration) -> Result<(), Duration> {
+        self.would_admit(now)?;
+        if !matches!(self.state, State::Closed { .. }) {
+            // The cool-down is over, or the probe never reported back (its caller was cancelled).
+            self.state = State::HalfOpen { probe_until: now + COOL_DOWN };
+        }
+        Ok(())
     }
 
     /// Reports an answer of any kind. Returns the new state if it changed.

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
+#[cfg(feature = "http")]
+use qbo_auth::{AuthError, TokenErrorKind};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -144,6 +146,19 @@ fn by_status(answer: &Answer<'_>) -> Verdict {
 fn throttled(answer: &Answer<'_>) -> Verdict {
     let pause = answer.retry_after.and_then(|text| pause(text.trim(), answer.now));
     Verdict::Throttled(pause.unwrap_or(THROTTLE_PAUSE).min(LONGEST_PAUSE))
+}
+
+/// What it means that no token could be had, if the token service throttles: the whole company is called too often, or
+/// its allowance is spent, which the token service is the first to say (estuary/connectors pull request 4780).
+#[cfg(feature = "http")]
+pub(crate) fn throttled_tokens(error: &AuthError) -> Option<Verdict> {
+    let AuthError::Endpoint(error) = error else { return None };
+    match error.kind() {
+        TokenErrorKind::Throttled { retry_after } => {
+            Some(Verdict::Throttled(retry_after.unwrap_or(THROTTLE_PAUSE).min(LONGEST_PAUSE)))
+        }
+        _ => None,
+    }
 }
 
 fn pause(retry_after: &str, now: OffsetDateTime) -> Option<Duration> {

@@ -1,8 +1,9 @@
 use std::fmt;
+use std::time::Duration;
 
 use qbo_auth::AuthError;
 
-use crate::{Cause, EntityName};
+use crate::{BudgetError, Cause, EntityName};
 
 /// A question to QuickBooks Online was not answered.
 ///
@@ -30,7 +31,7 @@ impl fmt::Display for Reference<'_> {
 }
 
 /// An error and its causes in one line: the printed line of [`Error`] is the only one that will be printed.
-struct InFull<'a>(&'a AuthError);
+struct InFull<'a>(&'a (dyn std::error::Error + 'static));
 
 impl fmt::Display for InFull<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,6 +62,19 @@ pub enum ErrorKind {
         attempts: u32,
         /// Why the last attempt failed.
         cause: Cause,
+    },
+    /// No call is allowed, or nobody can say whether one is.
+    #[error("{}", InFull(.0))]
+    Budget(BudgetError),
+    /// QuickBooks, or its token service, has refused every call for a long time.
+    #[error(
+        "the monthly allowance of calls seems used up: QuickBooks has refused every call for {} minutes; \
+         calls are refused until it resets",
+        refused.as_secs() / 60
+    )]
+    LastingRefusal {
+        /// For how long.
+        refused: Duration,
     },
     /// QuickBooks refuses this company or this app.
     #[error("refused by QuickBooks (HTTP {status}): {why}")]
@@ -156,6 +170,8 @@ pub enum Advice {
     Refused,
     /// Something about our own credentials; [`ErrorKind::Auth`] holds the error that knows more.
     AskAuth,
+    /// Whoever keeps the budget could not be asked; [`ErrorKind::Budget`] holds the error that knows more.
+    AskBudget,
     /// This part cannot be read as asked; other parts can.
     GiveUp,
     /// Ask for fewer records at once: most of them can be read.
@@ -174,7 +190,10 @@ impl ErrorKind {
         match self {
             Self::Auth(_) => Advice::AskAuth,
             Self::NeedsConsent => Advice::Reauthorise,
-            Self::Exhausted { .. } => Advice::TryLater,
+            Self::Exhausted { .. }
+            | Self::LastingRefusal { .. }
+            | Self::Budget(BudgetError::UsedUp { .. }) => Advice::TryLater,
+            Self::Budget(BudgetError::Unavailable { .. }) => Advice::AskBudget,
             Self::Refused { .. } | Self::Insecure(_) => Advice::Refused,
             Self::BadQuery { .. } | Self::EntityUnavailable { .. } => Advice::GiveUp,
             Self::PoisonedPage { .. }
@@ -201,6 +220,21 @@ mod tests {
             ErrorKind::Exhausted { attempts: 6, cause: Cause::Server },
             Advice::TryLater,
             "reading Invoice: given up after 6 attempts: QuickBooks failed to answer (intuit_tid 1-abc)",
+        );
+        check(
+            ErrorKind::Budget(BudgetError::UsedUp {
+                allowance: 500_000,
+                until: time::macros::datetime!(2026-12-01 0:00 UTC),
+            }),
+            Advice::TryLater,
+            "reading Invoice: the monthly allowance of 500000 calls is used up; calls are refused until \
+             2026-12-01 UTC (intuit_tid 1-abc)",
+        );
+        check(
+            ErrorKind::LastingRefusal { refused: Duration::from_secs(660) },
+            Advice::TryLater,
+            "reading Invoice: the monthly allowance of calls seems used up: QuickBooks has refused every call for \
+             11 minutes; calls are refused until it resets (intuit_tid 1-abc)",
         );
         check(
             ErrorKind::Refused { why: Refusal::UnknownCompany, status: 404 },

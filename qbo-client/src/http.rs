@@ -6,26 +6,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use qbo_auth::{Clock, Endpoints, RealmId, TokenProvider};
-use tokio::sync::Semaphore;
+use qbo_auth::{AccessToken, Clock, Endpoints, RealmId, TokenProvider};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::classify::by_fault;
+use crate::classify::{by_fault, throttled_tokens};
+use crate::local_budget::IN_FLIGHT;
 use crate::split::total_count;
 use crate::transport::{LARGEST_BODY, Lost, Received, Transport};
 use crate::{
-    Answer, Backoff, Breaker, Cause, EntityName, Error, ErrorKind, Fault, Limits, Meter, QboClient, Query,
-    RawPage, Signal, SplitError, Throttle, Ticket, Usage, Verdict, WaitReason, classify,
+    Admission, Answer, Backoff, Breaker, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, Cause,
+    EntityName, Error, ErrorKind, Fault, Limits, LocalBudget, Meter, QboClient, Query, RawPage, Signal,
+    SplitError, Usage, Verdict, WaitReason, classify,
 };
 
-/// Requests of one company that may be under way at the same time (Intuit's blog of 2016 and most clients).
-const IN_FLIGHT: usize = 10;
-
-/// How often one request is repeated before it is given up.
+/// How often one request is repeated after a failure before it is given up.
 const MAX_RETRIES: u32 = 5;
 
 /// How often a page is repeated that fails with code 10000, before it is asked for in parts.
 const MAX_RETRIES_WHOLE: u32 = 2;
+
+/// How often one request is repeated after a refusal for too many calls, while others are served.
+const MAX_REFUSALS: u32 = 30;
+
+/// Refusals of every call for longer than this are no matter of speed: the month's allowance is spent, which QBO
+/// answers in the same words.
+const LASTING: Duration = Duration::from_mins(10);
 
 /// Waits shorter than this are not worth telling.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
@@ -35,19 +41,16 @@ pub struct HttpQboClient {
     transport: Transport,
     tokens: Arc<dyn TokenProvider>,
     clock: Arc<dyn Clock>,
-    in_flight: Semaphore,
-    gate: Mutex<Gate>,
+    budget: Arc<dyn CallBudget>,
+    /// Held by the one request that asks for a permit or waits for it; the others stand in line behind it.
+    turn: tokio::sync::Mutex<()>,
+    breaker: Mutex<Breaker>,
+    /// Wakes whoever waits for the breaker when it closes.
+    recovered: Notify,
     meter: Meter,
     seed: u64,
     requests: AtomicU64,
     signals: Option<UnboundedSender<Signal>>,
-}
-
-/// The machines that decide when a request may go, behind one lock that is never held while waiting.
-#[derive(Debug)]
-struct Gate {
-    throttle: Throttle,
-    breaker: Breaker,
 }
 
 /// Builds an [`HttpQboClient`].
@@ -59,6 +62,7 @@ pub struct HttpQboClientBuilder {
     tokens: Arc<dyn TokenProvider>,
     clock: Arc<dyn Clock>,
     limits: Option<Limits>,
+    budget: Option<Arc<dyn CallBudget>>,
     seed: u64,
     signals: Option<UnboundedSender<Signal>>,
 }
@@ -82,6 +86,7 @@ impl HttpQboClient {
             tokens,
             clock,
             limits: Some(Limits::QBO),
+            budget: None,
             seed: 0,
             signals: None,
         }
@@ -89,9 +94,15 @@ impl HttpQboClient {
 }
 
 impl HttpQboClientBuilder {
-    /// Sets the call limits; default [`Limits::QBO`]. `None` only makes sense for an emulator.
+    /// Sets the call limits of this client alone; default [`Limits::QBO`]. `None` only makes sense for an emulator.
     pub fn limits(mut self, limits: Option<Limits>) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Draws on a budget that others share, in place of limits of its own.
+    pub fn budget(mut self, budget: Arc<dyn CallBudget>) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -116,12 +127,16 @@ impl HttpQboClientBuilder {
         let base = self.endpoints.api();
         let url = format!("{}/v3/company/{}/query", base.trim_end_matches('/'), self.realm);
         let secure = !base.starts_with("http://");
+        let local = || Arc::new(LocalBudget::new(self.limits, Arc::clone(&self.clock)));
+        let budget = self.budget.clone().unwrap_or_else(|| local());
         Ok(HttpQboClient {
             transport: Transport::new(url, secure, IN_FLIGHT).map_err(BuildError)?,
             tokens: self.tokens,
             clock: self.clock,
-            in_flight: Semaphore::new(IN_FLIGHT),
-            gate: Mutex::new(Gate { throttle: Throttle::new(self.limits), breaker: Breaker::default() }),
+            budget,
+            turn: tokio::sync::Mutex::default(),
+            breaker: Mutex::default(),
+            recovered: Notify::new(),
             meter: Meter::default(),
             seed: self.seed,
             requests: AtomicU64::new(0),
@@ -166,6 +181,14 @@ struct Attempt<T> {
     intuit_tid: Option<Box<str>>,
 }
 
+/// How often one request was sent, and why again.
+#[derive(Default)]
+struct Tries {
+    attempts: u32,
+    refusals: u32,
+    reauthenticated: bool,
+}
+
 impl HttpQboClient {
     async fn ask<T>(
         &self,
@@ -175,30 +198,31 @@ impl HttpQboClient {
         let entity = question.entity;
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut backoff = Backoff::new(self.seed ^ request.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut attempts = 0;
-        let mut reauthenticated = false;
+        let mut tries = Tries::default();
         loop {
-            let attempt = self.attempt(question.text, attempts > 0, &read).await;
-            attempts += 1;
-            let (kind, tid) = match attempt {
-                Err(auth) => (ErrorKind::Auth(auth), None),
+            let attempt = self.attempt(question.text, tries.attempts > 0, &read).await;
+            tries.attempts += 1;
+            let (step, tid) = match attempt {
+                Err(kind) => (Step::GiveUp(kind), None),
                 Ok(Attempt { verdict, intuit_tid }) => {
-                    match self.weigh(question, verdict, attempts, &mut reauthenticated) {
-                        Step::Done(value) => return Ok(value),
-                        Step::Again(cause) => {
-                            self.tell(Signal::Retrying { entity: entity.clone(), attempt: attempts, cause });
-                            // Throttling has paused the gate already, for everybody.
-                            if cause != Cause::Throttled {
-                                self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
-                            }
-                            continue;
-                        }
-                        Step::AtOnce => continue,
-                        Step::GiveUp(kind) => (kind, intuit_tid),
-                    }
+                    (self.weigh(question, verdict, &mut tries).await, intuit_tid)
                 }
             };
-            return Err(Error { entity: entity.clone(), intuit_tid: tid, attempts, kind });
+            let kind = match step {
+                Step::Done(value) => return Ok(value),
+                Step::Again(cause) => {
+                    let attempt = tries.attempts;
+                    self.tell(Signal::Retrying { entity: entity.clone(), attempt, cause });
+                    // Throttling has paused the budget already, for everybody.
+                    if cause != Cause::Throttled {
+                        self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
+                    }
+                    continue;
+                }
+                Step::AtOnce => continue,
+                Step::GiveUp(kind) => kind,
+            };
+            return Err(Error { entity: entity.clone(), intuit_tid: tid, attempts: tries.attempts, kind });
         }
     }
 
@@ -208,70 +232,94 @@ impl HttpQboClient {
         text: &str,
         repeated: bool,
         read: impl Fn(&Received) -> Result<T, SplitError>,
-    ) -> Result<Attempt<T>, qbo_auth::AuthError> {
-        let _place = self.in_flight.acquire().await;
-        let ticket = self.admitted().await;
-        let token = self.tokens.access_token().await?;
-        self.gate().throttle.sent(ticket, self.clock.elapsed());
+    ) -> Result<Attempt<T>, ErrorKind> {
+        let (permit, token) = match self.permit_and_token().await {
+            Ok(both) => both,
+            Err(ErrorKind::Auth(error)) => {
+                let verdict = Err(throttled_tokens(&error).ok_or(ErrorKind::Auth(error))?);
+                return Ok(Attempt { verdict, intuit_tid: None });
+            }
+            Err(kind) => return Err(kind),
+        };
         self.meter.call(repeated);
-        let received = self.transport.query(text, &token).await;
-        let now = self.clock.elapsed();
-        self.gate().throttle.answered(ticket, now);
-        let received = match received {
+        let received = match self.transport.query(text, &token).await {
             Ok(received) => received,
             Err(lost) => {
+                permit.conclude(CallEnd::Failed).await;
                 return Ok(Attempt { verdict: Err(lost.into()), intuit_tid: None });
             }
         };
         self.meter.received(received.body.len());
         let verdict = judge(&received, self.clock.now_utc(), read);
+        permit.conclude(if verdict.is_ok() { CallEnd::Served } else { CallEnd::Failed }).await;
         if matches!(verdict, Err(Verdict::Reauthenticate)) {
             self.tokens.invalidate(&token).await;
         }
         Ok(Attempt { verdict, intuit_tid: received.intuit_tid })
     }
 
-    /// Keeps the machines informed, and turns a verdict into the loop's next step.
-    fn weigh<T>(
+    /// A permit that is still good, and a token to use it with.
+    async fn permit_and_token(&self) -> Result<(Box<dyn CallPermit>, AccessToken), ErrorKind> {
+        loop {
+            // The permit first: a token service that has had enough is left alone as the company is.
+            let mut permit = self.admitted().await?;
+            match self.tokens.access_token().await {
+                Ok(token) if permit.leave() => return Ok((permit, token)),
+                // A refresh took its time; the token is at hand now.
+                Ok(_) => permit.conclude(CallEnd::Unsent).await,
+                Err(error) => {
+                    permit.conclude(CallEnd::Unsent).await;
+                    return Err(ErrorKind::Auth(error));
+                }
+            }
+        }
+    }
+
+    /// Keeps breaker and budget informed, and turns a verdict into the loop's next step.
+    async fn weigh<T>(
         &self,
         question: &Question<'_>,
         verdict: Result<T, Verdict>,
-        attempts: u32,
-        reauthenticated: &mut bool,
+        tries: &mut Tries,
     ) -> Step<T> {
-        let now = self.clock.elapsed();
+        let failures = tries.attempts - tries.refusals;
         let changed = match &verdict {
-            Err(Verdict::Retry(_)) => self.gate().breaker.failed(now),
-            _ => self.gate().breaker.succeeded(),
+            Err(Verdict::Retry(_)) => self.breaker().failed(self.clock.elapsed()),
+            // The token service may have said it, which says nothing of the API.
+            Err(Verdict::Throttled(_)) => None,
+            _ => self.breaker().succeeded(),
         };
         if let Some(state) = changed {
+            if state == BreakerState::Closed {
+                self.recovered.notify_one();
+            }
             self.tell(Signal::Breaker(state));
         }
-        let again = |cause| {
-            if attempts > MAX_RETRIES {
-                Step::GiveUp(ErrorKind::Exhausted { attempts, cause })
-            } else {
-                Step::Again(cause)
-            }
-        };
+        let exhausted = |cause| ErrorKind::Exhausted { attempts: tries.attempts, cause };
         match verdict {
             Ok(value) => Step::Done(value),
             Err(Verdict::Retry(Cause::Timeout)) if question.records > 1 => {
                 Step::GiveUp(ErrorKind::PageTooSlow)
             }
             Err(Verdict::Retry(Cause::Application))
-                if question.records > 0 && attempts > MAX_RETRIES_WHOLE =>
+                if question.records > 0 && failures > MAX_RETRIES_WHOLE =>
             {
                 Step::GiveUp(ErrorKind::PoisonedPage { code: "10000".into() })
             }
-            Err(Verdict::Retry(cause)) => again(cause),
-            Err(Verdict::Throttled(pause)) => {
-                self.gate().throttle.pause_until(now + pause);
-                again(Cause::Throttled)
-            }
-            Err(Verdict::Reauthenticate) if *reauthenticated => Step::GiveUp(ErrorKind::NeedsConsent),
+            Err(Verdict::Retry(cause)) if failures > MAX_RETRIES => Step::GiveUp(exhausted(cause)),
+            Err(Verdict::Retry(cause)) => Step::Again(cause),
+            Err(Verdict::Throttled(pause)) => match self.budget.throttled(pause).await {
+                Err(error) => Step::GiveUp(ErrorKind::Budget(error)),
+                Ok(refused) if refused > LASTING => Step::GiveUp(ErrorKind::LastingRefusal { refused }),
+                Ok(_) if tries.refusals >= MAX_REFUSALS => Step::GiveUp(exhausted(Cause::Throttled)),
+                Ok(_) => {
+                    tries.refusals += 1;
+                    Step::Again(Cause::Throttled)
+                }
+            },
+            Err(Verdict::Reauthenticate) if tries.reauthenticated => Step::GiveUp(ErrorKind::NeedsConsent),
             Err(Verdict::Reauthenticate) => {
-                *reauthenticated = true;
+                tries.reauthenticated = true;
                 Step::AtOnce
             }
             Err(Verdict::Final(kind)) => Step::GiveUp(kind),
@@ -279,24 +327,37 @@ impl HttpQboClient {
         }
     }
 
-    /// Waits until breaker and throttle let one request go.
-    async fn admitted(&self) -> Ticket {
+    /// Waits until breaker and budget let one request go.
+    async fn admitted(&self) -> Result<Box<dyn CallPermit>, ErrorKind> {
+        let _turn = self.turn.lock().await;
+        let mut backoff = Backoff::new(self.seed);
+        let mut unanswered = 0;
         loop {
             let now = self.clock.elapsed();
-            let (until, reason) = {
-                let mut gate = self.gate();
-                // The throttle first: a probe that the breaker lets out must really go.
-                let closed = gate.breaker.state() == crate::BreakerState::Closed;
-                match gate.throttle.admit(now) {
-                    Err(until) => (until, WaitReason::Limit),
-                    Ok(ticket) if closed => return ticket,
-                    Ok(ticket) => match gate.breaker.admit(now) {
-                        Ok(()) => return ticket,
-                        Err(until) => (until, WaitReason::Breaker),
-                    },
+            let closed = self.breaker().would_admit(now);
+            if let Err(until) = closed {
+                tokio::select! {
+                    () = self.wait(until.saturating_sub(now), WaitReason::Breaker) => {}
+                    () = self.recovered.notified() => {}
                 }
-            };
-            self.wait(until.saturating_sub(now), reason).await;
+                continue;
+            }
+            match self.budget.admit().await {
+                Ok(Admission::Go(permit)) => {
+                    // A failure may have come in meanwhile.
+                    let closed = self.breaker().admit(self.clock.elapsed());
+                    if closed.is_ok() {
+                        return Ok(permit);
+                    }
+                    permit.conclude(CallEnd::Unsent).await;
+                }
+                Ok(Admission::Wait(time)) => self.wait(time, WaitReason::Limit).await,
+                Err(BudgetError::Unavailable { may_pass: true, .. }) if unanswered < MAX_RETRIES => {
+                    unanswered += 1;
+                    self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
+                }
+                Err(error) => return Err(ErrorKind::Budget(error)),
+            }
         }
     }
 
@@ -315,14 +376,14 @@ impl HttpQboClient {
         }
     }
 
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 enum Step<T> {
     Done(T),
-    /// After the gate lets it.
+    /// When the budget lets it.
     Again(Cause),
     /// With a new token.
     AtOnce,

@@ -10,11 +10,15 @@ mod member;
 mod client;
 #[cfg(feature = "http")]
 mod http;
+mod budget;
+mod local_budget;
 #[cfg(feature = "http")]
 mod transport;
 mod classify;
 mod fault;
 mod throttle;
+mod slow_start;
+mod refusals;
 mod backoff;
 mod breaker;
 mod meter;
@@ -23,6 +27,7 @@ mod error;
 
 pub use backoff::Backoff;
 pub use breaker::{Breaker, BreakerState};
+pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit};
 pub use bytes::Bytes;
 pub use classify::{Answer, Cause, Verdict, classify};
 pub use client::QboClient;
@@ -32,6 +37,7 @@ pub use fault::{Fault, FaultError};
 #[cfg(feature = "http")]
 pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
 pub use layout::RecordLayout;
+pub use local_budget::LocalBudget;
 pub use meter::{Meter, Usage};
 pub use page::{IdentityProblem, RawPage, RawRecord};
 pub use page_size::{InvalidPageSize, PageSize};

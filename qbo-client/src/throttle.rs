@@ -1,6 +1,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::refusals::Refusals;
+use crate::slow_start::SlowStart;
+
 /// How often one company may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -26,6 +29,10 @@ impl Limits {
 /// moment between its sending and its answer; beyond this long, it is taken as counted.
 const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
 
+/// How long a ticket is good for. What leaves later leaves with a ticket of its own time: a machine that slept must
+/// not send its past in one burst.
+const GOOD_FOR: Duration = Duration::from_millis(250);
+
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -41,11 +48,14 @@ pub struct Throttle {
     slots: VecDeque<Slot>,
     next_ticket: u64,
     paused_until: Duration,
+    slow_start: SlowStart,
+    refusals: Refusals,
 }
 
 #[derive(Debug)]
 struct Slot {
     ticket: u64,
+    admitted: Duration,
     arrived_by: Duration,
 }
 
@@ -57,7 +67,14 @@ pub struct Ticket(u64);
 impl Throttle {
     /// A limiter with these limits, or with none (the emulator).
     pub fn new(limits: Option<Limits>) -> Self {
-        Self { limits, slots: VecDeque::new(), next_ticket: 0, paused_until: Duration::ZERO }
+        Self {
+            limits,
+            slots: VecDeque::new(),
+            next_ticket: 0,
+            paused_until: Duration::ZERO,
+            slow_start: SlowStart::default(),
+            refusals: Refusals::default(),
+        }
     }
 
     /// Asks to send a request now. `Err` holds the earliest moment worth asking again.
@@ -65,25 +82,34 @@ impl Throttle {
         if now < self.paused_until {
             return Err(self.paused_until);
         }
+        self.slots.retain(|slot| slot.arrived_by + MINUTE > now);
         if let Some(limits) = self.limits {
-            self.slots.retain(|slot| slot.arrived_by + MINUTE > now);
-            let until = self.free_at(MINUTE, limits.per_minute, now).max(self.free_at(
-                SECOND,
-                limits.per_second,
-                now,
-            ));
+            let per_minute = self.slow_start.of(limits.per_minute, now);
+            let per_second = self.slow_start.of(limits.per_second, now);
+            let until = self.free_at(MINUTE, per_minute, now).max(self.free_at(SECOND, per_second, now));
             if now < until {
                 return Err(until);
             }
         }
         self.next_ticket += 1;
-        self.slots.push_back(Slot { ticket: self.next_ticket, arrived_by: now + ARRIVAL_SLACK });
+        let arrived_by = now + GOOD_FOR + ARRIVAL_SLACK;
+        self.slots.push_back(Slot { ticket: self.next_ticket, admitted: now, arrived_by });
         Ok(Ticket(self.next_ticket))
     }
 
-    /// Says that the request is leaving only now, where something (a token) had to be waited for first.
-    pub fn sent(&mut self, ticket: Ticket, now: Duration) {
-        self.arrived_by(ticket, now + ARRIVAL_SLACK);
+    /// Says that the request leaves now. `false` if its ticket is too old: then it must not leave.
+    pub fn leave(&mut self, ticket: Ticket, now: Duration) -> bool {
+        let Some(slot) = self.slot(ticket) else { return false };
+        let good = now.saturating_sub(slot.admitted) <= GOOD_FOR;
+        if good {
+            slot.arrived_by = now + ARRIVAL_SLACK;
+        }
+        good
+    }
+
+    /// Gives back a ticket whose request never left.
+    pub fn unsent(&mut self, ticket: Ticket) {
+        self.slots.retain(|slot| slot.ticket != ticket.0);
     }
 
     /// Says that the request was answered: the server has counted it by now.
@@ -91,21 +117,29 @@ impl Throttle {
         if self.limits.is_none() {
             self.slots.clear();
         }
-        let known = self.slots.iter().rfind(|slot| slot.ticket == ticket.0).map(|slot| slot.arrived_by);
-        if known.is_some_and(|arrived_by| now < arrived_by) {
-            self.arrived_by(ticket, now);
+        if let Some(slot) = self.slot(ticket) {
+            slot.arrived_by = slot.arrived_by.min(now);
         }
     }
 
-    /// Lets nobody call before `until`.
-    pub fn pause_until(&mut self, until: Duration) {
-        self.paused_until = self.paused_until.max(until);
+    /// Says that an answer brought what was asked for.
+    pub fn served(&mut self) {
+        self.refusals.answered();
     }
 
-    fn arrived_by(&mut self, ticket: Ticket, moment: Duration) {
-        if let Some(slot) = self.slots.iter_mut().rfind(|slot| slot.ticket == ticket.0) {
-            slot.arrived_by = moment;
+    /// Lets nobody call for this long, and fewer than before afterwards. Returns how long every call has been refused.
+    pub fn throttled(&mut self, now: Duration, pause: Duration) -> Duration {
+        let resumes = self.paused_until.max(now + pause);
+        // What is refused during a pause left before it: it is the same refusal once more.
+        if now >= self.paused_until {
+            self.slow_start.refused(now, resumes);
         }
+        self.paused_until = resumes;
+        self.refusals.refused(now)
+    }
+
+    fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+        self.slots.iter_mut().rfind(|slot| slot.ticket == ticket.0)
     }
 
     /// When fewer than `limit` requests will have arrived within the last `span`.
@@ -129,10 +163,17 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    /// Asks, and sends at once.
+    fn send(throttle: &mut Throttle, now: Duration) -> Result<Ticket, Duration> {
+        let ticket = throttle.admit(now)?;
+        assert!(throttle.leave(ticket, now));
+        Ok(ticket)
+    }
+
     #[test]
     fn ten_go_at_once_and_the_eleventh_waits_a_second_after_the_first_arrived() {
         let mut throttle = Throttle::new(Some(Limits::QBO));
-        let tickets: Vec<_> = (0..10).map(|_| throttle.admit(Duration::ZERO).unwrap()).collect();
+        let tickets: Vec<_> = (0..10).map(|_| send(&mut throttle, Duration::ZERO).unwrap()).collect();
         assert_eq!(throttle.admit(Duration::ZERO), Err(1250 * MS));
         throttle.answered(tickets[0], 40 * MS);
         assert_eq!(throttle.admit(41 * MS), Err(1040 * MS));
@@ -140,12 +181,32 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_that_was_slept_over_is_worth_nothing_and_costs_nothing() {
+        let mut throttle = Throttle::new(Some(Limits { per_minute: 500, per_second: 1 }));
+        let ticket = throttle.admit(Duration::ZERO).unwrap();
+        assert!(!throttle.leave(ticket, 8 * 60 * MINUTE));
+        throttle.unsent(ticket);
+        assert!(throttle.admit(8 * 60 * MINUTE).is_ok());
+    }
+
+    #[test]
     fn a_pause_holds_everybody_back_and_is_never_shortened() {
         let mut throttle = Throttle::new(None);
-        throttle.pause_until(60_000 * MS);
-        throttle.pause_until(10_000 * MS);
+        assert_eq!(throttle.throttled(Duration::ZERO, 60_000 * MS), Duration::ZERO);
+        assert_eq!(throttle.throttled(MS, 10_000 * MS), MS);
         assert_eq!(throttle.admit(Duration::ZERO), Err(60_000 * MS));
         assert!(throttle.admit(60_000 * MS).is_ok());
+    }
+
+    #[test]
+    fn after_a_refusal_half_the_rate_is_left_however_many_requests_it_hit() {
+        let mut throttle = Throttle::new(Some(Limits::QBO));
+        for _ in 0..10 {
+            throttle.throttled(Duration::ZERO, MINUTE);
+        }
+        let at_once =
+            std::iter::repeat_with(|| send(&mut throttle, MINUTE)).take_while(Result::is_ok).count();
+        assert_eq!(at_once, 5);
     }
 
     proptest! {
@@ -157,15 +218,23 @@ mod tests {
         /// at the moment it names.
         #[test]
         fn no_window_at_the_server_is_ever_over_the_limit(
-            steps in prop::collection::vec((0_u64..400, 0.0..1.0_f64), 600..900),
+            steps in prop::collection::vec((0_u64..400, 0.0..1.0_f64, 0.0..1.1_f64), 600..900),
         ) {
             let mut throttle = Throttle::new(Some(Limits::QBO));
             let mut now = Duration::ZERO;
             let mut arrivals = Vec::new();
-            for (latency, when) in steps {
+            for (latency, when, mut delay) in steps {
                 let ticket = loop {
                     match throttle.admit(now) {
-                        Ok(ticket) => break ticket,
+                        Ok(ticket) => {
+                            // A token may have to be waited for before the request leaves.
+                            now += GOOD_FOR.mul_f64(delay);
+                            if throttle.leave(ticket, now) {
+                                break ticket;
+                            }
+                            throttle.unsent(ticket);
+                            delay = 0.0;
+                        }
                         Err(until) => {
                             prop_assert!(until > now);
                             now = until;

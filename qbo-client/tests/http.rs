@@ -1,14 +1,20 @@
 //! The request loop against a real HTTP server on loopback, in a time that the tests own.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use qbo_auth::{AccessToken, AuthError, Clock, Endpoints, Environment, ManualClock, TokenProvider};
+use fixtures::{CallKind, Company, Fault, Rule, Sandbox, SandboxOptions, Shape};
+use futures_util::future::join_all;
+use qbo_auth::{
+    AccessToken, AuthError, Clock, Endpoints, Environment, ManualClock, StaticProvider, TokenError,
+    TokenErrorKind, TokenProvider,
+};
 use qbo_client::{
-    Advice, Cause, ErrorKind, HttpQboClient, PageSize, QboClient, Query, Refusal, Signal, WaitReason,
+    Admission, Advice, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, Cause, ErrorKind,
+    HttpQboClient, HttpQboClientBuilder, PageSize, QboClient, Query, Refusal, Signal, WaitReason,
 };
 use time::macros::datetime;
 use wiremock::matchers::{body_string, header, method, path, query_param};
@@ -45,6 +51,71 @@ impl Respond for Script {
     }
 }
 
+/// Lets every request go, and notes when it did.
+#[derive(Debug)]
+struct Watching {
+    clock: Arc<ManualClock>,
+    went: Arc<Mutex<Vec<Duration>>>,
+}
+
+#[derive(Debug)]
+struct Gone;
+
+#[async_trait]
+impl CallBudget for Watching {
+    async fn admit(&self) -> Result<Admission, BudgetError> {
+        self.went.lock().unwrap().push(self.clock.elapsed());
+        Ok(Admission::Go(Box::new(Gone)))
+    }
+
+    async fn throttled(&self, _: Duration) -> Result<Duration, BudgetError> {
+        Ok(Duration::ZERO)
+    }
+}
+
+#[async_trait]
+impl CallPermit for Gone {
+    fn leave(&mut self) -> bool {
+        true
+    }
+
+    async fn conclude(self: Box<Self>, end: CallEnd) {
+        assert_ne!(end, CallEnd::Unsent);
+    }
+}
+
+/// A token service that has had enough.
+#[derive(Debug)]
+struct NoTokens;
+
+#[async_trait]
+impl TokenProvider for NoTokens {
+    async fn access_token(&self) -> Result<AccessToken, AuthError> {
+        Err(AuthError::Endpoint(TokenError::new(TokenErrorKind::Throttled { retry_after: None })))
+    }
+
+    async fn invalidate(&self, _: &AccessToken) {}
+}
+
+/// A budget that nobody keeps.
+#[derive(Debug)]
+struct NoBudget;
+
+fn unreachable() -> BudgetError {
+    BudgetError::Unavailable { may_pass: true, source: "nobody is there".into() }
+}
+
+#[async_trait]
+impl CallBudget for NoBudget {
+    async fn admit(&self) -> Result<Admission, BudgetError> {
+        Err(unreachable())
+    }
+
+    async fn throttled(&self, _: Duration) -> Result<Duration, BudgetError> {
+        Err(unreachable())
+    }
+}
+
 struct Bench {
     server: MockServer,
     clock: Arc<ManualClock>,
@@ -70,6 +141,19 @@ async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
     .build()
     .unwrap();
     Bench { server, clock, client, signals }
+}
+
+/// An emulated company, for many requests at once.
+async fn sandbox() -> Sandbox {
+    let company = Company::generate(3, &Shape::default().with_counts(5, 1, 1));
+    Sandbox::start(company, SandboxOptions::default()).await.unwrap()
+}
+
+/// A client that the emulated company knows.
+fn visitor(sandbox: &Sandbox, clock: Arc<ManualClock>) -> HttpQboClientBuilder {
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&sandbox.url()).unwrap();
+    let tokens = Arc::new(StaticProvider::new(AccessToken::new(sandbox.access_token())));
+    HttpQboClient::builder(sandbox.realm_id().parse().unwrap(), endpoints, tokens, clock)
 }
 
 fn answer(status: u16, body: &str) -> ResponseTemplate {
@@ -256,4 +340,92 @@ async fn a_broken_connection_is_a_failure_that_may_pass() {
         HttpQboClient::builder("1".parse().unwrap(), endpoints, tokens, bench.clock).build().unwrap();
     let error = client.fetch_page(&invoices()).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Exhausted { cause: Cause::Connection, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_source_that_is_down_is_called_twice_a_minute_by_all_together_and_found_again_without_help() {
+    let sandbox = sandbox().await;
+    sandbox.faults().push(Rule::on(CallKind::Query, Fault::Html { status: 503 }).times(28));
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let (sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
+    let went = Arc::new(Mutex::new(Vec::new()));
+    let budget = Arc::new(Watching { clock: clock.clone(), went: went.clone() });
+    let client = visitor(&sandbox, clock).budget(budget).signals(sender).build().unwrap();
+    let query = invoices();
+    for page in join_all((0..10).map(|_| client.fetch_page(&query))).await {
+        page.unwrap();
+    }
+    let went = went.lock().unwrap().clone();
+    // Eight failures in a row open the breaker; at most nine further requests were under way by then.
+    for three in went[17..28].windows(3) {
+        assert!(three[2].checked_sub(three[0]).unwrap() >= Duration::from_mins(1), "{went:?}");
+    }
+    assert_eq!(went.len(), 38, "one page each, and nothing more than the outage cost");
+    signals.close();
+    let mut states = Vec::new();
+    while let Some(signal) = signals.recv().await {
+        if let Signal::Breaker(state) = signal {
+            states.push(state);
+        }
+    }
+    assert_eq!((states.first(), states.last()), (Some(&BreakerState::Open), Some(&BreakerState::Closed)));
+}
+
+#[tokio::test]
+async fn one_fault_in_ten_costs_at_most_a_fifth_more_calls() {
+    let sandbox = sandbox().await;
+    sandbox.faults().random(7, 100, vec![Fault::Html { status: 503 }]);
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let client = visitor(&sandbox, clock).seed(7).build().unwrap();
+    let query = invoices();
+    for _ in 0..25 {
+        for page in join_all((0..20).map(|_| client.fetch_page(&query))).await {
+            page.unwrap();
+        }
+    }
+    let usage = client.usage();
+    assert!((500..=600).contains(&usage.calls), "{usage:?}");
+}
+
+#[tokio::test]
+async fn refusals_that_last_are_taken_for_a_spent_allowance() {
+    let bench = bench([answer(429, THROTTLED)]).await;
+    let error = bench.client.fetch_page(&invoices()).await.unwrap_err();
+    assert!(
+        matches!(error.kind, ErrorKind::LastingRefusal { refused } if refused.as_secs() == 660),
+        "{error}"
+    );
+    assert_eq!((error.advice(), error.attempts), (Advice::TryLater, 12));
+
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&bench.server.uri()).unwrap();
+    let realm = "1234567890".parse().unwrap();
+    let client = HttpQboClient::builder(realm, endpoints, Arc::new(NoTokens), bench.clock).build().unwrap();
+    let error = client.fetch_page(&invoices()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::LastingRefusal { .. }), "{error}");
+    assert_eq!(client.usage().calls, 0);
+}
+
+#[tokio::test]
+async fn a_success_in_between_makes_refusals_a_matter_of_speed() {
+    let refused = || (0..9).map(|_| answer(429, THROTTLED)).chain([answer(200, PAGE)]);
+    let bench = bench(refused().chain(refused())).await;
+    for _ in 0..2 {
+        bench.client.fetch_page(&invoices()).await.unwrap();
+    }
+    assert!(bench.clock.elapsed() > Duration::from_mins(18));
+}
+
+#[tokio::test]
+async fn no_call_is_made_while_nobody_keeps_the_budget() {
+    let bench = bench([answer(200, PAGE)]).await;
+    let endpoints = Endpoints::of(Environment::Sandbox).with_api(&bench.server.uri()).unwrap();
+    let tokens = Arc::new(CountingTokens::default());
+    let builder =
+        HttpQboClient::builder("1234567890".parse().unwrap(), endpoints, tokens, bench.clock.clone());
+    let client = builder.budget(Arc::new(NoBudget)).build().unwrap();
+    let error = client.fetch_page(&invoices()).await.unwrap_err();
+    assert_eq!(error.advice(), Advice::AskBudget);
+    assert!(error.to_string().ends_with("whether it is allowed: nobody is there"), "{error}");
+    assert!(bench.clock.elapsed() > Duration::ZERO, "it was asked for more than once");
+    assert!(bench.server.received_requests().await.unwrap().is_empty());
 }

@@ -1,0 +1,85 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qbo_auth::Clock;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Throttle, Ticket};
+
+/// Requests of one company that may be under way at the same time (Intuit's blog of 2016 and most clients).
+pub(crate) const IN_FLIGHT: usize = 10;
+
+/// A budget that only this process draws on. Where several processes call for one company, share one instead.
+#[derive(Debug)]
+pub struct LocalBudget {
+    shared: Arc<Shared>,
+    in_flight: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    throttle: Mutex<Throttle>,
+}
+
+#[derive(Debug)]
+struct Permit {
+    shared: Arc<Shared>,
+    ticket: Ticket,
+    _place: OwnedSemaphorePermit,
+}
+
+impl LocalBudget {
+    /// A budget with these limits. `None` only makes sense for an emulator.
+    pub fn new(limits: Option<Limits>, clock: Arc<dyn Clock>) -> Self {
+        let throttle = Mutex::new(Throttle::new(limits));
+        Self { shared: Arc::new(Shared { clock, throttle }), in_flight: Arc::new(Semaphore::new(IN_FLIGHT)) }
+    }
+}
+
+impl Shared {
+    /// The machine, and its time.
+    fn now(&self) -> (MutexGuard<'_, Throttle>, Duration) {
+        (self.throttle.lock().unwrap_or_else(PoisonError::into_inner), self.clock.elapsed())
+    }
+}
+
+#[async_trait]
+impl CallBudget for LocalBudget {
+    async fn admit(&self) -> Result<Admission, BudgetError> {
+        let place = Arc::clone(&self.in_flight).acquire_owned().await.expect("it is never closed");
+        let (mut throttle, now) = self.shared.now();
+        Ok(match throttle.admit(now) {
+            Err(until) => Admission::Wait(until.saturating_sub(now)),
+            Ok(ticket) => {
+                Admission::Go(Box::new(Permit { shared: Arc::clone(&self.shared), ticket, _place: place }))
+            }
+        })
+    }
+
+    async fn throttled(&self, pause: Duration) -> Result<Duration, BudgetError> {
+        let (mut throttle, now) = self.shared.now();
+        Ok(throttle.throttled(now, pause))
+    }
+}
+
+#[async_trait]
+impl CallPermit for Permit {
+    fn leave(&mut self) -> bool {
+        let (mut throttle, now) = self.shared.now();
+        throttle.leave(self.ticket, now)
+    }
+
+    async fn conclude(self: Box<Self>, end: CallEnd) {
+        let (mut throttle, now) = self.shared.now();
+        match end {
+            CallEnd::Unsent => throttle.unsent(self.ticket),
+            CallEnd::Failed => throttle.answered(self.ticket, now),
+            CallEnd::Served => {
+                throttle.answered(self.ticket, now);
+                throttle.served();
+            }
+        }
+    }
+}
