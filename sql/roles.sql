@@ -81,7 +81,7 @@ BEGIN
             EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %s TO qbo_loader', target);
         END IF;
         -- Not quarantine, whose bytes are payload, nor anything about the consent.
-        IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease') THEN
+        IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease', 'call_month') THEN
             EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
         END IF;
     END LOOP;

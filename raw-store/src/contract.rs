@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "panicking is what these functions are for")]
 #![expect(clippy::unwrap_used, reason = "the constants of the stories are valid")]
 
+mod calls;
 mod consent;
 mod landing;
 mod ownership;
@@ -14,6 +15,7 @@ mod scene;
 mod versions;
 mod windows;
 
+pub use calls::{a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all, calls_under_way_are_shared};
 pub use consent::a_second_copy_of_a_consent_is_found;
 pub use landing::{
     a_page_that_contradicts_itself_is_refused, a_page_without_its_window_changes_nothing,

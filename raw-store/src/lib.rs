@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod calls;
 pub mod contract;
 mod digest;
 mod error;
@@ -19,6 +20,7 @@ mod window;
 mod witness;
 
 pub use bytes::Bytes;
+pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};
 pub use error::{Advice, StoreError, StoreErrorKind};
 pub use guard::{Unstorable, check_storable};
 pub use lease::Lease;

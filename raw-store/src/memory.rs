@@ -1,3 +1,4 @@
+mod calls;
 mod land;
 mod ledger;
 
@@ -67,6 +68,7 @@ struct State {
     pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
     lines: BTreeMap<LineKey, Line>,
     witnesses: BTreeMap<Box<str>, Witness>,
+    calls: calls::Calls,
     /// By start; the newest last.
     runs: Vec<RunRecord>,
 }
@@ -118,6 +120,12 @@ impl MemoryStore {
     }
 }
 
+/// The time, as a database tells it.
+#[expect(clippy::disallowed_methods, reason = "it stands for the database, whose clock is its own")]
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -127,6 +135,7 @@ impl Default for MemoryStore {
 impl Drop for MemoryStore {
     fn drop(&mut self) {
         let session = self.session;
+        self.state().calls.bury(now(), session);
         for ownership in self.state().leases.values_mut().filter(|lease| lease.session == Some(session)) {
             ownership.session = None;
         }

@@ -85,4 +85,8 @@ stories! {
     with_another_process:
         a_pipeline_has_one_owner
         a_lease_that_was_taken_over_commits_nothing
+        a_minute_is_shared
+        calls_under_way_are_shared
+        a_refusal_is_for_all
+        a_month_is_shared
 }

@@ -1,4 +1,5 @@
 mod advance;
+mod calls;
 mod commit;
 mod connect;
 mod documents;
@@ -20,21 +21,25 @@ mod url;
 mod windows;
 mod witness;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
 use tokio::sync::Mutex;
 
+use self::calls::CallDesk;
 use self::connect::{Connector, Session};
 pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{
-    BackfillLog, ConsentLog, Lease, LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline,
-    Quarantine, Quarantined, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError,
-    StoreErrorKind, StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Lease,
+    LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
+    Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity,
+    Testimony, Window, WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -48,6 +53,8 @@ pub struct PgStore {
     pool: Pool,
     /// The connection whose life is the proof that this process lives: leases name its server process.
     guard: Mutex<Option<tokio_postgres::Client>>,
+    /// The connection that calls are asked for over.
+    calls: Mutex<Option<Arc<CallDesk>>>,
     /// Whether the schema was found to have the version that this program needs.
     ready: AtomicBool,
 }
@@ -59,7 +66,14 @@ impl PgStore {
             .and_then(|connector| Ok((connector.pool(options.pool_size)?, connector)))
             .map_err(|kind| StoreError::new("preparing the connection", kind));
         let (pool, connector) = made?;
-        let store = Self { schema, connector, pool, guard: Mutex::default(), ready: AtomicBool::new(false) };
+        let store = Self {
+            schema,
+            connector,
+            pool,
+            guard: Mutex::default(),
+            calls: Mutex::default(),
+            ready: AtomicBool::new(false),
+        };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
         schema::check_encoding(&session).await.map_err(store.failed(op))?;
@@ -141,6 +155,17 @@ impl PgStore {
         Ok(session)
     }
 
+    /// The connection for calls, opened where it is missing or was cut.
+    async fn calls(&self, op: &str) -> Result<Arc<CallDesk>, StoreError> {
+        let mut calls = self.calls.lock().await;
+        if let Some(desk) = calls.as_ref().filter(|desk| !desk.is_closed()) {
+            return Ok(Arc::clone(desk));
+        }
+        self.session(op).await?.done();
+        let desk = Arc::new(CallDesk::open(&self.connector).await.map_err(self.failed(op))?);
+        Ok(Arc::clone(calls.insert(desk)))
+    }
+
     /// Makes an error of an operation, and says which schema is not set up.
     fn failed(&self, op: &str) -> impl Fn(StoreErrorKind) -> StoreError {
         move |kind| match kind {
@@ -211,6 +236,29 @@ impl RawStore for PgStore {
         let rows = documents::count_rows(&session, &pipeline.table).await.map_err(self.failed(&op))?;
         session.done();
         Ok(rows)
+    }
+}
+
+#[async_trait]
+impl CallLedger for PgStore {
+    async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError> {
+        let op = "asking for a call";
+        self.calls(op).await?.admit(limits, good_for).await.map_err(self.failed(op))
+    }
+
+    async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError> {
+        let op = "noting a call";
+        self.calls(op).await?.conclude(slot, end).await.map_err(self.failed(op))
+    }
+
+    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
+        let op = "pausing all calls";
+        self.calls(op).await?.pause(pause).await.map_err(self.failed(op))
+    }
+
+    async fn month(&self) -> Result<CallMonth, StoreError> {
+        let op = "asking for the calls of this month";
+        self.calls(op).await?.month().await.map_err(self.failed(op))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{identity, migrate};
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 10] = [
+const LEDGER: [(&str, &str, &str); 13] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -48,7 +48,7 @@ const LEDGER: [(&str, &str, &str); 10] = [
     (
         "backfill_lease",
         "entity_name text!, epoch bigint!, holder text!, backend_pid integer, backend_started_at timestamptz, \
-         taken_at_utc timestamptz!",
+         taken_at_utc timestamptz!, lease_until_utc timestamptz",
         "entity_name",
     ),
     (
@@ -68,6 +68,19 @@ const LEDGER: [(&str, &str, &str); 10] = [
         "only_one boolean!, sealed bytea!, revision bigint!, changed_at_utc timestamptz!",
         "only_one",
     ),
+    (
+        "call_budget",
+        "only_one boolean!, admissions bigint!, paused_until_utc timestamptz!, share float8!, \
+         refused_since_utc timestamptz, refused_at_utc timestamptz",
+        "only_one",
+    ),
+    (
+        "call_slot",
+        "slot integer!, uses bigint!, arrived_by_utc timestamptz!, in_flight_until_utc timestamptz!, \
+         backend_pid integer, backend_started_at timestamptz",
+        "slot",
+    ),
+    ("call_month", "month_utc date!, calls bigint!", "month_utc"),
 ];
 
 /// What every raw table looks like.

@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallSlot, StoreError};
+
+/// More than any story needs.
+const PLENTY: CallLimits = CallLimits { per_minute: 500, per_second: 100, in_flight: 50, per_month: None };
+
+/// How long after asking a call leaves.
+const GOOD_FOR: Duration = Duration::from_millis(250);
+
+async fn go(ledger: &dyn CallLedger, limits: &CallLimits) -> Result<CallSlot, StoreError> {
+    match ledger.admit(limits, GOOD_FOR).await? {
+        CallAdmission::Go { slot, .. } => Ok(slot),
+        other => panic!("a call is refused: {other:?}"),
+    }
+}
+
+async fn wait(ledger: &dyn CallLedger, limits: &CallLimits) -> Result<Duration, StoreError> {
+    match ledger.admit(limits, GOOD_FOR).await? {
+        CallAdmission::Wait(time) => Ok(time),
+        other => panic!("a call does not wait: {other:?}"),
+    }
+}
+
+/// Calls of one process count for the other; one that was never made does not count.
+pub async fn a_minute_is_shared(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
+    let limits = CallLimits { per_minute: 3, ..PLENTY };
+    let first = go(store, &limits).await?;
+    let second = go(other, &limits).await?;
+    let third = go(store, &limits).await?;
+    store.conclude(&first, CallEnd::Served).await?;
+    other.conclude(&second, CallEnd::Failed).await?;
+    for ledger in [store, other] {
+        let time = wait(ledger, &limits).await?;
+        assert!((50..=60).contains(&time.as_secs()), "{time:?}");
+    }
+    store.conclude(&third, CallEnd::Unsent).await?;
+    go(other, &limits).await?;
+    wait(store, &limits).await?;
+    Ok(())
+}
+
+/// A call is under way until it was answered, and one that was given up a little longer.
+pub async fn calls_under_way_are_shared(
+    store: &dyn CallLedger,
+    other: &dyn CallLedger,
+) -> Result<(), StoreError> {
+    let limits = CallLimits { in_flight: 2, ..PLENTY };
+    let first = go(store, &limits).await?;
+    let second = go(other, &limits).await?;
+    wait(store, &limits).await?;
+    wait(other, &limits).await?;
+    other.conclude(&second, CallEnd::Served).await?;
+    other.conclude(&second, CallEnd::Served).await?;
+    let third = go(store, &limits).await?;
+    wait(other, &limits).await?;
+    store.conclude(&first, CallEnd::Abandoned).await?;
+    wait(other, &limits).await?;
+    store.conclude(&third, CallEnd::Failed).await?;
+    go(other, &limits).await?;
+    Ok(())
+}
+
+/// A refusal holds back everybody, is never shortened, and leaves half the rate.
+pub async fn a_refusal_is_for_all(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
+    let limits = CallLimits { per_minute: 4, ..PLENTY };
+    assert_eq!(store.pause(Duration::ZERO).await?, Duration::ZERO);
+    go(other, &limits).await?;
+    let served = go(store, &limits).await?;
+    wait(other, &limits).await?;
+
+    let refused = store.pause(Duration::from_mins(15)).await?;
+    assert!(refused > Duration::ZERO && refused < Duration::from_mins(1), "{refused:?}");
+    other.pause(Duration::from_mins(1)).await?;
+    for ledger in [store, other] {
+        let time = wait(ledger, &PLENTY).await?;
+        assert!((840..=900).contains(&time.as_secs()), "{time:?}");
+    }
+    store.conclude(&served, CallEnd::Served).await?;
+    assert_eq!(other.pause(Duration::ZERO).await?, Duration::ZERO, "a success ends the count");
+    Ok(())
+}
+
+/// A month has so many served calls; what was not served is not counted.
+pub async fn a_month_is_shared(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
+    let limits = CallLimits { per_month: Some(3), ..PLENTY };
+    let month = store.month().await?;
+    assert_eq!((month.used, month.until.day(), month.until.to_hms()), (0, 1, (0, 0, 0)));
+    for end in [CallEnd::Served, CallEnd::Failed, CallEnd::Unsent, CallEnd::Abandoned] {
+        let slot = go(store, &limits).await?;
+        store.conclude(&slot, end).await?;
+    }
+    assert_eq!(other.month().await?.used, 2, "nobody knows that an abandoned call was not served");
+    go(other, &limits).await?;
+    let until = month.until;
+    assert_eq!(store.admit(&limits, GOOD_FOR).await?, CallAdmission::UsedUp { until });
+    let more = CallLimits { per_month: Some(4), ..limits };
+    assert!(matches!(store.admit(&more, GOOD_FOR).await?, CallAdmission::Go { used: 4, .. }));
+    Ok(())
+}

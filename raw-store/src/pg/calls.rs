@@ -1,0 +1,226 @@
+use std::time::Duration;
+
+use time::{Date, OffsetDateTime};
+use tokio_postgres::{Client, Statement};
+
+use super::connect::Connector;
+use crate::calls::{
+    AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
+};
+use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
+
+/// Lets one call in, or says how long to wait: one statement, one round trip, and no lock that a frozen process could
+/// keep. What it decides by is a snapshot; another admission or a pause since then has moved `admissions`, and
+/// then nothing is taken and the caller asks again. A call that ended since then only makes it too careful.
+///
+/// The n-th newest arrival must be out of the span before another call may leave. Its own arrival is not before now.
+const ADMIT: &str = "
+    WITH seen AS MATERIALIZED (
+        SELECT admissions, paused_until_utc, clock_timestamp() AS now_utc, share FROM call_budget
+    ), rate AS MATERIALIZED (
+        SELECT seen.*, date_trunc('month', now_utc AT TIME ZONE 'UTC')::date AS month_utc,
+            least(1, share + $8 * greatest(0, extract(epoch FROM now_utc - paused_until_utc)::float8) / 60) AS now_share
+        FROM seen
+    ), decided AS MATERIALIZED (
+        SELECT now_utc, admissions, month_utc,
+            coalesce((SELECT calls FROM call_month WHERE call_month.month_utc = rate.month_utc), 0) AS used,
+            greatest(
+                paused_until_utc,
+                (SELECT arrived_by_utc FROM call_slot ORDER BY arrived_by_utc DESC
+                    LIMIT 1 OFFSET greatest(1, floor($1 * now_share))::bigint - 1) + interval '1 minute',
+                (SELECT arrived_by_utc FROM call_slot ORDER BY arrived_by_utc DESC
+                    LIMIT 1 OFFSET greatest(1, floor($2 * now_share))::bigint - 1) + interval '1 second'
+            ) AS free_at_utc,
+            (SELECT count(*) FROM call_slot WHERE in_flight_until_utc > now_utc) >= $3 AS crowded
+        FROM rate
+    ), claimed AS (
+        UPDATE call_budget AS budget SET admissions = budget.admissions + 1
+        FROM decided
+        WHERE free_at_utc <= now_utc AND NOT crowded AND ($4::bigint IS NULL OR used < $4)
+          AND budget.admissions = decided.admissions
+        RETURNING now_utc, month_utc
+    ), counted AS (
+        INSERT INTO call_month AS month (month_utc, calls) SELECT month_utc, 1 FROM claimed
+        ON CONFLICT (month_utc) DO UPDATE SET calls = month.calls + 1
+        RETURNING calls
+    ), taken AS (
+        INSERT INTO call_slot AS place (slot, uses, arrived_by_utc, in_flight_until_utc, backend_pid, backend_started_at)
+        SELECT coalesce(
+                (SELECT min(slot) FROM call_slot
+                    WHERE arrived_by_utc <= now_utc - interval '1 minute' AND in_flight_until_utc <= now_utc),
+                (SELECT max(slot) + 1 FROM call_slot),
+                1),
+            1, now_utc + make_interval(secs => $5), now_utc + make_interval(secs => $9), $6, $7
+        FROM claimed
+        ON CONFLICT (slot) DO UPDATE SET
+            uses = place.uses + 1,
+            arrived_by_utc = excluded.arrived_by_utc,
+            in_flight_until_utc = excluded.in_flight_until_utc,
+            backend_pid = excluded.backend_pid,
+            backend_started_at = excluded.backend_started_at
+        RETURNING slot, uses
+    )
+    SELECT extract(epoch FROM free_at_utc - now_utc)::float8, crowded, $4 IS NOT NULL AND used >= $4, month_utc,
+        taken.slot, taken.uses, counted.calls
+    FROM decided LEFT JOIN taken ON true LEFT JOIN counted ON true";
+
+/// Notices callers that are gone: the other end may work on for them a little while.
+const BURY: &str = "
+    UPDATE call_slot SET
+        in_flight_until_utc = least(in_flight_until_utc, clock_timestamp() + make_interval(secs => $1)),
+        backend_pid = NULL,
+        backend_started_at = NULL
+    WHERE in_flight_until_utc > clock_timestamp() AND backend_pid IS NOT NULL
+      AND NOT EXISTS (
+        SELECT FROM pg_stat_activity AS caller
+        WHERE caller.pid = call_slot.backend_pid
+          AND (caller.backend_start IS NULL OR caller.backend_start = call_slot.backend_started_at))";
+
+/// Ends a call: when it arrived, if it must have by now, and how long it may still be under way.
+const CONCLUDE: &str = "
+    WITH ended AS (
+        UPDATE call_slot SET
+            arrived_by_utc = CASE $3::text WHEN 'unsent' THEN 'epoch' WHEN 'abandoned' THEN arrived_by_utc
+                ELSE least(arrived_by_utc, clock_timestamp()) END,
+            in_flight_until_utc = least(in_flight_until_utc, clock_timestamp()
+                + make_interval(secs => CASE $3 WHEN 'abandoned' THEN $4::float8 ELSE 0 END))
+        WHERE slot = $1 AND uses = $2
+        RETURNING 1
+    ), taken_back AS (
+        UPDATE call_month SET calls = calls - 1
+        WHERE month_utc = $5 AND $3 IN ('unsent', 'failed') AND EXISTS (SELECT FROM ended)
+    )
+    UPDATE call_budget SET refused_since_utc = NULL WHERE $3 = 'served' AND refused_since_utc IS NOT NULL";
+
+/// What is refused during a pause left before it: it is the same refusal once more, and does not slow down again.
+const PAUSE: &str = "
+    UPDATE call_budget SET
+        admissions = admissions + 1,
+        share = CASE
+            WHEN now_utc < paused_until_utc THEN share
+            ELSE greatest($2, $3 * least(1, share + $4 * extract(epoch FROM now_utc - paused_until_utc)::float8 / 60))
+        END,
+        paused_until_utc = greatest(paused_until_utc, now_utc + make_interval(secs => $1)),
+        refused_since_utc = CASE
+            WHEN refused_at_utc >= now_utc - make_interval(secs => $5) THEN coalesce(refused_since_utc, now_utc)
+            ELSE now_utc
+        END,
+        refused_at_utc = now_utc
+    FROM (SELECT clock_timestamp() AS now_utc OFFSET 0) AS moment
+    RETURNING greatest(0, extract(epoch FROM refused_at_utc - refused_since_utc)::float8)";
+
+const MONTH: &str = "
+    SELECT coalesce((SELECT calls FROM call_month WHERE month_utc = begun::date), 0),
+        (begun + interval '1 month') AT TIME ZONE 'UTC'
+    FROM (SELECT date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') AS begun OFFSET 0) AS month";
+
+const ME: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+
+/// A connection for calls alone: pages in the middle of their transactions never make a call wait, nor the other way
+/// round. Each question is one statement, so many callers can ask over it at once.
+#[derive(Debug)]
+pub(super) struct CallDesk {
+    client: Client,
+    pid: i32,
+    started_at: OffsetDateTime,
+    admit: Statement,
+    conclude: Statement,
+}
+
+impl CallDesk {
+    pub(super) async fn open(connector: &Connector) -> Result<Self, StoreErrorKind> {
+        let client = connector.dedicated().await?;
+        // Durable here, and not slower for replicas: after a crash no call of the last minute may be forgotten.
+        client.batch_execute("SET synchronous_commit = local").await?;
+        let me = client.query_one(ME, &[]).await?;
+        let (admit, conclude) = (client.prepare(ADMIT).await?, client.prepare(CONCLUDE).await?);
+        Ok(Self { pid: me.try_get(0)?, started_at: me.try_get(1)?, client, admit, conclude })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    pub(super) async fn admit(
+        &self,
+        limits: &CallLimits,
+        good_for: Duration,
+    ) -> Result<CallAdmission, StoreErrorKind> {
+        let (per_minute, per_second) = (f64::from(limits.per_minute), f64::from(limits.per_second));
+        let in_flight = i64::from(limits.in_flight);
+        let per_month = limits.per_month.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX));
+        let arrives = (good_for + ARRIVAL_SLACK).as_secs_f64();
+        let under_way = IN_FLIGHT.as_secs_f64();
+        loop {
+            let row = self
+                .client
+                .query_one(
+                    &self.admit,
+                    &[
+                        &per_minute,
+                        &per_second,
+                        &in_flight,
+                        &per_month,
+                        &arrives,
+                        &self.pid,
+                        &self.started_at,
+                        &GAIN_A_MINUTE,
+                        &under_way,
+                    ],
+                )
+                .await?;
+            let (wait, crowded, used_up): (f64, bool, bool) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            if used_up {
+                return Ok(CallAdmission::UsedUp { until: self.month().await?.until });
+            }
+            if crowded {
+                self.client.execute(BURY, &[&HUNG_UP.as_secs_f64()]).await?;
+                return Ok(CallAdmission::Wait(ASK_AGAIN));
+            }
+            if wait > 0.0 {
+                return Ok(CallAdmission::Wait(seconds(wait)));
+            }
+            // Otherwise somebody else was let in between the look and the step.
+            if let (Some(slot), Some(uses), Some(used)) =
+                (row.try_get(4)?, row.try_get(5)?, row.try_get::<_, Option<i64>>(6)?)
+            {
+                let month: Date = row.try_get(3)?;
+                return Ok(CallAdmission::Go {
+                    slot: CallSlot { slot, uses, month },
+                    used: used.cast_unsigned(),
+                });
+            }
+        }
+    }
+
+    pub(super) async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreErrorKind> {
+        let end = match end {
+            CallEnd::Unsent => "unsent",
+            CallEnd::Served => "served",
+            CallEnd::Failed => "failed",
+            CallEnd::Abandoned => "abandoned",
+        };
+        let hung_up = HUNG_UP.as_secs_f64();
+        self.client.execute(&self.conclude, &[&slot.slot, &slot.uses, &end, &hung_up, &slot.month]).await?;
+        Ok(())
+    }
+
+    pub(super) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
+        let (pause, apart) = (pause.as_secs_f64(), APART.as_secs_f64());
+        let row = self
+            .client
+            .query_one(PAUSE, &[&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart])
+            .await?;
+        Ok(seconds(row.try_get(0)?))
+    }
+
+    pub(super) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {
+        let row = self.client.query_one(MONTH, &[]).await?;
+        Ok(CallMonth { used: row.try_get::<_, i64>(0)?.cast_unsigned(), until: row.try_get(1)? })
+    }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}

@@ -1,0 +1,66 @@
+//! Many processes at once ask for calls, and some of them die.
+
+#![cfg(feature = "pg")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use raw_store::{CallAdmission, CallEnd, CallLedger, CallLimits, PgStore, StoreErrorKind};
+use support::{connection, database, store};
+
+const LIMITS: CallLimits = CallLimits { per_minute: 40, per_second: 40, in_flight: 1000, per_month: None };
+
+async fn ask(store: &PgStore, limits: &CallLimits) -> CallAdmission {
+    store.admit(limits, Duration::from_millis(250)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_ask_at_once_exactly_the_limit_is_let_in() {
+    let database = database().await;
+    let stores = join_all((0..6).map(|_| store(&database))).await;
+    let asking = stores.iter().flat_map(|store| (0..12).map(move |_| ask(store, &LIMITS)));
+    let let_in = join_all(asking).await.into_iter();
+    assert_eq!(let_in.filter(|answer| matches!(answer, CallAdmission::Go { .. })).count(), 40);
+    let used = stores[0].month().await.unwrap().used;
+    assert_eq!(used, 40);
+}
+
+#[tokio::test]
+async fn places_of_a_process_that_died_are_free_ten_seconds_later() {
+    let database = database().await;
+    let (dying, heir) = (store(&database).await, store(&database).await);
+    let limits = CallLimits { in_flight: 1, ..LIMITS };
+    assert!(matches!(ask(&dying, &limits).await, CallAdmission::Go { .. }));
+    assert!(matches!(ask(&heir, &limits).await, CallAdmission::Wait(_)));
+    drop(dying);
+    let observer = connection(&database).await;
+    let left =
+        "SELECT extract(epoch FROM max(in_flight_until_utc) - clock_timestamp())::float8 FROM raw.call_slot";
+    loop {
+        assert!(matches!(ask(&heir, &limits).await, CallAdmission::Wait(_)));
+        let left: f64 = observer.query_one(left, &[]).await.unwrap().get(0);
+        if left < 11.0 {
+            assert!(left > 5.0, "{left}");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_is_made_again() {
+    let database = database().await;
+    let store = store(&database).await;
+    let CallAdmission::Go { slot, .. } = ask(&store, &LIMITS).await else {
+        panic!("nothing stands against it")
+    };
+    let observer = connection(&database).await;
+    let kill = "SELECT pg_terminate_backend(backend_pid, 10000) FROM raw.call_slot";
+    assert!(observer.query_one(kill, &[]).await.unwrap().get::<_, bool>(0));
+    while let Err(error) = store.conclude(&slot, CallEnd::Served).await {
+        assert!(matches!(error.kind, StoreErrorKind::Unavailable(_)), "{error}");
+    }
+    assert!(matches!(ask(&store, &LIMITS).await, CallAdmission::Go { .. }));
+}
