@@ -50,7 +50,7 @@ DECLARE
     target text;
     ledger text[] := ARRAY[
         'schema_version', 'source_identity', 'backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page',
-        'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault'];
+        'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month'];
 BEGIN
     EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema());

@@ -184,6 +184,7 @@ async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
         seed: 1,
         identity: StoreIdentity { realm_id: task.realm_id.as_str().into(), environment: "sandbox".into() },
         holder: "throughput".into(),
+        wait: std::time::Duration::ZERO,
         entities: Catalog::bundled().select(["Invoice"])?,
         span: Window::new(datetime!(2015-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC))?,
         chunk: ChunkSize::Day,

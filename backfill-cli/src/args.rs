@@ -13,6 +13,10 @@ use time::OffsetDateTime;
 use crate::exit::{DONE, Exit};
 use crate::{instant, refused};
 
+/// How long a pipeline is waited for that another process has, in seconds: longer than the lease of a process that is
+/// frozen lasts.
+const WAIT: u64 = 90;
+
 /// Brings a QuickBooks Online company's history into PostgreSQL: complete, as it was sent, and proven.
 #[derive(Debug, Parser)]
 #[command(name = "qbo-backfill", version, propagate_version = true, max_term_width = 100)]
@@ -66,6 +70,10 @@ pub(crate) struct Global {
     /// Calls a minute, or `off`; more than 500 only with --api-url [default: 500]
     #[arg(long, global = true, value_name = "N|off")]
     pub(crate) rate: Option<Rate>,
+    /// Calls a month (UTC) after which none is made, over all processes of the company, or `off` [default: 500000, what
+    /// Intuit's Builder tier has]
+    #[arg(long, global = true, value_name = "N|off")]
+    pub(crate) monthly_calls: Option<Allowance>,
     /// Results as text or JSON; runs as NDJSON events with json
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
@@ -119,6 +127,22 @@ impl std::str::FromStr for Rate {
             Ok(0) | Err(_) if text != "off" => Err("calls a minute, from 1, or off".into()),
             Ok(calls) => Ok(Self::PerMinute(calls)),
             Err(_) => Ok(Self::Off),
+        }
+    }
+}
+
+/// How many calls a month has; `None` for any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance(pub(crate) Option<u64>);
+
+impl std::str::FromStr for Allowance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(0) | Err(_) if text != "off" => Err("calls a month, from 1, or off".into()),
+            Ok(calls) => Ok(Self(Some(calls))),
+            Err(_) => Ok(Self(None)),
         }
     }
 }
@@ -200,6 +224,9 @@ pub(crate) struct RunArgs {
     /// Only show what would be done, as plan does
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// How long to wait for a pipeline that another process has; 0 does not wait
+    #[arg(long, value_name = "SECONDS", default_value_t = WAIT, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub(crate) wait: u64,
     /// Seed of every random choice, to repeat a run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(crate) seed: Option<u64>,
@@ -423,6 +450,7 @@ impl RunArgs {
             no_count: false,
             dry_run: false,
             seed: None,
+            wait: WAIT,
         }
     }
 }

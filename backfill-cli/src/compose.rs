@@ -8,15 +8,18 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
     TokenProvider,
 };
-use qbo_client::{HttpQboClient, QboClient, Signal};
-use raw_store::{ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use qbo_client::{HttpQboClient, HttpQboClientBuilder, QboClient, Signal};
+use raw_store::{
+    CallLedger, CallMonth, ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::consent::WitnessedVault;
 use crate::exit::{self, Exit};
 use crate::passfile;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
+use crate::shared_budget::SharedBudget;
 
 /// An open database, and what keeps it running.
 #[derive(Debug)]
@@ -46,12 +49,13 @@ pub(crate) struct Composed {
 /// A company that can be called.
 #[derive(Debug)]
 pub(crate) struct Company {
-    pub(crate) client: Arc<dyn QboClient>,
     pub(crate) tokens: Arc<RefreshingProvider>,
     pub(crate) identity: StoreIdentity,
     pub(crate) vault: Arc<WitnessedVault>,
+    client: HttpQboClientBuilder,
     clock: Arc<dyn Clock>,
-    signals: UnboundedReceiver<Signal>,
+    /// What the client tells: the end to tell it at, and the end to hear it at.
+    signals: (UnboundedSender<Signal>, UnboundedReceiver<Signal>),
 }
 
 /// Joins keys, consent and the company's address. No call is made to QuickBooks.
@@ -74,14 +78,25 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
         .limits(settings.limits)
         .seed(seed)
-        .signals(sender)
-        .build()
-        .map_err(|error| {
-            Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
-        })?;
+        .signals(sender.clone());
     let identity =
         StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
-    Ok(Company { client: Arc::new(client), tokens, identity, vault, clock, signals })
+    Ok(Company { tokens, identity, vault, client, clock, signals: (sender, signals) })
+}
+
+/// Makes the client. Without a budget that others share it keeps limits of its own.
+fn client(builder: HttpQboClientBuilder) -> Result<Arc<dyn QboClient>, Exit> {
+    let client = builder.build().map_err(|error| {
+        Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
+    })?;
+    Ok(Arc::new(client))
+}
+
+impl Company {
+    /// A client for a single question, where no database is at hand.
+    pub(crate) fn client(&self) -> Result<Arc<dyn QboClient>, Exit> {
+        client(self.client.clone())
+    }
 }
 
 /// Joins a company, a database and a listener. No call is made to QuickBooks.
@@ -93,7 +108,7 @@ pub(crate) async fn compose(
 ) -> Result<Composed, Exit> {
     let mut secrets = Secrets::open(settings).await?;
     let company = company(settings, &mut secrets, seed).await?;
-    let Company { client, tokens, identity, vault, clock, signals } = company;
+    let Company { tokens, identity, vault, client: builder, clock, signals: (sender, signals) } = company;
 
     let database = open_database(settings, &secrets, concurrency).await?;
     create_where_missing(&database.store).await?;
@@ -102,6 +117,15 @@ pub(crate) async fn compose(
     vault.tell(Arc::downgrade(&witness));
     let store: Arc<dyn Store> = database.store.clone();
 
+    let client = client(match settings.limits {
+        Some(limits) => {
+            let ledger: Arc<dyn CallLedger> = database.store.clone();
+            let ends = (Arc::clone(&clock), sender);
+            let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, settings.monthly_calls, ends);
+            builder.budget(Arc::new(budget))
+        }
+        None => builder,
+    })?;
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
     engine.relay(signals);
@@ -120,6 +144,11 @@ impl Composed {
         // The connections go before the server does.
         drop((engine, client, store));
         database.close().await
+    }
+
+    /// What this month has cost so far, over all processes.
+    pub(crate) async fn month(&self) -> Result<CallMonth, Exit> {
+        Ok(self.database.store.month().await?)
     }
 
     /// How people reach the database with psql while this process runs.
@@ -187,6 +216,8 @@ async fn connect(
 ) -> Result<Arc<PgStore>, Exit> {
     // One more for reading the log while every pipeline lands a page.
     let options = options.with_pool_size(connections.get() + 1);
+    #[cfg(feature = "points")]
+    let options = crate::points::with_lease_time(options);
     Ok(Arc::new(PgStore::connect(options, settings.schema.clone()).await?))
 }
 

@@ -3,6 +3,9 @@
 //! nothing of it.
 
 use std::sync::OnceLock;
+use std::time::Duration;
+
+use raw_store::DatabaseOptions;
 
 /// The point, and what happens there.
 static POINT: OnceLock<(String, String)> = OnceLock::new();
@@ -14,6 +17,15 @@ pub(crate) fn arm() {
     if let Some((name, act)) = variable.split_once('=') {
         let _ = POINT.set((name.to_owned(), act.to_owned()));
         qbo_auth::at_every_point(reached);
+    }
+}
+
+/// Lets leases last as long as `QBO_BACKFILL_LEASE_SECONDS` says, so that a test need not wait a minute for one to run out.
+#[expect(clippy::disallowed_methods, reason = "no setting: only a build for tests has it")]
+pub(crate) fn with_lease_time(options: DatabaseOptions) -> DatabaseOptions {
+    match std::env::var("QBO_BACKFILL_LEASE_SECONDS").ok().and_then(|seconds| seconds.parse().ok()) {
+        Some(seconds) => options.with_lease_time(Duration::from_secs(seconds)),
+        None => options,
     }
 }
 

@@ -154,6 +154,14 @@ fn line(event: &RunEvent) -> Option<String> {
             BreakerState::HalfOpen => "trying QuickBooks again".into(),
             BreakerState::Closed => "QuickBooks answers again".into(),
         },
+        RunEvent::Source(Signal::AllowanceLow { used, allowance }) => {
+            format!("{used} of the {allowance} calls of this month are made")
+        }
+        RunEvent::Held { pipeline, holder, since, patience } => format!(
+            "{pipeline}: held by {holder} since {}; waiting up to {} s for it",
+            utc(*since),
+            patience.as_secs()
+        ),
         RunEvent::StoreRetry { pipeline, attempt } => {
             format!(
                 "{pipeline}: the database is busy or restarting; landing the page again (repeat {attempt})"
@@ -201,6 +209,9 @@ struct Ndjson;
 impl EventSink for Ndjson {
     fn emit(&self, event: &RunEvent) {
         log(event);
+        if let RunEvent::Source(Signal::AllowanceLow { used, allowance }) = event {
+            tracing::warn!(used, allowance, "the month's calls come to an end");
+        }
         if let Some((name, fields)) = fields(event) {
             write_event(name, fields);
         }
@@ -267,6 +278,16 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             };
             ("breaker", json!({"state": state}))
         }
+        RunEvent::Source(Signal::AllowanceLow { used, allowance }) => (
+            "finding",
+            json!({"kind": "monthly_calls", "pipeline": null, "day": null,
+                   "detail": format!("{used} of the {allowance} calls of this month are made")}),
+        ),
+        RunEvent::Held { pipeline, holder, since, patience } => (
+            "wait",
+            json!({"reason": "lease", "seconds": patience.as_secs_f64(), "pipeline": pipeline, "holder": holder,
+                   "since": utc(*since)}),
+        ),
         RunEvent::Unavailable { pipeline, windows, message } => (
             "finding",
             json!({"kind": "unavailable", "pipeline": pipeline, "day": null,

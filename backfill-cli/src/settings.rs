@@ -10,12 +10,16 @@ use qbo_client::Limits;
 use raw_store::SchemaName;
 use serde::Deserialize;
 
-use crate::args::{Global, Output, Rate};
+use crate::args::{Allowance, Global, Output, Rate};
 use crate::exit::Exit;
 use crate::refused;
 
 /// The name of the vault that lies in the database.
 const SHARED_VAULT: &str = "postgres";
+
+/// Calls a month that Intuit's Builder tier has, over all companies and apps of a developer's workspace (Intuit App Partner
+/// Program).
+const BUILDER_TIER: u64 = 500_000;
 
 /// Everything that was decided before anything is touched.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) secrets: Option<PathBuf>,
     pub(crate) endpoints: TestEndpoints,
     pub(crate) limits: Option<Limits>,
+    /// Calls a month, over all processes; `None` for any number.
+    pub(crate) monthly_calls: Option<u64>,
     pub(crate) time_zone: Option<String>,
     pub(crate) catalog: Catalog,
     pub(crate) output: Output,
@@ -114,6 +120,15 @@ struct Profile {
     time_zone: Option<String>,
     catalog: Option<PathBuf>,
     rate: Option<std::num::NonZeroU32>,
+    monthly_calls: Option<MonthlyCalls>,
+}
+
+/// `monthly_calls = 500000`, or `"off"`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum MonthlyCalls {
+    Number(std::num::NonZeroU64),
+    Word(String),
 }
 
 impl Profile {
@@ -162,6 +177,7 @@ impl Settings {
             secrets: global.secrets.clone(),
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             limits: limits(global, profile.rate)?,
+            monthly_calls: monthly_calls(global, profile.monthly_calls.as_ref())?,
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref())?,
             output: global.output,
@@ -179,6 +195,22 @@ impl Settings {
             crate::instant::in_zone(time::OffsetDateTime::UNIX_EPOCH, zone)?;
         }
         Ok(settings)
+    }
+}
+
+fn monthly_calls(global: &Global, profile: Option<&MonthlyCalls>) -> Result<Option<u64>, Exit> {
+    if let Some(Allowance(calls)) = global.monthly_calls {
+        return Ok(calls);
+    }
+    match profile {
+        None => Ok(Some(BUILDER_TIER)),
+        Some(MonthlyCalls::Number(calls)) => Ok(Some(calls.get())),
+        Some(MonthlyCalls::Word(word)) => match word.parse() {
+            Ok(Allowance(calls)) => Ok(calls),
+            Err(error) => {
+                Err(Exit::usage(format!("the profile's monthly_calls: {error}"), "correct the settings file"))
+            }
+        },
     }
 }
 

@@ -68,6 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         seed: 1,
         identity: StoreIdentity { realm_id: credentials.realm_id.into(), environment: "sandbox".into() },
         holder: "the embedding service".into(),
+        wait: std::time::Duration::ZERO,
         entities: Catalog::bundled().select(["Invoice", "Customer"])?,
         span: Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?,
         chunk: ChunkSize::Day,

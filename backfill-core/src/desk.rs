@@ -7,7 +7,7 @@ use std::time::Duration;
 use qbo_auth::Clock;
 use qbo_client::{Advice as SourceAdvice, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
-    Advice as StoreAdvice, Lease, PageCommit, PageOutcome, Pipeline, RunId, Store, StoreError, Window,
+    Advice as StoreAdvice, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store, StoreError, Window,
     WindowCounts, WindowFailure, WindowState,
 };
 use tokio_util::sync::CancellationToken;
@@ -51,6 +51,11 @@ pub(crate) enum Unread {
 impl Desk {
     pub(crate) fn run(&self) -> &RunId {
         &self.request.id
+    }
+
+    /// Who changes the log.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        Owner { run: &self.request.id, pipeline: &self.pipeline, lease: &self.lease }
     }
 
     pub(crate) fn error(&self, window: Option<Window>, failure: impl Into<Failure>) -> RunError {
@@ -98,7 +103,7 @@ impl Desk {
     /// Gives windows up: in the log, and to whoever listens.
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.fail_windows(self.run(), &self.pipeline, windows, &failure).await?;
+        self.store.fail_windows(self.owner(), windows, &failure).await?;
         self.tell_unread(windows, WindowState::Failed, message);
         Ok(())
     }
@@ -106,7 +111,7 @@ impl Desk {
     /// Leaves windows unread because the company does not have what they are of.
     pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.mark_unavailable(self.run(), &self.pipeline, windows, &reason).await?;
+        self.store.mark_unavailable(self.owner(), windows, &reason).await?;
         self.tell_unread(windows, WindowState::Unavailable, message);
         Ok(())
     }

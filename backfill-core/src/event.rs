@@ -22,6 +22,17 @@ pub enum RunEvent {
         /// API calls it will take at least.
         estimated_calls: u64,
     },
+    /// Another process has a pipeline, and this run waits for it.
+    Held {
+        /// The pipeline's name.
+        pipeline: String,
+        /// Who has it.
+        holder: Box<str>,
+        /// Since when, by the store's clock.
+        since: OffsetDateTime,
+        /// How long it is waited for.
+        patience: Duration,
+    },
     /// A page is committed.
     PageLanded {
         /// The pipeline's name.

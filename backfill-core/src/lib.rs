@@ -17,6 +17,7 @@ mod share;
 mod scan;
 mod rescue;
 mod proof;
+mod lease;
 mod pipeline;
 mod engine;
 mod outcome;

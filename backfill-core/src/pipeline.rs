@@ -11,11 +11,12 @@ use tokio::task::JoinSet;
 use crate::availability::Availability;
 use crate::desk::Desk;
 use crate::engine::{Parts, broken};
+use crate::lease;
 use crate::plan::{consecutive, span};
 use crate::proof::{Empty, claims, shortfalls};
 use crate::scan::Scan;
 use crate::share::{Share, Stretch};
-use crate::{EntitySpec, Failure, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
+use crate::{EntitySpec, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
 
 /// The right to have one question under way.
 pub(crate) type Place = OwnedSemaphorePermit;
@@ -28,12 +29,9 @@ pub(crate) async fn read(
     place: Place,
 ) -> Result<(), RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
-    let failed = |error| RunError {
-        pipeline: Some(plan.spec.pipeline_name()),
-        window: None,
-        failure: Failure::Land(error),
-    };
-    let lease = parts.store.acquire(&pipeline, &request.holder).await.map_err(failed)?;
+    let name = plan.spec.pipeline_name();
+    let lease = lease::take(&parts, &request, &pipeline, &name).await;
+    let lease = lease.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
@@ -51,9 +49,12 @@ pub(crate) async fn read(
         pages: AtomicU32::new(0),
         availability: Availability::default(),
     });
-    let mut result = read_and_prove(&desk, &parts.places, &plan.windows, place).await;
+    let mut result = tokio::select! {
+        result = read_and_prove(&desk, &parts.places, &plan.windows, place) => result,
+        lost = desk.store.lost(&desk.lease) => Err(desk.error(None, lost)),
+    };
     if result.is_ok() {
-        let resolved = desk.store.resolve_quarantine(desk.run(), &desk.pipeline).await;
+        let resolved = desk.store.resolve_quarantine(desk.owner()).await;
         result = resolved.map(drop).map_err(|error| desk.error(None, error));
     }
     let released = desk.store.release(&desk.lease).await;
@@ -82,10 +83,7 @@ async fn read_and_prove(
     }
     // Once more, these windows alone; what then still differs is said with both numbers.
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
-    desk.store
-        .reopen_windows(desk.run(), &desk.pipeline, &again)
-        .await
-        .map_err(|error| desk.error(None, error))?;
+    desk.store.reopen_windows(desk.owner(), &again).await.map_err(|error| desk.error(None, error))?;
     read_windows(desk, places, &again, Reopen::Unfinished, read.place).await?;
     for still in shortfalls(desk, claims(desk, &again, &again).await?, Empty::Counted).await? {
         still.fail(desk).await?;
@@ -108,7 +106,7 @@ async fn read_windows(
     reopen: Reopen,
     place: Place,
 ) -> Result<Read, RunError> {
-    let open = desk.store.open_windows(desk.run(), &desk.pipeline, windows, reopen).await;
+    let open = desk.store.open_windows(desk.owner(), windows, reopen).await;
     let open = open.map_err(|error| desk.error(None, error))?;
     if open.iter().any(|window| window.cursor.is_some()) {
         // An earlier run has read some of it.

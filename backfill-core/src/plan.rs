@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use qbo_client::PageSize;
 use raw_store::{LogLine, OpenWindow, Reopen, RunId, StoreIdentity, Window, WindowState};
@@ -17,6 +18,8 @@ pub struct RunRequest {
     pub identity: StoreIdentity,
     /// Who runs it, for people: a host and process id.
     pub holder: Box<str>,
+    /// How long to wait for a pipeline that another process has.
+    pub wait: Duration,
     /// Which entities.
     pub entities: Vec<EntitySpec>,
     /// From where to where, in whole seconds.

@@ -10,11 +10,14 @@ mod drift;
 mod entities;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use backfill_core::{Axis, CancellationToken, ChunkSize, Proof, RunEvent, RunRequest};
+use backfill_core::{Axis, CancellationToken, ChunkSize, Failure, Proof, RunEvent, RunRequest};
 use fixtures::{CallKind, Drift, Fault, Hostile, Rule, SandboxOptions, Shape};
 use qbo_client::PageSize;
-use raw_store::{LogFilter, MemoryStore, Reopen, RunStatus, WindowState};
+use raw_store::{LogFilter, MemoryStore, Reopen, RunStatus, StoreErrorKind, WindowState};
 use time::macros::datetime;
 
 use bench::Bench;
@@ -350,6 +353,40 @@ async fn a_pipeline_that_another_process_holds_is_left_alone_and_the_others_are_
     bench.assert_complete("Invoice");
     bench.assert_complete("Item");
     assert!(bench.store.rows(&Bench::table("Customer")).is_empty());
+}
+
+#[tokio::test]
+async fn a_pipeline_that_another_process_gives_back_in_time_is_waited_for() {
+    let bench = Bench::start(Shape::default().with_counts(60, 20, 10)).await;
+    let other = bench.store.another_process();
+    bench.hold("Customer", &other).await;
+    // Given back as soon as somebody is said to wait for it.
+    let other = Mutex::new(Some(other));
+    let told = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&told);
+    bench.on_event(move |event| {
+        if let RunEvent::Held { holder, .. } = event {
+            assert_eq!(&**holder, "somebody else");
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(other.lock().unwrap().take());
+        }
+    });
+    let outcome = bench.run(RunRequest { wait: Duration::from_secs(90), ..bench.request() }).await;
+    assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    bench.assert_complete("Customer");
+}
+
+#[tokio::test]
+async fn a_pipeline_that_is_not_given_back_is_waited_for_no_longer_than_asked() {
+    let bench = Bench::start(Shape::default().with_counts(60, 20, 10)).await;
+    let other = bench.store.another_process();
+    bench.hold("Customer", &other).await;
+    let request = RunRequest { wait: Duration::from_secs(90), ..bench.request_for(&["Customer"]) };
+    let outcome = bench.run(request).await;
+    let Some(Failure::Land(error)) = outcome.failure.map(|error| error.failure) else { panic!("it is held") };
+    assert!(matches!(error.kind, StoreErrorKind::LeaseHeld { .. }), "{error}");
+    assert_eq!(bench.elapsed().as_secs(), 90);
 }
 
 #[tokio::test]

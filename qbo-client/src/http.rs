@@ -11,7 +11,6 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::classify::{by_fault, throttled_tokens};
-use crate::local_budget::IN_FLIGHT;
 use crate::split::total_count;
 use crate::transport::{LARGEST_BODY, Lost, Received, Transport};
 use crate::{
@@ -54,7 +53,7 @@ pub struct HttpQboClient {
 }
 
 /// Builds an [`HttpQboClient`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct HttpQboClientBuilder {
     realm: RealmId,
@@ -130,7 +129,7 @@ impl HttpQboClientBuilder {
         let local = || Arc::new(LocalBudget::new(self.limits, Arc::clone(&self.clock)));
         let budget = self.budget.clone().unwrap_or_else(|| local());
         Ok(HttpQboClient {
-            transport: Transport::new(url, secure, IN_FLIGHT).map_err(BuildError)?,
+            transport: Transport::new(url, secure, Limits::IN_FLIGHT as usize).map_err(BuildError)?,
             tokens: self.tokens,
             clock: self.clock,
             budget,

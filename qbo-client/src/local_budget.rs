@@ -7,9 +7,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Throttle, Ticket};
 
-/// Requests of one company that may be under way at the same time (Intuit's blog of 2016 and most clients).
-pub(crate) const IN_FLIGHT: usize = 10;
-
 /// A budget that only this process draws on. Where several processes call for one company, share one instead.
 #[derive(Debug)]
 pub struct LocalBudget {
@@ -34,7 +31,10 @@ impl LocalBudget {
     /// A budget with these limits. `None` only makes sense for an emulator.
     pub fn new(limits: Option<Limits>, clock: Arc<dyn Clock>) -> Self {
         let throttle = Mutex::new(Throttle::new(limits));
-        Self { shared: Arc::new(Shared { clock, throttle }), in_flight: Arc::new(Semaphore::new(IN_FLIGHT)) }
+        Self {
+            shared: Arc::new(Shared { clock, throttle }),
+            in_flight: Arc::new(Semaphore::new(Limits::IN_FLIGHT as usize)),
+        }
     }
 }
 

@@ -26,6 +26,13 @@ pub enum Signal {
     },
     /// The circuit breaker changed.
     Breaker(BreakerState),
+    /// The month's calls come to an end.
+    AllowanceLow {
+        /// Calls made this month.
+        used: u64,
+        /// Calls that a month has.
+        allowance: u64,
+    },
 }
 
 /// Why a request waits.

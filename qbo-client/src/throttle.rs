@@ -17,6 +17,9 @@ impl Limits {
     /// QBO's limits for one company: 500 a minute, and 10 a second (Intuit's page on limits and throttles).
     pub const QBO: Self = Self { per_minute: 500, per_second: 10 };
 
+    /// Requests that may be under way at the same time (Intuit's blog of 2016 and most clients).
+    pub const IN_FLIGHT: u32 = 10;
+
     /// Other limits, for the emulator: `per_minute` calls a minute, and a sixtieth of it a second, but at
     /// least [`Limits::QBO`]'s.
     pub fn per_minute(per_minute: u32) -> Self {

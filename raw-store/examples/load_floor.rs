@@ -16,8 +16,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fixtures::{LocalServer, ServerOptions};
 use postgres_types::{IsNull, ToSql, Type, to_sql_checked};
 use raw_store::{
-    BackfillLog, DatabaseOptions, Lease, OffsetDateTime, PageCommit, PgStore, Pipeline, RawStore, Reopen,
-    Row, RunStart, StoreIdentity, Window, WindowChange, WindowState,
+    BackfillLog, DatabaseOptions, Lease, OffsetDateTime, Owner, PageCommit, PgStore, Pipeline, RawStore,
+    Reopen, Row, RunStart, StoreIdentity, Window, WindowChange, WindowState,
 };
 use time::macros::datetime;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -122,8 +122,9 @@ async fn land(store: &PgStore, documents: &[Row]) -> Outcome<(Duration, Duration
     store.bind(&identity).await?;
     store.prepare(&pipeline).await?;
     store.begin_run(&run).await?;
-    store.open_windows(&run.id, &pipeline, &[window], Reopen::All).await?;
     let lease = store.acquire(&pipeline, "load_floor").await?;
+    let owner = Owner { run: &run.id, pipeline: &pipeline, lease: &lease };
+    store.open_windows(owner, &[window], Reopen::All).await?;
     let edited: Vec<Row> = documents.iter().map(edit).collect();
     let mut number = 0;
     let mut took = [Duration::ZERO; 3];

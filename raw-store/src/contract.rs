@@ -24,7 +24,8 @@ pub use landing::{
     what_is_resumed_resolves_nothing,
 };
 pub use ownership::{
-    a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner, a_schema_holds_one_company,
+    a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner,
+    a_process_that_wakes_up_after_its_time_changes_nothing, a_schema_holds_one_company,
 };
 pub use runs::{a_run_is_remembered, a_run_needs_its_company, totals_follow_the_windows};
 pub use versions::{

@@ -1,3 +1,6 @@
+use time::OffsetDateTime;
+use time::macros::format_description;
+
 use crate::StoreIdentity;
 
 /// The store refused or could not be reached.
@@ -69,15 +72,19 @@ pub enum StoreErrorKind {
         asked: StoreIdentity,
     },
     /// Another live process owns the pipeline.
-    #[error("pipeline {entity_name} is held by {holder}")]
+    #[error("pipeline {entity_name} is held by {holder} since {}", utc(*since))]
     LeaseHeld {
         /// The pipeline's name in the log.
         entity_name: Box<str>,
         /// Who holds it.
         holder: Box<str>,
+        /// Since when, by the store's clock.
+        since: OffsetDateTime,
     },
     /// This process owned the pipeline and no longer does.
-    #[error("pipeline {0} was taken over by another process")]
+    #[error(
+        "pipeline {0} is not this process's any more: another took it over, or this one was cut off for too long"
+    )]
     LeaseLost(Box<str>),
     /// A setting is unusable.
     #[error("{0}")]
@@ -90,6 +97,12 @@ pub enum StoreErrorKind {
         /// ` in TABLE` and ` by CONSTRAINT` where known, otherwise empty.
         at: Box<str>,
     },
+}
+
+/// A moment for people, to the second.
+fn utc(moment: OffsetDateTime) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    moment.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
 }
 
 /// What to do about an error of the store.

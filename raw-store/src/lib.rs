@@ -23,7 +23,7 @@ pub use bytes::Bytes;
 pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};
 pub use error::{Advice, StoreError, StoreErrorKind};
 pub use guard::{Unstorable, check_storable};
-pub use lease::Lease;
+pub use lease::{Lease, Owner};
 pub use log::{
     BackfillLog, LogFilter, LogLine, OpenWindow, Reopen, ScanCursor, UnknownState, WindowFailure,
     WindowMetrics, WindowState,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Pipeline, RunEnd, RunId, RunRecord, RunStart, StoreError, Window};
+use crate::{Owner, RunEnd, RunId, RunRecord, RunStart, StoreError, Window};
 
 /// Where a window stands. The words are those of `raw.backfill_log.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -157,6 +157,8 @@ pub struct LogFilter {
 /// # Contract
 ///
 /// - Lines are changed only here and in [`RawStore::commit_page`](crate::RawStore::commit_page).
+/// - **Fenced.** Windows are changed by the owner of their pipeline alone: a lease that has been taken over is refused
+///   with `LeaseLost` and changes nothing.
 /// - [`open_windows`](Self::open_windows) is idempotent: asked again in the same run it answers the same and
 ///   counts no further attempt.
 #[async_trait]
@@ -170,31 +172,24 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
 
     /// Makes sure that every window has its line, and returns those to read, in ascending order.
     ///
-    /// A window that is opened belongs to `run` from now on, its `attempts` grow by one and its message is
+    /// A window that is opened belongs to the run from now on, its `attempts` grow by one and its message is
     /// cleared. Counts and times start from zero unless it goes on at a cursor. A window that the run itself
     /// has closed is not among the answer.
     async fn open_windows(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError>;
 
     /// Takes windows back that the run itself has closed, to read them once more: one more attempt, from their start,
     /// with counts from zero.
-    async fn reopen_windows(
-        &self,
-        run: &RunId,
-        pipeline: &Pipeline,
-        windows: &[Window],
-    ) -> Result<(), StoreError>;
+    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError>;
 
     /// Marks windows as failed, with the reason in our own words. Counts and cursors stay.
     async fn fail_windows(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         failure: &WindowFailure,
     ) -> Result<(), StoreError>;
@@ -202,8 +197,7 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// Marks windows as unavailable, with the reason in our own words: the source does not have what they are of.
     async fn mark_unavailable(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         reason: &WindowFailure,
     ) -> Result<(), StoreError>;

@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 
 use crate::digest::Digest;
 use crate::{
-    ConsentLog, Lease, LogLine, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore, RunId,
-    RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window,
+    ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
+    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window,
     WindowState, Witness,
 };
 
@@ -78,6 +78,9 @@ struct Ownership {
     epoch: i64,
     holder: Box<str>,
     session: Option<u64>,
+    since: OffsetDateTime,
+    /// Whether its time has passed without a heartbeat.
+    overdue: bool,
 }
 
 /// `entity_name`, `time_axis`, window: the primary key of `backfill_log`.
@@ -114,6 +117,14 @@ impl MemoryStore {
         self.state().quarantine.values().map(|aside| aside.shown.clone()).collect()
     }
 
+    /// What becomes of the leases of a process that is frozen, or cut off, for longer than a lease lasts.
+    pub fn let_leases_run_out(&self) {
+        let session = self.session;
+        for ownership in self.state().leases.values_mut().filter(|lease| lease.session == Some(session)) {
+            ownership.overdue = true;
+        }
+    }
+
     /// Nothing that runs under the lock can panic half-way through a change, so poison says nothing.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -129,6 +140,18 @@ fn now() -> OffsetDateTime {
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl State {
+    /// Refuses whoever does not own the pipeline any more.
+    fn fence(&self, lease: &Lease) -> Result<(), StoreErrorKind> {
+        let owner = self.leases.get(&lease.entity_name);
+        if owner.is_some_and(|owner| owner.epoch == lease.epoch) {
+            Ok(())
+        } else {
+            Err(StoreErrorKind::LeaseLost(lease.entity_name.clone()))
+        }
     }
 }
 
@@ -172,8 +195,10 @@ impl Quarantine for MemoryStore {
         Ok(found.map(|one| one.raw.clone()))
     }
 
-    async fn resolve_quarantine(&self, run: &RunId, pipeline: &Pipeline) -> Result<u64, StoreError> {
+    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+        let Owner { run, pipeline, lease } = owner;
         let mut state = self.state();
+        state.fence(lease).map_err(|kind| StoreError::new("resolving the quarantine", kind))?;
         let State { lines, quarantine, .. } = &mut *state;
         let mut resolved = 0;
         for one in quarantine.values_mut().map(|aside| &mut aside.shown) {
@@ -220,14 +245,20 @@ impl RawStore for MemoryStore {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         let entity_name = &pipeline.entity_name;
         let mut state = self.state();
-        let fresh = || Ownership { epoch: 0, holder: "".into(), session: None };
+        let fresh = || Ownership { epoch: 0, holder: "".into(), session: None, since: now(), overdue: false };
         let lease = state.leases.entry(entity_name.clone()).or_insert_with(fresh);
-        if lease.session.is_some_and(|session| session != self.session) {
-            let (entity_name, holder) = (entity_name.clone(), lease.holder.clone());
-            let kind = StoreErrorKind::LeaseHeld { entity_name, holder };
+        if !lease.overdue && lease.session.is_some_and(|session| session != self.session) {
+            let (entity_name, holder, since) = (entity_name.clone(), lease.holder.clone(), lease.since);
+            let kind = StoreErrorKind::LeaseHeld { entity_name, holder, since };
             return Err(StoreError::new("taking a pipeline", kind));
         }
-        *lease = Ownership { epoch: lease.epoch + 1, holder: holder.into(), session: Some(self.session) };
+        *lease = Ownership {
+            epoch: lease.epoch + 1,
+            holder: holder.into(),
+            session: Some(self.session),
+            since: now(),
+            overdue: false,
+        };
         Ok(Lease { entity_name: entity_name.clone(), epoch: lease.epoch })
     }
 
@@ -238,6 +269,11 @@ impl RawStore for MemoryStore {
             ownership.session = None;
         }
         Ok(())
+    }
+
+    /// Nobody can be told here: what is lost is found by the next change.
+    async fn lost(&self, _: &Lease) -> StoreError {
+        std::future::pending().await
     }
 
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {

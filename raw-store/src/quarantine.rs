@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use crate::{Pipeline, RunId, StoreError, Window};
+use crate::{Owner, RunId, StoreError, Window};
 
 /// A document that could not become a row, or a record that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,5 +43,5 @@ pub trait Quarantine: fmt::Debug + Send + Sync {
     async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError>;
 
     /// Resolves what a run did not see again in windows that it has completed. Returns how many that were.
-    async fn resolve_quarantine(&self, run: &RunId, pipeline: &Pipeline) -> Result<u64, StoreError>;
+    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError>;
 }

@@ -57,9 +57,14 @@ pub trait RawStore: fmt::Debug + Send + Sync {
     /// Creates the pipeline's table where it is missing.
     async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError>;
 
-    /// Takes the pipeline for `holder` (a text for people, such as a host and process id). Refused with
-    /// `LeaseHeld` while another live process has it.
+    /// Takes the pipeline for `holder` (a text for people, such as a host and process id), and keeps it while this process
+    /// runs. Refused with `LeaseHeld` while another process has it: it must be gone, or not have been heard of for as
+    /// long as a lease lasts.
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError>;
+
+    /// Returns once the pipeline is no longer this process's: another took it over, or nobody knows for so long that another
+    /// may. Fencing does not depend on it; it saves the work of which nothing could be kept.
+    async fn lost(&self, lease: &Lease) -> StoreError;
 
     /// Gives the pipeline back. Does nothing if it has been taken over.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;

@@ -238,7 +238,7 @@ async fn a_page_may_close_thousands_of_windows_of_a_log_that_was_just_filled() {
         Window::new(start, start + time::Duration::HOUR).unwrap()
     };
     let windows: Vec<Window> = (0..30_000).map(hour).collect();
-    store.open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished).await.unwrap();
+    store.open_windows(work.owner(), &windows, Reopen::Unfinished).await.unwrap();
     let mut page = work.page(1, Vec::new());
     let closed = |window: &Window| WindowChange {
         window: *window,
@@ -249,6 +249,6 @@ async fn a_page_may_close_thousands_of_windows_of_a_log_that_was_just_filled() {
     page.windows = windows[..20_000].iter().map(closed).collect();
     // A plan that compares every window with every line would run into the session's statement_timeout.
     store.commit_page(&page).await.unwrap();
-    let left = store.open_windows(&work.run, &work.pipeline, &windows, Reopen::Unfinished).await.unwrap();
+    let left = store.open_windows(work.owner(), &windows, Reopen::Unfinished).await.unwrap();
     assert_eq!(left.len(), 10_000);
 }

@@ -54,6 +54,25 @@ macro_rules! stories {
     };
 }
 
+#[tokio::test]
+async fn in_memory_a_process_that_wakes_up_after_its_time_changes_nothing() {
+    let store = MemoryStore::new();
+    let run_out = async || store.let_leases_run_out();
+    let other = store.another_process();
+    contract::a_process_that_wakes_up_after_its_time_changes_nothing(&store, &other, run_out).await.unwrap();
+}
+
+#[tokio::test]
+async fn in_postgres_a_process_that_wakes_up_after_its_time_changes_nothing() {
+    let database = support::database().await;
+    let (store, other) = (support::store(&database).await, support::loader(&database).await);
+    let observer = support::connection(&database).await;
+    // The next heartbeat is seconds away.
+    let past = "UPDATE raw.backfill_lease SET lease_until_utc = clock_timestamp() - interval '1 second'";
+    let run_out = async || assert_eq!(observer.execute(past, &[]).await.unwrap(), 1);
+    contract::a_process_that_wakes_up_after_its_time_changes_nothing(&store, &other, run_out).await.unwrap();
+}
+
 stories! {
     alone:
         landing_twice_changes_nothing

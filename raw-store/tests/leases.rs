@@ -1,11 +1,14 @@
 //! Leases live as long as their process.
 
 #![cfg(feature = "pg")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod support;
 
-use raw_store::{MemoryStore, RawStore, StoreErrorKind};
-use support::{connection, database, pipeline, store};
+use std::time::Duration;
+
+use raw_store::{MemoryStore, PgStore, RawStore, SchemaName, StoreErrorKind};
+use support::{connection, database, options, pipeline, store};
 
 #[tokio::test]
 async fn a_holder_whose_connection_is_killed_is_free_for_others_and_can_come_back() {
@@ -77,4 +80,90 @@ async fn a_memory_store_that_is_dropped_gives_up_its_leases() {
     assert!(heir.acquire(&pipeline(), "the heir").await.is_err());
     drop(dying);
     assert_eq!(heir.acquire(&pipeline(), "the heir").await.unwrap().epoch, 2);
+}
+
+/// A store whose leases last so long without a heartbeat.
+async fn store_with(database: &fixtures::TempDatabase, lease_time: Duration) -> PgStore {
+    store(database).await;
+    let options = options(database).with_lease_time(lease_time);
+    PgStore::connect(options, SchemaName::default()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_keep_a_lease_beyond_its_time() {
+    let database = database().await;
+    let holder = store_with(&database, Duration::from_secs(1)).await;
+    let heir = store(&database).await;
+    let lease = holder.acquire(&pipeline(), "the holder").await.unwrap();
+    let observer = connection(&database).await;
+    let kept = "SELECT lease_until_utc > taken_at_utc + interval '2.5 seconds' FROM raw.backfill_lease";
+    while !observer.query_one(kept, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(heir.acquire(&pipeline(), "the heir").await.is_err());
+    }
+    holder.release(&lease).await.unwrap();
+    heir.acquire(&pipeline(), "the heir").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_was_overtaken_is_told_by_its_next_heartbeat() {
+    let database = database().await;
+    let holder = store_with(&database, Duration::from_secs(1)).await;
+    let heir = store(&database).await;
+    let lease = holder.acquire(&pipeline(), "the holder").await.unwrap();
+    let observer = connection(&database).await;
+    let past = "UPDATE raw.backfill_lease SET lease_until_utc = clock_timestamp() - interval '1 second'";
+    // A heartbeat may come in between.
+    let taken = loop {
+        observer.execute(past, &[]).await.unwrap();
+        if let Ok(taken) = heir.acquire(&pipeline(), "the heir").await {
+            break taken;
+        }
+    };
+    let lost = holder.lost(&lease).await;
+    assert!(matches!(&lost.kind, StoreErrorKind::LeaseLost(name) if **name == *"invoices"), "{lost}");
+    assert!(taken.epoch > lease.epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_is_cut_off_gives_up_before_its_lease_is_given_away() {
+    let database = database().await;
+    let holder = store_with(&database, Duration::from_secs(2)).await;
+    let lease = holder.acquire(&pipeline(), "the holder").await.unwrap();
+    let observer = support::connection(&database).await;
+    // Nobody is let in any more, and what is there is cut.
+    let (admin, connection) =
+        database.config().dbname("postgres").connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    admin
+        .batch_execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", database.name()))
+        .await
+        .unwrap();
+    let until = "SELECT lease_until_utc FROM raw.backfill_lease";
+    let until: time::OffsetDateTime = observer.query_one(until, &[]).await.unwrap().get(0);
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    observer.execute(others, &[]).await.unwrap();
+    let lost = holder.lost(&lease).await;
+    assert!(matches!(lost.kind, StoreErrorKind::LeaseLost(_)), "{lost}");
+    let in_time = observer.query_one("SELECT clock_timestamp() < $1", &[&until]).await.unwrap();
+    assert!(in_time.get::<_, bool>(0), "it was still its own");
+}
+
+#[tokio::test]
+async fn pages_under_way_hold_up_a_new_owner_and_no_heartbeat() {
+    let database = database().await;
+    let holder = store(&database).await;
+    holder.acquire(&pipeline(), "the holder").await.unwrap();
+    let page = connection(&database).await;
+    page.batch_execute("BEGIN; SELECT FROM raw.backfill_lease WHERE epoch = 1 FOR KEY SHARE").await.unwrap();
+    let other = connection(&database).await;
+    other.batch_execute("SET lock_timeout = '100ms'").await.unwrap();
+    let beat = "UPDATE raw.backfill_lease SET lease_until_utc = clock_timestamp()";
+    other.batch_execute(beat).await.unwrap();
+    other.batch_execute("SELECT FROM raw.backfill_lease WHERE epoch = 1 FOR KEY SHARE").await.unwrap();
+    let new_owner = "UPDATE raw.backfill_lease SET epoch = epoch + 1";
+    let error = other.batch_execute(new_owner).await.unwrap_err();
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("55P03"));
+    page.batch_execute("COMMIT").await.unwrap();
+    other.batch_execute(new_owner).await.unwrap();
 }

@@ -271,7 +271,7 @@ async fn ask(
 ) -> Result<Option<time::OffsetDateTime>, Exit> {
     let company = company(settings, secrets, 0).await?;
     stop.keep(&company.tokens);
-    let page = company.client.fetch_page(&super::company_info()).await;
+    let page = company.client()?.fetch_page(&super::company_info()).await;
     company.tokens.shutdown().await;
     Ok(page?.answered_at())
 }

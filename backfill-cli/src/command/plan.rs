@@ -1,5 +1,5 @@
 use backfill_core::Plan;
-use raw_store::{BackfillLog as _, LogFilter, Window};
+use raw_store::{BackfillLog as _, CallLedger as _, CallMonth, LogFilter, Window};
 use serde_json::json;
 
 use super::request::{nobody, request, span};
@@ -7,28 +7,41 @@ use super::{or_nothing, reader};
 use crate::args::{Output, RunArgs};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
-use crate::render::{Table, out, out_json};
+use crate::render::{Table, month_json, month_line, out, out_json};
 use crate::settings::Settings;
 
 /// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
 pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
     let span = span(settings, arguments)?;
     let request = request(settings, arguments, span, nobody(settings.realm.as_ref()))?;
-    let plan = Plan::new(&request, &known(settings, span).await?);
+    let (lines, month) = known(settings, span).await?;
+    let plan = Plan::new(&request, &lines);
     match settings.output {
-        Output::Json => out_json(&as_json(&plan)),
-        Output::Text => out(&as_text(&plan)),
+        Output::Json => {
+            let mut plan = as_json(&plan);
+            plan["calls_this_month"] =
+                month.map_or(json!(null), |month| month_json(month, settings.monthly_calls));
+            out_json(&plan);
+        }
+        Output::Text => {
+            let month = month.map(|month| month_line(month, settings.monthly_calls) + "\n");
+            out(&(as_text(&plan) + &month.unwrap_or_default()));
+        }
     }
     Ok(DONE)
 }
 
-/// What the log says of the range; nothing where there is no log yet.
-async fn known(settings: &Settings, span: Window) -> Result<Vec<raw_store::LogLine>, Exit> {
+/// What the log says of the range, and what this month has cost; nothing where there is no schema yet.
+async fn known(
+    settings: &Settings,
+    span: Window,
+) -> Result<(Vec<raw_store::LogLine>, Option<CallMonth>), Exit> {
     let database = reader(settings).await?;
     let filter = LogFilter { span: Some(span), ..LogFilter::default() };
     let lines = or_nothing(database.store.lines(&filter).await)?;
+    let month = or_nothing(database.store.month().await.map(Some))?;
     database.close().await?;
-    Ok(lines)
+    Ok((lines, month))
 }
 
 fn as_json(plan: &Plan) -> serde_json::Value {

@@ -1,5 +1,7 @@
 //! From the arguments of `run` and `plan` to a request.
 
+use std::time::Duration;
+
 use backfill_core::{Catalog, EntitySpec, Proof, RunRequest};
 use qbo_auth::{Clock, RealmId, SystemClock};
 use raw_store::{Reopen, RunId, StoreIdentity, Window};
@@ -61,6 +63,7 @@ pub(crate) fn request(
         seed,
         identity,
         holder: holder().into(),
+        wait: Duration::from_secs(arguments.wait),
         entities,
         span,
         chunk: arguments.chunk,

@@ -1,8 +1,6 @@
-use std::time::Duration;
-
 use backfill_core::{Report, RunOutcome, RunRequest};
 use qbo_auth::TokenVault as _;
-use raw_store::{RunRecord, WindowCounts};
+use raw_store::WindowCounts;
 use serde_json::json;
 
 use super::auth::warn_if_ending;
@@ -12,7 +10,7 @@ use crate::args::{Output, RunArgs};
 use crate::compose::{Composed, compose};
 use crate::exit::{self, Exit};
 use crate::progress::{sink, write_event};
-use crate::render::{out, report_text, totals_json};
+use crate::render::{month_json, month_line, out, report_text, say, totals_json};
 use crate::settings::Settings;
 
 /// `run`: backfills the windows that are not completed.
@@ -30,7 +28,7 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
         compose(settings, request.concurrency, request.seed, |client| sink(settings, client)).await?;
     stop.keep(&composed.tokens);
     request.identity = composed.identity.clone();
-    let result = match let_the_last_run_age(settings, &composed).await {
+    let result = match say_what_is_left(settings, &composed).await {
         Ok(()) => match composed.engine.run(request, stop.token.clone()).await {
             Ok(outcome) => conclude(settings, &composed, outcome, &stop).await,
             Err(error) => Err(error.into()),
@@ -44,22 +42,13 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
     result.and_then(|code| closed.map(|()| code))
 }
 
-/// QuickBooks' limit of calls a second goes over all processes, and each knows only its own calls: those of a run
-/// that has just ended, or was just killed, must be a second old before this one makes its first.
-async fn let_the_last_run_age(settings: &Settings, composed: &Composed) -> Result<(), Exit> {
-    const SECOND: Duration = Duration::from_secs(1);
-    if settings.limits.is_none() {
-        return Ok(());
+/// Says what is left of the month, beside the estimate that the run begins with.
+async fn say_what_is_left(settings: &Settings, composed: &Composed) -> Result<(), Exit> {
+    let month = composed.month().await?;
+    match settings.output {
+        Output::Text => say(&month_line(month, settings.monthly_calls)),
+        Output::Json => write_event("calls", month_json(month, settings.monthly_calls)),
     }
-    let age = match composed.store.runs(1).await?.first() {
-        None => return Ok(()),
-        // Killed, nobody knows when.
-        Some(RunRecord { finished_at: None, .. }) => Duration::ZERO,
-        Some(RunRecord { finished_at: Some(ended), .. }) => {
-            (composed.clock.now_utc() - *ended).try_into().unwrap_or_default()
-        }
-    };
-    composed.clock.sleep(SECOND.saturating_sub(age)).await;
     Ok(())
 }
 

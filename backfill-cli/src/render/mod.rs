@@ -1,10 +1,12 @@
 //! Results as text, Markdown or JSON. Only here is decided what anything looks like.
 
+mod month;
 mod report_json;
 mod report_markdown;
 mod report_text;
 mod table;
 
+pub(crate) use month::{json as month_json, line as month_line};
 pub(crate) use report_json::{
     json as report_json, line as line_json, run as run_json, totals as totals_json,
 };

@@ -146,7 +146,7 @@ async fn a_second_process_on_the_same_pipeline_is_told_who_holds_it() {
     house.sandbox.faults().push(held);
     let first = house.start(&[]);
     gate.arrived().await;
-    let second = house.backfill(&["Invoice"], &[]).await.expect(9);
+    let second = house.backfill(&["Invoice"], &["--wait", "0"]).await.expect(9);
     assert!(second.error().contains(&format!("process {}", first.id())), "{}", second.error());
     gate.open();
     wait(first).await.expect(0);

@@ -191,6 +191,11 @@ impl Bench {
         Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
 
+    /// The time that has passed, by the clock that everything here goes by.
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.clock.elapsed()
+    }
+
     pub(crate) fn on_event(&self, hook: impl Fn(&RunEvent) + Send + Sync + 'static) {
         *self.listener.0.lock().unwrap() = Some(Box::new(hook));
     }
@@ -245,6 +250,7 @@ impl Bench {
                 environment: "sandbox".into(),
             },
             holder: "this test".into(),
+            wait: std::time::Duration::ZERO,
             entities: Catalog::bundled().select(entities.iter().copied()).unwrap(),
             span: window(datetime!(2024-01-01 0:00 UTC), SPAN_END),
             chunk: ChunkSize::Day,

@@ -107,7 +107,7 @@ pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<
     let mut scene = Scene::begin(store).await?;
     scene.land(hostile()).await?;
     scene.close(day(0), WindowState::Completed).await?;
-    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 0, "this run has seen it");
+    assert_eq!(store.resolve_quarantine(scene.owner()).await?, 0, "this run has seen it");
     let kept = store.quarantined(Some("invoices")).await?;
     assert_eq!((kept.len(), kept[0].record_id.as_deref(), kept[0].window), (1, Some("7"), day(0)));
     assert!(kept[0].reason.contains("NUL") && kept[0].resolved_at.is_none());
@@ -118,9 +118,9 @@ pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<
 
     scene.next_run("second").await?;
     scene.open(0..1, Reopen::All).await?;
-    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 0, "its window is not read");
+    assert_eq!(store.resolve_quarantine(scene.owner()).await?, 0, "its window is not read");
     scene.close(day(0), WindowState::Completed).await?;
-    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 1);
+    assert_eq!(store.resolve_quarantine(scene.owner()).await?, 1);
     assert!(store.quarantined(None).await?[0].resolved_at.is_some());
 
     scene.next_run("third").await?;
@@ -140,7 +140,7 @@ pub async fn what_is_resumed_resolves_nothing(store: &dyn Store) -> Result<(), S
     scene.next_run("second").await?;
     scene.open(0..1, Reopen::Unfinished).await?;
     scene.close(day(0), WindowState::Completed).await?;
-    assert_eq!(store.resolve_quarantine(&scene.run, &scene.pipeline).await?, 0);
+    assert_eq!(store.resolve_quarantine(scene.owner()).await?, 0);
     assert_eq!(store.quarantined(None).await?[0].resolved_at, None);
     Ok(())
 }

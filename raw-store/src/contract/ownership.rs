@@ -1,5 +1,5 @@
-use super::scene::{Scene, company, counts, noon, pipeline, row};
-use crate::{Store, StoreError, StoreErrorKind, StoreIdentity};
+use super::scene::{Scene, company, counts, day, noon, pipeline, row};
+use crate::{LogFilter, Reopen, Store, StoreError, StoreErrorKind, StoreIdentity, WindowFailure};
 
 /// Of two processes one owns a pipeline; the other may have it when it is given back. `other` is the same store
 /// as another process sees it.
@@ -7,7 +7,7 @@ pub async fn a_pipeline_has_one_owner(store: &dyn Store, other: &dyn Store) -> R
     let first = store.acquire(&pipeline(), "process 1").await?;
     let error = other.acquire(&pipeline(), "process 2").await.unwrap_err();
     assert!(
-        matches!(&error.kind, StoreErrorKind::LeaseHeld { entity_name, holder } if **entity_name == *"invoices" && **holder == *"process 1"),
+        matches!(&error.kind, StoreErrorKind::LeaseHeld { entity_name, holder, .. } if **entity_name == *"invoices" && **holder == *"process 1"),
         "{error}",
     );
     let again = store.acquire(&pipeline(), "process 1").await?;
@@ -36,6 +36,51 @@ pub async fn a_lease_that_was_taken_over_commits_nothing(
     assert_eq!(store.count_rows(&scene.pipeline).await?, 0);
     page.lease = taken;
     assert_eq!(other.commit_page(&page).await?.total, counts(1, 0, 0, 0));
+    Ok(())
+}
+
+/// A process of which nothing was heard for as long as a lease lasts may be overtaken; when it wakes up, it changes
+/// nothing, neither rows nor the log. `run_out` makes the leases of `store` run out.
+pub async fn a_process_that_wakes_up_after_its_time_changes_nothing(
+    store: &dyn Store,
+    other: &dyn Store,
+    run_out: impl AsyncFnOnce(),
+) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
+    assert!(other.acquire(&scene.pipeline, "process 2").await.is_err());
+    run_out().await;
+    let taken = other.acquire(&scene.pipeline, "process 2").await?;
+    assert_eq!(taken.epoch, scene.lease.epoch + 1);
+
+    let lines = store.lines(&LogFilter::default()).await?;
+    let totals = store.runs(9).await?.remove(0).pipelines;
+    let page = scene.page(vec![row("2", r#"{"Id":"2"}"#, noon(0))]);
+    let (owner, days) = (scene.owner(), [day(0)]);
+    let reason = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    let refused = [
+        store.commit_page(&page).await.map(drop),
+        store.open_windows(owner, &[day(20)], Reopen::All).await.map(drop),
+        store.reopen_windows(owner, &days).await,
+        store.fail_windows(owner, &days, &reason).await,
+        store.mark_unavailable(owner, &days, &reason).await,
+        store.resolve_quarantine(owner).await.map(drop),
+    ];
+    for (at, result) in refused.into_iter().enumerate() {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error.kind, StoreErrorKind::LeaseLost(name) if **name == *"invoices"),
+            "{at}: {error}"
+        );
+    }
+    assert_eq!(store.lines(&LogFilter::default()).await?, lines);
+    assert_eq!(store.runs(9).await?.remove(0).pipelines, totals);
+    assert_eq!(store.count_rows(&scene.pipeline).await?, 1);
+    store.release(&scene.lease).await?;
+    assert!(
+        store.acquire(&scene.pipeline, "process 1").await.is_err(),
+        "a lease of the past gives nothing back"
+    );
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 use super::scene::{Scene, company, counts, day, noon, pipeline, row, run_end, run_start};
 use crate::{
-    Advice, PipelineTotals, Reopen, RunId, RunStatus, Store, StoreError, StoreErrorKind, StoreIdentity,
-    WindowFailure, WindowState,
+    Advice, Owner, PipelineTotals, Reopen, RunId, RunStatus, Store, StoreError, StoreErrorKind,
+    StoreIdentity, WindowFailure, WindowState,
 };
 
 /// A run is remembered as it was begun and as it ended; the newest come first.
@@ -46,7 +46,9 @@ pub async fn a_run_needs_its_company(store: &dyn Store) -> Result<(), StoreError
     store.begin_run(&run_start("first")).await?;
     let mut stranger = pipeline();
     stranger.entity_name = "customers".into();
-    let refused = store.open_windows(&run.id, &stranger, &[day(0)], Reopen::Unfinished).await.unwrap_err();
+    let lease = store.acquire(&stranger, "the story").await?;
+    let owner = Owner { run: &run.id, pipeline: &stranger, lease: &lease };
+    let refused = store.open_windows(owner, &[day(0)], Reopen::Unfinished).await.unwrap_err();
     assert_eq!(refused.advice(), Advice::FixRequest);
     Ok(())
 }
@@ -57,15 +59,15 @@ pub async fn totals_follow_the_windows(store: &dyn Store) -> Result<(), StoreErr
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"a":"\u0000"}"#, noon(0))]).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
-    store.fail_windows(&scene.run, &scene.pipeline, &[day(0), day(1), day(2)], &failure).await?;
-    store.fail_windows(&scene.run, &scene.pipeline, &[day(1)], &failure).await?;
-    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(0)], &failure).await?;
+    store.fail_windows(scene.owner(), &[day(0), day(1), day(2)], &failure).await?;
+    store.fail_windows(scene.owner(), &[day(1)], &failure).await?;
+    store.mark_unavailable(scene.owner(), &[day(0)], &failure).await?;
     scene.close(day(0), WindowState::Provisional).await?;
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(3), WindowState::Provisional).await?;
-    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(2), day(4)], &failure).await?;
-    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(4)], &failure).await?;
+    store.mark_unavailable(scene.owner(), &[day(2), day(4)], &failure).await?;
+    store.mark_unavailable(scene.owner(), &[day(4)], &failure).await?;
     let expected = PipelineTotals {
         entity_name: "invoices".into(),
         counts: counts(1, 0, 1, 1),

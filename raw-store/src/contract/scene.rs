@@ -5,9 +5,9 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::{
-    Lease, LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline, Reopen, Row, RunEnd, RunId,
-    RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Window, WindowChange, WindowCounts,
-    WindowState,
+    Lease, LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageOutcome, Pipeline, Reopen, Row, RunEnd,
+    RunId, RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Window, WindowChange,
+    WindowCounts, WindowState,
 };
 
 /// The first instant of every story.
@@ -122,6 +122,11 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
+    /// Who changes the log.
+    pub(super) fn owner(&self) -> Owner<'_> {
+        Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease }
+    }
+
     /// Opens the windows of some days.
     pub(super) async fn open(
         &self,
@@ -129,7 +134,7 @@ impl<'a> Scene<'a> {
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
         let windows: Vec<Window> = days.map(day).collect();
-        self.store.open_windows(&self.run, &self.pipeline, &windows, reopen).await
+        self.store.open_windows(self.owner(), &windows, reopen).await
     }
 
     /// The next page of the run, with the first day as its window.

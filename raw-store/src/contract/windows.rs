@@ -18,7 +18,7 @@ pub async fn a_run_opens_a_window_once(store: &dyn Store) -> Result<(), StoreErr
     let scene = Scene::begin(store).await?;
     let shuffled = [day(1), day(0), day(2), day(1)];
     for _ in 0..2 {
-        let open = store.open_windows(&scene.run, &scene.pipeline, &shuffled, Reopen::Unfinished).await?;
+        let open = store.open_windows(scene.owner(), &shuffled, Reopen::Unfinished).await?;
         assert_eq!(open, [fresh(0), fresh(1), fresh(2)]);
     }
     let line = scene.line(0).await?;
@@ -56,7 +56,7 @@ pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<()
     scene.close(day(1), WindowState::Provisional).await?;
     scene.pause(day(2), &cursor(), Vec::new()).await?;
     let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
-    store.fail_windows(&scene.run, &scene.pipeline, &[day(2), day(3)], &failure).await?;
+    store.fail_windows(scene.owner(), &[day(2), day(3)], &failure).await?;
     assert_eq!(
         scene.open(0..5, Reopen::Unfinished).await?,
         [OpenWindow { window: day(2), cursor: Some(cursor()) }, fresh(3), fresh(4)],
@@ -103,7 +103,7 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     scene.close(day(0), WindowState::Completed).await?;
-    store.reopen_windows(&scene.run, &scene.pipeline, &[day(0)]).await?;
+    store.reopen_windows(scene.owner(), &[day(0)]).await?;
     let line = scene.line(0).await?;
     assert_eq!(
         (line.state, line.metrics, line.attempts),
@@ -114,8 +114,8 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!((totals.windows_completed, totals.windows_opened), (1, 10));
     let reason = WindowFailure { message: "not available".into(), at: noon(20) };
-    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(1)], &reason).await?;
-    store.reopen_windows(&scene.run, &scene.pipeline, &[day(1)]).await?;
+    store.mark_unavailable(scene.owner(), &[day(1)], &reason).await?;
+    store.reopen_windows(scene.owner(), &[day(1)]).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!(totals.windows_unavailable, 0);
     Ok(())
@@ -126,12 +126,12 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
-    store.fail_windows(&scene.run, &scene.pipeline, &[day(0)], &failure).await?;
+    store.fail_windows(scene.owner(), &[day(0)], &failure).await?;
     let line = scene.line(0).await?;
     assert_eq!((line.state, line.metrics.records_inserted), (WindowState::Failed, 1));
     assert_eq!((line.error_message, line.finished_at), (Some(failure.message.clone()), Some(failure.at)));
 
-    let error = store.fail_windows(&scene.run, &scene.pipeline, &[day(99)], &failure).await.unwrap_err();
+    let error = store.fail_windows(scene.owner(), &[day(99)], &failure).await.unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
     assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_failed, 1);
     Ok(())
@@ -141,7 +141,7 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
 pub async fn unavailable_windows_are_neither_failed_nor_done(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let reason = WindowFailure { message: "not available in this company".into(), at: noon(20) };
-    store.mark_unavailable(&scene.run, &scene.pipeline, &[day(0), day(1)], &reason).await?;
+    store.mark_unavailable(scene.owner(), &[day(0), day(1)], &reason).await?;
     let line = scene.line(0).await?;
     assert_eq!((line.state, line.metrics), (WindowState::Unavailable, WindowMetrics::default()));
     assert_eq!((line.error_message, line.finished_at), (Some(reason.message.clone()), Some(reason.at)));

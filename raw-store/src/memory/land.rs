@@ -15,9 +15,7 @@ use crate::{
 pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
     let mut landing = Landing::of(page)?;
     let entity_name = &page.pipeline.entity_name;
-    if state.leases.get(entity_name).is_none_or(|lease| lease.epoch != page.lease.epoch) {
-        return Err(StoreErrorKind::LeaseLost(entity_name.clone()));
-    }
+    state.fence(&page.lease)?;
     let name = (page.run.clone(), entity_name.clone(), page.page_number);
     if let Some(outcome) = state.pages.get(&name) {
         return Ok(outcome.clone());

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 
 use super::{Line, LineKey, MemoryStore, State};
 use crate::{
-    BackfillLog, LogFilter, LogLine, OpenWindow, Pipeline, PipelineTotals, Reopen, RunEnd, RunId, RunRecord,
-    RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure, WindowMetrics, WindowState,
+    BackfillLog, LogFilter, LogLine, OpenWindow, Owner, Pipeline, PipelineTotals, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure, WindowMetrics,
+    WindowState,
 };
 
 #[async_trait]
@@ -43,15 +44,16 @@ impl BackfillLog for MemoryStore {
 
     async fn open_windows(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
+        let Owner { run, pipeline, .. } = owner;
         let mut state = self.state();
         if totals(&mut state, run, &pipeline.entity_name).is_none() {
             return Err(StoreError::new("opening windows", no_such_run()));
         }
+        state.fence(owner.lease).map_err(|kind| StoreError::new("opening windows", kind))?;
         let mut windows = windows.to_vec();
         windows.sort_unstable();
         windows.dedup();
@@ -78,13 +80,10 @@ impl BackfillLog for MemoryStore {
         Ok(open)
     }
 
-    async fn reopen_windows(
-        &self,
-        run: &RunId,
-        pipeline: &Pipeline,
-        windows: &[Window],
-    ) -> Result<(), StoreError> {
+    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
+        let Owner { run, pipeline, .. } = owner;
         let mut state = self.state();
+        state.fence(owner.lease).map_err(|kind| StoreError::new("opening windows again", kind))?;
         if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
             let kind = StoreErrorKind::Differs("a window to open again has no line in backfill_log".into());
             return Err(StoreError::new("opening windows again", kind));
@@ -102,23 +101,21 @@ impl BackfillLog for MemoryStore {
 
     async fn fail_windows(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         failure: &WindowFailure,
     ) -> Result<(), StoreError> {
-        give_up(&mut self.state(), (run, pipeline, windows), WindowState::Failed, failure)
+        give_up(&mut self.state(), (owner, windows), WindowState::Failed, failure)
             .map_err(|kind| StoreError::new("marking windows as failed", kind))
     }
 
     async fn mark_unavailable(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         reason: &WindowFailure,
     ) -> Result<(), StoreError> {
-        give_up(&mut self.state(), (run, pipeline, windows), WindowState::Unavailable, reason)
+        give_up(&mut self.state(), (owner, windows), WindowState::Unavailable, reason)
             .map_err(|kind| StoreError::new("marking windows as unavailable", kind))
     }
 
@@ -148,10 +145,12 @@ impl BackfillLog for MemoryStore {
 /// Closes windows without a page.
 fn give_up(
     state: &mut State,
-    (run, pipeline, windows): (&RunId, &Pipeline, &[Window]),
+    (owner, windows): (Owner<'_>, &[Window]),
     closed_as: WindowState,
     reason: &WindowFailure,
 ) -> Result<(), StoreErrorKind> {
+    let Owner { run, pipeline, lease } = owner;
+    state.fence(lease)?;
     if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
         return Err(StoreErrorKind::Differs("a window to give up has no line in backfill_log".into()));
     }

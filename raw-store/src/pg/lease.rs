@@ -1,48 +1,105 @@
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
 use tokio_postgres::Client;
 
+use super::heart::Guard;
 use crate::{Lease, StoreErrorKind};
 
-/// Takes a pipeline for the server process of the connection that runs this.
-///
-/// The holder is gone when no server process has both its number and its start. Where the role may not see
-/// other roles' sessions their start is null: then the number alone counts, and the holder is taken to live.
-const ACQUIRE: &str = "
-    INSERT INTO backfill_lease AS lease (entity_name, epoch, holder, backend_pid, backend_started_at)
-    SELECT $1, 1, $2, me.pid, me.backend_start FROM pg_stat_activity AS me WHERE me.pid = pg_backend_pid()
-    ON CONFLICT (entity_name) DO UPDATE SET
-        epoch = lease.epoch + 1,
-        holder = excluded.holder,
-        backend_pid = excluded.backend_pid,
-        backend_started_at = excluded.backend_started_at,
-        taken_at_utc = clock_timestamp()
-    WHERE lease.backend_pid IS NULL
-       OR (lease.backend_pid = excluded.backend_pid AND lease.backend_started_at = excluded.backend_started_at)
-       OR NOT EXISTS (
-            SELECT FROM pg_stat_activity AS other
-            WHERE other.pid = lease.backend_pid
-              AND (other.backend_start IS NULL OR other.backend_start = lease.backend_started_at))
-    RETURNING epoch";
+/// When a pipeline may be taken: it was given back, or its owner is this very process, is gone, or has not been heard of
+/// for as long as a lease lasts. The owner is gone when no server process has both its number and its start. Where the
+/// role may not see other roles' sessions their start is null: then the number alone counts, and the owner is taken to
+/// live.
+macro_rules! free {
+    () => {
+        "(lease.backend_pid IS NULL
+          OR (lease.backend_pid = $3 AND lease.backend_started_at = $4)
+          OR lease.lease_until_utc < clock_timestamp()
+          OR NOT EXISTS (
+                SELECT FROM pg_stat_activity AS other
+                WHERE other.pid = lease.backend_pid
+                  AND (other.backend_start IS NULL OR other.backend_start = lease.backend_started_at)))"
+    };
+}
 
-const HOLDER: &str = "SELECT holder FROM backfill_lease WHERE entity_name = $1";
+/// Takes a pipeline for a process. Looks first without a lock: whoever waits for a pipeline must not hold up the pages of its
+/// owner.
+const ACQUIRE: &str = concat!(
+    "INSERT INTO backfill_lease AS lease (entity_name, epoch, holder, backend_pid, backend_started_at, lease_until_utc)
+     SELECT $1, 1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5)
+     WHERE NOT EXISTS (SELECT FROM backfill_lease AS lease WHERE lease.entity_name = $1 AND NOT ",
+    free!(),
+    ")
+     ON CONFLICT (entity_name) DO UPDATE SET
+         epoch = lease.epoch + 1,
+         holder = excluded.holder,
+         backend_pid = excluded.backend_pid,
+         backend_started_at = excluded.backend_started_at,
+         lease_until_utc = excluded.lease_until_utc,
+         taken_at_utc = clock_timestamp()
+     WHERE ",
+    free!(),
+    " RETURNING epoch"
+);
+
+const HOLDER: &str = "SELECT holder, taken_at_utc FROM backfill_lease WHERE entity_name = $1";
+
+/// Also adopts the leases for a connection that took the place of one that was cut.
+const RENEW: &str = "
+    UPDATE backfill_lease AS lease SET
+        lease_until_utc = clock_timestamp() + make_interval(secs => $5),
+        backend_pid = $3,
+        backend_started_at = $4
+    FROM unnest($1::text[], $2::bigint[]) AS mine (entity_name, epoch)
+    WHERE lease.entity_name = mine.entity_name AND lease.epoch = mine.epoch AND lease.backend_pid IS NOT NULL
+    RETURNING lease.entity_name";
 
 const RELEASE: &str = "UPDATE backfill_lease SET backend_pid = NULL, backend_started_at = NULL WHERE entity_name = $1 AND epoch = $2";
 
-/// The first statement of a page's transaction. Its share lock makes a takeover wait until the page is
-/// committed, and pages of several scans do not wait for one another. After a wait the row is read again, so an
-/// epoch that has passed finds nothing.
-pub(super) const FENCE: &str = "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 FOR SHARE";
+/// The first statement of every transaction that changes something for a pipeline. Its lock makes a takeover, which changes
+/// the key, wait until the transaction is over; transactions of several scans, and heartbeats, which do not, wait for
+/// nobody. After a wait the row is read again, so an epoch that has passed finds nothing.
+pub(super) const FENCE: &str =
+    "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 FOR KEY SHARE";
+
+/// Lets a transaction go on only for the owner.
+pub(super) async fn fence(transaction: &Transaction<'_>, lease: &Lease) -> Result<(), StoreErrorKind> {
+    let owned = transaction.query_opt(FENCE, &[&&*lease.entity_name, &lease.epoch]).await?;
+    owned.map(drop).ok_or_else(|| StoreErrorKind::LeaseLost(lease.entity_name.clone()))
+}
 
 /// Takes a pipeline. `guard` is the connection that lives as long as this process.
 pub(super) async fn acquire(
-    guard: &Client,
-    entity_name: &str,
-    holder: &str,
+    client: &Client,
+    guard: &Guard,
+    (entity_name, holder): (&str, &str),
+    lasts: Duration,
 ) -> Result<Lease, StoreErrorKind> {
-    if let Some(row) = guard.query_opt(ACQUIRE, &[&entity_name, &holder]).await? {
+    let taken = client
+        .query_opt(ACQUIRE, &[&entity_name, &holder, &guard.pid, &guard.started_at, &lasts.as_secs_f64()])
+        .await?;
+    if let Some(row) = taken {
         return Ok(Lease { entity_name: entity_name.into(), epoch: row.try_get(0)? });
     }
-    let holder: String = guard.query_one(HOLDER, &[&entity_name]).await?.try_get(0)?;
-    Err(StoreErrorKind::LeaseHeld { entity_name: entity_name.into(), holder: holder.into() })
+    let row = client.query_one(HOLDER, &[&entity_name]).await?;
+    let holder: String = row.try_get(0)?;
+    Err(StoreErrorKind::LeaseHeld {
+        entity_name: entity_name.into(),
+        holder: holder.into(),
+        since: row.try_get(1)?,
+    })
+}
+
+/// Renews leases, and returns the pipelines of those that are still owned.
+pub(super) async fn renew(
+    guard: &Guard,
+    (names, epochs): (&[&str], &[i64]),
+    lasts: Duration,
+) -> Result<Vec<String>, StoreErrorKind> {
+    let lasts = lasts.as_secs_f64();
+    let renewed =
+        guard.client.query(RENEW, &[&names, &epochs, &guard.pid, &guard.started_at, &lasts]).await?;
+    renewed.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Gives a pipeline back, unless it has been taken over.

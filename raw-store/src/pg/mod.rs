@@ -5,6 +5,7 @@ mod connect;
 mod documents;
 mod error;
 mod grants;
+mod heart;
 mod identity;
 mod jsonb;
 mod lease;
@@ -32,14 +33,15 @@ use tokio::sync::Mutex;
 
 use self::calls::CallDesk;
 use self::connect::{Connector, Session};
+use self::heart::{Heart, Moment};
 pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Lease,
-    LogFilter, LogLine, OpenWindow, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
-    Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity,
-    Testimony, Window, WindowFailure, WindowState, Witness,
+    LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined,
+    RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind,
+    StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -51,8 +53,7 @@ pub struct PgStore {
     schema: SchemaName,
     connector: Connector,
     pool: Pool,
-    /// The connection whose life is the proof that this process lives: leases name its server process.
-    guard: Mutex<Option<tokio_postgres::Client>>,
+    heart: Arc<Heart>,
     /// The connection that calls are asked for over.
     calls: Mutex<Option<Arc<CallDesk>>>,
     /// Whether the schema was found to have the version that this program needs.
@@ -66,14 +67,9 @@ impl PgStore {
             .and_then(|connector| Ok((connector.pool(options.pool_size)?, connector)))
             .map_err(|kind| StoreError::new("preparing the connection", kind));
         let (pool, connector) = made?;
-        let store = Self {
-            schema,
-            connector,
-            pool,
-            guard: Mutex::default(),
-            calls: Mutex::default(),
-            ready: AtomicBool::new(false),
-        };
+        let heart = Arc::new(Heart::new(connector.clone(), options.lease_time));
+        let store =
+            Self { schema, connector, pool, heart, calls: Mutex::default(), ready: AtomicBool::new(false) };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
         schema::check_encoding(&session).await.map_err(store.failed(op))?;
@@ -205,17 +201,24 @@ impl RawStore for PgStore {
 
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         let op = format!("taking pipeline {}", pipeline.entity_name);
-        self.session(&op).await?.done();
-        let mut guard = self.guard.lock().await;
-        if guard.as_ref().is_none_or(tokio_postgres::Client::is_closed) {
-            *guard = Some(self.connector.dedicated().await.map_err(self.failed(&op))?);
-        }
-        let client = guard.as_ref().expect("it was opened above");
-        lease::acquire(client, &pipeline.entity_name, holder).await.map_err(self.failed(&op))
+        let session = self.session(&op).await?;
+        let guard = self.heart.guard().await.map_err(self.failed(&op))?;
+        let asked = Moment::now();
+        let names = (&*pipeline.entity_name, holder);
+        let taken = lease::acquire(&session, &guard, names, self.heart.lasts).await;
+        let taken = taken.map_err(self.failed(&op))?;
+        session.done();
+        self.heart.keep(&taken, asked);
+        Ok(taken)
+    }
+
+    async fn lost(&self, lease: &Lease) -> StoreError {
+        self.heart.lost(lease).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let op = format!("giving back pipeline {}", lease.entity_name);
+        self.heart.forget(lease);
         let session = self.session(&op).await?;
         lease::release(&session, lease).await.map_err(self.failed(&op))?;
         session.done();
@@ -280,10 +283,10 @@ impl Quarantine for PgStore {
         Ok(bytes)
     }
 
-    async fn resolve_quarantine(&self, run: &RunId, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        let op = format!("resolving the quarantine of {}", pipeline.entity_name);
-        let session = self.session(&op).await?;
-        let resolved = quarantine::resolve(&session, run, pipeline).await.map_err(self.failed(&op))?;
+    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+        let op = format!("resolving the quarantine of {}", owner.pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let resolved = quarantine::resolve(&mut session, owner).await.map_err(self.failed(&op))?;
         session.done();
         Ok(resolved)
     }
@@ -320,59 +323,53 @@ impl BackfillLog for PgStore {
 
     async fn open_windows(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
-        let op = format!("opening windows of {}", pipeline.entity_name);
+        let op = format!("opening windows of {}", owner.pipeline.entity_name);
         let mut session = self.session(&op).await?;
-        let asked = windows::Asked::new(run, pipeline, windows);
+        let asked = windows::Asked::new(owner, windows);
         let open = windows::open(&mut session, &asked, reopen).await.map_err(self.failed(&op))?;
         session.done();
         Ok(open)
     }
 
-    async fn reopen_windows(
-        &self,
-        run: &RunId,
-        pipeline: &Pipeline,
-        windows: &[Window],
-    ) -> Result<(), StoreError> {
-        let op = format!("opening windows of {} again", pipeline.entity_name);
-        let session = self.session(&op).await?;
-        let asked = windows::Asked::new(run, pipeline, windows);
-        windows::reopen(&session, &asked).await.map_err(self.failed(&op))?;
+    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
+        let op = format!("opening windows of {} again", owner.pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let asked = windows::Asked::new(owner, windows);
+        windows::reopen(&mut session, &asked).await.map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }
 
     async fn fail_windows(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         failure: &WindowFailure,
     ) -> Result<(), StoreError> {
-        let op = format!("marking windows of {} as failed", pipeline.entity_name);
-        let session = self.session(&op).await?;
-        let asked = windows::Asked::new(run, pipeline, windows);
-        windows::give_up(&session, &asked, WindowState::Failed, failure).await.map_err(self.failed(&op))?;
+        let op = format!("marking windows of {} as failed", owner.pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let asked = windows::Asked::new(owner, windows);
+        windows::give_up(&mut session, &asked, WindowState::Failed, failure)
+            .await
+            .map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }
 
     async fn mark_unavailable(
         &self,
-        run: &RunId,
-        pipeline: &Pipeline,
+        owner: Owner<'_>,
         windows: &[Window],
         reason: &WindowFailure,
     ) -> Result<(), StoreError> {
-        let op = format!("marking windows of {} as unavailable", pipeline.entity_name);
-        let session = self.session(&op).await?;
-        let asked = windows::Asked::new(run, pipeline, windows);
-        windows::give_up(&session, &asked, WindowState::Unavailable, reason)
+        let op = format!("marking windows of {} as unavailable", owner.pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let asked = windows::Asked::new(owner, windows);
+        windows::give_up(&mut session, &asked, WindowState::Unavailable, reason)
             .await
             .map_err(self.failed(&op))?;
         session.done();

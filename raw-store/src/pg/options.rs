@@ -8,6 +8,10 @@ use crate::{StoreError, StoreErrorKind};
 /// How long one connection may take to be made; the driver itself would wait for ever.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a lease lasts without a heartbeat. Far longer than a page takes, so that only who is frozen or cut off loses it;
+/// short enough for others to wait for.
+const LEASE_TIME: Duration = Duration::from_mins(1);
+
 /// Connections of one store, beside the one that holds its leases: a few pages commit at once.
 const POOL_SIZE: usize = 4;
 
@@ -62,6 +66,7 @@ pub struct DatabaseOptions {
     pub(super) channel_binding: Option<ChannelBinding>,
     pub(super) connect_timeout: Duration,
     pub(super) pool_size: usize,
+    pub(super) lease_time: Duration,
 }
 
 /// A server's address.
@@ -111,6 +116,7 @@ impl DatabaseOptions {
             channel_binding: None,
             connect_timeout: CONNECT_TIMEOUT,
             pool_size: POOL_SIZE,
+            lease_time: LEASE_TIME,
         }
     }
 
@@ -141,7 +147,12 @@ impl DatabaseOptions {
         Self { channel_binding: Some(binding), ..self }
     }
 
-    /// How many connections the store may use at once, at least one; one more holds its leases.
+    /// How long a lease outlives a process that is frozen or cut off; default one minute.
+    pub fn with_lease_time(self, time: Duration) -> Self {
+        Self { lease_time: time, ..self }
+    }
+
+    /// How many connections the store may use at once, at least one; one more holds its leases, and one asks for calls.
     pub fn with_pool_size(self, connections: usize) -> Self {
         Self { pool_size: connections.max(1), ..self }
     }

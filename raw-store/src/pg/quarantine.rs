@@ -1,15 +1,16 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 
 use super::jsonb::Jsonb;
+use super::lease;
 use super::lines::{run_id, window};
 use crate::digest::Digest;
 use crate::landing::Kept;
-use crate::{PageCommit, Pipeline, Quarantined, RunId, StoreErrorKind};
+use crate::{Owner, PageCommit, Quarantined, StoreErrorKind};
 
 /// Keeps documents once per content: one that comes again only says when, and where, it was seen last.
 const KEEP: &str = "
@@ -81,13 +82,14 @@ pub(super) async fn bytes(
 }
 
 /// Resolves what a run did not see again.
-pub(super) async fn resolve(
-    client: &Client,
-    run: &RunId,
-    pipeline: &Pipeline,
-) -> Result<u64, StoreErrorKind> {
+pub(super) async fn resolve(client: &mut Object, owner: Owner<'_>) -> Result<u64, StoreErrorKind> {
+    let Owner { run, pipeline, lease } = owner;
     let (entity_name, time_axis) = (&*pipeline.entity_name, &*pipeline.time_axis);
-    Ok(client.execute(RESOLVE, &[&entity_name, &time_axis, &run.as_str()]).await?)
+    let transaction = client.transaction().await?;
+    lease::fence(&transaction, lease).await?;
+    let resolved = transaction.execute(RESOLVE, &[&entity_name, &time_axis, &run.as_str()]).await?;
+    transaction.commit().await?;
+    Ok(resolved)
 }
 
 /// Keeps the documents of a page that cannot be rows.

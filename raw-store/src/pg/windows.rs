@@ -1,10 +1,11 @@
 use deadpool_postgres::Object;
 use time::OffsetDateTime;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
+use super::lease;
 use super::lines::window;
 use crate::{
-    OpenWindow, Pipeline, Reopen, RunId, ScanCursor, StoreErrorKind, Window, WindowFailure, WindowState,
+    Lease, OpenWindow, Owner, Reopen, ScanCursor, StoreErrorKind, Window, WindowFailure, WindowState,
 };
 
 // Lines are found by `LATERAL (… OFFSET 0)` or `LATERAL (… FOR UPDATE)`, which the planner does not turn into a
@@ -148,13 +149,15 @@ pub(super) struct Asked<'a> {
     run: &'a str,
     entity_name: &'a str,
     time_axis: &'a str,
+    lease: &'a Lease,
     starts: Vec<OffsetDateTime>,
     ends: Vec<OffsetDateTime>,
 }
 
 impl<'a> Asked<'a> {
     /// Sorts the windows and drops repeated ones.
-    pub(super) fn new(run: &'a RunId, pipeline: &'a Pipeline, windows: &[Window]) -> Self {
+    pub(super) fn new(owner: Owner<'a>, windows: &[Window]) -> Self {
+        let Owner { run, pipeline, lease } = owner;
         let mut windows = windows.to_vec();
         windows.sort_unstable();
         windows.dedup();
@@ -162,6 +165,7 @@ impl<'a> Asked<'a> {
             run: run.as_str(),
             entity_name: &pipeline.entity_name,
             time_axis: &pipeline.time_axis,
+            lease,
             starts: windows.iter().map(|window| window.start()).collect(),
             ends: windows.iter().map(|window| window.end()).collect(),
         }
@@ -174,9 +178,10 @@ pub(super) async fn open(
     asked: &Asked<'_>,
     reopen: Reopen,
 ) -> Result<Vec<OpenWindow>, StoreErrorKind> {
-    let Asked { run, entity_name, time_axis, starts, ends } = asked;
+    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
     let all = reopen == Reopen::All;
     let transaction = client.transaction().await?;
+    lease::fence(&transaction, lease).await?;
     let totals = transaction.query_one(OPEN, &[entity_name, time_axis, run, starts, ends, &all]).await?;
     check_totals(totals.try_get(0)?)?;
     let rows = transaction.query(TO_READ, &[entity_name, time_axis, run, starts, ends]).await?;
@@ -186,27 +191,33 @@ pub(super) async fn open(
 }
 
 /// Takes back windows that the run has closed.
-pub(super) async fn reopen(client: &Client, asked: &Asked<'_>) -> Result<(), StoreErrorKind> {
-    let Asked { run, entity_name, time_axis, starts, ends } = asked;
-    let row = client.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await?;
-    check_lines(row.try_get(0)?, starts.len())
+pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(), StoreErrorKind> {
+    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
+    let transaction = client.transaction().await?;
+    lease::fence(&transaction, lease).await?;
+    let row = transaction.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await?;
+    check_lines(row.try_get(0)?, starts.len())?;
+    Ok(transaction.commit().await?)
 }
 
 /// Marks windows as failed or unavailable.
 pub(super) async fn give_up(
-    client: &Client,
+    client: &mut Object,
     asked: &Asked<'_>,
     state: WindowState,
     reason: &WindowFailure,
 ) -> Result<(), StoreErrorKind> {
-    let Asked { run, entity_name, time_axis, starts, ends } = asked;
-    let row = client
+    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
+    let transaction = client.transaction().await?;
+    lease::fence(&transaction, lease).await?;
+    let row = transaction
         .query_one(
             GIVE_UP,
             &[entity_name, time_axis, run, starts, ends, &&*reason.message, &reason.at, &state.as_str()],
         )
         .await?;
-    check_lines(row.try_get(0)?, starts.len())
+    check_lines(row.try_get(0)?, starts.len())?;
+    Ok(transaction.commit().await?)
 }
 
 fn open_window(row: &Row) -> Result<OpenWindow, StoreErrorKind> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fixtures::{TempDatabase, TempPostgres};
 use raw_store::{
-    BackfillLog, Bytes, DatabaseOptions, Lease, PageCommit, PgStore, Pipeline, RawStore, Reopen, Row, RunId,
-    RunStart, SchemaName, StoreIdentity, Window, WindowChange, WindowState,
+    BackfillLog, Bytes, DatabaseOptions, Lease, Owner, PageCommit, PgStore, Pipeline, RawStore, Reopen, Row,
+    RunId, RunStart, SchemaName, StoreIdentity, Window, WindowChange, WindowState,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -109,9 +109,14 @@ impl Work {
         store.bind(&identity).await.unwrap();
         store.prepare(&pipeline()).await.unwrap();
         store.begin_run(&start).await.unwrap();
-        store.open_windows(&start.id, &pipeline(), &[window()], Reopen::Unfinished).await.unwrap();
         let lease = store.acquire(&pipeline(), "a test").await.unwrap();
-        Self { pipeline: pipeline(), run: start.id, lease }
+        let work = Self { pipeline: pipeline(), run: start.id, lease };
+        store.open_windows(work.owner(), &[window()], Reopen::Unfinished).await.unwrap();
+        work
+    }
+
+    pub fn owner(&self) -> Owner<'_> {
+        Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease }
     }
 
     pub fn page(&self, number: u32, rows: Vec<Row>) -> PageCommit {

@@ -1,0 +1,26 @@
+use raw_store::CallMonth;
+use serde_json::json;
+
+use crate::instant::utc;
+
+/// What a month has cost so far, and what is left of it.
+pub(crate) fn line(month: CallMonth, allowance: Option<u64>) -> String {
+    let used = month.used;
+    match allowance {
+        Some(allowance) => format!(
+            "calls this month (UTC): {used} made, {} of {allowance} left",
+            allowance.saturating_sub(used)
+        ),
+        None => format!("calls this month (UTC): {used} made, no limit set"),
+    }
+}
+
+/// The same for programs.
+pub(crate) fn json(month: CallMonth, allowance: Option<u64>) -> serde_json::Value {
+    json!({
+        "used": month.used,
+        "allowance": allowance,
+        "left": allowance.map(|allowance| allowance.saturating_sub(month.used)),
+        "until": utc(month.until),
+    })
+}

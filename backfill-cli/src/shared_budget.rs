@@ -1,0 +1,222 @@
+//! One budget of calls over all processes of a company: the ledger in the database, as the client asks for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use qbo_auth::Clock;
+use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Signal};
+use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreError};
+use time::OffsetDateTime;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How long after it was asked for a call leaves at the latest, where the database answers quickly. It costs a little of the
+/// rate, because a call counts until it must have arrived.
+const SHORTEST: Duration = Duration::from_millis(250);
+
+/// The same where it does not.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// From which part of the month's allowance on it is worth saying.
+const WORTH_SAYING: f64 = 0.8;
+
+/// The budget in a database. It holds the store no longer than its owner does.
+#[derive(Debug)]
+pub(crate) struct SharedBudget {
+    ledger: Weak<dyn CallLedger>,
+    limits: CallLimits,
+    clock: Arc<dyn Clock>,
+    good_for: Arc<Mutex<Duration>>,
+    signals: UnboundedSender<Signal>,
+    said: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Permit {
+    ledger: Weak<dyn CallLedger>,
+    slot: Option<CallSlot>,
+    clock: Arc<dyn Clock>,
+    asked: (Duration, OffsetDateTime),
+    good_for: Duration,
+    next_good_for: Arc<Mutex<Duration>>,
+}
+
+impl SharedBudget {
+    pub(crate) fn new(
+        ledger: Weak<dyn CallLedger>,
+        limits: Limits,
+        monthly_calls: Option<u64>,
+        (clock, signals): (Arc<dyn Clock>, UnboundedSender<Signal>),
+    ) -> Self {
+        let limits = CallLimits {
+            per_minute: limits.per_minute,
+            per_second: limits.per_second,
+            in_flight: Limits::IN_FLIGHT,
+            per_month: monthly_calls,
+        };
+        let good_for = Arc::new(Mutex::new(SHORTEST));
+        Self { ledger, limits, clock, good_for, signals, said: AtomicBool::new(false) }
+    }
+
+    /// Says once that the month's calls come to an end.
+    fn tell(&self, used: u64) {
+        let Some(allowance) = self.limits.per_month else { return };
+        #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+        let share = used as f64 / allowance as f64;
+        if share >= WORTH_SAYING && !self.said.swap(true, Ordering::Relaxed) {
+            // A receiver that is gone wants no more news.
+            let _ = self.signals.send(Signal::AllowanceLow { used, allowance });
+        }
+    }
+}
+
+#[async_trait]
+impl CallBudget for SharedBudget {
+    async fn admit(&self) -> Result<Admission, BudgetError> {
+        let ledger = self.ledger.upgrade().ok_or_else(gone)?;
+        let good_for = *self.good_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = (self.clock.elapsed(), self.clock.now_utc());
+        match ledger.admit(&self.limits, good_for).await.map_err(unavailable)? {
+            CallAdmission::Go { slot, used } => {
+                self.tell(used);
+                Ok(Admission::Go(Box::new(Permit {
+                    ledger: Weak::clone(&self.ledger),
+                    slot: Some(slot),
+                    clock: Arc::clone(&self.clock),
+                    asked,
+                    good_for,
+                    next_good_for: Arc::clone(&self.good_for),
+                })))
+            }
+            CallAdmission::Wait(time) => Ok(Admission::Wait(time)),
+            CallAdmission::UsedUp { until } => {
+                Err(BudgetError::UsedUp { allowance: self.limits.per_month.unwrap_or_default(), until })
+            }
+        }
+    }
+
+    async fn throttled(&self, pause: Duration) -> Result<Duration, BudgetError> {
+        let ledger = self.ledger.upgrade().ok_or_else(gone)?;
+        ledger.pause(pause).await.map_err(unavailable)
+    }
+}
+
+#[async_trait]
+impl CallPermit for Permit {
+    /// By both times of the machine: the one stands still while it sleeps, the other can be set.
+    fn leave(&mut self) -> bool {
+        let (elapsed, wall) = self.asked;
+        let wall = (self.clock.now_utc() - wall).try_into().unwrap_or_default();
+        let age = self.clock.elapsed().saturating_sub(elapsed).max(wall);
+        let good = age <= self.good_for;
+        let next =
+            if good { (age * 4).clamp(SHORTEST, self.good_for) } else { (self.good_for * 2).min(LONGEST) };
+        *self.next_good_for.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        good
+    }
+
+    async fn conclude(mut self: Box<Self>, end: CallEnd) {
+        let end = match end {
+            CallEnd::Unsent => raw_store::CallEnd::Unsent,
+            CallEnd::Served => raw_store::CallEnd::Served,
+            CallEnd::Failed => raw_store::CallEnd::Failed,
+        };
+        if let (Some(ledger), Some(slot)) = (self.ledger.upgrade(), self.slot.take()) {
+            conclude(&*ledger, &slot, end).await;
+        }
+    }
+}
+
+/// Its request was abandoned: the run was stopped.
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let (Some(ledger), Some(slot)) = (self.ledger.upgrade(), self.slot.take())
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move { conclude(&*ledger, &slot, raw_store::CallEnd::Abandoned).await });
+        }
+    }
+}
+
+async fn conclude(ledger: &dyn CallLedger, slot: &CallSlot, end: raw_store::CallEnd) {
+    if let Err(error) = ledger.conclude(slot, end).await {
+        // The place becomes free by itself, and the month counts one call too many rather than one too few.
+        tracing::debug!(%error, "the end of a call could not be noted");
+    }
+}
+
+fn unavailable(error: StoreError) -> BudgetError {
+    BudgetError::Unavailable { may_pass: error.advice() == Advice::Retry, source: Box::new(error) }
+}
+
+fn gone() -> BudgetError {
+    BudgetError::Unavailable { may_pass: false, source: "the database is closed".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use qbo_auth::ManualClock;
+    use raw_store::MemoryStore;
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn budget(
+        monthly_calls: Option<u64>,
+    ) -> (SharedBudget, Arc<MemoryStore>, Arc<ManualClock>, tokio::sync::mpsc::UnboundedReceiver<Signal>)
+    {
+        let store = Arc::new(MemoryStore::new());
+        let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+        let (sender, signals) = tokio::sync::mpsc::unbounded_channel();
+        let ledger: Arc<dyn CallLedger> = store.clone();
+        let budget =
+            SharedBudget::new(Arc::downgrade(&ledger), Limits::QBO, monthly_calls, (clock.clone(), sender));
+        (budget, store, clock, signals)
+    }
+
+    async fn go(budget: &SharedBudget) -> Box<dyn CallPermit> {
+        match budget.admit().await.unwrap() {
+            Admission::Go(permit) => permit,
+            Admission::Wait(time) => panic!("nothing stands against it: {time:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_permit_that_was_slept_over_is_not_used_and_the_next_one_lasts_longer() {
+        let (budget, store, clock, _signals) = budget(None);
+        let mut permit = go(&budget).await;
+        clock.advance(SHORTEST * 3 / 2);
+        assert!(!permit.leave());
+        permit.conclude(CallEnd::Unsent).await;
+        assert_eq!(store.month().await.unwrap().used, 0);
+        let mut permit = go(&budget).await;
+        clock.advance(SHORTEST * 3 / 2);
+        assert!(permit.leave());
+        permit.conclude(CallEnd::Served).await;
+        assert_eq!(store.month().await.unwrap().used, 1);
+    }
+
+    #[tokio::test]
+    async fn four_fifths_of_the_month_are_said_once_and_its_end_refuses() {
+        let (budget, _store, _clock, mut signals) = budget(Some(5));
+        for used in 1..=5 {
+            go(&budget).await.conclude(CallEnd::Served).await;
+            let said = signals.try_recv().ok();
+            let low = Signal::AllowanceLow { used: 4, allowance: 5 };
+            assert_eq!(said, (used == 4).then_some(low));
+        }
+        let refused = budget.admit().await.unwrap_err();
+        assert!(matches!(refused, BudgetError::UsedUp { allowance: 5, .. }), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_abandoned_keeps_its_place_for_a_while_and_stays_counted() {
+        let (budget, store, _clock, _signals) = budget(None);
+        drop(go(&budget).await);
+        tokio::task::yield_now().await;
+        assert_eq!(store.month().await.unwrap().used, 1);
+        drop(store);
+        assert!(matches!(budget.admit().await, Err(BudgetError::Unavailable { may_pass: false, .. })));
+    }
+}

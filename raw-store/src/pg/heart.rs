@@ -1,0 +1,164 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_postgres::Client;
+
+use super::connect::Connector;
+use super::lease;
+use crate::{Lease, StoreError, StoreErrorKind};
+
+/// How many heartbeats a lease outlasts. After three quarters of its time without one, its owner gives up by itself.
+const BEATS: u32 = 4;
+
+const ME: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+
+/// Keeps the leases of this process: by a connection that ends with it, and by heartbeats over that connection, which
+/// also stop when it is frozen or cut off.
+///
+/// It lives by real time, whatever clock the rest of the program is given: the other side of a lease is a server.
+#[derive(Debug)]
+pub(super) struct Heart {
+    connector: Connector,
+    /// How long a lease lasts without a heartbeat.
+    pub(super) lasts: Duration,
+    guard: Mutex<Option<Arc<Guard>>>,
+    held: watch::Sender<BTreeMap<Box<str>, Held>>,
+    beats: AtomicBool,
+}
+
+/// The connection whose life is the proof that this process lives: leases name its server process.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub(super) client: Client,
+    pub(super) pid: i32,
+    pub(super) started_at: OffsetDateTime,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    epoch: i64,
+    heard: Moment,
+}
+
+/// A moment in both of a machine's times: the one stands still while it sleeps, the other can be set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a lease is kept by real time, whatever clock others are given"
+    )]
+    pub(super) fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// How long ago it was, by the time that says more.
+    fn age(self) -> Duration {
+        let now = Self::now();
+        let wall = now.wall.duration_since(self.wall).unwrap_or_default();
+        now.monotonic.saturating_duration_since(self.monotonic).max(wall)
+    }
+}
+
+impl Heart {
+    pub(super) fn new(connector: Connector, lasts: Duration) -> Self {
+        Self {
+            connector,
+            lasts,
+            guard: Mutex::default(),
+            held: watch::Sender::default(),
+            beats: AtomicBool::new(false),
+        }
+    }
+
+    /// The connection that stands for this process, opened where it is missing or was cut.
+    pub(super) async fn guard(&self) -> Result<Arc<Guard>, StoreErrorKind> {
+        let mut guard = self.guard.lock().await;
+        if let Some(guard) = guard.as_ref().filter(|guard| !guard.client.is_closed()) {
+            return Ok(Arc::clone(guard));
+        }
+        let client = self.connector.dedicated().await?;
+        let me = client.query_one(ME, &[]).await?;
+        let opened = Arc::new(Guard { client, pid: me.try_get(0)?, started_at: me.try_get(1)? });
+        Ok(Arc::clone(guard.insert(opened)))
+    }
+
+    /// Keeps a lease that was asked for at this moment.
+    pub(super) fn keep(self: &Arc<Self>, lease: &Lease, asked: Moment) {
+        let held = Held { epoch: lease.epoch, heard: asked };
+        self.held.send_modify(|all| {
+            all.insert(lease.entity_name.clone(), held);
+        });
+        if !self.beats.swap(true, Ordering::Relaxed) {
+            tokio::spawn(beat(Arc::downgrade(self), self.lasts / BEATS));
+        }
+    }
+
+    /// Keeps a lease no longer.
+    pub(super) fn forget(&self, lease: &Lease) {
+        self.held.send_modify(|all| all.retain(|name, held| !held.is(name, lease)));
+    }
+
+    /// Returns once a lease is lost.
+    pub(super) async fn lost(&self, lease: &Lease) -> StoreError {
+        let mut held = self.held.subscribe();
+        // The sender lives as long as `self`, so the wait can only end by the condition.
+        let _ = held.wait_for(|all| !all.iter().any(|(name, held)| held.is(name, lease))).await;
+        let operation = format!("keeping pipeline {}", lease.entity_name);
+        StoreError::new(operation, StoreErrorKind::LeaseLost(lease.entity_name.clone()))
+    }
+
+    /// Renews every lease. What another took over is lost; what could not be renewed for too long is given up before the
+    /// server gives it away. A process that was asleep asks first.
+    async fn renew(&self) {
+        let held = self.held.borrow().clone();
+        if held.is_empty() {
+            return;
+        }
+        let asked = Moment::now();
+        let renewed = tokio::time::timeout(self.lasts / BEATS, async {
+            let names: Vec<&str> = held.keys().map(|name| &**name).collect();
+            let epochs: Vec<i64> = held.values().map(|held| held.epoch).collect();
+            lease::renew(&*self.guard().await?, (&names, &epochs), self.lasts).await
+        });
+        let renewed = renewed.await.ok().and_then(|renewed: Result<_, StoreErrorKind>| renewed.ok());
+        let too_long = self.lasts * (BEATS - 1) / BEATS;
+        self.held.send_modify(|all| {
+            all.retain(|name, present| {
+                // Taken meanwhile, as a new owner: another beat's business.
+                if held.get(name).is_none_or(|asked_for| asked_for.epoch != present.epoch) {
+                    return true;
+                }
+                let Some(renewed) = &renewed else { return present.heard.age() < too_long };
+                present.heard = asked;
+                renewed.iter().any(|renewed| **renewed == **name)
+            });
+        });
+    }
+}
+
+impl Held {
+    fn is(&self, name: &str, lease: &Lease) -> bool {
+        *name == *lease.entity_name && self.epoch == lease.epoch
+    }
+}
+
+/// Beats until the store is gone.
+async fn beat(heart: Weak<Heart>, every: Duration) {
+    let mut beats = tokio::time::interval(every);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beats.tick().await;
+        let Some(heart) = heart.upgrade() else { return };
+        heart.renew().await;
+    }
+}
