@@ -158,9 +158,9 @@ fn line(event: &RunEvent) -> Option<String> {
             format!("{used} of the {allowance} calls of this month are made")
         }
         RunEvent::Held { pipeline, holder, since, patience } => format!(
-            "{pipeline}: held by {holder} since {}; waiting up to {} s for it",
+            "{pipeline}: held by {holder} since {}; waiting up to {:.0} s for it",
             utc(*since),
-            patience.as_secs()
+            patience.as_secs_f64()
         ),
         RunEvent::StoreRetry { pipeline, attempt } => {
             format!(

@@ -21,4 +21,5 @@ mod runs;
 mod secrecy;
 mod shared;
 mod tls;
+mod together;
 mod vaults;
