@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backfill_core::{Engine, EventSink};
 use qbo_auth::{
@@ -53,7 +54,7 @@ pub(crate) struct Company {
     pub(crate) identity: StoreIdentity,
     pub(crate) vault: Arc<WitnessedVault>,
     client: HttpQboClientBuilder,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// What the client tells: the end to tell it at, and the end to hear it at.
     signals: (UnboundedSender<Signal>, UnboundedReceiver<Signal>),
 }
@@ -84,19 +85,33 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
     Ok(Company { tokens, identity, vault, client, clock, signals: (sender, signals) })
 }
 
-/// Makes the client. Without a budget that others share it keeps limits of its own.
-fn client(builder: HttpQboClientBuilder) -> Result<Arc<dyn QboClient>, Exit> {
-    let client = builder.build().map_err(|error| {
-        Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
-    })?;
-    Ok(Arc::new(client))
+impl Company {
+    /// A client that draws its calls from the budget in a database, with all other processes; without a database from one of
+    /// its own.
+    pub(crate) fn client(
+        &self,
+        settings: &Settings,
+        store: Option<&Arc<PgStore>>,
+    ) -> Result<Arc<dyn QboClient>, Exit> {
+        let mut builder = self.client.clone();
+        if let (Some(limits), Some(store)) = (settings.limits, store) {
+            let ledger: Arc<dyn CallLedger> = store.clone();
+            let ends = (Arc::clone(&self.clock), self.signals.0.clone());
+            let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, settings.monthly_calls, ends);
+            builder = builder.budget(Arc::new(budget));
+        }
+        let client = builder.build().map_err(|error| {
+            Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
+        })?;
+        Ok(Arc::new(client))
+    }
 }
 
-impl Company {
-    /// A client for a single question, where no database is at hand.
-    pub(crate) fn client(&self) -> Result<Arc<dyn QboClient>, Exit> {
-        client(self.client.clone())
-    }
+/// Waits until a single call outside of the shared budget counts no more, as far as QuickBooks' limit of calls a second
+/// goes: nobody else knows of it.
+pub(crate) async fn let_it_age(clock: &dyn Clock) {
+    const SECOND_AND_JOURNEY: Duration = Duration::from_millis(1250);
+    clock.sleep(SECOND_AND_JOURNEY).await;
 }
 
 /// Joins a company, a database and a listener. No call is made to QuickBooks.
@@ -108,24 +123,15 @@ pub(crate) async fn compose(
 ) -> Result<Composed, Exit> {
     let mut secrets = Secrets::open(settings).await?;
     let company = company(settings, &mut secrets, seed).await?;
-    let Company { tokens, identity, vault, client: builder, clock, signals: (sender, signals) } = company;
-
     let database = open_database(settings, &secrets, concurrency).await?;
     create_where_missing(&database.store).await?;
-    vault.compare(&*database.store).await?;
+    company.vault.compare(&*database.store).await?;
     let witness: Arc<dyn ConsentLog> = database.store.clone();
-    vault.tell(Arc::downgrade(&witness));
+    company.vault.tell(Arc::downgrade(&witness));
     let store: Arc<dyn Store> = database.store.clone();
 
-    let client = client(match settings.limits {
-        Some(limits) => {
-            let ledger: Arc<dyn CallLedger> = database.store.clone();
-            let ends = (Arc::clone(&clock), sender);
-            let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, settings.monthly_calls, ends);
-            builder.budget(Arc::new(budget))
-        }
-        None => builder,
-    })?;
+    let client = company.client(settings, Some(&database.store))?;
+    let Company { tokens, identity, vault, clock, signals: (_, signals), .. } = company;
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
     engine.relay(signals);

@@ -1,13 +1,15 @@
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use qbo_auth::{ClientSecret, Clock as _, SecretName, SystemClock, TokenSet, TokenVault as _};
+use raw_store::PgStore;
 use serde_json::json;
 use time::Duration;
 
 use super::auth::SOON;
 use super::signals::Stop;
 use crate::args::{DoctorArgs, Output};
-use crate::compose::{Database, company, open_database};
+use crate::compose::{Database, company, let_it_age, open_database};
 use crate::consent;
 use crate::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
 use crate::file_system;
@@ -43,9 +45,16 @@ async fn look(settings: &Settings, arguments: &DoctorArgs, stop: &Stop) -> Findi
     );
     if let Some(mut secrets) = vault(&mut findings, settings).await {
         lifetime(&mut findings, settings, &secrets).await;
-        database(&mut findings, settings, &secrets).await;
+        let database = database(&mut findings, settings, &secrets).await;
         if !arguments.offline && findings.failed.is_none() {
-            quickbooks(&mut findings, settings, &mut secrets, stop).await;
+            let budget = database.as_ref().filter(|(_, is_set_up)| *is_set_up);
+            let store = budget.map(|(database, _)| &database.store);
+            let asked = ask(settings, &mut secrets, stop, store).await;
+            quickbooks(&mut findings, asked);
+        }
+        if let Some((database, _)) = database {
+            let closed = database.close().await;
+            findings.take("database", closed);
         }
     }
     findings
@@ -191,16 +200,17 @@ fn ends(findings: &mut Findings, tokens: &TokenSet, now: time::OffsetDateTime) {
     }
 }
 
-/// The database answers, has the schema, and agrees on the time.
-async fn database(findings: &mut Findings, settings: &Settings, secrets: &Secrets) {
+/// The database answers, has the schema, and agrees on the time. Returns it, and whether the schema is there.
+async fn database(
+    findings: &mut Findings,
+    settings: &Settings,
+    secrets: &Secrets,
+) -> Option<(Database, bool)> {
     let opened = open_database(settings, secrets, NonZeroUsize::MIN).await;
-    let Some(database) = findings.take("database", opened) else {
-        return;
-    };
+    let database = findings.take("database", opened)?;
     let result = examine(findings, settings, secrets, &database).await;
-    findings.take("database", result);
-    let closed = database.close().await;
-    findings.take("database", closed);
+    let is_set_up = findings.take("database", result).unwrap_or_default();
+    Some((database, is_set_up))
 }
 
 async fn examine(
@@ -208,7 +218,7 @@ async fn examine(
     settings: &Settings,
     secrets: &Secrets,
     database: &Database,
-) -> Result<(), Exit> {
+) -> Result<bool, Exit> {
     let status = database.store.schema_status().await?;
     let Some(version) = status.found else {
         findings.warning(
@@ -216,7 +226,7 @@ async fn examine(
             format!("it answers, and has no schema {} yet", settings.schema),
             "qbo-backfill db init (a run does it, too)",
         );
-        return Ok(());
+        return Ok(false);
     };
     let differences = database.store.check().await?;
     if let Some(first) = differences.first() {
@@ -241,12 +251,11 @@ async fn examine(
             "use a server built with it",
         );
     }
-    Ok(())
+    Ok(true)
 }
 
-/// One call: the consent works, for this company and this environment, and QuickBooks agrees on the time.
-async fn quickbooks(findings: &mut Findings, settings: &Settings, secrets: &mut Secrets, stop: &Stop) {
-    let asked = ask(settings, secrets, stop).await;
+/// The consent works, for this company and this environment, and QuickBooks agrees on the time.
+fn quickbooks(findings: &mut Findings, asked: Result<Option<time::OffsetDateTime>, Exit>) {
     let Some(answered_at) = findings.take("quickbooks", asked) else {
         return;
     };
@@ -264,14 +273,19 @@ async fn quickbooks(findings: &mut Findings, settings: &Settings, secrets: &mut 
     }
 }
 
+/// One call, on the budget of the company where there is one.
 async fn ask(
     settings: &Settings,
     secrets: &mut Secrets,
     stop: &Stop,
+    store: Option<&Arc<PgStore>>,
 ) -> Result<Option<time::OffsetDateTime>, Exit> {
     let company = company(settings, secrets, 0).await?;
     stop.keep(&company.tokens);
-    let page = company.client()?.fetch_page(&super::company_info()).await;
+    let page = company.client(settings, store)?.fetch_page(&super::company_info()).await;
+    if store.is_none() {
+        let_it_age(&*company.clock).await;
+    }
     company.tokens.shutdown().await;
     Ok(page?.answered_at())
 }

@@ -143,11 +143,12 @@ impl Traces {
 }
 
 /// A run that finds its pipelines held.
-async fn held(house: &House, traces: &mut Traces, run: Command) {
+async fn held(house: &House, traces: &mut Traces, mut run: Command) {
     let holder = house.client().await;
-    let take = "UPDATE raw.backfill_lease SET (backend_pid, backend_started_at, holder) = \
-                (SELECT pid, backend_start, 'another process' FROM pg_stat_activity WHERE pid = pg_backend_pid())";
+    let take = "UPDATE raw.backfill_lease SET (backend_pid, backend_started_at, holder, lease_until_utc) = \
+                (SELECT pid, backend_start, 'another process', NULL::timestamptz FROM pg_stat_activity WHERE pid = pg_backend_pid())";
     assert!(holder.execute(take, &[]).await.unwrap() > 0);
+    run.args(["--wait", "0"]);
     traces.run(run, "", 9).await;
 }
 
@@ -257,7 +258,7 @@ async fn no_secret_is_ever_seen_whatever_happens() {
     stopped(&house, &mut traces, run(&[]), "-TERM", 143).await;
     stopped(&house, &mut traces, run(&[]), "-INT", 130).await;
     house.sandbox.expire_access_tokens();
-    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::throttled()).always());
+    house.sandbox.faults().push(Rule::on(CallKind::Token, Fault::Html { status: 503 }).always());
     traces.run(run(&[]), "", 6).await;
     house.sandbox.faults().clear();
     if cfg!(feature = "points") {

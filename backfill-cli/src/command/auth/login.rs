@@ -14,6 +14,7 @@ use super::{endpoint, keys, status};
 use crate::args::LoginArgs;
 use crate::callback::{Callback, Page};
 use crate::command::signals::Stop;
+use crate::compose::let_it_age;
 use crate::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
 use crate::render::say;
 use crate::secrets::Secrets;
@@ -184,7 +185,9 @@ impl Login<'_> {
             .map_err(|error| {
                 Exit::new(REFUSED, exit::chain(&error), "check the system's root certificates")
             })?;
-        client.fetch_page(&super::super::company_info()).await?;
+        let answer = client.fetch_page(&super::super::company_info()).await;
+        let_it_age(&*self.clock).await;
+        answer?;
         Ok(())
     }
 }
