@@ -33,6 +33,22 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
 }
 
 #[tokio::test]
+async fn who_looks_meanwhile_sees_no_schema_or_all_of_it() {
+    let database = database().await;
+    let (maker, other) = (bare_store(&database).await, bare_store(&database).await);
+    let looks = async {
+        loop {
+            match other.ensure_loadable().await {
+                Ok(()) => break,
+                Err(error) => assert!(matches!(error.kind, StoreErrorKind::NotSetUp(_)), "{error}"),
+            }
+        }
+    };
+    let (made, ()) = futures_util::join!(maker.migrate(), looks);
+    made.unwrap();
+}
+
+#[tokio::test]
 async fn every_column_of_a_fresh_schema_is_expected() {
     let database = database().await;
     let store = store(&database).await;

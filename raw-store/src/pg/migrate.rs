@@ -31,23 +31,27 @@ const PLACEHOLDER: &str = "raw /*schema*/";
 /// Lets one process at a time change a schema. The first number is ours alone among the users of advisory locks.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('qbo-backfill'), hashtext($1))";
 
-/// Runs the scripts, each in a transaction of its own, unless all is there already.
+/// Runs the scripts in one transaction, unless all is there already: whoever looks meanwhile sees no schema, or all of it.
 pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<(), StoreErrorKind> {
-    if found_version(&***client).await? == Some(KNOWN) && schema::differences(client).await?.is_empty() {
+    if is_complete(&***client).await? {
         return Ok(());
     }
     let quoted = format!("\"{schema}\"");
-    for script in &SCRIPTS {
-        let transaction = locked(client, schema).await?;
-        if let Some(found) = found_version(&*transaction).await?
-            && found > KNOWN
-        {
-            return Err(StoreErrorKind::Newer { found, known: KNOWN });
-        }
-        transaction.batch_execute(&script.sql.replace(PLACEHOLDER, &quoted)).await?;
-        transaction.commit().await?;
+    let transaction = locked(client, schema).await?;
+    match found_version(&*transaction).await? {
+        Some(found) if found > KNOWN => return Err(StoreErrorKind::Newer { found, known: KNOWN }),
+        // Somebody else did it while this one waited.
+        _ if is_complete(&*transaction).await? => return Ok(()),
+        _ => {}
     }
-    Ok(())
+    for script in &SCRIPTS {
+        transaction.batch_execute(&script.sql.replace(PLACEHOLDER, &quoted)).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+async fn is_complete(client: &impl GenericClient) -> Result<bool, StoreErrorKind> {
+    Ok(found_version(client).await? == Some(KNOWN) && schema::differences(client).await?.is_empty())
 }
 
 /// Runs the script of the roles.

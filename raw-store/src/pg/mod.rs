@@ -99,7 +99,7 @@ impl PgStore {
     pub async fn check(&self) -> Result<Vec<SchemaDifference>, StoreError> {
         let op = "checking the schema";
         let session = self.any_session(op).await?;
-        let differences = schema::differences(&session).await.map_err(self.failed(op))?;
+        let differences = schema::differences(&***session).await.map_err(self.failed(op))?;
         session.done();
         Ok(differences)
     }

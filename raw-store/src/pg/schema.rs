@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient};
 
 use super::{identity, migrate};
 use crate::{StoreErrorKind, StoreIdentity, TableName};
@@ -214,7 +214,9 @@ struct Column {
 }
 
 /// Compares a schema with what is expected.
-pub(super) async fn differences(client: &Client) -> Result<Vec<SchemaDifference>, StoreErrorKind> {
+pub(super) async fn differences(
+    client: &impl GenericClient,
+) -> Result<Vec<SchemaDifference>, StoreErrorKind> {
     let found = read(client).await?;
     let mut differences = Vec::new();
     for (name, columns, key) in LEDGER {
@@ -233,7 +235,7 @@ pub(super) async fn differences(client: &Client) -> Result<Vec<SchemaDifference>
     Ok(differences)
 }
 
-async fn read(client: &Client) -> Result<BTreeMap<String, Table>, StoreErrorKind> {
+async fn read(client: &impl GenericClient) -> Result<BTreeMap<String, Table>, StoreErrorKind> {
     let mut tables: BTreeMap<String, Table> = BTreeMap::new();
     for row in client.query(COLUMNS, &[]).await? {
         let column = Column { ty: row.try_get(2)?, not_null: row.try_get(3)?, has_default: row.try_get(4)? };
