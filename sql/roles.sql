@@ -18,7 +18,7 @@ BEGIN
         CREATE ROLE qbo_owner NOLOGIN;
     END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qbo_loader') THEN
-        CREATE ROLE qbo_loader LOGIN CONNECTION LIMIT 50;
+        CREATE ROLE qbo_loader LOGIN CONNECTION LIMIT 80;
     END IF;
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qbo_reader') THEN
         CREATE ROLE qbo_reader LOGIN;

@@ -26,6 +26,10 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
     first.unwrap();
     second.unwrap();
     one.migrate().await.unwrap();
+    // Who came second changed nothing: its locks could meet those of a run that has begun.
+    let by_one = "SELECT bool_and(pg_proc.xmin = pg_namespace.xmin)
+        FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname = 'raw'";
+    assert!(connection(&database).await.query_one(by_one, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(one.check().await.unwrap(), []);
     let status = one.schema_status().await.unwrap();
     assert_eq!((status.found, status.known, status.identity), (Some(6), 6, None));

@@ -112,9 +112,13 @@ pub(super) async fn found_version(client: &impl GenericClient) -> Result<Option<
     Ok(client.query_one("SELECT max(version) FROM schema_version", &[]).await?.try_get(0)?)
 }
 
-/// Whether the schema has a table. The search path holds our schema alone.
+/// Whether the schema has a table. The search path holds our schema alone. Not by `to_regclass`: after a wait for an
+/// advisory lock it goes by what the session knew of schemas before, until a query opens a table, as this one does.
 async fn exists(client: &impl GenericClient, table: &str) -> Result<bool, StoreErrorKind> {
-    Ok(client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await?.try_get(0)?)
+    const EXISTS: &str = "
+        SELECT EXISTS (
+            SELECT FROM pg_class WHERE relname = $1::text AND relnamespace = to_regnamespace(current_schema()))";
+    Ok(client.query_one(EXISTS, &[&table]).await?.try_get(0)?)
 }
 
 async fn locked<'c>(client: &'c mut Object, schema: &SchemaName) -> Result<Transaction<'c>, StoreErrorKind> {
