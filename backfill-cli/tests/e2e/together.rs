@@ -35,11 +35,11 @@ fn slow_down(house: &House) {
 
 /// That no limit was passed is seen when the house is left.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_and_eight_processes_keep_the_limits_together_and_store_what_one_does() {
+async fn two_and_twenty_processes_keep_the_limits_together_and_store_what_one_does() {
     let calm = House::new(&shape()).await;
     calm.backfill(&["all"], &["--page-size", "50"]).await.expect(0);
     let expected = calm.fingerprint().await;
-    for processes in [2, 8] {
+    for processes in [2, 20] {
         let house = House::new(&shape()).await;
         slow_down(&house);
         let more = ["--page-size", "50", "--wait", "600"];
