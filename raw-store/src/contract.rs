@@ -8,6 +8,7 @@
 
 mod calls;
 mod consent;
+mod inspection;
 mod landing;
 mod ownership;
 mod runs;
@@ -17,6 +18,7 @@ mod windows;
 
 pub use calls::{a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all, calls_under_way_are_shared};
 pub use consent::a_second_copy_of_a_consent_is_found;
+pub use inspection::{a_page_is_compared_and_nothing_changes, stored_ids_are_listed_in_pages};
 pub use landing::{
     a_page_that_contradicts_itself_is_refused, a_page_without_its_window_changes_nothing,
     counts_are_exact_per_window, hostile_documents_are_quarantined_alone, landing_twice_changes_nothing,

@@ -5,6 +5,7 @@ pub mod contract;
 mod digest;
 mod error;
 mod guard;
+mod inspect;
 mod landing;
 mod lease;
 mod log;
@@ -23,6 +24,7 @@ pub use bytes::Bytes;
 pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};
 pub use error::{Advice, StoreError, StoreErrorKind};
 pub use guard::{Unstorable, check_storable};
+pub use inspect::{Deviation, PageComparison, RawInspection};
 pub use lease::{Lease, Owner};
 pub use log::{
     BackfillLog, LogFilter, LogLine, OpenWindow, Reopen, ScanCursor, UnknownState, WindowFailure,

@@ -1,4 +1,5 @@
 mod calls;
+mod inspect;
 mod land;
 mod ledger;
 

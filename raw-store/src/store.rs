@@ -2,7 +2,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{BackfillLog, Lease, PageCommit, PageOutcome, Quarantine, StoreError, TableName};
+use crate::{BackfillLog, Lease, PageCommit, PageOutcome, Quarantine, RawInspection, StoreError, TableName};
 
 /// Where one pipeline lands, and how its log lines are found.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,10 +76,10 @@ pub trait RawStore: fmt::Debug + Send + Sync {
     async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError>;
 }
 
-/// A place for documents that also remembers which windows are done.
-pub trait Store: RawStore + BackfillLog + Quarantine {}
+/// A place for documents that also remembers which windows are done, and can be looked through.
+pub trait Store: RawStore + RawInspection + BackfillLog + Quarantine {}
 
-impl<T: RawStore + BackfillLog + Quarantine> Store for T {}
+impl<T: RawStore + RawInspection + BackfillLog + Quarantine> Store for T {}
 
 // Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
 const _: fn(&dyn Store) = |_| ();

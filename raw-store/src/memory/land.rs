@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{Aside, Line, State, StoredRow, ledger};
 use crate::landing::{Candidate, Landing};
 use crate::{
-    PageCommit, PageOutcome, Quarantined, RunRecord, StoreErrorKind, WindowChange, WindowCounts,
+    PageCommit, PageOutcome, Quarantined, Row, RunRecord, StoreErrorKind, WindowChange, WindowCounts,
     WindowMetrics, WindowState,
 };
 
@@ -76,8 +76,23 @@ fn land(
     candidate: &Candidate<'_>,
     counts: &mut WindowCounts,
 ) {
-    let row = candidate.row;
-    let new = StoredRow {
+    let new = stored_row(page, candidate.row);
+    match table.get_mut(&new.id) {
+        None => {
+            counts.inserted += 1;
+            table.insert(new.id.clone(), new);
+        }
+        Some(stored) if replaces(stored, &new) => {
+            counts.updated += 1;
+            *stored = new;
+        }
+        Some(_) => counts.unchanged += 1,
+    }
+}
+
+/// A document as it would be stored.
+pub(super) fn stored_row(page: &PageCommit, row: &Row) -> StoredRow {
+    StoredRow {
         id: row.id.clone(),
         payload: row.payload.clone(),
         ingested_at: page.ingested_at,
@@ -88,18 +103,12 @@ fn land(
         updated_at: row.updated_at,
         sync_token: row.sync_token,
         answered_at: page.answered_at,
-    };
-    match table.get_mut(&row.id) {
-        None => {
-            counts.inserted += 1;
-            table.insert(row.id.clone(), new);
-        }
-        Some(stored) if version(stored) <= version(&new) && !same_json(&stored.payload, &new.payload) => {
-            counts.updated += 1;
-            *stored = new;
-        }
-        Some(_) => counts.unchanged += 1,
     }
+}
+
+/// Whether a document takes the place of the one that is stored: it is another one, and not an older one.
+pub(super) fn replaces(stored: &StoredRow, new: &StoredRow) -> bool {
+    version(stored) <= version(new) && !same_json(&stored.payload, &new.payload)
 }
 
 /// What "newer" compares: no source time is older than any, no sync token lower than any.

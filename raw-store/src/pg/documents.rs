@@ -1,8 +1,8 @@
 use std::mem;
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use time::OffsetDateTime;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::jsonb::Jsonb;
 use crate::landing::{Candidate, Landing};
@@ -66,18 +66,39 @@ pub(super) async fn unchanged(
     look_up: &Statement,
     candidates: &[Candidate<'_>],
 ) -> Result<Vec<bool>, StoreErrorKind> {
-    let ids: Vec<&str> = candidates.iter().map(|candidate| &*candidate.row.id).collect();
-    let mut unchanged = vec![false; candidates.len()];
+    let stored = digests(&**transaction, look_up, candidates).await?;
+    let same = |(candidate, stored): (&Candidate<'_>, Option<Vec<u8>>)| {
+        stored.is_some_and(|digest| *digest == *candidate.digest.as_bytes())
+    };
+    Ok(candidates.iter().zip(stored).map(same).collect())
+}
+
+/// The digest of what is stored under each candidate's id.
+pub(super) async fn stored(
+    client: &Object,
+    table: &TableName,
+    candidates: &[Candidate<'_>],
+) -> Result<Vec<Option<Vec<u8>>>, StoreErrorKind> {
+    let look_up = client.prepare_cached(&look_up_sql(table)).await?;
+    digests(&***client, &look_up, candidates).await
+}
+
+async fn digests(
+    client: &impl GenericClient,
+    look_up: &Statement,
+    candidates: &[Candidate<'_>],
+) -> Result<Vec<Option<Vec<u8>>>, StoreErrorKind> {
+    let mut digests = vec![None; candidates.len()];
     if candidates.is_empty() {
-        return Ok(unchanged);
+        return Ok(digests);
     }
-    for stored in transaction.query(look_up, &[&ids]).await? {
-        let (id, digest): (&str, &[u8]) = (stored.try_get(0)?, stored.try_get(1)?);
-        if let Ok(at) = position(candidates, id) {
-            unchanged[at] = candidates[at].digest.as_bytes() == digest;
+    let ids: Vec<&str> = candidates.iter().map(|candidate| &*candidate.row.id).collect();
+    for stored in client.query(look_up, &[&ids]).await? {
+        if let Ok(at) = position(candidates, stored.try_get(0)?) {
+            digests[at] = Some(stored.try_get(1)?);
         }
     }
-    Ok(unchanged)
+    Ok(digests)
 }
 
 /// Writes the candidates of a page. One that the server refuses is put aside alone: the rest lands.
@@ -116,7 +137,7 @@ pub(super) async fn land(
 }
 
 /// Cuts at [`STATEMENT_BYTES`]; a part has at least one candidate.
-fn in_statements<'c, 'a>(mut candidates: &'c [Candidate<'a>]) -> Vec<&'c [Candidate<'a>]> {
+pub(super) fn in_statements<'c, 'a>(mut candidates: &'c [Candidate<'a>]) -> Vec<&'c [Candidate<'a>]> {
     let mut parts = Vec::new();
     while !candidates.is_empty() {
         let mut bytes = 0;
@@ -170,7 +191,7 @@ async fn write(
     Ok(written.1)
 }
 
-fn is_about_one_record(error: &tokio_postgres::Error) -> bool {
+pub(super) fn is_about_one_record(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| ABOUT_ONE_RECORD.contains(&code.code()))
 }
 

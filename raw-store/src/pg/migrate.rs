@@ -114,7 +114,7 @@ pub(super) async fn found_version(client: &impl GenericClient) -> Result<Option<
 
 /// Whether the schema has a table. The search path holds our schema alone. Not by `to_regclass`: after a wait for an
 /// advisory lock it goes by what the session knew of schemas before, until a query opens a table, as this one does.
-async fn exists(client: &impl GenericClient, table: &str) -> Result<bool, StoreErrorKind> {
+pub(super) async fn exists(client: &impl GenericClient, table: &str) -> Result<bool, StoreErrorKind> {
     const EXISTS: &str = "
         SELECT EXISTS (
             SELECT FROM pg_class WHERE relname = $1::text AND relnamespace = to_regnamespace(current_schema()))";

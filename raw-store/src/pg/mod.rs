@@ -7,6 +7,7 @@ mod error;
 mod grants;
 mod heart;
 mod identity;
+mod inspect;
 mod jsonb;
 mod lease;
 mod lines;
@@ -39,9 +40,9 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Lease,
-    LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined,
-    RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind,
-    StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
+    LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline, Quarantine,
+    Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError,
+    StoreErrorKind, StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -262,6 +263,32 @@ impl CallLedger for PgStore {
     async fn month(&self) -> Result<CallMonth, StoreError> {
         let op = "asking for the calls of this month";
         self.calls(op).await?.month().await.map_err(self.failed(op))
+    }
+}
+
+#[async_trait]
+impl RawInspection for PgStore {
+    async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
+        let op = format!("comparing a page of {}", page.pipeline.entity_name);
+        let session = self.session(&op).await?;
+        let comparison = inspect::compare(&session, page).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(comparison)
+    }
+
+    async fn stored_ids(
+        &self,
+        pipeline: &Pipeline,
+        span: Option<Window>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Box<str>>, StoreError> {
+        let op = format!("looking through {}", pipeline.table);
+        let session = self.session(&op).await?;
+        let ids = inspect::stored_ids(&session, &pipeline.table, span, (after, limit)).await;
+        let ids = ids.map_err(self.failed(&op))?;
+        session.done();
+        Ok(ids)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use deadpool_postgres::{Object, Transaction};
@@ -38,6 +38,9 @@ const LIST: &str = "
 
 const BYTES: &str = "SELECT raw FROM quarantine WHERE entity_name = $1 AND encode(digest, 'hex') = $2";
 
+const KNOWN: &str =
+    "SELECT digest FROM quarantine WHERE entity_name = $1 AND digest = ANY($2) AND resolved_at_utc IS NULL";
+
 const RESOLVE: &str = "
     UPDATE quarantine AS kept SET resolved_at_utc = line.finished_at_utc
     FROM backfill_log AS line
@@ -69,6 +72,21 @@ fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
         last_seen_at: row.try_get(8)?,
         resolved_at: row.try_get(9)?,
     })
+}
+
+/// Which of these documents are kept, and not resolved.
+pub(super) async fn known(
+    client: &Client,
+    entity_name: &str,
+    digests: &[Digest],
+) -> Result<HashSet<Digest>, StoreErrorKind> {
+    if digests.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let asked: Vec<&[u8]> = digests.iter().map(Digest::as_bytes).collect();
+    let rows = client.query(KNOWN, &[&entity_name, &asked]).await?;
+    let known: HashSet<Vec<u8>> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok(digests.iter().copied().filter(|digest| known.contains(digest.as_bytes())).collect())
 }
 
 /// The bytes of one document.

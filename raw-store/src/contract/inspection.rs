@@ -1,0 +1,89 @@
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::scene::{Scene, change, day, noon, row};
+use crate::{Deviation, LogFilter, RejectedRow, Row, Store, StoreError, Window, WindowState};
+
+fn deviation(id: Option<&str>, window: usize) -> Deviation {
+    Deviation { id: id.map(Into::into), window }
+}
+
+/// What is stored, spelled differently or in a newer version is the same; the rest is named, and neither rows nor the log
+/// change.
+pub async fn a_page_is_compared_and_nothing_changes(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let without_id = RejectedRow {
+        id: None,
+        raw: Bytes::from_static(b"{}"),
+        reason: "the document has no id".into(),
+        window: 0,
+    };
+    let mut stored = scene.page(vec![
+        row("1", r#"{"Id":"1","a":1,"b":2}"#, noon(0)),
+        row("2", r#"{"Id":"2"}"#, noon(0)),
+        row("3", r#"{"Id":"3","new":true}"#, noon(3)),
+        row("4", r#"{"Id":"4","x":"\u0000"}"#, noon(0)),
+    ]);
+    stored.rejected.push(without_id.clone());
+    store.commit_page(&stored).await?;
+    let lines = store.lines(&LogFilter::default()).await?;
+
+    let later = |row: Row| Row { window: 1, ..row };
+    let mut page = scene.page(vec![
+        row("1", r#"{ "b":2, "Id":"1", "a":1}"#, noon(0)),
+        later(row("2", r#"{"Id":"2","edited":true}"#, noon(1))),
+        row("3", r#"{"Id":"3"}"#, noon(0)),
+        row("4", r#"{"Id":"4","x":"\u0000"}"#, noon(0)),
+        later(row("5", r#"{"Id":"5"}"#, noon(1))),
+        row("6", r#"{"Id":"6","x":"\u0000"}"#, noon(0)),
+    ]);
+    page.rejected = vec![without_id.clone(), RejectedRow { raw: Bytes::from_static(b"[]"), ..without_id }];
+    page.windows = vec![change(day(0), WindowState::Completed), change(day(1), WindowState::Completed)];
+    let mut compared = store.compare(&page).await?;
+    compared.missing.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!((compared.same, compared.quarantined), (2, 2));
+    assert_eq!(compared.missing, [deviation(None, 0), deviation(Some("5"), 1), deviation(Some("6"), 0)]);
+    assert_eq!(compared.changed, [deviation(Some("2"), 1)]);
+
+    assert_eq!(store.lines(&LogFilter::default()).await?, lines);
+    assert_eq!((store.count_rows(&scene.pipeline).await?, store.quarantined(None).await?.len()), (3, 2));
+    let outcome = store.commit_page(&page).await?;
+    assert_eq!((outcome.total.unchanged, outcome.total.updated, outcome.total.inserted), (2, 1, 1));
+
+    page.pipeline.table = "qb_never_prepared".parse().unwrap();
+    let compared = store.compare(&page).await?;
+    assert_eq!((compared.same, compared.missing.len(), compared.quarantined), (0, 4, 4));
+    Ok(())
+}
+
+/// The ids of what was last changed in a span, or of all, page by page, each once.
+pub async fn stored_ids_are_listed_in_pages(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let rows = (0..9).map(|n| row(&format!("{n}"), &format!(r#"{{"Id":"{n}"}}"#), noon(n))).collect();
+    scene.land(rows).await?;
+    let untimed = Row { updated_at: None, ..row("none", r#"{"Id":"none"}"#, noon(0)) };
+    scene.land(vec![untimed]).await?;
+
+    let span = Window::new(noon(2), noon(6)).unwrap();
+    for (span, expected) in [(Some(span), 2..6), (None, 0..9)] {
+        let mut found = Vec::new();
+        let mut after: Box<str> = "".into();
+        loop {
+            let ids = store.stored_ids(&scene.pipeline, span, &after, 3).await?;
+            let is_last = ids.len() < 3;
+            found.extend(ids);
+            if is_last {
+                break;
+            }
+            after.clone_from(&found[found.len() - 1]);
+        }
+        let mut all: BTreeSet<Box<str>> = expected.map(|n: i64| n.to_string().into()).collect();
+        all.extend(span.is_none().then(|| "none".into()));
+        assert_eq!(found.len(), all.len());
+        assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), all);
+    }
+    let unknown = crate::Pipeline { table: "qb_never_prepared".parse().unwrap(), ..scene.pipeline.clone() };
+    assert_eq!(store.stored_ids(&unknown, None, "", 3).await?, []);
+    Ok(())
+}

@@ -1,0 +1,133 @@
+use std::collections::HashSet;
+
+use deadpool_postgres::Object;
+use time::OffsetDateTime;
+
+use super::jsonb::Jsonb;
+use super::{documents, migrate, quarantine};
+use crate::digest::Digest;
+use crate::landing::{Candidate, Landing};
+use crate::{Deviation, PageCommit, PageComparison, StoreErrorKind, TableName, Window};
+
+/// Which of these documents would replace what is stored: the condition of the upsert.
+fn older_sql(table: &TableName) -> String {
+    format!(
+        "SELECT new.id
+         FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::bigint[]) AS new (id, payload, updated_at, sync_token)
+         JOIN \"{table}\" AS stored ON stored.id = new.id
+         WHERE (coalesce(stored.source_updated_at_utc, '-infinity'), coalesce(stored.source_sync_token, -1),
+                   stored.source_answered_at_utc)
+            <= (coalesce(new.updated_at, '-infinity'), coalesce(new.sync_token, -1), $5)
+           AND stored.payload IS DISTINCT FROM new.payload"
+    )
+}
+
+fn ids_sql(table: &TableName) -> String {
+    format!(
+        "SELECT id FROM \"{table}\"
+         WHERE ($1::timestamptz IS NULL OR (source_updated_at_utc >= $1 AND source_updated_at_utc < $2)) AND id > $3
+         ORDER BY id LIMIT $4"
+    )
+}
+
+/// Compares the documents of a page with what is stored.
+pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageComparison, StoreErrorKind> {
+    let landing = Landing::of(page)?;
+    let table = &page.pipeline.table;
+    let mut comparison = PageComparison::default();
+    let mut doubtful = Vec::new();
+    if migrate::exists(&***client, table.as_str()).await? {
+        let stored = documents::stored(client, table, &landing.candidates).await?;
+        for (candidate, stored) in landing.candidates.iter().zip(stored) {
+            match stored {
+                Some(digest) if *digest == *candidate.digest.as_bytes() => comparison.same += 1,
+                stored => doubtful.push((*candidate, stored.is_some())),
+            }
+        }
+    } else {
+        doubtful.extend(landing.candidates.iter().map(|candidate| (*candidate, false)));
+    }
+    let aside = landing.quarantine.keys().copied();
+    let digests: Vec<Digest> = aside.chain(doubtful.iter().map(|(candidate, _)| candidate.digest)).collect();
+    let kept = quarantine::known(client, &page.pipeline.entity_name, &digests).await?;
+    for (digest, document) in &landing.quarantine {
+        if kept.contains(digest) {
+            comparison.quarantined += 1;
+        } else {
+            let id = document.id.map(Into::into);
+            comparison.missing.push(Deviation { id, window: document.window });
+        }
+    }
+    let mut other = Vec::new();
+    for (candidate, is_stored) in doubtful {
+        match (kept.contains(&candidate.digest), is_stored) {
+            (true, _) => comparison.quarantined += 1,
+            (false, true) => other.push(candidate),
+            (false, false) => comparison.missing.push(deviation(candidate)),
+        }
+    }
+    let older = older(client, page, &other).await?;
+    for candidate in other {
+        if older.contains(&*candidate.row.id) {
+            comparison.changed.push(deviation(candidate));
+        } else {
+            comparison.same += 1;
+        }
+    }
+    Ok(comparison)
+}
+
+fn deviation(candidate: Candidate<'_>) -> Deviation {
+    Deviation { id: Some(candidate.row.id.clone()), window: candidate.row.window }
+}
+
+/// The ids of those documents whose content is another one than what is stored, and not an older one.
+async fn older(
+    client: &Object,
+    page: &PageCommit,
+    candidates: &[Candidate<'_>],
+) -> Result<HashSet<Box<str>>, StoreErrorKind> {
+    let mut found = HashSet::new();
+    if candidates.is_empty() {
+        return Ok(found);
+    }
+    let statement = client.prepare_cached(&older_sql(&page.pipeline.table)).await?;
+    for part in documents::in_statements(candidates) {
+        let ids: Vec<&str> = part.iter().map(|one| &*one.row.id).collect();
+        let payloads: Vec<Jsonb<'_>> = part.iter().map(|one| Jsonb(&one.row.payload)).collect();
+        let updated: Vec<Option<OffsetDateTime>> = part.iter().map(|one| one.row.updated_at).collect();
+        let tokens: Vec<Option<i64>> = part.iter().map(|one| one.row.sync_token).collect();
+        let parameters: [&(dyn postgres_types::ToSql + Sync); 5] =
+            [&ids, &payloads, &updated, &tokens, &page.answered_at];
+        match client.query(&statement, &parameters).await {
+            Ok(rows) => {
+                for row in rows {
+                    found.insert(row.try_get::<_, String>(0)?.into());
+                }
+            }
+            // One of them cannot be a row, and is not in quarantine either. Which one does not matter: all are to be read
+            // again.
+            Err(error) if documents::is_about_one_record(&error) => {
+                found.extend(part.iter().map(|one| one.row.id.clone()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+/// Ids of what is stored, in the order of the primary key.
+pub(super) async fn stored_ids(
+    client: &Object,
+    table: &TableName,
+    span: Option<Window>,
+    (after, limit): (&str, u32),
+) -> Result<Vec<Box<str>>, StoreErrorKind> {
+    if !migrate::exists(&***client, table.as_str()).await? {
+        return Ok(Vec::new());
+    }
+    let statement = client.prepare_cached(&ids_sql(table)).await?;
+    let (start, end) = (span.map(Window::start), span.map(Window::end));
+    let rows = client.query(&statement, &[&start, &end, &after, &i64::from(limit)]).await?;
+    rows.iter().map(|row| Ok(row.try_get::<_, String>(0)?.into())).collect()
+}
