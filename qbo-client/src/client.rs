@@ -1,8 +1,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
-use crate::{Error, Query, RawPage, Usage};
+use crate::{Deletions, EntityName, Error, Query, RawPage, Usage};
 
 /// Reads one QuickBooks Online company.
 ///
@@ -25,6 +26,10 @@ pub trait QboClient: fmt::Debug + Send + Sync {
 
     /// Counts the records that match the query, whatever its page. Costs one call.
     async fn count(&self, query: &Query) -> Result<u64, Error>;
+
+    /// Names records of an entity that were deleted since an instant: the one trace that a deleted transaction leaves, for
+    /// 30 days, and not of every entity. Costs one call.
+    async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error>;
 
     /// What reading has cost so far.
     fn usage(&self) -> Usage;

@@ -34,7 +34,8 @@ impl Fault {
         self.errors.iter().map(|error| &*error.code).find(|code| !code.is_empty())
     }
 
-    /// Finds a fault in a body: JSON in both letter cases, at the top or inside `QueryResponse`, or XML.
+    /// Finds a fault in a body: JSON in both letter cases, at the top, inside `QueryResponse` or in a slot of
+    /// `CDCResponse`, or XML.
     /// `Content-Type` is not asked, since the gateway answers XML to those who asked for JSON.
     pub fn find(body: &[u8]) -> Option<Self> {
         match body.trim_ascii_start().first()? {
@@ -51,6 +52,17 @@ struct JsonAnswer {
     fault: Option<JsonFault>,
     #[serde(rename = "QueryResponse")]
     inner: Option<JsonInner>,
+    #[serde(rename = "CDCResponse", default)]
+    changes: Vec<JsonChanges>,
+}
+
+/// Change data capture has one slot for each entity that was asked for.
+#[derive(Deserialize)]
+struct JsonChanges {
+    #[serde(alias = "Fault")]
+    fault: Option<JsonFault>,
+    #[serde(rename = "QueryResponse", default)]
+    slots: Vec<JsonInner>,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +97,11 @@ impl JsonError {
 
 fn from_json(body: &[u8]) -> Option<Fault> {
     let answer: JsonAnswer = serde_json::from_slice(body).ok()?;
-    let fault = answer.fault.or(answer.inner.and_then(|inner| inner.fault))?;
+    let slots = |changes: JsonChanges| {
+        changes.fault.into_iter().chain(changes.slots.into_iter().filter_map(|slot| slot.fault))
+    };
+    let inner = answer.inner.and_then(|inner| inner.fault);
+    let fault = answer.fault.or(inner).or_else(|| answer.changes.into_iter().flat_map(slots).next())?;
     let code = |error: &JsonError| match &error.code {
         serde_json::Value::String(code) => code.clone(),
         serde_json::Value::Number(code) => code.to_string(),
@@ -196,6 +212,11 @@ mod tests {
             r#"{"QueryResponse":{"Fault":{"Error":[{"code":"10000"}],"type":"SystemFault"}},"time":"x"}"#,
             "SystemFault",
             "10000",
+        );
+        check(
+            r#"{"CDCResponse":[{"QueryResponse":[{},{"Fault":{"Error":[{"code":"2070"}],"type":"ValidationFault"}}]}]}"#,
+            "ValidationFault",
+            "2070",
         );
         check(r#"{"Fault":{"Error":[{"Message":"Too Many Requests","code":429}]}}"#, "", "429");
         check(r#"{"Fault":{"Error":[{"Detail":{"odd":1},"code":"4001"}]}}"#, "", "4001");

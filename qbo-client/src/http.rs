@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qbo_auth::{AccessToken, Clock, Endpoints, RealmId, TokenProvider};
+use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::classify::{by_fault, throttled_tokens};
 use crate::split::total_count;
-use crate::transport::{LARGEST_BODY, Lost, Received, Transport};
+use crate::transport::{Call, LARGEST_BODY, Lost, Received, Transport};
 use crate::{
     Admission, Answer, Backoff, Breaker, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, Cause,
-    EntityName, Error, ErrorKind, Fault, Limits, LocalBudget, Meter, QboClient, Query, RawPage, Signal,
-    SplitError, Usage, Verdict, WaitReason, classify,
+    Deletions, EntityName, Error, ErrorKind, Fault, Limits, LocalBudget, Meter, QboClient, Query, RawPage,
+    Signal, SplitError, Usage, Verdict, WaitReason, classify,
 };
 
 /// How often one request is repeated after a failure before it is given up.
@@ -124,12 +125,12 @@ impl HttpQboClientBuilder {
     /// [`BuildError`] if TLS cannot be set up.
     pub fn build(self) -> Result<HttpQboClient, BuildError> {
         let base = self.endpoints.api();
-        let url = format!("{}/v3/company/{}/query", base.trim_end_matches('/'), self.realm);
+        let company = format!("{}/v3/company/{}", base.trim_end_matches('/'), self.realm);
         let secure = !base.starts_with("http://");
         let local = || Arc::new(LocalBudget::new(self.limits, Arc::clone(&self.clock)));
         let budget = self.budget.clone().unwrap_or_else(|| local());
         Ok(HttpQboClient {
-            transport: Transport::new(url, secure, Limits::IN_FLIGHT as usize).map_err(BuildError)?,
+            transport: Transport::new(company, secure, Limits::IN_FLIGHT as usize).map_err(BuildError)?,
             tokens: self.tokens,
             clock: self.clock,
             budget,
@@ -147,8 +148,11 @@ impl HttpQboClientBuilder {
 #[async_trait]
 impl QboClient for HttpQboClient {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
-        let question =
-            Question { entity: query.entity(), text: &query.text(), records: query.page_size().get() };
+        let question = Question {
+            entity: query.entity(),
+            call: Call::Query(&query.text()),
+            records: query.page_size().get(),
+        };
         self.ask(&question, |received| {
             let page = RawPage::answering(received.body.clone(), query)?;
             Ok(page.or_answered_at(received.date))
@@ -157,8 +161,14 @@ impl QboClient for HttpQboClient {
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
-        let question = Question { entity: query.entity(), text: &query.count_text(), records: 0 };
+        let question =
+            Question { entity: query.entity(), call: Call::Query(&query.count_text()), records: 0 };
         self.ask(&question, |received| total_count(&received.body)).await
+    }
+
+    async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error> {
+        let question = Question { entity, call: Call::Changes { entity, since }, records: 0 };
+        self.ask(&question, |received| Deletions::read(&received.body)).await
     }
 
     fn usage(&self) -> Usage {
@@ -169,8 +179,8 @@ impl QboClient for HttpQboClient {
 /// One question, as often as it is sent.
 struct Question<'a> {
     entity: &'a EntityName,
-    text: &'a str,
-    /// How many records it asks for; none if it counts.
+    call: Call<'a>,
+    /// How many records it asks for; none if it does not ask for a page.
     records: u16,
 }
 
@@ -199,7 +209,7 @@ impl HttpQboClient {
         let mut backoff = Backoff::new(self.seed ^ request.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut tries = Tries::default();
         loop {
-            let attempt = self.attempt(question.text, tries.attempts > 0, &read).await;
+            let attempt = self.attempt(question.call, tries.attempts > 0, &read).await;
             tries.attempts += 1;
             let (step, tid) = match attempt {
                 Err(kind) => (Step::GiveUp(kind), None),
@@ -228,7 +238,7 @@ impl HttpQboClient {
     /// One attempt, from admission to a verdict.
     async fn attempt<T>(
         &self,
-        text: &str,
+        call: Call<'_>,
         repeated: bool,
         read: impl Fn(&Received) -> Result<T, SplitError>,
     ) -> Result<Attempt<T>, ErrorKind> {
@@ -241,7 +251,7 @@ impl HttpQboClient {
             Err(kind) => return Err(kind),
         };
         self.meter.call(repeated);
-        let received = match self.transport.query(text, &token).await {
+        let received = match self.transport.send(call, &token).await {
             Ok(received) => received,
             Err(lost) => {
                 permit.conclude(CallEnd::Failed).await;
@@ -391,7 +401,7 @@ enum Step<T> {
 
 fn judge<T>(
     received: &Received,
-    now: time::OffsetDateTime,
+    now: OffsetDateTime,
     read: impl Fn(&Received) -> Result<T, SplitError>,
 ) -> Result<T, Verdict> {
     let answer = Answer {

@@ -7,6 +7,7 @@ mod layout;
 mod page;
 mod split;
 mod member;
+mod deletions;
 mod client;
 #[cfg(feature = "http")]
 mod http;
@@ -31,6 +32,7 @@ pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit};
 pub use bytes::Bytes;
 pub use classify::{Answer, Cause, Verdict, classify};
 pub use client::QboClient;
+pub use deletions::{Deleted, Deletions};
 pub use entity::{EntityName, InvalidEntityName};
 pub use error::{Advice, Error, ErrorKind, Refusal};
 pub use fault::{Fault, FaultError};

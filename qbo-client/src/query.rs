@@ -223,10 +223,15 @@ const INSTANT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
+/// An instant to the second in UTC with a `Z`: the one form with no doubt about its zone.
+pub(crate) fn instant(at: OffsetDateTime) -> String {
+    at.to_offset(UtcOffset::UTC).format(INSTANT).expect("a format of plain numbers cannot fail")
+}
+
 fn push_literal(text: &mut String, value: &Value) {
     let plain = match value {
-        Value::Instant(at) => at.to_offset(UtcOffset::UTC).format(INSTANT),
-        Value::Date(date) => date.format(DATE),
+        Value::Instant(at) => instant(*at),
+        Value::Date(date) => date.format(DATE).expect("a format of plain numbers cannot fail"),
         Value::Bool(flag) => {
             text.push_str(if *flag { "true" } else { "false" });
             return;
@@ -243,7 +248,6 @@ fn push_literal(text: &mut String, value: &Value) {
             return;
         }
     };
-    let plain = plain.expect("a format of plain numbers cannot fail");
     let _ = write!(text, "'{plain}'");
 }
 

@@ -9,7 +9,8 @@ use reqwest::{Client, redirect};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use crate::MINOR_VERSION;
+use crate::query::instant;
+use crate::{EntityName, MINOR_VERSION};
 
 /// Time for a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -26,7 +27,21 @@ pub(crate) const LARGEST_BODY: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Transport {
     http: Client,
-    url: String,
+    company: String,
+}
+
+/// What is asked for. There is no way to say anything that would change the company: Intuit has no scope that only reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call<'a> {
+    /// A statement of the query language.
+    Query(&'a str),
+    /// What changed of an entity, deletions included.
+    Changes {
+        /// The entity.
+        entity: &'a EntityName,
+        /// Since when.
+        since: OffsetDateTime,
+    },
 }
 
 pub(crate) struct Received {
@@ -50,8 +65,8 @@ pub(crate) enum Lost {
 }
 
 impl Transport {
-    /// `url` is the query resource of the company; `secure` refuses anything but HTTPS.
-    pub(crate) fn new(url: String, secure: bool, connections: usize) -> Result<Self, reqwest::Error> {
+    /// `company` is the company's URL; `secure` refuses anything but HTTPS.
+    pub(crate) fn new(company: String, secure: bool, connections: usize) -> Result<Self, reqwest::Error> {
         let mut builder = Client::builder()
             .user_agent(concat!("qbo-backfill/", env!("CARGO_PKG_VERSION")))
             .https_only(secure)
@@ -65,18 +80,25 @@ impl Transport {
         if !secure {
             builder = builder.no_proxy();
         }
-        Ok(Self { http: builder.build()?, url })
+        Ok(Self { http: builder.build()?, company })
     }
 
-    pub(crate) async fn query(&self, text: &str, token: &AccessToken) -> Result<Received, Lost> {
-        let request = self
-            .http
-            .post(&self.url)
+    pub(crate) async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, Lost> {
+        let request = match call {
+            Call::Query(text) => self
+                .http
+                .post(format!("{}/query", self.company))
+                .header(CONTENT_TYPE, "application/text")
+                .body(text.to_owned()),
+            Call::Changes { entity, since } => self
+                .http
+                .get(format!("{}/cdc", self.company))
+                .query(&[("entities", entity.as_str()), ("changedSince", &instant(since))]),
+        };
+        let request = request
             .query(&[("minorversion", MINOR_VERSION)])
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/text")
-            .bearer_auth(token.expose())
-            .body(text.to_owned());
+            .bearer_auth(token.expose());
         let response = request.send().await.map_err(|error| lost(&error))?;
         let headers = response.headers();
         let mut received = Received {

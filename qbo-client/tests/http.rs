@@ -429,3 +429,23 @@ async fn no_call_is_made_while_nobody_keeps_the_budget() {
     assert!(bench.clock.elapsed() > Duration::ZERO, "it was asked for more than once");
     assert!(bench.server.received_requests().await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn what_was_deleted_is_named_and_what_lies_too_far_back_is_refused() {
+    let sandbox = sandbox().await;
+    let (id, now) = sandbox.with_company(|company| {
+        let id = company.ids("Invoice").pop_first().unwrap();
+        assert!(company.delete("Invoice", &id));
+        (id, company.now())
+    });
+    let client = visitor(&sandbox, Arc::new(ManualClock::auto(now))).build().unwrap();
+    let entity = "Invoice".parse().unwrap();
+    let found = client.deleted_since(&entity, now - time::Duration::days(29)).await.unwrap();
+    let named: Vec<_> = found.deleted.iter().map(|one| &*one.id).collect();
+    assert_eq!((named, found.complete), (vec![&*id], true));
+    assert!(found.deleted[0].at.is_some_and(|at| (now - at).whole_seconds() < 2));
+
+    let error = client.deleted_since(&entity, now - time::Duration::days(31)).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::BadQuery { .. }), "{error}");
+    assert_eq!(sandbox.journal().count(CallKind::Cdc), 2);
+}

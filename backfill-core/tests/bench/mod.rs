@@ -15,7 +15,10 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, Endpoints, Environment, ManualClock, MemoryVault, OauthEndpoint,
     RefreshingProvider, SecretName, SecretVault as _,
 };
-use qbo_client::{Error, ErrorKind, HttpQboClient, Limits, PageSize, QboClient, Query, RawPage, Usage};
+use qbo_client::{
+    Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, PageSize, QboClient, Query, RawPage,
+    Usage,
+};
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, StoreIdentity,
     TableName, Window,
@@ -133,6 +136,10 @@ impl QboClient for Lossy {
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
         self.inner.count(query).await
+    }
+
+    async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error> {
+        self.inner.deleted_since(entity, since).await
     }
 
     fn usage(&self) -> Usage {

@@ -1,0 +1,138 @@
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::SplitError;
+
+/// The most objects that an answer of change data capture holds; it does not say whether there are more.
+const MOST_OBJECTS: usize = 1000;
+
+/// What change data capture knows of deleted records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletions {
+    /// The records that are gone.
+    pub deleted: Vec<Deleted>,
+    /// Whether these are all. QBO lists what changed before what was deleted and cuts without a word, so an answer as long
+    /// as its limit proves nothing.
+    pub complete: bool,
+}
+
+/// A record that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// Its id.
+    pub id: Box<str>,
+    /// When it was deleted, where it can be read.
+    pub at: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "CDCResponse", borrow)]
+    responses: Option<Vec<Response<'a>>>,
+    #[serde(alias = "Fault", borrow)]
+    fault: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Response<'a> {
+    #[serde(rename = "QueryResponse", borrow, default)]
+    answers: Vec<BTreeMap<String, &'a RawValue>>,
+    #[serde(alias = "Fault", borrow)]
+    fault: Option<&'a RawValue>,
+}
+
+/// What is read of a record: deleted ones are stubs of these members.
+#[derive(Deserialize)]
+struct Stub {
+    #[serde(rename = "Id")]
+    id: Option<Box<str>>,
+    status: Option<Box<str>>,
+    #[serde(rename = "MetaData")]
+    meta: Option<Meta>,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(rename = "LastUpdatedTime")]
+    updated: Option<Box<str>>,
+}
+
+impl Deletions {
+    /// Reads an answer of change data capture, whatever entities it holds.
+    ///
+    /// # Errors
+    ///
+    /// [`SplitError`] for anything that is not a whole answer; a fault in it is an error, never "nothing was deleted".
+    pub fn read(body: &[u8]) -> Result<Self, SplitError> {
+        if body.trim_ascii().is_empty() {
+            return Err(SplitError::Empty);
+        }
+        let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|_| SplitError::Malformed)?;
+        if envelope.fault.is_some() {
+            return Err(SplitError::Fault);
+        }
+        let responses = envelope.responses.ok_or(SplitError::NoAnswer)?;
+        if responses.iter().any(|response| response.fault.is_some()) {
+            return Err(SplitError::Fault);
+        }
+        let (mut deleted, mut objects) = (Vec::new(), 0);
+        for (key, value) in responses.into_iter().flat_map(|response| response.answers).flatten() {
+            if key.eq_ignore_ascii_case("fault") {
+                return Err(SplitError::Fault);
+            }
+            if !value.get().starts_with('[') {
+                continue;
+            }
+            let stubs: Vec<Stub> = serde_json::from_str(value.get()).map_err(|_| SplitError::Malformed)?;
+            objects += stubs.len();
+            let gone = stubs.into_iter().filter(|stub| stub.status.as_deref() == Some("Deleted"));
+            deleted.extend(gone.filter_map(|stub| {
+                let at = stub.meta.and_then(|meta| OffsetDateTime::parse(&meta.updated?, &Rfc3339).ok());
+                Some(Deleted { id: stub.id?, at })
+            }));
+        }
+        Ok(Self { deleted, complete: objects < MOST_OBJECTS })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn deleted_records_are_told_from_changed_ones() {
+        let body = br#"{"CDCResponse":[{"QueryResponse":[{"Invoice":[{"Id":"1","Line":[{"Id":"9"}]},
+            {"status":"Deleted","domain":"QBO","Id":"979","MetaData":{"LastUpdatedTime":"2026-05-01T10:00:00-07:00"}}],
+            "startPosition":1,"maxResults":2},{}]}],"time":"2026-05-05T03:28:39.892-07:00"}"#;
+        let at = Some(datetime!(2026-05-01 17:00 UTC));
+        let expected = Deletions { deleted: vec![Deleted { id: "979".into(), at }], complete: true };
+        assert_eq!(Deletions::read(body), Ok(expected));
+        let nothing = Deletions { deleted: Vec::new(), complete: true };
+        assert_eq!(Deletions::read(br#"{"CDCResponse":[{"QueryResponse":[{}]}]}"#), Ok(nothing));
+    }
+
+    #[test]
+    fn an_answer_as_long_as_its_limit_does_not_say_that_it_is_all() {
+        let records = vec![r#"{"Id":"1"}"#; MOST_OBJECTS].join(",");
+        let body = format!(r#"{{"CDCResponse":[{{"QueryResponse":[{{"Invoice":[{records}]}}]}}]}}"#);
+        assert!(!Deletions::read(body.as_bytes()).unwrap().complete);
+    }
+
+    #[test]
+    fn what_is_no_whole_answer_is_never_nothing_deleted() {
+        let check =
+            |body: &str, expected| assert_eq!(Deletions::read(body.as_bytes()), Err(expected), "{body}");
+        check(" ", SplitError::Empty);
+        check("{\"CDCResponse\":[{\"QueryRes", SplitError::Malformed);
+        check("{}", SplitError::NoAnswer);
+        check(r#"{"Fault":{"Error":[]}}"#, SplitError::Fault);
+        check(r#"{"CDCResponse":[{"QueryResponse":[{"Fault":{"Error":[]}}]}]}"#, SplitError::Fault);
+        check(r#"{"CDCResponse":[{"QueryResponse":[{"Invoice":[1]}]}]}"#, SplitError::Malformed);
+    }
+}
