@@ -19,10 +19,10 @@ use crate::{EventSink, Failure, Plan, RunError, RunEvent, RunOutcome, RunRequest
 /// Runs backfills: the one thing an embedding service builds.
 #[derive(Debug)]
 pub struct Engine {
-    client: Arc<dyn QboClient>,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    sink: Arc<dyn EventSink>,
+    pub(crate) client: Arc<dyn QboClient>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn EventSink>,
 }
 
 /// What a pipeline works with.

@@ -31,6 +31,7 @@ impl EntityKind {
 
 /// One entity that can be backfilled: a row of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "columns of the catalogue, each true or false by itself")]
 pub struct EntitySpec {
     pub(crate) name: EntityName,
     pub(crate) plural: Box<str>,
@@ -42,6 +43,7 @@ pub struct EntitySpec {
     pub(crate) layout: RecordLayout,
     pub(crate) snapshot: bool,
     pub(crate) paged: bool,
+    pub(crate) captured: bool,
     pub(crate) table: TableName,
     pub(crate) notes: Box<str>,
 }
@@ -117,6 +119,16 @@ impl EntitySpec {
         self.paged
     }
 
+    /// Whether change data capture tells what was deleted.
+    pub(crate) fn is_captured(&self) -> bool {
+        self.captured
+    }
+
+    /// Whether records can be asked for by id.
+    pub(crate) fn has_ids(&self) -> bool {
+        self.layout.key.is_empty() && self.paged
+    }
+
     /// What a walk over `span` goes along.
     pub(crate) fn scale(&self, axis: Axis, span: Window) -> Scale {
         if self.snapshot { Scale::Whole(span) } else { axis.into() }
@@ -125,14 +137,7 @@ impl EntitySpec {
     /// The question for all records from `start` to before `end`, in the order of the axis; for all there are, in any
     /// order, of what is read as a whole. Inactive records are asked for by name: QBO leaves them out otherwise.
     pub(crate) fn query(&self, axis: Axis, start: OffsetDateTime, end: OffsetDateTime) -> Query {
-        let mut query = Query::select(self.name.clone()).layout(self.layout.clone());
-        for column in &self.columns {
-            query = query.column(column);
-        }
-        if self.active {
-            let both = [Value::Bool(true), Value::Bool(false)];
-            query = query.filter(Predicate::is_in(Property::ACTIVE, both));
-        }
+        let query = self.everything();
         match (self.snapshot, self.paged) {
             (false, _) => query
                 .filter(Predicate::compare(axis.property(), Comparison::AtLeast, axis.literal(start)))
@@ -141,6 +146,24 @@ impl EntitySpec {
             (true, true) => query,
             (true, false) => query.unpaged(),
         }
+    }
+
+    /// The question for these records.
+    pub(crate) fn query_by_id<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Query {
+        let ids = ids.map(|id| Value::Text(id.into()));
+        self.everything().filter(Predicate::is_in(Property::ID, ids))
+    }
+
+    fn everything(&self) -> Query {
+        let mut query = Query::select(self.name.clone()).layout(self.layout.clone());
+        for column in &self.columns {
+            query = query.column(column);
+        }
+        if self.active {
+            let both = [Value::Bool(true), Value::Bool(false)];
+            query = query.filter(Predicate::is_in(Property::ACTIVE, both));
+        }
+        query
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     snapshot: bool,
     #[serde(default = "yes")]
     paged: bool,
+    #[serde(default = "yes")]
+    captured: bool,
     #[serde(default)]
     notes: String,
 }
@@ -71,6 +73,7 @@ impl Entry {
             },
             snapshot: self.snapshot,
             paged: self.paged,
+            captured: self.captured,
             table,
             notes: self.notes.into(),
         })

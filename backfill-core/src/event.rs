@@ -5,6 +5,8 @@ use qbo_client::{Signal, Usage};
 use raw_store::{RunId, RunStatus, Window, WindowCounts, WindowState};
 use time::OffsetDateTime;
 
+use crate::Difference;
+
 /// Something that happened in a run. Logs, progress, metrics and recorders are consumers of the same stream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -82,6 +84,8 @@ pub enum RunEvent {
         /// What was read.
         read: u64,
     },
+    /// A verification found a record about which QBO and the store disagree.
+    Differs(Difference),
     /// The company does not have what a pipeline reads. Each of its windows is told as well.
     Unavailable {
         /// The pipeline's name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use qbo_client::{Query, RawPage};
+use qbo_client::{Query, RawPage, RawRecord};
 use raw_store::{
     OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowCounts, WindowState,
 };
@@ -196,22 +196,7 @@ impl Scan {
         let answered_at = page.answered_at().unwrap_or(self.page_began_at);
         let (mut commit, places) = self.entry(&query.text(), answered_at, &times, step.reached);
         for ((record, _), place) in step.fresh.iter().zip(places) {
-            let raw = record.bytes();
-            match record.id() {
-                Ok(id) => commit.rows.push(Row {
-                    id: id.into(),
-                    payload: raw,
-                    window: place,
-                    updated_at: record.updated_at(),
-                    sync_token: record.sync_token(),
-                }),
-                Err(problem) => commit.rejected.push(RejectedRow {
-                    id: None,
-                    raw,
-                    reason: problem.to_string().into(),
-                    window: place,
-                }),
-            }
+            put(&mut commit, record, place);
         }
         commit
     }
@@ -336,7 +321,25 @@ impl Scan {
     }
 }
 
+/// Puts a record of a window into a commit.
+pub(crate) fn put(commit: &mut PageCommit, record: &RawRecord<'_>, window: usize) {
+    let raw = record.bytes();
+    match record.id() {
+        Ok(id) => commit.rows.push(Row {
+            id: id.into(),
+            payload: raw,
+            window,
+            updated_at: record.updated_at(),
+            sync_token: record.sync_token(),
+        }),
+        Err(problem) => {
+            let reason = problem.to_string().into();
+            commit.rejected.push(RejectedRow { id: None, raw, reason, window });
+        }
+    }
+}
+
 /// What was asked, as it is kept beside each row.
-fn request_payload(query: &str) -> Box<str> {
+pub(crate) fn request_payload(query: &str) -> Box<str> {
     serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION }).to_string().into()
 }

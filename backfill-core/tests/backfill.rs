@@ -8,6 +8,7 @@
 mod bench;
 mod drift;
 mod entities;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};

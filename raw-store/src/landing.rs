@@ -22,7 +22,6 @@ pub(crate) struct Candidate<'a> {
     /// The document.
     pub(crate) row: &'a Row,
     /// The fingerprint of its payload.
-    #[cfg_attr(not(feature = "pg"), expect(dead_code, reason = "`MemoryStore` compares whole payloads"))]
     pub(crate) digest: Digest,
 }
 

@@ -1,0 +1,240 @@
+//! A store that lands nothing: pages are compared with what is stored, and the log is one of its own, in memory. A run
+//! over it reads all that a run reads, in as many places and past the same obstacles, and cannot change anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use raw_store::{
+    BackfillLog, Bytes, Deviation, Lease, LogFilter, LogLine, MemoryStore, OpenWindow, Owner, PageCommit,
+    PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd,
+    RunId, RunRecord, RunStart, StoreError, StoreIdentity, Window, WindowFailure,
+};
+
+use time::OffsetDateTime;
+
+use crate::verify::{Difference, Disagreement};
+use crate::{EntitySpec, EventSink, RunEvent};
+
+#[derive(Debug)]
+pub(crate) struct Rehearsal {
+    log: MemoryStore,
+    rows: Arc<dyn RawInspection>,
+    sink: Arc<dyn EventSink>,
+    found: Mutex<BTreeMap<Box<str>, Found>>,
+}
+
+/// What was found of one pipeline.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The pipeline's name.
+    pub(crate) pipeline: String,
+    pub(crate) same: u64,
+    pub(crate) quarantined: u64,
+    pub(crate) missing: u64,
+    pub(crate) changed: u64,
+    pub(crate) gone: u64,
+    /// Where records are that are missing or were changed.
+    pub(crate) read_again: BTreeSet<Window>,
+    /// QBO's clock when it answered last.
+    pub(crate) answered_at: Option<OffsetDateTime>,
+    /// A mark for each record that QBO delivered: eight bytes, because there may be millions.
+    pub(crate) met: Vec<u64>,
+}
+
+/// The mark of an id. Two ids share one by a chance of one in 2^64, and then a record that is gone passes unseen.
+pub(crate) fn mark(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Found {
+    /// Notes a difference, and tells it.
+    pub(crate) fn note(&mut self, sink: &dyn EventSink, difference: Difference) {
+        match difference.kind {
+            Disagreement::Missing => self.missing += 1,
+            Disagreement::Changed => self.changed += 1,
+            Disagreement::Gone => self.gone += 1,
+        }
+        self.read_again.extend(difference.window);
+        sink.emit(&RunEvent::Differs(difference));
+    }
+
+    /// Notes how a page compares.
+    pub(crate) fn enter(&mut self, sink: &dyn EventSink, page: &PageCommit, comparison: PageComparison) {
+        self.same += comparison.same;
+        self.quarantined += comparison.quarantined;
+        let both = [(Disagreement::Missing, comparison.missing), (Disagreement::Changed, comparison.changed)];
+        for (kind, deviations) in both {
+            for Deviation { id, window } in deviations {
+                let (pipeline, window) = (self.pipeline.clone(), Some(page.windows[window].window));
+                self.note(sink, Difference { pipeline, kind, id, window, deleted_at: None });
+            }
+        }
+    }
+}
+
+impl Rehearsal {
+    pub(crate) fn new(
+        rows: Arc<dyn RawInspection>,
+        sink: Arc<dyn EventSink>,
+        entities: &[EntitySpec],
+    ) -> Self {
+        let found = |spec: &EntitySpec| {
+            let found = Found { pipeline: spec.pipeline_name(), ..Found::default() };
+            (spec.entity_name().into(), found)
+        };
+        let found = Mutex::new(entities.iter().map(found).collect());
+        Self { log: MemoryStore::new(), rows, sink, found }
+    }
+
+    /// Takes what was found of an entity.
+    pub(crate) fn take(&self, spec: &EntitySpec) -> Found {
+        self.found().remove(spec.entity_name()).unwrap_or_default()
+    }
+
+    fn found(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Found>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl RawStore for Rehearsal {
+    async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
+        self.log.bind(identity).await
+    }
+
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
+        self.log.identity().await
+    }
+
+    async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        self.log.prepare(pipeline).await
+    }
+
+    async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
+        self.log.acquire(pipeline, holder).await
+    }
+
+    async fn lost(&self, lease: &Lease) -> StoreError {
+        self.log.lost(lease).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.log.release(lease).await
+    }
+
+    /// The page in the log has no documents, so it counts none: those are counted here.
+    async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
+        let comparison = self.rows.compare(page).await?;
+        let entry = PageCommit {
+            pipeline: page.pipeline.clone(),
+            run: page.run.clone(),
+            lease: page.lease.clone(),
+            request: page.request.clone(),
+            rows: Vec::new(),
+            rejected: Vec::new(),
+            windows: page.windows.clone(),
+            ..*page
+        };
+        let outcome = self.log.commit_page(&entry).await?;
+        if let Some(found) = self.found().get_mut(&page.pipeline.entity_name) {
+            found.answered_at = found.answered_at.max(Some(page.answered_at));
+            found.met.extend(page.rows.iter().map(|row| mark(&row.id)));
+            found.enter(&*self.sink, page, comparison);
+        }
+        Ok(outcome)
+    }
+
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        self.log.count_rows(pipeline).await
+    }
+}
+
+#[async_trait]
+impl RawInspection for Rehearsal {
+    async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
+        self.rows.compare(page).await
+    }
+
+    async fn stored_ids(
+        &self,
+        pipeline: &Pipeline,
+        span: Option<Window>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Box<str>>, StoreError> {
+        self.rows.stored_ids(pipeline, span, after, limit).await
+    }
+}
+
+#[async_trait]
+impl Quarantine for Rehearsal {
+    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+        self.log.quarantined(entity_name).await
+    }
+
+    async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError> {
+        self.log.quarantined_bytes(entity_name, digest).await
+    }
+
+    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+        self.log.resolve_quarantine(owner).await
+    }
+}
+
+#[async_trait]
+impl BackfillLog for Rehearsal {
+    async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
+        self.log.begin_run(run).await
+    }
+
+    async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
+        self.log.finish_run(run, end).await
+    }
+
+    async fn open_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        reopen: Reopen,
+    ) -> Result<Vec<OpenWindow>, StoreError> {
+        self.log.open_windows(owner, windows, reopen).await
+    }
+
+    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
+        self.log.reopen_windows(owner, windows).await
+    }
+
+    async fn fail_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        failure: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        self.log.fail_windows(owner, windows, failure).await
+    }
+
+    async fn mark_unavailable(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        reason: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        self.log.mark_unavailable(owner, windows, reason).await
+    }
+
+    async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
+        self.log.lines(filter).await
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
+        self.log.run(run).await
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
+        self.log.runs(limit).await
+    }
+}

@@ -1,0 +1,324 @@
+//! Verification: everything is read as a run reads it, and compared with what is stored.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use qbo_client::{Advice, PageSize, RawPage, Usage};
+use raw_store::{
+    Lease, PageCommit, RawInspection, Reopen, StoreError, StoreErrorKind, Window, WindowChange, WindowState,
+};
+use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
+
+use crate::rehearsal::{Found, Rehearsal, mark};
+use crate::scan::{put, request_payload};
+use crate::{Axis, Engine, EntitySpec, Failure, Proof, RunError, RunRequest};
+
+/// Ids of one look through the store.
+const STORED_AT_ONCE: u32 = 5000;
+
+/// Ids of one question. No limit is documented; a statement of this many is shorter than two kilobytes.
+const ASKED_AT_ONCE: usize = 100;
+
+/// How far back change data capture is asked: it refuses more than thirty days, by its own clock.
+const LOOK_BACK: Duration = Duration::days(29);
+
+/// How QuickBooks and the store disagree about a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Disagreement {
+    /// QBO has it; nothing of it is stored.
+    Missing,
+    /// QBO has it in another version than the one that is stored, and not in an older one.
+    Changed,
+    /// It is stored; QBO does not have it any more.
+    Gone,
+}
+
+impl Disagreement {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A record about which QuickBooks and the store disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// How.
+    pub kind: Disagreement,
+    /// The record's id, where it has a usable one.
+    pub id: Option<Box<str>>,
+    /// The window to read again for it; none for what is gone.
+    pub window: Option<Window>,
+    /// When it was deleted, where QBO still knows that it was.
+    pub deleted_at: Option<OffsetDateTime>,
+}
+
+/// What a verification found.
+#[derive(Debug)]
+pub struct Verification {
+    /// Each pipeline, in the order asked for.
+    pub pipelines: Vec<VerifiedPipeline>,
+    /// What it cost.
+    pub usage: Usage,
+    /// What stopped it, if something did: then the numbers are those of what was compared until then.
+    pub failure: Option<RunError>,
+}
+
+/// What a verification found of one pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedPipeline {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Its name in the log.
+    pub entity_name: Box<str>,
+    /// Records that are stored as QBO has them, or newer.
+    pub same: u64,
+    /// Records that are in quarantine as QBO has them.
+    pub quarantined: u64,
+    /// Records of which nothing is stored.
+    pub missing: u64,
+    /// Records that are stored in another version.
+    pub changed: u64,
+    /// Rows whose records QBO does not have any more.
+    pub gone: u64,
+    /// Windows that could not be read.
+    pub unread: u64,
+    /// Whether the company does not have the entity at all.
+    pub is_unavailable: bool,
+    /// Whether it was looked for rows that are gone: only what was read to its end can show it.
+    pub looked_for_gone: bool,
+    /// Windows to read again, so that nothing is missing or changed.
+    pub read_again: BTreeSet<Window>,
+}
+
+impl VerifiedPipeline {
+    /// Whether everything that QBO has is stored as it has it. Rows of records that are gone are kept and prove nothing
+    /// wrong.
+    pub fn agrees(&self) -> bool {
+        self.missing == 0 && self.changed == 0 && self.unread == 0
+    }
+}
+
+impl Engine {
+    /// Reads a span as a run would, and compares it with what is stored. Neither rows nor the log change; the request's
+    /// axis, proof and `reopen` do not matter.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] if it could not begin. What stops it later is in the result.
+    pub async fn verify(
+        &self,
+        request: RunRequest,
+        stop: CancellationToken,
+    ) -> Result<Verification, RunError> {
+        self.check_company(&request).await?;
+        let request = RunRequest { axis: Axis::Updated, proof: Proof::None, reopen: Reopen::All, ..request };
+        let rows: Arc<dyn RawInspection> = self.store.clone();
+        let rehearsal = Arc::new(Rehearsal::new(rows, Arc::clone(&self.sink), &request.entities));
+        let engine = Self::new(
+            Arc::clone(&self.client),
+            rehearsal.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.sink),
+        );
+        let outcome = engine.run(request.clone(), stop.clone()).await?;
+        let mut failure = outcome.failure;
+        let mut pipelines = Vec::new();
+        for spec in &request.entities {
+            let mut found = rehearsal.take(spec);
+            let totals = outcome.record.pipelines.iter().find(|one| *one.entity_name == *spec.entity_name());
+            let (unread, unavailable) =
+                totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));
+            let looked_for_gone = failure.is_none() && unread == 0 && unavailable == 0;
+            if looked_for_gone {
+                let search = Search { engine: self, spec, request: &request, stop: &stop, deleted: None };
+                failure = search.account_for_unmet(&mut found).await.err();
+            }
+            pipelines.push(VerifiedPipeline {
+                pipeline: spec.pipeline_name(),
+                entity_name: spec.entity_name().into(),
+                same: found.same,
+                quarantined: found.quarantined,
+                missing: found.missing,
+                changed: found.changed,
+                gone: found.gone,
+                unread,
+                is_unavailable: unavailable > 0,
+                looked_for_gone: looked_for_gone && failure.is_none(),
+                read_again: found.read_again,
+            });
+        }
+        Ok(Verification { pipelines, usage: self.client.usage(), failure })
+    }
+
+    /// What is stored must be of this company. A schema that holds nothing yet is of none.
+    async fn check_company(&self, request: &RunRequest) -> Result<(), RunError> {
+        match self.store.identity().await.map_err(RunError::general)? {
+            Some(bound) if bound != request.identity => {
+                let kind = StoreErrorKind::OtherCompany { bound, asked: request.identity.clone() };
+                Err(RunError::general(StoreError::new("comparing with what is stored", kind)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Looks for rows whose records were not met in the span that they were last changed in: edited since, or gone.
+struct Search<'a> {
+    engine: &'a Engine,
+    spec: &'a EntitySpec,
+    request: &'a RunRequest,
+    stop: &'a CancellationToken,
+    /// What change data capture said, once it was asked.
+    deleted: Option<HashMap<Box<str>, Option<OffsetDateTime>>>,
+}
+
+impl Search<'_> {
+    async fn account_for_unmet(mut self, found: &mut Found) -> Result<(), RunError> {
+        let mut met = std::mem::take(&mut found.met);
+        met.sort_unstable();
+        let pipeline = self.spec.pipeline(Axis::Updated);
+        // What is read as a whole was met as a whole.
+        let span = (!self.spec.is_snapshot()).then_some(self.request.span);
+        let mut after: Box<str> = "".into();
+        loop {
+            let stored = self.engine.store.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
+            let stored = stored.map_err(|error| self.error(error))?;
+            let is_last = stored.len() < STORED_AT_ONCE as usize;
+            if let Some(last) = stored.last() {
+                after.clone_from(last);
+            }
+            let unmet = stored.into_iter().filter(|id| met.binary_search(&mark(id)).is_err()).collect();
+            self.explain(unmet, found).await?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn explain(&mut self, mut unmet: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
+        if unmet.is_empty() {
+            return Ok(());
+        }
+        let deleted = self.deletions(found.answered_at).await?;
+        unmet.retain(|id| match deleted.get(id) {
+            Some(at) => {
+                self.gone(id, *at, found);
+                false
+            }
+            None => true,
+        });
+        self.deleted = Some(deleted);
+        for ids in unmet.chunks(ASKED_AT_ONCE) {
+            let page = if self.spec.has_ids() { self.ask_for(ids).await? } else { None };
+            if let Some(page) = &page {
+                self.compare(page, found).await?;
+            }
+            let records = page.iter().flat_map(RawPage::records);
+            let there: HashSet<_> = records.filter_map(|record| record.id().ok()).collect();
+            for id in ids.iter().filter(|id| !there.contains(&***id)) {
+                self.gone(id, None, found);
+            }
+        }
+        Ok(())
+    }
+
+    /// What QBO still knows of deleted records: nothing, where it does not tell.
+    async fn deletions(
+        &mut self,
+        now: Option<OffsetDateTime>,
+    ) -> Result<HashMap<Box<str>, Option<OffsetDateTime>>, RunError> {
+        if let Some(known) = self.deleted.take() {
+            return Ok(known);
+        }
+        if !self.spec.is_captured() {
+            return Ok(HashMap::new());
+        }
+        let since = now.unwrap_or_else(|| self.engine.clock.now_utc()) - LOOK_BACK;
+        let asked = self.unless_stopped(self.engine.client.deleted_since(self.spec.name(), since)).await?;
+        let deleted = asked.map_or_else(Vec::new, |answer| answer.deleted);
+        Ok(deleted.into_iter().map(|one| (one.id, one.at)).collect())
+    }
+
+    /// Those of these records that there are; nothing, where they cannot be asked for.
+    async fn ask_for(&self, ids: &[Box<str>]) -> Result<Option<RawPage>, RunError> {
+        let query = self.spec.query_by_id(ids.iter().map(|id| &**id)).page(1, PageSize::MAX);
+        self.unless_stopped(self.engine.client.fetch_page(&query)).await
+    }
+
+    /// An answer; nothing, where the question is one that QBO does not answer for this entity.
+    async fn unless_stopped<T>(
+        &self,
+        asked: impl Future<Output = Result<T, qbo_client::Error>>,
+    ) -> Result<Option<T>, RunError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(self.error(Failure::Stopped)),
+            answer = asked => match answer {
+                Ok(answer) => Ok(Some(answer)),
+                Err(error) if matches!(error.advice(), Advice::GiveUp | Advice::AskFewer) => Ok(None),
+                Err(error) => Err(self.error(Failure::Read(error))),
+            },
+        }
+    }
+
+    /// Records that are there after all: edited since, so that they lie outside of the span, or while it was read.
+    async fn compare(&self, page: &RawPage, found: &mut Found) -> Result<(), RunError> {
+        for record in page.records() {
+            let window = record.updated_at().and_then(day).unwrap_or(self.request.span);
+            let mut commit = self.page(window, page);
+            put(&mut commit, &record, 0);
+            let compared = self.engine.store.compare(&commit).await.map_err(|error| self.error(error))?;
+            found.enter(&*self.engine.sink, &commit, compared);
+        }
+        Ok(())
+    }
+
+    /// A page of nothing yet.
+    fn page(&self, window: Window, page: &RawPage) -> PageCommit {
+        let pipeline = self.spec.pipeline(Axis::Updated);
+        let now = self.engine.clock.now_utc();
+        PageCommit {
+            lease: Lease { entity_name: pipeline.entity_name.clone(), epoch: 0 },
+            pipeline,
+            run: self.request.id.clone(),
+            page_number: 0,
+            page_size: PageSize::MAX.get().into(),
+            request: request_payload(""),
+            started_at: now,
+            ingested_at: now,
+            answered_at: page.answered_at().unwrap_or(now),
+            rows: Vec::new(),
+            rejected: Vec::new(),
+            windows: vec![WindowChange {
+                window,
+                state: WindowState::Running,
+                cursor: None,
+                duration: std::time::Duration::ZERO,
+            }],
+        }
+    }
+
+    fn gone(&self, id: &str, deleted_at: Option<OffsetDateTime>, found: &mut Found) {
+        let (pipeline, id) = (self.spec.pipeline_name(), Some(id.into()));
+        let kind = Disagreement::Gone;
+        found.note(&*self.engine.sink, Difference { pipeline, kind, id, window: None, deleted_at });
+    }
+
+    fn error(&self, failure: impl Into<Failure>) -> RunError {
+        RunError { pipeline: Some(self.spec.pipeline_name()), window: None, failure: failure.into() }
+    }
+}
+
+/// The UTC day of an instant.
+fn day(at: OffsetDateTime) -> Option<Window> {
+    let start = at.to_offset(time::UtcOffset::UTC).date().midnight().assume_utc();
+    Window::new(start, start + Duration::DAY).ok()
+}

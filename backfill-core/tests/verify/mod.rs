@@ -1,0 +1,174 @@
+//! Verification against an emulated company.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use backfill_core::{
+    CancellationToken, Catalog, Difference, Disagreement, Failure, RunEvent, RunRequest, Verification,
+};
+use fixtures::{CallKind, Fault, Hostile, Rule, Shape};
+use raw_store::{StoreErrorKind, Window};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+use crate::bench::{Bench, SPAN_END, window};
+
+const START: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
+
+/// Verifies, and collects every difference that is told.
+async fn verify(bench: &Bench, request: RunRequest) -> (Verification, BTreeSet<(Disagreement, String)>) {
+    let told: Arc<Mutex<Vec<Difference>>> = Arc::default();
+    let sink = Arc::clone(&told);
+    bench.on_event(move |event| {
+        if let RunEvent::Differs(difference) = event {
+            sink.lock().unwrap().push(difference.clone());
+        }
+    });
+    let lines = bench.lines().await;
+    let rows = bench.store.rows(&Bench::table("Invoice"));
+    let verification = bench.engine().verify(request, CancellationToken::new()).await.unwrap();
+    assert_eq!(bench.lines().await, lines, "the log changed");
+    assert_eq!(bench.store.rows(&Bench::table("Invoice")), rows, "rows changed");
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    let named: BTreeSet<_> =
+        told.iter().map(|one| (one.kind, one.id.as_deref().unwrap_or_default().to_owned())).collect();
+    assert_eq!(named.len(), told.len(), "a record was told twice");
+    (verification, named)
+}
+
+fn until(bench: &Bench, end: OffsetDateTime) -> RunRequest {
+    RunRequest { span: window(START, end), ..bench.request_for(&["Invoice"]) }
+}
+
+#[tokio::test]
+async fn what_is_stored_as_it_is_agrees_at_the_cost_of_its_pages() {
+    let bench = Bench::start(Shape::default().with_counts(2500, 300, 80).with_bulk_import(90)).await;
+    bench.run(bench.request()).await;
+    let before = bench.sandbox.journal().metered();
+    let (verification, told) = verify(&bench, bench.request()).await;
+    assert!(verification.failure.is_none() && told.is_empty(), "{told:?}");
+    for (entity, found) in ["Invoice", "Customer", "Item"].iter().zip(&verification.pipelines) {
+        assert!(found.agrees() && found.looked_for_gone);
+        assert_eq!(found.same, bench.count(entity) as u64);
+    }
+    let calls = bench.sandbox.journal().metered() - before;
+    // Three pipelines of 3, 1 and 1 pages; splitting costs part-filled ones.
+    assert!(calls <= 10, "{calls}");
+    assert_eq!(bench.sandbox.journal().count(CallKind::Cdc), 0);
+}
+
+#[tokio::test]
+async fn what_is_missing_changed_or_gone_is_named_and_can_be_read_again() {
+    let bench = Bench::start(Shape::default().with_counts(1200, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let (edited, deleted, forgotten, new) = bench.sandbox.with_company(|company| {
+        let ids: Vec<_> = company.ids("Invoice").into_iter().collect();
+        let (edited, deleted, forgotten) = (ids[3].clone(), ids[500].clone(), ids[700].clone());
+        assert!(company.delete("Invoice", &forgotten));
+        // Change data capture forgets after thirty days.
+        company.advance(Duration::days(40));
+        let new = company.insert_new("Invoice").unwrap();
+        assert!(company.edit("Invoice", &edited) && company.delete("Invoice", &deleted));
+        (edited, deleted, forgotten, new)
+    });
+    let expected = BTreeSet::from([
+        (Disagreement::Missing, new.clone()),
+        (Disagreement::Changed, edited.clone()),
+        (Disagreement::Gone, deleted.clone()),
+        (Disagreement::Gone, forgotten),
+    ]);
+    let wider = || until(&bench, datetime!(2025-04-01 0:00 UTC));
+    let (verification, told) = verify(&bench, wider()).await;
+    assert_eq!(told, expected);
+    let found = &verification.pipelines[0];
+    assert_eq!((found.missing, found.changed, found.gone, found.unread), (1, 1, 2, 0));
+    assert!(!found.agrees());
+
+    // In the span that was read, the new one lies outside, and so does the new version of the edited one.
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    let without_new: BTreeSet<_> = expected.into_iter().filter(|(_, id)| *id != new).collect();
+    assert_eq!(told, without_new);
+    let again: Vec<Window> = verification.pipelines[0].read_again.iter().copied().collect();
+    let now = bench.sandbox.with_company(|company| company.now());
+    assert!(matches!(again[..], [day] if day.contains(now)), "{again:?}");
+
+    let chosen = [("invoices".into(), again)].into();
+    bench.run(RunRequest { chosen: Some(chosen), ..wider() }).await;
+    let (verification, told) = verify(&bench, wider()).await;
+    assert!(verification.pipelines[0].agrees(), "{told:?}");
+    assert_eq!(verification.pipelines[0].gone, 2);
+}
+
+#[tokio::test]
+async fn when_a_record_was_deleted_is_told_where_quickbooks_knows() {
+    let bench = Bench::start(Shape::default().with_counts(50, 0, 0).with_count("TimeActivity", 20)).await;
+    let request = || bench.request_for(&["Invoice", "TimeActivity"]);
+    bench.run(request()).await;
+    let at = bench.sandbox.with_company(|company| {
+        for entity in ["Invoice", "TimeActivity"] {
+            let id = company.ids(entity).pop_last().unwrap();
+            assert!(company.delete(entity, &id));
+        }
+        company.now()
+    });
+    let when: Arc<Mutex<Vec<_>>> = Arc::default();
+    let sink = Arc::clone(&when);
+    bench.on_event(move |event| {
+        if let RunEvent::Differs(gone) = event {
+            sink.lock().unwrap().push((gone.pipeline.clone(), gone.deleted_at));
+        }
+    });
+    bench.engine().verify(request(), CancellationToken::new()).await.unwrap();
+    let at = at.replace_nanosecond(0).unwrap();
+    let expected =
+        [("qb_invoices_backfill".to_owned(), Some(at)), ("qb_time_activities_backfill".to_owned(), None)];
+    assert_eq!(*when.lock().unwrap(), expected);
+    assert_eq!(bench.sandbox.journal().count(CallKind::Cdc), 1, "it does not tell of time activities");
+}
+
+#[tokio::test]
+async fn every_entity_agrees_after_a_run_also_those_without_ids_times_or_pages() {
+    let bench = Bench::start(Shape::default().every_entity(7)).await;
+    bench.run(bench.request_for(&["all"])).await;
+    let (verification, told) = verify(&bench, bench.request_for(&["all"])).await;
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(verification.pipelines.len(), Catalog::bundled().entities().len());
+    for found in &verification.pipelines {
+        assert!(found.agrees() && found.same > 0, "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_is_known_and_what_cannot_be_read_is_said() {
+    let bench =
+        Bench::start(Shape::default().with_counts(200, 0, 0).with_hostile("Invoice", Hostile::NulEscape)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    let found = &verification.pipelines[0];
+    assert!(told.is_empty() && found.agrees(), "{told:?}");
+    assert_eq!((found.same + 1, found.quarantined), (bench.count("Invoice") as u64, 1));
+
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(400, "4000")).always());
+    let (verification, _) = verify(&bench, until(&bench, SPAN_END)).await;
+    let found = &verification.pipelines[0];
+    assert!(!found.agrees() && found.unread > 0 && !found.looked_for_gone, "{found:?}");
+}
+
+#[tokio::test]
+async fn what_stops_it_is_in_the_result_and_another_company_is_refused() {
+    let bench = Bench::start(Shape::default().with_counts(20, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let verification = bench.engine().verify(until(&bench, SPAN_END), stop).await.unwrap();
+    assert!(matches!(verification.failure, Some(error) if matches!(error.failure, Failure::Stopped)));
+    assert!(!verification.pipelines[0].looked_for_gone);
+
+    let mut request = until(&bench, SPAN_END);
+    request.identity.realm_id = "1".into();
+    let error = bench.engine().verify(request, CancellationToken::new()).await.unwrap_err();
+    assert!(
+        matches!(&error.failure, Failure::Land(error) if matches!(error.kind, StoreErrorKind::OtherCompany { .. })),
+        "{error}"
+    );
+}
