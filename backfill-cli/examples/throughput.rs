@@ -193,6 +193,7 @@ async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
         page_size: PageSize::MAX,
         concurrency: task.places,
         reopen: if again { Reopen::All } else { Reopen::Unfinished },
+        by_content: false,
         proof: Proof::Count,
     };
     let began = Instant::now();

@@ -161,6 +161,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Read windows again: those that failed, or those that hold an instant
     Retry(RetryArgs),
+    /// Compare what is stored with what QuickBooks has, record by record, and change nothing
+    Verify(VerifyArgs),
     /// Records that could not be stored, or that QuickBooks could not deliver
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -247,6 +249,32 @@ pub(crate) struct RetryArgs {
     /// The windows that hold this instant, from their start, whatever their status
     #[arg(long, value_name = "T", value_parser = instant::parse)]
     pub(crate) window: Option<OffsetDateTime>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  qbo-backfill verify Invoice\n  qbo-backfill verify all --output json\n  \
+    qbo-backfill verify Invoice --from 2025-01-01 --to 2026-01-01 --repair"
+)]
+pub(crate) struct VerifyArgs {
+    /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
+    #[arg(required = true, value_name = "PIPELINE")]
+    pub(crate) pipelines: Vec<String>,
+    /// First instant of the last updates to compare [default: what the log says was read]
+    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, requires = "to")]
+    pub(crate) from: Option<OffsetDateTime>,
+    /// First instant that is not compared any more
+    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, requires = "from")]
+    pub(crate) to: Option<OffsetDateTime>,
+    /// Read the windows again where something is missing or changed
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Records a page, 1 to 1000
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = page_size)]
+    pub(crate) page_size: PageSize,
+    /// Questions under way at the same time, 1 to 10
+    #[arg(long, value_name = "N", default_value = "10", value_parser = concurrency)]
+    pub(crate) concurrency: NonZeroUsize,
 }
 
 #[derive(Debug, Subcommand)]

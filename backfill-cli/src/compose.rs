@@ -47,6 +47,15 @@ pub(crate) struct Composed {
     database: Database,
 }
 
+/// What becomes of a schema that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// It is made.
+    Made,
+    /// Its absence is an error.
+    Needed,
+}
+
 /// A company that can be called.
 #[derive(Debug)]
 pub(crate) struct Company {
@@ -119,12 +128,16 @@ pub(crate) async fn compose(
     settings: &Settings,
     concurrency: NonZeroUsize,
     seed: u64,
+    schema: Schema,
     sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
 ) -> Result<Composed, Exit> {
     let mut secrets = Secrets::open(settings).await?;
     let company = company(settings, &mut secrets, seed).await?;
     let database = open_database(settings, &secrets, concurrency).await?;
-    create_where_missing(&database.store).await?;
+    match schema {
+        Schema::Made => create_where_missing(&database.store).await?,
+        Schema::Needed => database.store.ensure_loadable().await?,
+    }
     company.vault.compare(&*database.store).await?;
     let witness: Arc<dyn ConsentLog> = database.store.clone();
     company.vault.tell(Arc::downgrade(&witness));

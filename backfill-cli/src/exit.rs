@@ -32,7 +32,7 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) const TERMINATED: u8 = 143;
 
 /// Why the command did not end with 0.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Exit {
     pub(crate) code: u8,
     /// What happened, where, and what is safe: one line.

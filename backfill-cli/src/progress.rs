@@ -15,12 +15,18 @@ use crate::args::Output;
 use crate::instant::{short, utc};
 use crate::settings::Settings;
 
+/// Whether a bar shows how far it is.
+pub(crate) fn shows_bar(settings: &Settings) -> bool {
+    settings.output == Output::Text && std::io::stderr().is_terminal() && !settings.no_progress
+}
+
 /// Chooses the sink for these settings.
 pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn EventSink> {
-    let terminal = std::io::stderr().is_terminal() && !settings.no_progress;
     match settings.output {
         Output::Json => Arc::new(Ndjson),
-        Output::Text if terminal => Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client }),
+        Output::Text if shows_bar(settings) => {
+            Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client })
+        }
         Output::Text => Arc::new(Lines),
     }
 }
@@ -278,32 +284,37 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             };
             ("breaker", json!({"state": state}))
         }
-        RunEvent::Source(Signal::AllowanceLow { used, allowance }) => (
-            "finding",
-            json!({"kind": "monthly_calls", "pipeline": null, "day": null,
-                   "detail": format!("{used} of the {allowance} calls of this month are made")}),
-        ),
         RunEvent::Held { pipeline, holder, since, patience } => (
             "wait",
             json!({"reason": "lease", "seconds": patience.as_secs_f64(), "pipeline": pipeline, "holder": holder,
                    "since": utc(*since)}),
         ),
-        RunEvent::Unavailable { pipeline, windows, message } => (
-            "finding",
-            json!({"kind": "unavailable", "pipeline": pipeline, "day": null,
-                   "detail": format!("{message}; {windows} windows left unread")}),
-        ),
         RunEvent::ScanSplit { pipeline, at } => ("split", json!({"pipeline": pipeline, "at": utc(*at)})),
-        RunEvent::Unreadable { pipeline, span } => (
-            "finding",
+        other => ("finding", finding(other)?),
+    })
+}
+
+fn finding(event: &RunEvent) -> Option<Value> {
+    Some(match event {
+        RunEvent::Source(Signal::AllowanceLow { used, allowance }) => {
+            json!({"kind": "monthly_calls", "pipeline": null, "day": null,
+                   "detail": format!("{used} of the {allowance} calls of this month are made")})
+        }
+        RunEvent::Unavailable { pipeline, windows, message } => {
+            json!({"kind": "unavailable", "pipeline": pipeline, "day": null,
+                   "detail": format!("{message}; {windows} windows left unread")})
+        }
+        RunEvent::Differs(one) => json!({"kind": one.kind.as_str(), "pipeline": one.pipeline, "id": one.id,
+                   "day": one.window.map(|window| short(window.start())),
+                   "detail": one.deleted_at.map(|at| format!("deleted {}", utc(at)))}),
+        RunEvent::Unreadable { pipeline, span } => {
             json!({"kind": "unreadable", "pipeline": pipeline, "day": short(span.start()),
-                   "detail": format!("QuickBooks cannot deliver a record of {span}")}),
-        ),
-        RunEvent::CountDiffers { pipeline, span, source, read } => (
-            "finding",
+                   "detail": format!("QuickBooks cannot deliver a record of {span}")})
+        }
+        RunEvent::CountDiffers { pipeline, span, source, read } => {
             json!({"kind": "count_differs", "pipeline": pipeline, "day": short(span.start()),
-                   "detail": format!("{span}: QuickBooks counts {source}, {read} were read")}),
-        ),
+                   "detail": format!("{span}: QuickBooks counts {source}, {read} were read")})
+        }
         _ => return None,
     })
 }

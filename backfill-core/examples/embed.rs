@@ -77,6 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         page_size: PageSize::MAX,
         concurrency: NonZeroUsize::MIN,
         reopen: Reopen::Unfinished,
+        by_content: false,
         proof: Proof::Count,
     };
     let outcome = engine.run(request, CancellationToken::new()).await?;

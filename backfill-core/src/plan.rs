@@ -37,6 +37,9 @@ pub struct RunRequest {
     pub concurrency: NonZeroUsize,
     /// Which windows are read again.
     pub reopen: Reopen,
+    /// Whether rows that somebody changed by hand are put right, at the cost of comparing their content; see
+    /// [`PageCommit::by_content`](raw_store::PageCommit::by_content).
+    pub by_content: bool,
     /// How the result is checked.
     pub proof: Proof,
 }

@@ -225,6 +225,7 @@ impl Scan {
             ingested_at: self.page_began_at,
             answered_at,
             rows: Vec::with_capacity(times.len()),
+            by_content: self.desk.request.by_content,
             rejected: Vec::new(),
             windows: entry.changes,
         };

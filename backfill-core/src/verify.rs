@@ -119,7 +119,13 @@ impl Engine {
         stop: CancellationToken,
     ) -> Result<Verification, RunError> {
         self.check_company(&request).await?;
-        let request = RunRequest { axis: Axis::Updated, proof: Proof::None, reopen: Reopen::All, ..request };
+        let request = RunRequest {
+            axis: Axis::Updated,
+            proof: Proof::None,
+            reopen: Reopen::All,
+            by_content: true,
+            ..request
+        };
         let rows: Arc<dyn RawInspection> = self.store.clone();
         let rehearsal = Arc::new(Rehearsal::new(rows, Arc::clone(&self.sink), &request.entities));
         let engine = Self::new(
@@ -295,6 +301,7 @@ impl Search<'_> {
             started_at: now,
             ingested_at: now,
             answered_at: page.answered_at().unwrap_or(now),
+            by_content: true,
             rows: Vec::new(),
             rejected: Vec::new(),
             windows: vec![WindowChange {

@@ -150,6 +150,7 @@ fn page(pipeline: &Pipeline, run: &RunStart, lease: &Lease, (number, rows): (u32
         started_at: NOW,
         ingested_at: NOW,
         answered_at: NOW,
+        by_content: false,
         rows: rows.to_vec(),
         rejected: Vec::new(),
         windows: vec![WindowChange {

@@ -31,8 +31,8 @@ pub struct Deviation {
 /// # Contract
 ///
 /// - **Read only.** Neither rows nor the log change, and no lease is needed: those in the pages are not looked at.
-/// - **By content.** Two spellings of one JSON value are the same, as they are to
-///   [`RawStore::commit_page`](crate::RawStore::commit_page): what is `same` here would be `unchanged` there.
+/// - **As it would land.** What is `same` here would be `unchanged` in
+///   [`RawStore::commit_page`](crate::RawStore::commit_page): two spellings of one JSON value are the same.
 /// - A table that does not exist holds nothing.
 #[async_trait]
 pub trait RawInspection: fmt::Debug + Send + Sync {

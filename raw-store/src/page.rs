@@ -70,6 +70,9 @@ pub struct PageCommit {
     pub ingested_at: OffsetDateTime,
     /// The source's own clock when it answered; third part of each row's version.
     pub answered_at: OffsetDateTime,
+    /// Whether what is stored is told from these documents by its content. Otherwise by the fingerprint that was taken when
+    /// it landed, which is faster, and does not see what somebody changed by hand since.
+    pub by_content: bool,
     /// The documents, each id at most once.
     pub rows: Vec<Row>,
     /// The documents that are already known not to fit.

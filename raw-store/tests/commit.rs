@@ -7,8 +7,8 @@ mod support;
 use std::sync::Arc;
 
 use raw_store::{
-    Advice, BackfillLog, LogFilter, RawStore, Reopen, StoreErrorKind, Window, WindowChange, WindowCounts,
-    WindowState,
+    Advice, BackfillLog, LogFilter, PageCommit, RawInspection as _, RawStore, Reopen, StoreErrorKind, Window,
+    WindowChange, WindowCounts, WindowState,
 };
 use support::{Work, connection, database, options, row, store, waiting_backend, window};
 
@@ -39,6 +39,26 @@ async fn the_payload_is_stored_with_every_digit_and_its_columns_are_filled() {
     for column in 0..stored.len() {
         assert!(stored.get::<_, bool>(column), "column {column}");
     }
+}
+
+#[tokio::test]
+async fn a_row_that_somebody_changed_by_hand_is_found_and_put_right_by_its_content() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let rows = || vec![row("1", r#"{"Id":"1","a":1}"#), row("2", r#"{"Id":"2"}"#)];
+    store.commit_page(&work.page(1, rows())).await.unwrap();
+    let by_hand = "UPDATE raw.qb_invoices SET payload = payload || '{\"a\": 2}' WHERE id = '1'";
+    connection(&database).await.batch_execute(by_hand).await.unwrap();
+
+    let fast = work.page(2, rows());
+    assert_eq!(store.compare(&fast).await.unwrap().same, 2);
+    assert_eq!(store.commit_page(&fast).await.unwrap().total, counts(0, 0, 2, 0));
+    let thorough = PageCommit { by_content: true, ..work.page(3, rows()) };
+    let compared = store.compare(&thorough).await.unwrap();
+    assert_eq!((compared.same, compared.changed.len()), (1, 1));
+    assert_eq!(store.commit_page(&thorough).await.unwrap().total, counts(0, 1, 1, 0));
+    assert_eq!(store.compare(&thorough).await.unwrap().same, 2);
 }
 
 #[tokio::test]

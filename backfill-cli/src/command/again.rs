@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backfill_core::Axis;
+use backfill_core::{Axis, RunRequest};
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Reopen, Window};
 
 use super::request::{nobody, request};
@@ -47,13 +47,22 @@ async fn read_along(settings: &Settings, axis: Axis, lines: &[&LogLine], reopen:
     for line in lines {
         chosen.entry(line.entity_name.clone()).or_default().push(line.window);
     }
-    let all = || lines.iter().map(|line| line.window);
-    let ends = (all().map(Window::start).min(), all().map(Window::end).max());
-    let (Some(from), Some(to)) = ends else { return Ok(DONE) };
+    let Some(request) = chosen_windows(settings, axis, chosen)? else { return Ok(DONE) };
+    run::execute(settings, RunRequest { reopen, ..request }).await
+}
+
+/// The request to read these windows; none if there are none.
+pub(super) fn chosen_windows(
+    settings: &Settings,
+    axis: Axis,
+    chosen: BTreeMap<Box<str>, Vec<Window>>,
+) -> Result<Option<RunRequest>, Exit> {
+    let all = || chosen.values().flatten();
+    let ends = (all().map(|window| window.start()).min(), all().map(|window| window.end()).max());
+    let (Some(from), Some(to)) = ends else { return Ok(None) };
     let span = Window::new(from, to).map_err(|error| Exit::usage(error.to_string(), ""))?;
     let pipelines = chosen.keys().map(ToString::to_string).collect();
     let arguments = RunArgs { by: axis, ..RunArgs::by_day(pipelines, span) };
-    let mut request = request(settings, &arguments, span, nobody(None))?;
-    (request.chosen, request.reopen) = (Some(chosen), reopen);
-    run::execute(settings, request).await
+    let request = request(settings, &arguments, span, nobody(None))?;
+    Ok(Some(RunRequest { chosen: Some(chosen), ..request }))
 }

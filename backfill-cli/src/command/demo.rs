@@ -15,7 +15,7 @@ use time::macros::datetime;
 use super::request::request;
 use super::signals::Stop;
 use crate::args::{DemoArgs, RunArgs};
-use crate::compose::{Composed, compose};
+use crate::compose::{Composed, Schema, compose};
 use crate::exit::{BUG, DESTINATION, DONE, Exit};
 use crate::progress::sink;
 use crate::render::{out, report_text, say};
@@ -46,7 +46,8 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
     let run = RunArgs::by_day(words, span);
     let first = request(&settings, &run, span, super::request::nobody(None))?;
     let composed =
-        compose(&settings, first.concurrency, first.seed, |client| sink(&settings, client)).await?;
+        compose(&settings, first.concurrency, first.seed, Schema::Made, |client| sink(&settings, client))
+            .await?;
     stop.keep(&composed.tokens);
     let result = show(&settings, &composed, first, &stop).await;
     if result.is_ok() {

@@ -17,6 +17,7 @@ mod runs;
 mod secrets;
 mod signals;
 mod status;
+mod verify;
 
 use std::num::NonZeroUsize;
 
@@ -50,6 +51,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Runs(arguments) => runs::runs(&settings, &arguments).await,
             Command::Report(arguments) => report::report(&settings, &arguments).await,
             Command::Retry(arguments) => retry::retry(&settings, &arguments).await,
+            Command::Verify(arguments) => verify::verify(&settings, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,
             Command::Db(command) => db::db(&settings, &command).await,
             Command::Secrets(command) => secrets::secrets(&settings, command).await,

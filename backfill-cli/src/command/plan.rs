@@ -12,7 +12,7 @@ use crate::settings::Settings;
 
 /// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
 pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
-    let span = span(settings, arguments)?;
+    let span = span(settings, arguments.from, arguments.to)?;
     let request = request(settings, arguments, span, nobody(settings.realm.as_ref()))?;
     let (lines, month) = known(settings, span).await?;
     let plan = Plan::new(&request, &lines);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use backfill_core::{Catalog, EntitySpec, Proof, RunRequest};
 use qbo_auth::{Clock, RealmId, SystemClock};
 use raw_store::{Reopen, RunId, StoreIdentity, Window};
+use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::args::{Output, RunArgs};
@@ -14,8 +15,7 @@ use crate::render::say;
 use crate::settings::Settings;
 
 /// A range, checked and echoed.
-pub(crate) fn span(settings: &Settings, arguments: &RunArgs) -> Result<Window, Exit> {
-    let (from, to) = (arguments.from, arguments.to);
+pub(crate) fn span(settings: &Settings, from: OffsetDateTime, to: OffsetDateTime) -> Result<Window, Exit> {
     let span = Window::new(from, to).map_err(|_| {
         Exit::usage(
             format!("the range is empty: --from {} is not before --to {}", utc(from), utc(to)),
@@ -72,6 +72,7 @@ pub(crate) fn request(
         page_size: arguments.page_size,
         concurrency: arguments.concurrency,
         reopen: if arguments.force { Reopen::All } else { Reopen::Unfinished },
+        by_content: false,
         proof: if arguments.no_count { Proof::None } else { Proof::Count },
     })
 }

@@ -7,7 +7,7 @@ use super::auth::warn_if_ending;
 use super::request::{request, span};
 use super::signals::Stop;
 use crate::args::{Output, RunArgs};
-use crate::compose::{Composed, compose};
+use crate::compose::{Composed, Schema, compose};
 use crate::exit::{self, Exit};
 use crate::progress::{sink, write_event};
 use crate::render::{month_json, month_line, out, report_text, say, totals_json};
@@ -15,7 +15,7 @@ use crate::settings::Settings;
 
 /// `run`: backfills the windows that are not completed.
 pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
-    let span = span(settings, arguments)?;
+    let span = span(settings, arguments.from, arguments.to)?;
     // Whatever can be wrong with the request is found before anything is opened.
     let request = request(settings, arguments, span, super::request::nobody(None))?;
     execute(settings, request).await
@@ -25,7 +25,8 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
 pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Result<u8, Exit> {
     let stop = Stop::listen()?;
     let composed =
-        compose(settings, request.concurrency, request.seed, |client| sink(settings, client)).await?;
+        compose(settings, request.concurrency, request.seed, Schema::Made, |client| sink(settings, client))
+            .await?;
     stop.keep(&composed.tokens);
     request.identity = composed.identity.clone();
     let result = match say_what_is_left(settings, &composed).await {
@@ -91,11 +92,7 @@ fn verdict(outcome: RunOutcome, stop: &Stop) -> Result<(), Exit> {
     let totals = outcome.totals();
     let id = outcome.run().clone();
     if let Some(failure) = outcome.failure {
-        let mut exit = Exit::from(failure);
-        if exit.code == exit::INTERRUPTED {
-            exit.code = stop.code().unwrap_or(exit::INTERRUPTED);
-        }
-        return Err(exit);
+        return Err(stop.signed(failure.into()));
     }
     if totals.is_sound() {
         return Ok(());

@@ -92,6 +92,12 @@ impl Stop {
         }
     }
 
+    /// An end that a signal asked for carries its code.
+    pub(crate) fn signed(&self, exit: Exit) -> Exit {
+        let code = if exit.code == INTERRUPTED { self.code().unwrap_or(INTERRUPTED) } else { exit.code };
+        Exit { code, ..exit }
+    }
+
     /// The exit code of the signal that arrived, if one did.
     pub(crate) fn code(&self) -> Option<u8> {
         Some(self.code.load(Ordering::Relaxed)).filter(|code| *code != 0)

@@ -5,6 +5,7 @@ mod report_json;
 mod report_markdown;
 mod report_text;
 mod table;
+mod verification;
 
 pub(crate) use month::{json as month_json, line as month_line};
 pub(crate) use report_json::{
@@ -13,6 +14,7 @@ pub(crate) use report_json::{
 pub(crate) use report_markdown::markdown as report_markdown;
 pub(crate) use report_text::text as report_text;
 pub(crate) use table::Table;
+pub(crate) use verification::{json as verification_json, text as verification_text};
 
 use std::io::Write as _;
 

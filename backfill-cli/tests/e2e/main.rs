@@ -23,3 +23,4 @@ mod shared;
 mod tls;
 mod together;
 mod vaults;
+mod verify;

@@ -266,6 +266,7 @@ impl Bench {
             page_size: PageSize::MAX,
             concurrency: NonZeroUsize::new(3).unwrap(),
             reopen: Reopen::Unfinished,
+            by_content: false,
             proof: Proof::Count,
         }
     }

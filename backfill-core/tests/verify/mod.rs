@@ -141,7 +141,8 @@ async fn every_entity_agrees_after_a_run_also_those_without_ids_times_or_pages()
 #[tokio::test]
 async fn what_is_in_quarantine_is_known_and_what_cannot_be_read_is_said() {
     let bench =
-        Bench::start(Shape::default().with_counts(200, 0, 0).with_hostile("Invoice", Hostile::NulEscape)).await;
+        Bench::start(Shape::default().with_counts(200, 0, 0).with_hostile("Invoice", Hostile::NulEscape))
+            .await;
     bench.run(until(&bench, SPAN_END)).await;
     let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
     let found = &verification.pipelines[0];

@@ -150,6 +150,7 @@ impl<'a> Scene<'a> {
             started_at: self.reads_at,
             ingested_at: self.reads_at + time::Duration::SECOND,
             answered_at: noon(20),
+            by_content: false,
             rows,
             rejected: Vec::new(),
             windows: vec![change(day(0), WindowState::Running)],

@@ -58,7 +58,12 @@ async fn begin(
                 .is_some())
         },
         pages::claim(transaction, &claim, page),
-        documents::unchanged(transaction, &look_up, &landing.candidates),
+        async {
+            if page.by_content {
+                return Ok(vec![false; landing.candidates.len()]);
+            }
+            documents::unchanged(transaction, &look_up, &landing.candidates).await
+        },
     )?;
     if !held {
         return Err(StoreErrorKind::LeaseLost(page.lease.entity_name.clone()));

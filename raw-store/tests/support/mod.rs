@@ -136,6 +136,7 @@ impl Work {
             started_at: NOW,
             ingested_at: NOW,
             answered_at: NOW,
+            by_content: false,
             rows,
             rejected: Vec::new(),
             windows: vec![change],

@@ -1,0 +1,197 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use backfill_core::{Axis, Catalog, Difference, EventSink, RunEvent, RunRequest, VerifiedPipeline};
+use raw_store::{LogFilter, LogLine, Reopen, Window, WindowState};
+
+use super::again::chosen_windows;
+use super::request::{nobody, request, span};
+use super::run;
+use super::signals::Stop;
+use crate::args::{Output, RunArgs, VerifyArgs};
+use crate::compose::{Composed, Schema, compose};
+use crate::exit::{DONE, Exit, INCOMPLETE};
+use crate::progress::{shows_bar, sink, write_event};
+use crate::render::{out, say, verification_json, verification_text};
+use crate::settings::Settings;
+
+/// Differences shown one by one, of each pipeline and kind; `--output json` tells them all.
+const MOST_SHOWN: usize = 20;
+
+/// `verify`: compares what is stored with what QuickBooks has.
+pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Result<u8, Exit> {
+    // What can be refused is refused before anything is opened.
+    let asked = match (arguments.from, arguments.to) {
+        (Some(from), Some(to)) => Some(span(settings, from, to)?),
+        _ => None,
+    };
+    settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
+    let stop = Stop::listen()?;
+    let shown: Arc<Shown> = Arc::default();
+    let bar = shows_bar(settings);
+    let composed = compose(settings, arguments.concurrency, 0, Schema::Needed, |client| {
+        Arc::new(Listener { inner: sink(settings, client), shown: Arc::clone(&shown), bar })
+    })
+    .await?;
+    stop.keep(&composed.tokens);
+    let mut job = Job { settings, arguments, composed: &composed, stop: &stop, found: Vec::new() };
+    let result = job.compare(asked).await;
+    let (found, calls) = (job.found, composed.client.usage().calls);
+    let closed = composed.close().await;
+    let result = result.and_then(|again| closed.map(|()| again));
+
+    let disagree = found.iter().any(|one| !one.agrees());
+    let verdict = match &result {
+        Ok(_) if disagree => Err(disagreement(&found)),
+        Ok(_) => Ok(DONE),
+        Err(exit) => Err(exit.clone()),
+    };
+    match settings.output {
+        Output::Text => {
+            let shown = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
+            out(&verification_text(&found, &shown, calls));
+        }
+        Output::Json => write_event("verify_finished", verification_json(&found, calls, &verdict)),
+    }
+    match result {
+        Ok(again) if arguments.repair && !again.is_empty() => repair(settings, again, &found).await,
+        _ => verdict,
+    }
+}
+
+/// A verification under way.
+struct Job<'a> {
+    settings: &'a Settings,
+    arguments: &'a VerifyArgs,
+    composed: &'a Composed,
+    stop: &'a Stop,
+    found: Vec<VerifiedPipeline>,
+}
+
+impl Job<'_> {
+    /// Compares every pipeline over its range. Returns the windows to read again.
+    async fn compare(&mut self, asked: Option<Window>) -> Result<BTreeMap<Box<str>, Vec<Window>>, Exit> {
+        let mut lines = self.composed.store.lines(&LogFilter::default()).await?;
+        lines.retain(|line| *line.time_axis == *Axis::Updated.as_str());
+        let spans = match asked {
+            Some(span) => BTreeMap::from([(span, self.arguments.pipelines.clone())]),
+            None => self.spans(&lines)?,
+        };
+        for (span, pipelines) in spans {
+            let run = RunArgs {
+                page_size: self.arguments.page_size,
+                concurrency: self.arguments.concurrency,
+                ..RunArgs::by_day(pipelines, span)
+            };
+            let mut request = request(self.settings, &run, span, nobody(None))?;
+            request.identity = self.composed.identity.clone();
+            let verification = self.composed.engine.verify(request, self.stop.token.clone()).await?;
+            self.found.extend(verification.pipelines);
+            if let Some(failure) = verification.failure {
+                return Err(self.stop.signed(failure.into()));
+            }
+        }
+        let again = self.found.iter().filter(|found| !found.read_again.is_empty());
+        Ok(again.map(|found| (found.entity_name.clone(), windows(found, &lines))).collect())
+    }
+
+    /// What the log says was read of each pipeline.
+    fn spans(&self, lines: &[LogLine]) -> Result<BTreeMap<Window, Vec<String>>, Exit> {
+        let mut spans: BTreeMap<Window, Vec<String>> = BTreeMap::new();
+        let words = || self.arguments.pipelines.iter().map(String::as_str);
+        for spec in self.settings.catalog.select(words())? {
+            let own = lines.iter().filter(|line| *line.entity_name == *spec.entity_name());
+            let ends = own.map(|line| (line.window.start(), line.window.end()));
+            let ends = ends.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
+            match ends.map(|(from, to)| Window::new(from, to)) {
+                Some(Ok(span)) => spans.entry(span).or_default().push(spec.pipeline_name()),
+                _ if words().any(Catalog::is_group) => {}
+                _ => {
+                    return Err(Exit::usage(
+                        format!("the log has no windows of {} by update", spec.pipeline_name()),
+                        "say what to verify: --from and --to",
+                    ));
+                }
+            }
+        }
+        if spans.is_empty() {
+            return Err(Exit::usage("nothing has been read yet", "read something: qbo-backfill run --help"));
+        }
+        Ok(spans)
+    }
+}
+
+/// The windows of the log that hold those to read again; where it has none, these themselves.
+fn windows(found: &VerifiedPipeline, lines: &[LogLine]) -> Vec<Window> {
+    let own: Vec<_> = lines.iter().filter(|line| *line.entity_name == *found.entity_name).collect();
+    let holding = |window: &Window| {
+        let holds =
+            |line: &&&LogLine| line.window.start() <= window.start() && window.end() <= line.window.end();
+        let shortest = own.iter().filter(holds).min_by_key(|line| line.window.end() - line.window.start());
+        shortest.map_or(*window, |line| line.window)
+    };
+    found.read_again.iter().map(holding).collect()
+}
+
+async fn repair(
+    settings: &Settings,
+    again: BTreeMap<Box<str>, Vec<Window>>,
+    found: &[VerifiedPipeline],
+) -> Result<u8, Exit> {
+    if settings.output == Output::Text {
+        say("reading again where records are missing or changed");
+    }
+    let Some(request) = chosen_windows(settings, Axis::Updated, again)? else { return Ok(DONE) };
+    let request = RunRequest { reopen: Reopen::All, by_content: true, ..request };
+    let code = run::execute(settings, request).await?;
+    if found.iter().any(|one| one.unread > 0) { Err(disagreement(found)) } else { Ok(code) }
+}
+
+fn disagreement(found: &[VerifiedPipeline]) -> Exit {
+    let sum = |number: fn(&VerifiedPipeline) -> u64| found.iter().map(number).sum::<u64>();
+    let (missing, changed) = (sum(|one| one.missing), sum(|one| one.changed));
+    let unread = sum(|one| one.unread);
+    let what = format!(
+        "{missing} records are missing, {changed} are stored in another version, and {unread} windows could not be read; nothing was changed"
+    );
+    let next = match (missing + changed, unread) {
+        (0, _) => "run the same command again later",
+        _ => "qbo-backfill verify with the same words and --repair reads them again",
+    };
+    Exit::new(INCOMPLETE, what, next)
+}
+
+/// The first differences of each pipeline and kind.
+#[derive(Debug, Default)]
+struct Shown(Mutex<Vec<Difference>>);
+
+/// Leaves out what is said of runs.
+#[derive(Debug)]
+struct Listener {
+    inner: Arc<dyn EventSink>,
+    shown: Arc<Shown>,
+    bar: bool,
+}
+
+impl EventSink for Listener {
+    fn emit(&self, event: &RunEvent) {
+        match event {
+            RunEvent::Differs(difference) => {
+                let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let alike =
+                    |one: &&Difference| one.kind == difference.kind && one.pipeline == difference.pipeline;
+                if shown.iter().filter(alike).count() < MOST_SHOWN {
+                    shown.push(difference.clone());
+                }
+            }
+            RunEvent::Window(report) if !self.bar && report.state != WindowState::Failed => return,
+            RunEvent::RunStarted { .. } | RunEvent::RunFinished { .. } | RunEvent::PageLanded { .. }
+                if !self.bar =>
+            {
+                return;
+            }
+            _ => {}
+        }
+        self.inner.emit(event);
+    }
+}

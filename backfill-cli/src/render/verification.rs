@@ -1,0 +1,76 @@
+use std::fmt::Write as _;
+
+use backfill_core::{Difference, VerifiedPipeline};
+use serde_json::json;
+
+use super::Table;
+use crate::exit::{DONE, Exit};
+use crate::instant::{short, utc};
+
+/// What a verification found, for people.
+pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64) -> String {
+    let mut table = Table::new(&[
+        "pipeline",
+        "same#",
+        "quarantined#",
+        "missing#",
+        "changed#",
+        "gone#",
+        "unread windows#",
+    ]);
+    for one in found {
+        let gone = if one.looked_for_gone { one.gone.to_string() } else { "?".to_owned() };
+        let name = format!("{}{}", one.pipeline, if one.is_unavailable { " (not available)" } else { "" });
+        let numbers = [one.same, one.quarantined, one.missing, one.changed].map(|number| number.to_string());
+        table.row([name].into_iter().chain(numbers).chain([gone, one.unread.to_string()]));
+    }
+    let mut text = table.to_string();
+    if !shown.is_empty() {
+        let _ = write!(text, "\n{}", differences(shown));
+    }
+    for one in found {
+        for (number, kind) in [(one.missing, "missing"), (one.changed, "changed"), (one.gone, "gone")] {
+            let told =
+                shown.iter().filter(|d| d.pipeline == one.pipeline && d.kind.as_str() == kind).count() as u64;
+            if number > told {
+                let _ = writeln!(text, "… and {} more {kind} in {}", number - told, one.pipeline);
+            }
+        }
+    }
+    let _ = writeln!(text, "\n{calls} API calls; nothing was changed");
+    text
+}
+
+fn differences(shown: &[Difference]) -> Table {
+    let mut sorted: Vec<_> = shown.iter().collect();
+    sorted.sort_by_key(|one| (&one.pipeline, one.kind));
+    let mut table = Table::new(&["pipeline", "id", "it is", "where"]);
+    for one in sorted {
+        let place = match (one.window, one.deleted_at) {
+            (Some(window), _) => format!("{} .. {}", short(window.start()), short(window.end())),
+            (None, Some(at)) => format!("deleted {}", utc(at)),
+            (None, None) => "not in QuickBooks any more".to_owned(),
+        };
+        let id = one.id.as_deref().unwrap_or("(without id)").to_owned();
+        table.row([one.pipeline.clone(), id, one.kind.as_str().to_owned(), place]);
+    }
+    table
+}
+
+/// The same for programs.
+pub(crate) fn json(found: &[VerifiedPipeline], calls: u64, verdict: &Result<u8, Exit>) -> serde_json::Value {
+    let pipelines: Vec<_> = found
+        .iter()
+        .map(|one| {
+            json!({"pipeline": one.pipeline, "same": one.same, "quarantined": one.quarantined,
+                   "missing": one.missing, "changed": one.changed,
+                   "gone": one.looked_for_gone.then_some(one.gone), "unread_windows": one.unread,
+                   "available": !one.is_unavailable, "agrees": one.agrees()})
+        })
+        .collect();
+    let (code, next) = match verdict {
+        Ok(_) => (DONE, ""),
+        Err(exit) => (exit.code, &*exit.next),
+    };
+    json!({"pipelines": pipelines, "calls": calls, "exit_code": code, "next": next})
+}

@@ -1,0 +1,110 @@
+//! What is stored, beside what QuickBooks has.
+
+use fixtures::{CallKind, Hostile, Shape};
+use serde_json::Value;
+
+use crate::house::{Ended, House, THREE, YEAR};
+
+/// The events of one kind.
+fn events(ended: &Ended, name: &str) -> Vec<Value> {
+    let events = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events.filter(|event| event["ev"] == name).collect()
+}
+
+/// Everything that a verification must leave alone.
+async fn all(house: &House) -> String {
+    let all = "SELECT md5(string_agg(t, '|' ORDER BY t)) FROM (
+        SELECT 'invoice' || i::text || i.xmin::text FROM raw.qb_invoices AS i
+        UNION ALL SELECT backfill_log::text FROM raw.backfill_log
+        UNION ALL SELECT backfill_page::text FROM raw.backfill_page
+        UNION ALL SELECT backfill_run::text FROM raw.backfill_run
+        UNION ALL SELECT backfill_lease.entity_name || epoch FROM raw.backfill_lease
+        UNION ALL SELECT quarantine::text FROM raw.quarantine) AS all_ (t)";
+    house.query(all).await[0].get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_changed_or_gone_is_named_and_repaired() {
+    let shape = Shape::default().with_counts(300, 20, 20).with_hostile("Invoice", Hostile::NulEscape);
+    let house = House::new(&shape).await;
+    house.backfill(&THREE, &[]).await.expect(3);
+    let before = all(&house).await;
+    let agreed = house.at(&["verify", "Invoice", "Customer", "Item"]).await.expect(0);
+    assert!(agreed.stdout.contains("nothing was changed"), "{}", agreed.stdout);
+    assert_eq!(all(&house).await, before);
+
+    let ids: Vec<String> =
+        house.sandbox.with_company(|company| company.ids("Invoice").into_iter().take(6).collect());
+    let client = house.client().await;
+    let by_hand = format!(
+        "DELETE FROM raw.qb_invoices WHERE id = '{}';
+         UPDATE raw.qb_invoices SET payload = payload || '{{\"DocNumber\": \"forged\"}}' WHERE id = '{}'",
+        ids[0], ids[1]
+    );
+    client.batch_execute(&by_hand).await.unwrap();
+    house.sandbox.with_company(|company| {
+        assert!(company.edit("Invoice", &ids[2]) && company.delete("Invoice", &ids[3]));
+    });
+    let before = all(&house).await;
+    let found = house.at(&["verify", "Invoice", "--output", "json"]).await.expect(3);
+    assert_eq!(all(&house).await, before);
+    let mut named: Vec<(String, String)> = events(&found, "finding")
+        .iter()
+        .map(|one| (one["kind"].as_str().unwrap().to_owned(), one["id"].as_str().unwrap().to_owned()))
+        .collect();
+    named.sort_unstable();
+    let mut expected = [("changed", 1), ("changed", 2), ("gone", 3), ("missing", 0)]
+        .map(|(kind, at)| (kind.to_owned(), ids[at].clone()));
+    expected.sort_unstable();
+    assert_eq!(named, expected);
+    let end = &events(&found, "verify_finished")[0];
+    assert_eq!(end["exit_code"], 3);
+    let invoices = &end["pipelines"][0];
+    assert_eq!(
+        (&invoices["missing"], &invoices["changed"], &invoices["gone"], &invoices["quarantined"]),
+        (&1.into(), &2.into(), &1.into(), &1.into())
+    );
+
+    let text = house.at(&["verify", "Invoice"]).await.expect(3);
+    for id in &ids[..4] {
+        assert!(text.stdout.contains(id), "{id}: {}", text.stdout);
+    }
+    assert!(text.stdout.contains("deleted 20"), "{}", text.stdout);
+    assert!(
+        text.error().contains("1 records are missing, 2 are stored in another version"),
+        "{}",
+        text.error()
+    );
+
+    house.at(&["verify", "Invoice", "--repair"]).await.expect(0);
+    let end = house.at(&["verify", "Invoice"]).await.expect(0);
+    assert!(end.stdout.contains(&ids[3]), "what is gone stays, and is named: {}", end.stdout);
+    let forged = "SELECT count(*) FROM raw.qb_invoices WHERE payload->>'DocNumber' = 'forged'";
+    assert_eq!(house.number(forged).await, 0);
+    let rows = "SELECT count(*) FROM raw.qb_invoices";
+    let company = house.sandbox.with_company(|company| company.count("Invoice")) as i64;
+    // One is in quarantine instead, and one is kept that is gone.
+    assert_eq!(house.number(rows).await, company);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_log_a_range_is_needed_and_without_a_schema_nothing_is_made() {
+    let house = House::new(&Shape::default().with_counts(20, 5, 5)).await;
+    let ended = house.at(&["verify", "Invoice"]).await.expect(7);
+    assert!(ended.error().contains("db init"), "{}", ended.error());
+    assert_eq!(house.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'raw'").await, 0);
+
+    house.at(&["db", "init"]).await.expect(0);
+    let ended = house.at(&["verify", "Invoice"]).await.expect(2);
+    assert!(ended.error().contains("--from and --to"), "{}", ended.error());
+    let calls = house.sandbox.journal().count(CallKind::Query);
+    assert_eq!(calls, 0);
+    let empty = house.at(&[&["verify", "Invoice"], &YEAR[..]].concat()).await.expect(3);
+    assert!(empty.error().starts_with("error: 20 records are missing"), "{}", empty.error());
+    house.at(&["verify", "Invoice", "--from", "2024-01-01"]).await.expect(2);
+    house.at(&["verify", "invoces"]).await.expect(2);
+
+    house.at(&[&["verify", "Invoice", "--repair"], &YEAR[..]].concat()).await.expect(0);
+    assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 20);
+    house.at(&["verify", "all"]).await.expect(0);
+}
