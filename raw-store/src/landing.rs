@@ -1,8 +1,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::mem;
 
 use crate::digest::Digest;
-use crate::{PageCommit, PageOutcome, Row, StoreErrorKind, WindowCounts, check_storable};
+use crate::guard::LARGEST;
+use crate::keys::repeats_a_key;
+use crate::{PageCommit, PageOutcome, Row, StoreErrorKind, Unstorable, WindowCounts, check_storable};
+
+/// Why a document is kept beside its row.
+const REPEATED_KEY: &str =
+    "a key stands twice in one object: the row has the last one, and these are the bytes as they came";
 
 /// A page, sorted out before anything is written.
 #[derive(Debug)]
@@ -12,6 +19,8 @@ pub(crate) struct Landing<'a> {
     pub(crate) candidates: Vec<Candidate<'a>>,
     /// The documents that are kept aside. Equal ones count twice and are kept once.
     pub(crate) quarantine: BTreeMap<Digest, Kept<'a>>,
+    /// The documents that are kept beside their rows, which say less than was sent. They count as rows.
+    pub(crate) beside: BTreeMap<Digest, Kept<'a>>,
     /// What has become of the records so far.
     pub(crate) tally: Tally,
 }
@@ -38,6 +47,17 @@ pub(crate) struct Kept<'a> {
     pub(crate) window: usize,
 }
 
+impl<'a> Kept<'a> {
+    fn of(row: &'a Row, reason: impl Into<Cow<'a, str>>) -> Self {
+        Self { id: Some(&row.id), raw: &row.payload, reason: reason.into(), window: row.window }
+    }
+
+    /// The bytes to keep: none of what is too large to be kept, of which its fingerprint and its size tell.
+    pub(crate) fn stored_bytes(&self) -> &'a [u8] {
+        if self.raw.len() > LARGEST { &[] } else { self.raw }
+    }
+}
+
 impl<'a> Landing<'a> {
     /// Sorts out a page.
     ///
@@ -49,6 +69,7 @@ impl<'a> Landing<'a> {
         let mut landing = Self {
             candidates: Vec::with_capacity(page.rows.len()),
             quarantine: BTreeMap::new(),
+            beside: BTreeMap::new(),
             tally: Tally(vec![WindowCounts::default(); page.windows.len()]),
         };
         for rejected in &page.rejected {
@@ -61,10 +82,15 @@ impl<'a> Landing<'a> {
             });
         }
         for row in &page.rows {
-            match obstacle(row) {
-                Some(reason) => landing.put_aside(row, reason),
-                None => landing.candidates.push(Candidate { row, digest: Digest::of(&row.payload) }),
+            if let Some(reason) = obstacle(row) {
+                landing.put_aside(row, reason);
+                continue;
             }
+            let digest = Digest::of(&row.payload);
+            if repeats_a_key(&row.payload) {
+                landing.beside.insert(digest, Kept::of(row, REPEATED_KEY));
+            }
+            landing.candidates.push(Candidate { row, digest });
         }
         landing.candidates.sort_unstable_by(|a, b| a.row.id.cmp(&b.row.id));
         if landing.candidates.windows(2).any(|pair| pair[0].row.id == pair[1].row.id) {
@@ -75,7 +101,14 @@ impl<'a> Landing<'a> {
 
     /// Puts a row into quarantine.
     pub(crate) fn put_aside(&mut self, row: &'a Row, reason: impl Into<Cow<'a, str>>) {
-        self.keep(Kept { id: Some(&row.id), raw: &row.payload, reason: reason.into(), window: row.window });
+        self.keep(Kept::of(row, reason));
+    }
+
+    /// All documents whose bytes are to be kept. Whatever did not become a row is among them by now.
+    pub(crate) fn take_kept(&mut self) -> BTreeMap<Digest, Kept<'a>> {
+        let mut kept = mem::take(&mut self.beside);
+        kept.append(&mut self.quarantine);
+        kept
     }
 
     fn keep(&mut self, mut kept: Kept<'a>) {
@@ -112,7 +145,11 @@ fn obstacle(row: &Row) -> Option<Cow<'static, str>> {
     if row.id.contains('\0') {
         return Some("the id of the document holds the NUL character".into());
     }
-    check_storable(&row.payload).err().map(|reason| reason.to_string().into())
+    let reason = check_storable(&row.payload).err()?;
+    Some(match reason {
+        Unstorable::TooLarge => format!("{reason}: it has {}, which are not kept", row.payload.len()).into(),
+        reason => reason.to_string().into(),
+    })
 }
 
 fn check(page: &PageCommit) -> Result<(), StoreErrorKind> {

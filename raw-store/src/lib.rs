@@ -6,6 +6,7 @@ mod digest;
 mod error;
 mod guard;
 mod inspect;
+mod keys;
 mod landing;
 mod lease;
 mod log;

@@ -19,6 +19,8 @@ pub struct Quarantined {
     pub reason: Box<str>,
     /// The window that it was read in last.
     pub window: Window,
+    /// What that window measures, where that is known.
+    pub time_axis: Option<Box<str>>,
     /// The run that saw it last.
     pub run: Option<RunId>,
     /// When it was seen first.

@@ -76,7 +76,7 @@ async fn in_postgres_a_process_that_wakes_up_after_its_time_changes_nothing() {
 stories! {
     alone:
         a_page_is_compared_and_nothing_changes stored_ids_are_listed_in_pages
-        landing_twice_changes_nothing
+        landing_twice_changes_nothing what_a_row_cannot_say_is_kept_beside_it
         the_same_page_again_has_the_same_outcome
         counts_are_exact_per_window
         hostile_documents_are_quarantined_alone

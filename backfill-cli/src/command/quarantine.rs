@@ -1,7 +1,6 @@
-use std::collections::HashSet;
 use std::io::Write as _;
 
-use raw_store::{Quarantine as _, Quarantined, Reopen, Window};
+use raw_store::{LogLine, Quarantine as _, Quarantined, Reopen};
 use serde_json::json;
 
 use super::{again, is_wanted, or_nothing, reader};
@@ -101,10 +100,16 @@ async fn find(
 
 async fn retry(settings: &Settings, pipelines: &[String]) -> Result<u8, Exit> {
     let kept = kept(settings, pipelines).await?;
-    let open = kept.iter().filter(|one| one.resolved_at.is_none());
-    let windows: HashSet<(&str, Window)> = open.map(|one| (&*one.entity_name, one.window)).collect();
+    let open: Vec<_> = kept.iter().filter(|one| one.resolved_at.is_none()).collect();
+    let holds = |line: &LogLine| {
+        open.iter().any(|one| {
+            one.entity_name == line.entity_name
+                && one.window == line.window
+                && one.time_axis.as_ref().is_none_or(|axis| *axis == line.time_axis)
+        })
+    };
     let mut lines = again::lines(settings, pipelines).await?;
-    lines.retain(|line| windows.contains(&(&*line.entity_name, line.window)));
+    lines.retain(holds);
     if lines.is_empty() {
         say("nothing is in quarantine");
         return Ok(DONE);

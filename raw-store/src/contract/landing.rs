@@ -6,6 +6,28 @@ use crate::{
     WindowState,
 };
 
+/// A document with a key twice lands, and its bytes are kept beside the row; one that is too large is kept by its
+/// fingerprint and size alone.
+pub async fn what_a_row_cannot_say_is_kept_beside_it(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let twice = r#"{"Id":"1","Memo":"first","Memo":"last"}"#;
+    let large = format!(r#"{{"Id":"2","x":"{}"}}"#, "x".repeat(16 << 20));
+    let rows = || vec![row("1", twice, noon(0)), row("2", &large, noon(0))];
+    assert_eq!(scene.land(rows()).await?, counts(1, 0, 0, 1));
+    assert_eq!(scene.land(rows()).await?, counts(0, 0, 1, 1));
+    let kept = store.quarantined(None).await?;
+    let of = |id: &str| kept.iter().find(|one| one.record_id.as_deref() == Some(id)).unwrap();
+    assert!(of("1").reason.contains("twice") && of("2").reason.contains("it has 16777"), "{kept:?}");
+    let bytes = store.quarantined_bytes("invoices", &of("1").digest).await?;
+    assert_eq!(bytes.as_deref(), Some(twice.as_bytes()));
+    let bytes = store.quarantined_bytes("invoices", &of("2").digest).await?;
+    assert_eq!(bytes.as_deref(), Some(&b""[..]));
+    let page = scene.page(rows());
+    let compared = store.compare(&page).await?;
+    assert_eq!((compared.same, compared.quarantined, compared.missing.len()), (1, 1, 0));
+    Ok(())
+}
+
 /// The same documents in another page are `unchanged`.
 pub async fn landing_twice_changes_nothing(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
@@ -122,6 +144,7 @@ pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<
     scene.close(day(0), WindowState::Completed).await?;
     assert_eq!(store.resolve_quarantine(scene.owner()).await?, 1);
     assert!(store.quarantined(None).await?[0].resolved_at.is_some());
+    assert_eq!(store.quarantined(None).await?[0].time_axis.as_deref(), Some("updated"));
 
     scene.next_run("third").await?;
     scene.open(0..1, Reopen::All).await?;

@@ -27,21 +27,23 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
         let counts = landing.tally.of(candidate.row);
         land(table, page, candidate, counts);
     }
-    for (digest, kept) in std::mem::take(&mut landing.quarantine) {
+    for (digest, kept) in landing.take_kept() {
         let key = (entity_name.clone(), digest);
         let before = state.quarantine.get(&key).map(|aside| aside.shown.first_seen_at);
+        let raw = Bytes::copy_from_slice(kept.stored_bytes());
         let shown = Quarantined {
             entity_name: entity_name.clone(),
             digest: format!("{digest:?}").into(),
             record_id: kept.id.map(Into::into),
             reason: kept.reason.into(),
             window: page.windows[kept.window].window,
+            time_axis: Some(page.pipeline.time_axis.clone()),
             run: Some(page.run.clone()),
             first_seen_at: before.unwrap_or(page.ingested_at),
             last_seen_at: page.ingested_at,
             resolved_at: None,
         };
-        state.quarantine.insert(key, Aside { shown, raw: Bytes::copy_from_slice(kept.raw) });
+        state.quarantine.insert(key, Aside { shown, raw });
     }
     let outcome = landing.tally.outcome();
     add_to_ledger(state, page, &outcome);

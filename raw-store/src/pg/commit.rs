@@ -22,7 +22,7 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
         Begun::New { unchanged } => count_unchanged(&mut landing, &unchanged),
     }
     documents::land(&transaction, page, &mut landing).await?;
-    let kept = mem::take(&mut landing.quarantine);
+    let kept = landing.take_kept();
     let outcome = landing.tally.outcome();
     try_join!(
         quarantine::keep(&transaction, page, &kept),

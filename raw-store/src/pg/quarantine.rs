@@ -15,8 +15,8 @@ use crate::{Owner, PageCommit, Quarantined, StoreErrorKind};
 /// Keeps documents once per content: one that comes again only says when, and where, it was seen last.
 const KEEP: &str = "
     INSERT INTO quarantine (digest, record_id, reason, raw, window_start_utc, window_end_utc, entity_name, run_id,
-        page_number, request_payload, first_seen_at_utc, last_seen_at_utc)
-    SELECT kept.*, $7, $8, $9, $10, $11, $11
+        page_number, request_payload, first_seen_at_utc, last_seen_at_utc, time_axis)
+    SELECT kept.*, $7, $8, $9, $10, $11, $11, $12
     FROM unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[]) AS kept
     ON CONFLICT (entity_name, digest) DO UPDATE SET
         record_id = excluded.record_id,
@@ -27,11 +27,12 @@ const KEEP: &str = "
         page_number = excluded.page_number,
         request_payload = excluded.request_payload,
         last_seen_at_utc = excluded.last_seen_at_utc,
+        time_axis = excluded.time_axis,
         resolved_at_utc = NULL";
 
 const LIST: &str = "
     SELECT entity_name, window_start_utc, window_end_utc, encode(digest, 'hex'), record_id, reason, run_id,
-        first_seen_at_utc, last_seen_at_utc, resolved_at_utc
+        first_seen_at_utc, last_seen_at_utc, resolved_at_utc, time_axis
     FROM quarantine
     WHERE $1::text IS NULL OR entity_name = $1
     ORDER BY entity_name, window_start_utc, window_end_utc, digest";
@@ -45,6 +46,7 @@ const RESOLVE: &str = "
     UPDATE quarantine AS kept SET resolved_at_utc = line.finished_at_utc
     FROM backfill_log AS line
     WHERE kept.entity_name = $1 AND kept.resolved_at_utc IS NULL AND kept.run_id IS DISTINCT FROM $3
+      AND coalesce(kept.time_axis, $2) = $2
       AND line.entity_name = $1 AND line.time_axis = $2 AND line.window_start_utc = kept.window_start_utc
       AND line.window_end_utc = kept.window_end_utc AND line.run_id = $3 AND line.status = 'completed'
       -- A window that was only gone on with began before: what lies in front of its cursor was not read again.
@@ -71,6 +73,7 @@ fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
         first_seen_at: row.try_get(7)?,
         last_seen_at: row.try_get(8)?,
         resolved_at: row.try_get(9)?,
+        time_axis: row.try_get::<_, Option<String>>(10)?.map(Into::into),
     })
 }
 
@@ -124,10 +127,11 @@ pub(super) async fn keep(
     let digests: Vec<&[u8]> = kept.keys().map(Digest::as_bytes).collect();
     let ids: Vec<Option<&str>> = kept.values().map(|kept| kept.id).collect();
     let reasons: Vec<&str> = kept.values().map(|kept| &*kept.reason).collect();
-    let raw: Vec<&[u8]> = kept.values().map(|kept| kept.raw).collect();
+    let raw: Vec<&[u8]> = kept.values().map(Kept::stored_bytes).collect();
     let starts: Vec<OffsetDateTime> = kept.values().map(|kept| window(kept).start()).collect();
     let ends: Vec<OffsetDateTime> = kept.values().map(|kept| window(kept).end()).collect();
-    let (entity_name, run) = (&*page.pipeline.entity_name, page.run.as_str());
+    let (entity_name, time_axis) = (&*page.pipeline.entity_name, &*page.pipeline.time_axis);
+    let run = page.run.as_str();
     let (number, request) = (page.page_number.cast_signed(), Jsonb(page.request.as_bytes()));
     transaction
         .execute(
@@ -144,6 +148,7 @@ pub(super) async fn keep(
                 &number,
                 &request,
                 &page.ingested_at,
+                &time_axis,
             ],
         )
         .await?;

@@ -55,7 +55,7 @@ const LEDGER: [(&str, &str, &str); 13] = [
         "quarantine",
         "entity_name text!, digest bytea!, record_id text, reason text!, raw bytea!, window_start_utc timestamptz!, \
          window_end_utc timestamptz!, run_id text, page_number integer!, request_payload jsonb!, \
-         first_seen_at_utc timestamptz!, last_seen_at_utc timestamptz!, resolved_at_utc timestamptz",
+         first_seen_at_utc timestamptz!, last_seen_at_utc timestamptz!, resolved_at_utc timestamptz, time_axis text",
         "entity_name, digest",
     ),
     (

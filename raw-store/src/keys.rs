@@ -1,0 +1,68 @@
+/// Whether an object of a JSON text has a key twice: `jsonb` keeps the last one, so the row does not say what was sent.
+///
+/// The text is taken to be valid JSON; of other bytes only this much is promised, that nothing panics. Keys are compared
+/// as they are spelled: one that is written with escapes is not found to be another without.
+pub(crate) fn repeats_a_key(json: &[u8]) -> bool {
+    let mut keys: Vec<&[u8]> = Vec::with_capacity(64);
+    // Where the keys of each open object begin.
+    let mut objects: Vec<usize> = Vec::with_capacity(8);
+    let mut at = 0;
+    while let Some(&byte) = json.get(at) {
+        at += 1;
+        match byte {
+            b'"' => {
+                let start = at;
+                at = end_of_text(json, at);
+                if json[at..].trim_ascii_start().first() == Some(&b':')
+                    && let Some(first) = objects.last()
+                {
+                    let key = &json[start..at - 1];
+                    if keys[*first..].contains(&key) {
+                        return true;
+                    }
+                    keys.push(key);
+                }
+            }
+            b'{' => objects.push(keys.len()),
+            b'}' => keys.truncate(objects.pop().unwrap_or_default()),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The position behind the closing quote of a text, or the end.
+fn end_of_text(json: &[u8], mut at: usize) -> usize {
+    while let Some(run) = json[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        at += run;
+        if json[at] == b'"' {
+            return at + 1;
+        }
+        at = json.len().min(at + 2);
+    }
+    json.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::repeats_a_key;
+
+    #[test]
+    fn a_key_may_stand_once_in_each_object() {
+        let check = |json: &str, expected| assert_eq!(repeats_a_key(json.as_bytes()), expected, "{json}");
+        check(r#"{"Id":"1","Line":[{"Id":"1"},{"Id":"2"}],"Ref":{"Id":"Id"},"a\"":1,"a":2}"#, false);
+        check(r#"{"Id":"1","Line":{"x":[{"y":1}]},"Id" : "2"}"#, true);
+        check(r#"{"Line":[{"a":1,"b":{},"a":1}]}"#, true);
+        check(r#"["a:","a:",{"a":"a"}]"#, false);
+        check("", false);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop::sample::select(b"\"\\a:{}[], ".to_vec()), 0..64)) {
+            let _answer = repeats_a_key(&bytes);
+        }
+    }
+}
