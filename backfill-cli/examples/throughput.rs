@@ -1,11 +1,13 @@
 //! End to end, beside the floor: how long a backfill of the emulated company takes, what it costs in CPU and memory,
 //! and how long a plain COPY of the very same payloads takes in the same run.
 //!
-//! `cargo build --release -p fixtures --example sandbox && cargo run --release -p backfill-cli --example throughput -- [INVOICES [BYTES [PLACES]]]`
+//! `cargo build --release -p fixtures --example sandbox && cargo run --release -p backfill-cli --example throughput -- [INVOICES [BYTES [PLACES [LATENCY_MS [off|kept]]]]]`
 //!
 //! Method: the emulator, the server and each measured part are processes of their own. The server is durable (fsync
 //! on). The backfill goes over loopback HTTP with its call limit off, so that the limit of the machine shows and not
-//! Intuit's. The floor is one COPY in one transaction, in one session, of payloads that are already in memory, into
+//! Intuit's, unless `kept` is said. With a latency, which every answer then has, the floor of a backfill is the largest of
+//! what the calls take at 500 a minute (if kept), what they take with ten under way, and the COPY.
+//! The floor of loading is one COPY in one transaction, in one session, of payloads that are already in memory, into
 //! a table of the same shape with the server's default compression. CPU and peak memory are the part's own process,
 //! from /proc (Linux).
 
@@ -25,7 +27,7 @@ use std::time::Instant;
 use backfill_core::{Axis, CancellationToken, Catalog, ChunkSize, Engine, Proof, RunRequest};
 use fixtures::{LocalServer, ServerOptions};
 use qbo_auth::{AccessToken, Clock, Endpoints, Environment, StaticProvider, SystemClock};
-use qbo_client::{HttpQboClient, PageSize, QboClient, Query};
+use qbo_client::{HttpQboClient, Limits, PageSize, QboClient, Query};
 use raw_store::{DatabaseOptions, PgStore, Reopen, StoreIdentity, Window};
 use serde::{Deserialize, Serialize};
 use time::macros::datetime;
@@ -46,6 +48,10 @@ struct Task {
     password: String,
     /// Questions under way at the same time.
     places: NonZeroUsize,
+    /// Seconds that every answer takes.
+    latency: f64,
+    /// Whether Intuit's limits are kept.
+    limited: bool,
 }
 
 /// What a part measured of itself.
@@ -79,7 +85,8 @@ async fn main() -> Outcome {
     }
     let number = |n: usize, default: usize| arguments.get(n).map_or(Ok(default), |text| text.parse());
     let (invoices, bytes) = (number(0, 100_000)?, number(1, 3_000)?);
-    let (emulator, mut process) = emulator(invoices, bytes)?;
+    let latency = number(3, 0)?;
+    let (emulator, mut process) = emulator(invoices, bytes, latency)?;
     let folder = std::env::temp_dir().join(format!("throughput-{}", std::process::id()));
     let server = LocalServer::start(&ServerOptions::new(fixtures::usable_folder(&folder)).with_tcp()).await?;
     server.create_database("bench").await?;
@@ -91,6 +98,8 @@ async fn main() -> Outcome {
         database: server.url("bench"),
         password: server.password().to_owned(),
         places: NonZeroUsize::new(number(2, 10)?).unwrap_or(NonZeroUsize::MIN),
+        latency: latency as f64 / 1000.0,
+        limited: arguments.get(4).is_some_and(|word| word == "kept"),
     };
     println!("{invoices} invoices of about {bytes} bytes, {} question(s) at a time", task.places);
     println!(
@@ -117,6 +126,9 @@ async fn main() -> Outcome {
             measured.calls,
             measured.seconds / floor
         );
+        if part != "copy" && latency > 0 {
+            say_floor(&task, &measured, if part == "first" { floor } else { 0.0 });
+        }
     }
     drop(process.stdin.take());
     process.wait()?;
@@ -126,8 +138,22 @@ async fn main() -> Outcome {
     Ok(())
 }
 
+/// How near a backfill from far away comes to what nothing could pass.
+fn say_floor(task: &Task, measured: &Measured, load: f64) {
+    let calls = measured.calls as f64;
+    let by_rate = if task.limited { calls * 60.0 / 500.0 } else { 0.0 };
+    let by_latency = calls * task.latency / 10.0;
+    let floor = by_rate.max(by_latency).max(load);
+    println!(
+        "    floor {floor:.2} s: the largest of {by_rate:.2} by rate, {by_latency:.2} by latency, {load:.2} by load; {:.2} \
+         times of it; {:.1} calls under way on average",
+        measured.seconds / floor,
+        calls * task.latency / measured.seconds
+    );
+}
+
 /// The emulator, as a process of its own. It ends when its stdin closes.
-fn emulator(invoices: usize, bytes: usize) -> Outcome<(Emulator, Child)> {
+fn emulator(invoices: usize, bytes: usize, latency: usize) -> Outcome<(Emulator, Child)> {
     let program: PathBuf = std::env::current_exe()?.with_file_name("sandbox");
     let mut child = Command::new(&program)
         .args([
@@ -135,6 +161,8 @@ fn emulator(invoices: usize, bytes: usize) -> Outcome<(Emulator, Child)> {
             &invoices.to_string(),
             "--bytes",
             &bytes.to_string(),
+            "--latency",
+            &latency.to_string(),
             "--quota",
             "off",
             "--no-gzip",
@@ -168,7 +196,7 @@ fn client(task: &Task, clock: &Arc<dyn Clock>) -> Outcome<Arc<dyn QboClient>> {
     let tokens = Arc::new(StaticProvider::new(AccessToken::new(task.access_token.clone())));
     let endpoints = Endpoints::of(Environment::Sandbox).with_api(&task.url)?;
     let builder = HttpQboClient::builder(task.realm_id.parse()?, endpoints, tokens, Arc::clone(clock));
-    Ok(Arc::new(builder.limits(None).build()?))
+    Ok(Arc::new(builder.limits(task.limited.then_some(Limits::QBO)).build()?))
 }
 
 async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
