@@ -13,6 +13,7 @@ mod walk;
 mod accounting;
 mod availability;
 mod desk;
+mod density;
 mod share;
 mod scan;
 mod rescue;

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::accounting::Accounting;
+use crate::density::page_span;
 use crate::desk::{Desk, Unread};
 use crate::plan::span;
 use crate::share::{Left, Share, Stretch, middle};
@@ -31,7 +32,9 @@ pub(crate) struct Scan {
     running: Vec<Tally>,
     /// Records that were found to be unreadable.
     pub(super) lost: u32,
-    /// Where it began, pages read since, and how densely the part that it was cut from was filled.
+    /// The time that the last whole page covered, as far as it tells.
+    page_span: Option<time::Duration>,
+    /// Where it began, and whole pages read since.
     from: OffsetDateTime,
     whole_pages: u32,
     page_began: Duration,
@@ -72,6 +75,7 @@ impl Scan {
             accounting: Accounting::new(windows, desk.request.axis),
             running: Vec::new(),
             lost: 0,
+            page_span: None,
             from,
             whole_pages: 0,
             page_began: desk.clock.elapsed(),
@@ -116,12 +120,14 @@ impl Scan {
                 }
             };
             let reached = step.reached;
+            let page_span = page_span(step.fresh.len(), |n| step.fresh[n].1);
             let commit = self.commit(&query, &page, &step);
             drop(page);
             match reached {
                 Reached::End => return self.land(commit).await,
                 Reached::Instant(_) => {
                     self.whole_pages += 1;
+                    self.page_span = page_span.or(self.page_span);
                     self.show();
                     query = self.next_query();
                     // While page n lands, page n+1 is on its way.
@@ -180,8 +186,11 @@ impl Scan {
         self.share.show(left, &self.news);
     }
 
-    /// Pages in a second of the time read so far.
+    /// Pages in a second, as the last one tells, or else all of the time read so far.
     fn density(&self) -> f64 {
+        if let Some(span) = self.page_span {
+            return span.as_seconds_f64().recip();
+        }
         let seconds = (self.walk.position().0 - self.from).as_seconds_f64();
         f64::from(self.whole_pages) / seconds.max(1.0)
     }
