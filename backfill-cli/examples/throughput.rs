@@ -214,7 +214,7 @@ async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
         holder: "throughput".into(),
         wait: std::time::Duration::ZERO,
         entities: Catalog::bundled().select(["Invoice"])?,
-        span: Window::new(datetime!(2015-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC))?,
+        span: Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?,
         chunk: ChunkSize::Day,
         chosen: None,
         axis: Axis::Updated,

@@ -152,7 +152,7 @@ impl Reading {
         loop {
             if first_error.is_none() {
                 self.leave_out().await?;
-                self.occupy();
+                self.occupy(places);
             }
             if self.scans.is_empty() {
                 break;
@@ -196,9 +196,9 @@ impl Reading {
         Ok(())
     }
 
-    /// Gives every idle place a stretch, or the promise of half of one; places that are not needed go back, except for
+    /// Gives every idle place a stretch, or the promise of a part of one; places that are not needed go back, except for
     /// the last.
-    fn occupy(&mut self) {
+    fn occupy(&mut self, places: &Arc<Semaphore>) {
         while self.waiting.len() < self.idle.len() && self.cut_waiting() {}
         while !self.waiting.is_empty() {
             let Some(place) = self.idle.pop() else { return };
@@ -206,11 +206,20 @@ impl Reading {
                 self.start(&stretch, place);
             }
         }
-        let promised = self.shares.iter().filter(|share| share.is_asked()).count();
-        let mut free = self.idle.len().saturating_sub(promised);
-        while free > 0 && self.ask_for_half() {
-            free -= 1;
+        // Whatever is free is asked for together: a scan is then cut once, and evenly.
+        while self.has_work_for_another()
+            && let Ok(place) = Arc::clone(places).try_acquire_owned()
+        {
+            self.idle.push(place);
         }
+        let mut free = self.idle.len().saturating_sub(self.promised());
+        while free > 0 {
+            match self.ask_for(free) {
+                0 => break,
+                places => free -= places,
+            }
+        }
+        self.shares.iter().for_each(|share| share.consider());
         let kept = self.idle.len() - free;
         self.idle.truncate(if self.scans.is_empty() { kept.max(1) } else { kept });
     }
@@ -227,12 +236,24 @@ impl Reading {
         true
     }
 
-    /// Asks the scan with the longest time left.
-    fn ask_for_half(&self) -> bool {
+    /// Asks the scan with the longest time left for a part of it. Returns for how many places.
+    fn ask_for(&self, free: usize) -> usize {
         let longest = self.shares.iter().filter_map(|share| Some((share.worth_asking()?, share)));
-        let Some((_, share)) = longest.max_by_key(|(left, _)| *left) else { return false };
-        share.ask();
-        true
+        let Some(((_, others), share)) = longest.max_by_key(|((left, _), _)| *left) else { return 0 };
+        let places = others.min(u16::try_from(free).unwrap_or(u16::MAX));
+        share.ask(places);
+        places.into()
+    }
+
+    /// Places that wait for what they were promised.
+    fn promised(&self) -> usize {
+        self.shares.iter().map(|share| usize::from(share.asked())).sum()
+    }
+
+    /// How many places there is something for, those that wait included.
+    fn useful(&self) -> usize {
+        let others = self.shares.iter().filter_map(|share| share.worth_asking());
+        self.waiting.len() + self.promised() + others.map(|(_, others)| usize::from(others)).sum::<usize>()
     }
 
     /// Whether a further place would be of use: not before the first answer, which may be that there is nothing.
@@ -240,12 +261,20 @@ impl Reading {
         if !self.desk.availability.is_settled() {
             return false;
         }
-        !self.waiting.is_empty() || self.shares.iter().any(|share| share.worth_asking().is_some())
+        self.useful() > self.idle.len()
     }
 
     /// Takes what the scans have handed over.
     fn collect(&mut self) {
-        self.waiting.extend(self.shares.iter().filter_map(|share| share.take()));
+        let handed: Vec<_> = self.shares.iter().filter_map(|share| share.take()).collect();
+        for part in handed {
+            let parts = part.divide();
+            for later in &parts[1..] {
+                let (pipeline, at) = (self.desk.spec.pipeline_name(), later.windows[0].window.start());
+                self.desk.emit(&RunEvent::ScanSplit { pipeline, at });
+            }
+            self.waiting.extend(parts);
+        }
     }
 
     fn start(&mut self, stretch: &Stretch, place: Place) {

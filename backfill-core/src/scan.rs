@@ -15,7 +15,7 @@ use crate::accounting::Accounting;
 use crate::density::page_span;
 use crate::desk::{Desk, Unread};
 use crate::plan::span;
-use crate::share::{Left, Share, Stretch, middle};
+use crate::share::{Left, Share, Stretch, later_part};
 use crate::walk::{Poisoned, Reached, Step, Walk};
 use crate::{RunError, RunEvent, WindowReport};
 
@@ -129,6 +129,14 @@ impl Scan {
                     self.whole_pages += 1;
                     self.page_span = page_span.or(self.page_span);
                     self.show();
+                    if self.whole_pages == 1 {
+                        // With the first page it is known how much there is. Whoever has a place gets a part of it now, not a
+                        // page later.
+                        tokio::select! {
+                            () = self.share.considered() => {}
+                            () = desk.stop.cancelled() => {}
+                        }
+                    }
                     query = self.next_query();
                     // While page n lands, page n+1 is on its way.
                     let (landed, next) = tokio::join!(desk.land(&commit), desk.ask(&query));
@@ -149,24 +157,25 @@ impl Scan {
         }
     }
 
-    /// The next question, after the later half was handed over if somebody asked for it.
+    /// The next question, after a later part was handed over if somebody asked for it.
     fn next_query(&mut self) -> Query {
-        if self.share.is_asked() {
-            let half = self.cut();
-            self.share.hand_over(half, &self.news);
+        let places = self.share.asked();
+        if places > 0 {
+            let part = self.cut(places);
+            self.share.hand_over(part, &self.news);
         }
         let (at, position) = self.walk.position();
         let size = self.walk.ask();
         self.desk.spec.query(self.desk.request.axis, at, self.span.end()).page(position, size)
     }
 
-    /// Cuts off the later half of what is left, at the beginning of a window.
-    fn cut(&mut self) -> Option<Stretch> {
+    /// Cuts off the later part of what is left, for so many places, at the beginning of a window.
+    fn cut(&mut self, places: u16) -> Option<Stretch> {
         let open = self.accounting.open();
         if open.len() < 2 {
             return None;
         }
-        let windows = self.accounting.split_off(middle(open, self.walk.position().0));
+        let windows = self.accounting.split_off(later_part(open, self.walk.position().0, places));
         let end = windows[0].start();
         self.span = Window::new(self.span.start(), end).ok()?;
         self.walk.end_at(end);
@@ -175,7 +184,7 @@ impl Scan {
         let pipeline = self.desk.spec.pipeline_name();
         self.desk.emit(&RunEvent::ScanSplit { pipeline, at: end });
         let windows = windows.into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
-        Some(Stretch { windows, density })
+        Some(Stretch { windows, density, places })
     }
 
     /// Shows others how much is left.

@@ -1,7 +1,7 @@
-//! How a scan is shared out: what others see of it, and the later half that it hands over.
+//! How a scan is shared out: what others see of it, and the later part that it hands over.
 //!
-//! Only the scan itself knows a moment at which it can be cut, between two of its pages. So a pipeline with a free
-//! place asks, and the scan hands over when it comes to it.
+//! Only the scan itself knows a moment at which it can be cut, between two of its pages. So a pipeline with free places
+//! asks, and the scan hands over when it comes to it: half of what is left for one place, two thirds for two.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,26 +9,31 @@ use raw_store::{OpenWindow, Window};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
 
-/// A scan is worth cutting if each half is likely to hold a page.
-const WORTH_CUTTING: f64 = 2.0;
-
 /// Consecutive windows that nobody reads yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Stretch {
     pub(crate) windows: Vec<OpenWindow>,
     /// Pages a second of its time is likely to hold; zero where nobody knows.
     pub(crate) density: f64,
+    /// How many places it is for.
+    pub(crate) places: u16,
 }
 
 /// What others see of a scan under way.
 #[derive(Debug, Default)]
-pub(crate) struct Share(Mutex<State>);
+pub(crate) struct Share {
+    state: Mutex<State>,
+    considered: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
     left: Option<Left>,
-    asked: bool,
+    /// For how many places a part is asked for.
+    asked: u16,
     handed: Option<Stretch>,
+    /// Whether what is left was looked at by whoever gives out places.
+    is_considered: bool,
 }
 
 /// What a scan has still to read.
@@ -43,34 +48,50 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    fn pages(&self) -> f64 {
-        self.span.as_seconds_f64() * self.density
+    /// How many others could have a page of it, at least, besides the scan itself.
+    fn others(&self) -> u16 {
+        if self.windows < 2 { 0 } else { whole_pages(self.span, self.density).saturating_sub(1) }
     }
 }
 
 impl Share {
     /// The scan says how it stands.
     pub(crate) fn show(&self, left: Left, news: &Notify) {
-        self.state().left = Some(left);
+        let mut state = self.state();
+        (state.left, state.is_considered) = (Some(left), false);
+        drop(state);
         if self.worth_asking().is_some() {
             news.notify_one();
         }
     }
 
-    /// Whether the later half is asked for.
-    pub(crate) fn is_asked(&self) -> bool {
+    /// Everything that was shown has been looked at, and a part of it asked for if a place was free.
+    pub(crate) fn consider(&self) {
+        self.state().is_considered = true;
+        self.considered.notify_one();
+    }
+
+    /// Waits until what was shown has been looked at, if others could have a part of it.
+    pub(crate) async fn considered(&self) {
+        while self.worth_asking().is_some() && !self.state().is_considered {
+            self.considered.notified().await;
+        }
+    }
+
+    /// For how many places a part is asked for.
+    pub(crate) fn asked(&self) -> u16 {
         self.state().asked
     }
 
-    /// The scan hands the later half over, or nothing if it cannot be cut now.
-    pub(crate) fn hand_over(&self, half: Option<Stretch>, news: &Notify) {
+    /// The scan hands the later part over, or nothing if it cannot be cut now.
+    pub(crate) fn hand_over(&self, part: Option<Stretch>, news: &Notify) {
         let mut state = self.state();
-        state.asked = false;
-        if half.is_none() {
+        state.asked = 0;
+        if part.is_none() {
             // Asked again only when it has something new to show.
             state.left = None;
         }
-        state.handed = half;
+        state.handed = part;
         drop(state);
         news.notify_one();
     }
@@ -78,7 +99,7 @@ impl Share {
     /// The scan has ended, and can hand over nothing more. What it handed over before waits to be taken.
     pub(crate) fn end(&self, news: &Notify) {
         let mut state = self.state();
-        (state.asked, state.left) = (false, None);
+        (state.asked, state.left) = (0, None);
         drop(state);
         news.notify_one();
     }
@@ -88,26 +109,26 @@ impl Share {
         self.state().handed.take()
     }
 
-    /// The time that is left to a scan that can be asked for half of it.
-    pub(crate) fn worth_asking(&self) -> Option<Duration> {
+    /// The time that is left to a scan that can be asked for a part of it, and for how many places.
+    pub(crate) fn worth_asking(&self) -> Option<(Duration, u16)> {
         let state = self.state();
-        let left = state.left.filter(|_| !state.asked && state.handed.is_none())?;
-        (left.windows > 1 && left.pages() >= WORTH_CUTTING).then_some(left.span)
+        let left = state.left.filter(|_| state.asked == 0 && state.handed.is_none())?;
+        Some((left.span, left.others())).filter(|(_, others)| *others > 0)
     }
 
-    /// Asks for the later half.
-    pub(crate) fn ask(&self) {
-        self.state().asked = true;
+    /// Asks for the later part, for so many places.
+    pub(crate) fn ask(&self, places: u16) {
+        self.state().asked = places;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Stretch {
     pub(crate) fn new(windows: Vec<OpenWindow>) -> Self {
-        Self { windows, density: 0.0 }
+        Self { windows, density: 0.0, places: 1 }
     }
 
     fn span(&self) -> Duration {
@@ -116,25 +137,49 @@ impl Stretch {
 
     /// The time it covers, if it is worth cutting.
     pub(crate) fn worth_cutting(&self) -> Option<Duration> {
-        let pages = self.span().as_seconds_f64() * self.density;
-        (self.windows.len() > 1 && pages >= WORTH_CUTTING).then(|| self.span())
+        (self.windows.len() > 1 && whole_pages(self.span(), self.density) > 1).then(|| self.span())
     }
 
     /// Cuts off the later half.
     pub(crate) fn cut(&mut self) -> Self {
+        self.cut_off(1)
+    }
+
+    /// Cuts it into as many parts as it is for; one for each window, if there are fewer.
+    pub(crate) fn divide(mut self) -> Vec<Self> {
+        let mut parts = Vec::new();
+        while self.places > 1 && self.windows.len() > 1 {
+            let later = self.cut_off(self.places - 1);
+            parts.push(Self { places: 1, ..self });
+            self = later;
+        }
+        parts.push(self);
+        parts
+    }
+
+    fn cut_off(&mut self, places: u16) -> Self {
         let windows: Vec<_> = self.windows.iter().map(|open| open.window).collect();
-        let from = self.windows[0].window.start();
-        let place = middle(&windows, from);
-        Self { windows: self.windows.split_off(place), density: self.density }
+        let place = later_part(&windows, self.windows[0].window.start(), places);
+        Self { windows: self.windows.split_off(place), density: self.density, places }
     }
 }
 
-/// The place of the first window of the later half of what is left from an instant in the first window; there are at
-/// least two windows.
-pub(crate) fn middle(windows: &[Window], from: OffsetDateTime) -> usize {
+fn whole_pages(span: Duration, density: f64) -> u16 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "as many as there are, or the most"
+    )]
+    let pages = (span.as_seconds_f64() * density) as u16;
+    pages
+}
+
+/// Of what is left from an instant in the first window, the place of the first window of the part for so many others; there
+/// are at least two windows.
+pub(crate) fn later_part(windows: &[Window], from: OffsetDateTime, others: u16) -> usize {
     let end = windows[windows.len() - 1].end();
-    let middle = from + (end - from) / 2;
-    windows.partition_point(|window| window.start() < middle).clamp(1, windows.len() - 1)
+    let at = from + (end - from) / (i32::from(others) + 1);
+    windows.partition_point(|window| window.start() < at).clamp(1, windows.len() - 1)
 }
 
 #[cfg(test)]
@@ -150,23 +195,39 @@ mod tests {
     }
 
     #[test]
-    fn the_later_half_begins_with_a_window() {
+    fn the_later_part_begins_with_a_window() {
         let windows = days(10);
-        assert_eq!(middle(&windows, windows[0].start()), 5);
-        assert_eq!(middle(&windows, windows[0].end()), 6);
-        assert_eq!(middle(&days(2), datetime!(2026-01-01 23:00 UTC)), 1);
+        assert_eq!(later_part(&windows, windows[0].start(), 1), 5);
+        assert_eq!(later_part(&windows, windows[0].end(), 1), 6);
+        assert_eq!(later_part(&windows, windows[0].start(), 4), 2);
+        assert_eq!(later_part(&days(2), datetime!(2026-01-01 23:00 UTC), 9), 1);
     }
 
     #[test]
-    fn half_of_a_scan_is_handed_over_once_and_only_if_both_halves_hold_a_page() {
+    fn what_is_handed_over_for_several_is_divided_evenly() {
+        let open =
+            |count| days(count).into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
+        let lengths = |count, places| {
+            let parts = Stretch { windows: open(count), density: 1.0, places }.divide();
+            assert!(parts.iter().all(|part| part.places == 1 || part.windows.len() == 1));
+            parts.iter().map(|part| part.windows.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(9, 3), [3, 3, 3]);
+        assert_eq!(lengths(10, 4), [3, 3, 2, 2]);
+        assert_eq!(lengths(3, 9), [1, 1, 1]);
+        assert_eq!(lengths(5, 1), [5]);
+    }
+
+    #[test]
+    fn a_part_of_a_scan_is_handed_over_once_and_only_if_each_part_holds_a_page() {
         let (share, news) = (Share::default(), Notify::new());
         assert_eq!(share.worth_asking(), None, "nothing is known of it");
         let left = Left { span: Duration::days(10), density: 3.0 / 864_000.0, windows: 10 };
         share.show(Left { density: left.density / 2.0, ..left }, &news);
         assert_eq!(share.worth_asking(), None, "it holds less than two pages");
         share.show(left, &news);
-        assert_eq!(share.worth_asking(), Some(left.span));
-        share.ask();
+        assert_eq!(share.worth_asking(), Some((left.span, 2)));
+        share.ask(1);
         assert_eq!(share.worth_asking(), None, "it is asked already");
         let open = days(5).into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
         share.hand_over(Some(Stretch::new(open)), &news);

@@ -174,7 +174,8 @@ async fn a_stop_lands_the_page_in_hand_and_the_same_command_goes_on() {
     let outcome = bench.run_until(request.clone(), stop).await;
     assert_eq!(outcome.status(), RunStatus::Stopped);
     let landed = bench.store.rows(&Bench::table("Invoice")).len();
-    assert!((290..=500).contains(&landed), "{landed}");
+    // Three pages, and of each of three scans the one that is landing and the one that has come meanwhile.
+    assert!((290..=900).contains(&landed), "{landed}");
 
     request.id = bench::run_id();
     assert_eq!(bench.run(request).await.status(), RunStatus::Completed);
