@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use raw_store::{MemoryStore, PgStore, RawStore, SchemaName, StoreErrorKind};
+use raw_store::{MemoryStore, PgStore, Pipeline, RawStore, SchemaName, StoreErrorKind};
 use support::{connection, database, options, pipeline, store};
 
 #[tokio::test]
@@ -30,6 +30,30 @@ async fn a_holder_whose_connection_is_killed_is_free_for_others_and_can_come_bac
     );
     heir.release(&taken).await.unwrap();
     assert_eq!(dying.acquire(&pipeline(), "the dying").await.unwrap().epoch, taken.epoch + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_first_owners_one_has_it_and_the_others_are_told() {
+    let database = database().await;
+    let mut stores = Vec::new();
+    for _ in 0..6 {
+        stores.push(std::sync::Arc::new(store(&database).await));
+    }
+    for round in 0..40 {
+        let pipeline = Pipeline { entity_name: format!("entity_{round}").into(), ..pipeline() };
+        let tries = stores.iter().map(|store| {
+            let (store, pipeline) = (std::sync::Arc::clone(store), pipeline.clone());
+            tokio::spawn(async move { store.acquire(&pipeline, "one of many").await })
+        });
+        let mut taken = 0;
+        for tried in futures_util::future::join_all(tries).await {
+            match tried.unwrap() {
+                Ok(lease) => taken += lease.epoch,
+                Err(error) => assert!(matches!(error.kind, StoreErrorKind::LeaseHeld { .. }), "{error}"),
+            }
+        }
+        assert_eq!(taken, 1);
+    }
 }
 
 #[tokio::test]
