@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::outcome::Totals;
 use crate::pipeline::{self, names};
-use crate::{EventSink, Failure, Plan, RunError, RunEvent, RunOutcome, RunRequest};
+use crate::{EventSink, Failure, PipelinePlan, Plan, RunError, RunEvent, RunOutcome, RunRequest};
 
 /// Runs backfills: the one thing an embedding service builds.
 #[derive(Debug)]
@@ -115,9 +115,9 @@ impl Engine {
         plan: Plan,
         stop: CancellationToken,
     ) -> Option<RunError> {
-        // A pipeline with nothing to read is done without a lease or a call.
-        let mut waiting: VecDeque<_> =
-            plan.pipelines.into_iter().filter(|pipeline| !pipeline.scans.is_empty()).collect();
+        // A pipeline with nothing to read or to count is done without a lease or a call.
+        let has_work = |pipeline: &PipelinePlan| !pipeline.scans.is_empty() || pipeline.uncounted > 0;
+        let mut waiting: VecDeque<_> = plan.pipelines.into_iter().filter(has_work).collect();
         let places = Arc::new(Semaphore::new(request.concurrency.get()));
         let mut working = JoinSet::new();
         let halt = stop.child_token();

@@ -12,7 +12,7 @@ use crate::availability::Availability;
 use crate::desk::Desk;
 use crate::engine::{Parts, broken};
 use crate::lease;
-use crate::plan::{consecutive, span};
+use crate::plan::consecutive;
 use crate::proof::{Empty, claims, shortfalls};
 use crate::scan::Scan;
 use crate::share::{Share, Stretch};
@@ -77,7 +77,7 @@ async fn read_and_prove(
     if desk.request.proof == Proof::None || !desk.spec.is_counted() {
         return Ok(());
     }
-    let short = shortfalls(desk, claims(desk, plan, &read.spans).await?, Empty::Believed).await?;
+    let short = shortfalls(desk, claims(desk, plan).await?, Empty::Believed).await?;
     if short.is_empty() {
         return Ok(());
     }
@@ -85,7 +85,7 @@ async fn read_and_prove(
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
     desk.store.reopen_windows(desk.owner(), &again).await.map_err(|error| desk.error(None, error))?;
     read_windows(desk, places, &again, Reopen::Unfinished, read.place).await?;
-    for still in shortfalls(desk, claims(desk, &again, &again).await?, Empty::Counted).await? {
+    for still in shortfalls(desk, claims(desk, &again).await?, Empty::Counted).await? {
         still.fail(desk).await?;
     }
     Ok(())
@@ -93,7 +93,6 @@ async fn read_and_prove(
 
 /// What was read.
 struct Read {
-    spans: Vec<Window>,
     windows: usize,
     place: Place,
 }
@@ -114,7 +113,6 @@ async fn read_windows(
     }
     let windows = open.len();
     let stretches = consecutive(open);
-    let spans = stretches.iter().map(|windows| span(windows)).collect();
     let mut reading = Reading {
         desk: Arc::clone(desk),
         news: Arc::default(),
@@ -125,7 +123,7 @@ async fn read_windows(
     };
     reading.run(places).await?;
     let place = reading.idle.pop().ok_or_else(|| desk.error(None, broken("the place is gone")))?;
-    Ok(Read { spans, windows, place })
+    Ok(Read { windows, place })
 }
 
 /// The scans of a pipeline under way.

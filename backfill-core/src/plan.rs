@@ -93,6 +93,9 @@ pub struct PipelinePlan {
     pub windows: Vec<Window>,
     /// How many of them are completed and will not be read.
     pub completed: usize,
+    /// Stretches of completed windows that no count has confirmed yet, because a run was stopped before it, or was told not to
+    /// count.
+    pub uncounted: usize,
     /// The ordered reads that cover the others.
     pub scans: Vec<PlannedScan>,
 }
@@ -130,11 +133,17 @@ impl Plan {
                     .collect();
             let counted = request.proof == Proof::Count && spec.is_counted();
             let proofs = if counted { scans.len() } else { 0 };
+            let uncounted = |window: &&Window| {
+                done(window) && known(window).is_some_and(|line| line.counted_at.is_none())
+            };
+            let uncounted = windows.iter().filter(|window| counted && uncounted(window));
+            let uncounted = uncounted.map(|window| OpenWindow { window: *window, cursor: None });
+            let uncounted = consecutive(uncounted).len();
             // A page repeats the last record of the one before.
             let fresh = u64::from(spec.page_size(request.page_size).get() - 1).max(1);
-            estimated_calls += (scans.len() + proofs) as u64 + rows / fresh;
+            estimated_calls += (scans.len() + proofs + uncounted) as u64 + rows / fresh;
             let completed = windows.len() - open.len();
-            pipelines.push(PipelinePlan { spec: spec.clone(), windows, completed, scans });
+            pipelines.push(PipelinePlan { spec: spec.clone(), windows, completed, uncounted, scans });
         }
         Self { pipelines, estimated_calls }
     }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use raw_store::{LogFilter, OpenWindow, Window, WindowState};
 
 use crate::desk::{Desk, Unread};
-use crate::plan::{consecutive, span};
+use crate::plan::consecutive;
 use crate::{RunError, RunEvent};
 
 /// Consecutive completed windows, and the records read in each.
@@ -45,9 +45,9 @@ impl Shortfall {
     }
 }
 
-/// The completed stretches that some scans touched. Windows beside them that an earlier run completed belong to them: a run
-/// that was stopped before its count leaves the proof to the one that goes on.
-pub(crate) async fn claims(desk: &Desk, plan: &[Window], touched: &[Window]) -> Result<Vec<Claim>, RunError> {
+/// The completed stretches that no count has confirmed since they were read: those of this run, and those of one that was
+/// stopped before its count. What was confirmed before is left out, for edits since would hide what another window lacks.
+pub(crate) async fn claims(desk: &Desk, plan: &[Window]) -> Result<Vec<Claim>, RunError> {
     let filter = LogFilter {
         entity_name: Some(desk.pipeline.entity_name.clone()),
         run: None,
@@ -56,17 +56,17 @@ pub(crate) async fn claims(desk: &Desk, plan: &[Window], touched: &[Window]) -> 
     };
     let mut lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
     let planned: HashSet<_> = plan.iter().collect();
-    lines.retain(|line| line.time_axis == desk.pipeline.time_axis && planned.contains(&line.window));
+    lines.retain(|line| {
+        line.time_axis == desk.pipeline.time_axis
+            && line.counted_at.is_none()
+            && planned.contains(&line.window)
+    });
     let read: HashMap<_, _> = lines.iter().map(|line| (line.window, line.metrics.records_read)).collect();
     let open = lines.iter().map(|line| OpenWindow { window: line.window, cursor: None });
-    let touches = |windows: &Vec<OpenWindow>| {
-        let stretch = span(windows);
-        touched.iter().any(|scan| stretch.start() < scan.end() && scan.start() < stretch.end())
-    };
     let claim = |windows: Vec<OpenWindow>| Claim {
         windows: windows.iter().map(|open| (open.window, read[&open.window])).collect(),
     };
-    Ok(consecutive(open).into_iter().filter(touches).map(claim).collect())
+    Ok(consecutive(open).into_iter().map(claim).collect())
 }
 
 /// Whether a stretch in which nothing was read is counted.
@@ -78,19 +78,23 @@ pub(crate) enum Empty {
     Counted,
 }
 
-/// Counts what was claimed.
+/// Counts what was claimed, and notes what is confirmed.
 pub(crate) async fn shortfalls(
     desk: &Desk,
     claims: Vec<Claim>,
     empty: Empty,
 ) -> Result<Vec<Shortfall>, RunError> {
-    let mut found = Vec::new();
+    let mut found: Vec<Shortfall> = Vec::new();
+    let mut counted_windows = Vec::new();
     for claim in claims {
+        let windows = claim.windows.iter().map(|(window, _)| *window);
         if claim.read() == 0 && empty == Empty::Believed {
+            counted_windows.extend(windows);
             continue;
         }
         let (span, read) = (claim.span(), claim.read());
         let Some(source) = counted(desk, span).await? else { continue };
+        counted_windows.extend(windows);
         if source != read {
             let pipeline = desk.spec.pipeline_name();
             desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
@@ -99,6 +103,10 @@ pub(crate) async fn shortfalls(
             narrow(desk, claim, source, &mut found).await?;
         }
     }
+    let short: HashSet<_> = found.iter().map(|one| one.window).collect();
+    counted_windows.retain(|window| !short.contains(window));
+    let noted = desk.store.note_counted(desk.owner(), &counted_windows, desk.clock.now_utc()).await;
+    noted.map_err(|error| desk.error(None, error))?;
     Ok(found)
 }
 

@@ -208,6 +208,15 @@ impl BackfillLog for Rehearsal {
         self.log.reopen_windows(owner, windows).await
     }
 
+    async fn note_counted(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.log.note_counted(owner, windows, at).await
+    }
+
     async fn fail_windows(
         &self,
         owner: Owner<'_>,

@@ -159,6 +159,56 @@ async fn a_source_that_stays_down_ends_the_run_and_the_next_one_goes_on_at_the_c
     assert_eq!(read as usize, bench.count("Invoice"), "the overlap at the cursor was counted twice");
 }
 
+/// A run that is stopped between its last page and its count has proved nothing; the next one does, though there is nothing to
+/// read.
+#[tokio::test]
+async fn what_a_stopped_run_did_not_count_the_next_one_counts() {
+    let bench = Bench::start(Shape::default().with_counts(300, 5, 5)).await;
+    let hidden = bench.sandbox.with_company(|company| company.ids("Invoice").pop_first().unwrap());
+    bench.hide(Some(&hidden));
+    let stop = CancellationToken::new();
+    let on_page = stop.clone();
+    bench.on_event(move |event| {
+        if matches!(event, RunEvent::PageLanded { .. }) {
+            on_page.cancel();
+        }
+    });
+    let request = || bench.request_for(&["Invoice"]);
+    let outcome = bench.run_until(request(), stop).await;
+    assert_eq!(outcome.status(), RunStatus::Stopped);
+    let lines = bench.lines().await;
+    assert!(lines.iter().all(|line| line.state == WindowState::Completed && line.counted_at.is_none()));
+
+    bench.on_event(|_| {});
+    bench.hide(None);
+    assert_eq!(bench.engine().plan(&request()).await.unwrap().pipelines[0].uncounted, 1);
+    assert_eq!(bench.run(request()).await.status(), RunStatus::Completed);
+    bench.assert_complete("Invoice");
+    assert!(bench.lines().await.iter().all(|line| line.counted_at.is_some()));
+    let calls = bench.sandbox.journal().metered();
+    bench.run(request()).await;
+    assert_eq!(bench.sandbox.journal().metered(), calls);
+}
+
+/// Records that were edited away from windows of an earlier run do not make up for what a new window lacks.
+#[tokio::test]
+async fn edits_in_windows_counted_before_hide_nothing_in_new_ones() {
+    let bench = Bench::start(Shape::default().with_counts(600, 5, 5)).await;
+    let half = bench::window(datetime!(2024-01-01 0:00 UTC), datetime!(2024-07-01 0:00 UTC));
+    let request = || bench.request_for(&["Invoice"]);
+    assert_eq!(bench.run(RunRequest { span: half, ..request() }).await.status(), RunStatus::Completed);
+    let rows = bench.store.rows(&Bench::table("Invoice"));
+    let hidden = bench.sandbox.with_company(|company| {
+        for id in rows.keys().take(5) {
+            assert!(company.edit("Invoice", id));
+        }
+        company.ids("Invoice").into_iter().find(|id| !rows.contains_key(id)).unwrap()
+    });
+    bench.hide(Some(&hidden));
+    let outcome = bench.run(request()).await;
+    assert_eq!((outcome.status(), outcome.totals().windows_failed), (RunStatus::Incomplete, 1));
+}
+
 #[tokio::test]
 async fn a_stop_lands_the_page_in_hand_and_the_same_command_goes_on() {
     let bench = Bench::start(Shape::default().with_counts(1500, 5, 5)).await;
@@ -230,7 +280,7 @@ async fn a_window_that_still_disagrees_after_another_reading_fails_with_both_num
     let mut request = bench.request_for(&["Invoice"]);
     request.page_size = PageSize::new(10).unwrap();
     let hidden = bench.sandbox.with_company(|company| company.records("Invoice").nth(20).unwrap().id.clone());
-    bench.hide(&hidden);
+    bench.hide(Some(&hidden));
     let outcome = bench.run(request).await;
     assert_eq!(outcome.status(), RunStatus::Incomplete);
     assert_eq!(outcome.totals().windows_failed, 1);

@@ -35,7 +35,7 @@ pub use versions::{
     the_later_answer_wins_between_equal_versions, the_spelling_of_json_does_not_count,
 };
 pub use windows::{
-    a_closed_window_is_taken_back, a_cursor_survives, a_run_opens_a_window_once, failed_windows_say_why,
-    reopening_all_starts_over, the_log_is_filtered, unavailable_windows_are_neither_failed_nor_done,
-    unfinished_windows_are_opened_again,
+    a_closed_window_is_taken_back, a_counted_window_says_so_until_it_is_read_again, a_cursor_survives,
+    a_run_opens_a_window_once, failed_windows_say_why, reopening_all_starts_over, the_log_is_filtered,
+    unavailable_windows_are_neither_failed_nor_done, unfinished_windows_are_opened_again,
 };

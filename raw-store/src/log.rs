@@ -118,6 +118,8 @@ pub struct LogLine {
     pub run: Option<RunId>,
     /// How many runs have tried it.
     pub attempts: u32,
+    /// When a count at the source confirmed what it holds; `None` if that has not happened since it was read.
+    pub counted_at: Option<OffsetDateTime>,
 }
 
 /// A window that a run has to read, and from where.
@@ -185,6 +187,14 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// Takes windows back that the run itself has closed, to read them once more: one more attempt, from their start,
     /// with counts from zero.
     async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError>;
+
+    /// Notes that a count at the source has confirmed these windows; those that are not completed stay as they are.
+    async fn note_counted(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError>;
 
     /// Marks windows as failed, with the reason in our own words. Counts and cursors stay.
     async fn fail_windows(

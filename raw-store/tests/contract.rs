@@ -93,7 +93,7 @@ stories! {
         a_cursor_survives
         unfinished_windows_are_opened_again
         reopening_all_starts_over
-        a_closed_window_is_taken_back
+        a_closed_window_is_taken_back a_counted_window_says_so_until_it_is_read_again
         failed_windows_say_why
         unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered

@@ -212,8 +212,8 @@ impl Bench {
     }
 
     /// Every page lacks this record, and says nothing of it.
-    pub(crate) fn hide(&self, id: &str) {
-        *self.client.hidden.lock().unwrap() = Some(id.to_owned());
+    pub(crate) fn hide(&self, id: Option<&str>) {
+        *self.client.hidden.lock().unwrap() = id.map(str::to_owned);
     }
 
     /// Reads by offset, as other connectors do.

@@ -121,6 +121,26 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     Ok(())
 }
 
+/// What a count has confirmed says so until it is read again; what is not completed cannot be confirmed.
+pub async fn a_counted_window_says_so_until_it_is_read_again(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
+    scene.close(day(0), WindowState::Completed).await?;
+    scene.close(day(1), WindowState::Completed).await?;
+    let days = [day(0), day(1), day(2), day(99)];
+    store.note_counted(scene.owner(), &days, noon(20)).await?;
+    for (n, counted) in [(0, Some(noon(20))), (1, Some(noon(20))), (2, None)] {
+        assert_eq!(scene.line(n).await?.counted_at, counted, "{n}");
+    }
+    store.reopen_windows(scene.owner(), &[day(0)]).await?;
+    scene.next_run("second").await?;
+    scene.open(1..2, Reopen::All).await?;
+    for n in [0, 1] {
+        assert_eq!(scene.line(n).await?.counted_at, None, "{n}");
+    }
+    Ok(())
+}
+
 /// A failed window says why, keeps its counts, and needs a line.
 pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;

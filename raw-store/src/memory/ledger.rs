@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::{Line, LineKey, MemoryStore, State};
 use crate::{
@@ -95,6 +96,24 @@ impl BackfillLog for MemoryStore {
             let before = line.closed_by(run);
             line.open(run, Reopen::All);
             recount(&mut state, run, &pipeline.entity_name, before, None);
+        }
+        Ok(())
+    }
+
+    async fn note_counted(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.fence(owner.lease).map_err(|kind| StoreError::new("noting counted windows", kind))?;
+        for window in windows {
+            if let Some(line) = state.lines.get_mut(&key(owner.pipeline, *window))
+                && line.shown.state == WindowState::Completed
+            {
+                line.shown.counted_at = Some(at);
+            }
         }
         Ok(())
     }
@@ -194,6 +213,7 @@ impl Line {
         self.shown.error_message = None;
         self.shown.run = Some(run.clone());
         self.shown.attempts += 1;
+        self.shown.counted_at = None;
     }
 
     /// The state, if this run put the line into it.
@@ -260,6 +280,7 @@ fn untouched(pipeline: &Pipeline, window: Window) -> Line {
         error_message: None,
         run: None,
         attempts: 0,
+        counted_at: None,
     };
     Line { shown, cursor: None }
 }

@@ -30,6 +30,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use self::calls::CallDesk;
@@ -367,6 +368,20 @@ impl BackfillLog for PgStore {
         let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
         windows::reopen(&mut session, &asked).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn note_counted(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let op = format!("noting counted windows of {}", owner.pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let asked = windows::Asked::new(owner, windows);
+        windows::note_counted(&mut session, &asked, at).await.map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }

@@ -52,6 +52,7 @@ const OPEN: &str = "
                     AND line.status IN ('running', 'failed'))::int AS kept) AS _),
             finished_at_utc = NULL,
             error_message = NULL,
+            counted_at_utc = NULL,
             run_id = excluded.run_id,
             attempts = line.attempts + 1
         RETURNING 1
@@ -121,7 +122,8 @@ const REOPEN: &str = concat!(
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
             (status, records_read, records_inserted, records_updated, records_unchanged, records_quarantined,
                 pages_read, duration_seconds) = ('pending', 0, 0, 0, 0, 0, 0, 0),
-            (started_at_utc, finished_at_utc, error_message, cursor_utc, cursor_ids) = (NULL, NULL, NULL, NULL, NULL),
+            (started_at_utc, finished_at_utc, error_message, cursor_utc, cursor_ids, counted_at_utc)
+                = (NULL, NULL, NULL, NULL, NULL, NULL),
             run_id = excluded.run_id,
             attempts = line.attempts + 1
         RETURNING 1
@@ -141,6 +143,16 @@ const REOPEN: &str = concat!(
         WHERE run_id = $3 AND entity_name = $1
     )
     SELECT count(*) FROM changed",
+);
+
+/// Notes what a count has confirmed.
+const NOTE_COUNTED: &str = concat!(
+    "INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
+     SELECT $1, $2, start_utc, end_utc, $3
+     FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc), ",
+    locked_line!(),
+    " ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET counted_at_utc = $6
+     WHERE line.status = 'completed'",
 );
 
 /// Windows of one pipeline, asked about by a run.
@@ -197,6 +209,19 @@ pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(),
     lease::fence(&transaction, lease).await?;
     let row = transaction.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await?;
     check_lines(row.try_get(0)?, starts.len())?;
+    Ok(transaction.commit().await?)
+}
+
+/// Notes that a count has confirmed windows.
+pub(super) async fn note_counted(
+    client: &mut Object,
+    asked: &Asked<'_>,
+    at: OffsetDateTime,
+) -> Result<(), StoreErrorKind> {
+    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
+    let transaction = client.transaction().await?;
+    lease::fence(&transaction, lease).await?;
+    transaction.execute(NOTE_COUNTED, &[entity_name, time_axis, run, starts, ends, &at]).await?;
     Ok(transaction.commit().await?)
 }
 
