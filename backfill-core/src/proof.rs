@@ -17,10 +17,16 @@ pub(crate) struct Claim {
     windows: Vec<(Window, u64)>,
 }
 
-/// A claim that is not true: QuickBooks counts more in one window than was read.
+/// Counts that a shortfall is traced by. A source that counts everywhere more than it delivers would cost two for every
+/// window; behind these, what is short is left as the stretch that it is.
+const MOST_COUNTS: usize = 100;
+
+/// A window of a claim that is not true: QuickBooks counts more than was read, in it or in a stretch that it is of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shortfall {
     pub(crate) window: Window,
+    /// Where was counted.
+    span: Window,
     source: u64,
     read: u64,
 }
@@ -34,13 +40,20 @@ impl Claim {
     fn read(&self) -> u64 {
         self.windows.iter().map(|(_, read)| read).sum()
     }
+
+    /// Each of its windows, for QuickBooks counts more in all of them.
+    fn shortfalls(&self, source: u64) -> impl Iterator<Item = Shortfall> {
+        let (span, read) = (self.span(), self.read());
+        self.windows.iter().map(move |(window, _)| Shortfall { window: *window, span, source, read })
+    }
 }
 
 impl Shortfall {
     /// Gives the window up: reading it again did not help.
     pub(crate) async fn fail(&self, desk: &Desk) -> Result<(), RunError> {
-        let Self { window, source, read } = self;
-        let message = format!("QuickBooks counts {source} records here, {read} were read");
+        let Self { window, span, source, read } = self;
+        let place = if span == window { "here".to_owned() } else { format!("in {span}") };
+        let message = format!("QuickBooks counts {source} records {place}, {read} were read");
         desk.fail(&[*window], &message).await.map_err(|error| desk.error(Some(*window), error))
     }
 }
@@ -86,6 +99,7 @@ pub(crate) async fn shortfalls(
 ) -> Result<Vec<Shortfall>, RunError> {
     let mut found: Vec<Shortfall> = Vec::new();
     let mut counted_windows = Vec::new();
+    let mut counts_left = MOST_COUNTS;
     for claim in claims {
         let windows = claim.windows.iter().map(|(window, _)| *window);
         if claim.read() == 0 && empty == Empty::Believed {
@@ -100,7 +114,7 @@ pub(crate) async fn shortfalls(
             desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
         }
         if source > read {
-            narrow(desk, claim, source, &mut found).await?;
+            narrow(desk, (claim, source), &mut counts_left, &mut found).await?;
         }
     }
     let short: HashSet<_> = found.iter().map(|one| one.window).collect();
@@ -111,18 +125,24 @@ pub(crate) async fn shortfalls(
 }
 
 /// Counts halves of what is short until single windows are left. A half that is not short is left alone.
-async fn narrow(desk: &Desk, claim: Claim, source: u64, found: &mut Vec<Shortfall>) -> Result<(), RunError> {
-    let mut short = vec![(claim, source)];
+async fn narrow(
+    desk: &Desk,
+    claim: (Claim, u64),
+    counts_left: &mut usize,
+    found: &mut Vec<Shortfall>,
+) -> Result<(), RunError> {
+    let mut short = vec![claim];
     while let Some((mut claim, source)) = short.pop() {
-        if let [(window, read)] = claim.windows[..] {
-            found.push(Shortfall { window, source, read });
+        if claim.windows.len() == 1 || *counts_left == 0 {
+            found.extend(claim.shortfalls(source));
             continue;
         }
+        let all = claim.clone();
         let later = Claim { windows: claim.windows.split_off(claim.windows.len() / 2) };
+        *counts_left -= 1;
         let Some(first_half) = counted(desk, claim.span()).await? else {
             // It cannot be said where, so it may be anywhere.
-            let all = claim.windows.into_iter().chain(later.windows);
-            found.extend(all.map(|(window, read)| Shortfall { window, source, read }));
+            found.extend(all.shortfalls(source));
             continue;
         };
         // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.

@@ -184,8 +184,8 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError>;
 
-    /// Takes windows back that the run itself has closed, to read them once more: one more attempt, from their start,
-    /// with counts from zero.
+    /// Takes windows back that the run itself or an earlier one has closed, to read them once more: one more attempt, from
+    /// their start, with counts from zero. Those of an earlier run count as opened by this one.
     async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError>;
 
     /// Notes that a count at the source has confirmed these windows; those that are not completed stay as they are.

@@ -54,7 +54,7 @@ struct Lossy {
     inner: HttpQboClient,
     pages: AtomicU32,
     cut_after: AtomicU32,
-    hidden: Mutex<Option<String>>,
+    hidden: Mutex<BTreeSet<String>>,
     poisonous: Mutex<BTreeSet<String>>,
     by_offset: Mutex<ByOffset>,
     /// Fails for every page, also an empty one.
@@ -99,7 +99,7 @@ impl Lossy {
         let key = query.entity();
         let hidden = self.hidden.lock().unwrap().clone();
         let kept = page.records().take(length);
-        let kept = kept.filter(|record| record.id().ok() != hidden.as_deref());
+        let kept = kept.filter(|record| !record.id().is_ok_and(|id| hidden.contains(id)));
         let kept: Vec<_> = kept.map(|record| record.bytes()).collect();
         let records: Vec<_> = kept.iter().map(|record| std::str::from_utf8(record).unwrap()).collect();
         let body = format!(
@@ -128,7 +128,7 @@ impl QboClient for Lossy {
             return Err(Error { entity: query.entity().clone(), intuit_tid: None, attempts: 1, kind });
         }
         let cut = self.pages.fetch_add(1, Ordering::SeqCst) == self.cut_after.load(Ordering::SeqCst);
-        if cut || self.hidden.lock().unwrap().is_some() {
+        if cut || !self.hidden.lock().unwrap().is_empty() {
             return Ok(self.cut(&page, query, page.len() - usize::from(cut)));
         }
         Ok(page)
@@ -211,9 +211,9 @@ impl Bench {
         self.client.cut_after.store(pages, Ordering::SeqCst);
     }
 
-    /// Every page lacks this record, and says nothing of it.
-    pub(crate) fn hide(&self, id: Option<&str>) {
-        *self.client.hidden.lock().unwrap() = id.map(str::to_owned);
+    /// Every page lacks these records, and says nothing of it.
+    pub(crate) fn hide(&self, ids: &[String]) {
+        *self.client.hidden.lock().unwrap() = ids.iter().cloned().collect();
     }
 
     /// Reads by offset, as other connectors do.

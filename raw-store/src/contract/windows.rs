@@ -118,6 +118,13 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     store.reopen_windows(scene.owner(), &[day(1)]).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!(totals.windows_unavailable, 0);
+
+    // A later run counts what it takes back from this one as opened.
+    scene.close(day(2), WindowState::Completed).await?;
+    scene.next_run("second").await?;
+    store.reopen_windows(scene.owner(), &[day(2), day(3)]).await?;
+    let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
+    assert_eq!((totals.windows_opened, totals.windows_completed), (2, 0));
     Ok(())
 }
 

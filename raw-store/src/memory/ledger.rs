@@ -94,8 +94,12 @@ impl BackfillLog for MemoryStore {
                 continue;
             };
             let before = line.closed_by(run);
+            let is_own = line.shown.run.as_ref() == Some(run);
             line.open(run, Reopen::All);
             recount(&mut state, run, &pipeline.entity_name, before, None);
+            if let Some(totals) = totals(&mut state, run, &pipeline.entity_name) {
+                totals.windows_opened += u64::from(!is_own);
+            }
         }
         Ok(())
     }

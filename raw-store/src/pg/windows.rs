@@ -13,11 +13,11 @@ use crate::{
 // table that has just been filled and not been analysed. Joined, 20,000 windows took over a minute.
 
 /// The line of each window that is asked about, locked, with the state in which this run has closed it before: what
-/// the totals of the run must forget when the state becomes another.
+/// the totals of the run must forget when the state becomes another, and whether it is this run's at all.
 macro_rules! locked_line {
     () => {
         "LATERAL (
-            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as
+            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as, run_id IS NOT DISTINCT FROM $3 AS is_own
             FROM backfill_log
             WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
             FOR UPDATE
@@ -110,10 +110,10 @@ const GIVE_UP: &str = concat!(
     SELECT count(*) FROM changed",
 );
 
-/// Takes back what the run has closed; its totals forget that it did.
+/// Takes back what the run has closed, whose totals forget that it did, or what an earlier one has.
 const REOPEN: &str = concat!(
     "WITH change AS (
-        SELECT asked.*, line.closed_as
+        SELECT asked.*, line.closed_as, line.is_own
         FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc), ",
     locked_line!(),
     "), changed AS (
@@ -129,12 +129,13 @@ const REOPEN: &str = concat!(
         RETURNING 1
     ), totals AS (
         UPDATE backfill_run_pipeline SET
+            windows_opened = windows_opened + opened,
             windows_failed = windows_failed - failed,
             windows_unavailable = windows_unavailable - unavailable,
             windows_completed = windows_completed - completed,
             windows_provisional = windows_provisional - provisional
         FROM (
-            SELECT count(*) FILTER (WHERE closed_as = 'failed') AS failed,
+            SELECT count(*) FILTER (WHERE NOT is_own) AS opened, count(*) FILTER (WHERE closed_as = 'failed') AS failed,
                 count(*) FILTER (WHERE closed_as = 'unavailable') AS unavailable,
                 count(*) FILTER (WHERE closed_as = 'completed') AS completed,
                 count(*) FILTER (WHERE closed_as = 'provisional') AS provisional
