@@ -78,6 +78,8 @@ pub struct VerifiedPipeline {
     pub pipeline: String,
     /// Its name in the log.
     pub entity_name: Box<str>,
+    /// When the records that were compared were last updated.
+    pub span: Window,
     /// Records that are stored as QBO has them, or newer.
     pub same: u64,
     /// Records that are in quarantine as QBO has them.
@@ -150,6 +152,7 @@ impl Engine {
             pipelines.push(VerifiedPipeline {
                 pipeline: spec.pipeline_name(),
                 entity_name: spec.entity_name().into(),
+                span: request.span,
                 same: found.same,
                 quarantined: found.quarantined,
                 missing: found.missing,

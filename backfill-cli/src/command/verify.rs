@@ -152,7 +152,7 @@ fn disagreement(found: &[VerifiedPipeline]) -> Exit {
     let (missing, changed) = (sum(|one| one.missing), sum(|one| one.changed));
     let unread = sum(|one| one.unread);
     let what = format!(
-        "{missing} records are missing, {changed} are stored in another version, and {unread} windows could not be read; nothing was changed"
+        "records that are missing: {missing}, stored in another version: {changed}; windows that could not be read: {unread}; nothing was changed"
     );
     let next = match (missing + changed, unread) {
         (0, _) => "run the same command again later",

@@ -11,6 +11,7 @@ use crate::instant::{short, utc};
 pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64) -> String {
     let mut table = Table::new(&[
         "pipeline",
+        "last updated (UTC)",
         "same#",
         "quarantined#",
         "missing#",
@@ -22,7 +23,8 @@ pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64)
         let gone = if one.looked_for_gone { one.gone.to_string() } else { "?".to_owned() };
         let name = format!("{}{}", one.pipeline, if one.is_unavailable { " (not available)" } else { "" });
         let numbers = [one.same, one.quarantined, one.missing, one.changed].map(|number| number.to_string());
-        table.row([name].into_iter().chain(numbers).chain([gone, one.unread.to_string()]));
+        let span = format!("{} .. {}", short(one.span.start()), short(one.span.end()));
+        table.row([name, span].into_iter().chain(numbers).chain([gone, one.unread.to_string()]));
     }
     let mut text = table.to_string();
     if !shown.is_empty() {
@@ -62,7 +64,7 @@ pub(crate) fn json(found: &[VerifiedPipeline], calls: u64, verdict: &Result<u8, 
     let pipelines: Vec<_> = found
         .iter()
         .map(|one| {
-            json!({"pipeline": one.pipeline, "same": one.same, "quarantined": one.quarantined,
+            json!({"pipeline": one.pipeline, "start": utc(one.span.start()), "end": utc(one.span.end()), "same": one.same, "quarantined": one.quarantined,
                    "missing": one.missing, "changed": one.changed,
                    "gone": one.looked_for_gone.then_some(one.gone), "unread_windows": one.unread,
                    "available": !one.is_unavailable, "agrees": one.agrees()})
