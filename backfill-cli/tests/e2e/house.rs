@@ -68,6 +68,16 @@ impl From<Output> for Ended {
     }
 }
 
+/// Sends a process a signal, by its name with a dash.
+pub(crate) fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits until a process has ended.
+pub(crate) async fn wait(child: Child) -> Ended {
+    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into()
+}
+
 impl House {
     pub(crate) async fn new(shape: &Shape) -> Self {
         Self::with(shape, SandboxOptions::default()).await

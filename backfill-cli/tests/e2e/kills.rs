@@ -1,19 +1,11 @@
 //! Killed, stopped, and two at once.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 
-use crate::house::{Ended, House, THREE};
-
-fn signal(child: &Child, name: &str) {
-    Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
-}
-
-async fn wait(child: Child) -> Ended {
-    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into()
-}
+use crate::house::{House, THREE, signal, wait};
 
 fn shape() -> Shape {
     Shape::default().with_counts(1500, 150, 50).with_bulk_import(40)

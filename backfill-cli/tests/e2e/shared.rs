@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use fixtures::{CallKind, Fault, Gate, Rule, SandboxOptions, Shape};
 use tempfile::TempDir;
 
-use crate::house::{Ended, House, ended, with_stdin};
+use crate::house::{Ended, House, ended, wait, with_stdin};
 
 /// Hosts that share a vault: each has a copy of its key.
 struct Hosts {
@@ -71,10 +71,6 @@ impl Hosts {
         assert!(status.stdout.contains(&newest), "{}", status.stdout);
         self.run(&["auth", "refresh"]).await.expect(0);
     }
-}
-
-async fn wait(child: Child) -> Ended {
-    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,14 @@
 //! Several processes on one company: one budget of calls, one owner of a pipeline.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::house::{Ended, House, YEAR};
+use crate::house::{House, YEAR, signal, wait};
 
 /// How long a lease lasts in these tests, in seconds.
 #[cfg(feature = "points")]
@@ -16,14 +16,6 @@ const LEASE: &str = "4";
 
 fn shape() -> Shape {
     Shape::default().with_counts(1500, 150, 50).with_bulk_import(40)
-}
-
-fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
-}
-
-async fn wait(child: Child) -> Ended {
-    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap().into()
 }
 
 /// A slow server: many calls are under way at once.
