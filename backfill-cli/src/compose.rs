@@ -40,6 +40,7 @@ pub(crate) struct Composed {
     pub(crate) engine: Engine,
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
+    #[cfg(feature = "demo")]
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
     pub(crate) tokens: Arc<RefreshingProvider>,
@@ -148,7 +149,17 @@ pub(crate) async fn compose(
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
     engine.relay(signals);
-    Ok(Composed { engine, client, store, clock, identity, tokens, vault, database })
+    Ok(Composed {
+        engine,
+        client,
+        store,
+        #[cfg(feature = "demo")]
+        clock,
+        identity,
+        tokens,
+        vault,
+        database,
+    })
 }
 
 impl Composed {

@@ -84,7 +84,7 @@ async fn read_and_prove(
     // Once more, these windows alone; what then still differs is said with both numbers.
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
     desk.store.reopen_windows(desk.owner(), &again).await.map_err(|error| desk.error(None, error))?;
-    read_windows(desk, places, &again, Reopen::Unfinished, read.place).await?;
+    let _read = read_windows(desk, places, &again, Reopen::Unfinished, read.place).await?;
     for still in shortfalls(desk, claims(desk, &again).await?, Empty::Counted).await? {
         still.fail(desk).await?;
     }
@@ -197,9 +197,13 @@ impl Reading {
     /// Gives every idle place a stretch, or the promise of a part of one; places that are not needed go back, except for
     /// the last.
     fn occupy(&mut self, places: &Arc<Semaphore>) {
-        while self.waiting.len() < self.idle.len() && self.cut_waiting() {}
+        while self.waiting.len() < self.idle.len().saturating_sub(self.promised()) && self.cut_waiting() {}
         while !self.waiting.is_empty() {
-            let Some(place) = self.idle.pop() else { return };
+            let Some(place) = self.idle.pop() else {
+                // There is nothing to give: nobody may wait for it.
+                self.shares.iter().for_each(|share| share.consider());
+                return;
+            };
             if let Some(stretch) = self.waiting.pop_front() {
                 self.start(&stretch, place);
             }

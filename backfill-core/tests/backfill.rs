@@ -190,6 +190,23 @@ async fn what_a_stopped_run_did_not_count_the_next_one_counts() {
     assert_eq!(bench.sandbox.journal().metered(), calls);
 }
 
+/// A scan that waits to be shared out gets an answer also while other stretches wait and no place is free.
+#[tokio::test]
+async fn one_place_reads_several_stretches_of_several_pages() {
+    let bench = Bench::start(Shape::default().with_counts(3000, 5, 5)).await;
+    let request = || RunRequest {
+        page_size: PageSize::new(50).unwrap(),
+        concurrency: std::num::NonZeroUsize::MIN,
+        ..bench.request_for(&["Invoice"])
+    };
+    let middle = bench::window(datetime!(2024-06-01 0:00 UTC), datetime!(2024-06-11 0:00 UTC));
+    bench.run(RunRequest { span: middle, ..request() }).await;
+    let run = bench.run(request());
+    let outcome = tokio::time::timeout(Duration::from_secs(120), run).await.expect("it hangs");
+    assert_eq!(outcome.status(), RunStatus::Completed);
+    bench.assert_complete("Invoice");
+}
+
 /// A source that counts more than it delivers nearly everywhere is not counted window by window.
 #[tokio::test]
 async fn shortfalls_everywhere_cost_a_bounded_number_of_counts() {

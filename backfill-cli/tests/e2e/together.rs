@@ -8,7 +8,9 @@ use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::house::{House, YEAR, signal, wait};
+#[cfg(feature = "points")]
+use crate::house::signal;
+use crate::house::{House, YEAR, wait};
 
 /// How long a lease lasts in these tests, in seconds.
 #[cfg(feature = "points")]
