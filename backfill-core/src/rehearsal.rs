@@ -35,6 +35,8 @@ pub(crate) struct Found {
     pub(crate) missing: u64,
     pub(crate) changed: u64,
     pub(crate) gone: u64,
+    /// Rows of which nobody can say whether their records are there.
+    pub(crate) unknown: u64,
     /// Where records are that are missing or were changed.
     pub(crate) read_again: BTreeSet<Window>,
     /// QBO's clock when it answered last.

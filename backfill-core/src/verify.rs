@@ -90,6 +90,8 @@ pub struct VerifiedPipeline {
     pub changed: u64,
     /// Rows whose records QBO does not have any more.
     pub gone: u64,
+    /// Rows that were not met, and whose records could not be asked for: they may be changed or gone.
+    pub unknown: u64,
     /// Windows that could not be read.
     pub unread: u64,
     /// Whether the company does not have the entity at all.
@@ -104,7 +106,7 @@ impl VerifiedPipeline {
     /// Whether everything that QBO has is stored as it has it. Rows of records that are gone are kept and prove nothing
     /// wrong.
     pub fn agrees(&self) -> bool {
-        self.missing == 0 && self.changed == 0 && self.unread == 0
+        self.missing == 0 && self.changed == 0 && self.unknown == 0 && self.unread == 0
     }
 }
 
@@ -158,6 +160,7 @@ impl Engine {
                 missing: found.missing,
                 changed: found.changed,
                 gone: found.gone,
+                unknown: found.unknown,
                 unread,
                 is_unavailable: unavailable > 0,
                 looked_for_gone: looked_for_gone && failure.is_none(),
@@ -225,12 +228,31 @@ impl Search<'_> {
             None => true,
         });
         self.deleted = Some(deleted);
-        for ids in unmet.chunks(ASKED_AT_ONCE) {
-            let page = if self.spec.has_ids() { self.ask_for(ids).await? } else { None };
-            if let Some(page) = &page {
-                self.compare(page, found).await?;
-            }
-            let records = page.iter().flat_map(RawPage::records);
+        let mut parts: Vec<&[Box<str>]> = unmet.chunks(ASKED_AT_ONCE).collect();
+        while let Some(ids) = parts.pop() {
+            let asked = if self.spec.has_ids() { self.ask_for(ids).await? } else { Err(Advice::GiveUp) };
+            let page = match asked {
+                Ok(page) => page,
+                // One record that cannot be delivered says nothing of the others.
+                Err(Advice::AskFewer) if ids.len() > 1 => {
+                    let (first, second) = ids.split_at(ids.len() / 2);
+                    parts.extend([second, first]);
+                    continue;
+                }
+                // It was read as a whole, and these are not in it.
+                Err(_) if self.spec.is_snapshot() => {
+                    for id in ids {
+                        self.gone(id, None, found);
+                    }
+                    continue;
+                }
+                Err(_) => {
+                    found.unknown += ids.len() as u64;
+                    continue;
+                }
+            };
+            self.compare(&page, found).await?;
+            let records = page.records();
             let there: HashSet<_> = records.filter_map(|record| record.id().ok()).collect();
             for id in ids.iter().filter(|id| !there.contains(&***id)) {
                 self.gone(id, None, found);
@@ -252,27 +274,27 @@ impl Search<'_> {
         }
         let since = now.unwrap_or_else(|| self.engine.clock.now_utc()) - LOOK_BACK;
         let asked = self.unless_stopped(self.engine.client.deleted_since(self.spec.name(), since)).await?;
-        let deleted = asked.map_or_else(Vec::new, |answer| answer.deleted);
+        let deleted = asked.map_or_else(|_| Vec::new(), |answer| answer.deleted);
         Ok(deleted.into_iter().map(|one| (one.id, one.at)).collect())
     }
 
-    /// Those of these records that there are; nothing, where they cannot be asked for.
-    async fn ask_for(&self, ids: &[Box<str>]) -> Result<Option<RawPage>, RunError> {
+    /// Those of these records that there are.
+    async fn ask_for(&self, ids: &[Box<str>]) -> Result<Result<RawPage, Advice>, RunError> {
         let query = self.spec.query_by_id(ids.iter().map(|id| &**id)).page(1, PageSize::MAX);
         self.unless_stopped(self.engine.client.fetch_page(&query)).await
     }
 
-    /// An answer; nothing, where the question is one that QBO does not answer for this entity.
+    /// An answer; or why the question is one that QBO does not answer.
     async fn unless_stopped<T>(
         &self,
         asked: impl Future<Output = Result<T, qbo_client::Error>>,
-    ) -> Result<Option<T>, RunError> {
+    ) -> Result<Result<T, Advice>, RunError> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(self.error(Failure::Stopped)),
             answer = asked => match answer {
-                Ok(answer) => Ok(Some(answer)),
-                Err(error) if matches!(error.advice(), Advice::GiveUp | Advice::AskFewer) => Ok(None),
+                Ok(answer) => Ok(Ok(answer)),
+                Err(error) if matches!(error.advice(), Advice::GiveUp | Advice::AskFewer) => Ok(Err(error.advice())),
                 Err(error) => Err(self.error(Failure::Read(error))),
             },
         }

@@ -150,9 +150,9 @@ async fn repair(
 fn disagreement(found: &[VerifiedPipeline]) -> Exit {
     let sum = |number: fn(&VerifiedPipeline) -> u64| found.iter().map(number).sum::<u64>();
     let (missing, changed) = (sum(|one| one.missing), sum(|one| one.changed));
-    let unread = sum(|one| one.unread);
+    let (unknown, unread) = (sum(|one| one.unknown), sum(|one| one.unread));
     let what = format!(
-        "records that are missing: {missing}, stored in another version: {changed}; windows that could not be read: {unread}; nothing was changed"
+        "records that are missing: {missing}, stored in another version: {changed}, that could not be asked for: {unknown}; windows that could not be read: {unread}; nothing was changed"
     );
     let next = match (missing + changed, unread) {
         (0, _) => "run the same command again later",

@@ -17,6 +17,7 @@ pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64)
         "missing#",
         "changed#",
         "gone#",
+        "unknown#",
         "unread windows#",
     ]);
     for one in found {
@@ -24,7 +25,11 @@ pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64)
         let name = format!("{}{}", one.pipeline, if one.is_unavailable { " (not available)" } else { "" });
         let numbers = [one.same, one.quarantined, one.missing, one.changed].map(|number| number.to_string());
         let span = format!("{} .. {}", short(one.span.start()), short(one.span.end()));
-        table.row([name, span].into_iter().chain(numbers).chain([gone, one.unread.to_string()]));
+        table.row([name, span].into_iter().chain(numbers).chain([
+            gone,
+            one.unknown.to_string(),
+            one.unread.to_string(),
+        ]));
     }
     let mut text = table.to_string();
     if !shown.is_empty() {
@@ -66,7 +71,7 @@ pub(crate) fn json(found: &[VerifiedPipeline], calls: u64, verdict: &Result<u8, 
         .map(|one| {
             json!({"pipeline": one.pipeline, "start": utc(one.span.start()), "end": utc(one.span.end()), "same": one.same, "quarantined": one.quarantined,
                    "missing": one.missing, "changed": one.changed,
-                   "gone": one.looked_for_gone.then_some(one.gone), "unread_windows": one.unread,
+                   "gone": one.looked_for_gone.then_some(one.gone), "unknown": one.unknown, "unread_windows": one.unread,
                    "available": !one.is_unavailable, "agrees": one.agrees()})
         })
         .collect();

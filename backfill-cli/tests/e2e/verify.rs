@@ -71,7 +71,7 @@ async fn what_is_missing_changed_or_gone_is_named_and_repaired() {
     }
     assert!(text.stdout.contains("deleted 20"), "{}", text.stdout);
     assert!(
-        text.error().contains("missing: 1, stored in another version: 2; windows that could not be read: 0"),
+        text.error().contains("missing: 1, stored in another version: 2, that could not be asked for: 0; windows that could not be read: 0"),
         "{}",
         text.error()
     );

@@ -100,6 +100,25 @@ async fn what_is_missing_changed_or_gone_is_named_and_can_be_read_again() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_asked_for_is_unknown_and_hides_nothing_else() {
+    let bench = Bench::start(Shape::default().with_counts(300, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let ids: Vec<_> = bench.sandbox.with_company(|company| {
+        let ids: Vec<_> = company.ids("Invoice").into_iter().take(3).collect();
+        // Edited to a time behind the span: each has to be asked for by its id.
+        assert!(ids.iter().all(|id| company.edit("Invoice", id)));
+        ids
+    });
+    bench.poison(&ids[..1]);
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    let edited = |id: &String| (Disagreement::Changed, id.clone());
+    assert_eq!(told, ids[1..].iter().map(edited).collect());
+    let found = &verification.pipelines[0];
+    assert_eq!((found.unknown, found.gone), (1, 0));
+    assert!(!found.agrees());
+}
+
+#[tokio::test]
 async fn when_a_record_was_deleted_is_told_where_quickbooks_knows() {
     let bench = Bench::start(Shape::default().with_counts(50, 0, 0).with_count("TimeActivity", 20)).await;
     let request = || bench.request_for(&["Invoice", "TimeActivity"]);
