@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raw_store::{Lease, Pipeline, StoreError, StoreErrorKind};
+use raw_store::{Advice, Lease, Pipeline, StoreError, StoreErrorKind};
 
 use crate::engine::Parts;
 use crate::{Failure, RunEvent, RunRequest};
@@ -48,7 +48,7 @@ pub(crate) async fn take(
 }
 
 /// Whether waiting helps: another process has the pipeline, or is frozen in the middle of a page, whose lock the server
-/// takes away after a while.
+/// takes away after a while, or the database restarts.
 fn may_become_free(error: &StoreError) -> bool {
-    matches!(error.kind, StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::Busy(_))
+    matches!(error.kind, StoreErrorKind::LeaseHeld { .. }) || error.advice() == Advice::Retry
 }

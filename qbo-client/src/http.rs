@@ -254,7 +254,11 @@ impl HttpQboClient {
         let received = match self.transport.send(call, &token).await {
             Ok(received) => received,
             Err(lost) => {
-                permit.conclude(CallEnd::Failed).await;
+                match lost {
+                    Lost::Connection | Lost::Insecure(_) => permit.conclude(CallEnd::Failed).await,
+                    // The other end may still work on it, or has served it: it is given back as one that was abandoned.
+                    Lost::Timeout | Lost::TooLarge => drop(permit),
+                }
                 return Ok(Attempt { verdict: Err(lost.into()), intuit_tid: None });
             }
         };
@@ -317,7 +321,7 @@ impl HttpQboClient {
             }
             Err(Verdict::Retry(cause)) if failures > MAX_RETRIES => Step::GiveUp(exhausted(cause)),
             Err(Verdict::Retry(cause)) => Step::Again(cause),
-            Err(Verdict::Throttled(pause)) => match self.budget.throttled(pause).await {
+            Err(Verdict::Throttled(pause)) => match self.pause_all(pause).await {
                 Err(error) => Step::GiveUp(ErrorKind::Budget(error)),
                 Ok(refused) if refused > LASTING => Step::GiveUp(ErrorKind::LastingRefusal { refused }),
                 Ok(_) if tries.refusals >= MAX_REFUSALS => Step::GiveUp(exhausted(Cause::Throttled)),
@@ -333,6 +337,21 @@ impl HttpQboClient {
             }
             Err(Verdict::Final(kind)) => Step::GiveUp(kind),
             Err(Verdict::Accept) => Step::GiveUp(ErrorKind::BadQuery { code: "".into() }),
+        }
+    }
+
+    /// Holds back everybody who shares the budget, also if it cannot be told at once.
+    async fn pause_all(&self, pause: Duration) -> Result<Duration, BudgetError> {
+        let mut backoff = Backoff::new(self.seed);
+        let mut unanswered = 0;
+        loop {
+            match self.budget.throttled(pause).await {
+                Err(BudgetError::Unavailable { may_pass: true, .. }) if unanswered < MAX_RETRIES => {
+                    unanswered += 1;
+                    self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
+                }
+                told => return told,
+            }
         }
     }
 

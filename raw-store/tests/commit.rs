@@ -62,6 +62,18 @@ async fn a_row_that_somebody_changed_by_hand_is_found_and_put_right_by_its_conte
 }
 
 #[tokio::test]
+async fn a_row_that_is_gone_is_missing_though_its_bytes_are_kept_beside_it() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let page = work.page(1, vec![row("1", r#"{"Id":"1","a":1,"a":2}"#)]);
+    store.commit_page(&page).await.unwrap();
+    assert_eq!(store.compare(&page).await.unwrap().same, 1);
+    connection(&database).await.batch_execute("DELETE FROM raw.qb_invoices").await.unwrap();
+    assert_eq!(store.compare(&page).await.unwrap().missing.len(), 1);
+}
+
+#[tokio::test]
 async fn rows_that_did_not_change_are_not_written() {
     let database = database().await;
     let store = store(&database).await;

@@ -62,7 +62,9 @@ pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageCo
     }
     let mut other = Vec::new();
     for (candidate, is_stored) in doubtful {
-        match (kept.contains(&candidate.digest), is_stored) {
+        // One that is kept beside its row is to have the row as well.
+        let instead = kept.contains(&candidate.digest) && !landing.beside.contains_key(&candidate.digest);
+        match (instead, is_stored) {
             (true, _) => comparison.quarantined += 1,
             (false, true) => other.push(candidate),
             (false, false) => comparison.missing.push(deviation(candidate)),
