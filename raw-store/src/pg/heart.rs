@@ -15,6 +15,9 @@ use crate::{Lease, StoreError, StoreErrorKind};
 /// How many heartbeats a lease outlasts. After three quarters of its time without one, its owner gives up by itself.
 const BEATS: u32 = 4;
 
+/// How often is looked whether the connection was cut.
+const LOOK: Duration = Duration::from_millis(250);
+
 const ME: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 
 /// Keeps the leases of this process: by a connection that ends with it, and by heartbeats over that connection, which
@@ -92,6 +95,11 @@ impl Heart {
         Ok(Arc::clone(guard.insert(opened)))
     }
 
+    /// Whether the connection that stands for this process has ended.
+    fn is_cut(&self) -> bool {
+        self.guard.try_lock().is_ok_and(|guard| guard.as_ref().is_some_and(|guard| guard.client.is_closed()))
+    }
+
     /// Keeps a lease that was asked for at this moment.
     pub(super) fn keep(self: &Arc<Self>, lease: &Lease, asked: Moment) {
         let held = Held { epoch: lease.epoch, heard: asked };
@@ -130,7 +138,14 @@ impl Heart {
             let epochs: Vec<i64> = held.values().map(|held| held.epoch).collect();
             lease::renew(&*self.guard().await?, (&names, &epochs), self.lasts).await
         });
-        let renewed = renewed.await.ok().and_then(|renewed: Result<_, StoreErrorKind>| renewed.ok());
+        let renewed = renewed.await;
+        if renewed.is_err()
+            && let Ok(mut guard) = self.guard.try_lock()
+        {
+            // Whatever swallowed this beat would swallow the next: it goes over a connection of its own.
+            *guard = None;
+        }
+        let renewed = renewed.ok().and_then(|renewed: Result<_, StoreErrorKind>| renewed.ok());
         let too_long = self.lasts * (BEATS - 1) / BEATS;
         self.held.send_modify(|all| {
             all.retain(|name, present| {
@@ -152,13 +167,17 @@ impl Held {
     }
 }
 
-/// Beats until the store is gone.
+/// Beats until the store is gone; at once where the connection was cut, for its leases look free until then.
 async fn beat(heart: Weak<Heart>, every: Duration) {
-    let mut beats = tokio::time::interval(every);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = tokio::time::interval(every.min(LOOK));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last: Option<Moment> = None;
     loop {
-        beats.tick().await;
+        looks.tick().await;
         let Some(heart) = heart.upgrade() else { return };
-        heart.renew().await;
+        if last.is_none_or(|last| last.age() >= every) || heart.is_cut() {
+            last = Some(Moment::now());
+            heart.renew().await;
+        }
     }
 }
