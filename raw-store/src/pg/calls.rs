@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use time::{Date, OffsetDateTime};
-use tokio_postgres::{Client, Statement};
+use time::Date;
+use tokio_postgres::Statement;
 
+use super::backend::Backend;
 use super::connect::Connector;
 use crate::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
@@ -114,31 +115,27 @@ const MONTH: &str = "
         (begun + interval '1 month') AT TIME ZONE 'UTC'
     FROM (SELECT date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') AS begun OFFSET 0) AS month";
 
-const ME: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-
 /// A connection for calls alone: pages in the middle of their transactions never make a call wait, nor the other way
 /// round. Each question is one statement, so many callers can ask over it at once.
 #[derive(Debug)]
 pub(super) struct CallDesk {
-    client: Client,
-    pid: i32,
-    started_at: OffsetDateTime,
+    backend: Backend,
     admit: Statement,
     conclude: Statement,
 }
 
 impl CallDesk {
     pub(super) async fn open(connector: &Connector) -> Result<Self, StoreErrorKind> {
-        let client = connector.dedicated().await?;
+        let backend = Backend::open(connector).await?;
+        let client = &backend.client;
         // Durable here, and not slower for replicas: after a crash no call of the last minute may be forgotten.
         client.batch_execute("SET synchronous_commit = local").await?;
-        let me = client.query_one(ME, &[]).await?;
         let (admit, conclude) = (client.prepare(ADMIT).await?, client.prepare(CONCLUDE).await?);
-        Ok(Self { pid: me.try_get(0)?, started_at: me.try_get(1)?, client, admit, conclude })
+        Ok(Self { backend, admit, conclude })
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.backend.client.is_closed()
     }
 
     pub(super) async fn admit(
@@ -153,6 +150,7 @@ impl CallDesk {
         let under_way = IN_FLIGHT.as_secs_f64();
         loop {
             let row = self
+                .backend
                 .client
                 .query_one(
                     &self.admit,
@@ -162,8 +160,8 @@ impl CallDesk {
                         &in_flight,
                         &per_month,
                         &arrives,
-                        &self.pid,
-                        &self.started_at,
+                        &self.backend.pid,
+                        &self.backend.started_at,
                         &GAIN_A_MINUTE,
                         &under_way,
                     ],
@@ -175,7 +173,7 @@ impl CallDesk {
                 return Ok(CallAdmission::UsedUp { until: self.month().await?.until });
             }
             if crowded {
-                self.client.execute(BURY, &[&HUNG_UP.as_secs_f64()]).await?;
+                self.backend.client.execute(BURY, &[&HUNG_UP.as_secs_f64()]).await?;
                 return Ok(CallAdmission::Wait(ASK_AGAIN));
             }
             if wait > 0.0 {
@@ -202,13 +200,17 @@ impl CallDesk {
             CallEnd::Abandoned => "abandoned",
         };
         let hung_up = HUNG_UP.as_secs_f64();
-        self.client.execute(&self.conclude, &[&slot.slot, &slot.uses, &end, &hung_up, &slot.month]).await?;
+        self.backend
+            .client
+            .execute(&self.conclude, &[&slot.slot, &slot.uses, &end, &hung_up, &slot.month])
+            .await?;
         Ok(())
     }
 
     pub(super) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
         let (pause, apart) = (pause.as_secs_f64(), APART.as_secs_f64());
         let row = self
+            .backend
             .client
             .query_one(PAUSE, &[&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart])
             .await?;
@@ -216,7 +218,7 @@ impl CallDesk {
     }
 
     pub(super) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {
-        let row = self.client.query_one(MONTH, &[]).await?;
+        let row = self.backend.client.query_one(MONTH, &[]).await?;
         Ok(CallMonth { used: row.try_get::<_, i64>(0)?.cast_unsigned(), until: row.try_get(1)? })
     }
 }

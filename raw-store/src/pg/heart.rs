@@ -3,11 +3,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use time::OffsetDateTime;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_postgres::Client;
 
+use super::backend::Backend;
 use super::connect::Connector;
 use super::lease;
 use crate::{Lease, StoreError, StoreErrorKind};
@@ -18,8 +17,6 @@ const BEATS: u32 = 4;
 /// How often is looked whether the connection was cut.
 const LOOK: Duration = Duration::from_millis(250);
 
-const ME: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-
 /// Keeps the leases of this process: by a connection that ends with it, and by heartbeats over that connection, which
 /// also stop when it is frozen or cut off.
 ///
@@ -29,17 +26,10 @@ pub(super) struct Heart {
     connector: Connector,
     /// How long a lease lasts without a heartbeat.
     pub(super) lasts: Duration,
-    guard: Mutex<Option<Arc<Guard>>>,
+    /// The connection whose life is the proof that this process lives: leases name its server process.
+    guard: Mutex<Option<Arc<Backend>>>,
     held: watch::Sender<BTreeMap<Box<str>, Held>>,
     beats: AtomicBool,
-}
-
-/// The connection whose life is the proof that this process lives: leases name its server process.
-#[derive(Debug)]
-pub(super) struct Guard {
-    pub(super) client: Client,
-    pub(super) pid: i32,
-    pub(super) started_at: OffsetDateTime,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,15 +74,12 @@ impl Heart {
     }
 
     /// The connection that stands for this process, opened where it is missing or was cut.
-    pub(super) async fn guard(&self) -> Result<Arc<Guard>, StoreErrorKind> {
+    pub(super) async fn guard(&self) -> Result<Arc<Backend>, StoreErrorKind> {
         let mut guard = self.guard.lock().await;
         if let Some(guard) = guard.as_ref().filter(|guard| !guard.client.is_closed()) {
             return Ok(Arc::clone(guard));
         }
-        let client = self.connector.dedicated().await?;
-        let me = client.query_one(ME, &[]).await?;
-        let opened = Arc::new(Guard { client, pid: me.try_get(0)?, started_at: me.try_get(1)? });
-        Ok(Arc::clone(guard.insert(opened)))
+        Ok(Arc::clone(guard.insert(Arc::new(Backend::open(&self.connector).await?))))
     }
 
     /// Whether the connection that stands for this process has ended.

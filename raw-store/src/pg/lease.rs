@@ -3,7 +3,7 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use tokio_postgres::Client;
 
-use super::heart::Guard;
+use super::backend::Backend;
 use crate::{Lease, StoreErrorKind};
 
 /// When a pipeline may be taken: it was given back, or its owner is this very process, is gone, or has not been heard of
@@ -70,7 +70,7 @@ pub(super) async fn fence(transaction: &Transaction<'_>, lease: &Lease) -> Resul
 /// Takes a pipeline. `guard` is the connection that lives as long as this process.
 pub(super) async fn acquire(
     client: &Client,
-    guard: &Guard,
+    guard: &Backend,
     (entity_name, holder): (&str, &str),
     lasts: Duration,
 ) -> Result<Lease, StoreErrorKind> {
@@ -92,7 +92,7 @@ pub(super) async fn acquire(
 
 /// Renews leases, and returns the pipelines of those that are still owned.
 pub(super) async fn renew(
-    guard: &Guard,
+    guard: &Backend,
     (names, epochs): (&[&str], &[i64]),
     lasts: Duration,
 ) -> Result<Vec<String>, StoreErrorKind> {

@@ -1,4 +1,5 @@
 mod advance;
+mod backend;
 mod calls;
 mod commit;
 mod connect;
