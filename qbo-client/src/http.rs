@@ -342,24 +342,36 @@ impl HttpQboClient {
 
     /// Holds back everybody who shares the budget, also if it cannot be told at once.
     async fn pause_all(&self, pause: Duration) -> Result<Duration, BudgetError> {
-        let mut backoff = Backoff::new(self.seed);
-        let mut unanswered = 0;
+        let mut patience = self.patience();
         loop {
             match self.budget.throttled(pause).await {
-                Err(BudgetError::Unavailable { may_pass: true, .. }) if unanswered < MAX_RETRIES => {
-                    unanswered += 1;
-                    self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
-                }
-                told => return told,
+                Ok(refused) => return Ok(refused),
+                Err(error) => self.outlast(error, &mut patience).await?,
             }
         }
+    }
+
+    /// The waits for a budget that cannot be asked.
+    fn patience(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+        Backoff::new(self.seed).take(MAX_RETRIES as usize)
+    }
+
+    /// Waits before a budget is asked again, if that may help and there is patience left.
+    async fn outlast(
+        &self,
+        error: BudgetError,
+        patience: &mut (impl Iterator<Item = Duration> + Send),
+    ) -> Result<(), BudgetError> {
+        let may_pass = matches!(error, BudgetError::Unavailable { may_pass: true, .. });
+        let Some(time) = patience.next().filter(|_| may_pass) else { return Err(error) };
+        self.wait(time, WaitReason::Backoff).await;
+        Ok(())
     }
 
     /// Waits until breaker and budget let one request go.
     async fn admitted(&self) -> Result<Box<dyn CallPermit>, ErrorKind> {
         let _turn = self.turn.lock().await;
-        let mut backoff = Backoff::new(self.seed);
-        let mut unanswered = 0;
+        let mut patience = self.patience();
         loop {
             let now = self.clock.elapsed();
             let closed = self.breaker().would_admit(now);
@@ -380,11 +392,7 @@ impl HttpQboClient {
                     permit.conclude(CallEnd::Unsent).await;
                 }
                 Ok(Admission::Wait(time)) => self.wait(time, WaitReason::Limit).await,
-                Err(BudgetError::Unavailable { may_pass: true, .. }) if unanswered < MAX_RETRIES => {
-                    unanswered += 1;
-                    self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
-                }
-                Err(error) => return Err(ErrorKind::Budget(error)),
+                Err(error) => self.outlast(error, &mut patience).await.map_err(ErrorKind::Budget)?,
             }
         }
     }
