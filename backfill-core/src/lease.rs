@@ -19,7 +19,7 @@ pub(crate) async fn take(
 ) -> Result<Lease, Failure> {
     let began = parts.clock.elapsed();
     let mut told = false;
-    let mut chance = request.seed;
+    let mut random = fastrand::Rng::with_seed(request.seed);
     loop {
         let error = match parts.store.acquire(pipeline, &request.holder).await {
             Ok(lease) => return Ok(lease),
@@ -37,12 +37,11 @@ pub(crate) async fn take(
             let (pipeline, patience) = (name.to_owned(), left);
             parts.sink.emit(&RunEvent::Held { pipeline, holder, since, patience });
         }
-        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let quarter = f64::from(u32::try_from(chance >> 32).unwrap_or_default()) / f64::from(u32::MAX) / 2.0;
+        let pause = ASK_AGAIN.mul_f64(0.75 + random.f64() / 2.0);
         tokio::select! {
             biased;
             () = parts.stop.cancelled() => return Err(Failure::Stopped),
-            () = parts.clock.sleep(ASK_AGAIN.mul_f64(0.75 + quarter).min(left)) => {}
+            () = parts.clock.sleep(pause.min(left)) => {}
         }
     }
 }

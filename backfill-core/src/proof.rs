@@ -137,12 +137,12 @@ async fn narrow(
             found.extend(claim.shortfalls(source));
             continue;
         }
-        let all = claim.clone();
         let later = Claim { windows: claim.windows.split_off(claim.windows.len() / 2) };
         *counts_left -= 1;
         let Some(first_half) = counted(desk, claim.span()).await? else {
             // It cannot be said where, so it may be anywhere.
-            found.extend(all.shortfalls(source));
+            claim.windows.extend(later.windows);
+            found.extend(claim.shortfalls(source));
             continue;
         };
         // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.

@@ -1,7 +1,7 @@
 //! A store that lands nothing: pages are compared with what is stored, and the log is one of its own, in memory. A run
 //! over it reads all that a run reads, in as many places and past the same obstacles, and cannot change anything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,8 +14,8 @@ use raw_store::{
 
 use time::OffsetDateTime;
 
-use crate::verify::{Difference, Disagreement};
-use crate::{EntitySpec, EventSink, RunEvent};
+use crate::verify::{Difference, Disagreement, VerifiedPipeline};
+use crate::{EntitySpec, EventSink, RunEvent, RunRequest};
 
 #[derive(Debug)]
 pub(crate) struct Rehearsal {
@@ -25,20 +25,10 @@ pub(crate) struct Rehearsal {
     found: Mutex<BTreeMap<Box<str>, Found>>,
 }
 
-/// What was found of one pipeline.
-#[derive(Debug, Default)]
+/// What was found of one pipeline, and what is needed to find the rest.
+#[derive(Debug)]
 pub(crate) struct Found {
-    /// The pipeline's name.
-    pub(crate) pipeline: String,
-    pub(crate) same: u64,
-    pub(crate) quarantined: u64,
-    pub(crate) missing: u64,
-    pub(crate) changed: u64,
-    pub(crate) gone: u64,
-    /// Rows of which nobody can say whether their records are there.
-    pub(crate) unknown: u64,
-    /// Where records are that are missing or were changed.
-    pub(crate) read_again: BTreeSet<Window>,
+    pub(crate) verified: VerifiedPipeline,
     /// QBO's clock when it answered last.
     pub(crate) answered_at: Option<OffsetDateTime>,
     /// A mark for each record that QBO delivered: eight bytes, because there may be millions.
@@ -53,25 +43,29 @@ pub(crate) fn mark(id: &str) -> u64 {
 }
 
 impl Found {
+    fn new(spec: &EntitySpec, span: Window) -> Self {
+        Self { verified: VerifiedPipeline::new(spec, span), answered_at: None, met: Vec::new() }
+    }
+
     /// Notes a difference, and tells it.
     pub(crate) fn note(&mut self, sink: &dyn EventSink, difference: Difference) {
         match difference.kind {
-            Disagreement::Missing => self.missing += 1,
-            Disagreement::Changed => self.changed += 1,
-            Disagreement::Gone => self.gone += 1,
+            Disagreement::Missing => self.verified.missing += 1,
+            Disagreement::Changed => self.verified.changed += 1,
+            Disagreement::Gone => self.verified.gone += 1,
         }
-        self.read_again.extend(difference.window);
+        self.verified.read_again.extend(difference.window);
         sink.emit(&RunEvent::Differs(difference));
     }
 
     /// Notes how a page compares.
     pub(crate) fn enter(&mut self, sink: &dyn EventSink, page: &PageCommit, comparison: PageComparison) {
-        self.same += comparison.same;
-        self.quarantined += comparison.quarantined;
+        self.verified.same += comparison.same;
+        self.verified.quarantined += comparison.quarantined;
         let both = [(Disagreement::Missing, comparison.missing), (Disagreement::Changed, comparison.changed)];
         for (kind, deviations) in both {
             for Deviation { id, window } in deviations {
-                let (pipeline, window) = (self.pipeline.clone(), Some(page.windows[window].window));
+                let (pipeline, window) = (self.verified.pipeline.clone(), Some(page.windows[window].window));
                 self.note(sink, Difference { pipeline, kind, id, window, deleted_at: None });
             }
         }
@@ -79,22 +73,15 @@ impl Found {
 }
 
 impl Rehearsal {
-    pub(crate) fn new(
-        rows: Arc<dyn RawInspection>,
-        sink: Arc<dyn EventSink>,
-        entities: &[EntitySpec],
-    ) -> Self {
-        let found = |spec: &EntitySpec| {
-            let found = Found { pipeline: spec.pipeline_name(), ..Found::default() };
-            (spec.entity_name().into(), found)
-        };
-        let found = Mutex::new(entities.iter().map(found).collect());
+    pub(crate) fn new(rows: Arc<dyn RawInspection>, sink: Arc<dyn EventSink>, request: &RunRequest) -> Self {
+        let found = |spec: &EntitySpec| (spec.entity_name().into(), Found::new(spec, request.span));
+        let found = Mutex::new(request.entities.iter().map(found).collect());
         Self { log: MemoryStore::new(), rows, sink, found }
     }
 
     /// Takes what was found of an entity.
-    pub(crate) fn take(&self, spec: &EntitySpec) -> Found {
-        self.found().remove(spec.entity_name()).unwrap_or_default()
+    pub(crate) fn take(&self, spec: &EntitySpec) -> Option<Found> {
+        self.found().remove(spec.entity_name())
     }
 
     fn found(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Found>> {

@@ -1,6 +1,6 @@
 //! Verification: everything is read as a run reads it, and compared with what is stored.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use qbo_client::{Advice, PageSize, RawPage, Usage};
@@ -103,6 +103,25 @@ pub struct VerifiedPipeline {
 }
 
 impl VerifiedPipeline {
+    /// Nothing yet.
+    pub(crate) fn new(spec: &EntitySpec, span: Window) -> Self {
+        Self {
+            pipeline: spec.pipeline_name(),
+            entity_name: spec.entity_name().into(),
+            span,
+            same: 0,
+            quarantined: 0,
+            missing: 0,
+            changed: 0,
+            gone: 0,
+            unknown: 0,
+            unread: 0,
+            is_unavailable: false,
+            looked_for_gone: false,
+            read_again: BTreeSet::new(),
+        }
+    }
+
     /// Whether everything that QBO has is stored as it has it. Rows of records that are gone are kept and prove nothing
     /// wrong.
     pub fn agrees(&self) -> bool {
@@ -131,7 +150,7 @@ impl Engine {
             ..request
         };
         let rows: Arc<dyn RawInspection> = self.store.clone();
-        let rehearsal = Arc::new(Rehearsal::new(rows, Arc::clone(&self.sink), &request.entities));
+        let rehearsal = Arc::new(Rehearsal::new(rows, Arc::clone(&self.sink), &request));
         let engine = Self::new(
             Arc::clone(&self.client),
             rehearsal.clone(),
@@ -142,30 +161,16 @@ impl Engine {
         let mut failure = outcome.failure;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
-            let mut found = rehearsal.take(spec);
+            let Some(mut found) = rehearsal.take(spec) else { continue };
             let totals = outcome.record.pipelines.iter().find(|one| *one.entity_name == *spec.entity_name());
             let (unread, unavailable) =
                 totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));
-            let looked_for_gone = failure.is_none() && unread == 0 && unavailable == 0;
-            if looked_for_gone {
+            if failure.is_none() && unread == 0 && unavailable == 0 {
                 let search = Search { engine: self, spec, request: &request, stop: &stop, deleted: None };
                 failure = search.account_for_unmet(&mut found).await.err();
+                found.verified.looked_for_gone = failure.is_none();
             }
-            pipelines.push(VerifiedPipeline {
-                pipeline: spec.pipeline_name(),
-                entity_name: spec.entity_name().into(),
-                span: request.span,
-                same: found.same,
-                quarantined: found.quarantined,
-                missing: found.missing,
-                changed: found.changed,
-                gone: found.gone,
-                unknown: found.unknown,
-                unread,
-                is_unavailable: unavailable > 0,
-                looked_for_gone: looked_for_gone && failure.is_none(),
-                read_again: found.read_again,
-            });
+            pipelines.push(VerifiedPipeline { unread, is_unavailable: unavailable > 0, ..found.verified });
         }
         Ok(Verification { pipelines, usage: self.client.usage(), failure })
     }
@@ -247,7 +252,7 @@ impl Search<'_> {
                     continue;
                 }
                 Err(_) => {
-                    found.unknown += ids.len() as u64;
+                    found.verified.unknown += ids.len() as u64;
                     continue;
                 }
             };
@@ -302,10 +307,12 @@ impl Search<'_> {
 
     /// Records that are there after all: edited since, so that they lie outside of the span, or while it was read.
     async fn compare(&self, page: &RawPage, found: &mut Found) -> Result<(), RunError> {
+        let mut by_window: BTreeMap<Window, PageCommit> = BTreeMap::new();
         for record in page.records() {
             let window = record.updated_at().and_then(day).unwrap_or(self.request.span);
-            let mut commit = self.page(window, page);
-            put(&mut commit, &record, 0);
+            put(by_window.entry(window).or_insert_with(|| self.page(window, page)), &record, 0);
+        }
+        for commit in by_window.into_values() {
             let compared = self.engine.store.compare(&commit).await.map_err(|error| self.error(error))?;
             found.enter(&*self.engine.sink, &commit, compared);
         }
