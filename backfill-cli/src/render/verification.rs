@@ -69,9 +69,10 @@ pub(crate) fn json(found: &[VerifiedPipeline], calls: u64, verdict: &Result<u8, 
     let pipelines: Vec<_> = found
         .iter()
         .map(|one| {
-            json!({"pipeline": one.pipeline, "start": utc(one.span.start()), "end": utc(one.span.end()), "same": one.same, "quarantined": one.quarantined,
-                   "missing": one.missing, "changed": one.changed,
-                   "gone": one.looked_for_gone.then_some(one.gone), "unknown": one.unknown, "unread_windows": one.unread,
+            json!({"pipeline": one.pipeline, "start": utc(one.span.start()), "end": utc(one.span.end()),
+                   "same": one.same, "quarantined": one.quarantined, "missing": one.missing,
+                   "changed": one.changed, "gone": one.looked_for_gone.then_some(one.gone),
+                   "unknown": one.unknown, "unread_windows": one.unread,
                    "available": !one.is_unavailable, "agrees": one.agrees()})
         })
         .collect();

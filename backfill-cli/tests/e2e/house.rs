@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use fixtures::{Company, Sandbox, SandboxOptions, Shape, TempDatabase, TempPostgres};
+use fixtures::{
+    CallKind, Company, Fault, Gate, Rule, Sandbox, SandboxOptions, Shape, TempDatabase, TempPostgres,
+};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls, Row};
 
@@ -66,6 +68,16 @@ impl From<Output> for Ended {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// A run that stands in its invoices, with their pipeline in hand, until the gate is opened.
+pub(crate) async fn standing_run(house: &House) -> (Child, Gate) {
+    let gate = Gate::new();
+    let held = Rule::on(CallKind::Query, Fault::Held(gate.clone())).containing("FROM Invoice");
+    house.sandbox.faults().push(held);
+    let run = house.start(&[]);
+    gate.arrived().await;
+    (run, gate)
 }
 
 /// Sends a process a signal, by its name with a dash.

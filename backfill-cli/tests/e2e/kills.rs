@@ -5,7 +5,7 @@ use std::process::{ChildStderr, Command, Stdio};
 
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 
-use crate::house::{House, THREE, signal, wait};
+use crate::house::{House, THREE, signal, standing_run, wait};
 
 fn shape() -> Shape {
     Shape::default().with_counts(1500, 150, 50).with_bulk_import(40)
@@ -133,11 +133,7 @@ async fn what_was_started_to_outlive_its_terminal_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_the_same_pipeline_is_told_who_holds_it() {
     let house = House::new(&shape()).await;
-    let gate = Gate::new();
-    let held = Rule::on(CallKind::Query, Fault::Held(gate.clone())).containing("FROM Invoice");
-    house.sandbox.faults().push(held);
-    let first = house.start(&[]);
-    gate.arrived().await;
+    let (first, gate) = standing_run(&house).await;
     let second = house.backfill(&["Invoice"], &["--wait", "0"]).await.expect(9);
     assert!(second.error().contains(&format!("process {}", first.id())), "{}", second.error());
     gate.open();

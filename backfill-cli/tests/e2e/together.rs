@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 #[cfg(feature = "points")]
 use crate::house::signal;
-use crate::house::{House, YEAR, wait};
+use crate::house::{House, YEAR, standing_run, wait};
 
 /// How long a lease lasts in these tests, in seconds.
 #[cfg(feature = "points")]
@@ -53,11 +53,7 @@ async fn two_and_twenty_processes_keep_the_limits_together_and_store_what_one_do
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_a_pipeline_says_so_and_finds_nothing_left_to_do() {
     let house = House::new(&shape()).await;
-    let gate = Gate::new();
-    let held = Rule::on(CallKind::Query, Fault::Held(gate.clone())).containing("FROM Invoice");
-    house.sandbox.faults().push(held);
-    let first = house.start(&[]);
-    gate.arrived().await;
+    let (first, gate) = standing_run(&house).await;
     let mut second = house.start(&["--output", "json"]);
     let mut events = lines(second.stdout.take().unwrap());
     let told = loop {
