@@ -3,6 +3,7 @@ mod backend;
 mod calls;
 mod commit;
 mod connect;
+mod desk;
 mod documents;
 mod error;
 mod grants;
@@ -32,10 +33,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
 
-use self::calls::CallDesk;
 use self::connect::{Connector, Session};
+use self::desk::CallDesk;
 use self::heart::{Heart, Moment};
 pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
@@ -57,8 +57,7 @@ pub struct PgStore {
     connector: Connector,
     pool: Pool,
     heart: Arc<Heart>,
-    /// The connection that calls are asked for over.
-    calls: Mutex<Option<Arc<CallDesk>>>,
+    calls: Arc<CallDesk>,
     /// Whether the schema was found to have the version that this program needs.
     ready: AtomicBool,
 }
@@ -71,8 +70,8 @@ impl PgStore {
             .map_err(|kind| StoreError::new("preparing the connection", kind));
         let (pool, connector) = made?;
         let heart = Arc::new(Heart::new(connector.clone(), options.lease_time));
-        let store =
-            Self { schema, connector, pool, heart, calls: Mutex::default(), ready: AtomicBool::new(false) };
+        let calls = Arc::new(CallDesk::new(connector.clone()));
+        let store = Self { schema, connector, pool, heart, calls, ready: AtomicBool::new(false) };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
         schema::check_encoding(&session).await.map_err(store.failed(op))?;
@@ -154,15 +153,12 @@ impl PgStore {
         Ok(session)
     }
 
-    /// The connection for calls, opened where it is missing or was cut.
-    async fn calls(&self, op: &str) -> Result<Arc<CallDesk>, StoreError> {
-        let mut calls = self.calls.lock().await;
-        if let Some(desk) = calls.as_ref().filter(|desk| !desk.is_closed()) {
-            return Ok(Arc::clone(desk));
+    /// Where calls are asked for, in a schema of the right version.
+    async fn calls(&self, op: &str) -> Result<&Arc<CallDesk>, StoreError> {
+        if !self.ready.load(Ordering::Relaxed) {
+            self.session(op).await?.done();
         }
-        self.session(op).await?.done();
-        let desk = Arc::new(CallDesk::open(&self.connector).await.map_err(self.failed(op))?);
-        Ok(Arc::clone(calls.insert(desk)))
+        Ok(&self.calls)
     }
 
     /// Makes an error of an operation, and says which schema is not set up.
