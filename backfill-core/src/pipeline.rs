@@ -30,8 +30,8 @@ pub(crate) async fn read(
 ) -> Result<(), RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
     let name = plan.spec.pipeline_name();
-    let lease = lease::take(&parts, &request, &pipeline, &name).await;
-    let lease = lease.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
+    let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
+    let (lease, place) = taken.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });

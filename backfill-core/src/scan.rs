@@ -32,7 +32,7 @@ pub(crate) struct Scan {
     running: Vec<Tally>,
     /// Records that were found to be unreadable.
     pub(super) lost: u32,
-    /// The time that the last whole page covered, as far as it tells.
+    /// The time that a whole page covers, as far as the last one tells.
     page_span: Option<time::Duration>,
     /// Where it began, and whole pages read since.
     from: OffsetDateTime,
@@ -120,7 +120,8 @@ impl Scan {
                 }
             };
             let reached = step.reached;
-            let page_span = page_span(step.fresh.len(), |n| step.fresh[n].1);
+            let page_span =
+                page_span(step.fresh.len(), self.desk.request.page_size.get(), |n| step.fresh[n].1);
             let commit = self.commit(&query, &page, &step);
             drop(page);
             match reached {
