@@ -15,7 +15,7 @@ pub(crate) fn page_span(
     let steps = records.checked_sub(1).filter(|steps| *steps >= usize::from(PARTS))?;
     let edge = |part: u8| time(steps * usize::from(part) / usize::from(PARTS));
     let sparsest = (0..PARTS).map(|part| edge(part + 1) - edge(part)).max()?;
-    let whole_ones = (f64::from(whole) / steps as f64).max(1.0);
+    let whole_ones = u16::try_from(steps).map_or(1.0, |steps| (f64::from(whole) / f64::from(steps)).max(1.0));
     (sparsest > Duration::ZERO).then(|| sparsest * f64::from(PARTS) * whole_ones)
 }
 

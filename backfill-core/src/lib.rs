@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod axis;
+mod by_id;
 mod catalog;
 mod entity;
 mod entry;

@@ -55,6 +55,20 @@ async fn thirty_empty_days_cost_one_call() {
 }
 
 #[tokio::test]
+async fn five_years_by_day_with_few_records_cost_three_calls_a_pipeline() {
+    let bench = Bench::start(Shape::default().with_counts(22, 22, 22)).await;
+    let mut request = bench.request();
+    request.span = bench::window(datetime!(2021-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
+    bench.sandbox.with_company(|company| company.advance(time::Duration::days(800)));
+    let outcome = bench.run(request).await;
+    assert_eq!((outcome.status(), outcome.totals().windows_completed), (RunStatus::Completed, 3 * 1826));
+    for entity in ["Invoice", "Customer", "Item"] {
+        bench.assert_complete(entity);
+    }
+    assert!(bench.sandbox.journal().metered() <= 9, "{}", bench.sandbox.journal().metered());
+}
+
+#[tokio::test]
 async fn what_is_completed_costs_no_call_and_a_forced_run_changes_nothing() {
     let bench = Bench::start(Shape::default().with_counts(2500, 40, 10)).await;
     bench.run(bench.request()).await;
