@@ -50,7 +50,8 @@ DECLARE
     target text;
     ledger text[] := ARRAY[
         'schema_version', 'source_identity', 'backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page',
-        'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month'];
+        'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month',
+        'backfill_trigger', 'backfill_trigger_history'];
 BEGIN
     EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema());
@@ -81,7 +82,8 @@ BEGIN
             EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %s TO qbo_loader', target);
         END IF;
         -- Not quarantine, whose bytes are payload, nor anything about the consent.
-        IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease', 'call_month') THEN
+        IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease', 'call_month',
+            'backfill_trigger', 'backfill_trigger_history') THEN
             EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
         END IF;
     END LOOP;

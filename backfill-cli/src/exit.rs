@@ -129,7 +129,10 @@ impl From<StoreError> for Exit {
 impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         let code = match error.kind {
-            StoreErrorKind::Configuration(_) => USAGE,
+            StoreErrorKind::Configuration(_)
+            | StoreErrorKind::TriggerExists(_)
+            | StoreErrorKind::UnknownTrigger(_)
+            | StoreErrorKind::TriggerState { .. } => USAGE,
             StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,
             _ => DESTINATION,
         };

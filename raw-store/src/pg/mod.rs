@@ -21,6 +21,7 @@ mod runs;
 mod schema;
 mod sealed;
 mod tls;
+mod triggers;
 mod url;
 mod windows;
 mod witness;
@@ -40,11 +41,13 @@ use self::heart::{Heart, Moment};
 pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
+use crate::trigger::lease_name;
 use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Lease,
-    LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline, Quarantine,
-    Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError,
-    StoreErrorKind, StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
+    LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline,
+    Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName,
+    StoreError, StoreErrorKind, StoreIdentity, Testimony, Trigger, TriggerBoard, TriggerEnd, TriggerEvent,
+    TriggerName, TriggerQueue, Window, WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -161,6 +164,18 @@ impl PgStore {
         Ok(&self.calls)
     }
 
+    /// Takes what the name stands for, and keeps it.
+    async fn take_lease(&self, op: &str, name: &str, holder: &str) -> Result<Lease, StoreError> {
+        let session = self.session(op).await?;
+        let guard = self.heart.guard().await.map_err(self.failed(op))?;
+        let asked = Moment::now();
+        let taken = lease::acquire(&session, &guard, (name, holder), self.heart.lasts).await;
+        let taken = taken.map_err(self.failed(op))?;
+        session.done();
+        self.heart.keep(&taken, asked);
+        Ok(taken)
+    }
+
     /// Makes an error of an operation, and says which schema is not set up.
     fn failed(&self, op: &str) -> impl Fn(StoreErrorKind) -> StoreError {
         move |kind| match kind {
@@ -185,7 +200,7 @@ impl RawStore for PgStore {
     async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
         let op = "asking for the schema's company";
         let session = self.session(op).await?;
-        let bound = identity::bound(&session).await.map_err(self.failed(op))?;
+        let bound = identity::bound(&***session).await.map_err(self.failed(op))?;
         session.done();
         Ok(bound)
     }
@@ -200,15 +215,7 @@ impl RawStore for PgStore {
 
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         let op = format!("taking pipeline {}", pipeline.entity_name);
-        let session = self.session(&op).await?;
-        let guard = self.heart.guard().await.map_err(self.failed(&op))?;
-        let asked = Moment::now();
-        let names = (&*pipeline.entity_name, holder);
-        let taken = lease::acquire(&session, &guard, names, self.heart.lasts).await;
-        let taken = taken.map_err(self.failed(&op))?;
-        session.done();
-        self.heart.keep(&taken, asked);
-        Ok(taken)
+        self.take_lease(&op, &pipeline.entity_name, holder).await
     }
 
     async fn lost(&self, lease: &Lease) -> StoreError {
@@ -261,6 +268,82 @@ impl CallLedger for PgStore {
     async fn month(&self) -> Result<CallMonth, StoreError> {
         let op = "asking for the calls of this month";
         self.calls(op).await?.month().await.map_err(self.failed(op))
+    }
+}
+
+#[async_trait]
+impl TriggerQueue for PgStore {
+    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
+        let op = "adding a trigger";
+        let mut session = self.session(op).await?;
+        triggers::add(&mut session, triggers).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError> {
+        let op = "listing the triggers";
+        let session = self.session(op).await?;
+        let all = triggers::all(&session).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(all)
+    }
+
+    async fn trigger_history(&self, name: &TriggerName) -> Result<Vec<TriggerEvent>, StoreError> {
+        let op = "reading the history of a trigger";
+        let session = self.session(op).await?;
+        let history = triggers::history(&session, name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(history)
+    }
+
+    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
+        let op = "looking for triggers";
+        let session = self.session(op).await?;
+        let board = triggers::look(&session, missed_after).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(board)
+    }
+
+    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
+        self.take_lease("taking a trigger", &lease_name(name), holder).await
+    }
+
+    async fn fire(
+        &self,
+        lease: &Lease,
+        name: &TriggerName,
+        run: &RunStart,
+    ) -> Result<Option<Trigger>, StoreError> {
+        let op = "firing a trigger";
+        let mut session = self.session(op).await?;
+        let fired = triggers::fire(&mut session, lease, name, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(fired)
+    }
+
+    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
+        let op = "noting the end of a trigger";
+        let mut session = self.session(op).await?;
+        triggers::conclude(&mut session, lease, name, end).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
+        let op = "taking a trigger back";
+        let mut session = self.session(op).await?;
+        let now = triggers::cancel(&mut session, name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(now)
+    }
+
+    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
+        let op = "arming a trigger again";
+        let mut session = self.session(op).await?;
+        let now = triggers::rearm(&mut session, name, fire_at).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(now)
     }
 }
 
