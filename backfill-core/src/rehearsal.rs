@@ -264,6 +264,10 @@ impl BackfillLog for Rehearsal {
         self.log.run(run).await
     }
 
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
+        self.log.last_page(run, entity_name).await
+    }
+
     async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
         self.log.runs(limit).await
     }

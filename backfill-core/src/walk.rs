@@ -498,7 +498,8 @@ mod tests {
             let start = position as usize - 1;
             let answer = page(&matching[start.min(matching.len())..(start + size).min(matching.len())]);
             for n in 0..self.leaving {
-                let place = place(n) as usize % self.records.len().max(1);
+                let among = self.records.len().max(1) as u64;
+                let place = usize::try_from(place(n) % among).unwrap();
                 self.records.retain(|record| Some(record) != matching.get(place));
             }
             answer

@@ -9,6 +9,7 @@ mod bench;
 mod drift;
 mod entities;
 mod verify;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};

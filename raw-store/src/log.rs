@@ -220,6 +220,10 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
 
     /// One run.
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError>;
+
+    /// The number of the last page that a run has landed for a pipeline, 0 if none: a run that goes on numbers its pages
+    /// from there, for a page of the same number is the same page.
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError>;
 }
 
 /// Why and when windows failed, or proved to be unavailable.

@@ -168,7 +168,7 @@ pub struct Trigger {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TriggerBoard {
     /// Triggers whose time has come, and those that fired and have lost their worker.
-    pub due: Vec<TriggerName>,
+    pub due: Vec<Trigger>,
     /// Triggers whose runs are to stop.
     pub stop: Vec<TriggerName>,
 }

@@ -142,7 +142,11 @@ impl World {
     async fn work(&mut self, worker: usize) {
         let due = self.workers[worker].store.look(Duration::from_secs(60)).await.unwrap().due;
         // It may also believe in something that it saw a while ago.
-        let seen = if self.chance.below(4) == 0 { Some(self.name()) } else { due.into_iter().next() };
+        let seen = if self.chance.below(4) == 0 {
+            Some(self.name())
+        } else {
+            due.into_iter().next().map(|one| one.asked.name)
+        };
         let Some(name) = seen else { return };
         let worker = &mut self.workers[worker];
         let lease = match worker.leases.iter().find(|(owned, _)| *owned == name) {

@@ -148,6 +148,12 @@ impl BackfillLog for MemoryStore {
         Ok(runs)
     }
 
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
+        let state = self.state();
+        let own = state.pages.keys().filter(|(of, name, _)| of == run && **name == *entity_name);
+        Ok(own.map(|(_, _, number)| *number).max().unwrap_or(0))
+    }
+
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
         Ok(self.state().runs.iter().find(|record| record.id == *run).cloned())
     }

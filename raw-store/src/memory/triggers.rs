@@ -137,7 +137,7 @@ impl TriggerQueue for MemoryStore {
         due.sort_by_key(|one| one.asked.fire_at);
         let stop = state.triggers.all.values().filter(running).filter(|one| one.stop_requested);
         Ok(TriggerBoard {
-            due: due.into_iter().map(|one| one.asked.name.clone()).collect(),
+            due: due.into_iter().cloned().collect(),
             stop: stop.map(|one| one.asked.name.clone()).collect(),
         })
     }

@@ -521,4 +521,12 @@ impl BackfillLog for PgStore {
         session.done();
         Ok(record)
     }
+
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
+        let op = "reading the pages of a run";
+        let session = self.session(op).await?;
+        let last = pages::last(&session, run, entity_name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(last)
+    }
 }

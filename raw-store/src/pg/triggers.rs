@@ -65,7 +65,9 @@ const EXPIRE: &str = concat!(
 /// What is due, and what has lost its worker: as with pipelines, a lease that was given back, has run out, or whose server
 /// process is gone.
 const DUE: &str = concat!(
-    "SELECT trigger_name FROM backfill_trigger AS trigger_
+    "SELECT ",
+    columns!(),
+    " FROM backfill_trigger AS trigger_
      WHERE (status = 'armed' AND fire_at_utc <= clock_timestamp() AND NOT ",
     blocked!(),
     ") OR (status = 'running' AND NOT EXISTS (
@@ -170,12 +172,11 @@ pub(super) async fn history(
 
 pub(super) async fn look(client: &Client, missed_after: Duration) -> Result<TriggerBoard, StoreErrorKind> {
     client.execute(EXPIRE, &[&missed_after.as_secs_f64()]).await?;
-    Ok(TriggerBoard { due: names(client, DUE).await?, stop: names(client, STOP).await? })
-}
-
-async fn names(client: &Client, sql: &str) -> Result<Vec<TriggerName>, StoreErrorKind> {
-    let rows = client.query(sql, &[]).await?;
-    rows.iter().map(|row| name(row.try_get(0)?)).collect()
+    let (due, stop) = (client.query(DUE, &[]).await?, client.query(STOP, &[]).await?);
+    Ok(TriggerBoard {
+        due: due.iter().map(trigger).collect::<Result<_, _>>()?,
+        stop: stop.iter().map(|row| name(row.try_get(0)?)).collect::<Result<_, _>>()?,
+    })
 }
 
 pub(super) async fn fire(
