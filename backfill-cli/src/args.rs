@@ -1,5 +1,6 @@
 //! What the user typed. Nothing is computed here but values that a single argument holds.
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -61,6 +62,9 @@ pub(crate) struct Global {
     /// Secrets for this process: `stdin` (one JSON object on its first line) or a folder of files named like the secrets
     #[arg(long, global = true, value_name = "stdin|DIR")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Stop cleanly, with exit code 130, when stdin ends: whoever started this process is gone (run, retry, verify)
+    #[arg(long, global = true, value_enum, value_name = "stdin")]
+    pub(crate) lifeline: Option<Lifeline>,
     /// The emulator's API; loopback addresses only
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) api_url: Option<String>,
@@ -98,6 +102,12 @@ pub(crate) struct Global {
 pub(crate) enum Output {
     Text,
     Json,
+}
+
+/// What tells that whoever started this process is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lifeline {
+    Stdin,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -513,7 +523,8 @@ pub(crate) fn completions(shell: clap_complete::Shell) {
 /// clap explains over several lines; the contract is one.
 fn one_line(error: &clap::Error) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        anstream::eprint!("{}", error.render().ansi());
+        // Nobody may be listening any more.
+        drop(write!(anstream::stderr(), "{}", error.render().ansi()));
         return Exit::usage("", "");
     }
     let text = error.render().to_string();

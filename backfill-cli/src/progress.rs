@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use crate::args::Output;
 use crate::instant::{short, utc};
+use crate::render::say;
 use crate::settings::Settings;
 
 /// Whether a bar shows how far it is.
@@ -70,7 +71,7 @@ impl Display {
     fn say(&self, line: &str) {
         match self.bar.get() {
             Some(bar) => bar.println(line),
-            None => anstream::eprintln!("{line}"),
+            None => say(line),
         }
     }
 }
@@ -133,8 +134,7 @@ impl EventSink for Lines {
     fn emit(&self, event: &RunEvent) {
         log(event);
         if let Some(line) = line(event) {
-            // A closed stderr is no reason to stop.
-            drop(writeln!(anstream::stderr(), "{line}"));
+            say(&line);
         }
     }
 }

@@ -10,7 +10,7 @@ use qbo_client::Limits;
 use raw_store::SchemaName;
 use serde::Deserialize;
 
-use crate::args::{Allowance, Global, Output, Rate};
+use crate::args::{Allowance, Global, Lifeline, Output, Rate};
 use crate::exit::Exit;
 use crate::refused;
 
@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     /// Where systemd mounts the credentials of a service.
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) secrets: Option<PathBuf>,
+    pub(crate) lifeline: Option<Lifeline>,
     pub(crate) endpoints: TestEndpoints,
     pub(crate) limits: Option<Limits>,
     /// Calls a month, over all processes; `None` for any number.
@@ -175,6 +176,7 @@ impl Settings {
             },
             credentials: variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             secrets: global.secrets.clone(),
+            lifeline: global.lifeline,
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             limits: limits(global, profile.rate)?,
             monthly_calls: monthly_calls(global, profile.monthly_calls.as_ref())?,

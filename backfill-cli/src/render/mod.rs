@@ -33,7 +33,7 @@ pub(crate) fn out_json(value: &serde_json::Value) {
     out(&format!("{value:#}"));
 }
 
-/// Says something to the person at the terminal: stderr.
+/// Says something to the person at the terminal: stderr. That nobody listens any more is no error.
 pub(crate) fn say(text: &str) {
     drop(writeln!(anstream::stderr(), "{text}"));
 }

@@ -17,6 +17,7 @@ mod inputs;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod kills;
+mod lifeline;
 mod runs;
 mod secrecy;
 mod shared;
