@@ -18,6 +18,7 @@ mod inputs;
 mod keyring;
 mod kills;
 mod lifeline;
+mod mage;
 mod runs;
 mod secrecy;
 mod shared;
