@@ -16,6 +16,8 @@ class Company:
         handed = json.loads(os.environ[HANDED])
         self.binary, self.url, self.database, self.home = (handed[key] for key in ("binary", "url", "database", "home"))
         self.secrets = handed["secrets"]
+        #: One that has the app's keys and the database's password; tests start with none.
+        self.vault = handed["vault"]
 
     def ask(self, word, **more):
         """Has something done, or learns something."""

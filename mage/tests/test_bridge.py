@@ -97,6 +97,18 @@ class Rotation(CompanyTest):
         self.assertEqual(self.company.number("SELECT count(*) FROM raw.backfill_run WHERE status = 'completed'"), 3)
 
 
+class Vault(CompanyTest):
+    def test_a_vault_that_has_everything_needs_no_secret_in_mage(self):
+        places = {"qbo_vault": self.company.vault, "qbo_vault_key_file": self.company.vault + ".key"}
+        consent = {name: self.company.secrets[name] for name in ("QBO_REALM_ID", "QBO_REFRESH_TOKEN")}
+        self.company.secrets = consent
+        self.backfill(**places)
+        self.company.ask("expire")
+        self.company.secrets = {}
+        windows = self.backfill(qbo_force=True, **places)
+        self.assertEqual(sum(window["unchanged"] for window in windows), 1500)
+
+
 class Consent(CompanyTest):
     def test_a_consent_that_ended_is_a_failed_block_that_says_what_to_do(self):
         self.company.ask("revoke")

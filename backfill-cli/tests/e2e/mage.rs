@@ -55,7 +55,7 @@ async fn passes(class: &str) -> String {
     let home = tempfile::tempdir().unwrap();
     let handed = json!({
         "binary": env!("CARGO_BIN_EXE_qbo-backfill"), "url": house.sandbox.url(), "database": house.database.url(),
-        "home": home.path(),
+        "home": home.path(), "vault": house.data().join("vault"),
         "secrets": {"QBO_CLIENT_ID": credentials.client_id, "QBO_CLIENT_SECRET": credentials.client_secret,
                     "QBO_REALM_ID": credentials.realm_id, "QBO_REFRESH_TOKEN": credentials.refresh_token,
                     "PG_PASSWORD": house.database.password()},
@@ -112,6 +112,11 @@ async fn the_bridge_shows_no_secret_to_anybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bridge_needs_no_new_secret_when_the_token_rotates() {
     passes("test_bridge.Rotation").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bridge_works_with_what_is_in_a_vault_already() {
+    passes("test_bridge.Vault").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
