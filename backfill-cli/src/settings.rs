@@ -22,7 +22,7 @@ const SHARED_VAULT: &str = "postgres";
 const BUILDER_TIER: u64 = 500_000;
 
 /// Everything that was decided before anything is touched.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) environment: Option<Environment>,
     pub(crate) realm: Option<RealmId>,
@@ -245,11 +245,7 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
             )),
         };
     };
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
-    };
-    let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&error))?;
-    let mut file: File = toml::from_str(&text).map_err(|error| unreadable(&error.message()))?;
+    let mut file = file(&path)?;
     let name = global.profile.as_deref().unwrap_or("default");
     match file.profile.remove(name) {
         Some(profile) => Ok(profile.beside(&path)),
@@ -259,6 +255,27 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
             format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
         )),
     }
+}
+
+/// The names of all profiles of the settings file.
+pub(crate) fn profiles(global: &Global) -> Result<Vec<String>, Exit> {
+    let none = || {
+        Exit::usage(
+            "no settings file names a profile",
+            "write ./qbo-backfill.toml with a [profile.NAME] table",
+        )
+    };
+    let path = settings_file(global)?.ok_or_else(none)?;
+    let names: Vec<String> = file(&path)?.profile.into_keys().collect();
+    if names.is_empty() { Err(none()) } else { Ok(names) }
+}
+
+fn file(path: &Path) -> Result<File, Exit> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    toml::from_str(&text).map_err(|error| unreadable(&error.message()))
 }
 
 fn settings_file(global: &Global) -> Result<Option<PathBuf>, Exit> {

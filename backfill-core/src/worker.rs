@@ -95,6 +95,8 @@ impl Worker {
     /// [`RunError`] if the queue cannot be used. A database that does not answer for a while is waited for.
     pub async fn work(self: Arc<Self>, until: Until, stop: CancellationToken) -> Result<bool, RunError> {
         self.store.bind(&self.identity).await.map_err(RunError::general)?;
+        // What ends this worker is nobody else's business.
+        let stop = stop.child_token();
         let mut hand = Hand::default();
         let result = loop {
             let pause = match self.queue.look(MISSED_AFTER).await {

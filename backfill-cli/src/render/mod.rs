@@ -4,6 +4,7 @@ mod month;
 mod report_json;
 mod report_markdown;
 mod report_text;
+mod spoken;
 mod table;
 mod verification;
 
@@ -13,6 +14,7 @@ pub(crate) use report_json::{
 };
 pub(crate) use report_markdown::markdown as report_markdown;
 pub(crate) use report_text::text as report_text;
+pub(crate) use spoken::spoken;
 pub(crate) use table::Table;
 pub(crate) use verification::{json as verification_json, text as verification_text};
 

@@ -24,5 +24,6 @@ mod secrecy;
 mod shared;
 mod tls;
 mod together;
+mod triggers;
 mod vaults;
 mod verify;

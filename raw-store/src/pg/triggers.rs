@@ -25,10 +25,13 @@ macro_rules! columns {
     };
 }
 
+/// By time; a chain stays together.
 const ALL: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM backfill_trigger ORDER BY fire_at_utc, chain_position, trigger_name"
+    " FROM backfill_trigger
+     ORDER BY min(fire_at_utc) OVER (PARTITION BY chain, CASE WHEN chain IS NULL THEN trigger_name END), chain,
+        chain_position, trigger_name"
 );
 
 const ONE: &str = concat!("SELECT ", columns!(), " FROM backfill_trigger WHERE trigger_name = $1");
