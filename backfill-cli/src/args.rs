@@ -170,6 +170,11 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// The final report of a run, rebuilt from the log
     Report(ReportArgs),
+    /// Stop a run from another terminal, after its page in hand
+    Cancel {
+        /// Its id, as `runs` shows it
+        run: RunId,
+    },
     /// Read windows again: those that failed, or those that hold an instant
     Retry(RetryArgs),
     /// Compare what is stored with what QuickBooks has, record by record, and change nothing

@@ -4,7 +4,7 @@ mod land;
 mod ledger;
 mod triggers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -76,6 +76,8 @@ struct State {
     stands_at: Option<OffsetDateTime>,
     /// By start; the newest last.
     runs: Vec<RunRecord>,
+    /// Runs that somebody asked to stop.
+    to_stop: BTreeSet<RunId>,
 }
 
 #[derive(Debug)]
