@@ -9,7 +9,7 @@ use backfill_core::{Axis, ChunkSize};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
-use raw_store::{RunId, SchemaName, TriggerName};
+use raw_store::{RunId, SchemaName, TriggerName, WindowState};
 use time::OffsetDateTime;
 
 use crate::exit::{DONE, Exit};
@@ -425,6 +425,9 @@ pub(crate) struct StatusArgs {
     /// Every window, not only their numbers
     #[arg(long)]
     pub(crate) windows: bool,
+    /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
+    #[arg(long, requires = "windows")]
+    pub(crate) status: Option<WindowState>,
 }
 
 #[derive(Debug, Args)]
@@ -443,6 +446,12 @@ pub(crate) enum RunsCommand {
     Show {
         /// Its id
         run: RunId,
+        /// Also the windows that it touched last
+        #[arg(long)]
+        windows: bool,
+        /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
+        #[arg(long, requires = "windows")]
+        status: Option<WindowState>,
     },
 }
 

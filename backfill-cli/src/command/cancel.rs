@@ -48,9 +48,9 @@ async fn ask(database: &Database, run: &RunId) -> Result<(), Exit> {
 }
 
 /// Watches for a request to stop this run, as long as the process lives.
-pub(super) fn watch(store: Arc<dyn Store>, run: RunId, stop: Stop) {
+pub(super) fn watch(store: &Arc<dyn Store>, run: RunId, stop: Stop) {
     // It may not outlive the run by holding its database.
-    let store = Arc::downgrade(&store);
+    let store = Arc::downgrade(store);
     tokio::spawn(async move {
         let clock = SystemClock::new();
         loop {

@@ -7,6 +7,7 @@ mod report_text;
 mod spoken;
 mod table;
 mod verification;
+mod windows;
 
 pub(crate) use month::{json as month_json, line as month_line};
 pub(crate) use report_json::{
@@ -17,6 +18,7 @@ pub(crate) use report_text::text as report_text;
 pub(crate) use spoken::spoken;
 pub(crate) use table::Table;
 pub(crate) use verification::{json as verification_json, text as verification_text};
+pub(crate) use windows::windows;
 
 use std::io::Write as _;
 
