@@ -13,6 +13,7 @@ mod landing;
 mod ownership;
 mod runs;
 mod scene;
+mod validation;
 mod versions;
 mod windows;
 
@@ -30,6 +31,7 @@ pub use ownership::{
     a_process_that_wakes_up_after_its_time_changes_nothing, a_schema_holds_one_company,
 };
 pub use runs::{a_run_is_remembered, a_run_needs_its_company, totals_follow_the_windows};
+pub use validation::{findings_are_remembered, rows_are_examined};
 pub use versions::{
     a_document_without_a_time_is_older, newer_wins_in_both_orders, sync_tokens_are_numbers,
     the_later_answer_wins_between_equal_versions, the_spelling_of_json_does_not_count,

@@ -2,6 +2,7 @@ mod calls;
 mod inspect;
 mod land;
 mod ledger;
+mod validation;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,8 @@ use time::OffsetDateTime;
 use crate::digest::Digest;
 use crate::{
     ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
-    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window,
-    WindowState, Witness,
+    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Validated,
+    Window, WindowState, Witness,
 };
 
 /// A store in this process's memory: the whole contract, nothing on disk.
@@ -72,6 +73,7 @@ struct State {
     calls: calls::Calls,
     /// By start; the newest last.
     runs: Vec<RunRecord>,
+    validated: Vec<(RunId, Validated)>,
 }
 
 #[derive(Debug)]

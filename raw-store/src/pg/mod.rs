@@ -21,6 +21,7 @@ mod schema;
 mod sealed;
 mod tls;
 mod url;
+mod validation;
 mod windows;
 mod witness;
 
@@ -41,10 +42,11 @@ pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Lease,
-    LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline, Quarantine,
-    Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName, StoreError,
-    StoreErrorKind, StoreIdentity, Testimony, Window, WindowFailure, WindowState, Witness,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Examined,
+    Inquiry, Lease, LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline,
+    Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName,
+    StoreError, StoreErrorKind, StoreIdentity, Testimony, Validated, Validation, Window, WindowFailure,
+    WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -291,6 +293,33 @@ impl RawInspection for PgStore {
         let ids = ids.map_err(self.failed(&op))?;
         session.done();
         Ok(ids)
+    }
+}
+
+#[async_trait]
+impl Validation for PgStore {
+    async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError> {
+        let op = format!("examining {}", inquiry.pipeline.table);
+        let mut session = self.session(&op).await?;
+        let examined = validation::examine(&mut session, inquiry).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(examined)
+    }
+
+    async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
+        let op = "keeping findings";
+        let mut session = self.session(op).await?;
+        validation::keep(&mut session, run, validated).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn validated(&self, run: &RunId) -> Result<Vec<Validated>, StoreError> {
+        let op = "reading findings";
+        let session = self.session(op).await?;
+        let validated = validation::validated(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(validated)
     }
 }
 
