@@ -218,13 +218,13 @@ fn told_stretch(one: &EmptyStretch, verb: &str) -> (Window, u64, String) {
     (
         span(one.first, one.last),
         one.days,
-        format!("no record was {verb} {when}; usual are about {usual} a day"),
+        format!("no record was {verb} {when}; about {usual} a day are usual"),
     )
 }
 
 fn told_outlier(one: &Outlier, verb: &str) -> (Window, u64, String) {
     let detail = format!(
-        "{} records were {verb} on {}; usual are about {}",
+        "{} records were {verb} on {}; about {} are usual",
         one.records,
         one.day,
         approximately(one.usual)

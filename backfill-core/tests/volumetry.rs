@@ -1,7 +1,5 @@
 //! Gaps and outliers of emulated companies: what was planted is found, and where nothing was planted nothing is.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use backfill_core::Thresholds;
