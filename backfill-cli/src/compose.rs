@@ -12,6 +12,7 @@ use qbo_auth::{
 use qbo_client::{HttpQboClient, HttpQboClientBuilder, QboClient, Signal};
 use raw_store::{
     CallLedger, CallMonth, ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity,
+    Validation,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -40,7 +41,6 @@ pub(crate) struct Composed {
     pub(crate) engine: Engine,
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
-    #[cfg(feature = "demo")]
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
     pub(crate) tokens: Arc<RefreshingProvider>,
@@ -149,17 +149,7 @@ pub(crate) async fn compose(
     let sink = sink(Arc::clone(&client));
     let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
     engine.relay(signals);
-    Ok(Composed {
-        engine,
-        client,
-        store,
-        #[cfg(feature = "demo")]
-        clock,
-        identity,
-        tokens,
-        vault,
-        database,
-    })
+    Ok(Composed { engine, client, store, clock, identity, tokens, vault, database })
 }
 
 impl Composed {
@@ -179,6 +169,11 @@ impl Composed {
     /// What this month has cost so far, over all processes.
     pub(crate) async fn month(&self) -> Result<CallMonth, Exit> {
         Ok(self.database.store.month().await?)
+    }
+
+    /// Looks over what is stored.
+    pub(crate) fn validation(&self) -> &dyn Validation {
+        &*self.database.store
     }
 
     /// How people reach the database with psql while this process runs.

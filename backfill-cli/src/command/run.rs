@@ -4,13 +4,14 @@ use raw_store::WindowCounts;
 use serde_json::json;
 
 use super::auth::warn_if_ending;
+use super::findings::look_over;
 use super::request::{request, span};
 use super::signals::Stop;
 use crate::args::{Output, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{self, Exit};
 use crate::progress::{sink, write_event};
-use crate::render::{month_json, month_line, out, report_text, say, totals_json};
+use crate::render::{Shown, findings_json, month_json, month_line, out, report_text, say, totals_json};
 use crate::settings::Settings;
 
 /// `run`: backfills the windows that are not completed.
@@ -60,12 +61,15 @@ async fn conclude(
     outcome: RunOutcome,
     stop: &Stop,
 ) -> Result<u8, Exit> {
-    let report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await;
-    if settings.output == Output::Text
-        && let Ok(report) = &report
-    {
-        out(&report_text(report));
-        out(&format!("look at the data: {}", composed.look()));
+    let report = examined_report(settings, composed, &outcome).await;
+    if let Ok(report) = &report {
+        match settings.output {
+            Output::Text => {
+                out(&report_text(Shown { report, allowance: settings.monthly_calls }));
+                out(&format!("look at the data: {}", composed.look()));
+            }
+            Output::Json => findings_json(report).into_iter().for_each(|found| write_event("finding", found)),
+        }
     }
     let record = outcome.record.clone();
     let (totals, usage) = (outcome.totals(), outcome.usage);
@@ -84,7 +88,22 @@ async fn conclude(
     }
     // How the run ended says more than a report that could not be made.
     verdict?;
-    report.map(|_| exit::DONE).map_err(Exit::from)
+    report.map(|_| exit::DONE)
+}
+
+/// The report of a run, with what a look over its rows finds. Rows of a run that could not go on are looked over by the one
+/// that does.
+async fn examined_report(
+    settings: &Settings,
+    composed: &Composed,
+    outcome: &RunOutcome,
+) -> Result<Report, Exit> {
+    let mut report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
+    if outcome.failure.is_none() {
+        let now = composed.clock.now_utc();
+        look_over(&mut report, composed.validation(), &settings.thresholds, now).await?;
+    }
+    Ok(report)
 }
 
 /// 0, or what the exit code is and why.
