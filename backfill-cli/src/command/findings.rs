@@ -10,6 +10,15 @@ pub(super) async fn look_over(
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     report.validated = report.validate(store, thresholds, now).await?;
+    for validated in &report.validated {
+        tracing::info!(
+            phase = "validate",
+            entity_name = &*validated.entity_name,
+            rows = validated.rows,
+            findings = validated.findings.len(),
+            "rows looked over"
+        );
+    }
     store.keep_validated(&report.run.id, &report.validated).await
 }
 
@@ -29,14 +38,14 @@ pub(super) async fn recall(
         Ok(validated) => report.validated = validated,
         // The log is for all to see, the documents are not.
         Err(error) => {
-            tracing::info!(error = error.to_string(), "the rows were not looked over");
+            tracing::info!(phase = "validate", error = error.to_string(), "the rows were not looked over");
             return Ok(());
         }
     }
     if report.run.finished_at.is_some()
         && let Err(error) = store.keep_validated(&report.run.id, &report.validated).await
     {
-        tracing::info!(error = error.to_string(), "what was found is shown and not kept");
+        tracing::info!(phase = "validate", error = error.to_string(), "what was found is shown and not kept");
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ async fn conclude(
     outcome: RunOutcome,
     stop: &Stop,
 ) -> Result<u8, Exit> {
-    let report = examined_report(settings, composed, &outcome).await;
+    let report = examined_report(settings, composed, &outcome, stop).await;
     if let Ok(report) = &report {
         match settings.output {
             Output::Text => {
@@ -97,11 +97,21 @@ async fn examined_report(
     settings: &Settings,
     composed: &Composed,
     outcome: &RunOutcome,
+    stop: &Stop,
 ) -> Result<Report, Exit> {
     let mut report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
-    if outcome.failure.is_none() {
-        let now = composed.clock.now_utc();
-        look_over(&mut report, composed.validation(), &settings.thresholds, now).await?;
+    if outcome.failure.is_some() {
+        return Ok(report);
+    }
+    let now = composed.clock.now_utc();
+    let looked = stop
+        .token
+        .run_until_cancelled(look_over(&mut report, composed.validation(), &settings.thresholds, now))
+        .await;
+    match looked {
+        Some(looked) => looked?,
+        // The run itself has ended well; a report looks over what this one left.
+        None => tracing::info!(phase = "validate", "stopped before the rows were looked over"),
     }
     Ok(report)
 }

@@ -308,9 +308,7 @@ fn push_bars(page: &mut String, pipeline: &PipelineReport, marked: &BTreeSet<Dat
     let pages = bar(|line| super::real(line.metrics.pages_read), false);
     page.push_str("<div class=\"pair\">");
     page.push_str(&bars("Duration per window", &duration, brief));
-    page.push_str(&bars("Calls per window (pages that held its records)", &pages, |value| {
-        format!("{value:.0}")
-    }));
+    page.push_str(&bars("Calls (pages) per window", &pages, |value| format!("{value:.0}")));
     page.push_str("</div>\n");
 }
 

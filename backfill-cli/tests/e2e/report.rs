@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fixtures::{Hostile, Shape};
+use fixtures::{Hostile, Shape, Unavailable};
 use serde_json::Value;
 
 use crate::browser::Browser;
-use crate::house::{House, THREE, YEAR};
+use crate::house::{House, LOADER_PASSWORD, THREE, YEAR};
 
 /// A year with a planted gap, a planted outlier and a record that cannot be stored, read twice.
 async fn read_twice() -> House {
@@ -298,6 +298,10 @@ async fn what_somebody_changed_by_hand_is_found_and_thresholds_are_settings() {
 /// How far the page goes on beyond the window's edge.
 const OVERFLOW: &str = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
+/// How many tables are wider than their frames.
+const CUT: &str =
+    "[...document.querySelectorAll('.frame')].filter(one => one.scrollWidth > one.clientWidth).length";
+
 /// Where pages and pictures of the tests stay, to be looked at.
 fn kept(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
@@ -310,12 +314,14 @@ async fn a_browser_shows_the_page_on_every_width_and_on_paper_and_asks_nobody() 
     house.at(&["report", "--format", "html", "--out", file.to_str().unwrap()]).await.expect(0);
     let looked = tokio::task::spawn_blocking(move || {
         let Some(mut browser) = Browser::start() else { return };
-        for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
+        for (width, scheme) in
+            [(1280, "light"), (1280, "dark"), (1000, "light"), (900, "light"), (390, "light"), (390, "dark")]
+        {
             browser.show_as("screen", scheme);
             browser.open(&file, width);
             let name = format!("report-{width}-{scheme}.png");
             std::fs::write(kept(&name), browser.picture()).unwrap();
-            assert_eq!(browser.evaluate(OVERFLOW), 0, "{name}");
+            assert_eq!((browser.evaluate(OVERFLOW), browser.evaluate(CUT)), (0.into(), 0.into()), "{name}");
             assert_eq!(browser.evaluate("document.querySelectorAll('script').length"), 0);
             // Every picture says what it shows.
             let silent = "document.querySelectorAll('svg[role=img]:not([aria-label])').length";
@@ -329,7 +335,7 @@ async fn a_browser_shows_the_page_on_every_width_and_on_paper_and_asks_nobody() 
         // A4 with its margins is this wide.
         browser.show_as("print", "dark");
         browser.resize(703);
-        assert_eq!(browser.evaluate(OVERFLOW), 0);
+        assert_eq!((browser.evaluate(OVERFLOW), browser.evaluate(CUT)), (0.into(), 0.into()));
         assert_eq!(browser.evaluate("getComputedStyle(document.body).backgroundColor"), "rgb(255, 255, 255)");
         let paper = browser.print();
         std::fs::write(kept("report.pdf"), &paper).unwrap();
@@ -352,6 +358,71 @@ fn said_nothing(events: &[Value], page: &std::path::Path) {
             assert!(url == format!("file://{}", page.display()) || url.starts_with("data:"), "{url}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_state_has_its_cell_and_no_word_of_the_log_is_markup() {
+    let shape = Shape::default().with_counts(200, 20, 10).with_count("Estimate", 5);
+    let house = House::new(&shape.without("Estimate", Unavailable::NotSupported)).await;
+    // The company's clock stands at the second of January.
+    let range = ["--from", "2023-11-30T12:00:00Z", "--to", "2025-01-05"];
+    house.at(&[&["run", "Invoice", "Estimate"], &range[..]].concat()).await.expect(0);
+    let change = "
+        UPDATE raw.backfill_log SET status = 'failed', error_message = '<img src=x onerror=alert(1)> & \"more\"'
+        WHERE entity_name = 'invoices' AND window_start_utc = '2024-03-05Z';
+        UPDATE raw.backfill_log SET status = 'pending' WHERE entity_name = 'invoices' AND window_start_utc = '2024-03-06Z';
+        UPDATE raw.backfill_run SET message = '</p><script>alert(2)</script>'";
+    house.client().await.batch_execute(change).await.unwrap();
+    let page = report(&house, "", "html").await;
+    let cells = |class: &str| page.matches(&format!("<rect class=\"{class}\" x=")).count() as i64;
+    for (class, condition) in [
+        ("failed", "status = 'failed'"),
+        ("open", "status = 'pending'"),
+        ("provisional", "status = 'provisional'"),
+        ("unavailable", "status = 'unavailable'"),
+        ("empty", "status = 'completed' AND records_read = 0 AND window_start_utc >= '2024-01-01Z'"),
+    ] {
+        let expected =
+            house.number(&format!("SELECT count(*) FROM raw.backfill_log WHERE {condition}")).await;
+        assert!(expected > 0, "{class}");
+        assert_eq!(cells(class), expected, "{class}");
+    }
+    assert!(page.contains("&lt;img src=x onerror=alert(1)&gt; &amp; &quot;more&quot;"));
+    assert!(page.contains("&lt;/p&gt;&lt;script&gt;alert(2)&lt;/script&gt;"));
+    assert!(
+        !page.contains("<script")
+            && !page.contains("<img")
+            && page.contains("Read to the end and empty: 2023.")
+    );
+    // Longer windows give their days a cell, too.
+    house.at(&[&["run", "Invoice", "--chunk", "month"], &YEAR[..]].concat()).await.expect(0);
+    let page = report(&house, "", "html").await;
+    assert_eq!(page.matches(": in the window 2024-").count(), 366);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_sees_the_findings_without_the_documents() {
+    let house = House::new(&Shape::default().with_counts(5000, 5, 5)).await;
+    house.make_roles().await;
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    let password = format!("ALTER ROLE qbo_reader PASSWORD '{LOADER_PASSWORD}'");
+    house.client().await.batch_execute(&password).await.unwrap();
+    house.set_secret("PG_PASSWORD", LOADER_PASSWORD).await.expect(0);
+    let url = format!("postgres://qbo_reader@127.0.0.1:{}/{}", house.database.port(), house.database.name());
+    let look = async |run: &[&str]| -> Value {
+        let words = [&["report"], run, &["--format", "json", "--database", &url]].concat();
+        serde_json::from_str(&house.run(&words).await.expect(0).stdout).unwrap()
+    };
+    let found = look(&[]).await["findings"].as_array().unwrap().len() as i64;
+    assert_eq!(house.number("SELECT count(*) FROM raw.backfill_finding").await, found);
+    assert!(found > 0);
+    // Where nobody has looked yet, a reader cannot.
+    house.client().await.batch_execute("DELETE FROM raw.backfill_validation").await.unwrap();
+    let report = look(&[]).await;
+    assert_eq!(
+        (&report["findings"], &report["pipelines"][0]["rows_looked_over"]),
+        (&Value::Array(vec![]), &Value::Null)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
