@@ -108,10 +108,11 @@ async fn examined_report(
         .token
         .run_until_cancelled(look_over(&mut report, composed.validation(), &settings.thresholds, now))
         .await;
-    match looked {
-        Some(looked) => looked?,
+    if let Some(looked) = looked {
+        looked?;
+    } else {
         // The run itself has ended well; a report looks over what this one left.
-        None => tracing::info!(phase = "validate", "stopped before the rows were looked over"),
+        tracing::info!(phase = "validate", "stopped before the rows were looked over");
     }
     Ok(report)
 }
