@@ -131,16 +131,7 @@ async fn pipeline(
     let axis = windows.iter().find(own).or(windows.first()).and_then(|line| line.time_axis.parse().ok());
     let axis: Axis = axis.unwrap_or_default();
     let spec = catalog.find(&totals.entity_name).ok();
-    let belongs: Box<dyn Fn(&LogLine) -> bool> = match run.chunk.parse::<ChunkSize>() {
-        Ok(chunk) => {
-            let tiles = spec.map_or_else(|| tile(run.span, chunk), |spec| spec.windows(run.span, chunk));
-            let tiles: HashSet<_> = tiles.into_iter().collect();
-            Box::new(move |line| tiles.contains(&line.window))
-        }
-        // Its windows were chosen one by one.
-        Err(_) => Box::new(|line| line.run.as_ref() == Some(&run.id)),
-    };
-    windows.retain(|line| &*line.time_axis == axis.as_str() && belongs(line));
+    keep_own(&mut windows, run, axis, spec);
     let rows = match spec {
         Some(spec) => store.count_rows(&spec.pipeline(axis)).await?,
         None => 0,
@@ -154,4 +145,18 @@ async fn pipeline(
         windows,
         rows,
     })
+}
+
+/// Leaves the lines of the run's range that it accounts for.
+fn keep_own(windows: &mut Vec<LogLine>, run: &RunRecord, axis: Axis, spec: Option<&EntitySpec>) {
+    windows.retain(|line| &*line.time_axis == axis.as_str());
+    match run.chunk.parse::<ChunkSize>() {
+        Ok(chunk) => {
+            let tiles = spec.map_or_else(|| tile(run.span, chunk), |spec| spec.windows(run.span, chunk));
+            let tiles: HashSet<_> = tiles.into_iter().collect();
+            windows.retain(|line| tiles.contains(&line.window));
+        }
+        // Its windows were chosen one by one.
+        Err(_) => windows.retain(|line| line.run.as_ref() == Some(&run.id)),
+    }
 }
