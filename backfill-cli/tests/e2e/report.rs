@@ -295,6 +295,36 @@ async fn what_somebody_changed_by_hand_is_found_and_thresholds_are_settings() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sound_is_sound_for_every_entity_axis_and_size_of_window() {
+    let house = House::new(&Shape::default().with_counts(300, 40, 20).every_entity(12)).await;
+    for words in [
+        &["all"][..],
+        &["all", "--force", "--chunk", "month"],
+        &["transactions", "--by", "created"],
+        &["Invoice", "Bill", "--by", "txn-date", "--chunk", "week"],
+        // Day by day all is read already; the rows have moved since.
+        &["Invoice"],
+        &["Invoice", "--force"],
+    ] {
+        house.at(&[&["run"], words, &YEAR[..]].concat()).await.expect(0);
+        house.sandbox.with_company(|company| {
+            // Before the next run some were edited, and moved to a later window.
+            company.advance(time::Duration::hours(-30));
+            for id in ["1", "2", "3"] {
+                company.edit("Invoice", id);
+            }
+            company.advance(time::Duration::hours(30));
+        });
+    }
+    let errors = house
+        .query("SELECT entity_name, kind, detail FROM raw.backfill_finding WHERE severity = 'error'")
+        .await;
+    let errors: Vec<[String; 3]> = errors.iter().map(|row| [0, 1, 2].map(|column| row.get(column))).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert!(house.number("SELECT count(DISTINCT entity_name) FROM raw.backfill_validation").await >= 40);
+}
+
 /// How far the page goes on beyond the window's edge.
 const OVERFLOW: &str = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
 
