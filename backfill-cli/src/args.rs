@@ -1,5 +1,7 @@
 //! What the user typed. Nothing is computed here but values that a single argument holds.
 
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -7,7 +9,7 @@ use backfill_core::{Axis, ChunkSize};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
-use raw_store::{RunId, SchemaName};
+use raw_store::{RunId, SchemaName, TriggerName};
 use time::OffsetDateTime;
 
 use crate::exit::{DONE, Exit};
@@ -31,7 +33,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Settings file (TOML, without secrets) [default: ./qbo-backfill.toml, then the user's config folder]
@@ -61,6 +63,9 @@ pub(crate) struct Global {
     /// Secrets for this process: `stdin` (one JSON object on its first line) or a folder of files named like the secrets
     #[arg(long, global = true, value_name = "stdin|DIR")]
     pub(crate) secrets: Option<PathBuf>,
+    /// Stop cleanly, with exit code 130, when stdin ends: whoever started this process is gone (run, retry, verify)
+    #[arg(long, global = true, value_enum, value_name = "stdin")]
+    pub(crate) lifeline: Option<Lifeline>,
     /// The emulator's API; loopback addresses only
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) api_url: Option<String>,
@@ -98,6 +103,12 @@ pub(crate) struct Global {
 pub(crate) enum Output {
     Text,
     Json,
+}
+
+/// What tells that whoever started this process is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lifeline {
+    Stdin,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -163,6 +174,11 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Compare what is stored with what QuickBooks has, record by record, and change nothing
     Verify(VerifyArgs),
+    /// One-time triggers: runs that a worker starts once, at a stated time
+    #[command(subcommand)]
+    Trigger(Trigger),
+    /// Wait for due triggers, and run each once
+    Worker(WorkerArgs),
     /// Records that could not be stored, or that QuickBooks could not deliver
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -275,6 +291,99 @@ pub(crate) struct VerifyArgs {
     /// Questions under way at the same time, 1 to 10
     #[arg(long, value_name = "N", default_value = "10", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trigger {
+    /// Arm a trigger, or a chain of them
+    Add(TriggerAddArgs),
+    /// All triggers, and how long until each is due
+    List,
+    /// What happened to one
+    History {
+        /// Its name
+        name: TriggerName,
+    },
+    /// Take back what has not fired; stop the run of what has, after its page in hand
+    Cancel {
+        /// Its name
+        name: TriggerName,
+    },
+    /// Arm a trigger again that is spent
+    Rearm {
+        /// Its name
+        name: TriggerName,
+        /// When it fires: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
+        #[arg(long, value_name = "T", value_parser = instant::parse)]
+        at: OffsetDateTime,
+    },
+    /// Arm the triggers of a file as Mage writes them for `@once`; what is there already stays as it is
+    Apply {
+        /// triggers.yaml
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+        /// Also those that the file has as inactive
+        #[arg(long)]
+        inactive: bool,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Examples:\n  qbo-backfill trigger add qb_invoices_backfill --at 2026-02-02T15:00:00Z --from 2025-01-01 --to 2026-01-01\n  \
+    qbo-backfill trigger add Invoice Customer Item --at 2026-02-02T03:00:00-05:00 --from 2020-01-01 --to 2026-01-01 \\\n      \
+    --every year --name history\n\nA trigger fires while a worker runs: qbo-backfill worker"
+)]
+pub(crate) struct TriggerAddArgs {
+    /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
+    #[arg(required = true, value_name = "PIPELINE")]
+    pub(crate) pipelines: Vec<String>,
+    /// When it fires: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
+    #[arg(long, value_name = "T", value_parser = instant::parse)]
+    pub(crate) at: OffsetDateTime,
+    /// First instant that its run reads
+    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse)]
+    pub(crate) from: OffsetDateTime,
+    /// First instant that is not read any more
+    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse)]
+    pub(crate) to: OffsetDateTime,
+    /// Its name; letters, digits, dots, dashes, underscores [default: made of pipeline and time]
+    #[arg(long)]
+    pub(crate) name: Option<TriggerName>,
+    /// Cut the range into a chain of triggers, one after another: day, week, month, quarter or year. It stops behind one
+    /// that fails
+    #[arg(long, value_name = "CHUNK")]
+    pub(crate) every: Option<ChunkSize>,
+    /// What becomes of it if no worker runs at its time: run (late) or skip
+    #[arg(long, value_enum, default_value_t = Missed::Run)]
+    pub(crate) if_missed: Missed,
+    /// Length of a window: day, week, month, quarter, year or whole
+    #[arg(long, default_value_t = ChunkSize::Day)]
+    pub(crate) chunk: ChunkSize,
+    /// What windows measure: updated, created or txn-date
+    #[arg(long, default_value_t = Axis::Updated)]
+    pub(crate) by: Axis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Missed {
+    Run,
+    Skip,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  qbo-backfill worker\n  qbo-backfill worker --once\n  \
+    qbo-backfill worker --profiles north,south --listen 127.0.0.1:9464")]
+pub(crate) struct WorkerArgs {
+    /// Run what is due now, then end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Answer /healthz and /metrics here; an address of this machine alone
+    #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The companies to work for, by their profiles in the settings file, or `all` [default: the one chosen by --profile]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "profile")]
+    pub(crate) profiles: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -515,7 +624,8 @@ pub(crate) fn completions(shell: clap_complete::Shell) {
 /// clap explains over several lines; the contract is one.
 fn one_line(error: &clap::Error) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        anstream::eprint!("{}", error.render().ansi());
+        // Nobody may be listening any more.
+        drop(write!(anstream::stderr(), "{}", error.render().ansi()));
         return Exit::usage("", "");
     }
     let text = error.render().to_string();
@@ -534,6 +644,16 @@ fn page_size(text: &str) -> Result<PageSize, String> {
 fn concurrency(text: &str) -> Result<NonZeroUsize, String> {
     let pipelines = text.parse::<NonZeroUsize>().ok().filter(|pipelines| pipelines.get() <= 10);
     pipelines.ok_or_else(|| "QuickBooks allows 1 to 10 requests at a time".into())
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse::<SocketAddr>().map_err(|_| "an address and a port, such as 127.0.0.1:9464")?;
+    // What is told there is nobody else's business, and nobody is asked who they are.
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("only addresses of this machine, 127.0.0.1 or [::1]".into())
+    }
 }
 
 fn log_level(text: &str) -> Result<String, String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::BufRead as _;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use qbo_auth::{SecretName, SecretString};
 
@@ -19,7 +20,16 @@ pub(crate) fn read(source: &Path) -> Result<Given, Exit> {
     if source == Path::new("stdin") { from_stdin() } else { from_folder(source) }
 }
 
+/// The line comes once, and a command may ask more than once.
 fn from_stdin() -> Result<Given, Exit> {
+    static GIVEN: OnceLock<Given> = OnceLock::new();
+    match GIVEN.get() {
+        Some(given) => Ok(given.clone()),
+        None => first_line().map(|given| GIVEN.get_or_init(|| given).clone()),
+    }
+}
+
+fn first_line() -> Result<Given, Exit> {
     let mut line = String::new();
     let wrong = |what: &str| {
         Exit::usage(

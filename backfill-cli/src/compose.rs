@@ -14,7 +14,7 @@ use raw_store::{
     CallLedger, CallMonth, ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity,
     Validation,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::consent::WitnessedVault;
 use crate::exit::{self, Exit};
@@ -45,7 +45,7 @@ pub(crate) struct Composed {
     pub(crate) identity: StoreIdentity,
     pub(crate) tokens: Arc<RefreshingProvider>,
     pub(crate) vault: Arc<WitnessedVault>,
-    database: Database,
+    workshop: Workshop,
 }
 
 /// What becomes of a schema that is not there.
@@ -65,8 +65,18 @@ pub(crate) struct Company {
     pub(crate) vault: Arc<WitnessedVault>,
     client: HttpQboClientBuilder,
     pub(crate) clock: Arc<dyn Clock>,
-    /// What the client tells: the end to tell it at, and the end to hear it at.
-    signals: (UnboundedSender<Signal>, UnboundedReceiver<Signal>),
+}
+
+/// A client, and what it tells.
+type Client = (Arc<dyn QboClient>, UnboundedReceiver<Signal>);
+
+/// A company and a database, of which engines are made.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    pub(crate) company: Company,
+    pub(crate) store: Arc<PgStore>,
+    settings: Settings,
+    database: Database,
 }
 
 /// Joins keys, consent and the company's address. No call is made to QuickBooks.
@@ -85,35 +95,30 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
         .map_err(qbo_auth::AuthError::from)?;
     let tokens = Arc::new(RefreshingProvider::new(vault.clone(), Arc::new(endpoint), Arc::clone(&clock)));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
-    let (sender, signals) = unbounded_channel();
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
         .limits(settings.limits)
-        .seed(seed)
-        .signals(sender.clone());
+        .seed(seed);
     let identity =
         StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
-    Ok(Company { tokens, identity, vault, client, clock, signals: (sender, signals) })
+    Ok(Company { tokens, identity, vault, client, clock })
 }
 
 impl Company {
     /// A client that draws its calls from the budget in a database, with all other processes; without a database from one of
     /// its own.
-    pub(crate) fn client(
-        &self,
-        settings: &Settings,
-        store: Option<&Arc<PgStore>>,
-    ) -> Result<Arc<dyn QboClient>, Exit> {
-        let mut builder = self.client.clone();
+    pub(crate) fn client(&self, settings: &Settings, store: Option<&Arc<PgStore>>) -> Result<Client, Exit> {
+        let (sender, signals) = unbounded_channel();
+        let mut builder = self.client.clone().signals(sender.clone());
         if let (Some(limits), Some(store)) = (settings.limits, store) {
             let ledger: Arc<dyn CallLedger> = store.clone();
-            let ends = (Arc::clone(&self.clock), self.signals.0.clone());
-            let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, settings.monthly_calls, ends);
+            let told = (Arc::clone(&self.clock), sender);
+            let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, settings.monthly_calls, told);
             builder = builder.budget(Arc::new(budget));
         }
         let client = builder.build().map_err(|error| {
             Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
         })?;
-        Ok(Arc::new(client))
+        Ok((Arc::new(client), signals))
     }
 }
 
@@ -124,14 +129,13 @@ pub(crate) async fn let_it_age(clock: &dyn Clock) {
     clock.sleep(SECOND_AND_JOURNEY).await;
 }
 
-/// Joins a company, a database and a listener. No call is made to QuickBooks.
-pub(crate) async fn compose(
+/// Joins a company and a database. No call is made to QuickBooks.
+pub(crate) async fn workshop(
     settings: &Settings,
     concurrency: NonZeroUsize,
     seed: u64,
     schema: Schema,
-    sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
-) -> Result<Composed, Exit> {
+) -> Result<Workshop, Exit> {
     let mut secrets = Secrets::open(settings).await?;
     let company = company(settings, &mut secrets, seed).await?;
     let database = open_database(settings, &secrets, concurrency).await?;
@@ -142,49 +146,86 @@ pub(crate) async fn compose(
     company.vault.compare(&*database.store).await?;
     let witness: Arc<dyn ConsentLog> = database.store.clone();
     company.vault.tell(Arc::downgrade(&witness));
-    let store: Arc<dyn Store> = database.store.clone();
+    let store = Arc::clone(&database.store);
+    Ok(Workshop { company, store, settings: settings.clone(), database })
+}
 
-    let client = company.client(settings, Some(&database.store))?;
-    let Company { tokens, identity, vault, clock, signals: (_, signals), .. } = company;
-    let sink = sink(Arc::clone(&client));
-    let engine = Engine::new(Arc::clone(&client), Arc::clone(&store), Arc::clone(&clock), sink);
-    engine.relay(signals);
-    Ok(Composed { engine, client, store, clock, identity, tokens, vault, database })
+impl Workshop {
+    /// An engine over a client of its own, and that client.
+    pub(crate) fn engine(
+        &self,
+        sink: impl FnOnce(&Arc<dyn QboClient>) -> Arc<dyn EventSink>,
+    ) -> Result<(Engine, Arc<dyn QboClient>), Exit> {
+        let (client, signals) = self.company.client(&self.settings, Some(&self.store))?;
+        let (store, clock): (Arc<dyn Store>, _) = (self.store.clone(), Arc::clone(&self.company.clock));
+        let engine = Engine::new(Arc::clone(&client), store, clock, sink(&client));
+        engine.relay(signals);
+        Ok((engine, client))
+    }
+
+    /// Ends cleanly: a token that is being refreshed is kept first.
+    pub(crate) async fn close(self) -> Result<(), Exit> {
+        let Self { company: Company { tokens, vault, .. }, store, database, .. } = self;
+        tokens.shutdown().await;
+        // The tokens are safe in the vault; that the database has not seen them yet is made good by the next run.
+        if let Err(exit) = vault.compare(&*store).await {
+            tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
+        }
+        // The connections go before the server does.
+        drop(store);
+        database.close().await
+    }
+}
+
+/// Joins a company, a database and a listener. No call is made to QuickBooks.
+pub(crate) async fn compose(
+    settings: &Settings,
+    concurrency: NonZeroUsize,
+    seed: u64,
+    schema: Schema,
+    sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
+) -> Result<Composed, Exit> {
+    let workshop = workshop(settings, concurrency, seed, schema).await?;
+    let (engine, client) = workshop.engine(|client| sink(Arc::clone(client)))?;
+    Ok(Composed {
+        engine,
+        client,
+        store: workshop.store.clone(),
+        clock: Arc::clone(&workshop.company.clock),
+        identity: workshop.company.identity.clone(),
+        tokens: Arc::clone(&workshop.company.tokens),
+        vault: Arc::clone(&workshop.company.vault),
+        workshop,
+    })
 }
 
 impl Composed {
     /// Ends cleanly: a token that is being refreshed is kept first.
     pub(crate) async fn close(self) -> Result<(), Exit> {
-        let Self { engine, client, store, tokens, vault, database, .. } = self;
-        tokens.shutdown().await;
-        // The tokens are safe in the vault; that the database has not seen them yet is made good by the next run.
-        if let Err(exit) = vault.compare(&*database.store).await {
-            tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
-        }
-        // The connections go before the server does.
+        let Self { engine, client, store, workshop, .. } = self;
         drop((engine, client, store));
-        database.close().await
+        workshop.close().await
     }
 
     /// What this month has cost so far, over all processes.
     pub(crate) async fn month(&self) -> Result<CallMonth, Exit> {
-        Ok(self.database.store.month().await?)
+        Ok(self.workshop.store.month().await?)
     }
 
     /// Looks over what is stored.
     pub(crate) fn validation(&self) -> &dyn Validation {
-        &*self.database.store
+        &*self.workshop.store
     }
 
     /// How people reach the database with psql while this process runs.
     #[cfg(feature = "demo")]
     pub(crate) fn psql(&self) -> &str {
-        &self.database.psql
+        &self.workshop.database.psql
     }
 
     /// How people look at the database at any time.
     pub(crate) fn look(&self) -> &str {
-        &self.database.look
+        &self.workshop.database.look
     }
 }
 

@@ -6,6 +6,8 @@ use backfill_core::{Failure, ReportError, RunError, UnknownPipeline};
 use qbo_auth::AuthError;
 use raw_store::{StoreError, StoreErrorKind};
 
+use crate::render::say;
+
 /// All windows completed.
 pub(crate) const DONE: u8 = 0;
 /// Usage or configuration; nothing was touched.
@@ -73,7 +75,7 @@ pub(crate) fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place =
             panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        anstream::eprintln!("a broken invariant{place}");
+        say(&format!("a broken invariant{place}"));
     }));
 }
 
@@ -94,7 +96,7 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(exit) => {
             if !exit.what.is_empty() {
-                anstream::eprintln!("error: {}", exit.line());
+                say(&format!("error: {}", exit.line()));
             }
             ExitCode::from(exit.code)
         }
@@ -129,7 +131,10 @@ impl From<StoreError> for Exit {
 impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         let code = match error.kind {
-            StoreErrorKind::Configuration(_) => USAGE,
+            StoreErrorKind::Configuration(_)
+            | StoreErrorKind::TriggerExists(_)
+            | StoreErrorKind::UnknownTrigger(_)
+            | StoreErrorKind::TriggerState { .. } => USAGE,
             StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,
             _ => DESTINATION,
         };

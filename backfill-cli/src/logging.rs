@@ -12,6 +12,8 @@ pub(crate) fn start(global: &Global) {
     const QUIET: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,tokio_postgres=info,postgres=info,oauth2=info";
     let filter = EnvFilter::new(format!("{},{QUIET}", global.log_level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It would tell of an error on stderr by way of stderr, and panic.
+    let builder = builder.log_internal_errors(false);
     let result = match global.log_format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

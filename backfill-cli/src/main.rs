@@ -8,6 +8,8 @@ mod compose;
 mod consent;
 mod exit;
 mod file_system;
+mod gauges;
+mod health;
 mod instant;
 mod keyring;
 mod logging;

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use backfill_core::{EventSink, RunEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qbo_client::{BreakerState, QboClient, Signal};
-use raw_store::{WindowCounts, WindowState};
+use raw_store::{TriggerState, WindowCounts, WindowState};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::args::Output;
 use crate::instant::{short, utc};
+use crate::render::say;
 use crate::settings::Settings;
 
 /// Whether a bar shows how far it is.
@@ -27,6 +28,14 @@ pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn E
         Output::Text if shows_bar(settings) => {
             Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client })
         }
+        Output::Text => Arc::new(Lines),
+    }
+}
+
+/// Without a bar, for runs that are not the only ones on the screen.
+pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
+    match settings.output {
+        Output::Json => Arc::new(Ndjson),
         Output::Text => Arc::new(Lines),
     }
 }
@@ -70,7 +79,7 @@ impl Display {
     fn say(&self, line: &str) {
         match self.bar.get() {
             Some(bar) => bar.println(line),
-            None => anstream::eprintln!("{line}"),
+            None => say(line),
         }
     }
 }
@@ -133,8 +142,7 @@ impl EventSink for Lines {
     fn emit(&self, event: &RunEvent) {
         log(event);
         if let Some(line) = line(event) {
-            // A closed stderr is no reason to stop.
-            drop(writeln!(anstream::stderr(), "{line}"));
+            say(&line);
         }
     }
 }
@@ -182,6 +190,17 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::Unavailable { pipeline, windows, message } => {
             format!("{pipeline}: {message}; {windows} windows left unread")
         }
+        RunEvent::TriggerFired { trigger, run, fire_at } => {
+            format!("trigger {trigger} of {}: run {run}", utc(*fire_at))
+        }
+        RunEvent::TriggerEnded { trigger, state: TriggerState::Running, .. } => {
+            format!("trigger {trigger}: its run goes on later")
+        }
+        RunEvent::TriggerEnded { trigger, state, message } => {
+            let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            format!("trigger {trigger}: {}{why}", state.as_str())
+        }
+        RunEvent::WorkerTrouble { message } => message.to_string(),
         _ => return None,
     })
 }
@@ -289,6 +308,15 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             json!({"reason": "lease", "seconds": patience.as_secs_f64(), "pipeline": pipeline, "holder": holder,
                    "since": utc(*since)}),
         ),
+        RunEvent::TriggerFired { trigger, run, fire_at } => (
+            "trigger_fired",
+            json!({"trigger": trigger.as_str(), "run_id": run.as_str(), "fire_at": utc(*fire_at)}),
+        ),
+        RunEvent::TriggerEnded { trigger, state, message } => (
+            "trigger_ended",
+            json!({"trigger": trigger.as_str(), "status": state.as_str(), "message": message}),
+        ),
+        RunEvent::WorkerTrouble { message } => ("trouble", json!({"message": message})),
         RunEvent::ScanSplit { pipeline, at } => ("split", json!({"pipeline": pipeline, "at": utc(*at)})),
         other => ("finding", finding(other)?),
     })

@@ -10,7 +10,7 @@ use qbo_client::Limits;
 use raw_store::SchemaName;
 use serde::Deserialize;
 
-use crate::args::{Allowance, Global, Output, Rate};
+use crate::args::{Allowance, Global, Lifeline, Output, Rate};
 use crate::exit::Exit;
 use crate::refused;
 
@@ -22,7 +22,7 @@ const SHARED_VAULT: &str = "postgres";
 const BUILDER_TIER: u64 = 500_000;
 
 /// Everything that was decided before anything is touched.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) environment: Option<Environment>,
     pub(crate) realm: Option<RealmId>,
@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     /// Where systemd mounts the credentials of a service.
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) secrets: Option<PathBuf>,
+    pub(crate) lifeline: Option<Lifeline>,
     pub(crate) endpoints: TestEndpoints,
     pub(crate) limits: Option<Limits>,
     /// Calls a month, over all processes; `None` for any number.
@@ -180,6 +181,7 @@ impl Settings {
             },
             credentials: variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             secrets: global.secrets.clone(),
+            lifeline: global.lifeline,
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             limits: limits(global, profile.rate)?,
             monthly_calls: monthly_calls(global, profile.monthly_calls.as_ref())?,
@@ -249,11 +251,7 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
             )),
         };
     };
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
-    };
-    let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&error))?;
-    let mut file: File = toml::from_str(&text).map_err(|error| unreadable(&error.message()))?;
+    let mut file = file(&path)?;
     let name = global.profile.as_deref().unwrap_or("default");
     match file.profile.remove(name) {
         Some(profile) => Ok(profile.beside(&path)),
@@ -263,6 +261,27 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
             format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
         )),
     }
+}
+
+/// The names of all profiles of the settings file.
+pub(crate) fn profiles(global: &Global) -> Result<Vec<String>, Exit> {
+    let none = || {
+        Exit::usage(
+            "no settings file names a profile",
+            "write ./qbo-backfill.toml with a [profile.NAME] table",
+        )
+    };
+    let path = settings_file(global)?.ok_or_else(none)?;
+    let names: Vec<String> = file(&path)?.profile.into_keys().collect();
+    if names.is_empty() { Err(none()) } else { Ok(names) }
+}
+
+fn file(path: &Path) -> Result<File, Exit> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    toml::from_str(&text).map_err(|error| unreadable(&error.message()))
 }
 
 fn settings_file(global: &Global) -> Result<Option<PathBuf>, Exit> {

@@ -1,5 +1,4 @@
-//! The shape of the workspace, as tests: which crate may know which, what the tree must not hold, and what the files
-//! beside the code promise.
+//! The shape of the workspace, as tests: which crate may know which, and what the tree must not hold.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,48 +72,6 @@ fn there_is_one_http_client_and_no_openssl() {
 fn the_architecture_can_be_read_in_one_sitting() {
     let lines = read("ARCHITECTURE.md").lines().count();
     assert!(lines <= MOST_LINES, "ARCHITECTURE.md has {lines} lines");
-}
-
-#[test]
-fn the_compose_file_holds_no_password_and_publishes_nothing_beyond_this_machine() {
-    let text = read("docker-compose.yml");
-    let lines = || text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-
-    for line in lines().filter(|line| line.to_ascii_lowercase().contains("password")) {
-        let (key, value) = line.trim_start_matches("- ").split_once(':').unwrap_or((line, ""));
-        let is_path = value.trim().starts_with("/run/secrets/") || value.trim().starts_with("./secrets/");
-        let holds = key.to_ascii_uppercase().contains("PASSWORD") && !value.trim().is_empty();
-        assert!(is_path || !holds, "a password belongs into a file: {line}");
-    }
-    assert!(!text.contains(":-"), "a default value that nobody chose");
-
-    let images: Vec<_> = lines().filter_map(|line| line.strip_prefix("image: ")).collect();
-    assert!(!images.is_empty());
-    for image in images {
-        let tag = image.split_once(':').map_or("", |(_, tag)| tag);
-        let exact = tag.starts_with(|c: char| c.is_ascii_digit()) && tag.contains('.');
-        assert!(exact, "{image} is not an exact version");
-    }
-
-    let mut published = 0;
-    let mut in_ports = false;
-    for line in lines() {
-        if let Some(port) = line.strip_prefix("- ").filter(|_| in_ports) {
-            assert!(port.trim_matches('"').starts_with("127.0.0.1:"), "{port} is open to other machines");
-            published += 1;
-        } else {
-            in_ports = line == "ports:";
-            assert!(
-                in_ports || !line.starts_with("ports"),
-                "ports in a form that this test does not read: {line}"
-            );
-        }
-    }
-    assert!(published > 0);
-    assert!(!text.contains("network_mode"), "a container of the host's network listens everywhere");
-
-    let ignored = read(".gitignore");
-    assert!(ignored.lines().any(|line| line == "/secrets/"), "the secret files could be committed");
 }
 
 /// The table of ARCHITECTURE.md: a crate, and the crates of the workspace that it may depend on.

@@ -3,14 +3,20 @@ use time::{Duration, OffsetDateTime};
 /// Parts of a page that are looked at by themselves.
 const PARTS: u8 = 4;
 
-/// The time that a page of records covers, where they lie as the sparsest quarter of it does: a bulk import of many records
+/// The time that a whole page of records covers, where they lie as the sparsest quarter of it does: a bulk import of many records
 /// in one second says nothing of the time around it, and a gap before the first record nothing of the time behind it.
-/// `None` for a page of one instant. `time` is that of the nth of `records` records, which ascends.
-pub(crate) fn page_span(records: usize, time: impl Fn(usize) -> OffsetDateTime) -> Option<Duration> {
+/// `None` for records of one instant. `time` is that of the nth of `records` records, which ascends; a page that was asked
+/// for with fewer than `whole` speaks for a part of one.
+pub(crate) fn page_span(
+    records: usize,
+    whole: u16,
+    time: impl Fn(usize) -> OffsetDateTime,
+) -> Option<Duration> {
     let steps = records.checked_sub(1).filter(|steps| *steps >= usize::from(PARTS))?;
     let edge = |part: u8| time(steps * usize::from(part) / usize::from(PARTS));
     let sparsest = (0..PARTS).map(|part| edge(part + 1) - edge(part)).max()?;
-    (sparsest > Duration::ZERO).then(|| sparsest.saturating_mul(PARTS.into()))
+    let whole_ones = u16::try_from(steps).map_or(1.0, |steps| (f64::from(whole) / f64::from(steps)).max(1.0));
+    (sparsest > Duration::ZERO).then(|| sparsest * f64::from(PARTS) * whole_ones)
 }
 
 #[cfg(test)]
@@ -21,7 +27,7 @@ mod tests {
 
     fn of(seconds: impl IntoIterator<Item = i64>) -> Option<Duration> {
         let seconds: Vec<_> = seconds.into_iter().collect();
-        page_span(seconds.len(), |n| datetime!(2026-01-01 0:00 UTC) + Duration::seconds(seconds[n]))
+        page_span(seconds.len(), 1000, |n| datetime!(2026-01-01 0:00 UTC) + Duration::seconds(seconds[n]))
     }
 
     #[test]
@@ -31,6 +37,7 @@ mod tests {
         let bulk = (0..500).map(|_| 0).chain((1..=500).map(|n| n * 60));
         let span = of(bulk).unwrap();
         assert!((span - Duration::minutes(1000)).abs() < Duration::minutes(10), "{span}");
+        assert_eq!(of((0..101).map(|n| n * 60)), Some(Duration::minutes(1000)), "a tenth of a page");
         assert_eq!(of([7; 1000]), None);
         assert_eq!(of([1, 2]), None);
         assert_eq!(of([]), None);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qbo_auth::Clock;
-use qbo_client::{QboClient, Signal};
-use raw_store::{LogFilter, RunEnd, RunStart, RunStatus, Store, StoreErrorKind};
+use qbo_client::{QboClient, Signal, Usage};
+use raw_store::{LogFilter, RunEnd, RunStatus, Store, StoreErrorKind};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
@@ -77,14 +77,14 @@ impl Engine {
     ///
     /// [`RunError`] if the run could not begin: nothing was read. What stops it later is in the outcome.
     pub async fn run(&self, request: RunRequest, stop: CancellationToken) -> Result<RunOutcome, RunError> {
-        let began = self.clock.elapsed();
+        let began = (self.clock.elapsed(), self.client.usage());
         let request = Arc::new(request);
         self.store.bind(&request.identity).await.map_err(RunError::general)?;
         for spec in &request.entities {
             self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
         }
         let plan = self.plan(&request).await?;
-        self.store.begin_run(&self.start(&request)).await.map_err(RunError::general)?;
+        self.store.begin_run(&request.start(self.clock.now_utc())).await.map_err(RunError::general)?;
         self.sink.emit(&RunEvent::RunStarted {
             run: request.id.clone(),
             seed: request.seed,
@@ -94,18 +94,6 @@ impl Engine {
         });
         let failure = self.read_all(&request, plan, stop).await;
         self.finish(&request, failure, began).await
-    }
-
-    fn start(&self, request: &RunRequest) -> RunStart {
-        RunStart {
-            id: request.id.clone(),
-            identity: request.identity.clone(),
-            seed: request.seed,
-            pipelines: request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect(),
-            span: request.span,
-            chunk: request.chunk_word().into(),
-            started_at: self.clock.now_utc(),
-        }
     }
 
     /// Reads every pipeline of the plan. Returns what stopped one of them, the most telling first.
@@ -172,9 +160,9 @@ impl Engine {
         &self,
         request: &RunRequest,
         failure: Option<RunError>,
-        began: Duration,
+        (began, used): (Duration, Usage),
     ) -> Result<RunOutcome, RunError> {
-        let usage = self.client.usage();
+        let usage = self.client.usage().since(&used);
         let status = self.status(request, failure.as_ref()).await;
         let end = RunEnd {
             status,

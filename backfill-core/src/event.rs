@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use qbo_client::{Signal, Usage};
-use raw_store::{RunId, RunStatus, Window, WindowCounts, WindowState};
+use raw_store::{RunId, RunStatus, TriggerName, TriggerState, Window, WindowCounts, WindowState};
 use time::OffsetDateTime;
 
 use crate::Difference;
@@ -93,6 +93,29 @@ pub enum RunEvent {
         /// Windows that are left unread.
         windows: usize,
         /// Why, in our own words.
+        message: Box<str>,
+    },
+    /// A worker has begun with the run of a trigger, or goes on with it.
+    TriggerFired {
+        /// The trigger.
+        trigger: TriggerName,
+        /// Its run.
+        run: RunId,
+        /// When it was to fire.
+        fire_at: OffsetDateTime,
+    },
+    /// A worker is through with the run of a trigger.
+    TriggerEnded {
+        /// The trigger.
+        trigger: TriggerName,
+        /// How it stands now. Still `Running` if the run goes on later.
+        state: TriggerState,
+        /// Why, in our own words.
+        message: Option<Box<str>>,
+    },
+    /// A worker has something to say that stops nothing.
+    WorkerTrouble {
+        /// What, in our own words.
         message: Box<str>,
     },
     /// The run is over.

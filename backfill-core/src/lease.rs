@@ -1,28 +1,38 @@
 //! Taking a pipeline, and waiting for whoever has it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use raw_store::{Advice, Lease, Pipeline, StoreError, StoreErrorKind};
 
-use crate::engine::Parts;
+use crate::engine::{Parts, broken};
+use crate::pipeline::Place;
 use crate::{Failure, RunEvent, RunRequest};
 
 /// How often a pipeline that another process has is asked for, give or take a quarter: many may wait for one.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Takes a pipeline. One that another process has is waited for as long as the request allows, and said once whose it is.
+/// Takes a pipeline. One that another process has is waited for as long as the request allows, and said once whose it is;
+/// others use the place meanwhile.
 pub(crate) async fn take(
     parts: &Parts,
     request: &RunRequest,
-    pipeline: &Pipeline,
-    name: &str,
-) -> Result<Lease, Failure> {
+    (pipeline, name): (&Pipeline, &str),
+    place: Place,
+) -> Result<(Lease, Place), Failure> {
     let began = parts.clock.elapsed();
+    let mut place = Some(place);
     let mut told = false;
     let mut random = fastrand::Rng::with_seed(request.seed);
     loop {
         let error = match parts.store.acquire(pipeline, &request.holder).await {
-            Ok(lease) => return Ok(lease),
+            Ok(lease) => {
+                let place = match place {
+                    Some(place) => place,
+                    None => a_place(parts, &lease).await?,
+                };
+                return Ok((lease, place));
+            }
             Err(error) => error,
         };
         let waited = parts.clock.elapsed().saturating_sub(began);
@@ -37,12 +47,26 @@ pub(crate) async fn take(
             let (pipeline, patience) = (name.to_owned(), left);
             parts.sink.emit(&RunEvent::Held { pipeline, holder, since, patience });
         }
+        place = None;
         let pause = ASK_AGAIN.mul_f64(0.75 + random.f64() / 2.0);
         tokio::select! {
             biased;
             () = parts.stop.cancelled() => return Err(Failure::Stopped),
             () = parts.clock.sleep(pause.min(left)) => {}
         }
+    }
+}
+
+/// Waits for a place while the pipeline is kept; it is given back if the run is stopped first.
+async fn a_place(parts: &Parts, lease: &Lease) -> Result<Place, Failure> {
+    tokio::select! {
+        biased;
+        () = parts.stop.cancelled() => {
+            parts.store.release(lease).await?;
+            Err(Failure::Stopped)
+        }
+        lost = parts.store.lost(lease) => Err(lost.into()),
+        place = Arc::clone(&parts.places).acquire_owned() => place.map_err(|_| broken("the places are gone")),
     }
 }
 

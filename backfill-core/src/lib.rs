@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod axis;
+mod by_id;
 mod catalog;
 mod entity;
 mod entry;
@@ -10,6 +11,7 @@ mod event;
 mod scale;
 mod sizing;
 mod walk;
+mod worker;
 mod accounting;
 mod availability;
 mod desk;
@@ -29,6 +31,7 @@ mod finding_kind;
 mod thresholds;
 pub mod volumetry;
 mod validate;
+mod errand;
 mod error;
 
 pub use axis::{Axis, UnknownAxis};
@@ -45,3 +48,4 @@ pub use report::{PipelineReport, Report, ReportError};
 pub use thresholds::{InvalidThreshold, Level, Thresholds};
 pub use tokio_util::sync::CancellationToken;
 pub use verify::{Difference, Disagreement, Verification, VerifiedPipeline};
+pub use worker::{RunMaker, Until, Worker};

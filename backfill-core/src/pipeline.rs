@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use raw_store::{Reopen, Window};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -30,8 +30,8 @@ pub(crate) async fn read(
 ) -> Result<(), RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
     let name = plan.spec.pipeline_name();
-    let lease = lease::take(&parts, &request, &pipeline, &name).await;
-    let lease = lease.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
+    let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
+    let (lease, place) = taken.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
@@ -46,7 +46,7 @@ pub(crate) async fn read(
         spec: plan.spec.clone(),
         pipeline,
         lease,
-        pages: AtomicU32::new(0),
+        pages: AtomicU32::default(),
         availability: Availability::default(),
     });
     let mut result = tokio::select! {
@@ -67,6 +67,8 @@ async fn read_and_prove(
     plan: &[Window],
     place: Place,
 ) -> Result<(), RunError> {
+    let last = desk.store.last_page(desk.run(), &desk.pipeline.entity_name).await;
+    desk.pages.store(last.map_err(|error| desk.error(None, error))?, Ordering::Relaxed);
     let reopen = desk.request.reopen;
     let read = read_windows(desk, places, plan, reopen, place).await?;
     if let Some(message) = desk.availability.missing() {

@@ -3,7 +3,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use qbo_client::PageSize;
-use raw_store::{LogLine, OpenWindow, Reopen, RunId, StoreIdentity, Window, WindowState};
+use raw_store::{LogLine, OpenWindow, Reopen, RunId, RunStart, StoreIdentity, Window, WindowState};
+use time::OffsetDateTime;
 
 use crate::{Axis, ChunkSize, EntitySpec};
 
@@ -55,6 +56,22 @@ impl RunRequest {
         windows.sort_unstable();
         windows.dedup();
         windows
+    }
+
+    /// As many questions at once as QBO allows.
+    pub const MOST_AT_ONCE: NonZeroUsize = NonZeroUsize::new(10).unwrap();
+
+    /// What the log remembers of its beginning.
+    pub(crate) fn start(&self, at: OffsetDateTime) -> RunStart {
+        RunStart {
+            id: self.id.clone(),
+            identity: self.identity.clone(),
+            seed: self.seed,
+            pipelines: self.entities.iter().map(|spec| spec.pipeline(self.axis)).collect(),
+            span: self.span,
+            chunk: self.chunk_word().into(),
+            started_at: at,
+        }
     }
 
     /// The word for the size of its windows.

@@ -27,7 +27,8 @@ pub(crate) struct Shortfall {
     pub(crate) window: Window,
     /// Where was counted.
     span: Window,
-    source: u64,
+    /// What it counts; nothing if it counted more before and does not answer any more.
+    source: Option<u64>,
     read: u64,
 }
 
@@ -41,8 +42,8 @@ impl Claim {
         self.windows.iter().map(|(_, read)| read).sum()
     }
 
-    /// Each of its windows, for QuickBooks counts more in all of them.
-    fn shortfalls(&self, source: u64) -> impl Iterator<Item = Shortfall> {
+    /// Each of its windows, for QuickBooks counts more in all of them, or does not say.
+    fn shortfalls(&self, source: Option<u64>) -> impl Iterator<Item = Shortfall> {
         let (span, read) = (self.span(), self.read());
         self.windows.iter().map(move |(window, _)| Shortfall { window: *window, span, source, read })
     }
@@ -53,7 +54,12 @@ impl Shortfall {
     pub(crate) async fn fail(&self, desk: &Desk) -> Result<(), RunError> {
         let Self { window, span, source, read } = self;
         let place = if span == window { "here".to_owned() } else { format!("in {span}") };
-        let message = format!("QuickBooks counts {source} records {place}, {read} were read");
+        let message = match source {
+            Some(source) => format!("QuickBooks counts {source} records {place}, {read} were read"),
+            None => format!(
+                "QuickBooks counted more records than were read {place}, and does not count them again: {read} were read"
+            ),
+        };
         desk.fail(&[*window], &message).await.map_err(|error| desk.error(Some(*window), error))
     }
 }
@@ -91,7 +97,8 @@ pub(crate) enum Empty {
     Counted,
 }
 
-/// Counts what was claimed, and notes what is confirmed.
+/// Counts what was claimed, and notes what is confirmed. An entity that does not count is believed, unless there is a reason
+/// to doubt it.
 pub(crate) async fn shortfalls(
     desk: &Desk,
     claims: Vec<Claim>,
@@ -107,7 +114,12 @@ pub(crate) async fn shortfalls(
             continue;
         }
         let (span, read) = (claim.span(), claim.read());
-        let Some(source) = counted(desk, span).await? else { continue };
+        let Some(source) = counted(desk, span).await? else {
+            if empty == Empty::Counted {
+                found.extend(claim.shortfalls(None));
+            }
+            continue;
+        };
         counted_windows.extend(windows);
         if source != read {
             let pipeline = desk.spec.pipeline_name();
@@ -134,7 +146,7 @@ async fn narrow(
     let mut short = vec![claim];
     while let Some((mut claim, source)) = short.pop() {
         if claim.windows.len() == 1 || *counts_left == 0 {
-            found.extend(claim.shortfalls(source));
+            found.extend(claim.shortfalls(Some(source)));
             continue;
         }
         let later = Claim { windows: claim.windows.split_off(claim.windows.len() / 2) };
@@ -142,7 +154,7 @@ async fn narrow(
         let Some(first_half) = counted(desk, claim.span()).await? else {
             // It cannot be said where, so it may be anywhere.
             claim.windows.extend(later.windows);
-            found.extend(claim.shortfalls(source));
+            found.extend(claim.shortfalls(Some(source)));
             continue;
         };
         // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.

@@ -14,6 +14,7 @@ use raw_store::{
 
 use time::OffsetDateTime;
 
+use crate::rescue::UNREADABLE;
 use crate::verify::{Difference, Disagreement, VerifiedPipeline};
 use crate::{EntitySpec, EventSink, RunEvent, RunRequest};
 
@@ -33,6 +34,8 @@ pub(crate) struct Found {
     pub(crate) answered_at: Option<OffsetDateTime>,
     /// A mark for each record that QBO delivered: eight bytes, because there may be millions.
     pub(crate) met: Vec<u64>,
+    /// The windows of records that QBO could not deliver.
+    unreadable: Vec<Window>,
 }
 
 /// The mark of an id. Two ids share one by a chance of one in 2^64, and then a record that is gone passes unseen.
@@ -44,7 +47,12 @@ pub(crate) fn mark(id: &str) -> u64 {
 
 impl Found {
     fn new(spec: &EntitySpec, span: Window) -> Self {
-        Self { verified: VerifiedPipeline::new(spec, span), answered_at: None, met: Vec::new() }
+        Self {
+            verified: VerifiedPipeline::new(spec, span),
+            answered_at: None,
+            met: Vec::new(),
+            unreadable: Vec::new(),
+        }
     }
 
     /// Notes a difference, and tells it.
@@ -56,6 +64,31 @@ impl Found {
         }
         self.verified.read_again.extend(difference.window);
         sink.emit(&RunEvent::Differs(difference));
+    }
+
+    pub(crate) fn has_unreadable(&self) -> bool {
+        !self.unreadable.is_empty()
+    }
+
+    /// Compares the records that QBO could not deliver with those of earlier runs: by their windows, or by their number
+    /// where those measured another time.
+    pub(crate) fn know_unreadable(&mut self, sink: &dyn EventSink, known: Vec<Quarantined>, axis: &str) {
+        let mut known: Vec<_> = known
+            .into_iter()
+            .filter(|one| one.resolved_at.is_none() && one.reason.starts_with(UNREADABLE))
+            .map(|one| (one.time_axis.as_deref() == Some(axis)).then_some(one.window))
+            .collect();
+        for window in std::mem::take(&mut self.unreadable) {
+            let here = |known: &Option<Window>| known.is_some_and(|known| known.overlaps(window));
+            let place = known.iter().position(here).or_else(|| known.iter().position(Option::is_none));
+            if let Some(place) = place {
+                known.swap_remove(place);
+                self.verified.quarantined += 1;
+                continue;
+            }
+            let (pipeline, kind) = (self.verified.pipeline.clone(), Disagreement::Missing);
+            self.note(sink, Difference { pipeline, kind, id: None, window: Some(window), deleted_at: None });
+        }
     }
 
     /// Notes how a page compares.
@@ -117,21 +150,20 @@ impl RawStore for Rehearsal {
 
     /// The page in the log has no documents, so it counts none: those are counted here.
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
-        let comparison = self.rows.compare(page).await?;
-        let entry = PageCommit {
-            pipeline: page.pipeline.clone(),
-            run: page.run.clone(),
-            lease: page.lease.clone(),
-            request: page.request.clone(),
-            rows: Vec::new(),
-            rejected: Vec::new(),
-            windows: page.windows.clone(),
-            ..*page
+        let (unreadable, rejected): (Vec<_>, Vec<_>) =
+            page.rejected.iter().partition(|row| row.reason.starts_with(UNREADABLE));
+        let comparison = if unreadable.is_empty() {
+            self.rows.compare(page).await?
+        } else {
+            let rejected = rejected.into_iter().cloned().collect();
+            self.rows.compare(&PageCommit { rejected, ..page.clone() }).await?
         };
+        let entry = PageCommit { rows: Vec::new(), rejected: Vec::new(), ..page.clone() };
         let outcome = self.log.commit_page(&entry).await?;
         if let Some(found) = self.found().get_mut(&page.pipeline.entity_name) {
             found.answered_at = found.answered_at.max(Some(page.answered_at));
             found.met.extend(page.rows.iter().map(|row| mark(&row.id)));
+            found.unreadable.extend(unreadable.iter().map(|row| page.windows[row.window].window));
             found.enter(&*self.sink, page, comparison);
         }
         Ok(outcome)
@@ -230,6 +262,10 @@ impl BackfillLog for Rehearsal {
 
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
         self.log.run(run).await
+    }
+
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
+        self.log.last_page(run, entity_name).await
     }
 
     async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {

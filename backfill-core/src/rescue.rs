@@ -25,6 +25,10 @@ const MOST_LOST: u32 = 100;
 
 const ONE: u16 = 1;
 
+/// How the reason begins that is kept in place of such a record. Its place in time depends on what was asked around it, so a
+/// verification knows it again by these words and its window.
+pub(crate) const UNREADABLE: &str = "QuickBooks cannot deliver this record";
+
 /// What a question brought.
 enum Found {
     /// All that it covers.
@@ -326,7 +330,7 @@ impl Scan {
             commit.rejected.push(RejectedRow {
                 id: None,
                 raw: place.to_string().into(),
-                reason: format!("QuickBooks cannot deliver this record: {}", why.kind).into(),
+                reason: format!("{UNREADABLE}: {}", why.kind).into(),
                 window,
             });
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use qbo_client::{Query, RawPage, RawRecord};
+use qbo_client::{Property, Query, RawPage, RawRecord};
 use raw_store::{
     OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowCounts, WindowState,
 };
@@ -32,7 +32,7 @@ pub(crate) struct Scan {
     running: Vec<Tally>,
     /// Records that were found to be unreadable.
     pub(super) lost: u32,
-    /// The time that the last whole page covered, as far as it tells.
+    /// The time that a whole page covers, as far as the last one tells.
     page_span: Option<time::Duration>,
     /// Where it began, and whole pages read since.
     from: OffsetDateTime,
@@ -67,6 +67,7 @@ impl Scan {
         let from = cursor.at;
         let scale = desk.spec.scale(desk.request.axis, span);
         let walk = Walk::new(scale, cursor, span.end(), desk.request.page_size);
+        let walk = if desk.spec.has_ids() { walk } else { walk.without_ids() };
         Self {
             share,
             news,
@@ -120,7 +121,8 @@ impl Scan {
                 }
             };
             let reached = step.reached;
-            let page_span = page_span(step.fresh.len(), |n| step.fresh[n].1);
+            let page_span =
+                page_span(step.fresh.len(), self.desk.request.page_size.get(), |n| step.fresh[n].1);
             let commit = self.commit(&query, &page, &step);
             drop(page);
             match reached {
@@ -166,7 +168,13 @@ impl Scan {
         }
         let (at, position) = self.walk.position();
         let size = self.walk.ask();
-        self.desk.spec.query(self.desk.request.axis, at, self.span.end()).page(position, size)
+        let (spec, axis) = (&self.desk.spec, self.desk.request.axis);
+        let query = if self.walk.is_by_id() {
+            spec.query(axis, at, self.walk.after()).order_by(Property::ID)
+        } else {
+            spec.query(axis, at, self.span.end())
+        };
+        query.page(position, size)
     }
 
     /// Cuts off the later part of what is left, for so many places, at the beginning of a window.
@@ -311,6 +319,8 @@ impl Scan {
     async fn overcome(&mut self, unread: Unread) -> Result<bool, RunError> {
         let error = match unread {
             Unread::TooMuch(_) if self.walk.too_much() => return Ok(false),
+            // Ids cannot be sorted by, as it seems.
+            Unread::Rest(_) | Unread::Unavailable(_) if self.walk.leave_ids() => return Ok(false),
             Unread::TooMuch(error) | Unread::Poisoned(error) => error,
             other => return self.give_up(other).await,
         };

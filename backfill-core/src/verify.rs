@@ -162,6 +162,11 @@ impl Engine {
         let mut pipelines = Vec::new();
         for spec in &request.entities {
             let Some(mut found) = rehearsal.take(spec) else { continue };
+            if found.has_unreadable() {
+                let known =
+                    self.store.quarantined(Some(spec.entity_name())).await.map_err(RunError::general)?;
+                found.know_unreadable(&*self.sink, known, &spec.pipeline(Axis::Updated).time_axis);
+            }
             let totals = outcome.record.pipelines.iter().find(|one| *one.entity_name == *spec.entity_name());
             let (unread, unavailable) =
                 totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));

@@ -6,9 +6,9 @@
 //! a page boundary unseen, which is how readers by offset lose records.
 //!
 //! Only inside one instant that holds more records than a page does it go by position, with the last record of
-//! the page before as an anchor. If the anchor is not where it was, the order inside the instant is not to be
-//! trusted: the walk then reads the instant over and over and keeps what is new, until a count says that nothing
-//! is missing.
+//! the page before as an anchor. If the anchor is not where it was, records have left the instant or its order is
+//! not to be trusted: it is then read in the order of ids (`by_id.rs`). Where that cannot be had, the walk reads the
+//! instant over and over and keeps what is new, until a count says that nothing is missing.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,6 +17,7 @@ use qbo_client::{PageSize, RawPage, RawRecord};
 use raw_store::ScanCursor;
 use time::OffsetDateTime;
 
+use crate::by_id::{ById, Next};
 use crate::scale::Scale;
 use crate::sizing::Sizing;
 
@@ -39,6 +40,10 @@ pub(crate) struct Walk {
     anchor: Option<RecordKey>,
     /// The records already taken at `at`.
     seen: HashSet<RecordKey>,
+    /// Whether there are ids to sort by.
+    has_ids: bool,
+    /// How far `at` has been read in the order of ids.
+    by_id: Option<ById>,
     /// How often `at` has been read, once its order proved unreliable.
     passes: Option<u32>,
     /// The last count of `at`, and the records met since it last changed: only what was there all the time between
@@ -108,10 +113,32 @@ impl Walk {
             start_position: 1,
             anchor: None,
             seen: cursor.seen.into_iter().collect(),
+            // A page of one record has no room for an overlap.
+            has_ids: matches!(axis, Scale::Along(_)) && size.get() > 1,
+            by_id: None,
             passes: None,
             counted: None,
             proof: HashSet::new(),
         }
+    }
+
+    /// A walk over records that cannot be sorted by id.
+    pub(crate) fn without_ids(self) -> Self {
+        Self { has_ids: false, ..self }
+    }
+
+    /// Whether the next question is for the current instant alone, in the order of ids.
+    pub(crate) fn is_by_id(&self) -> bool {
+        self.by_id.is_some()
+    }
+
+    /// The question in the order of ids was refused. Whether the walk can go on without.
+    pub(crate) fn leave_ids(&mut self) -> bool {
+        let was_by_id = self.is_by_id();
+        if was_by_id {
+            self.begin_passes();
+        }
+        was_by_id
     }
 
     /// Where the next question starts, and at which position from there.
@@ -122,8 +149,7 @@ impl Walk {
     /// The size of the page to ask for there.
     pub(crate) fn ask(&mut self) -> PageSize {
         // Inside an instant that holds more than a page, whole pages by position.
-        let by_position = self.start_position > 1 || self.passes.is_some();
-        self.size = if by_position { self.full } else { self.sizing.ask(self.seen.len()) };
+        self.size = if self.is_inside() { self.full } else { self.sizing.ask(self.seen.len()) };
         self.size
     }
 
@@ -134,18 +160,23 @@ impl Walk {
 
     /// The page took too long or was too large. Whether a smaller one can be asked for.
     pub(crate) fn too_much(&mut self) -> bool {
-        self.start_position == 1 && self.passes.is_none() && self.sizing.too_much()
+        !self.is_inside() && self.sizing.too_much()
     }
 
     /// The page failed for one of its records.
     pub(crate) fn poisoned(&mut self) -> Poisoned {
-        if self.start_position > 1 || self.passes.is_some() {
+        if self.is_inside() {
             Poisoned::Crowd
         } else if self.sizing.poisoned() {
             Poisoned::Smaller
         } else {
             Poisoned::Next
         }
+    }
+
+    /// Whether it goes by position, inside an instant that holds more than a page.
+    fn is_inside(&self) -> bool {
+        self.start_position > 1 || self.by_id.is_some() || self.passes.is_some()
     }
 
     /// Goes on at an instant before which everything has been taken.
@@ -183,11 +214,18 @@ impl Walk {
         if let Some(anchor) = self.anchor.take() {
             let first = records.first().map(|(record, _)| key(record));
             if first != Some(anchor) {
-                self.passes = Some(1);
                 let fresh = self.fresh_here(&records);
-                self.start_position = 1;
+                if self.has_ids {
+                    self.by_id = Some(ById::new(self.full.get()));
+                    self.start_position = 1;
+                } else {
+                    self.begin_passes();
+                }
                 return Ok(Step { fresh, reached: Reached::Instant(self.at) });
             }
+        }
+        if self.by_id.is_some() {
+            return Ok(self.take_by_id(&records));
         }
         if self.passes.is_some() {
             return Ok(self.take_unordered(&records));
@@ -279,6 +317,30 @@ impl Walk {
         fresh
     }
 
+    /// One page of an instant in the order of ids.
+    fn take_by_id<'p>(&mut self, records: &[(RawRecord<'p>, OffsetDateTime)]) -> Step<'p> {
+        let fresh = self.fresh_here(records);
+        let ids: Vec<_> = records.iter().map(|(record, _)| key(record)).collect();
+        let next = self.by_id.as_mut().map(|by_id| by_id.take(&ids, self.start_position, self.size.get()));
+        match next {
+            Some(Next::At(position)) => self.start_position = position,
+            Some(Next::Done) => {
+                let after = self.after();
+                self.arrive(after);
+                let reached = if after < self.end { Reached::Instant(after) } else { Reached::End };
+                return Step { fresh, reached };
+            }
+            Some(Next::Unordered) | None => self.begin_passes(),
+        }
+        Step { fresh, reached: Reached::Instant(self.at) }
+    }
+
+    /// Reads the instant over and over: nothing sorts it.
+    fn begin_passes(&mut self) {
+        (self.by_id, self.passes, self.start_position) = (None, Some(1), 1);
+        self.has_ids = false;
+    }
+
     /// One page of an instant whose order is not to be trusted.
     fn take_unordered<'p>(&mut self, records: &[(RawRecord<'p>, OffsetDateTime)]) -> Step<'p> {
         let fresh = self.fresh_here(records);
@@ -294,6 +356,7 @@ impl Walk {
         self.at = instant;
         self.start_position = 1;
         self.anchor = None;
+        self.by_id = None;
         self.passes = None;
         self.counted = None;
         self.proof.clear();
@@ -394,14 +457,32 @@ mod tests {
     struct Source {
         records: Vec<(u32, i64)>,
         shuffle: Option<u64>,
+        ids: Ids,
+        /// Records that leave after each answer: edited, or deleted.
+        leaving: u32,
+    }
+
+    /// How it sorts ids.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Ids {
+        AsNumbers,
+        AsText,
+        Unsorted,
     }
 
     impl Source {
+        fn of(records: Vec<(u32, i64)>) -> Self {
+            Self { records, shuffle: None, ids: Ids::AsNumbers, leaving: 0 }
+        }
+
         fn answer(&mut self, walk: &Walk, size: usize) -> RawPage {
             let (at, position) = walk.position();
             let from = (at - START).whole_seconds();
             let mut matching: Vec<_> =
                 self.records.iter().filter(|(_, second)| *second >= from).copied().collect();
+            if walk.is_by_id() {
+                matching.retain(|(_, second)| *second < (walk.after() - START).whole_seconds());
+            }
             let salt = self.shuffle.map(|n| n + 1);
             self.shuffle = salt;
             let place = |id: u32| {
@@ -409,9 +490,19 @@ mod tests {
                 (id, salt).hash(&mut hasher);
                 if salt.is_some() { hasher.finish() } else { u64::from(id) }
             };
-            matching.sort_by_key(|(id, second)| (*second, place(*id)));
+            if walk.is_by_id() && self.ids != Ids::Unsorted {
+                matching.sort_by_key(|(id, _)| (self.ids == Ids::AsText).then(|| id.to_string()).ok_or(*id));
+            } else {
+                matching.sort_by_key(|(id, second)| (*second, place(*id)));
+            }
             let start = position as usize - 1;
-            page(&matching[start.min(matching.len())..(start + size).min(matching.len())])
+            let answer = page(&matching[start.min(matching.len())..(start + size).min(matching.len())]);
+            for n in 0..self.leaving {
+                let among = self.records.len().max(1) as u64;
+                let place = usize::try_from(place(n) % among).unwrap();
+                self.records.retain(|record| Some(record) != matching.get(place));
+            }
+            answer
         }
 
         fn count(&self, walk: &Walk) -> u64 {
@@ -443,7 +534,7 @@ mod tests {
 
     #[test]
     fn spread_out_records_cost_one_call_a_page_with_one_record_of_overlap() {
-        let mut source = Source { records: (0..5000).map(|n| (n, i64::from(n))).collect(), shuffle: None };
+        let mut source = Source::of((0..5000).map(|n| (n, i64::from(n))).collect());
         let (taken, calls) = read_all(&mut source, 1000);
         assert_eq!(taken.len(), 5000);
         assert!(calls <= 5000_u32.div_ceil(999) + 1, "{calls}");
@@ -451,12 +542,31 @@ mod tests {
 
     #[test]
     fn five_thousand_records_of_one_second_are_read_whatever_their_order() {
-        for shuffle in [None, Some(7)] {
+        for (shuffle, ids) in [
+            (None, Ids::AsNumbers),
+            (Some(7), Ids::AsNumbers),
+            (Some(7), Ids::AsText),
+            (Some(7), Ids::Unsorted),
+        ] {
             let mut records: Vec<_> = (0..5000).map(|n| (n, 40)).collect();
             records.extend((5000..5100).map(|n| (n, i64::from(n))));
-            let (mut taken, _) = read_all(&mut Source { records, shuffle }, 1000);
+            let (mut taken, calls) = read_all(&mut Source { shuffle, ids, ..Source::of(records) }, 1000);
             taken.sort_unstable();
-            assert_eq!(taken, (0..5100).collect::<Vec<_>>(), "{shuffle:?}");
+            assert_eq!(taken, (0..5100).collect::<Vec<_>>(), "{shuffle:?} {ids:?}");
+            assert!(ids == Ids::Unsorted || calls <= 12, "{calls} calls");
+        }
+    }
+
+    /// Records that stay are taken, however many leave the instant before and behind the walk's position.
+    #[test]
+    fn what_stays_is_taken_while_others_leave() {
+        for (leaving, ids) in [(1, Ids::AsNumbers), (5, Ids::AsText), (60, Ids::AsNumbers)] {
+            let records: Vec<_> = (1..=5000).map(|n| (n, 40)).collect();
+            let mut source = Source { shuffle: Some(3), ids, leaving, ..Source::of(records) };
+            let (taken, calls) = read_all(&mut source, 1000);
+            let lost: Vec<_> = source.records.iter().filter(|(id, _)| !taken.contains(id)).collect();
+            assert!(lost.is_empty(), "{leaving} {ids:?}: {lost:?}");
+            assert!(calls <= 20, "{leaving} {ids:?}: {calls} calls");
         }
     }
 
@@ -468,7 +578,7 @@ mod tests {
         ) {
             let records = (0..).zip(seconds).collect::<Vec<_>>();
             let expected: Vec<_> = records.iter().map(|(id, _)| *id).collect();
-            let (mut taken, _) = read_all(&mut Source { records, shuffle: None }, size);
+            let (mut taken, _) = read_all(&mut Source::of(records), size);
             taken.sort_unstable();
             prop_assert_eq!(taken, expected);
         }

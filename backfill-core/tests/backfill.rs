@@ -9,6 +9,7 @@ mod bench;
 mod drift;
 mod entities;
 mod verify;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,6 +53,20 @@ async fn thirty_empty_days_cost_one_call() {
     let outcome = bench.run(request).await;
     assert_eq!(outcome.totals().windows_completed, 30);
     assert_eq!(bench.sandbox.journal().metered(), 1);
+}
+
+#[tokio::test]
+async fn five_years_by_day_with_few_records_cost_three_calls_a_pipeline() {
+    let bench = Bench::start(Shape::default().with_counts(22, 22, 22)).await;
+    let mut request = bench.request();
+    request.span = bench::window(datetime!(2021-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
+    bench.sandbox.with_company(|company| company.advance(time::Duration::days(800)));
+    let outcome = bench.run(request).await;
+    assert_eq!((outcome.status(), outcome.totals().windows_completed), (RunStatus::Completed, 3 * 1826));
+    for entity in ["Invoice", "Customer", "Item"] {
+        bench.assert_complete(entity);
+    }
+    assert!(bench.sandbox.journal().metered() <= 9, "{}", bench.sandbox.journal().metered());
 }
 
 #[tokio::test]
@@ -222,6 +237,30 @@ async fn shortfalls_everywhere_cost_a_bounded_number_of_counts() {
     let failed = bench.lines().await.into_iter().find(|line| line.state == WindowState::Failed).unwrap();
     let message = failed.error_message.unwrap();
     assert!(message.starts_with("QuickBooks counts ") && message.ends_with(" were read"), "{message}");
+}
+
+/// A count that showed too little read is not forgotten because the next one is refused.
+#[tokio::test]
+async fn a_shortfall_that_is_not_counted_again_is_a_failed_window() {
+    let short = || async {
+        let bench = Bench::start(Shape::default().with_counts(300, 5, 5)).await;
+        let hidden = bench.sandbox.with_company(|company| company.ids("Invoice").pop_first().unwrap());
+        bench.hide(&[hidden]);
+        bench
+    };
+    // Some counts to find the window, and one after it was read again.
+    let calm = short().await;
+    calm.run(calm.request_for(&["Invoice"])).await;
+    let counts = u32::try_from(calm.sandbox.journal().count(CallKind::Count)).unwrap();
+
+    let bench = short().await;
+    let refused = Rule::on(CallKind::Count, Fault::json(400, "4000"));
+    bench.sandbox.faults().push(refused.after(counts - 1).always());
+    let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+    assert_eq!((outcome.status(), outcome.totals().windows_failed), (RunStatus::Incomplete, 1));
+    let failed = bench.lines().await.into_iter().find(|line| line.state == WindowState::Failed).unwrap();
+    let message = failed.error_message.unwrap();
+    assert!(message.contains("does not count them again"), "{message}");
 }
 
 /// Records that were edited away from windows of an earlier run do not make up for what a new window lacks.

@@ -15,6 +15,18 @@ pub struct Usage {
     pub waited: Duration,
 }
 
+impl Usage {
+    /// What came on top of an earlier reading of the same meter.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(earlier.calls),
+            retries: self.retries.saturating_sub(earlier.retries),
+            bytes: self.bytes.saturating_sub(earlier.bytes),
+            waited: self.waited.saturating_sub(earlier.waited),
+        }
+    }
+}
+
 /// Counts what reading costs. Shared by everything that calls for one company.
 #[derive(Debug, Default)]
 pub struct Meter {

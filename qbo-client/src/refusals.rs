@@ -4,13 +4,17 @@ use std::time::Duration;
 /// nobody who waits politely falls out of the count.
 const APART: Duration = Duration::from_mins(20);
 
+/// How much of the time between two refusals counts as refused: of a longer one, nobody knows what it would have brought.
+const SILENCE: Duration = Duration::from_mins(5);
+
 /// How long every call has been refused, without one success: a pure machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Refusals(Option<Span>);
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    first: Duration,
+    /// When they began, later by what does not count.
+    since: Duration,
     last: Duration,
 }
 
@@ -18,9 +22,10 @@ impl Refusals {
     /// Notes a refusal. Returns how long they have lasted.
     pub(crate) fn refused(&mut self, now: Duration) -> Duration {
         let known = self.0.filter(|span| now.saturating_sub(span.last) <= APART);
-        let first = known.map_or(now, |span| span.first);
-        self.0 = Some(Span { first, last: now });
-        now.saturating_sub(first)
+        let since =
+            known.map_or(now, |span| span.since + now.saturating_sub(span.last).saturating_sub(SILENCE));
+        self.0 = Some(Span { since, last: now });
+        now.saturating_sub(since)
     }
 
     /// Notes a success.
@@ -38,9 +43,14 @@ mod tests {
         let minutes = Duration::from_mins;
         let mut refusals = Refusals::default();
         assert_eq!(refusals.refused(minutes(5)), Duration::ZERO);
-        assert_eq!(refusals.refused(minutes(20)), minutes(15));
+        assert_eq!(refusals.refused(minutes(9)), minutes(4));
+        assert_eq!(
+            refusals.refused(minutes(24)),
+            minutes(9),
+            "one more, after a quarter of an hour of silence"
+        );
         refusals.answered();
-        assert_eq!(refusals.refused(minutes(21)), Duration::ZERO);
-        assert_eq!(refusals.refused(minutes(42)), Duration::ZERO, "nobody asked for longer than any pause");
+        assert_eq!(refusals.refused(minutes(25)), Duration::ZERO);
+        assert_eq!(refusals.refused(minutes(46)), Duration::ZERO, "nobody asked for longer than any pause");
     }
 }

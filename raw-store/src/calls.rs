@@ -26,6 +26,12 @@ pub(crate) const LEAST_SHARE: f64 = 0.05;
 /// Refusals further apart than this have nothing to do with one another.
 pub(crate) const APART: Duration = Duration::from_mins(20);
 
+/// How much of the time between two refusals counts as refused: of a longer one, nobody knows what it would have brought.
+pub(crate) const SILENCE: Duration = Duration::from_mins(5);
+
+/// How long after it was let in a call leaves at the latest, whatever its caller says.
+pub(crate) const LONGEST_GOOD_FOR: Duration = Duration::from_secs(30);
+
 /// How often the source may be called, by all processes together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
@@ -102,14 +108,14 @@ pub struct CallMonth {
 /// A dropped [`admit`](Self::admit) may have taken a place; it ends by itself.
 #[async_trait]
 pub trait CallLedger: fmt::Debug + Send + Sync {
-    /// Asks to make one call, which leaves at most `good_for` after this was asked.
+    /// Asks to make one call, which leaves at most `good_for` after this was asked: half a minute at most.
     async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError>;
 
     /// Says how a call ended. Does nothing if its place has been given to another meanwhile.
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError>;
 
     /// Lets nobody call for this long, and fewer than before afterwards. A longer pause stays. Returns how long every
-    /// call has been refused.
+    /// call has been refused: of the time between two refusals, five minutes at most, for a long silence shows nothing.
     async fn pause(&self, pause: Duration) -> Result<Duration, StoreError>;
 
     /// What this month has cost so far.

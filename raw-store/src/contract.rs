@@ -13,6 +13,7 @@ mod landing;
 mod ownership;
 mod runs;
 mod scene;
+mod triggers;
 mod validation;
 mod versions;
 mod windows;
@@ -30,7 +31,11 @@ pub use ownership::{
     a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner,
     a_process_that_wakes_up_after_its_time_changes_nothing, a_schema_holds_one_company,
 };
-pub use runs::{a_run_is_remembered, a_run_needs_its_company, totals_follow_the_windows};
+pub use runs::{a_run_goes_on, a_run_is_remembered, a_run_needs_its_company, totals_follow_the_windows};
+pub use triggers::{
+    a_chain_stops_behind_what_is_not_done, a_trigger_fires_once, a_trigger_outlives_its_worker,
+    triggers_are_cancelled_and_expire,
+};
 pub use validation::{findings_are_remembered, rows_are_examined};
 pub use versions::{
     a_document_without_a_time_is_older, newer_wins_in_both_orders, sync_tokens_are_numbers,

@@ -1,7 +1,7 @@
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::StoreIdentity;
+use crate::{StoreIdentity, TriggerName, TriggerState};
 
 /// The store refused or could not be reached.
 ///
@@ -86,6 +86,20 @@ pub enum StoreErrorKind {
         "pipeline {0} is not this process's any more: another took it over, or this one was cut off for too long"
     )]
     LeaseLost(Box<str>),
+    /// There is a trigger of this name.
+    #[error("there is a trigger {0} already")]
+    TriggerExists(TriggerName),
+    /// There is no trigger of this name.
+    #[error("there is no trigger {0}")]
+    UnknownTrigger(TriggerName),
+    /// The trigger is in a state in which this cannot be done.
+    #[error("trigger {name} is {}", state.as_str())]
+    TriggerState {
+        /// Which trigger.
+        name: TriggerName,
+        /// How it stands.
+        state: TriggerState,
+    },
     /// A setting is unusable.
     #[error("{0}")]
     Configuration(Box<str>),
@@ -140,7 +154,10 @@ impl StoreError {
             | Kind::Differs(_)
             | Kind::OtherCompany { .. }
             | Kind::Refused { .. } => Advice::FixDatabase,
-            Kind::Configuration(_) => Advice::FixRequest,
+            Kind::Configuration(_)
+            | Kind::TriggerExists(_)
+            | Kind::UnknownTrigger(_)
+            | Kind::TriggerState { .. } => Advice::FixRequest,
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => Advice::WaitForOther,
         }
     }
@@ -162,6 +179,12 @@ impl StoreError {
             Kind::Differs(_) => "see: qbo-backfill db check".into(),
             Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process or stop it, then run the same command again".into(),
+            Kind::TriggerExists(_) => "give the new one another --name; what is there stays as it is: qbo-backfill trigger list".into(),
+            Kind::UnknownTrigger(_) => "see: qbo-backfill trigger list".into(),
+            Kind::TriggerState { name, state } if state.is_spent() => {
+                format!("to arm it again: qbo-backfill trigger rearm {name} --at T")
+            }
+            Kind::TriggerState { name, .. } => format!("take it back first: qbo-backfill trigger cancel {name}"),
             Kind::Configuration(_) => "correct the setting and run the same command again".into(),
             Kind::Refused { .. } => "see: qbo-backfill db check".into(),
         }

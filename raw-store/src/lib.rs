@@ -19,6 +19,7 @@ mod pg;
 mod run;
 mod store;
 mod table;
+mod trigger;
 mod window;
 mod witness;
 
@@ -45,5 +46,9 @@ pub use run::{InvalidRunId, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, 
 pub use store::{Pipeline, RawStore, Store, StoreIdentity};
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;
+pub use trigger::{
+    ChainLink, IfMissed, InvalidTriggerName, NewTrigger, Trigger, TriggerBoard, TriggerEnd, TriggerEvent,
+    TriggerName, TriggerPlan, TriggerQueue, TriggerState,
+};
 pub use window::{InvalidWindow, Window};
 pub use witness::{ConsentLog, Testimony, Witness};

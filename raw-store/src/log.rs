@@ -165,11 +165,11 @@ pub struct LogFilter {
 ///   counts no further attempt.
 #[async_trait]
 pub trait BackfillLog: fmt::Debug + Send + Sync {
-    /// Records that a run has begun, with one line of totals per pipeline. The schema must be bound to the
-    /// run's company.
+    /// Records that a run has begun, with one line of totals per pipeline; one that has begun before goes on. The schema
+    /// must be bound to the run's company.
     async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError>;
 
-    /// Records how a run ended.
+    /// Records how a run ended. Its calls and waits come to those that it is known to have cost before.
     async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError>;
 
     /// Makes sure that every window has its line, and returns those to read, in ascending order.
@@ -220,6 +220,10 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
 
     /// One run.
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError>;
+
+    /// The number of the last page that a run has landed for a pipeline, 0 if none: a run that goes on numbers its pages
+    /// from there, for a page of the same number is the same page.
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError>;
 }
 
 /// Why and when windows failed, or proved to be unavailable.

@@ -2,6 +2,7 @@ mod calls;
 mod inspect;
 mod land;
 mod ledger;
+mod triggers;
 mod validation;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,9 @@ struct State {
     lines: BTreeMap<LineKey, Line>,
     witnesses: BTreeMap<Box<str>, Witness>,
     calls: calls::Calls,
+    triggers: triggers::Triggers,
+    /// Where its clock stands still.
+    stands_at: Option<OffsetDateTime>,
     /// By start; the newest last.
     runs: Vec<RunRecord>,
     validated: Vec<(RunId, Validated)>,
@@ -128,6 +132,11 @@ impl MemoryStore {
         }
     }
 
+    /// Stops its clock at a moment, as triggers go by it: for tests, which move it themselves.
+    pub fn stand_at(&self, moment: OffsetDateTime) {
+        self.state().stands_at = Some(moment);
+    }
+
     /// Nothing that runs under the lock can panic half-way through a change, so poison says nothing.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -147,6 +156,10 @@ impl Default for MemoryStore {
 }
 
 impl State {
+    fn now(&self) -> OffsetDateTime {
+        self.stands_at.unwrap_or_else(now)
+    }
+
     /// Refuses whoever does not own the pipeline any more.
     fn fence(&self, lease: &Lease) -> Result<(), StoreErrorKind> {
         let owner = self.leases.get(&lease.entity_name);
@@ -247,23 +260,8 @@ impl RawStore for MemoryStore {
     }
 
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
-        let entity_name = &pipeline.entity_name;
-        let mut state = self.state();
-        let fresh = || Ownership { epoch: 0, holder: "".into(), session: None, since: now(), overdue: false };
-        let lease = state.leases.entry(entity_name.clone()).or_insert_with(fresh);
-        if !lease.overdue && lease.session.is_some_and(|session| session != self.session) {
-            let (entity_name, holder, since) = (entity_name.clone(), lease.holder.clone(), lease.since);
-            let kind = StoreErrorKind::LeaseHeld { entity_name, holder, since };
-            return Err(StoreError::new("taking a pipeline", kind));
-        }
-        *lease = Ownership {
-            epoch: lease.epoch + 1,
-            holder: holder.into(),
-            session: Some(self.session),
-            since: now(),
-            overdue: false,
-        };
-        Ok(Lease { entity_name: entity_name.clone(), epoch: lease.epoch })
+        self.take_lease(&pipeline.entity_name, holder)
+            .map_err(|kind| StoreError::new("taking a pipeline", kind))
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {

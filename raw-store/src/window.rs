@@ -41,6 +41,11 @@ impl Window {
         self.end
     }
 
+    /// Whether the two share an instant.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
     /// Whether `instant` belongs to the window.
     pub fn contains(self, instant: OffsetDateTime) -> bool {
         self.start <= instant && instant < self.end

@@ -13,6 +13,10 @@ use support::{connection, database, store};
 
 const LIMITS: CallLimits = CallLimits { per_minute: 40, per_second: 40, in_flight: 1000, per_month: None };
 
+/// How long calls count as under way.
+const LEFT: &str =
+    "SELECT extract(epoch FROM max(in_flight_until_utc) - clock_timestamp())::float8 FROM raw.call_slot";
+
 async fn ask(store: &PgStore, limits: &CallLimits) -> CallAdmission {
     store.admit(limits, Duration::from_millis(250)).await.unwrap()
 }
@@ -37,11 +41,9 @@ async fn places_of_a_process_that_died_are_free_ten_seconds_later() {
     assert!(matches!(ask(&heir, &limits).await, CallAdmission::Wait(_)));
     drop(dying);
     let observer = connection(&database).await;
-    let left =
-        "SELECT extract(epoch FROM max(in_flight_until_utc) - clock_timestamp())::float8 FROM raw.call_slot";
     loop {
         assert!(matches!(ask(&heir, &limits).await, CallAdmission::Wait(_)));
-        let left: f64 = observer.query_one(left, &[]).await.unwrap().get(0);
+        let left: f64 = observer.query_one(LEFT, &[]).await.unwrap().get(0);
         if left < 11.0 {
             assert!(left > 5.0, "{left}");
             return;
@@ -63,4 +65,51 @@ async fn a_connection_that_was_cut_is_made_again() {
         assert!(matches!(error.kind, StoreErrorKind::Unavailable(_)), "{error}");
     }
     assert!(matches!(ask(&store, &LIMITS).await, CallAdmission::Go { .. }));
+}
+
+#[tokio::test]
+async fn calls_under_way_keep_their_places_when_the_connection_is_cut() {
+    let database = database().await;
+    let (cut, other) = (store(&database).await, store(&database).await);
+    let limits = CallLimits { in_flight: 1, ..LIMITS };
+    let CallAdmission::Go { slot, .. } = ask(&cut, &limits).await else {
+        panic!("nothing stands against it")
+    };
+    let observer = connection(&database).await;
+    let kill = "SELECT pg_terminate_backend(backend_pid, 10000) FROM raw.call_slot";
+    assert!(observer.query_one(kill, &[]).await.unwrap().get::<_, bool>(0));
+    // The other one buries them.
+    assert!(matches!(ask(&other, &limits).await, CallAdmission::Wait(_)));
+    // Nobody asks over the connection that was cut, and it comes back by itself.
+    let adopted = "SELECT backend_pid IN (SELECT pid FROM pg_stat_activity) FROM raw.call_slot";
+    while observer.query_one(adopted, &[]).await.unwrap().get::<_, Option<bool>>(0) != Some(true) {}
+    let left: f64 = observer.query_one(LEFT, &[]).await.unwrap().get(0);
+    assert!(left > 100.0, "{left}");
+    cut.conclude(&slot, CallEnd::Served).await.unwrap();
+    assert!(matches!(ask(&other, &limits).await, CallAdmission::Go { .. }));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_stops_nobody() {
+    let database = database().await;
+    let store = store(&database).await;
+    let observer = connection(&database).await;
+    let limits = CallLimits { per_second: 1, ..LIMITS };
+    assert!(matches!(ask(&store, &limits).await, CallAdmission::Go { .. }));
+    store.pause(Duration::from_mins(1)).await.unwrap();
+    // All times as they are an hour after the clock was set back by an hour.
+    observer
+        .batch_execute(
+            "UPDATE raw.call_slot SET arrived_by_utc = arrived_by_utc + interval '1 hour',
+                in_flight_until_utc = in_flight_until_utc + interval '1 hour';
+            UPDATE raw.call_budget SET paused_until_utc = paused_until_utc + interval '1 hour',
+                refused_at_utc = refused_at_utc + interval '1 hour'",
+        )
+        .await
+        .unwrap();
+    ask(&store, &limits).await;
+    let CallAdmission::Wait(time) = ask(&store, &limits).await else { panic!("it is paused") };
+    assert!((55..=60).contains(&time.as_secs()), "{time:?}");
+    let left: f64 = observer.query_one(LEFT, &[]).await.unwrap().get(0);
+    assert!(left < 141.0, "{left}");
 }

@@ -99,10 +99,11 @@ stories! {
         unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered
         a_schema_holds_one_company
-        a_run_is_remembered
+        a_run_is_remembered a_run_goes_on
         a_run_needs_its_company
         totals_follow_the_windows
-        a_second_copy_of_a_consent_is_found;
+        a_second_copy_of_a_consent_is_found
+        a_chain_stops_behind_what_is_not_done triggers_are_cancelled_and_expire;
     with_another_process:
         a_pipeline_has_one_owner
         a_lease_that_was_taken_over_commits_nothing
@@ -110,4 +111,5 @@ stories! {
         calls_under_way_are_shared
         a_refusal_is_for_all
         a_month_is_shared
+        a_trigger_fires_once a_trigger_outlives_its_worker
 }

@@ -282,7 +282,8 @@ async fn ask(
 ) -> Result<Option<time::OffsetDateTime>, Exit> {
     let company = company(settings, secrets, 0).await?;
     stop.keep(&company.tokens);
-    let page = company.client(settings, store)?.fetch_page(&super::company_info()).await;
+    let (client, _signals) = company.client(settings, store)?;
+    let page = client.fetch_page(&super::company_info()).await;
     if store.is_none() {
         let_it_age(&*company.clock).await;
     }

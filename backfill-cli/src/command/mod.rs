@@ -18,7 +18,9 @@ mod runs;
 mod secrets;
 mod signals;
 mod status;
+mod trigger;
 mod verify;
+mod worker;
 
 use std::num::NonZeroUsize;
 
@@ -53,6 +55,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Report(arguments) => report::report(&settings, &arguments).await,
             Command::Retry(arguments) => retry::retry(&settings, &arguments).await,
             Command::Verify(arguments) => verify::verify(&settings, &arguments).await,
+            Command::Trigger(command) => trigger::trigger(&settings, &command).await,
+            Command::Worker(arguments) => worker::worker(&cli.global, &settings, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,
             Command::Db(command) => db::db(&settings, &command).await,
             Command::Secrets(command) => secrets::secrets(&settings, command).await,

@@ -52,15 +52,10 @@ pub(crate) fn request(
             "give --from and --to as plain dates",
         ));
     }
-    let now = SystemClock::new().now_utc();
-    // 53 bits: programs that read the events as JavaScript does keep them all.
-    let seed = arguments.seed.unwrap_or_else(|| random() >> 11);
-    let stamp = now.format(format_description!("[year][month][day]T[hour][minute][second]Z"));
-    let stamp = stamp.unwrap_or_default();
-    let id = format!("{stamp}-{:08x}", random() >> 32);
+    let (id, seed) = new_run();
     Ok(RunRequest {
-        id: id.parse::<RunId>().map_err(|error| Exit::usage(error.to_string(), ""))?,
-        seed,
+        id,
+        seed: arguments.seed.unwrap_or(seed),
         identity,
         holder: holder().into(),
         wait: Duration::from_secs(arguments.wait),
@@ -112,6 +107,15 @@ fn plain<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
+/// A name for a new run, and a seed of its random choices.
+pub(crate) fn new_run() -> (RunId, u64) {
+    let now = SystemClock::new().now_utc();
+    let stamp = now.format(format_description!("[year][month][day]T[hour][minute][second]Z"));
+    let id = format!("{}-{:08x}", stamp.unwrap_or_default(), random() >> 32);
+    // 53 bits: programs that read the events as JavaScript does keep them all.
+    (id.parse().expect("digits, letters and a dash"), random() >> 11)
+}
+
 /// A placeholder for commands that call nobody.
 pub(crate) fn nobody(realm: Option<&RealmId>) -> StoreIdentity {
     let realm_id = realm.map_or("", RealmId::as_str).into();
@@ -119,7 +123,7 @@ pub(crate) fn nobody(realm: Option<&RealmId>) -> StoreIdentity {
 }
 
 /// Who runs this, for people.
-fn holder() -> String {
+pub(crate) fn holder() -> String {
     format!("process {} on {}", std::process::id(), crate::consent::host())
 }
 

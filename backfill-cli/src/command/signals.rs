@@ -6,8 +6,10 @@ use qbo_auth::{LAST_CALL, RefreshingProvider};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::args::Lifeline;
 use crate::exit::{Exit, INTERRUPTED, TERMINATED};
 use crate::render::say;
+use crate::settings::Settings;
 
 /// Turns SIGINT, SIGTERM and SIGHUP into a request to stop. The first one ends cleanly, the second one at once; a
 /// refresh under way is stored in both cases, for its token cannot be had again.
@@ -57,6 +59,24 @@ impl Stop {
             });
         }
         Ok(stop)
+    }
+
+    /// Stops as well when stdin ends, if that is what shows that whoever started this process is still there. To be called
+    /// when everything that comes by stdin has been read. The first signal after that still lets the page in hand land.
+    pub(crate) fn follow(&self, settings: &Settings) -> Result<(), Exit> {
+        let Some(Lifeline::Stdin) = settings.lifeline else { return Ok(()) };
+        let token = self.token.clone();
+        let wait = move || {
+            // What comes is of no interest. An input that cannot be read says as little about the parent as one that ended.
+            drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+            say("stdin has ended: stopping, the page in hand is committed first");
+            token.cancel();
+        };
+        // A thread of its own: the runtime would wait for one of its threads before it ends.
+        let started = std::thread::Builder::new().name("lifeline".into()).spawn(wait);
+        started
+            .map(drop)
+            .map_err(|_| Exit::new(crate::exit::BUG, "no thread can be started", "check the system's limits"))
     }
 
     /// Names the tokens that are not to be lost.

@@ -34,6 +34,7 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
     })
     .await?;
     stop.keep(&composed.tokens);
+    stop.follow(settings)?;
     let mut job = Job { settings, arguments, composed: &composed, stop: &stop, found: Vec::new() };
     let result = job.compare(asked).await;
     let (found, calls) = (job.found, composed.client.usage().calls);

@@ -7,6 +7,7 @@ mod report_html;
 mod report_json;
 mod report_markdown;
 mod report_text;
+mod spoken;
 mod table;
 mod verification;
 
@@ -18,6 +19,7 @@ pub(crate) use report_json::{
 };
 pub(crate) use report_markdown::markdown as report_markdown;
 pub(crate) use report_text::text as report_text;
+pub(crate) use spoken::spoken;
 pub(crate) use table::Table;
 pub(crate) use verification::{json as verification_json, text as verification_text};
 
@@ -77,7 +79,7 @@ pub(crate) fn out_json(value: &serde_json::Value) {
     out(&format!("{value:#}"));
 }
 
-/// Says something to the person at the terminal: stderr.
+/// Says something to the person at the terminal: stderr. That nobody listens any more is no error.
 pub(crate) fn say(text: &str) {
     drop(writeln!(anstream::stderr(), "{text}"));
 }

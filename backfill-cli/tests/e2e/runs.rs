@@ -1,9 +1,12 @@
+use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
 use fixtures::{CallKind, EntityKind, Fault, Hostile, Record, Rule, Shape};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-use crate::house::{House, THREE, YEAR, ended};
+use crate::house::{House, THREE, YEAR, ended, wait};
 
 fn events(stdout: &str) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
@@ -256,4 +259,33 @@ async fn an_entity_of_the_users_own_is_a_row_of_toml() {
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_bills").await, 40);
     assert!(house.run(&["entities"]).await.expect(0).stdout.contains("qb_bills_backfill"));
     house.at(&["db", "check"]).await.expect(0);
+}
+
+/// With the source down the breaker lets one call out each half minute, and the run goes on by itself once it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_down_is_asked_twice_a_minute_and_the_run_recovers_by_itself() {
+    let house = House::new(&Shape::default().with_counts(300, 20, 20)).await;
+    house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(503, "0")).always());
+    let mut run = house.start(&["--output", "json"]);
+    let mut events = BufReader::new(run.stdout.take().unwrap())
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut opened = || {
+        let event =
+            events.by_ref().find(|event| event["ev"] == "breaker" && event["state"] == "open").unwrap();
+        let at = OffsetDateTime::parse(event["t"].as_str().unwrap(), &Rfc3339).unwrap();
+        (at, house.sandbox.journal().count(CallKind::Query))
+    };
+    opened();
+    let (first, calls) = opened();
+    let (second, calls_then) = opened();
+    assert_eq!(calls_then - calls, 1);
+    assert!(second - first > time::Duration::seconds(29), "{}", second - first);
+
+    house.sandbox.faults().clear();
+    let end = events.find(|event| event["ev"] == "run_finished").unwrap();
+    assert_eq!(end["status"], "completed", "{end}");
+    wait(run).await.expect(0);
+    let invoices = house.number("SELECT count(*) FROM raw.qb_invoices").await;
+    assert_eq!(invoices, 300);
 }

@@ -232,8 +232,18 @@ impl Bench {
     }
 
     pub(crate) fn engine(&self) -> Engine {
+        self.engine_over(self.store.clone())
+    }
+
+    /// An engine over the store as another process sees it.
+    pub(crate) fn engine_over(&self, store: Arc<MemoryStore>) -> Engine {
         let clock: Arc<dyn Clock> = self.clock.clone();
-        Engine::new(self.client.clone(), self.store.clone(), clock, self.listener.clone())
+        Engine::new(self.client.clone(), store, clock, self.listener.clone())
+    }
+
+    /// What `on_event` listens to.
+    pub(crate) fn sink(&self) -> Arc<dyn EventSink> {
+        self.listener.clone()
     }
 
     pub(crate) async fn run(&self, request: RunRequest) -> RunOutcome {

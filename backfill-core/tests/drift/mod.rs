@@ -17,8 +17,12 @@ use crate::bench::Bench;
 /// As many as the project promises to survive.
 const SEEDS: u64 = 2000;
 
-/// A company and its habits, all by the seed.
+/// A company and its habits, all by the seed. Ties of five pages in one second.
 async fn world(seed: u64) -> Bench {
+    company_of(seed, Shape::default().with_counts(260, 1, 1).with_bulk_import(100)).await
+}
+
+async fn company_of(seed: u64, shape: Shape) -> Bench {
     let pick = |choices: u64, salt: u64| {
         seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17).wrapping_add(salt) % choices
     };
@@ -31,8 +35,6 @@ async fn world(seed: u64) -> Bench {
     };
     let shuffle_ties = (pick(2, 5) == 0).then_some(seed);
     let options = SandboxOptions { drift: Some(drift), shuffle_ties, ..SandboxOptions::default() };
-    // Ties of five pages in one second.
-    let shape = Shape::default().with_counts(260, 1, 1).with_bulk_import(100);
     Bench::with_options(shape, options).await
 }
 
@@ -59,12 +61,18 @@ async fn lost(bench: &Bench) -> Vec<String> {
 
 async fn survives(seed: u64) {
     let bench = world(seed).await;
+    outlasts(&bench, seed, 20).await;
+}
+
+/// Runs until all is read, and looks whether all is there.
+async fn outlasts(bench: &Bench, seed: u64, page_size: u16) {
     bench.sandbox.faults().random(seed, 100, Fault::transient());
     let places = [1, 3, 10][usize::try_from(seed % 3).unwrap()];
     // A question that meets many faults in a row ends the run; the same command goes on.
     let mut ended = None;
     for _ in 0..20 {
-        let request = request(&bench, places);
+        let mut request = request(bench, places);
+        request.page_size = PageSize::new(page_size).unwrap();
         let outcome = bench.engine().run(request, CancellationToken::new()).await.unwrap();
         if outcome.failure.is_none() && outcome.totals().windows_failed == 0 {
             break;
@@ -74,9 +82,9 @@ async fn survives(seed: u64) {
     let lines = bench.lines().await;
     let open = lines.iter().filter(|line| line.state != WindowState::Completed).count();
     assert_eq!(open, 0, "seed {seed}: windows stay open ({ended:?})");
-    let lost = lost(&bench).await;
+    let lost = lost(bench).await;
     assert!(lost.is_empty(), "seed {seed} lost {lost:?}: DRIFT_SEED={seed} repeats it");
-    let errors = errors(&bench).await;
+    let errors = errors(bench).await;
     assert!(errors.is_empty(), "seed {seed} is said to be unsound, {errors:?}: DRIFT_SEED={seed} repeats it");
 }
 
@@ -115,6 +123,16 @@ async fn two_thousand_seeds_lose_nothing() {
         .collect();
     for worker in workers {
         worker.await.unwrap();
+    }
+}
+
+/// The same with full pages, and an import of five thousand in one second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_thousand_in_a_second_are_read_at_full_pages() {
+    for seed in 0..8 {
+        let bench = company_of(seed, Shape::default().with_counts(7000, 1, 1).with_bulk_import(5000)).await;
+        outlasts(&bench, seed, 1000).await;
+        assert!(bench.store.rows(&Bench::table("Invoice")).len() >= 5000);
     }
 }
 

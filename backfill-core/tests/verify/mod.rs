@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use backfill_core::{
-    CancellationToken, Catalog, Difference, Disagreement, Failure, RunEvent, RunRequest, Verification,
+    CancellationToken, Catalog, ChunkSize, Difference, Disagreement, Failure, RunEvent, RunRequest,
+    Verification,
 };
 use fixtures::{CallKind, Fault, Hostile, Rule, Shape};
 use raw_store::{StoreErrorKind, Window};
@@ -172,6 +173,25 @@ async fn what_is_in_quarantine_is_known_and_what_cannot_be_read_is_said() {
     let (verification, _) = verify(&bench, until(&bench, SPAN_END)).await;
     let found = &verification.pipelines[0];
     assert!(!found.agrees() && found.unread > 0 && !found.looked_for_gone, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_known_whatever_windows_are_asked_for() {
+    let bench = Bench::start(Shape::default().with_counts(200, 0, 0)).await;
+    let poisonous: Vec<_> =
+        bench.sandbox.with_company(|company| company.ids("Invoice").into_iter().skip(90).take(2).collect());
+    bench.poison(&poisonous[..1]);
+    bench.run(until(&bench, SPAN_END)).await;
+    for chunk in [ChunkSize::Day, ChunkSize::Month, ChunkSize::Whole] {
+        let (verification, told) = verify(&bench, RunRequest { chunk, ..until(&bench, SPAN_END) }).await;
+        let found = &verification.pipelines[0];
+        assert!(told.is_empty() && found.agrees(), "{chunk:?}: {told:?}");
+        assert_eq!((found.same, found.quarantined), (199, 1));
+    }
+    // Another one has become unreadable, which is stored.
+    bench.poison(&poisonous);
+    let (verification, _) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert_eq!(verification.pipelines[0].missing + verification.pipelines[0].unknown, 2, "{verification:?}");
 }
 
 #[tokio::test]

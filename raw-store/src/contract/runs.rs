@@ -33,6 +33,27 @@ pub async fn a_run_is_remembered(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A run that goes on is the same run: its pages are numbered on, and its costs are added up.
+pub async fn a_run_goes_on(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    assert_eq!(store.last_page(&scene.run, "invoices").await?, 0);
+    scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
+    scene.land(vec![row("2", r#"{"Id":"2"}"#, noon(0))]).await?;
+    assert_eq!(store.last_page(&scene.run, "invoices").await?, 2);
+    assert_eq!(store.last_page(&scene.run, "items").await?, 0);
+    store.finish_run(&scene.run, &run_end()).await?;
+    let mut start = run_start(scene.run.as_str());
+    start.seed = 7;
+    store.begin_run(&start).await?;
+    let under_way = store.run(&scene.run).await?.unwrap();
+    assert_eq!((under_way.status, under_way.finished_at, under_way.calls), (RunStatus::Running, None, 3));
+    assert_ne!(under_way.seed, 7, "it began once");
+    store.finish_run(&scene.run, &run_end()).await?;
+    let ended = store.run(&scene.run).await?.unwrap();
+    assert_eq!((ended.calls, ended.retries, ended.waited_seconds.to_bits()), (6, 2, 1.0_f64.to_bits()));
+    Ok(())
+}
+
 /// A run begins only in a schema that is bound to its company.
 pub async fn a_run_needs_its_company(store: &dyn Store) -> Result<(), StoreError> {
     assert_eq!(store.begin_run(&run_start("first")).await.unwrap_err().advice(), Advice::FixRequest);

@@ -6,6 +6,7 @@ use time::{Date, OffsetDateTime};
 use super::MemoryStore;
 use crate::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
+    LONGEST_GOOD_FOR, SILENCE,
 };
 use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, StoreError};
 
@@ -68,7 +69,7 @@ impl Calls {
         }
         let free =
             self.slots.iter().position(|slot| slot.arrived_by + MINUTE <= now && slot.in_flight_until <= now);
-        let arrived_by = now + good_for + ARRIVAL_SLACK;
+        let arrived_by = now + good_for.min(LONGEST_GOOD_FOR) + ARRIVAL_SLACK;
         let place = Slot { uses: 1, arrived_by, in_flight_until: now + IN_FLIGHT, session: Some(session) };
         let at = free.unwrap_or(self.slots.len());
         match self.slots.get_mut(at) {
@@ -107,7 +108,9 @@ impl Calls {
             self.share = (self.share(now) * AFTER_REFUSAL).max(LEAST_SHARE);
         }
         self.paused_until = self.paused_until.max(now + pause);
-        let since = self.refused.filter(|(_, last)| *last + APART >= now).map_or(now, |(first, _)| first);
+        let known = self.refused.filter(|(_, last)| *last + APART >= now);
+        let since =
+            known.map_or(now, |(since, last)| since + ((now - last).unsigned_abs()).saturating_sub(SILENCE));
         self.refused = Some((since, now));
         (now - since).unsigned_abs()
     }
@@ -293,5 +296,18 @@ mod tests {
         assert_eq!(calls.limit(500, resumes + MINUTE * 10), 500);
         assert_eq!(calls.pause(resumes, MINUTE), MINUTE, "refused for a minute now");
         assert_eq!(calls.limit(500, resumes + MINUTE), 125);
+    }
+
+    #[test]
+    fn a_silence_between_two_refusals_counts_five_minutes() {
+        let mut calls = Calls::default();
+        assert_eq!(calls.pause(NOON, MINUTE), Duration::ZERO);
+        assert_eq!(calls.pause(NOON + MINUTE * 15, MINUTE), MINUTE * 5);
+        assert_eq!(calls.pause(NOON + MINUTE * 16, MINUTE), MINUTE * 6);
+        assert_eq!(
+            calls.pause(NOON + MINUTE * 37, MINUTE),
+            Duration::ZERO,
+            "nobody asked for longer than any pause"
+        );
     }
 }

@@ -13,22 +13,8 @@ use crate::{
 #[async_trait]
 impl BackfillLog for MemoryStore {
     async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let refused = |kind| Err(StoreError::new("recording the start of a run", kind));
-        match &state.identity {
-            None => {
-                return refused(StoreErrorKind::Configuration("the schema is not bound to a company".into()));
-            }
-            Some(bound) if *bound != run.identity => {
-                let (bound, asked) = (bound.clone(), run.identity.clone());
-                return refused(StoreErrorKind::OtherCompany { bound, asked });
-            }
-            Some(_) => {}
-        }
-        if state.runs.iter().all(|known| known.id != run.id) {
-            state.runs.push(begun(run));
-        }
-        Ok(())
+        let begun = begin(&mut self.state(), run);
+        begun.map_err(|kind| StoreError::new("recording the start of a run", kind))
     }
 
     async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
@@ -39,7 +25,9 @@ impl BackfillLog for MemoryStore {
         record.status = end.status;
         record.message.clone_from(&end.message);
         record.finished_at = Some(end.finished_at);
-        (record.calls, record.retries, record.waited_seconds) = (end.calls, end.retries, end.waited_seconds);
+        record.calls += end.calls;
+        record.retries += end.retries;
+        record.waited_seconds += end.waited_seconds;
         Ok(())
     }
 
@@ -160,9 +148,34 @@ impl BackfillLog for MemoryStore {
         Ok(runs)
     }
 
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
+        let state = self.state();
+        let own = state.pages.keys().filter(|(of, name, _)| of == run && **name == *entity_name);
+        Ok(own.map(|(_, _, number)| *number).max().unwrap_or(0))
+    }
+
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
         Ok(self.state().runs.iter().find(|record| record.id == *run).cloned())
     }
+}
+
+/// Records that a run has begun, or goes on.
+pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorKind> {
+    match &state.identity {
+        None => return Err(StoreErrorKind::Configuration("the schema is not bound to a company".into())),
+        Some(bound) if *bound != run.identity => {
+            let (bound, asked) = (bound.clone(), run.identity.clone());
+            return Err(StoreErrorKind::OtherCompany { bound, asked });
+        }
+        Some(_) => {}
+    }
+    match state.runs.iter_mut().find(|known| known.id == run.id) {
+        Some(known) => {
+            (known.status, known.finished_at, known.message) = (RunStatus::Running, None, None);
+        }
+        None => state.runs.push(begun(run)),
+    }
+    Ok(())
 }
 
 /// Closes windows without a page.

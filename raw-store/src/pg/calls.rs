@@ -7,6 +7,7 @@ use super::backend::Backend;
 use super::connect::Connector;
 use crate::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
+    LONGEST_GOOD_FOR, SILENCE,
 };
 use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
 
@@ -77,14 +78,45 @@ const BURY: &str = "
         WHERE caller.pid = call_slot.backend_pid
           AND (caller.backend_start IS NULL OR caller.backend_start = call_slot.backend_started_at))";
 
+/// Makes places of a connection that was cut those of its heir, also if they were buried meanwhile: the process lives.
+const ADOPT: &str = "
+    UPDATE call_slot SET
+        in_flight_until_utc = greatest(in_flight_until_utc, arrived_by_utc + make_interval(secs => $5)),
+        backend_pid = $3,
+        backend_started_at = $4
+    FROM unnest($1::int4[], $2::int8[]) AS living (slot, uses)
+    WHERE call_slot.slot = living.slot AND call_slot.uses = living.uses
+      AND call_slot.in_flight_until_utc > clock_timestamp()";
+
+/// Takes back what lies further ahead than it can: the server's clock was set back, and would keep every call waiting for
+/// as long as it was set back by.
+const MEND: &str = "
+    WITH moment AS MATERIALIZED (
+        SELECT clock_timestamp() AS now_utc
+    ), mended AS (
+        UPDATE call_slot SET
+            arrived_by_utc = least(arrived_by_utc, now_utc + make_interval(secs => $1)),
+            in_flight_until_utc = least(in_flight_until_utc, now_utc + make_interval(secs => $2))
+        FROM moment
+        WHERE arrived_by_utc > now_utc + make_interval(secs => $1)
+           OR in_flight_until_utc > now_utc + make_interval(secs => $2)
+    )
+    UPDATE call_budget SET
+        paused_until_utc = now_utc + (paused_until_utc - refused_at_utc),
+        refused_since_utc = now_utc,
+        refused_at_utc = now_utc
+    FROM moment
+    WHERE refused_at_utc > now_utc";
+
 /// Ends a call: when it arrived, if it must have by now, and how long it may still be under way.
 const CONCLUDE: &str = "
     WITH ended AS (
         UPDATE call_slot SET
             arrived_by_utc = CASE $3::text WHEN 'unsent' THEN 'epoch' WHEN 'abandoned' THEN arrived_by_utc
                 ELSE least(arrived_by_utc, clock_timestamp()) END,
-            in_flight_until_utc = least(in_flight_until_utc, clock_timestamp()
-                + make_interval(secs => CASE $3 WHEN 'abandoned' THEN $4::float8 ELSE 0 END))
+            in_flight_until_utc = CASE $3 WHEN 'abandoned'
+                THEN least(in_flight_until_utc, clock_timestamp() + make_interval(secs => $4::float8))
+                ELSE 'epoch' END
         WHERE slot = $1 AND uses = $2
         RETURNING 1
     ), taken_back AS (
@@ -93,7 +125,8 @@ const CONCLUDE: &str = "
     )
     UPDATE call_budget SET refused_since_utc = NULL WHERE $3 = 'served' AND refused_since_utc IS NOT NULL";
 
-/// What is refused during a pause left before it: it is the same refusal once more, and does not slow down again.
+/// What is refused during a pause left before it: it is the same refusal once more, and does not slow down again. The first
+/// refusal moves up by what does not count.
 const PAUSE: &str = "
     UPDATE call_budget SET
         admissions = admissions + 1,
@@ -103,7 +136,8 @@ const PAUSE: &str = "
         END,
         paused_until_utc = greatest(paused_until_utc, now_utc + make_interval(secs => $1)),
         refused_since_utc = CASE
-            WHEN refused_at_utc >= now_utc - make_interval(secs => $5) THEN coalesce(refused_since_utc, now_utc)
+            WHEN refused_at_utc >= now_utc - make_interval(secs => $5) AND refused_since_utc IS NOT NULL
+                THEN refused_since_utc + greatest(interval '0', now_utc - refused_at_utc - make_interval(secs => $6))
             ELSE now_utc
         END,
         refused_at_utc = now_utc
@@ -115,21 +149,33 @@ const MONTH: &str = "
         (begun + interval '1 month') AT TIME ZONE 'UTC'
     FROM (SELECT date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') AS begun OFFSET 0) AS month";
 
+/// The furthest that a rate can make a call wait: a minute after the latest arrival.
+const LONGEST_WAIT: Duration =
+    Duration::from_mins(1).saturating_add(LONGEST_GOOD_FOR).saturating_add(ARRIVAL_SLACK);
+
 /// A connection for calls alone: pages in the middle of their transactions never make a call wait, nor the other way
 /// round. Each question is one statement, so many callers can ask over it at once.
 #[derive(Debug)]
-pub(super) struct CallDesk {
+pub(super) struct CallLine {
     backend: Backend,
     admit: Statement,
     conclude: Statement,
 }
 
-impl CallDesk {
-    pub(super) async fn open(connector: &Connector) -> Result<Self, StoreErrorKind> {
+impl CallLine {
+    /// Opens it, and takes over these places from the line that was there before.
+    pub(super) async fn open(
+        connector: &Connector,
+        (slots, uses): (&[i32], &[i64]),
+    ) -> Result<Self, StoreErrorKind> {
         let backend = Backend::open(connector).await?;
         let client = &backend.client;
         // Durable here, and not slower for replicas: after a crash no call of the last minute may be forgotten.
         client.batch_execute("SET synchronous_commit = local").await?;
+        if !slots.is_empty() {
+            let under_way = IN_FLIGHT.as_secs_f64();
+            client.execute(ADOPT, &[&slots, &uses, &backend.pid, &backend.started_at, &under_way]).await?;
+        }
         let (admit, conclude) = (client.prepare(ADMIT).await?, client.prepare(CONCLUDE).await?);
         Ok(Self { backend, admit, conclude })
     }
@@ -146,7 +192,7 @@ impl CallDesk {
         let (per_minute, per_second) = (f64::from(limits.per_minute), f64::from(limits.per_second));
         let in_flight = i64::from(limits.in_flight);
         let per_month = limits.per_month.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX));
-        let arrives = (good_for + ARRIVAL_SLACK).as_secs_f64();
+        let arrives = (good_for.min(LONGEST_GOOD_FOR) + ARRIVAL_SLACK).as_secs_f64();
         let under_way = IN_FLIGHT.as_secs_f64();
         loop {
             let row = self
@@ -171,6 +217,10 @@ impl CallDesk {
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             if used_up {
                 return Ok(CallAdmission::UsedUp { until: self.month().await?.until });
+            }
+            if crowded || wait > LONGEST_WAIT.as_secs_f64() {
+                let arrives = (LONGEST_GOOD_FOR + ARRIVAL_SLACK).as_secs_f64();
+                self.backend.client.execute(MEND, &[&arrives, &under_way]).await?;
             }
             if crowded {
                 self.backend.client.execute(BURY, &[&HUNG_UP.as_secs_f64()]).await?;
@@ -208,11 +258,11 @@ impl CallDesk {
     }
 
     pub(super) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
-        let (pause, apart) = (pause.as_secs_f64(), APART.as_secs_f64());
+        let (pause, apart, silence) = (pause.as_secs_f64(), APART.as_secs_f64(), SILENCE.as_secs_f64());
         let row = self
             .backend
             .client
-            .query_one(PAUSE, &[&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart])
+            .query_one(PAUSE, &[&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart, &silence])
             .await?;
         Ok(seconds(row.try_get(0)?))
     }

@@ -1,4 +1,4 @@
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient};
 
 use crate::{StoreErrorKind, StoreIdentity};
 
@@ -17,7 +17,10 @@ pub(super) async fn bind(client: &Client, identity: &StoreIdentity) -> Result<()
 }
 
 /// Checks that the schema is bound to this company.
-pub(super) async fn check(client: &Client, identity: &StoreIdentity) -> Result<(), StoreErrorKind> {
+pub(super) async fn check(
+    client: &impl GenericClient,
+    identity: &StoreIdentity,
+) -> Result<(), StoreErrorKind> {
     match bound(client).await? {
         Some(bound) if bound == *identity => Ok(()),
         Some(bound) => Err(StoreErrorKind::OtherCompany { bound, asked: identity.clone() }),
@@ -26,7 +29,7 @@ pub(super) async fn check(client: &Client, identity: &StoreIdentity) -> Result<(
 }
 
 /// The company the schema is bound to.
-pub(super) async fn bound(client: &Client) -> Result<Option<StoreIdentity>, StoreErrorKind> {
+pub(super) async fn bound(client: &impl GenericClient) -> Result<Option<StoreIdentity>, StoreErrorKind> {
     let Some(row) = client.query_opt(BOUND, &[]).await? else {
         return Ok(None);
     };

@@ -3,6 +3,7 @@ mod backend;
 mod calls;
 mod commit;
 mod connect;
+mod desk;
 mod documents;
 mod error;
 mod grants;
@@ -20,6 +21,7 @@ mod runs;
 mod schema;
 mod sealed;
 mod tls;
+mod triggers;
 mod url;
 mod validation;
 mod windows;
@@ -33,20 +35,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
 
-use self::calls::CallDesk;
 use self::connect::{Connector, Session};
+use self::desk::CallDesk;
 use self::heart::{Heart, Moment};
 pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
+use crate::trigger::lease_name;
 use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Examined,
-    Inquiry, Lease, LogFilter, LogLine, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline,
-    Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName,
-    StoreError, StoreErrorKind, StoreIdentity, Testimony, Validated, Validation, Window, WindowFailure,
-    WindowState, Witness,
+    Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Testimony, Trigger,
+    TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validated, Validation, Window,
+    WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -59,8 +62,7 @@ pub struct PgStore {
     connector: Connector,
     pool: Pool,
     heart: Arc<Heart>,
-    /// The connection that calls are asked for over.
-    calls: Mutex<Option<Arc<CallDesk>>>,
+    calls: Arc<CallDesk>,
     /// Whether the schema was found to have the version that this program needs.
     ready: AtomicBool,
 }
@@ -73,8 +75,8 @@ impl PgStore {
             .map_err(|kind| StoreError::new("preparing the connection", kind));
         let (pool, connector) = made?;
         let heart = Arc::new(Heart::new(connector.clone(), options.lease_time));
-        let store =
-            Self { schema, connector, pool, heart, calls: Mutex::default(), ready: AtomicBool::new(false) };
+        let calls = Arc::new(CallDesk::new(connector.clone()));
+        let store = Self { schema, connector, pool, heart, calls, ready: AtomicBool::new(false) };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
         schema::check_encoding(&session).await.map_err(store.failed(op))?;
@@ -156,15 +158,24 @@ impl PgStore {
         Ok(session)
     }
 
-    /// The connection for calls, opened where it is missing or was cut.
-    async fn calls(&self, op: &str) -> Result<Arc<CallDesk>, StoreError> {
-        let mut calls = self.calls.lock().await;
-        if let Some(desk) = calls.as_ref().filter(|desk| !desk.is_closed()) {
-            return Ok(Arc::clone(desk));
+    /// Where calls are asked for, in a schema of the right version.
+    async fn calls(&self, op: &str) -> Result<&Arc<CallDesk>, StoreError> {
+        if !self.ready.load(Ordering::Relaxed) {
+            self.session(op).await?.done();
         }
-        self.session(op).await?.done();
-        let desk = Arc::new(CallDesk::open(&self.connector).await.map_err(self.failed(op))?);
-        Ok(Arc::clone(calls.insert(desk)))
+        Ok(&self.calls)
+    }
+
+    /// Takes what the name stands for, and keeps it.
+    async fn take_lease(&self, op: &str, name: &str, holder: &str) -> Result<Lease, StoreError> {
+        let session = self.session(op).await?;
+        let guard = self.heart.guard().await.map_err(self.failed(op))?;
+        let asked = Moment::now();
+        let taken = lease::acquire(&session, &guard, (name, holder), self.heart.lasts).await;
+        let taken = taken.map_err(self.failed(op))?;
+        session.done();
+        self.heart.keep(&taken, asked);
+        Ok(taken)
     }
 
     /// Makes an error of an operation, and says which schema is not set up.
@@ -191,7 +202,7 @@ impl RawStore for PgStore {
     async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
         let op = "asking for the schema's company";
         let session = self.session(op).await?;
-        let bound = identity::bound(&session).await.map_err(self.failed(op))?;
+        let bound = identity::bound(&***session).await.map_err(self.failed(op))?;
         session.done();
         Ok(bound)
     }
@@ -206,15 +217,7 @@ impl RawStore for PgStore {
 
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         let op = format!("taking pipeline {}", pipeline.entity_name);
-        let session = self.session(&op).await?;
-        let guard = self.heart.guard().await.map_err(self.failed(&op))?;
-        let asked = Moment::now();
-        let names = (&*pipeline.entity_name, holder);
-        let taken = lease::acquire(&session, &guard, names, self.heart.lasts).await;
-        let taken = taken.map_err(self.failed(&op))?;
-        session.done();
-        self.heart.keep(&taken, asked);
-        Ok(taken)
+        self.take_lease(&op, &pipeline.entity_name, holder).await
     }
 
     async fn lost(&self, lease: &Lease) -> StoreError {
@@ -267,6 +270,82 @@ impl CallLedger for PgStore {
     async fn month(&self) -> Result<CallMonth, StoreError> {
         let op = "asking for the calls of this month";
         self.calls(op).await?.month().await.map_err(self.failed(op))
+    }
+}
+
+#[async_trait]
+impl TriggerQueue for PgStore {
+    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
+        let op = "adding a trigger";
+        let mut session = self.session(op).await?;
+        triggers::add(&mut session, triggers).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError> {
+        let op = "listing the triggers";
+        let session = self.session(op).await?;
+        let all = triggers::all(&session).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(all)
+    }
+
+    async fn trigger_history(&self, name: &TriggerName) -> Result<Vec<TriggerEvent>, StoreError> {
+        let op = "reading the history of a trigger";
+        let session = self.session(op).await?;
+        let history = triggers::history(&session, name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(history)
+    }
+
+    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
+        let op = "looking for triggers";
+        let session = self.session(op).await?;
+        let board = triggers::look(&session, missed_after).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(board)
+    }
+
+    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
+        self.take_lease("taking a trigger", &lease_name(name), holder).await
+    }
+
+    async fn fire(
+        &self,
+        lease: &Lease,
+        name: &TriggerName,
+        run: &RunStart,
+    ) -> Result<Option<Trigger>, StoreError> {
+        let op = "firing a trigger";
+        let mut session = self.session(op).await?;
+        let fired = triggers::fire(&mut session, lease, name, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(fired)
+    }
+
+    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
+        let op = "noting the end of a trigger";
+        let mut session = self.session(op).await?;
+        triggers::conclude(&mut session, lease, name, end).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
+        let op = "taking a trigger back";
+        let mut session = self.session(op).await?;
+        let now = triggers::cancel(&mut session, name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(now)
+    }
+
+    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
+        let op = "arming a trigger again";
+        let mut session = self.session(op).await?;
+        let now = triggers::rearm(&mut session, name, fire_at).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(now)
     }
 }
 
@@ -470,5 +549,13 @@ impl BackfillLog for PgStore {
         let record = runs::one(&session, run).await.map_err(self.failed(op))?;
         session.done();
         Ok(record)
+    }
+
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
+        let op = "reading the pages of a run";
+        let session = self.session(op).await?;
+        let last = pages::last(&session, run, entity_name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(last)
     }
 }

@@ -1,8 +1,8 @@
 use deadpool_postgres::Transaction;
-use tokio_postgres::Statement;
+use tokio_postgres::{Client, Statement};
 
 use super::jsonb::Jsonb;
-use crate::{PageCommit, PageOutcome, StoreErrorKind, WindowCounts};
+use crate::{PageCommit, PageOutcome, RunId, StoreErrorKind, WindowCounts};
 
 /// Claims a page's name. Of two transactions with one page the second waits here for the first.
 pub(super) const CLAIM: &str = "
@@ -18,6 +18,15 @@ const CONCLUDE: &str = "
 
 const OUTCOME: &str =
     "SELECT outcome::text FROM backfill_page WHERE run_id = $1 AND entity_name = $2 AND page_number = $3";
+
+const LAST: &str =
+    "SELECT coalesce(max(page_number), 0) FROM backfill_page WHERE run_id = $1 AND entity_name = $2";
+
+/// The number of the last page.
+pub(super) async fn last(client: &Client, run: &RunId, entity_name: &str) -> Result<u32, StoreErrorKind> {
+    let row = client.query_one(LAST, &[&run.as_str(), &entity_name]).await?;
+    Ok(row.try_get::<_, i32>(0)?.cast_unsigned())
+}
 
 /// Claims the page's name; false if it has been committed before.
 pub(super) async fn claim(

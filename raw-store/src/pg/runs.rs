@@ -1,4 +1,4 @@
-use deadpool_postgres::Object;
+use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::{Client, Row};
 
 use super::identity;
@@ -12,7 +12,7 @@ const BEGIN: &str = "
     INSERT INTO backfill_run (run_id, realm_id, environment, seed, chunk, range_start_utc, range_end_utc, status,
         started_at_utc)
     VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8)
-    ON CONFLICT (run_id) DO NOTHING";
+    ON CONFLICT (run_id) DO UPDATE SET status = 'running', finished_at_utc = NULL, message = NULL";
 
 const BEGIN_PIPELINES: &str = "
     INSERT INTO backfill_run_pipeline (run_id, entity_name, time_axis)
@@ -21,7 +21,8 @@ const BEGIN_PIPELINES: &str = "
 
 const FINISH: &str = "
     UPDATE backfill_run
-    SET status = $2, message = $3, finished_at_utc = $4, calls = $5, retries = $6, waited_seconds = $7
+    SET status = $2, message = $3, finished_at_utc = $4, calls = calls + $5, retries = retries + $6,
+        waited_seconds = waited_seconds + $7
     WHERE run_id = $1";
 
 const RUNS: &str = "
@@ -40,14 +41,20 @@ const PIPELINES: &str = "
     WHERE run_id = ANY($1)
     ORDER BY entity_name";
 
-/// Records that a run has begun. Asked again it changes nothing.
+/// Records that a run has begun, or goes on.
 pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), StoreErrorKind> {
+    let transaction = client.transaction().await?;
+    begin_in(&transaction, run).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// The same, in a transaction of which it is a part.
+pub(super) async fn begin_in(transaction: &Transaction<'_>, run: &RunStart) -> Result<(), StoreErrorKind> {
     let StoreIdentity { realm_id, environment } = &run.identity;
     let id = run.id.as_str();
     let names: Vec<&str> = run.pipelines.iter().map(|pipeline| &*pipeline.entity_name).collect();
     let axes: Vec<&str> = run.pipelines.iter().map(|pipeline| &*pipeline.time_axis).collect();
-    identity::check(client, &run.identity).await?;
-    let transaction = client.transaction().await?;
+    identity::check(&**transaction, &run.identity).await?;
     transaction
         .execute(
             BEGIN,
@@ -64,7 +71,6 @@ pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), Sto
         )
         .await?;
     transaction.execute(BEGIN_PIPELINES, &[&id, &names, &axes]).await?;
-    transaction.commit().await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::{identity, migrate};
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 15] = [
+const LEDGER: [(&str, &str, &str); 17] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -81,6 +81,19 @@ const LEDGER: [(&str, &str, &str); 15] = [
         "slot",
     ),
     ("call_month", "month_utc date!, calls bigint!", "month_utc"),
+    (
+        "backfill_trigger",
+        "trigger_name text!, status text!, fire_at_utc timestamptz!, if_missed text!, entity_names text[]!, \
+         time_axis text!, range_start_utc timestamptz!, range_end_utc timestamptz!, chunk text!, chain text, \
+         chain_position integer, run_id text, armings integer!, stop_requested_at_utc timestamptz, \
+         changed_at_utc timestamptz!, message text",
+        "trigger_name",
+    ),
+    (
+        "backfill_trigger_history",
+        "entry bigint!, trigger_name text!, happened_at_utc timestamptz!, event text!, run_id text, detail text",
+        "entry",
+    ),
     (
         "backfill_validation",
         "run_id text!, entity_name text!, validated_at_utc timestamptz!, time_axis text!, rows_examined bigint!",

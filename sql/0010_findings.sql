@@ -1,4 +1,4 @@
--- qbo-backfill, schema version 9: what was found when the rows were looked over after a run, and views for people who look with pgAdmin.
+-- qbo-backfill, schema version 10: what was found when the rows were looked over after a run, and views for people who look with pgAdmin.
 
 CREATE SCHEMA IF NOT EXISTS raw /*schema*/;
 SET search_path TO raw /*schema*/, pg_catalog, pg_temp;
@@ -108,4 +108,4 @@ JOIN (
 ) AS newest USING (run_id, entity_name, validated_at_utc)
 ORDER BY array_position(ARRAY['error', 'warning', 'info'], finding.severity), entity_name, span_start_utc, number;
 
-INSERT INTO schema_version (version, name) VALUES (9, 'findings') ON CONFLICT (version) DO NOTHING;
+INSERT INTO schema_version (version, name) VALUES (10, 'findings') ON CONFLICT (version) DO NOTHING;

@@ -1,0 +1,130 @@
+//! `triggers.yaml` as Mage writes it beside a pipeline.
+
+use std::path::Path;
+
+use raw_store::{IfMissed, NewTrigger};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::super::request::{nobody, request};
+use super::{name_of, plan};
+use crate::args::{Output, RunArgs};
+use crate::exit::Exit;
+use crate::instant;
+use crate::render::say;
+use crate::settings::Settings;
+
+#[derive(Debug, Deserialize)]
+struct File {
+    triggers: Vec<Entry>,
+}
+
+/// The fields that matter here; Mage writes others beside them.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    name: String,
+    /// Not there in every version; the file's folder says it too.
+    pipeline_uuid: Option<String>,
+    schedule_interval: Option<String>,
+    start_time: Option<String>,
+    status: Option<String>,
+    #[serde(default)]
+    variables: Variables,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Variables {
+    #[serde(alias = "from")]
+    fecha_inicio: Option<String>,
+    #[serde(alias = "to")]
+    fecha_fin: Option<String>,
+}
+
+/// The one-time triggers of a file.
+pub(super) fn triggers(settings: &Settings, path: &Path, inactive: bool) -> Result<Vec<NewTrigger>, Exit> {
+    let unusable = |what: String| Exit::usage(format!("{}: {what}", path.display()), "correct the file");
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let file: File = serde_saphyr::from_str(&text).map_err(|_| {
+        unusable("it is not a list `triggers:` of entries with a name, as Mage writes it".into())
+    })?;
+    let mut triggers = Vec::new();
+    for entry in file.triggers {
+        let name = entry.name.clone();
+        let left_out = match (entry.schedule_interval.as_deref(), entry.status.as_deref()) {
+            (Some("@once"), Some("active") | None) => None,
+            (Some("@once"), _) if inactive => None,
+            (Some("@once"), _) => Some("it is inactive there; --inactive arms it all the same"),
+            _ => Some("it is no one-time trigger (schedule_interval: '@once')"),
+        };
+        match left_out {
+            Some(why) if settings.output == Output::Text => say(&format!("note: {name} is left out: {why}")),
+            Some(why) => tracing::warn!(trigger = name, why, "left out"),
+            None => triggers.push(
+                entry.trigger(settings, path).map_err(|what| unusable(format!("trigger {name}: {what}")))?,
+            ),
+        }
+    }
+    Ok(triggers)
+}
+
+impl Entry {
+    fn trigger(self, settings: &Settings, path: &Path) -> Result<NewTrigger, String> {
+        let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        let pipeline = self.pipeline_uuid.or_else(|| folder.map(str::to_owned));
+        let pipeline = pipeline.ok_or("it has no pipeline_uuid")?;
+        let variable = |value: Option<String>, name: &str| {
+            let text = value.ok_or_else(|| format!("it has no variable {name}"))?;
+            instant::parse(&text).map_err(|error| format!("{name}: {error}"))
+        };
+        let from = variable(self.variables.fecha_inicio, "fecha_inicio")?;
+        let to = variable(self.variables.fecha_fin, "fecha_fin")?;
+        let span = raw_store::Window::new(from, to)
+            .map_err(|_| "fecha_inicio is not before fecha_fin, which is the first instant not to be read")?;
+        let start = self.start_time.ok_or("it has no start_time")?;
+        let fire_at = start_time(&start).ok_or_else(|| format!("start_time {start} is not a time"))?;
+        let run = RunArgs::by_day(vec![pipeline], span);
+        let asked = request(settings, &run, span, nobody(None)).map_err(|exit| exit.what)?;
+        // Mage allows any text as a name.
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        Ok(NewTrigger {
+            name: name_of(&self.name.chars().map(plain).collect::<String>()).map_err(|exit| exit.what)?,
+            plan: plan(&asked.entities, (run.by.as_str(), run.chunk.as_str()), span),
+            fire_at,
+            if_missed: IfMissed::Run,
+            link: None,
+        })
+    }
+}
+
+/// `2026-02-01 05:00:00`, in UTC, with or without a fraction; or as anywhere else here.
+fn start_time(text: &str) -> Option<OffsetDateTime> {
+    let text = text.trim();
+    let plain = text.split_once('.').map_or(text, |(seconds, _)| seconds);
+    let local = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    match time::PrimitiveDateTime::parse(plain, local) {
+        Ok(at) => Some(at.assume_utc()),
+        Err(_) => instant::parse(&text.replacen(' ', "T", 1)).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_mage_writes_them() {
+        let expected = Some(datetime!(2026-02-01 5:00 UTC));
+        for text in [
+            "2026-02-01 05:00:00",
+            "2026-02-01 05:00:00.000123",
+            "2026-02-01T05:00:00Z",
+            "2026-02-01 00:00:00-05:00",
+        ] {
+            assert_eq!(start_time(text), expected, "{text}");
+        }
+        assert_eq!(start_time("tomorrow"), None);
+    }
+}

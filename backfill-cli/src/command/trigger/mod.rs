@@ -1,0 +1,242 @@
+//! `trigger`: runs to be started once, at a stated time.
+
+mod file;
+
+use backfill_core::{ChunkSize, EntitySpec, tile};
+use raw_store::{
+    ChainLink, IfMissed, NewTrigger, PgStore, StoreErrorKind, Trigger, TriggerName, TriggerPlan,
+    TriggerQueue as _, TriggerState, Window,
+};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::request::{nobody, request, span};
+use super::{or_nothing, reader};
+use crate::args::{Missed, Output, RunArgs, Trigger as Command, TriggerAddArgs};
+use crate::compose::{Database, create_where_missing};
+use crate::exit::{DONE, Exit};
+use crate::instant::{in_zone, short, utc};
+use crate::render::{Table, out, out_json, say, spoken};
+use crate::settings::Settings;
+
+/// `trigger`.
+pub(crate) async fn trigger(settings: &Settings, command: &Command) -> Result<u8, Exit> {
+    // Whatever can be wrong with what is asked for is found before anything is opened.
+    let asked = match command {
+        Command::Add(arguments) => chain(settings, arguments)?,
+        Command::Apply { file, inactive } => file::triggers(settings, file, *inactive)?,
+        _ => Vec::new(),
+    };
+    let database = reader(settings).await?;
+    let done = carry_out(settings, command, asked, &database).await;
+    let closed = database.close().await;
+    done.and(closed)?;
+    Ok(DONE)
+}
+
+async fn carry_out(
+    settings: &Settings,
+    command: &Command,
+    asked: Vec<NewTrigger>,
+    database: &Database,
+) -> Result<(), Exit> {
+    let store = &database.store;
+    match command {
+        Command::Add(_) => {
+            create_where_missing(store).await?;
+            store.add(&asked).await?;
+            let names: Vec<TriggerName> = asked.into_iter().map(|one| one.name).collect();
+            show(settings, store, |one| names.contains(&one.asked.name)).await?;
+            if settings.output == Output::Text {
+                say("a worker starts it: qbo-backfill worker");
+            }
+            Ok(())
+        }
+        Command::Apply { .. } => apply(settings, store, asked).await,
+        Command::List => show(settings, store, |_| true).await,
+        Command::History { name } => history(settings, store, name).await,
+        Command::Cancel { name } => {
+            let now = store.cancel(name).await?;
+            if settings.output == Output::Text && now.state == TriggerState::Running {
+                say("its run stops after the page in hand; what is stored stays");
+            }
+            show(settings, store, |one| one.asked.name == *name).await
+        }
+        Command::Rearm { name, at } => {
+            store.rearm(name, *at).await?;
+            show(settings, store, |one| one.asked.name == *name).await
+        }
+    }
+}
+
+/// The triggers of an `add`: one, or a chain.
+fn chain(settings: &Settings, arguments: &TriggerAddArgs) -> Result<Vec<NewTrigger>, Exit> {
+    let span = span(settings, arguments.from, arguments.to)?;
+    let run = RunArgs {
+        chunk: arguments.chunk,
+        by: arguments.by,
+        ..RunArgs::by_day(arguments.pipelines.clone(), span)
+    };
+    let asked = request(settings, &run, span, nobody(None))?;
+    let name = match &arguments.name {
+        Some(name) => name.clone(),
+        None => default_name(&asked.entities, arguments.at)?,
+    };
+    let one = |name: TriggerName, span: Window, link: Option<ChainLink>| NewTrigger {
+        name,
+        plan: plan(&asked.entities, (arguments.by.as_str(), arguments.chunk.as_str()), span),
+        fire_at: arguments.at,
+        if_missed: if arguments.if_missed == Missed::Run { IfMissed::Run } else { IfMissed::Skip },
+        link,
+    };
+    let Some(every) = arguments.every.filter(|every| *every != ChunkSize::Whole) else {
+        return Ok(vec![one(name, span, None)]);
+    };
+    let link = |position| ChainLink { chain: name.as_str().into(), position };
+    (1..)
+        .zip(tile(span, every))
+        .map(|(position, part)| {
+            let name = name_of(&format!("{name}.{}", short(part.start()).replace(':', "")))?;
+            Ok(one(name, part, Some(link(position))))
+        })
+        .collect()
+}
+
+/// Made of what it reads, and when.
+fn default_name(entities: &[EntitySpec], at: OffsetDateTime) -> Result<TriggerName, Exit> {
+    let what = match entities {
+        [one] => one.pipeline_name(),
+        several => format!("{}_pipelines", several.len()),
+    };
+    let stamp = format_description!("[year][month][day]T[hour][minute]Z");
+    let at = at.to_offset(time::UtcOffset::UTC).format(stamp).unwrap_or_default();
+    name_of(&format!("{what}-{at}"))
+}
+
+fn plan(entities: &[EntitySpec], (axis, chunk): (&str, &str), span: Window) -> TriggerPlan {
+    TriggerPlan {
+        entity_names: entities.iter().map(|spec| spec.entity_name().into()).collect(),
+        time_axis: axis.into(),
+        span,
+        chunk: chunk.into(),
+    }
+}
+
+fn name_of(text: &str) -> Result<TriggerName, Exit> {
+    text.parse().map_err(|error| Exit::usage(format!("{text}: {error}"), "give it another one with --name"))
+}
+
+/// Arms what is new. What is known stays as it is, whatever the file says: a file that is applied again fires nothing again.
+async fn apply(settings: &Settings, store: &PgStore, asked: Vec<NewTrigger>) -> Result<(), Exit> {
+    create_where_missing(store).await?;
+    let mut known = Vec::new();
+    for one in asked {
+        let name = one.name.clone();
+        match store.add(&[one]).await {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind, StoreErrorKind::TriggerExists(_)) => known.push(name.clone()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if settings.output == Output::Text && !known.is_empty() {
+        let names = known.iter().map(TriggerName::as_str).collect::<Vec<_>>().join(", ");
+        say(&format!("note: known already, and left as they are: {names}"));
+    }
+    show(settings, store, |_| true).await
+}
+
+async fn show(settings: &Settings, store: &PgStore, wanted: impl Fn(&Trigger) -> bool) -> Result<(), Exit> {
+    let (mut triggers, now) = match store.triggers().await {
+        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => {
+            (Vec::new(), OffsetDateTime::UNIX_EPOCH)
+        }
+        answer => answer?,
+    };
+    triggers.retain(wanted);
+    match settings.output {
+        Output::Json => out_json(&triggers.iter().map(|one| trigger_json(one, now)).collect()),
+        Output::Text if triggers.is_empty() => out("no trigger: qbo-backfill trigger add --help"),
+        Output::Text => out(&text(settings, &triggers, now)?),
+    }
+    Ok(())
+}
+
+fn text(settings: &Settings, triggers: &[Trigger], now: OffsetDateTime) -> Result<String, Exit> {
+    let zone = settings.time_zone.as_deref().filter(|zone| *zone != "UTC");
+    let mut columns = vec!["trigger", "status", "fires (UTC)"];
+    columns.extend(zone);
+    columns.extend(["due", "pipelines", "from .. to", "run", "note"]);
+    let mut table = Table::new(&columns);
+    for one in triggers {
+        let plan = &one.asked.plan;
+        let mut row = vec![one.asked.name.to_string(), one.state.as_str().to_owned(), utc(one.asked.fire_at)];
+        if let Some(zone) = zone {
+            let local = in_zone(one.asked.fire_at, zone)?;
+            row.push(local.trim_end_matches(zone).trim_end().to_owned());
+        }
+        let stopping = one.stop_requested && one.state == TriggerState::Running;
+        let note = if stopping { Some("stopping") } else { one.message.as_deref() };
+        row.extend([
+            due(one, now),
+            if plan.entity_names.len() > 4 {
+                format!("{} pipelines", plan.entity_names.len())
+            } else {
+                plan.entity_names.join(", ")
+            },
+            format!("{} .. {}", short(plan.span.start()), short(plan.span.end())),
+            one.run.as_ref().map(ToString::to_string).unwrap_or_default(),
+            note.unwrap_or_default().to_owned(),
+        ]);
+        table.row(row);
+    }
+    Ok(table.to_string())
+}
+
+/// How long until it fires.
+fn due(one: &Trigger, now: OffsetDateTime) -> String {
+    let left = one.asked.fire_at - now;
+    let turn = one.asked.link.as_ref().filter(|link| link.position > 1);
+    match (one.state, turn) {
+        (TriggerState::Armed, None) if left.is_positive() => format!("in {}", spoken(left.unsigned_abs())),
+        (TriggerState::Armed, None) => "now".into(),
+        (TriggerState::Armed, Some(link)) => format!("in turn, {} of {}", link.position, link.chain),
+        _ => String::new(),
+    }
+}
+
+fn trigger_json(one: &Trigger, now: OffsetDateTime) -> Value {
+    let plan = &one.asked.plan;
+    json!({
+        "trigger": one.asked.name.as_str(), "status": one.state.as_str(), "fire_at": utc(one.asked.fire_at),
+        "due_seconds": (one.state == TriggerState::Armed).then(|| (one.asked.fire_at - now).whole_seconds()),
+        "if_missed": one.asked.if_missed.as_str(), "pipelines": plan.entity_names, "by": plan.time_axis,
+        "from": utc(plan.span.start()), "to": utc(plan.span.end()), "chunk": plan.chunk,
+        "chain": one.asked.link.as_ref().map(|link| &link.chain),
+        "chain_position": one.asked.link.as_ref().map(|link| link.position),
+        "run_id": one.run.as_ref().map(raw_store::RunId::as_str), "armings": one.armings,
+        "stop_requested": one.stop_requested, "changed_at": utc(one.changed_at), "message": one.message,
+    })
+}
+
+async fn history(settings: &Settings, store: &PgStore, name: &TriggerName) -> Result<(), Exit> {
+    let events = or_nothing(store.trigger_history(name).await)?;
+    if events.is_empty() {
+        return Err(Exit::usage(format!("there is no trigger {name}"), "see: qbo-backfill trigger list"));
+    }
+    if settings.output == Output::Json {
+        let event = |one: &raw_store::TriggerEvent| {
+            json!({"at": utc(one.at), "event": one.event, "run_id": one.run.as_ref().map(raw_store::RunId::as_str),
+                   "detail": one.detail})
+        };
+        out_json(&events.iter().map(event).collect());
+        return Ok(());
+    }
+    let mut table = Table::new(&["when (UTC)", "what", "run", "note"]);
+    for one in events {
+        let run = one.run.map(|run| run.to_string()).unwrap_or_default();
+        table.row([utc(one.at), one.event.into(), run, one.detail.unwrap_or_default().into()]);
+    }
+    out(&table.to_string());
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! `worker`: waits for due triggers, and runs each once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunRequest, Until, Worker};
+use qbo_auth::{Clock as _, SystemClock};
+use raw_store::RunId;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::request::{holder, new_run};
+use super::signals::Stop;
+use crate::args::{Global, Output, WorkerArgs};
+use crate::compose::{Schema, Workshop, workshop};
+use crate::exit::{self, DONE, Exit};
+use crate::gauges::Counting;
+use crate::health::{Health, Standing};
+use crate::progress::{plain_sink, write_event};
+use crate::render::say;
+use crate::settings::{Settings, profiles};
+
+/// How often is looked whether a company that cannot be worked for can be.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// `worker`.
+pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &WorkerArgs) -> Result<u8, Exit> {
+    let companies = companies(global, settings, &arguments.profiles)?;
+    let stop = Stop::listen()?;
+    stop.follow(settings)?;
+    let health = Arc::new(Health::new());
+    if let Some(address) = arguments.listen {
+        let bound = health.serve(address).await?;
+        match settings.output {
+            Output::Text => say(&format!("health and metrics: http://{bound}/healthz, /metrics")),
+            Output::Json => write_event("worker_started", json!({"listen": bound.to_string()})),
+        }
+    }
+    let mut working = JoinSet::new();
+    for (profile, settings) in companies {
+        let desk = Desk { profile, settings, health: Arc::clone(&health), once: arguments.once };
+        working.spawn(desk.work(stop.token.clone()));
+    }
+    let (mut all_done, mut failure) = (true, None);
+    while let Some(ended) = working.join_next().await {
+        match ended {
+            Ok(Ok(done)) => all_done &= done,
+            Ok(Err(exit)) => {
+                // What one company lacks does not keep the others waiting, unless nobody is left to tell it.
+                say(&format!("error: {}", exit.what));
+                failure.get_or_insert(exit);
+            }
+            Err(_) => return Err(Exit::new(exit::BUG, "a worker's task panicked", "start it again")),
+        }
+    }
+    if let Some(exit) = failure {
+        return Err(exit);
+    }
+    match stop.code() {
+        Some(code) => {
+            Err(Exit::new(code, "stopped; runs under way go on with the next worker", "qbo-backfill worker"))
+        }
+        None if stop.token.is_cancelled() => Err(Exit::new(
+            exit::INTERRUPTED,
+            "stopped; runs under way go on with the next worker",
+            "qbo-backfill worker",
+        )),
+        None if all_done => Ok(DONE),
+        None => Err(Exit::new(
+            exit::INCOMPLETE,
+            "a trigger failed; what its run stored stays",
+            "see: qbo-backfill trigger list, and qbo-backfill report RUN",
+        )),
+    }
+}
+
+/// The companies to work for, by name.
+fn companies(
+    global: &Global,
+    settings: &Settings,
+    wanted: &[String],
+) -> Result<Vec<(String, Settings)>, Exit> {
+    if wanted.is_empty() {
+        let name = global.profile.clone().unwrap_or_else(|| "default".into());
+        return Ok(vec![(name, settings.clone())]);
+    }
+    let names = if wanted == ["all"] { profiles(global)? } else { wanted.to_vec() };
+    let of = |name: String| {
+        let global = Global { profile: Some(name.clone()), ..global.clone() };
+        Ok((name, Settings::resolve(&global)?))
+    };
+    names.into_iter().map(of).collect()
+}
+
+/// The work for one company.
+struct Desk {
+    profile: String,
+    settings: Settings,
+    health: Arc<Health>,
+    once: bool,
+}
+
+impl Desk {
+    async fn work(self, stop: CancellationToken) -> Result<bool, Exit> {
+        let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
+        let workshop = Arc::new(workshop);
+        let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.health.gauges));
+        let sink: Arc<dyn EventSink> =
+            Arc::new(Counting { profile, gauges, inner: plain_sink(&self.settings) });
+        let worker = Arc::new(Worker {
+            store: workshop.store.clone(),
+            queue: workshop.store.clone(),
+            clock: Arc::clone(&workshop.company.clock),
+            catalog: self.settings.catalog.clone(),
+            identity: workshop.company.identity.clone(),
+            holder: holder().into(),
+            sink: Arc::clone(&sink),
+            runs: Arc::new(Maker { workshop: Arc::clone(&workshop), sink }),
+        });
+        let until = if self.once { Until::Idle } else { Until::Stopped };
+        let done = worker.work(until, stop).await;
+        // The worker has ended, and with it whoever else held it.
+        if let Some(workshop) = Arc::into_inner(workshop) {
+            workshop.close().await?;
+        }
+        Ok(done?)
+    }
+
+    /// Everything that is needed to work. Where a vault, a consent or the database is missing it is waited for: somebody
+    /// will bring it. Nothing if it was told to stop.
+    async fn workshop(&self, stop: &CancellationToken) -> Result<Option<Workshop>, Exit> {
+        let clock = SystemClock::new();
+        let mut told = String::new();
+        loop {
+            let exit = match workshop(&self.settings, RunRequest::MOST_AT_ONCE, 0, Schema::Made).await {
+                Ok(workshop) => {
+                    let (store, allowance) = (Arc::clone(&workshop.store), self.settings.monthly_calls);
+                    self.health.note(&self.profile, Standing::Works { store, allowance });
+                    return Ok(Some(workshop));
+                }
+                Err(exit) => exit,
+            };
+            if self.once || exit.code == exit::BUG {
+                return Err(exit);
+            }
+            if told != exit.what {
+                say(&format!("{}: waiting: {}. Next: {}", self.profile, exit.what, exit.next));
+                told.clone_from(&exit.what);
+            }
+            self.health.note(&self.profile, Standing::Waits(exit.what));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(None),
+                () = clock.sleep(AGAIN) => {}
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Maker {
+    workshop: Arc<Workshop>,
+    sink: Arc<dyn EventSink>,
+}
+
+impl RunMaker for Maker {
+    fn name(&self) -> (RunId, u64) {
+        new_run()
+    }
+
+    fn engine(&self) -> Result<Engine, Box<str>> {
+        let (engine, _) = self.workshop.engine(|_| Arc::clone(&self.sink)).map_err(|exit| exit.what)?;
+        Ok(engine)
+    }
+}

@@ -1,0 +1,187 @@
+//! Workers over an emulated company.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backfill_core::{CancellationToken, Catalog, Engine, RunEvent, RunMaker, Until, Worker};
+use fixtures::{CallKind, Fault, Gate, Rule, Shape};
+use qbo_auth::ManualClock;
+use raw_store::{
+    BackfillLog, ChainLink, IfMissed, MemoryStore, NewTrigger, RunId, RunStatus, Trigger, TriggerName,
+    TriggerPlan, TriggerQueue, TriggerState,
+};
+use time::macros::datetime;
+
+use crate::bench::{Bench, SPAN_END, run_id, window};
+
+/// An engine of the bench, over the store as this worker's process sees it.
+struct Maker(Box<dyn Fn() -> Engine + Send + Sync>);
+
+impl std::fmt::Debug for Maker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Maker")
+    }
+}
+
+impl RunMaker for Maker {
+    fn name(&self) -> (RunId, u64) {
+        (run_id(), 1)
+    }
+
+    fn engine(&self) -> Result<Engine, Box<str>> {
+        Ok((self.0)())
+    }
+}
+
+fn worker(bench: &Arc<Bench>) -> Arc<Worker> {
+    worker_over(bench, Arc::new(bench.store.another_process()))
+}
+
+fn worker_over(bench: &Arc<Bench>, store: Arc<MemoryStore>) -> Arc<Worker> {
+    let (of_runs, made) = (Arc::clone(&store), Arc::clone(bench));
+    Arc::new(Worker {
+        queue: store.clone(),
+        store,
+        clock: Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC))),
+        catalog: Catalog::bundled(),
+        identity: bench.request().identity,
+        holder: "this test".into(),
+        sink: bench.sink(),
+        runs: Arc::new(Maker(Box::new(move || made.engine_over(of_runs.clone())))),
+    })
+}
+
+fn trigger(name: &str, entities: &[&str]) -> NewTrigger {
+    NewTrigger {
+        name: name.parse().unwrap(),
+        plan: TriggerPlan {
+            entity_names: entities.iter().map(|name| (*name).into()).collect(),
+            time_axis: "updated".into(),
+            span: window(datetime!(2024-01-01 0:00 UTC), SPAN_END),
+            chunk: "day".into(),
+        },
+        fire_at: datetime!(2026-02-02 15:00 UTC),
+        if_missed: IfMissed::Run,
+        link: None,
+    }
+}
+
+async fn state(bench: &Bench, name: &str) -> Trigger {
+    let name: TriggerName = name.parse().unwrap();
+    bench.store.triggers().await.unwrap().0.into_iter().find(|one| one.asked.name == name).unwrap()
+}
+
+async fn work_off(bench: &Arc<Bench>) -> bool {
+    worker(bench).work(Until::Idle, CancellationToken::new()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_trigger_runs_its_backfill_once() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(300, 20, 10)).await);
+    let (_, now) = bench.store.triggers().await.unwrap();
+    let later = NewTrigger { fire_at: now + time::Duration::HOUR, ..trigger("later", &["items"]) };
+    bench.store.add(&[trigger("now", &["invoices", "customers"]), later]).await.unwrap();
+    assert!(work_off(&bench).await);
+    bench.assert_complete("Invoice");
+    bench.assert_complete("Customer");
+    let now = state(&bench, "now").await;
+    assert_eq!((now.state, now.message), (TriggerState::Done, None));
+    assert_eq!(state(&bench, "later").await.state, TriggerState::Armed);
+    assert!(work_off(&bench).await);
+    let runs = bench.store.runs(9).await.unwrap();
+    assert_eq!((runs.len(), &runs[0].id), (1, now.run.as_ref().unwrap()));
+    assert_eq!(runs[0].status, RunStatus::Completed);
+}
+
+#[tokio::test]
+async fn a_run_that_was_stopped_goes_on_with_the_next_worker() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(3500, 5, 5)).await);
+    bench.store.add(&[trigger("one", &["invoices"])]).await.unwrap();
+    let stop = CancellationToken::new();
+    let on_page = stop.clone();
+    bench.on_event(move |event| {
+        if matches!(event, RunEvent::PageLanded { .. }) {
+            on_page.cancel();
+        }
+    });
+    assert!(worker(&bench).work(Until::Stopped, stop).await.unwrap());
+    let stopped = state(&bench, "one").await;
+    assert_eq!(stopped.state, TriggerState::Running);
+    bench.on_event(|_| {});
+    assert!(work_off(&bench).await);
+    bench.assert_complete("Invoice");
+    let done = state(&bench, "one").await;
+    assert_eq!((done.state, &done.run), (TriggerState::Done, &stopped.run));
+    let runs = bench.store.runs(9).await.unwrap();
+    assert_eq!((runs.len(), runs[0].status), (1, RunStatus::Completed));
+    assert_eq!(runs[0].calls as usize, bench.sandbox.journal().metered(), "both parts of the run count");
+}
+
+#[tokio::test]
+async fn a_run_is_stopped_from_elsewhere() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(3500, 5, 5)).await);
+    bench.store.add(&[trigger("one", &["invoices"])]).await.unwrap();
+    let gate = Gate::new();
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())).after(2));
+    let worker = tokio::spawn(worker(&bench).work(Until::Idle, CancellationToken::new()));
+    gate.arrived().await;
+    bench.store.another_process().cancel(&"one".parse().unwrap()).await.unwrap();
+    assert!(worker.await.unwrap().unwrap());
+    let cancelled = state(&bench, "one").await;
+    assert_eq!(cancelled.state, TriggerState::Cancelled);
+}
+
+#[tokio::test]
+async fn a_chain_stops_where_something_failed_and_goes_on_when_it_is_armed_again() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(50, 20, 10)).await);
+    let link = |position| Some(ChainLink { chain: "night".into(), position });
+    let chain = [("first", "invoices", 1), ("second", "customers", 2)];
+    let chain =
+        chain.map(|(name, entity, place)| NewTrigger { link: link(place), ..trigger(name, &[entity]) });
+    bench.store.add(&chain).await.unwrap();
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(400, "4000")).always());
+    assert!(!work_off(&bench).await);
+    let failed = state(&bench, "first").await;
+    assert_eq!(failed.state, TriggerState::Failed);
+    assert!(failed.message.unwrap().ends_with("windows failed"));
+    assert_eq!(state(&bench, "second").await.state, TriggerState::Armed);
+
+    bench.sandbox.faults().clear();
+    bench.store.rearm(&"first".parse().unwrap(), datetime!(2026-02-02 15:00 UTC)).await.unwrap();
+    assert!(work_off(&bench).await);
+    bench.assert_complete("Invoice");
+    bench.assert_complete("Customer");
+}
+
+/// A night without QuickBooks: the run rests and goes on, and is the same run in the end.
+#[tokio::test]
+async fn a_run_rests_while_the_source_is_down() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(50, 5, 5)).await);
+    bench.store.add(&[trigger("one", &["invoices"])]).await.unwrap();
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(503, "0")).times(15));
+    let worker = worker(&bench);
+    let clock = Arc::clone(&worker.clock);
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&ended);
+    bench.on_event(move |event| {
+        if let RunEvent::TriggerEnded { state, .. } = event {
+            heard.lock().unwrap().push(*state);
+        }
+    });
+    let began = clock.elapsed();
+    assert!(worker.work(Until::Idle, CancellationToken::new()).await.unwrap());
+    assert!(clock.elapsed() >= began + Duration::from_mins(10));
+    let ended = ended.lock().unwrap().clone();
+    assert_eq!(ended, [TriggerState::Running, TriggerState::Running, TriggerState::Done]);
+    bench.assert_complete("Invoice");
+    assert_eq!(bench.store.runs(9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_this_worker_does_not_know_is_left_to_others() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(5, 5, 5)).await);
+    bench.store.add(&[trigger("one", &["widgets"])]).await.unwrap();
+    assert!(work_off(&bench).await);
+    assert_eq!(state(&bench, "one").await.state, TriggerState::Armed);
+    assert!(bench.store.runs(9).await.unwrap().is_empty());
+}

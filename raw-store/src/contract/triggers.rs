@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::scene::{company, day, run_start};
+use crate::{
+    ChainLink, IfMissed, NewTrigger, Store, StoreError, StoreErrorKind, TriggerEnd, TriggerName, TriggerPlan,
+    TriggerQueue, TriggerState,
+};
+
+const HOUR: time::Duration = time::Duration::HOUR;
+const GRACE: Duration = Duration::from_mins(1);
+
+fn name(text: &str) -> TriggerName {
+    text.parse().unwrap()
+}
+
+fn trigger(text: &str, fire_at: OffsetDateTime) -> NewTrigger {
+    NewTrigger {
+        name: name(text),
+        plan: TriggerPlan {
+            entity_names: vec!["invoices".into(), "items".into()],
+            time_axis: "updated".into(),
+            span: day(0),
+            chunk: "day".into(),
+        },
+        fire_at,
+        if_missed: IfMissed::Run,
+        link: None,
+    }
+}
+
+fn done() -> TriggerEnd {
+    TriggerEnd { state: TriggerState::Done, message: None }
+}
+
+async fn now(queue: &impl TriggerQueue) -> Result<OffsetDateTime, StoreError> {
+    Ok(queue.triggers().await?.1)
+}
+
+async fn due(queue: &impl TriggerQueue) -> Result<Vec<TriggerName>, StoreError> {
+    Ok(queue.look(GRACE).await?.due.into_iter().map(|trigger| trigger.asked.name).collect())
+}
+
+/// A trigger creates one run, not before its time, and no second one until it is armed again.
+pub async fn a_trigger_fires_once(
+    store: &(impl Store + TriggerQueue),
+    other: &(impl Store + TriggerQueue),
+) -> Result<(), StoreError> {
+    store.bind(&company()).await?;
+    let now = now(store).await?;
+    let (past, later) = (trigger("past", now - HOUR), trigger("later", now + HOUR));
+    store.add(&[past.clone(), later.clone()]).await?;
+    let taken = store.add(&[trigger("third", now), later.clone()]).await.unwrap_err();
+    assert!(matches!(&taken.kind, StoreErrorKind::TriggerExists(one) if *one == later.name), "{taken}");
+    assert_eq!(store.triggers().await?.0.len(), 2, "all or none");
+
+    assert_eq!(due(store).await?, std::slice::from_ref(&past.name));
+    let lease = store.take(&later.name, "worker 1").await?;
+    assert_eq!(store.fire(&lease, &later.name, &run_start("early")).await?, None);
+    let lease = store.take(&past.name, "worker 1").await?;
+    let held = other.take(&past.name, "worker 2").await.unwrap_err();
+    assert!(matches!(held.kind, StoreErrorKind::LeaseHeld { .. }), "{held}");
+    let fired = store.fire(&lease, &past.name, &run_start("first")).await?.unwrap();
+    assert_eq!((fired.state, &fired.asked), (TriggerState::Running, &past));
+    assert_eq!(fired.run.as_ref().unwrap().as_str(), "first");
+    assert!(due(other).await?.is_empty());
+    let again = store.fire(&lease, &past.name, &run_start("second")).await?.unwrap();
+    assert_eq!(again.run, fired.run);
+    store.conclude(&lease, &past.name, &done()).await?;
+
+    assert_eq!(store.fire(&lease, &past.name, &run_start("third")).await?, None);
+    assert!(due(store).await?.is_empty() && store.add(std::slice::from_ref(&past)).await.is_err());
+    let spent = store.cancel(&past.name).await.unwrap_err();
+    assert!(matches!(spent.kind, StoreErrorKind::TriggerState { state: TriggerState::Done, .. }), "{spent}");
+    let armed = store.rearm(&past.name, now).await?;
+    assert_eq!((armed.state, armed.armings, armed.run), (TriggerState::Armed, 2, None));
+    assert!(store.rearm(&past.name, now).await.is_err());
+    let fired = store.fire(&lease, &past.name, &run_start("fourth")).await?.unwrap();
+    assert_eq!(fired.run.unwrap().as_str(), "fourth");
+    store.conclude(&lease, &past.name, &done()).await?;
+
+    let runs: Vec<_> = store.runs(9).await?.into_iter().map(|run| run.id.to_string()).collect();
+    assert_eq!(runs.len(), 2, "{runs:?}");
+    let history = store.trigger_history(&past.name).await?;
+    let events: Vec<_> = history.iter().map(|one| &*one.event).collect();
+    assert_eq!(events, ["armed", "fired", "resumed", "done", "armed", "fired", "done"]);
+    assert!(store.cancel(&name("nobody")).await.is_err() && store.rearm(&name("nobody"), now).await.is_err());
+    Ok(())
+}
+
+/// A trigger whose worker is gone is due again, with the run that it has; the worker of the past changes nothing.
+pub async fn a_trigger_outlives_its_worker(
+    store: &(impl Store + TriggerQueue),
+    other: &(impl Store + TriggerQueue),
+) -> Result<(), StoreError> {
+    store.bind(&company()).await?;
+    let one = trigger("one", now(store).await? - HOUR);
+    store.add(std::slice::from_ref(&one)).await?;
+    let lease = store.take(&one.name, "worker 1").await?;
+    store.fire(&lease, &one.name, &run_start("first")).await?.unwrap();
+    assert!(due(other).await?.is_empty());
+    store.release(&lease).await?;
+    assert_eq!(due(other).await?, std::slice::from_ref(&one.name));
+    let heir = other.take(&one.name, "worker 2").await?;
+    let lost = store.conclude(&lease, &one.name, &done()).await.unwrap_err();
+    assert!(matches!(lost.kind, StoreErrorKind::LeaseLost(_)), "{lost}");
+    assert!(store.fire(&lease, &one.name, &run_start("second")).await.is_err());
+    let resumed = other.fire(&heir, &one.name, &run_start("third")).await?.unwrap();
+    assert_eq!(resumed.run.unwrap().as_str(), "first");
+    other.conclude(&heir, &one.name, &done()).await?;
+    assert_eq!(store.triggers().await?.0[0].state, TriggerState::Done);
+    Ok(())
+}
+
+/// The triggers of a chain fire one after another; behind one that failed none does.
+pub async fn a_chain_stops_behind_what_is_not_done(
+    store: &(impl Store + TriggerQueue),
+) -> Result<(), StoreError> {
+    store.bind(&company()).await?;
+    let at = now(store).await? - HOUR;
+    let link = |position| ChainLink { chain: "year".into(), position };
+    let chain = [1, 2, 3]
+        .map(|place| NewTrigger { link: Some(link(place)), ..trigger(&format!("month-{place}"), at) });
+    store.add(&chain).await?;
+    let end = async |place: usize, state| {
+        let name = &chain[place].name;
+        let lease = store.take(name, "worker").await?;
+        let run = run_start(&format!("run-{place}-{}", state == TriggerState::Done));
+        assert!(store.fire(&lease, name, &run).await?.is_some());
+        store.conclude(&lease, name, &TriggerEnd { state, message: Some("so it was".into()) }).await
+    };
+    assert_eq!(due(store).await?, chain[..1].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
+    let lease = store.take(&chain[1].name, "worker").await?;
+    assert_eq!(store.fire(&lease, &chain[1].name, &run_start("no")).await?, None, "out of turn");
+    end(0, TriggerState::Done).await?;
+    assert_eq!(due(store).await?, chain[1..2].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
+    end(1, TriggerState::Failed).await?;
+    assert!(due(store).await?.is_empty());
+    store.rearm(&chain[1].name, at).await?;
+    end(1, TriggerState::Done).await?;
+    assert_eq!(due(store).await?, chain[2..].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// What is taken back never fires; what has fired is asked to stop; what must not be late expires.
+pub async fn triggers_are_cancelled_and_expire(
+    store: &(impl Store + TriggerQueue),
+) -> Result<(), StoreError> {
+    store.bind(&company()).await?;
+    let at = now(store).await? - HOUR;
+    let late = NewTrigger { if_missed: IfMissed::Skip, ..trigger("late", at) };
+    let soon = NewTrigger { if_missed: IfMissed::Skip, ..trigger("soon", at + HOUR) };
+    store.add(&[trigger("back", at), trigger("under-way", at), late.clone(), soon.clone()]).await?;
+    assert_eq!(store.cancel(&name("back")).await?.state, TriggerState::Cancelled);
+    let lease = store.take(&name("under-way"), "worker").await?;
+    store.fire(&lease, &name("under-way"), &run_start("first")).await?.unwrap();
+    let asked = store.cancel(&name("under-way")).await?;
+    assert_eq!((asked.state, asked.stop_requested), (TriggerState::Running, true));
+    assert_eq!(store.look(GRACE).await?.stop, [name("under-way")]);
+    assert_eq!(due(store).await?, [soon.name]);
+    let end = TriggerEnd { state: TriggerState::Cancelled, message: None };
+    store.conclude(&lease, &name("under-way"), &end).await?;
+    assert!(store.look(GRACE).await?.stop.is_empty());
+    let (all, _) = store.triggers().await?;
+    let state = |one: &TriggerName| all.iter().find(|trigger| trigger.asked.name == *one).unwrap().state;
+    assert_eq!(state(&late.name), TriggerState::Expired);
+    assert_eq!(state(&name("under-way")), TriggerState::Cancelled);
+    assert!(!store.rearm(&name("under-way"), at).await?.stop_requested);
+    Ok(())
+}

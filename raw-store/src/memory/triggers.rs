@@ -1,0 +1,250 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{MemoryStore, Ownership, State, ledger};
+use crate::trigger::lease_name;
+use crate::{
+    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreError, StoreErrorKind, Trigger,
+    TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, TriggerState,
+};
+
+/// What the tables `backfill_trigger` and `backfill_trigger_history` hold.
+#[derive(Debug, Default)]
+pub(super) struct Triggers {
+    all: BTreeMap<TriggerName, Trigger>,
+    history: BTreeMap<TriggerName, Vec<TriggerEvent>>,
+}
+
+impl Triggers {
+    fn one(&mut self, name: &TriggerName) -> Result<&mut Trigger, StoreErrorKind> {
+        self.all.get_mut(name).ok_or_else(|| StoreErrorKind::UnknownTrigger(name.clone()))
+    }
+
+    fn note(
+        &mut self,
+        (name, at): (&TriggerName, OffsetDateTime),
+        event: &str,
+        run: Option<RunId>,
+        detail: Option<&str>,
+    ) {
+        let event = TriggerEvent { at, event: event.into(), run, detail: detail.map(Into::into) };
+        self.history.entry(name.clone()).or_default().push(event);
+    }
+
+    /// The triggers of the chain that come before.
+    fn before(&self, link: Option<&ChainLink>) -> impl Iterator<Item = &Trigger> {
+        let link = link.cloned();
+        self.all.values().filter(move |other| {
+            let place = other.asked.link.as_ref().zip(link.as_ref());
+            place.is_some_and(|(other, link)| other.chain == link.chain && other.position < link.position)
+        })
+    }
+
+    fn is_blocked(&self, trigger: &Trigger) -> bool {
+        let mut before = self.before(trigger.asked.link.as_ref());
+        before.any(|other| !matches!(other.state, TriggerState::Done | TriggerState::Expired))
+    }
+
+    fn is_due(&self, trigger: &Trigger, now: OffsetDateTime) -> bool {
+        trigger.state == TriggerState::Armed && trigger.asked.fire_at <= now && !self.is_blocked(trigger)
+    }
+
+    /// When a trigger could have fired.
+    fn ready_at(&self, trigger: &Trigger) -> OffsetDateTime {
+        let before = self.before(trigger.asked.link.as_ref());
+        let done = before.filter(|other| other.state == TriggerState::Done).map(|other| other.changed_at);
+        done.chain([trigger.asked.fire_at]).max().unwrap_or(trigger.asked.fire_at)
+    }
+
+    fn expire(&mut self, now: OffsetDateTime, missed_after: Duration) {
+        let late: Vec<TriggerName> = self
+            .all
+            .values()
+            .filter(|one| one.state == TriggerState::Armed && one.asked.if_missed == IfMissed::Skip)
+            .filter(|one| !self.is_blocked(one) && self.ready_at(one) + missed_after < now)
+            .map(|one| one.asked.name.clone())
+            .collect();
+        for name in late {
+            let message = "no worker was there in time";
+            if let Some(one) = self.all.get_mut(&name) {
+                one.state = TriggerState::Expired;
+                (one.changed_at, one.message) = (now, Some(message.into()));
+            }
+            self.note((&name, now), "expired", None, Some(message));
+        }
+    }
+}
+
+impl State {
+    /// Whether nobody works on a trigger that has fired.
+    fn lost_its_worker(&self, name: &TriggerName) -> bool {
+        let lease = self.leases.get(&lease_name(name));
+        lease.is_none_or(|lease| lease.overdue || lease.session.is_none())
+    }
+}
+
+#[async_trait]
+impl TriggerQueue for MemoryStore {
+    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let now = state.now();
+        let taken = |one: &&NewTrigger| {
+            let place = |other: &Trigger| one.link.is_some() && other.asked.link == one.link;
+            state.triggers.all.contains_key(&one.name) || state.triggers.all.values().any(place)
+        };
+        if let Some(one) = triggers.iter().find(taken) {
+            return Err(StoreError::new("adding a trigger", StoreErrorKind::TriggerExists(one.name.clone())));
+        }
+        for asked in triggers {
+            let trigger = Trigger {
+                asked: asked.clone(),
+                state: TriggerState::Armed,
+                run: None,
+                armings: 1,
+                stop_requested: false,
+                changed_at: now,
+                message: None,
+            };
+            state.triggers.all.insert(asked.name.clone(), trigger);
+            state.triggers.note((&asked.name, now), "armed", None, None);
+        }
+        Ok(())
+    }
+
+    async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError> {
+        let state = self.state();
+        let mut all: Vec<_> = state.triggers.all.values().cloned().collect();
+        all.sort_by_key(|one| (one.asked.fire_at, one.asked.link.as_ref().map(|link| link.position)));
+        Ok((all, state.now()))
+    }
+
+    async fn trigger_history(&self, name: &TriggerName) -> Result<Vec<TriggerEvent>, StoreError> {
+        Ok(self.state().triggers.history.get(name).cloned().unwrap_or_default())
+    }
+
+    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
+        let mut state = self.state();
+        let now = state.now();
+        state.triggers.expire(now, missed_after);
+        let running = |one: &&Trigger| one.state == TriggerState::Running;
+        let work = |one: &&Trigger| {
+            state.triggers.is_due(one, now) || (running(one) && state.lost_its_worker(&one.asked.name))
+        };
+        let mut due: Vec<_> = state.triggers.all.values().filter(work).collect();
+        due.sort_by_key(|one| one.asked.fire_at);
+        let stop = state.triggers.all.values().filter(running).filter(|one| one.stop_requested);
+        Ok(TriggerBoard {
+            due: due.into_iter().cloned().collect(),
+            stop: stop.map(|one| one.asked.name.clone()).collect(),
+        })
+    }
+
+    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
+        self.take_lease(&lease_name(name), holder).map_err(|kind| StoreError::new("taking a trigger", kind))
+    }
+
+    async fn fire(
+        &self,
+        lease: &Lease,
+        name: &TriggerName,
+        run: &RunStart,
+    ) -> Result<Option<Trigger>, StoreError> {
+        let refused = |kind| StoreError::new("firing a trigger", kind);
+        let mut state = self.state();
+        state.fence(lease).map_err(refused)?;
+        let now = state.now();
+        let Some(found) = state.triggers.all.get(name).cloned() else { return Ok(None) };
+        if found.state == TriggerState::Running {
+            state.triggers.note((name, now), "resumed", found.run.clone(), None);
+            return Ok(Some(found));
+        }
+        if !state.triggers.is_due(&found, now) {
+            return Ok(None);
+        }
+        ledger::begin(&mut state, run).map_err(refused)?;
+        let fired =
+            Trigger { state: TriggerState::Running, run: Some(run.id.clone()), changed_at: now, ..found };
+        state.triggers.all.insert(name.clone(), fired.clone());
+        state.triggers.note((name, now), "fired", Some(run.id.clone()), None);
+        Ok(Some(fired))
+    }
+
+    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
+        let refused = |kind| StoreError::new("noting the end of a trigger", kind);
+        let mut state = self.state();
+        state.fence(lease).map_err(refused)?;
+        let now = state.now();
+        let one = state.triggers.one(name).map_err(refused)?;
+        if one.state == TriggerState::Running {
+            (one.state, one.changed_at) = (end.state, now);
+            one.message.clone_from(&end.message);
+            let run = one.run.clone();
+            state.triggers.note((name, now), end.state.as_str(), run, end.message.as_deref());
+        }
+        Ok(())
+    }
+
+    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
+        let refused = |kind| StoreError::new("taking a trigger back", kind);
+        let mut state = self.state();
+        let now = state.now();
+        let one = state.triggers.one(name).map_err(refused)?;
+        let event = match one.state {
+            TriggerState::Armed => {
+                (one.state, one.changed_at) = (TriggerState::Cancelled, now);
+                one.message = Some("taken back before it fired".into());
+                "cancelled"
+            }
+            TriggerState::Running => {
+                one.stop_requested = true;
+                "stop requested"
+            }
+            state => return Err(refused(StoreErrorKind::TriggerState { name: name.clone(), state })),
+        };
+        let one = one.clone();
+        state.triggers.note((name, now), event, one.run.clone(), None);
+        Ok(one)
+    }
+
+    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
+        let refused = |kind| StoreError::new("arming a trigger again", kind);
+        let mut state = self.state();
+        let now = state.now();
+        let one = state.triggers.one(name).map_err(refused)?;
+        if !one.state.is_spent() {
+            return Err(refused(StoreErrorKind::TriggerState { name: name.clone(), state: one.state }));
+        }
+        one.asked.fire_at = fire_at;
+        (one.state, one.run, one.stop_requested) = (TriggerState::Armed, None, false);
+        (one.changed_at, one.message) = (now, None);
+        one.armings += 1;
+        let one = one.clone();
+        state.triggers.note((name, now), "armed", None, Some("again"));
+        Ok(one)
+    }
+}
+
+impl MemoryStore {
+    /// Takes what the name stands for.
+    pub(super) fn take_lease(&self, name: &str, holder: &str) -> Result<Lease, StoreErrorKind> {
+        let mut state = self.state();
+        let now = state.now();
+        let fresh = || Ownership { epoch: 0, holder: "".into(), session: None, since: now, overdue: false };
+        let lease = state.leases.entry(name.into()).or_insert_with(fresh);
+        if !lease.overdue && lease.session.is_some_and(|session| session != self.session) {
+            let (entity_name, holder, since) = (name.into(), lease.holder.clone(), lease.since);
+            return Err(StoreErrorKind::LeaseHeld { entity_name, holder, since });
+        }
+        *lease = Ownership {
+            epoch: lease.epoch + 1,
+            holder: holder.into(),
+            session: Some(self.session),
+            since: now,
+            overdue: false,
+        };
+        Ok(Lease { entity_name: name.into(), epoch: lease.epoch })
+    }
+}

@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::MissedTickBehavior;
+
+use super::calls::CallLine;
+use super::connect::Connector;
+use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
+
+/// How often is looked whether the connection was cut. Places of a process that seems gone are kept for ten seconds: long
+/// enough to be missed, and for a new connection to take them over.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Asks for calls, and remembers those that are under way: they outlive the connection that they were asked for over.
+#[derive(Debug)]
+pub(super) struct CallDesk {
+    connector: Connector,
+    line: Mutex<Option<Arc<CallLine>>>,
+    /// The places of calls under way, and which use of each it is.
+    living: std::sync::Mutex<BTreeMap<i32, i64>>,
+    is_watched: AtomicBool,
+}
+
+impl CallDesk {
+    pub(super) fn new(connector: Connector) -> Self {
+        Self {
+            connector,
+            line: Mutex::default(),
+            living: std::sync::Mutex::default(),
+            is_watched: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        limits: &CallLimits,
+        good_for: Duration,
+    ) -> Result<CallAdmission, StoreErrorKind> {
+        let admission = self.line().await?.admit(limits, good_for).await?;
+        if let CallAdmission::Go { slot, .. } = &admission {
+            self.living().insert(slot.slot, slot.uses);
+            if !self.is_watched.swap(true, Ordering::Relaxed) {
+                tokio::spawn(watch(Arc::downgrade(self)));
+            }
+        }
+        Ok(admission)
+    }
+
+    pub(super) async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreErrorKind> {
+        self.living().retain(|place, uses| (*place, *uses) != (slot.slot, slot.uses));
+        self.line().await?.conclude(slot, end).await
+    }
+
+    pub(super) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
+        self.line().await?.pause(pause).await
+    }
+
+    pub(super) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {
+        self.line().await?.month().await
+    }
+
+    /// The connection, opened where it is missing or was cut.
+    async fn line(&self) -> Result<Arc<CallLine>, StoreErrorKind> {
+        let mut line = self.line.lock().await;
+        if let Some(line) = line.as_ref().filter(|line| !line.is_closed()) {
+            return Ok(Arc::clone(line));
+        }
+        let (slots, uses): (Vec<_>, Vec<_>) = self.living().iter().map(|(slot, uses)| (*slot, *uses)).unzip();
+        Ok(Arc::clone(line.insert(Arc::new(CallLine::open(&self.connector, (&slots, &uses)).await?))))
+    }
+
+    fn living(&self) -> std::sync::MutexGuard<'_, BTreeMap<i32, i64>> {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens the connection again where it was cut while calls are under way, until the store is gone.
+async fn watch(desk: Weak<CallDesk>) {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let Some(desk) = desk.upgrade() else { return };
+        if !desk.living().is_empty()
+            && let Err(error) = desk.line().await
+        {
+            tracing::debug!(?error, "the connection for calls cannot be opened again");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Transaction};
+use time::OffsetDateTime;
+use tokio_postgres::{Client, Row};
+
+use super::lines::{run_id, unexpected, window};
+use super::{lease, runs};
+use crate::{
+    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreErrorKind, Trigger, TriggerBoard,
+    TriggerEnd, TriggerEvent, TriggerName, TriggerPlan, TriggerState,
+};
+
+/// Several at once, so that a chain is added as a whole.
+const ADD: &str = "
+    INSERT INTO backfill_trigger AS new (trigger_name, fire_at_utc, if_missed, entity_names, time_axis,
+        range_start_utc, range_end_utc, chunk, chain, chain_position)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT DO NOTHING";
+
+macro_rules! columns {
+    () => {
+        "trigger_name, status, fire_at_utc, if_missed, entity_names, time_axis, range_start_utc, range_end_utc,
+         chunk, chain, chain_position, run_id, armings, stop_requested_at_utc IS NOT NULL, changed_at_utc, message"
+    };
+}
+
+/// By time; a chain stays together.
+const ALL: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM backfill_trigger
+     ORDER BY min(fire_at_utc) OVER (PARTITION BY chain, CASE WHEN chain IS NULL THEN trigger_name END), chain,
+        chain_position, trigger_name"
+);
+
+const ONE: &str = concat!("SELECT ", columns!(), " FROM backfill_trigger WHERE trigger_name = $1");
+
+/// Whether a trigger of the chain that comes before is not done. One that expired holds nobody up.
+macro_rules! blocked {
+    () => {
+        "EXISTS (
+            SELECT FROM backfill_trigger AS before
+            WHERE before.chain = trigger_.chain AND before.chain_position < trigger_.chain_position
+              AND before.status NOT IN ('done', 'expired'))"
+    };
+}
+
+/// A trigger of a chain waits since the one before it was done.
+const EXPIRE: &str = concat!(
+    "WITH late AS (
+        UPDATE backfill_trigger AS trigger_ SET
+            status = 'expired',
+            changed_at_utc = clock_timestamp(),
+            message = 'no worker was there in time'
+        WHERE status = 'armed' AND if_missed = 'skip' AND NOT ",
+    blocked!(),
+    "     AND greatest(fire_at_utc, (
+                SELECT max(before.changed_at_utc) FROM backfill_trigger AS before
+                WHERE before.chain = trigger_.chain AND before.chain_position < trigger_.chain_position
+                  AND before.status = 'done')) < clock_timestamp() - make_interval(secs => $1)
+        RETURNING trigger_name, message
+    )
+    INSERT INTO backfill_trigger_history (trigger_name, event, detail)
+    SELECT trigger_name, 'expired', message FROM late"
+);
+
+/// What is due, and what has lost its worker: as with pipelines, a lease that was given back, has run out, or whose server
+/// process is gone.
+const DUE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM backfill_trigger AS trigger_
+     WHERE (status = 'armed' AND fire_at_utc <= clock_timestamp() AND NOT ",
+    blocked!(),
+    ") OR (status = 'running' AND NOT EXISTS (
+            SELECT FROM backfill_lease AS lease
+            WHERE lease.entity_name = 'trigger ' || trigger_.trigger_name
+              AND lease.lease_until_utc >= clock_timestamp()
+              AND EXISTS (
+                SELECT FROM pg_stat_activity AS worker
+                WHERE worker.pid = lease.backend_pid
+                  AND (worker.backend_start IS NULL OR worker.backend_start = lease.backend_started_at))))
+     ORDER BY fire_at_utc, chain_position, trigger_name"
+);
+
+const STOP: &str = "SELECT trigger_name FROM backfill_trigger WHERE status = 'running' AND stop_requested_at_utc IS NOT NULL";
+
+const FIRE: &str = concat!(
+    "UPDATE backfill_trigger AS trigger_ SET status = 'running', run_id = $2, changed_at_utc = clock_timestamp()
+     WHERE trigger_name = $1 AND status = 'armed' AND fire_at_utc <= clock_timestamp() AND NOT ",
+    blocked!()
+);
+
+const CONCLUDE: &str = "
+    UPDATE backfill_trigger SET status = $2, message = $3, changed_at_utc = clock_timestamp()
+    WHERE trigger_name = $1 AND status = 'running'
+    RETURNING run_id";
+
+const CANCEL: &str = "
+    UPDATE backfill_trigger SET
+        stop_requested_at_utc = CASE status WHEN 'running' THEN coalesce(stop_requested_at_utc, clock_timestamp()) END,
+        message = CASE status WHEN 'running' THEN message ELSE 'taken back before it fired' END,
+        changed_at_utc = CASE status WHEN 'running' THEN changed_at_utc ELSE clock_timestamp() END,
+        status = CASE status WHEN 'armed' THEN 'cancelled' ELSE status END
+    WHERE trigger_name = $1 AND status IN ('armed', 'running')
+    RETURNING status";
+
+const REARM: &str = "
+    UPDATE backfill_trigger SET status = 'armed', fire_at_utc = $2, run_id = NULL, stop_requested_at_utc = NULL,
+        armings = armings + 1, changed_at_utc = clock_timestamp(), message = NULL
+    WHERE trigger_name = $1 AND status NOT IN ('armed', 'running')";
+
+const NOTE: &str = "
+    INSERT INTO backfill_trigger_history (trigger_name, event, run_id, detail) VALUES ($1, $2, $3, $4)";
+
+const HISTORY: &str = "
+    SELECT happened_at_utc, event, run_id, detail FROM backfill_trigger_history
+    WHERE trigger_name = $1 ORDER BY entry";
+
+pub(super) async fn add(client: &mut Object, triggers: &[NewTrigger]) -> Result<(), StoreErrorKind> {
+    let transaction = client.transaction().await?;
+    for NewTrigger { name, plan, fire_at, if_missed, link } in triggers {
+        let entities: Vec<&str> = plan.entity_names.iter().map(|name| &**name).collect();
+        let (chain, position) = (
+            link.as_ref().map(|link| &*link.chain),
+            link.as_ref().map(|link| i32::try_from(link.position).unwrap_or(i32::MAX)),
+        );
+        let added = transaction
+            .execute(
+                ADD,
+                &[
+                    &name.as_str(),
+                    fire_at,
+                    &if_missed.as_str(),
+                    &entities,
+                    &&*plan.time_axis,
+                    &plan.span.start(),
+                    &plan.span.end(),
+                    &&*plan.chunk,
+                    &chain,
+                    &position,
+                ],
+            )
+            .await?;
+        if added == 0 {
+            return Err(StoreErrorKind::TriggerExists(name.clone()));
+        }
+        note(&transaction, name, "armed", None, None).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn all(client: &Client) -> Result<(Vec<Trigger>, OffsetDateTime), StoreErrorKind> {
+    let now = client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?;
+    let rows = client.query(ALL, &[]).await?;
+    Ok((rows.iter().map(trigger).collect::<Result<_, _>>()?, now))
+}
+
+pub(super) async fn history(
+    client: &Client,
+    name: &TriggerName,
+) -> Result<Vec<TriggerEvent>, StoreErrorKind> {
+    let rows = client.query(HISTORY, &[&name.as_str()]).await?;
+    let event = |row: &Row| {
+        Ok(TriggerEvent {
+            at: row.try_get(0)?,
+            event: row.try_get::<_, String>(1)?.into(),
+            run: run_id(row.try_get(2)?)?,
+            detail: row.try_get::<_, Option<String>>(3)?.map(Into::into),
+        })
+    };
+    rows.iter().map(event).collect()
+}
+
+pub(super) async fn look(client: &Client, missed_after: Duration) -> Result<TriggerBoard, StoreErrorKind> {
+    client.execute(EXPIRE, &[&missed_after.as_secs_f64()]).await?;
+    let (due, stop) = (client.query(DUE, &[]).await?, client.query(STOP, &[]).await?);
+    Ok(TriggerBoard {
+        due: due.iter().map(trigger).collect::<Result<_, _>>()?,
+        stop: stop.iter().map(|row| name(row.try_get(0)?)).collect::<Result<_, _>>()?,
+    })
+}
+
+pub(super) async fn fire(
+    client: &mut Object,
+    lease: &Lease,
+    name: &TriggerName,
+    run: &RunStart,
+) -> Result<Option<Trigger>, StoreErrorKind> {
+    let transaction = client.transaction().await?;
+    lease::fence(&transaction, lease).await?;
+    let fired = transaction.execute(FIRE, &[&name.as_str(), &run.id.as_str()]).await? == 1;
+    let Some(row) = transaction.query_opt(ONE, &[&name.as_str()]).await? else { return Ok(None) };
+    let found = trigger(&row)?;
+    if found.state != TriggerState::Running {
+        return Ok(None);
+    }
+    if fired {
+        runs::begin_in(&transaction, run).await?;
+    }
+    let event = if fired { "fired" } else { "resumed" };
+    note(&transaction, name, event, found.run.as_ref(), None).await?;
+    transaction.commit().await?;
+    Ok(Some(found))
+}
+
+pub(super) async fn conclude(
+    client: &mut Object,
+    lease: &Lease,
+    name: &TriggerName,
+    end: &TriggerEnd,
+) -> Result<(), StoreErrorKind> {
+    let transaction = client.transaction().await?;
+    lease::fence(&transaction, lease).await?;
+    let (word, message) = (end.state.as_str(), end.message.as_deref());
+    if let Some(row) = transaction.query_opt(CONCLUDE, &[&name.as_str(), &word, &message]).await? {
+        let run = run_id(row.try_get(0)?)?;
+        note(&transaction, name, word, run.as_ref(), message).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+pub(super) async fn cancel(client: &mut Object, name: &TriggerName) -> Result<Trigger, StoreErrorKind> {
+    let transaction = client.transaction().await?;
+    let changed = transaction.query_opt(CANCEL, &[&name.as_str()]).await?;
+    let now = one(&transaction, name).await?;
+    if changed.is_none() {
+        return Err(StoreErrorKind::TriggerState { name: name.clone(), state: now.state });
+    }
+    let event = if now.state == TriggerState::Cancelled { "cancelled" } else { "stop requested" };
+    note(&transaction, name, event, now.run.as_ref(), None).await?;
+    transaction.commit().await?;
+    Ok(now)
+}
+
+pub(super) async fn rearm(
+    client: &mut Object,
+    name: &TriggerName,
+    fire_at: OffsetDateTime,
+) -> Result<Trigger, StoreErrorKind> {
+    let transaction = client.transaction().await?;
+    let armed = transaction.execute(REARM, &[&name.as_str(), &fire_at]).await?;
+    let now = one(&transaction, name).await?;
+    if armed == 0 {
+        return Err(StoreErrorKind::TriggerState { name: name.clone(), state: now.state });
+    }
+    note(&transaction, name, "armed", None, Some("again")).await?;
+    transaction.commit().await?;
+    Ok(now)
+}
+
+async fn one(transaction: &Transaction<'_>, name: &TriggerName) -> Result<Trigger, StoreErrorKind> {
+    match transaction.query_opt(ONE, &[&name.as_str()]).await? {
+        Some(row) => trigger(&row),
+        None => Err(StoreErrorKind::UnknownTrigger(name.clone())),
+    }
+}
+
+async fn note(
+    transaction: &Transaction<'_>,
+    name: &TriggerName,
+    event: &str,
+    run: Option<&RunId>,
+    detail: Option<&str>,
+) -> Result<(), StoreErrorKind> {
+    transaction.execute(NOTE, &[&name.as_str(), &event, &run.map(RunId::as_str), &detail]).await?;
+    Ok(())
+}
+
+fn name(text: &str) -> Result<TriggerName, StoreErrorKind> {
+    text.parse().map_err(|_| unexpected("a trigger_name"))
+}
+
+fn trigger(row: &Row) -> Result<Trigger, StoreErrorKind> {
+    let text = |at| row.try_get::<_, String>(at).map(Box::<str>::from);
+    let chain: Option<String> = row.try_get(9)?;
+    let position: Option<i32> = row.try_get(10)?;
+    let link = chain
+        .zip(position)
+        .map(|(chain, position)| ChainLink { chain: chain.into(), position: position.unsigned_abs() });
+    Ok(Trigger {
+        asked: NewTrigger {
+            name: name(row.try_get(0)?)?,
+            plan: TriggerPlan {
+                entity_names: row.try_get::<_, Vec<String>>(4)?.into_iter().map(Into::into).collect(),
+                time_axis: text(5)?,
+                span: window(row, 6)?,
+                chunk: text(8)?,
+            },
+            fire_at: row.try_get(2)?,
+            if_missed: IfMissed::from_word(row.try_get(3)?).ok_or_else(|| unexpected("an if_missed"))?,
+            link,
+        },
+        state: TriggerState::from_word(row.try_get(1)?)
+            .ok_or_else(|| unexpected("a status of backfill_trigger"))?,
+        run: run_id(row.try_get(11)?)?,
+        armings: row.try_get::<_, i32>(12)?.cast_unsigned(),
+        stop_requested: row.try_get(13)?,
+        changed_at: row.try_get(14)?,
+        message: row.try_get::<_, Option<String>>(15)?.map(Into::into),
+    })
+}
