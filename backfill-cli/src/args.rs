@@ -472,6 +472,8 @@ pub(crate) enum ReportFormat {
     Text,
     Md,
     Json,
+    /// One page that needs nothing else, for a browser or a printer
+    Html,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ use qbo_auth::{
 use qbo_client::{HttpQboClient, HttpQboClientBuilder, QboClient, Signal};
 use raw_store::{
     CallLedger, CallMonth, ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity,
+    Validation,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -40,7 +41,6 @@ pub(crate) struct Composed {
     pub(crate) engine: Engine,
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
-    #[cfg(feature = "demo")]
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
     pub(crate) tokens: Arc<RefreshingProvider>,
@@ -191,7 +191,6 @@ pub(crate) async fn compose(
         engine,
         client,
         store: workshop.store.clone(),
-        #[cfg(feature = "demo")]
         clock: Arc::clone(&workshop.company.clock),
         identity: workshop.company.identity.clone(),
         tokens: Arc::clone(&workshop.company.tokens),
@@ -211,6 +210,11 @@ impl Composed {
     /// What this month has cost so far, over all processes.
     pub(crate) async fn month(&self) -> Result<CallMonth, Exit> {
         Ok(self.workshop.store.month().await?)
+    }
+
+    /// Looks over what is stored.
+    pub(crate) fn validation(&self) -> &dyn Validation {
+        &*self.workshop.store
     }
 
     /// How people reach the database with psql while this process runs.

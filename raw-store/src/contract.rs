@@ -14,6 +14,7 @@ mod ownership;
 mod runs;
 mod scene;
 mod triggers;
+mod validation;
 mod versions;
 mod windows;
 
@@ -38,6 +39,7 @@ pub use triggers::{
     a_chain_stops_behind_what_is_not_done, a_trigger_fires_once, a_trigger_outlives_its_worker,
     triggers_are_cancelled_and_expire,
 };
+pub use validation::{findings_are_remembered, rows_are_examined};
 pub use versions::{
     a_document_without_a_time_is_older, newer_wins_in_both_orders, sync_tokens_are_numbers,
     the_later_answer_wins_between_equal_versions, the_spelling_of_json_does_not_count,

@@ -3,6 +3,7 @@ mod inspect;
 mod land;
 mod ledger;
 mod triggers;
+mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +15,8 @@ use time::OffsetDateTime;
 use crate::digest::Digest;
 use crate::{
     ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
-    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window,
-    WindowState, Witness,
+    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Validated,
+    Window, WindowState, Witness,
 };
 
 /// A store in this process's memory: the whole contract, nothing on disk.
@@ -78,6 +79,7 @@ struct State {
     runs: Vec<RunRecord>,
     /// Runs that somebody asked to stop.
     to_stop: BTreeSet<RunId>,
+    validated: Vec<(RunId, Validated)>,
 }
 
 #[derive(Debug)]

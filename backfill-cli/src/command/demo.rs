@@ -12,13 +12,14 @@ use qbo_client::Query;
 use raw_store::{Reopen, Window};
 use time::macros::datetime;
 
+use super::findings::look_over;
 use super::request::request;
 use super::signals::Stop;
 use crate::args::{DemoArgs, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{BUG, DESTINATION, DONE, Exit};
 use crate::progress::sink;
-use crate::render::{out, report_text, say};
+use crate::render::{Shown, out, report_text, say};
 use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
 
 /// `demo`.
@@ -120,8 +121,9 @@ async fn show(
     let began = composed.clock.elapsed();
     let outcome = engine_run(composed, first, stop).await?;
     let took = spoken(composed.clock.elapsed().saturating_sub(began));
-    let report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
-    out(&report_text(&report));
+    let mut report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
+    look_over(&mut report, composed.validation(), &settings.thresholds, composed.clock.now_utc()).await?;
+    out(&report_text(Shown { report: &report, allowance: settings.monthly_calls }));
     out(&format!("took {took}"));
 
     out("\nAre all records there? QuickBooks' own count beside the rows in PostgreSQL:");

@@ -8,6 +8,7 @@ mod db;
 mod demo;
 mod doctor;
 mod entities;
+mod findings;
 mod plan;
 mod quarantine;
 mod report;

@@ -4,13 +4,14 @@ use raw_store::WindowCounts;
 use serde_json::json;
 
 use super::auth::warn_if_ending;
+use super::findings::look_over;
 use super::request::{request, span};
 use super::signals::Stop;
 use crate::args::{Output, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{self, Exit};
 use crate::progress::{sink, write_event};
-use crate::render::{month_json, month_line, out, report_text, say, totals_json};
+use crate::render::{Shown, findings_json, month_json, month_line, out, report_text, say, totals_json};
 use crate::settings::Settings;
 
 /// `run`: backfills the windows that are not completed.
@@ -62,12 +63,15 @@ async fn conclude(
     outcome: RunOutcome,
     stop: &Stop,
 ) -> Result<u8, Exit> {
-    let report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await;
-    if settings.output == Output::Text
-        && let Ok(report) = &report
-    {
-        out(&report_text(report));
-        out(&format!("look at the data: {}", composed.look()));
+    let report = examined_report(settings, composed, &outcome, stop).await;
+    if let Ok(report) = &report {
+        match settings.output {
+            Output::Text => {
+                out(&report_text(Shown { report, allowance: settings.monthly_calls }));
+                out(&format!("look at the data: {}", composed.look()));
+            }
+            Output::Json => findings_json(report).into_iter().for_each(|found| write_event("finding", found)),
+        }
     }
     let record = outcome.record.clone();
     let (totals, usage) = (outcome.totals(), outcome.usage);
@@ -86,7 +90,33 @@ async fn conclude(
     }
     // How the run ended says more than a report that could not be made.
     verdict?;
-    report.map(|_| exit::DONE).map_err(Exit::from)
+    report.map(|_| exit::DONE)
+}
+
+/// The report of a run, with what a look over its rows finds. Rows of a run that could not go on are looked over by the one
+/// that does.
+async fn examined_report(
+    settings: &Settings,
+    composed: &Composed,
+    outcome: &RunOutcome,
+    stop: &Stop,
+) -> Result<Report, Exit> {
+    let mut report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
+    if outcome.failure.is_some() {
+        return Ok(report);
+    }
+    let now = composed.clock.now_utc();
+    let looked = stop
+        .token
+        .run_until_cancelled(look_over(&mut report, composed.validation(), &settings.thresholds, now))
+        .await;
+    if let Some(looked) = looked {
+        looked?;
+    } else {
+        // The run itself has ended well; a report looks over what this one left.
+        tracing::info!(phase = "validate", "stopped before the rows were looked over");
+    }
+    Ok(report)
 }
 
 /// 0, or what the exit code is and why.

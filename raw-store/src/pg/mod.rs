@@ -23,6 +23,7 @@ mod sealed;
 mod tls;
 mod triggers;
 mod url;
+mod validation;
 mod windows;
 mod witness;
 
@@ -43,11 +44,12 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::trigger::lease_name;
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Lease,
-    LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline,
-    Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName,
-    StoreError, StoreErrorKind, StoreIdentity, Testimony, Trigger, TriggerBoard, TriggerEnd, TriggerEvent,
-    TriggerName, TriggerQueue, Window, WindowFailure, WindowState, Witness,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Examined,
+    Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Testimony, Trigger,
+    TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validated, Validation, Window,
+    WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -370,6 +372,33 @@ impl RawInspection for PgStore {
         let ids = ids.map_err(self.failed(&op))?;
         session.done();
         Ok(ids)
+    }
+}
+
+#[async_trait]
+impl Validation for PgStore {
+    async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError> {
+        let op = format!("examining {}", inquiry.pipeline.table);
+        let mut session = self.session(&op).await?;
+        let examined = validation::examine(&mut session, inquiry).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(examined)
+    }
+
+    async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
+        let op = "keeping findings";
+        let mut session = self.session(op).await?;
+        validation::keep(&mut session, run, validated).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn validated(&self, run: &RunId) -> Result<Vec<Validated>, StoreError> {
+        let op = "reading findings";
+        let session = self.session(op).await?;
+        let validated = validation::validated(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(validated)
     }
 }
 

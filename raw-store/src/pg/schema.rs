@@ -7,7 +7,7 @@ use super::{identity, migrate};
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 15] = [
+const LEDGER: [(&str, &str, &str); 17] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -94,6 +94,17 @@ const LEDGER: [(&str, &str, &str); 15] = [
         "backfill_trigger_history",
         "entry bigint!, trigger_name text!, happened_at_utc timestamptz!, event text!, run_id text, detail text",
         "entry",
+    ),
+    (
+        "backfill_validation",
+        "run_id text!, entity_name text!, validated_at_utc timestamptz!, time_axis text!, rows_examined bigint!",
+        "run_id, entity_name, validated_at_utc",
+    ),
+    (
+        "backfill_finding",
+        "run_id text!, entity_name text!, validated_at_utc timestamptz!, number integer!, kind text!, severity text!, \
+         span_start_utc timestamptz, span_end_utc timestamptz, amount bigint!, detail text!",
+        "run_id, entity_name, validated_at_utc, number",
     ),
 ];
 
