@@ -75,7 +75,14 @@ impl Errand {
         } else {
             match self.read(lease, RunRequest { id: run, ..self.request.clone() }).await {
                 None => return Left::Alone,
-                Some(result) => judge(result, self.stop.is_cancelled(), self.may_rest),
+                Some(result) => {
+                    if let Ok(outcome) = &result
+                        && outcome.failure.is_none()
+                    {
+                        self.worker.runs.ended(outcome).await;
+                    }
+                    judge(result, self.stop.is_cancelled(), self.may_rest)
+                }
             }
         };
         let (state, message, left) = match end {

@@ -10,6 +10,7 @@ use super::signals::Stop;
 use crate::args::{Output, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{self, Exit};
+use crate::journal::log_failure;
 use crate::progress::{sink, write_event};
 use crate::render::{Shown, findings_json, month_json, month_line, out, report_text, say, totals_json};
 use crate::settings::Settings;
@@ -124,6 +125,7 @@ fn verdict(outcome: RunOutcome, stop: &Stop) -> Result<(), Exit> {
     let totals = outcome.totals();
     let id = outcome.run().clone();
     if let Some(failure) = outcome.failure {
+        log_failure(&id, &failure);
         return Err(stop.signed(failure.into()));
     }
     if totals.is_sound() {

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunRequest, Until, Worker};
+use async_trait::async_trait;
+use backfill_core::{
+    CancellationToken, Engine, EventSink, Report, RunMaker, RunOutcome, RunRequest, Until, Worker,
+};
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::RunId;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::findings::look_over;
 use super::request::{holder, new_run};
 use super::signals::Stop;
 use crate::args::{Global, Output, WorkerArgs};
 use crate::compose::{Schema, Workshop, workshop};
 use crate::exit::{self, DONE, Exit};
-use crate::gauges::Counting;
+use crate::gauges::{Counting, Gauges};
 use crate::health::{Health, Standing};
 use crate::progress::{plain_sink, write_event};
-use crate::render::say;
+use crate::render::{findings_json, findings_sum, say};
 use crate::settings::{Settings, profiles};
 
 /// How often is looked whether a company that cannot be worked for can be.
@@ -108,8 +112,8 @@ impl Desk {
         let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
         let workshop = Arc::new(workshop);
         let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.health.gauges));
-        let sink: Arc<dyn EventSink> =
-            Arc::new(Counting { profile, gauges, inner: plain_sink(&self.settings) });
+        let maker =
+            Maker { settings: self.settings.clone(), workshop: Arc::clone(&workshop), profile, gauges };
         let worker = Arc::new(Worker {
             store: workshop.store.clone(),
             queue: workshop.store.clone(),
@@ -117,8 +121,8 @@ impl Desk {
             catalog: self.settings.catalog.clone(),
             identity: workshop.company.identity.clone(),
             holder: holder().into(),
-            sink: Arc::clone(&sink),
-            runs: Arc::new(Maker { workshop: Arc::clone(&workshop), sink }),
+            sink: maker.sink(),
+            runs: Arc::new(maker),
         });
         let until = if self.once { Until::Idle } else { Until::Stopped };
         let done = worker.work(until, stop).await;
@@ -162,17 +166,50 @@ impl Desk {
 
 #[derive(Debug)]
 struct Maker {
+    settings: Settings,
     workshop: Arc<Workshop>,
-    sink: Arc<dyn EventSink>,
+    profile: String,
+    gauges: Arc<Gauges>,
 }
 
+#[async_trait]
 impl RunMaker for Maker {
     fn name(&self) -> (RunId, u64) {
         new_run()
     }
 
     fn engine(&self) -> Result<Engine, Box<str>> {
-        let (engine, _) = self.workshop.engine(|_| Arc::clone(&self.sink)).map_err(|exit| exit.what)?;
+        let (engine, _) = self.workshop.engine(|_| self.sink()).map_err(|exit| exit.what)?;
         Ok(engine)
+    }
+
+    async fn ended(&self, outcome: &RunOutcome) {
+        if let Err(exit) = self.look_over(outcome).await {
+            // The run is as good as it is; a report looks over it once more.
+            tracing::warn!(phase = "validate", run = %outcome.run(), what = exit.what, "the rows were not looked over");
+        }
+    }
+}
+
+impl Maker {
+    /// Hears of one run, or of the triggers.
+    fn sink(&self) -> Arc<dyn EventSink> {
+        let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.gauges));
+        Arc::new(Counting { profile, gauges, inner: plain_sink(&self.settings) })
+    }
+
+    async fn look_over(&self, outcome: &RunOutcome) -> Result<(), Exit> {
+        let Workshop { store, company, .. } = &*self.workshop;
+        let mut report = Report::build(&**store, &self.settings.catalog, Some(outcome.run())).await?;
+        look_over(&mut report, &**store, &self.settings.thresholds, company.clock.now_utc()).await?;
+        match self.settings.output {
+            Output::Json => {
+                for found in findings_json(&report) {
+                    write_event("finding", found);
+                }
+            }
+            Output::Text => say(&format!("run {}: {}", outcome.run(), findings_sum(&report))),
+        }
+        Ok(())
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn pipeline(validated: &Validated) -> String {
 }
 
 /// `3 pipelines, 5,000 rows looked over: 1 error, 2 warnings, 3 notes`.
-pub(super) fn sum(report: &Report) -> String {
+pub(crate) fn sum(report: &Report) -> String {
     if report.validated.is_empty() {
         return "The rows have not been looked over.".into();
     }

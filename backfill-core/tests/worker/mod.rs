@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backfill_core::{CancellationToken, Catalog, Engine, RunEvent, RunMaker, Until, Worker};
+use backfill_core::{CancellationToken, Catalog, Engine, RunEvent, RunMaker, RunOutcome, Until, Worker};
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 use qbo_auth::ManualClock;
 use raw_store::{
@@ -23,6 +23,7 @@ impl std::fmt::Debug for Maker {
     }
 }
 
+#[async_trait::async_trait]
 impl RunMaker for Maker {
     fn name(&self) -> (RunId, u64) {
         (run_id(), 1)
@@ -30,6 +31,10 @@ impl RunMaker for Maker {
 
     fn engine(&self) -> Result<Engine, Box<str>> {
         Ok((self.0)())
+    }
+
+    async fn ended(&self, outcome: &RunOutcome) {
+        assert!(outcome.failure.is_none());
     }
 }
 
