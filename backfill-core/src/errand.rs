@@ -104,7 +104,12 @@ impl Errand {
         };
         let mut running = std::pin::pin!(engine.run(request, self.halt.clone()));
         tokio::select! {
-            result = &mut running => Some(result),
+            result = &mut running => {
+                if let Ok(outcome) = &result {
+                    self.halt.run_until_cancelled(self.worker.runs.ended(outcome)).await;
+                }
+                Some(result)
+            }
             _ = self.worker.store.lost(lease) => {
                 self.halt.cancel();
                 // Its windows are fenced by leases of their own.

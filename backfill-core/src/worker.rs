@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use qbo_auth::Clock;
 use qbo_client::PageSize;
 use raw_store::{
@@ -14,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::errand::{Errand, Left, Rest};
-use crate::{Catalog, Engine, EventSink, Proof, RunError, RunEvent, RunRequest};
+use crate::{Catalog, Engine, EventSink, Proof, RunError, RunEvent, RunOutcome, RunRequest};
 
 /// How often is looked for triggers: each starts within a second of its time.
 const LOOK: Duration = Duration::from_millis(500);
@@ -33,6 +34,7 @@ const MOST_RESUMES: u32 = 24;
 const WAIT: Duration = Duration::from_hours(24);
 
 /// What a worker needs for each run, from whoever builds it.
+#[async_trait]
 pub trait RunMaker: fmt::Debug + Send + Sync {
     /// A name for a new run, and a seed.
     fn name(&self) -> (RunId, u64);
@@ -43,6 +45,9 @@ pub trait RunMaker: fmt::Debug + Send + Sync {
     ///
     /// A sentence that says why there is none.
     fn engine(&self) -> Result<Engine, Box<str>>;
+
+    /// Is told of each run that has ended, before its trigger is. Left off where the worker has to stop.
+    async fn ended(&self, _outcome: &RunOutcome) {}
 }
 
 /// When a worker ends by itself.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunRequest, Until, Worker};
+use async_trait::async_trait;
+use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunOutcome, RunRequest, Until, Worker};
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::RunId;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::findings;
 use super::request::{holder, new_run};
 use super::signals::Stop;
 use crate::args::{Global, Output, WorkerArgs};
@@ -115,7 +117,7 @@ impl Desk {
             identity: workshop.company.identity.clone(),
             holder: holder().into(),
             sink: Arc::clone(&sink),
-            runs: Arc::new(Maker { workshop: Arc::clone(&workshop), sink }),
+            runs: Arc::new(Maker { workshop: Arc::clone(&workshop), sink, settings: self.settings.clone() }),
         });
         let until = if self.once { Until::Idle } else { Until::Stopped };
         let done = worker.work(until, stop).await;
@@ -161,8 +163,10 @@ impl Desk {
 struct Maker {
     workshop: Arc<Workshop>,
     sink: Arc<dyn EventSink>,
+    settings: Settings,
 }
 
+#[async_trait]
 impl RunMaker for Maker {
     fn name(&self) -> (RunId, u64) {
         new_run()
@@ -171,5 +175,19 @@ impl RunMaker for Maker {
     fn engine(&self) -> Result<Engine, Box<str>> {
         let (engine, _) = self.workshop.engine(|_| Arc::clone(&self.sink)).map_err(|exit| exit.what)?;
         Ok(engine)
+    }
+
+    async fn ended(&self, outcome: &RunOutcome) {
+        if outcome.failure.is_some() {
+            return;
+        }
+        let (store, now) = (&*self.workshop.store, self.workshop.company.clock.now_utc());
+        match findings::examined(&self.settings, store, outcome.run(), now).await {
+            Ok(report) => findings::tell(&self.settings, &report),
+            // The run itself has ended well; a report looks over what it left.
+            Err(exit) => {
+                tracing::warn!(phase = "validate", what = exit.what, "the rows were not looked over");
+            }
+        }
     }
 }

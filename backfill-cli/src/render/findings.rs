@@ -58,6 +58,14 @@ pub(super) fn cells(validated: &Validated, finding: &Finding) -> [String; 5] {
     ]
 }
 
+/// Each finding in a line of its own.
+pub(crate) fn lines(report: &Report) -> Vec<String> {
+    let line = |(validated, finding): (&Validated, &Finding)| {
+        format!("{}: {} ({}): {}", pipeline(validated), finding.severity, finding.kind, finding.detail)
+    };
+    all(report).map(line).collect()
+}
+
 /// The findings for people at a terminal.
 pub(super) fn text(report: &Report) -> String {
     let found: Vec<_> = all(report).collect();

@@ -11,7 +11,7 @@ mod spoken;
 mod table;
 mod verification;
 
-pub(crate) use findings::json as findings_json;
+pub(crate) use findings::{json as findings_json, lines as findings_lines};
 pub(crate) use month::{json as month_json, line as month_line};
 pub(crate) use report_html::html as report_html;
 pub(crate) use report_json::{
