@@ -31,7 +31,10 @@ pub use ownership::{
     a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner,
     a_process_that_wakes_up_after_its_time_changes_nothing, a_schema_holds_one_company,
 };
-pub use runs::{a_run_goes_on, a_run_is_remembered, a_run_needs_its_company, totals_follow_the_windows};
+pub use runs::{
+    a_run_goes_on, a_run_is_asked_to_stop, a_run_is_remembered, a_run_needs_its_company,
+    totals_follow_the_windows,
+};
 pub use triggers::{
     a_chain_stops_behind_what_is_not_done, a_trigger_fires_once, a_trigger_outlives_its_worker,
     triggers_are_cancelled_and_expire,

@@ -138,6 +138,32 @@ impl StoreError {
         Self { operation: operation.into(), kind }
     }
 
+    /// A word for programs that sort logs. It stays as it is from version to version.
+    pub fn code(&self) -> &'static str {
+        use StoreErrorKind as Kind;
+        match &self.kind {
+            Kind::Unavailable(_) => "store.unavailable",
+            Kind::LoginRefused(_) => "store.login_refused",
+            Kind::Insecure(_) => "store.insecure",
+            Kind::Busy(_) => "store.busy",
+            Kind::Full(_) => "store.full",
+            Kind::Forbidden(_) => "store.forbidden",
+            Kind::Lacks(_) => "store.lacks_rights",
+            Kind::NotSetUp(_) => "store.not_set_up",
+            Kind::Older { .. } => "store.older_schema",
+            Kind::Newer { .. } => "store.newer_schema",
+            Kind::Differs(_) => "store.differs",
+            Kind::OtherCompany { .. } => "store.other_company",
+            Kind::LeaseHeld { .. } => "store.lease_held",
+            Kind::LeaseLost(_) => "store.lease_lost",
+            Kind::TriggerExists(_) => "store.trigger_exists",
+            Kind::UnknownTrigger(_) => "store.unknown_trigger",
+            Kind::TriggerState { .. } => "store.trigger_state",
+            Kind::Configuration(_) => "store.configuration",
+            Kind::Refused { .. } => "store.refused",
+        }
+    }
+
     /// What to do next.
     pub fn advice(&self) -> Advice {
         use StoreErrorKind as Kind;

@@ -5,7 +5,7 @@ mod ledger;
 mod triggers;
 mod validation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -77,6 +77,8 @@ struct State {
     stands_at: Option<OffsetDateTime>,
     /// By start; the newest last.
     runs: Vec<RunRecord>,
+    /// Runs that somebody asked to stop.
+    to_stop: BTreeSet<RunId>,
     validated: Vec<(RunId, Validated)>,
 }
 

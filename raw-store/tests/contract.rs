@@ -99,7 +99,7 @@ stories! {
         unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered
         a_schema_holds_one_company
-        a_run_is_remembered a_run_goes_on
+        a_run_is_remembered a_run_goes_on a_run_is_asked_to_stop
         a_run_needs_its_company
         totals_follow_the_windows
         a_second_copy_of_a_consent_is_found

@@ -29,6 +29,7 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
         compose(settings, request.concurrency, request.seed, Schema::Made, |client| sink(settings, client))
             .await?;
     stop.keep(&composed.tokens);
+    super::cancel::watch(&composed.store, request.id.clone(), stop.clone());
     stop.follow(settings)?;
     request.identity = composed.identity.clone();
     let result = match say_what_is_left(settings, &composed).await {

@@ -38,6 +38,7 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
             Output::Json => write_event("worker_started", json!({"listen": bound.to_string()})),
         }
     }
+    let several = companies.len() > 1;
     let mut working = JoinSet::new();
     for (profile, settings) in companies {
         let desk = Desk { profile, settings, health: Arc::clone(&health), once: arguments.once };
@@ -47,9 +48,11 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
     while let Some(ended) = working.join_next().await {
         match ended {
             Ok(Ok(done)) => all_done &= done,
+            // What one company lacks does not stop the work for others.
             Ok(Err(exit)) => {
-                // What one company lacks does not keep the others waiting, unless nobody is left to tell it.
-                say(&format!("error: {}", exit.what));
+                if several {
+                    say(&format!("error: {}", exit.what));
+                }
                 failure.get_or_insert(exit);
             }
             Err(_) => return Err(Exit::new(exit::BUG, "a worker's task panicked", "start it again")),

@@ -10,6 +10,7 @@ mod report_text;
 mod spoken;
 mod table;
 mod verification;
+mod windows;
 
 pub(crate) use findings::{json as findings_json, lines as findings_lines};
 pub(crate) use month::{json as month_json, line as month_line};
@@ -22,6 +23,7 @@ pub(crate) use report_text::text as report_text;
 pub(crate) use spoken::spoken;
 pub(crate) use table::Table;
 pub(crate) use verification::{json as verification_json, text as verification_text};
+pub(crate) use windows::windows;
 
 use std::io::Write as _;
 

@@ -87,7 +87,7 @@ async fn watch(desk: Weak<CallDesk>) {
         if !desk.living().is_empty()
             && let Err(error) = desk.line().await
         {
-            tracing::debug!(?error, "the connection for calls cannot be opened again");
+            tracing::debug!(%error, "the connection for calls cannot be opened again");
         }
     }
 }

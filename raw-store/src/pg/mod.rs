@@ -551,6 +551,22 @@ impl BackfillLog for PgStore {
         Ok(record)
     }
 
+    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
+        let op = "asking a run to stop";
+        let session = self.session(op).await?;
+        let asked = runs::request_stop(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(asked)
+    }
+
+    async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
+        let op = "looking whether a run is to stop";
+        let session = self.session(op).await?;
+        let asked = runs::stop_requested(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(asked)
+    }
+
     async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
         let op = "reading the pages of a run";
         let session = self.session(op).await?;

@@ -18,7 +18,8 @@ const LEDGER: [(&str, &str, &str); 17] = [
         "backfill_run",
         "run_id text!, realm_id text!, environment text!, seed bigint!, chunk text!, range_start_utc timestamptz!, \
          range_end_utc timestamptz!, status text!, message text, started_at_utc timestamptz!, \
-         finished_at_utc timestamptz, calls bigint!, retries bigint!, waited_seconds float8!",
+         finished_at_utc timestamptz, calls bigint!, retries bigint!, waited_seconds float8!, \
+         stop_requested_at_utc timestamptz",
         "run_id",
     ),
     (
