@@ -12,7 +12,6 @@ use qbo_auth::{
 use qbo_client::{HttpQboClient, HttpQboClientBuilder, QboClient, Signal};
 use raw_store::{
     CallLedger, CallMonth, ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity,
-    Validation,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -212,9 +211,9 @@ impl Composed {
         Ok(self.workshop.store.month().await?)
     }
 
-    /// Looks over what is stored.
-    pub(crate) fn validation(&self) -> &dyn Validation {
-        &*self.workshop.store
+    /// The store, as what it is: it can also be looked over.
+    pub(crate) fn database_store(&self) -> &PgStore {
+        &self.workshop.store
     }
 
     /// How people reach the database with psql while this process runs.

@@ -75,14 +75,7 @@ impl Errand {
         } else {
             match self.read(lease, RunRequest { id: run, ..self.request.clone() }).await {
                 None => return Left::Alone,
-                Some(result) => {
-                    if let Ok(outcome) = &result
-                        && outcome.failure.is_none()
-                    {
-                        self.worker.runs.ended(outcome).await;
-                    }
-                    judge(result, self.stop.is_cancelled(), self.may_rest)
-                }
+                Some(result) => judge(result, self.stop.is_cancelled(), self.may_rest),
             }
         };
         let (state, message, left) = match end {
@@ -111,7 +104,12 @@ impl Errand {
         };
         let mut running = std::pin::pin!(engine.run(request, self.halt.clone()));
         tokio::select! {
-            result = &mut running => Some(result),
+            result = &mut running => {
+                if let Ok(outcome) = &result {
+                    self.halt.run_until_cancelled(self.worker.runs.ended(outcome)).await;
+                }
+                Some(result)
+            }
             _ = self.worker.store.lost(lease) => {
                 self.halt.cancel();
                 // Its windows are fenced by leases of their own.

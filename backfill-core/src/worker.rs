@@ -46,8 +46,8 @@ pub trait RunMaker: fmt::Debug + Send + Sync {
     /// A sentence that says why there is none.
     fn engine(&self) -> Result<Engine, Box<str>>;
 
-    /// A run has come to its end, and its trigger is about to: for a look over its rows, and a report.
-    async fn ended(&self, outcome: &RunOutcome);
+    /// Is told of each run that has ended, before its trigger is. Left off where the worker has to stop.
+    async fn ended(&self, _outcome: &RunOutcome) {}
 }
 
 /// When a worker ends by itself.

@@ -5,14 +5,14 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
-use backfill_core::{Report, RunOutcome, RunRequest};
+use backfill_core::{RunOutcome, RunRequest};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{Environment, SealedVault, SecretName, SecretVault as _};
 use qbo_client::Query;
 use raw_store::{Reopen, Window};
 use time::macros::datetime;
 
-use super::findings::look_over;
+use super::findings::examined;
 use super::request::request;
 use super::signals::Stop;
 use crate::args::{DemoArgs, RunArgs};
@@ -121,8 +121,8 @@ async fn show(
     let began = composed.clock.elapsed();
     let outcome = engine_run(composed, first, stop).await?;
     let took = spoken(composed.clock.elapsed().saturating_sub(began));
-    let mut report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
-    look_over(&mut report, composed.validation(), &settings.thresholds, composed.clock.now_utc()).await?;
+    let now = composed.clock.now_utc();
+    let report = examined(settings, composed.database_store(), outcome.run(), now).await?;
     out(&report_text(Shown { report: &report, allowance: settings.monthly_calls }));
     out(&format!("took {took}"));
 

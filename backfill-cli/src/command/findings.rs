@@ -1,15 +1,22 @@
 use backfill_core::{Report, Thresholds};
-use raw_store::{StoreError, Validation};
+use raw_store::{PgStore, RunId, StoreError, Validation};
 use time::OffsetDateTime;
 
-/// Looks over the rows of a run, keeps what was found, and puts it into the report.
-pub(super) async fn look_over(
-    report: &mut Report,
-    store: &dyn Validation,
-    thresholds: &Thresholds,
+use crate::args::Output;
+use crate::exit::Exit;
+use crate::progress::write_event;
+use crate::render::{findings_json, findings_lines, say};
+use crate::settings::Settings;
+
+/// The report of a run that has ended, with what a look over its rows finds; that is kept.
+pub(super) async fn examined(
+    settings: &Settings,
+    store: &PgStore,
+    run: &RunId,
     now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    report.validated = report.validate(store, thresholds, now).await?;
+) -> Result<Report, Exit> {
+    let mut report = Report::build(store, &settings.catalog, Some(run)).await?;
+    report.validated = report.validate(store, &settings.thresholds, now).await?;
     for validated in &report.validated {
         tracing::info!(
             phase = "validate",
@@ -19,7 +26,16 @@ pub(super) async fn look_over(
             "rows looked over"
         );
     }
-    store.keep_validated(&report.run.id, &report.validated).await
+    store.keep_validated(run, &report.validated).await?;
+    Ok(report)
+}
+
+/// Tells what was found, one by one: as events, or in a line each.
+pub(super) fn tell(settings: &Settings, report: &Report) {
+    match settings.output {
+        Output::Json => findings_json(report).into_iter().for_each(|found| write_event("finding", found)),
+        Output::Text => findings_lines(report).iter().for_each(|line| say(line)),
+    }
 }
 
 /// Puts into the report what was found when its run ended. Where nobody has looked, as after a run that was killed, somebody

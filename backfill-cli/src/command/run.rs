@@ -4,7 +4,7 @@ use raw_store::WindowCounts;
 use serde_json::json;
 
 use super::auth::warn_if_ending;
-use super::findings::look_over;
+use super::findings;
 use super::request::{request, span};
 use super::signals::Stop;
 use crate::args::{Output, RunArgs};
@@ -12,7 +12,7 @@ use crate::compose::{Composed, Schema, compose};
 use crate::exit::{self, Exit};
 use crate::journal::log_failure;
 use crate::progress::{sink, write_event};
-use crate::render::{Shown, findings_json, month_json, month_line, out, report_text, say, totals_json};
+use crate::render::{Shown, month_json, month_line, out, report_text, say, totals_json};
 use crate::settings::Settings;
 
 /// `run`: backfills the windows that are not completed.
@@ -64,14 +64,14 @@ async fn conclude(
     outcome: RunOutcome,
     stop: &Stop,
 ) -> Result<u8, Exit> {
-    let report = examined_report(settings, composed, &outcome, stop).await;
+    let report = final_report(settings, composed, &outcome, stop).await;
     if let Ok(report) = &report {
         match settings.output {
             Output::Text => {
                 out(&report_text(Shown { report, allowance: settings.monthly_calls }));
                 out(&format!("look at the data: {}", composed.look()));
             }
-            Output::Json => findings_json(report).into_iter().for_each(|found| write_event("finding", found)),
+            Output::Json => findings::tell(settings, report),
         }
     }
     let record = outcome.record.clone();
@@ -95,29 +95,22 @@ async fn conclude(
 }
 
 /// The report of a run, with what a look over its rows finds. Rows of a run that could not go on are looked over by the one
-/// that does.
-async fn examined_report(
+/// that does, and where somebody stops the look, by `report`: the run itself has ended well.
+async fn final_report(
     settings: &Settings,
     composed: &Composed,
     outcome: &RunOutcome,
     stop: &Stop,
 ) -> Result<Report, Exit> {
-    let mut report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
-    if outcome.failure.is_some() {
-        return Ok(report);
-    }
-    let now = composed.clock.now_utc();
-    let looked = stop
-        .token
-        .run_until_cancelled(look_over(&mut report, composed.validation(), &settings.thresholds, now))
-        .await;
-    if let Some(looked) = looked {
-        looked?;
-    } else {
-        // The run itself has ended well; a report looks over what this one left.
+    let store = composed.database_store();
+    if outcome.failure.is_none() {
+        let look = findings::examined(settings, store, outcome.run(), composed.clock.now_utc());
+        if let Some(report) = stop.token.run_until_cancelled(look).await {
+            return report;
+        }
         tracing::info!(phase = "validate", "stopped before the rows were looked over");
     }
-    Ok(report)
+    Ok(Report::build(store, &settings.catalog, Some(outcome.run())).await?)
 }
 
 /// 0, or what the exit code is and why.

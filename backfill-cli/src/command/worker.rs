@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backfill_core::{
-    CancellationToken, Engine, EventSink, Report, RunMaker, RunOutcome, RunRequest, Until, Worker,
-};
+use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunOutcome, RunRequest, Until, Worker};
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::RunId;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::findings::look_over;
+use super::findings;
 use super::request::{holder, new_run};
 use super::signals::Stop;
 use crate::args::{Global, Output, WorkerArgs};
@@ -21,7 +19,7 @@ use crate::exit::{self, DONE, Exit};
 use crate::gauges::{Counting, Gauges};
 use crate::health::{Health, Standing};
 use crate::progress::{plain_sink, write_event};
-use crate::render::{findings_json, findings_sum, say};
+use crate::render::say;
 use crate::settings::{Settings, profiles};
 
 /// How often is looked whether a company that cannot be worked for can be.
@@ -184,9 +182,16 @@ impl RunMaker for Maker {
     }
 
     async fn ended(&self, outcome: &RunOutcome) {
-        if let Err(exit) = self.look_over(outcome).await {
-            // The run is as good as it is; a report looks over it once more.
-            tracing::warn!(phase = "validate", run = %outcome.run(), what = exit.what, "the rows were not looked over");
+        if outcome.failure.is_some() {
+            return;
+        }
+        let (store, now) = (&*self.workshop.store, self.workshop.company.clock.now_utc());
+        match findings::examined(&self.settings, store, outcome.run(), now).await {
+            Ok(report) => findings::tell(&self.settings, &report),
+            // The run itself has ended well; a report looks over what it left.
+            Err(exit) => {
+                tracing::warn!(phase = "validate", what = exit.what, "the rows were not looked over");
+            }
         }
     }
 }
@@ -196,20 +201,5 @@ impl Maker {
     fn sink(&self) -> Arc<dyn EventSink> {
         let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.gauges));
         Arc::new(Counting { profile, gauges, inner: plain_sink(&self.settings) })
-    }
-
-    async fn look_over(&self, outcome: &RunOutcome) -> Result<(), Exit> {
-        let Workshop { store, company, .. } = &*self.workshop;
-        let mut report = Report::build(&**store, &self.settings.catalog, Some(outcome.run())).await?;
-        look_over(&mut report, &**store, &self.settings.thresholds, company.clock.now_utc()).await?;
-        match self.settings.output {
-            Output::Json => {
-                for found in findings_json(&report) {
-                    write_event("finding", found);
-                }
-            }
-            Output::Text => say(&format!("run {}: {}", outcome.run(), findings_sum(&report))),
-        }
-        Ok(())
     }
 }

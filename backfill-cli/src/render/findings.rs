@@ -37,7 +37,7 @@ pub(super) fn pipeline(validated: &Validated) -> String {
 }
 
 /// `3 pipelines, 5,000 rows looked over: 1 error, 2 warnings, 3 notes`.
-pub(crate) fn sum(report: &Report) -> String {
+pub(super) fn sum(report: &Report) -> String {
     if report.validated.is_empty() {
         return "The rows have not been looked over.".into();
     }
@@ -56,6 +56,14 @@ pub(super) fn cells(validated: &Validated, finding: &Finding) -> [String; 5] {
         finding.span.map(|span| short(span.start())).unwrap_or_default(),
         finding.detail.to_string(),
     ]
+}
+
+/// Each finding in a line of its own.
+pub(crate) fn lines(report: &Report) -> Vec<String> {
+    let line = |(validated, finding): (&Validated, &Finding)| {
+        format!("{}: {} ({}): {}", pipeline(validated), finding.severity, finding.kind, finding.detail)
+    };
+    all(report).map(line).collect()
 }
 
 /// The findings for people at a terminal.

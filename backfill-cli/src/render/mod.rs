@@ -12,7 +12,7 @@ mod table;
 mod verification;
 mod windows;
 
-pub(crate) use findings::{json as findings_json, sum as findings_sum};
+pub(crate) use findings::{json as findings_json, lines as findings_lines};
 pub(crate) use month::{json as month_json, line as month_line};
 pub(crate) use report_html::html as report_html;
 pub(crate) use report_json::{

@@ -456,6 +456,19 @@ async fn a_reader_sees_the_findings_without_the_documents() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_looks_over_what_its_runs_have_read() {
+    let house = House::new(&Shape::default().with_counts(5000, 5, 5)).await;
+    let at = ["--at", "2026-02-02T15:00:00Z", "--if-missed", "run"];
+    house.at(&[&["trigger", "add", "Invoice"], &at[..], &YEAR[..]].concat()).await.expect(0);
+    let worked = house.at(&["worker", "--once", "--output", "json"]).await.expect(0);
+    let events: Vec<Value> = worked.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let found = events.iter().filter(|event| event["ev"] == "finding" && event["kind"] == "outlier").count();
+    assert!(found > 0, "{}", worked.stdout);
+    let kept = house.number("SELECT count(*) FROM raw.v_backfill_findings WHERE kind = 'outlier'").await;
+    assert_eq!(kept, found as i64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_stopped_has_a_report_with_what_is_left() {
     let house = House::new(&Shape::default().with_counts(300, 20, 10)).await;
     let (child, gate) = crate::house::standing_run(&house).await;
