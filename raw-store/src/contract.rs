@@ -18,7 +18,10 @@ mod validation;
 mod versions;
 mod windows;
 
-pub use calls::{a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all, calls_under_way_are_shared};
+pub use calls::{
+    a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all, a_source_that_is_down_is_tried_by_one,
+    calls_under_way_are_shared,
+};
 pub use consent::a_second_copy_of_a_consent_is_found;
 pub use inspection::{a_page_is_compared_and_nothing_changes, stored_ids_are_listed_in_pages};
 pub use landing::{

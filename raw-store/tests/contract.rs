@@ -111,5 +111,6 @@ stories! {
         calls_under_way_are_shared
         a_refusal_is_for_all
         a_month_is_shared
+        a_source_that_is_down_is_tried_by_one
         a_trigger_fires_once a_trigger_outlives_its_worker
 }

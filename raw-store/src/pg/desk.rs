@@ -58,6 +58,10 @@ impl CallDesk {
         self.line().await?.pause(pause).await
     }
 
+    pub(super) async fn failing(&self, apart: Duration) -> Result<(), StoreErrorKind> {
+        self.line().await?.failing(apart).await
+    }
+
     pub(super) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {
         self.line().await?.month().await
     }

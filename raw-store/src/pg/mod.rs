@@ -267,6 +267,11 @@ impl CallLedger for PgStore {
         self.calls(op).await?.pause(pause).await.map_err(self.failed(op))
     }
 
+    async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
+        let op = "noting that the source fails";
+        self.calls(op).await?.failing(apart).await.map_err(self.failed(op))
+    }
+
     async fn month(&self) -> Result<CallMonth, StoreError> {
         let op = "asking for the calls of this month";
         self.calls(op).await?.month().await.map_err(self.failed(op))

@@ -72,13 +72,13 @@ const LEDGER: [(&str, &str, &str); 17] = [
     (
         "call_budget",
         "only_one boolean!, admissions bigint!, paused_until_utc timestamptz!, share float8!, \
-         refused_since_utc timestamptz, refused_at_utc timestamptz",
+         refused_since_utc timestamptz, refused_at_utc timestamptz, down_until_utc timestamptz",
         "only_one",
     ),
     (
         "call_slot",
         "slot integer!, uses bigint!, arrived_by_utc timestamptz!, in_flight_until_utc timestamptz!, \
-         backend_pid integer, backend_started_at timestamptz",
+         backend_pid integer, backend_started_at timestamptz, served_at_utc timestamptz",
         "slot",
     ),
     ("call_month", "month_utc date!, calls bigint!", "month_utc"),
