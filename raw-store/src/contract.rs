@@ -39,8 +39,8 @@ pub use runs::{
     totals_follow_the_windows,
 };
 pub use triggers::{
-    a_chain_stops_behind_what_is_not_done, a_trigger_fires_once, a_trigger_outlives_its_worker,
-    triggers_are_cancelled_and_expire,
+    a_chain_expires_as_a_whole_and_runs_one_at_a_time, a_chain_stops_behind_what_is_not_done,
+    a_trigger_fires_once, a_trigger_outlives_its_worker, triggers_are_cancelled_and_expire,
 };
 pub use validation::{findings_are_remembered, rows_are_examined};
 pub use versions::{
@@ -49,6 +49,7 @@ pub use versions::{
 };
 pub use windows::{
     a_closed_window_is_taken_back, a_counted_window_says_so_until_it_is_read_again, a_cursor_survives,
-    a_run_opens_a_window_once, failed_windows_say_why, reopening_all_starts_over, the_log_is_filtered,
-    unavailable_windows_are_neither_failed_nor_done, unfinished_windows_are_opened_again,
+    a_run_opens_a_window_once, a_window_that_starts_over_counts_once, failed_windows_say_why,
+    reopening_all_starts_over, the_log_is_filtered, unavailable_windows_are_neither_failed_nor_done,
+    unfinished_windows_are_opened_again,
 };

@@ -89,6 +89,9 @@ pub enum StoreErrorKind {
     /// There is a trigger of this name.
     #[error("there is a trigger {0} already")]
     TriggerExists(TriggerName),
+    /// There is a chain of this name.
+    #[error("there is a chain {0} already")]
+    ChainExists(Box<str>),
     /// There is no trigger of this name.
     #[error("there is no trigger {0}")]
     UnknownTrigger(TriggerName),
@@ -157,6 +160,7 @@ impl StoreError {
             Kind::LeaseHeld { .. } => "store.lease_held",
             Kind::LeaseLost(_) => "store.lease_lost",
             Kind::TriggerExists(_) => "store.trigger_exists",
+            Kind::ChainExists(_) => "store.chain_exists",
             Kind::UnknownTrigger(_) => "store.unknown_trigger",
             Kind::TriggerState { .. } => "store.trigger_state",
             Kind::Configuration(_) => "store.configuration",
@@ -182,6 +186,7 @@ impl StoreError {
             | Kind::Refused { .. } => Advice::FixDatabase,
             Kind::Configuration(_)
             | Kind::TriggerExists(_)
+            | Kind::ChainExists(_)
             | Kind::UnknownTrigger(_)
             | Kind::TriggerState { .. } => Advice::FixRequest,
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => Advice::WaitForOther,
@@ -206,6 +211,7 @@ impl StoreError {
             Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process or stop it, then run the same command again".into(),
             Kind::TriggerExists(_) => "give the new one another --name; what is there stays as it is: qbo-backfill trigger list".into(),
+            Kind::ChainExists(_) => "give the new one another --name: qbo-backfill trigger list".into(),
             Kind::UnknownTrigger(_) => "see: qbo-backfill trigger list".into(),
             Kind::TriggerState { name, state } if state.is_spent() => {
                 format!("to arm it again: qbo-backfill trigger rearm {name} --at T")

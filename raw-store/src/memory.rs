@@ -226,7 +226,6 @@ impl Quarantine for MemoryStore {
                 line.filter(|line| line.state == WindowState::Completed && line.run.as_ref() == Some(run));
             let unseen = one.entity_name == pipeline.entity_name
                 && one.time_axis.as_ref().is_none_or(|axis| *axis == pipeline.time_axis)
-                && one.run.as_ref() != Some(run)
                 && one.resolved_at.is_none();
             // A window that was only gone on with began before: what lies in front of its cursor was not read again.
             let done = done.filter(|line| line.started_at.is_some_and(|began| one.last_seen_at < began));

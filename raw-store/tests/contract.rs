@@ -90,7 +90,7 @@ stories! {
         the_later_answer_wins_between_equal_versions
         a_document_without_a_time_is_older
         the_spelling_of_json_does_not_count
-        a_run_opens_a_window_once
+        a_run_opens_a_window_once a_window_that_starts_over_counts_once
         a_cursor_survives
         unfinished_windows_are_opened_again
         reopening_all_starts_over
@@ -103,7 +103,7 @@ stories! {
         a_run_needs_its_company
         totals_follow_the_windows
         a_second_copy_of_a_consent_is_found
-        a_chain_stops_behind_what_is_not_done triggers_are_cancelled_and_expire;
+        a_chain_stops_behind_what_is_not_done a_chain_expires_as_a_whole_and_runs_one_at_a_time triggers_are_cancelled_and_expire;
     with_another_process:
         a_pipeline_has_one_owner
         a_lease_that_was_taken_over_commits_nothing

@@ -55,6 +55,12 @@ impl BackfillLog for MemoryStore {
                 line.open(run, reopen);
                 opened += 1;
             }
+            let starts_over = matches!(line.shown.state, WindowState::Running | WindowState::Failed);
+            if line.shown.run.as_ref() == Some(run) && starts_over && line.cursor.is_none() {
+                line.shown.metrics = WindowMetrics::default();
+                line.shown.duration = Duration::ZERO;
+                line.shown.started_at = None;
+            }
             let closed = matches!(
                 line.shown.state,
                 WindowState::Completed | WindowState::Provisional | WindowState::Unavailable

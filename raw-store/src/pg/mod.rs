@@ -169,6 +169,13 @@ impl PgStore {
     /// Takes what the name stands for, and keeps it.
     async fn take_lease(&self, op: &str, name: &str, holder: &str) -> Result<Lease, StoreError> {
         let session = self.session(op).await?;
+        let reservation = self.heart.reserve(name);
+        let own = self.heart.epoch(name);
+        if reservation.is_none() || lease::is_own(&session, name, own).await.map_err(self.failed(op))? {
+            let held = lease::held(&session, name).await;
+            session.done();
+            return Err(self.failed(op)(held));
+        }
         let guard = self.heart.guard().await.map_err(self.failed(op))?;
         let asked = Moment::now();
         let taken = lease::acquire(&session, &guard, (name, holder), self.heart.lasts).await;
