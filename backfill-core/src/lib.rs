@@ -28,6 +28,7 @@ mod verify;
 mod outcome;
 mod report;
 mod finding_kind;
+mod held;
 mod thresholds;
 pub mod volumetry;
 mod validate;

@@ -107,8 +107,10 @@ impl Worker {
             let pause = match self.queue.look(MISSED_AFTER).await {
                 Ok(board) => {
                     for name in &board.stop {
-                        if let Some((_, halt)) = hand.under_way.get(name) {
-                            halt.cancel();
+                        match hand.under_way.get(name) {
+                            Some((_, halt)) => halt.cancel(),
+                            // It ends at once, in place of when its rest is over.
+                            None => drop(hand.resting.remove(name)),
                         }
                     }
                     let now = self.clock.elapsed();
@@ -214,7 +216,7 @@ impl Hand {
     fn put_down(&mut self, ended: Result<(Id, Left), JoinError>, now: Duration) {
         let (id, left) = match ended {
             Ok((id, left)) => (id, left),
-            // A bug of ours in one run is no reason to leave the others; it is due again, a little later.
+            // A bug of ours in one run is no reason to leave the others. Its lease is given back as it unwinds.
             Err(panicked) => (panicked.id(), Left::Open(Rest::AWhile)),
         };
         let name = self.under_way.iter().find(|(_, (task, _))| *task == id).map(|(name, _)| name.clone());
@@ -229,7 +231,13 @@ impl Hand {
                 self.failed |= state == TriggerState::Failed;
                 self.resting.remove(&name);
             }
-            Left::Alone | Left::Open(Rest::None) => {}
+            Left::Open(Rest::AMoment) => {
+                let times = self.resting.get(&name).map_or(0, |(_, times)| *times);
+                self.resting.insert(name, (now + AWAY, times));
+            }
+            Left::Alone => {
+                self.resting.remove(&name);
+            }
         }
     }
 }

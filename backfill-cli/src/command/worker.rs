@@ -41,8 +41,9 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
     let several = companies.len() > 1;
     let mut working = JoinSet::new();
     for (profile, settings) in companies {
-        let desk = Desk { profile, settings, health: Arc::clone(&health), once: arguments.once };
-        working.spawn(desk.work(stop.token.clone()));
+        let desk =
+            Desk { profile, settings, health: Arc::clone(&health), once: arguments.once, stop: stop.clone() };
+        working.spawn(desk.work());
     }
     let (mut all_done, mut failure) = (true, None);
     while let Some(ended) = working.join_next().await {
@@ -55,7 +56,11 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
                 }
                 failure.get_or_insert(exit);
             }
-            Err(_) => return Err(Exit::new(exit::BUG, "a worker's task panicked", "start it again")),
+            // The others end cleanly first, for the sake of their tokens.
+            Err(_) => {
+                stop.token.cancel();
+                failure = Some(Exit::new(exit::BUG, "a worker's task panicked", "start it again"));
+            }
         }
     }
     if let Some(exit) = failure {
@@ -103,11 +108,32 @@ struct Desk {
     settings: Settings,
     health: Arc<Health>,
     once: bool,
+    stop: Stop,
 }
 
 impl Desk {
-    async fn work(self, stop: CancellationToken) -> Result<bool, Exit> {
-        let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
+    /// Works until it is told to stop. Where that becomes impossible, as when the database's password is changed, it waits
+    /// for somebody to mend it, and begins anew.
+    async fn work(self) -> Result<bool, Exit> {
+        let (stop, clock) = (self.stop.token.clone(), SystemClock::new());
+        loop {
+            let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
+            match self.work_in(workshop, stop.clone()).await {
+                Err(exit) if !self.once && exit.code != exit::BUG && !stop.is_cancelled() => {
+                    say(&format!("{}: {}. Next: {}", self.profile, exit.what, exit.next));
+                    self.health.note(&self.profile, Standing::Waits(exit.what));
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Ok(true),
+                        () = clock.sleep(AGAIN) => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn work_in(&self, workshop: Workshop, stop: CancellationToken) -> Result<bool, Exit> {
         let workshop = Arc::new(workshop);
         let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.health.gauges));
         let maker =
@@ -124,6 +150,8 @@ impl Desk {
         });
         let until = if self.once { Until::Idle } else { Until::Stopped };
         let done = worker.work(until, stop).await;
+        // Whoever asks how it is holds the database no longer.
+        self.health.note(&self.profile, Standing::Waits("it has ended".into()));
         // The worker has ended, and with it whoever else held it.
         if let Some(workshop) = Arc::into_inner(workshop) {
             workshop.close().await?;
@@ -141,6 +169,7 @@ impl Desk {
                 Ok(workshop) => {
                     let (store, allowance) = (Arc::clone(&workshop.store), self.settings.monthly_calls);
                     self.health.note(&self.profile, Standing::Works { store, allowance });
+                    self.stop.keep(&workshop.company.tokens);
                     return Ok(Some(workshop));
                 }
                 Err(exit) => exit,
