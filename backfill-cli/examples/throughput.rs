@@ -211,6 +211,7 @@ async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
         id: format!("bench-{again}").parse()?,
         seed: 1,
         identity: StoreIdentity { realm_id: task.realm_id.as_str().into(), environment: "sandbox".into() },
+        fence: None,
         holder: "throughput".into(),
         wait: std::time::Duration::ZERO,
         entities: Catalog::bundled().select(["Invoice"])?,

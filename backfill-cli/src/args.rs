@@ -318,9 +318,8 @@ pub(crate) enum Trigger {
     Rearm {
         /// Its name
         name: TriggerName,
-        /// When it fires: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
-        #[arg(long, value_name = "T", value_parser = instant::parse)]
-        at: OffsetDateTime,
+        #[command(flatten)]
+        when: When,
     },
     /// Arm the triggers of a file as Mage writes them for `@once`; what is there already stays as it is
     Apply {
@@ -330,6 +329,9 @@ pub(crate) enum Trigger {
         /// Also those that the file has as inactive
         #[arg(long)]
         inactive: bool,
+        /// Also those whose time is past: they fire at once
+        #[arg(long)]
+        now: bool,
     },
 }
 
@@ -343,9 +345,8 @@ pub(crate) struct TriggerAddArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
     #[arg(required = true, value_name = "PIPELINE")]
     pub(crate) pipelines: Vec<String>,
-    /// When it fires: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
-    #[arg(long, value_name = "T", value_parser = instant::parse)]
-    pub(crate) at: OffsetDateTime,
+    #[command(flatten)]
+    pub(crate) when: When,
     /// First instant that its run reads
     #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse)]
     pub(crate) from: OffsetDateTime,
@@ -368,6 +369,17 @@ pub(crate) struct TriggerAddArgs {
     /// What windows measure: updated, created or txn-date
     #[arg(long, default_value_t = Axis::Updated)]
     pub(crate) by: Axis,
+}
+
+/// When a trigger fires.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct When {
+    /// When it fires: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
+    #[arg(long, value_name = "T", value_parser = instant::parse, required_unless_present = "now")]
+    pub(crate) at: Option<OffsetDateTime>,
+    /// Fire at once; also a time that is past is accepted then
+    #[arg(long)]
+    pub(crate) now: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -67,6 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         id: "first-run".parse()?,
         seed: 1,
         identity: StoreIdentity { realm_id: credentials.realm_id.into(), environment: "sandbox".into() },
+        fence: None,
         holder: "the embedding service".into(),
         wait: std::time::Duration::ZERO,
         entities: Catalog::bundled().select(["Invoice", "Customer"])?,

@@ -171,6 +171,7 @@ impl Engine {
             calls: usage.calls,
             retries: usage.retries,
             waited_seconds: usage.waited.as_secs_f64(),
+            fence: request.fence.clone(),
         };
         let record = match self.store.finish_run(&request.id, &end).await {
             Ok(()) => self.store.run(&request.id).await,

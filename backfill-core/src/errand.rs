@@ -79,7 +79,12 @@ impl Errand {
         let result = if fired.stop_requested {
             Some(Verdict::Ends(cancelled()))
         } else {
-            let result = self.read(lease, RunRequest { id: run.clone(), ..self.request.clone() }).await;
+            let result = self
+                .read(
+                    lease,
+                    RunRequest { id: run.clone(), fence: Some(lease.clone()), ..self.request.clone() },
+                )
+                .await;
             match result {
                 Some(result) => Some(self.judge(result, &run).await),
                 None => None,

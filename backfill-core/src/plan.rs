@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use qbo_client::PageSize;
-use raw_store::{LogLine, OpenWindow, Reopen, RunId, RunStart, StoreIdentity, Window, WindowState};
+use raw_store::{Lease, LogLine, OpenWindow, Reopen, RunId, RunStart, StoreIdentity, Window, WindowState};
 use time::OffsetDateTime;
 
 use crate::{Axis, ChunkSize, EntitySpec};
@@ -17,6 +17,8 @@ pub struct RunRequest {
     pub seed: u64,
     /// Whose records.
     pub identity: StoreIdentity,
+    /// The right that it runs by, where it needs one: once that is lost, it records nothing about the run any more.
+    pub fence: Option<Lease>,
     /// Who runs it, for people: a host and process id.
     pub holder: Box<str>,
     /// How long to wait for a pipeline that another process has.
@@ -71,6 +73,7 @@ impl RunRequest {
             span: self.span,
             chunk: self.chunk_word().into(),
             started_at: at,
+            fence: self.fence.clone(),
         }
     }
 

@@ -191,6 +191,7 @@ impl Worker {
             id,
             seed,
             identity: self.identity.clone(),
+            fence: None,
             holder: self.holder.clone(),
             wait: WAIT,
             entities,

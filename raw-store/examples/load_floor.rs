@@ -118,6 +118,7 @@ async fn land(store: &PgStore, documents: &[Row]) -> Outcome<(Duration, Duration
         span: window,
         chunk: "month".into(),
         started_at: NOW,
+        fence: None,
     };
     store.bind(&identity).await?;
     store.prepare(&pipeline).await?;

@@ -36,7 +36,7 @@ pub use ownership::{
 };
 pub use runs::{
     a_run_goes_on, a_run_is_asked_to_stop, a_run_is_remembered, a_run_needs_its_company,
-    totals_follow_the_windows,
+    a_run_without_its_right_records_nothing, totals_follow_the_windows,
 };
 pub use triggers::{
     a_chain_expires_as_a_whole_and_runs_one_at_a_time, a_chain_stops_behind_what_is_not_done,

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use time::OffsetDateTime;
 
-use crate::{Pipeline, StoreIdentity, Window, WindowCounts};
+use crate::{Lease, Pipeline, StoreIdentity, Window, WindowCounts};
 
 /// The name of a run: 1 to 64 ASCII letters, digits and dashes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +54,8 @@ pub struct RunStart {
     pub chunk: Box<str>,
     /// When it began, by our clock.
     pub started_at: OffsetDateTime,
+    /// The right that it runs by, where it needs one, such as a trigger's: once that is lost, nothing is recorded.
+    pub fence: Option<Lease>,
 }
 
 /// How a run stands. The words are those of `raw.backfill_run.status`.
@@ -106,6 +108,8 @@ pub struct RunEnd {
     pub retries: u64,
     /// Time spent waiting for limits and back-off, in seconds.
     pub waited_seconds: f64,
+    /// As in [`RunStart`].
+    pub fence: Option<Lease>,
 }
 
 /// One pipeline's share of a run, summed in the page transactions, so that it is exact for a killed run too.

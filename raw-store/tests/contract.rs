@@ -113,4 +113,5 @@ stories! {
         a_month_is_shared
         a_source_that_is_down_is_tried_by_one
         a_trigger_fires_once a_trigger_outlives_its_worker
+        a_run_without_its_right_records_nothing
 }

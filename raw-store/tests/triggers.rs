@@ -231,6 +231,7 @@ fn run(number: u64) -> RunStart {
         span: span(),
         chunk: "day".into(),
         started_at: NOON,
+        fence: None,
     }
 }
 

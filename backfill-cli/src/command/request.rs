@@ -57,6 +57,7 @@ pub(crate) fn request(
         id,
         seed: arguments.seed.unwrap_or(seed),
         identity,
+        fence: None,
         holder: holder().into(),
         wait: Duration::from_secs(arguments.wait),
         entities,

@@ -458,7 +458,7 @@ async fn a_reader_sees_the_findings_without_the_documents() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_looks_over_what_its_runs_have_read() {
     let house = House::new(&Shape::default().with_counts(5000, 5, 5)).await;
-    let at = ["--at", "2026-02-02T15:00:00Z", "--if-missed", "run"];
+    let at = ["--at", "2026-02-02T15:00:00Z", "--now", "--if-missed", "run"];
     house.at(&[&["trigger", "add", "Invoice"], &at[..], &YEAR[..]].concat()).await.expect(0);
     let worked = house.at(&["worker", "--once", "--output", "json"]).await.expect(0);
     let events: Vec<Value> = worked.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

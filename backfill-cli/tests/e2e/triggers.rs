@@ -65,7 +65,7 @@ fn statuses(list: &[Value]) -> Vec<(&str, &str)> {
     list.iter().map(|one| (one["trigger"].as_str().unwrap(), one["status"].as_str().unwrap())).collect()
 }
 
-const LONG_AGO: [&str; 2] = ["--at", "2026-02-02T10:00:00-05:00"];
+const LONG_AGO: [&str; 3] = ["--at", "2026-02-02T10:00:00-05:00", "--now"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trigger_runs_once_and_only_when_it_is_due() {
@@ -74,6 +74,12 @@ async fn a_trigger_runs_once_and_only_when_it_is_due() {
     assert!(empty.stdout.contains("no trigger"), "{}", empty.stdout);
     let added = add(&house, "night", "qb_invoices_backfill", &LONG_AGO).await.expect(0);
     assert!(added.stdout.contains("2026-02-02T15:00:00Z"), "{}", added.stdout);
+    let late = add(&house, "late", "Item", &LONG_AGO[..2]).await.expect(2);
+    assert!(
+        late.error().contains("is past; nothing is armed") && late.error().contains("--now"),
+        "{}",
+        late.error()
+    );
     let in_a_year = ["--at", "2099-01-01"];
     add(&house, "far", "Item", &in_a_year).await.expect(0);
     let text = house.at(&["trigger", "list"]).await.expect(0).stdout;
@@ -99,7 +105,7 @@ async fn a_trigger_runs_once_and_only_when_it_is_due() {
 
     let spent = house.at(&["trigger", "cancel", "night"]).await.expect(2);
     assert!(spent.error().contains("trigger rearm night"), "{}", spent.error());
-    house.at(&["trigger", "rearm", "night", "--at", "2026-02-03"]).await.expect(0);
+    house.at(&["trigger", "rearm", "night", "--at", "2026-02-03", "--now"]).await.expect(0);
     house.at(&["trigger", "cancel", "far"]).await.expect(0);
     house.at(&["worker", "--once"]).await.expect(0);
     let listed = list(&house).await;
@@ -140,7 +146,7 @@ async fn a_chain_runs_month_by_month_and_stops_behind_a_failure() {
     assert_eq!(shown.stdout.matches("\"completed\"").count() - 1, 3, "{}", shown.stdout);
 
     house.sandbox.faults().clear();
-    house.at(&["trigger", "rearm", "year.2024-04-01", "--at", "2026-02-02"]).await.expect(0);
+    house.at(&["trigger", "rearm", "year.2024-04-01", "--now"]).await.expect(0);
     house.at(&["worker", "--once"]).await.expect(0);
     assert_eq!(now(&list(&house).await), own(["done"; 4]));
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 300);
@@ -282,7 +288,9 @@ async fn a_file_of_mages_is_read_and_applying_it_again_fires_nothing() {
     let house = House::new(&Shape::default().with_counts(50, 5, 5)).await;
     let file = house.home().join("triggers.yaml");
     std::fs::write(&file, MAGE).unwrap();
-    let apply = ["trigger", "apply", "-f", "triggers.yaml"];
+    let apply = ["trigger", "apply", "-f", "triggers.yaml", "--now"];
+    let late = house.at(&apply[..4]).await.expect(0);
+    assert!(late.stderr.contains("its time is past"), "{}", late.stderr);
     let applied = house.at(&apply).await.expect(0);
     assert!(
         applied.stderr.contains("items_once is left out") && applied.stderr.contains("daily is left out")

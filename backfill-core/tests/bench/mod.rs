@@ -266,6 +266,7 @@ impl Bench {
                 realm_id: self.sandbox.realm_id().into(),
                 environment: "sandbox".into(),
             },
+            fence: None,
             holder: "this test".into(),
             wait: std::time::Duration::ZERO,
             entities: Catalog::bundled().select(entities.iter().copied()).unwrap(),

@@ -1,7 +1,7 @@
 use super::scene::{Scene, company, counts, day, noon, pipeline, row, run_end, run_start};
 use crate::{
-    Advice, Owner, PipelineTotals, Reopen, RunId, RunStatus, Store, StoreError, StoreErrorKind,
-    StoreIdentity, WindowFailure, WindowState,
+    Advice, Owner, PipelineTotals, Reopen, RunEnd, RunId, RunStart, RunStatus, Store, StoreError,
+    StoreErrorKind, StoreIdentity, WindowFailure, WindowState,
 };
 
 /// A run is remembered as it was begun and as it ended; the newest come first.
@@ -51,6 +51,27 @@ pub async fn a_run_goes_on(store: &dyn Store) -> Result<(), StoreError> {
     store.finish_run(&scene.run, &run_end()).await?;
     let ended = store.run(&scene.run).await?.unwrap();
     assert_eq!((ended.calls, ended.retries, ended.waited_seconds.to_bits()), (6, 2, 1.0_f64.to_bits()));
+    Ok(())
+}
+
+/// A run that is fenced by a lease records nothing once that is lost.
+pub async fn a_run_without_its_right_records_nothing(
+    store: &dyn Store,
+    other: &dyn Store,
+) -> Result<(), StoreError> {
+    store.bind(&company()).await?;
+    let lease = store.acquire(&pipeline(), "process 1").await?;
+    let run = RunStart { fence: Some(lease.clone()), ..run_start("first") };
+    store.begin_run(&run).await?;
+    store.release(&lease).await?;
+    other.acquire(&pipeline(), "process 2").await?;
+    let end = RunEnd { fence: Some(lease), ..run_end() };
+    for error in
+        [store.begin_run(&run).await.unwrap_err(), store.finish_run(&run.id, &end).await.unwrap_err()]
+    {
+        assert!(matches!(error.kind, StoreErrorKind::LeaseLost(_)), "{error}");
+    }
+    assert_eq!(store.run(&run.id).await?.unwrap().status, RunStatus::Running);
     Ok(())
 }
 

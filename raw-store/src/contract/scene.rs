@@ -59,6 +59,7 @@ pub(super) fn run_start(name: &str) -> RunStart {
         span: Window::new(day(0).start(), day(9).end()).unwrap(),
         chunk: "day".into(),
         started_at: noon(20),
+        fence: None,
     }
 }
 
@@ -71,6 +72,7 @@ pub(super) fn run_end() -> RunEnd {
         calls: 3,
         retries: 1,
         waited_seconds: 0.5,
+        fence: None,
     }
 }
 

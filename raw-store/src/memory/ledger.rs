@@ -13,12 +13,17 @@ use crate::{
 #[async_trait]
 impl BackfillLog for MemoryStore {
     async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
-        let begun = begin(&mut self.state(), run);
+        let mut state = self.state();
+        let fenced = run.fence.as_ref().map_or(Ok(()), |lease| state.fence(lease));
+        let begun = fenced.and_then(|()| begin(&mut state, run));
         begun.map_err(|kind| StoreError::new("recording the start of a run", kind))
     }
 
     async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
         let mut state = self.state();
+        if let Some(lease) = &end.fence {
+            state.fence(lease).map_err(|kind| StoreError::new("recording the end of a run", kind))?;
+        }
         let Some(record) = state.runs.iter_mut().find(|record| record.id == *run) else {
             return Err(StoreError::new("recording the end of a run", no_such_run()));
         };

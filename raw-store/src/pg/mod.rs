@@ -464,8 +464,8 @@ impl BackfillLog for PgStore {
 
     async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
         let op = "recording the end of a run";
-        let session = self.session(op).await?;
-        runs::finish(&session, run, end).await.map_err(self.failed(op))?;
+        let mut session = self.session(op).await?;
+        runs::finish(&mut session, run, end).await.map_err(self.failed(op))?;
         session.done();
         Ok(())
     }

@@ -1,8 +1,8 @@
 use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::{Client, Row};
 
-use super::identity;
 use super::lines::{unexpected, window};
+use super::{identity, lease};
 use crate::{
     PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreErrorKind, StoreIdentity,
     WindowCounts,
@@ -52,6 +52,9 @@ const PIPELINES: &str = "
 /// Records that a run has begun, or goes on.
 pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), StoreErrorKind> {
     let transaction = client.transaction().await?;
+    if let Some(lease) = &run.fence {
+        lease::fence(&transaction, lease).await?;
+    }
     begin_in(&transaction, run).await?;
     Ok(transaction.commit().await?)
 }
@@ -83,9 +86,13 @@ pub(super) async fn begin_in(transaction: &Transaction<'_>, run: &RunStart) -> R
 }
 
 /// Records how a run ended.
-pub(super) async fn finish(client: &Client, run: &RunId, end: &RunEnd) -> Result<(), StoreErrorKind> {
+pub(super) async fn finish(client: &mut Object, run: &RunId, end: &RunEnd) -> Result<(), StoreErrorKind> {
     let (calls, retries) = (end.calls.cast_signed(), end.retries.cast_signed());
-    let found = client
+    let transaction = client.transaction().await?;
+    if let Some(lease) = &end.fence {
+        lease::fence(&transaction, lease).await?;
+    }
+    let found = transaction
         .execute(
             FINISH,
             &[
@@ -99,7 +106,10 @@ pub(super) async fn finish(client: &Client, run: &RunId, end: &RunEnd) -> Result
             ],
         )
         .await?;
-    if found == 1 { Ok(()) } else { Err(StoreErrorKind::Configuration("the run has not begun".into())) }
+    if found != 1 {
+        return Err(StoreErrorKind::Configuration("the run has not begun".into()));
+    }
+    Ok(transaction.commit().await?)
 }
 
 /// Asks a run to stop. Whether it was under way.

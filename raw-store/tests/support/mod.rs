@@ -105,6 +105,7 @@ impl Work {
             span: window(),
             chunk: "day".into(),
             started_at: NOW,
+            fence: None,
         };
         store.bind(&identity).await.unwrap();
         store.prepare(&pipeline()).await.unwrap();

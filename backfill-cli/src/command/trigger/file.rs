@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{IfMissed, NewTrigger};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::super::request::{nobody, request};
-use super::{name_of, plan};
+use super::{is_past, name_of, plan};
 use crate::args::{Output, RunArgs};
 use crate::exit::Exit;
 use crate::instant;
@@ -42,7 +43,13 @@ struct Variables {
 }
 
 /// The one-time triggers of a file.
-pub(super) fn triggers(settings: &Settings, path: &Path, inactive: bool) -> Result<Vec<NewTrigger>, Exit> {
+pub(super) fn triggers(
+    settings: &Settings,
+    path: &Path,
+    inactive: bool,
+    now: bool,
+) -> Result<Vec<NewTrigger>, Exit> {
+    let present = SystemClock::new().now_utc();
     let unusable = |what: String| Exit::usage(format!("{}: {what}", path.display()), "correct the file");
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
     let file: File = serde_saphyr::from_str(&text).map_err(|_| {
@@ -60,9 +67,15 @@ pub(super) fn triggers(settings: &Settings, path: &Path, inactive: bool) -> Resu
         match left_out {
             Some(why) if settings.output == Output::Text => say(&format!("note: {name} is left out: {why}")),
             Some(why) => tracing::warn!(trigger = name, why, "left out"),
-            None => triggers.push(
-                entry.trigger(settings, path).map_err(|what| unusable(format!("trigger {name}: {what}")))?,
-            ),
+            None => {
+                let trigger = entry.trigger(settings, path);
+                let trigger = trigger.map_err(|what| unusable(format!("trigger {name}: {what}")))?;
+                if is_past(trigger.fire_at, present) && !now {
+                    say(&format!("note: {name} is left out: its time is past; --now arms it all the same"));
+                } else {
+                    triggers.push(trigger);
+                }
+            }
         }
     }
     Ok(triggers)

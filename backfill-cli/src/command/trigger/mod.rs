@@ -3,6 +3,7 @@
 mod file;
 
 use backfill_core::{ChunkSize, EntitySpec, tile};
+use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{
     ChainLink, IfMissed, NewTrigger, PgStore, StoreErrorKind, Trigger, TriggerName, TriggerPlan,
     TriggerQueue as _, TriggerState, Window,
@@ -13,7 +14,7 @@ use time::macros::format_description;
 
 use super::request::{nobody, request, span};
 use super::{or_nothing, reader};
-use crate::args::{Missed, Output, RunArgs, Trigger as Command, TriggerAddArgs};
+use crate::args::{Missed, Output, RunArgs, Trigger as Command, TriggerAddArgs, When};
 use crate::compose::{Database, create_where_missing};
 use crate::exit::{DONE, Exit};
 use crate::instant::{in_zone, short, utc};
@@ -25,7 +26,11 @@ pub(crate) async fn trigger(settings: &Settings, command: &Command) -> Result<u8
     // Whatever can be wrong with what is asked for is found before anything is opened.
     let asked = match command {
         Command::Add(arguments) => chain(settings, arguments)?,
-        Command::Apply { file, inactive } => file::triggers(settings, file, *inactive)?,
+        Command::Apply { file, inactive, now } => file::triggers(settings, file, *inactive, *now)?,
+        Command::Rearm { when, .. } => {
+            fire_at(*when)?;
+            Vec::new()
+        }
         _ => Vec::new(),
     };
     let database = reader(settings).await?;
@@ -63,8 +68,8 @@ async fn carry_out(
             }
             show(settings, store, |one| one.asked.name == *name).await
         }
-        Command::Rearm { name, at } => {
-            store.rearm(name, *at).await?;
+        Command::Rearm { name, when } => {
+            store.rearm(name, fire_at(*when)?).await?;
             show(settings, store, |one| one.asked.name == *name).await
         }
     }
@@ -79,14 +84,15 @@ fn chain(settings: &Settings, arguments: &TriggerAddArgs) -> Result<Vec<NewTrigg
         ..RunArgs::by_day(arguments.pipelines.clone(), span)
     };
     let asked = request(settings, &run, span, nobody(None))?;
+    let fire_at = fire_at(arguments.when)?;
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None => default_name(&asked.entities, arguments.at)?,
+        None => default_name(&asked.entities, fire_at)?,
     };
     let one = |name: TriggerName, span: Window, link: Option<ChainLink>| NewTrigger {
         name,
         plan: plan(&asked.entities, (arguments.by.as_str(), arguments.chunk.as_str()), span),
-        fire_at: arguments.at,
+        fire_at,
         if_missed: if arguments.if_missed == Missed::Run { IfMissed::Run } else { IfMissed::Skip },
         link,
     };
@@ -101,6 +107,24 @@ fn chain(settings: &Settings, arguments: &TriggerAddArgs) -> Result<Vec<NewTrigg
             Ok(one(name, part, Some(link(position))))
         })
         .collect()
+}
+
+/// A time that is past fires at once, which is seldom what was meant.
+fn fire_at(when: When) -> Result<OffsetDateTime, Exit> {
+    let now = SystemClock::new().now_utc();
+    let at = when.at.unwrap_or(now);
+    if is_past(at, now) && !when.now {
+        return Err(Exit::usage(
+            format!("{} is past; nothing is armed", utc(at)),
+            "give a time to come, or --now as well to fire at once",
+        ));
+    }
+    Ok(at)
+}
+
+/// Past by more than it takes to type a command.
+fn is_past(at: OffsetDateTime, now: OffsetDateTime) -> bool {
+    at < now - time::Duration::MINUTE
 }
 
 /// Made of what it reads, and when.
