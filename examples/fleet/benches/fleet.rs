@@ -73,6 +73,9 @@ async fn main() {
     for company in &house.companies {
         assert_eq!(company.violations(), 0, "the limits of the API were passed");
     }
+    let schema = house::schema(&house.companies[0]);
+    let relations = format!("SELECT count(*) FROM pg_class WHERE relnamespace = '{schema}'::regnamespace");
+    println!("{} relations in the schema of a company", house.number(&relations).await);
     nothings(&house, jobs).await;
 }
 
@@ -82,8 +85,8 @@ async fn backfill(house: &House, arguments: &Arguments, what: &str) {
     house.enqueue().await;
     let jobs = arguments.companies * PIPELINES.len();
     println!("{what}: enqueued {jobs} jobs in {:.2} s", clock.elapsed().as_secs_f64());
-    let clock = SystemClock::new();
-    let asked = calls(house);
+    let server = postmaster(house).await;
+    let (clock, asked, before) = (SystemClock::new(), calls(house), seconds_of_processor(server, true));
     let at_a_time = arguments.jobs.to_string();
     let workers: Vec<_> = (0..arguments.workers).map(|_| house.worker(&["--jobs", &at_a_time])).collect();
     let mut connections = 0;
@@ -95,16 +98,22 @@ async fn backfill(house: &House, arguments: &Arguments, what: &str) {
     }
     let seconds = clock.elapsed().as_secs_f64();
     let resident: Vec<_> = workers.iter().map(|worker| figure(worker, "status", "VmHWM:") / 1024).collect();
-    let processor: f64 = workers.iter().map(seconds_of_processor).sum();
+    let processor: f64 = workers.iter().map(|worker| seconds_of_processor(worker.id(), false)).sum();
     for worker in workers {
         signal(&worker, "-TERM");
         wait(worker).await;
     }
+    let database = seconds_of_processor(server, true) - before;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let (companies, jobs) = (arguments.companies as f64, jobs as f64);
     println!("{what}: {seconds:.1} s, {:.0} companies a minute", companies * 60.0 / seconds);
     println!("{what}: {} calls, {connections} connections at most", calls(house) - asked);
-    println!("{what}: {:.0} ms of processor a job in the workers", processor * 1000.0 / jobs);
+    let each = |seconds: f64| seconds * 1000.0 / jobs;
+    println!(
+        "{what}: a job takes {:.0} ms of processor in the workers, {:.0} in PostgreSQL",
+        each(processor),
+        each(database)
+    );
     println!("{what}: at most {resident:?} MiB resident in a worker");
 }
 
@@ -135,13 +144,23 @@ fn figure(child: &Child, file: &str, name: &str) -> u64 {
     value.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// How long a process has used a processor.
-fn seconds_of_processor(child: &Child) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let after_name = text.rsplit_once(')').unwrap().1;
-    // User and system, in hundredths of a second.
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u32>().unwrap());
-    f64::from(ticks.sum::<u32>()) / 100.0
+/// How long a process has used a processor, in seconds; with the processes that it has seen end, if `children`.
+fn seconds_of_processor(process: u32, children: bool) -> f64 {
+    // User, system, and the same of children, in hundredths of a second.
+    let ticks = fields(process).into_iter().skip(11).take(if children { 4 } else { 2 });
+    f64::from(ticks.map(|ticks| ticks.parse::<u32>().unwrap()).sum::<u32>()) / 100.0
+}
+
+/// What Linux tells of a process, from its state on.
+fn fields(process: u32) -> Vec<String> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    text.rsplit_once(')').unwrap().1.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The parent of the database's processes.
+async fn postmaster(house: &House) -> u32 {
+    let session = house.number("SELECT pg_backend_pid()::bigint").await;
+    fields(u32::try_from(session).unwrap())[1].parse().unwrap()
 }
 
 /// How many calls were made to all companies.

@@ -27,8 +27,12 @@ const SCHEMA: &str = "fleet_queue";
 /// Connections of one process to the queue: jobs are taken and given back in no time, and heartbeats go between them.
 const CONNECTIONS: usize = 2;
 
-/// How often an idle worker looks for jobs.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a worker looks for jobs. With each look every free place takes one at most, so there have to be more looks than
+/// jobs end.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How often is looked whether the queue is empty.
+const LOOK_FOR_THE_END: Duration = Duration::from_secs(1);
 
 /// How long the pages in hand may take when a worker is told to stop. What is not committed then is read again.
 const GRACE: Duration = Duration::from_mins(1);
@@ -161,7 +165,7 @@ impl Queue {
             drop(client);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = clock.sleep(LOOK) => {}
+                () = clock.sleep(LOOK_FOR_THE_END) => {}
             }
         }
         Ok(())

@@ -121,7 +121,7 @@ impl House {
             END $$;
             CREATE FUNCTION books.together() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 INSERT INTO books.together SELECT id FROM fleet_queue._private_jobs
-                    WHERE job_queue_id = new.job_queue_id AND id <> new.id AND locked_by IS NOT NULL;
+                    WHERE payload->>'company' = new.payload->>'company' AND id <> new.id AND locked_by IS NOT NULL;
                 RETURN NULL;
             END $$;
             CREATE TRIGGER done AFTER DELETE ON fleet_queue._private_jobs FOR EACH ROW EXECUTE FUNCTION books.done();
