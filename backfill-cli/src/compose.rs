@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backfill_core::{Engine, EventSink};
+use backfill_core::{Engine, EventSink, SharedBudget};
 use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
     TokenProvider,
@@ -20,7 +20,6 @@ use crate::exit::{self, Exit};
 use crate::passfile;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
-use crate::shared_budget::SharedBudget;
 
 /// An open database, and what keeps it running.
 #[derive(Debug)]

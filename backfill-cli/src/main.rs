@@ -20,7 +20,6 @@ mod refused;
 mod render;
 mod secrets;
 mod settings;
-mod shared_budget;
 mod shared_vault;
 mod unlock;
 #[cfg(feature = "embedded")]

@@ -21,9 +21,9 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// From which part of the month's allowance on it is worth saying.
 const WORTH_SAYING: f64 = 0.8;
 
-/// The budget in a database. It holds the store no longer than its owner does.
+/// The budget of a company that all its processes share through the database. It holds the store no longer than its owner does.
 #[derive(Debug)]
-pub(crate) struct SharedBudget {
+pub struct SharedBudget {
     ledger: Weak<dyn CallLedger>,
     limits: CallLimits,
     clock: Arc<dyn Clock>,
@@ -43,7 +43,9 @@ struct Permit {
 }
 
 impl SharedBudget {
-    pub(crate) fn new(
+    /// A budget within `limits`, and within so many calls a month if there is such a number. Whose end comes near is
+    /// told through the channel.
+    pub fn new(
         ledger: Weak<dyn CallLedger>,
         limits: Limits,
         monthly_calls: Option<u64>,
