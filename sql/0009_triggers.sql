@@ -41,4 +41,7 @@ CREATE TABLE IF NOT EXISTS backfill_trigger_history (
 );
 CREATE INDEX IF NOT EXISTS backfill_trigger_history_by_name ON backfill_trigger_history (trigger_name, entry);
 
+-- When somebody asked a run to stop; its process looks every few seconds.
+ALTER TABLE backfill_run ADD COLUMN IF NOT EXISTS stop_requested_at_utc timestamptz;
+
 INSERT INTO schema_version (version, name) VALUES (9, 'triggers') ON CONFLICT (version) DO NOTHING;

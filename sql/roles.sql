@@ -51,7 +51,8 @@ DECLARE
     ledger text[] := ARRAY[
         'schema_version', 'source_identity', 'backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page',
         'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month',
-        'backfill_trigger', 'backfill_trigger_history'];
+        'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding'];
+    views text[] := ARRAY['v_backfill_coverage', 'v_backfill_daily', 'v_backfill_findings'];
 BEGIN
     EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());
     EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema());
@@ -83,9 +84,19 @@ BEGIN
         END IF;
         -- Not quarantine, whose bytes are payload, nor anything about the consent.
         IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease', 'call_month',
-            'backfill_trigger', 'backfill_trigger_history') THEN
+            'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding') THEN
             EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
         END IF;
+    END LOOP;
+    -- Views read with the rights of their owner: nothing in them says more than the tables that the reader may see.
+    FOR relation IN
+        SELECT relname FROM pg_class
+        WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'v' AND relname = ANY (views)
+    LOOP
+        target := format('%I.%I', current_schema(), relation.relname);
+        EXECUTE format('ALTER VIEW %s OWNER TO qbo_owner', target);
+        EXECUTE format('REVOKE ALL ON %s FROM PUBLIC', target);
+        EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
     END LOOP;
 END
 $$;

@@ -9,7 +9,7 @@ use backfill_core::{Axis, ChunkSize};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
-use raw_store::{RunId, SchemaName, TriggerName};
+use raw_store::{RunId, SchemaName, TriggerName, WindowState};
 use time::OffsetDateTime;
 
 use crate::exit::{DONE, Exit};
@@ -170,6 +170,11 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// The final report of a run, rebuilt from the log
     Report(ReportArgs),
+    /// Stop a run from another terminal, after its page in hand
+    Cancel {
+        /// Its id, as `runs` shows it
+        run: RunId,
+    },
     /// Read windows again: those that failed, or those that hold an instant
     Retry(RetryArgs),
     /// Compare what is stored with what QuickBooks has, record by record, and change nothing
@@ -420,6 +425,9 @@ pub(crate) struct StatusArgs {
     /// Every window, not only their numbers
     #[arg(long)]
     pub(crate) windows: bool,
+    /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
+    #[arg(long, requires = "windows")]
+    pub(crate) status: Option<WindowState>,
 }
 
 #[derive(Debug, Args)]
@@ -438,6 +446,12 @@ pub(crate) enum RunsCommand {
     Show {
         /// Its id
         run: RunId,
+        /// Also the windows that it touched last
+        #[arg(long)]
+        windows: bool,
+        /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
+        #[arg(long, requires = "windows")]
+        status: Option<WindowState>,
     },
 }
 
@@ -458,6 +472,8 @@ pub(crate) enum ReportFormat {
     Text,
     Md,
     Json,
+    /// One page that needs nothing else, for a browser or a printer
+    Html,
 }
 
 #[derive(Debug, Subcommand)]

@@ -39,7 +39,6 @@ pub(crate) struct Composed {
     pub(crate) engine: Engine,
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
-    #[cfg(feature = "demo")]
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
     pub(crate) tokens: Arc<RefreshingProvider>,
@@ -190,7 +189,6 @@ pub(crate) async fn compose(
         engine,
         client,
         store: workshop.store.clone(),
-        #[cfg(feature = "demo")]
         clock: Arc::clone(&workshop.company.clock),
         identity: workshop.company.identity.clone(),
         tokens: Arc::clone(&workshop.company.tokens),
@@ -210,6 +208,11 @@ impl Composed {
     /// What this month has cost so far, over all processes.
     pub(crate) async fn month(&self) -> Result<CallMonth, Exit> {
         Ok(self.workshop.store.month().await?)
+    }
+
+    /// The store, as what it is: it can also be looked over.
+    pub(crate) fn database_store(&self) -> &PgStore {
+        &self.workshop.store
     }
 
     /// How people reach the database with psql while this process runs.

@@ -133,6 +133,7 @@ impl From<&StoreError> for Exit {
         let code = match error.kind {
             StoreErrorKind::Configuration(_)
             | StoreErrorKind::TriggerExists(_)
+            | StoreErrorKind::ChainExists(_)
             | StoreErrorKind::UnknownTrigger(_)
             | StoreErrorKind::TriggerState { .. } => USAGE,
             StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,

@@ -133,6 +133,8 @@ impl Gauges {
             }
             RunEvent::RunFinished { usage, .. } => {
                 let company = Company { profile };
+                // Its client goes with it, and the next one begins with a closed breaker.
+                self.breaker.get_or_create(&company).set(0);
                 self.calls.get_or_create(&company).inc_by(usage.calls);
                 self.retries.get_or_create(&company).inc_by(usage.retries);
             }

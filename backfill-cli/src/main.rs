@@ -11,6 +11,7 @@ mod file_system;
 mod gauges;
 mod health;
 mod instant;
+mod journal;
 mod keyring;
 mod logging;
 mod passfile;

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use backfill_core::{EventSink, RunEvent};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qbo_client::{BreakerState, QboClient, Signal};
-use raw_store::{TriggerState, WindowCounts, WindowState};
+use raw_store::{RunId, TriggerState, WindowCounts, WindowState};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::args::Output;
 use crate::instant::{short, utc};
+use crate::journal::Journal;
 use crate::render::say;
 use crate::settings::Settings;
 
@@ -21,23 +22,20 @@ pub(crate) fn shows_bar(settings: &Settings) -> bool {
     settings.output == Output::Text && std::io::stderr().is_terminal() && !settings.no_progress
 }
 
-/// Chooses the sink for these settings.
+/// Chooses the sink for the one run of a process.
 pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn EventSink> {
-    match settings.output {
-        Output::Json => Arc::new(Ndjson),
-        Output::Text if shows_bar(settings) => {
-            Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client })
-        }
-        Output::Text => Arc::new(Lines),
+    if shows_bar(settings) {
+        return Journal::before(Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client }));
     }
+    plain_sink(settings)
 }
 
-/// Without a bar, for runs that are not the only ones on the screen.
+/// Without a bar, for a run that is not the only one on the screen.
 pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
-    match settings.output {
-        Output::Json => Arc::new(Ndjson),
+    Journal::before(match settings.output {
+        Output::Json => Arc::new(Ndjson { run: OnceLock::new() }),
         Output::Text => Arc::new(Lines),
-    }
+    })
 }
 
 /// One bar over all windows.
@@ -86,7 +84,6 @@ impl Display {
 
 impl EventSink for Display {
     fn emit(&self, event: &RunEvent) {
-        log(event);
         match event {
             RunEvent::RunStarted { windows, .. } => self.start(*windows),
             RunEvent::PageLanded { rows, .. } => self.landed(*rows),
@@ -112,35 +109,12 @@ impl EventSink for Display {
     }
 }
 
-/// A log line per window and page.
-fn log(event: &RunEvent) {
-    match event {
-        RunEvent::Window(report) => tracing::info!(
-            phase = "load",
-            pipeline = report.pipeline,
-            window = %report.window,
-            status = %report.state,
-            read = report.counts.read(),
-            inserted = report.counts.inserted,
-            updated = report.counts.updated,
-            unchanged = report.counts.unchanged,
-            quarantined = report.counts.quarantined,
-            "window closed"
-        ),
-        RunEvent::PageLanded { pipeline, page, rows, .. } => {
-            tracing::debug!(phase = "load", pipeline, page, rows, "page landed");
-        }
-        _ => {}
-    }
-}
-
 /// A line for whatever a log file should tell; the windows themselves are in the log table.
 #[derive(Debug)]
 struct Lines;
 
 impl EventSink for Lines {
     fn emit(&self, event: &RunEvent) {
-        log(event);
         if let Some(line) = line(event) {
             say(&line);
         }
@@ -227,17 +201,24 @@ fn words(counts: &WindowCounts) -> String {
     )
 }
 
-/// Events for programs, one JSON object a line on stdout.
+/// Events for programs, one JSON object a line on stdout. Each names its run: a worker has several at once.
 #[derive(Debug)]
-struct Ndjson;
+struct Ndjson {
+    run: OnceLock<RunId>,
+}
 
 impl EventSink for Ndjson {
     fn emit(&self, event: &RunEvent) {
-        log(event);
         if let RunEvent::Source(Signal::AllowanceLow { used, allowance }) = event {
             tracing::warn!(used, allowance, "the month's calls come to an end");
         }
-        if let Some((name, fields)) = fields(event) {
+        if let RunEvent::RunStarted { run, .. } = event {
+            let _ = self.run.set(run.clone());
+        }
+        if let Some((name, mut fields)) = fields(event) {
+            if let (Some(run), None) = (self.run.get(), fields.get("run_id")) {
+                fields["run_id"] = run.as_str().into();
+            }
             write_event(name, fields);
         }
     }

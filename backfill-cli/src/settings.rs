@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use backfill_core::Catalog;
+use backfill_core::{Catalog, Thresholds};
 use qbo_auth::{Endpoints, Environment, RealmId};
 use qbo_client::Limits;
 use raw_store::SchemaName;
@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Option<Limits>,
     /// Calls a month, over all processes; `None` for any number.
     pub(crate) monthly_calls: Option<u64>,
+    /// When something is worth a finding.
+    pub(crate) thresholds: Thresholds,
     pub(crate) time_zone: Option<String>,
     pub(crate) catalog: Catalog,
     pub(crate) output: Output,
@@ -122,6 +124,8 @@ struct Profile {
     catalog: Option<PathBuf>,
     rate: Option<std::num::NonZeroU32>,
     monthly_calls: Option<MonthlyCalls>,
+    #[serde(default)]
+    validation: Thresholds,
 }
 
 /// `monthly_calls = 500000`, or `"off"`.
@@ -162,6 +166,7 @@ impl Settings {
         let realm = profile.realm.as_ref().map(|text| text.parse());
         let realm = realm.transpose().map_err(|error| word("realm", &error))?;
         let schema = parsed(&profile.schema, "schema")?;
+        profile.validation.check().map_err(|error| word("validation", &error))?;
         let vault = global.vault.clone().or(profile.vault);
         let vault_key = global.vault_key_file.clone().or(profile.vault_key_file);
         let settings = Self {
@@ -180,6 +185,7 @@ impl Settings {
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             limits: limits(global, profile.rate)?,
             monthly_calls: monthly_calls(global, profile.monthly_calls.as_ref())?,
+            thresholds: profile.validation,
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref())?,
             output: global.output,

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use qbo_client::Advice as SourceAdvice;
+use qbo_auth::Advice as AuthAdvice;
+use qbo_client::{Advice as SourceAdvice, BudgetError, ErrorKind};
 use raw_store::{
-    Advice as StoreAdvice, Lease, StoreError, StoreErrorKind, Trigger, TriggerEnd, TriggerName, TriggerState,
+    Advice as StoreAdvice, Lease, LogFilter, RunId, StoreError, StoreErrorKind, Trigger, TriggerEnd,
+    TriggerName, TriggerState, WindowState,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, RunError, RunEvent, RunOutcome, RunRequest, Worker};
+use crate::held::Held;
+use crate::{Failure, RunError, RunEvent, RunOutcome, RunRequest, Totals, Worker};
 
 #[derive(Debug)]
 pub(crate) struct Errand {
@@ -35,7 +38,9 @@ pub(crate) enum Left {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
-    None,
+    /// Nothing is wrong with the run; nobody may spin on it.
+    AMoment,
+    /// The source or the database cannot serve it now.
     AWhile,
 }
 
@@ -47,12 +52,13 @@ impl Errand {
             Ok(lease) => lease,
             Err(error) => return self.alone(&error),
         };
+        let held = Held::new(Arc::clone(&worker.store), lease.clone());
         let left = match worker.queue.fire(&lease, name, &request.start(worker.clock.now_utc())).await {
             Ok(Some(fired)) => self.bring_to_an_end(&lease, &fired).await,
             Ok(None) => Left::Alone,
             Err(error) => self.alone(&error),
         };
-        if let Err(error) = worker.store.release(&lease).await {
+        if let Err(error) = held.release().await {
             // It ends by itself.
             self.trouble(&error);
         }
@@ -63,32 +69,31 @@ impl Errand {
         if !matches!(error.kind, StoreErrorKind::LeaseHeld { .. }) {
             self.trouble(error);
         }
-        Left::Open(Rest::None)
+        Left::Open(Rest::AMoment)
     }
 
     async fn bring_to_an_end(&self, lease: &Lease, fired: &Trigger) -> Left {
         let run = fired.run.clone().unwrap_or_else(|| self.request.id.clone());
         let (trigger, fire_at) = (self.name.clone(), fired.asked.fire_at);
         self.worker.sink.emit(&RunEvent::TriggerFired { trigger, run: run.clone(), fire_at });
-        let end = if fired.stop_requested {
-            Some(cancelled())
+        let result = if fired.stop_requested {
+            Some(Verdict::Ends(cancelled()))
         } else {
-            match self.read(lease, RunRequest { id: run, ..self.request.clone() }).await {
-                None => return Left::Alone,
-                Some(result) => judge(result, self.stop.is_cancelled(), self.may_rest),
+            let result = self.read(lease, RunRequest { id: run.clone(), ..self.request.clone() }).await;
+            match result {
+                Some(result) => Some(self.judge(result, &run).await),
+                None => None,
             }
         };
-        let (state, message, left) = match end {
-            None => {
-                let rest = if self.stop.is_cancelled() { Rest::None } else { Rest::AWhile };
-                (TriggerState::Running, None, Left::Open(rest))
-            }
-            Some(end) => match self.worker.queue.conclude(lease, &self.name, &end).await {
+        let (state, message, left) = match result {
+            None => (TriggerState::Running, None, Left::Alone),
+            Some(Verdict::GoesOn(rest)) => (TriggerState::Running, None, Left::Open(rest)),
+            Some(Verdict::Ends(end)) => match self.worker.queue.conclude(lease, &self.name, &end).await {
                 Ok(()) => (end.state, end.message, Left::Ended(end.state)),
-                // The run is over; whoever goes on with it finds nothing to read, and concludes.
+                // Whoever goes on with the run finds what is left of it, and concludes.
                 Err(error) => {
                     self.trouble(&error);
-                    (TriggerState::Running, None, Left::Open(Rest::None))
+                    (TriggerState::Running, None, Left::Open(Rest::AMoment))
                 }
             },
         };
@@ -104,7 +109,12 @@ impl Errand {
         };
         let mut running = std::pin::pin!(engine.run(request, self.halt.clone()));
         tokio::select! {
-            result = &mut running => Some(result),
+            result = &mut running => {
+                if let Ok(outcome) = &result {
+                    self.halt.run_until_cancelled(self.worker.runs.ended(outcome)).await;
+                }
+                Some(result)
+            }
             _ = self.worker.store.lost(lease) => {
                 self.halt.cancel();
                 // Its windows are fenced by leases of their own.
@@ -114,45 +124,83 @@ impl Errand {
         }
     }
 
+    /// How a trigger ends with its run, if the run does not go on later.
+    async fn judge(&self, result: Result<RunOutcome, RunError>, run: &RunId) -> Verdict {
+        let failed = |message: String| {
+            Verdict::Ends(TriggerEnd { state: TriggerState::Failed, message: Some(message.into()) })
+        };
+        let (totals, failure) = match result {
+            Ok(outcome) => (outcome.totals(), outcome.failure),
+            Err(error) => (Totals::default(), Some(error)),
+        };
+        match failure {
+            Some(RunError { failure: Failure::Stopped, .. }) if self.stop.is_cancelled() => {
+                Verdict::GoesOn(Rest::AMoment)
+            }
+            Some(RunError { failure: Failure::Stopped, .. }) => Verdict::Ends(cancelled()),
+            Some(error) if self.may_rest && may_pass(&error.failure) => {
+                self.worker.trouble(format!("trigger {}: {error}", self.name));
+                Verdict::GoesOn(Rest::AWhile)
+            }
+            Some(error) => failed(error.to_string()),
+            None => match self.failed_windows(&totals, run).await {
+                Ok(0) => Verdict::Ends(done(&totals)),
+                Ok(windows) => failed(format!("{windows} windows failed")),
+                Err(error) => {
+                    self.trouble(&error);
+                    Verdict::GoesOn(Rest::AMoment)
+                }
+            },
+        }
+    }
+
+    /// Windows that the run gave up and nobody has read since.
+    async fn failed_windows(&self, totals: &Totals, run: &RunId) -> Result<usize, StoreError> {
+        if totals.windows_failed == 0 {
+            return Ok(0);
+        }
+        let failed =
+            LogFilter { run: Some(run.clone()), state: Some(WindowState::Failed), ..LogFilter::default() };
+        Ok(self.worker.store.lines(&failed).await?.len())
+    }
+
     fn trouble(&self, error: &StoreError) {
         self.worker.trouble(format!("trigger {}: {error}", self.name));
     }
+}
+
+/// What becomes of a trigger after its run.
+#[derive(Debug)]
+enum Verdict {
+    Ends(TriggerEnd),
+    GoesOn(Rest),
+}
+
+fn done(totals: &Totals) -> TriggerEnd {
+    let left = [
+        (totals.counts.quarantined, "records are in quarantine"),
+        (totals.windows_provisional, "windows are provisional, to be read again"),
+    ];
+    let left = left.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let message = left.collect::<Vec<_>>().join(", ");
+    let message = (!message.is_empty()).then(|| message.into());
+    TriggerEnd { state: TriggerState::Done, message }
 }
 
 fn cancelled() -> TriggerEnd {
     TriggerEnd { state: TriggerState::Cancelled, message: Some("stopped on request".into()) }
 }
 
-/// How a trigger ends with its run; not at all, if the run goes on later.
-fn judge(result: Result<RunOutcome, RunError>, stopped: bool, may_rest: bool) -> Option<TriggerEnd> {
-    let failed =
-        |message: String| Some(TriggerEnd { state: TriggerState::Failed, message: Some(message.into()) });
-    let (totals, failure) = match result {
-        Ok(outcome) => (outcome.totals(), outcome.failure),
-        Err(error) => (crate::Totals::default(), Some(error)),
-    };
-    match failure {
-        Some(RunError { failure: Failure::Stopped, .. }) => (!stopped).then(cancelled),
-        Some(error) if may_rest && may_pass(&error.failure) => None,
-        Some(error) => failed(error.to_string()),
-        None if totals.windows_failed > 0 => failed(format!("{} windows failed", totals.windows_failed)),
-        None => {
-            let left = [
-                (totals.counts.quarantined, "records are in quarantine"),
-                (totals.windows_provisional, "windows are provisional, to be read again"),
-            ];
-            let left = left.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
-            let message = left.collect::<Vec<_>>().join(", ");
-            let message = (!message.is_empty()).then(|| message.into());
-            Some(TriggerEnd { state: TriggerState::Done, message })
-        }
-    }
-}
-
 /// Whether the same run may go on later without anybody's help.
 fn may_pass(failure: &Failure) -> bool {
     match failure {
-        Failure::Read(error) => error.advice() == SourceAdvice::TryLater,
+        Failure::Read(error) => match &error.kind {
+            ErrorKind::Auth(error) => {
+                matches!(error.advice(), AuthAdvice::RetryAfter(_) | AuthAdvice::VaultBusy)
+            }
+            ErrorKind::Budget(BudgetError::Unavailable { may_pass, .. }) => *may_pass,
+            _ => error.advice() == SourceAdvice::TryLater,
+        },
         Failure::Land(error) => matches!(error.advice(), StoreAdvice::Retry | StoreAdvice::WaitForOther),
         Failure::Stopped | Failure::Broken(_) => false,
     }

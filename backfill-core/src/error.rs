@@ -30,6 +30,36 @@ pub enum Failure {
     Broken(Box<str>),
 }
 
+impl Failure {
+    /// The part of the work in which it happened: `auth`, `extract`, `load` or `run`.
+    pub fn phase(&self) -> &'static str {
+        match self {
+            Self::Read(error) if error.kind.code().starts_with("auth.") => "auth",
+            Self::Read(_) => "extract",
+            Self::Land(_) => "load",
+            Self::Stopped | Self::Broken(_) => "run",
+        }
+    }
+
+    /// A word for programs that sort logs. It stays as it is from version to version.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Read(error) => error.kind.code(),
+            Self::Land(error) => error.code(),
+            Self::Stopped => "run.stopped",
+            Self::Broken(_) => "run.broken",
+        }
+    }
+
+    /// Intuit's id of the answer that it was, which their support asks for.
+    pub fn intuit_tid(&self) -> Option<&str> {
+        match self {
+            Self::Read(error) => error.intuit_tid.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl RunError {
     /// An error outside of any pipeline.
     pub(crate) fn general(failure: impl Into<Failure>) -> Self {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::availability::Availability;
 use crate::desk::Desk;
 use crate::engine::{Parts, broken};
+use crate::held::Held;
 use crate::lease;
 use crate::plan::consecutive;
 use crate::proof::{Empty, claims, shortfalls};
@@ -32,6 +33,7 @@ pub(crate) async fn read(
     let name = plan.spec.pipeline_name();
     let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
     let (lease, place) = taken.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
+    let held = Held::new(Arc::clone(&parts.store), lease.clone());
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
@@ -57,7 +59,7 @@ pub(crate) async fn read(
         let resolved = desk.store.resolve_quarantine(desk.owner()).await;
         result = resolved.map(drop).map_err(|error| desk.error(None, error));
     }
-    let released = desk.store.release(&desk.lease).await;
+    let released = held.release().await;
     result.and(released.map_err(|error| desk.error(None, error)))
 }
 

@@ -264,6 +264,14 @@ impl BackfillLog for Rehearsal {
         self.log.run(run).await
     }
 
+    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
+        self.log.request_stop(run).await
+    }
+
+    async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
+        self.log.stop_requested(run).await
+    }
+
     async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
         self.log.last_page(run, entity_name).await
     }

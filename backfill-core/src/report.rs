@@ -1,9 +1,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use raw_store::{LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Store, StoreError, WindowState};
+use raw_store::{
+    LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Store, StoreError, Validated, WindowState,
+};
 
-use crate::{Axis, Catalog, ChunkSize, tile};
+use crate::{Axis, Catalog, ChunkSize, EntitySpec, tile};
+
+/// How many runs another one over the same windows is looked for in.
+const RUNS_LOOKED_THROUGH: u32 = 1000;
 
 /// The final report of a run, rebuilt from the log: a killed run has one too.
 #[derive(Clone, Debug)]
@@ -12,6 +17,11 @@ pub struct Report {
     pub run: RunRecord,
     /// Per pipeline.
     pub pipelines: Vec<PipelineReport>,
+    /// Another run over the same range, windows and pipelines, if there is one: the first before it, or the last after it.
+    /// What the later of the two found unchanged shows that reading again changes nothing.
+    pub other: Option<RunRecord>,
+    /// What an examination of the rows found; empty until somebody puts it here.
+    pub validated: Vec<Validated>,
 }
 
 /// One pipeline's part of a report.
@@ -21,6 +31,9 @@ pub struct PipelineReport {
     pub pipeline: String,
     /// Its raw table.
     pub table: String,
+    /// What its windows measure.
+    pub axis: Axis,
+    pub(crate) spec: Option<EntitySpec>,
     /// What this run did.
     pub totals: PipelineTotals,
     /// The windows of the run's range as they stand now, whichever run read them, in ascending order.
@@ -62,8 +75,26 @@ impl Report {
         for totals in &run.pipelines {
             pipelines.push(pipeline(store, catalog, &run, totals).await?);
         }
-        Ok(Self { run, pipelines })
+        let other = other(&run, store.runs(RUNS_LOOKED_THROUGH).await?);
+        Ok(Self { run, pipelines, other, validated: Vec::new() })
     }
+}
+
+/// Of the runs that read the same windows of the same pipelines: the first before this one, or the last after it.
+fn other(run: &RunRecord, mut runs: Vec<RunRecord>) -> Option<RunRecord> {
+    let names = |run: &RunRecord| run.pipelines.iter().map(|one| one.entity_name.clone()).collect::<Vec<_>>();
+    let has_read = |run: &RunRecord| run.pipelines.iter().any(|one| one.windows_opened > 0);
+    runs.retain(|one| {
+        one.id != run.id
+            && one.span == run.span
+            && one.chunk == run.chunk
+            && names(one) == names(run)
+            && has_read(one)
+    });
+    // The newest comes first.
+    let is_before = |one: &RunRecord| (one.started_at, &one.id) < (run.started_at, &run.id);
+    let first = runs.iter().rposition(is_before);
+    first.or(if runs.is_empty() { None } else { Some(0) }).map(|at| runs.swap_remove(at))
 }
 
 impl PipelineReport {
@@ -100,16 +131,7 @@ async fn pipeline(
     let axis = windows.iter().find(own).or(windows.first()).and_then(|line| line.time_axis.parse().ok());
     let axis: Axis = axis.unwrap_or_default();
     let spec = catalog.find(&totals.entity_name).ok();
-    let belongs: Box<dyn Fn(&LogLine) -> bool> = match run.chunk.parse::<ChunkSize>() {
-        Ok(chunk) => {
-            let tiles = spec.map_or_else(|| tile(run.span, chunk), |spec| spec.windows(run.span, chunk));
-            let tiles: HashSet<_> = tiles.into_iter().collect();
-            Box::new(move |line| tiles.contains(&line.window))
-        }
-        // Its windows were chosen one by one.
-        Err(_) => Box::new(|line| line.run.as_ref() == Some(&run.id)),
-    };
-    windows.retain(|line| &*line.time_axis == axis.as_str() && belongs(line));
+    keep_own(&mut windows, run, axis, spec);
     let rows = match spec {
         Some(spec) => store.count_rows(&spec.pipeline(axis)).await?,
         None => 0,
@@ -117,8 +139,24 @@ async fn pipeline(
     Ok(PipelineReport {
         pipeline: format!("qb_{}_backfill", totals.entity_name),
         table: format!("qb_{}", totals.entity_name),
+        axis,
+        spec: spec.cloned(),
         totals: totals.clone(),
         windows,
         rows,
     })
+}
+
+/// Leaves the lines of the run's range that it accounts for.
+fn keep_own(windows: &mut Vec<LogLine>, run: &RunRecord, axis: Axis, spec: Option<&EntitySpec>) {
+    windows.retain(|line| &*line.time_axis == axis.as_str());
+    match run.chunk.parse::<ChunkSize>() {
+        Ok(chunk) => {
+            let tiles = spec.map_or_else(|| tile(run.span, chunk), |spec| spec.windows(run.span, chunk));
+            let tiles: HashSet<_> = tiles.into_iter().collect();
+            windows.retain(|line| tiles.contains(&line.window));
+        }
+        // Its windows were chosen one by one.
+        Err(_) => windows.retain(|line| line.run.as_ref() == Some(&run.id)),
+    }
 }

@@ -102,6 +102,15 @@ impl CallBudget for SharedBudget {
         let ledger = self.ledger.upgrade().ok_or_else(gone)?;
         ledger.pause(pause).await.map_err(unavailable)
     }
+
+    async fn failing(&self, apart: Duration) {
+        if let Some(ledger) = self.ledger.upgrade()
+            && let Err(error) = ledger.failing(apart).await
+        {
+            // The breaker of this process holds, and each of the others finds out by itself.
+            tracing::debug!(%error, "others could not be told that QuickBooks keeps failing");
+        }
+    }
 }
 
 #[async_trait]

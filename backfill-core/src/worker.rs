@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use qbo_auth::Clock;
 use qbo_client::PageSize;
 use raw_store::{
@@ -14,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::errand::{Errand, Left, Rest};
-use crate::{Catalog, Engine, EventSink, Proof, RunError, RunEvent, RunRequest};
+use crate::{Catalog, Engine, EventSink, Proof, RunError, RunEvent, RunOutcome, RunRequest};
 
 /// How often is looked for triggers: each starts within a second of its time.
 const LOOK: Duration = Duration::from_millis(500);
@@ -33,6 +34,7 @@ const MOST_RESUMES: u32 = 24;
 const WAIT: Duration = Duration::from_hours(24);
 
 /// What a worker needs for each run, from whoever builds it.
+#[async_trait]
 pub trait RunMaker: fmt::Debug + Send + Sync {
     /// A name for a new run, and a seed.
     fn name(&self) -> (RunId, u64);
@@ -43,6 +45,9 @@ pub trait RunMaker: fmt::Debug + Send + Sync {
     ///
     /// A sentence that says why there is none.
     fn engine(&self) -> Result<Engine, Box<str>>;
+
+    /// Is told of each run that has ended, before its trigger is. Left off where the worker has to stop.
+    async fn ended(&self, _outcome: &RunOutcome) {}
 }
 
 /// When a worker ends by itself.
@@ -102,8 +107,10 @@ impl Worker {
             let pause = match self.queue.look(MISSED_AFTER).await {
                 Ok(board) => {
                     for name in &board.stop {
-                        if let Some((_, halt)) = hand.under_way.get(name) {
-                            halt.cancel();
+                        match hand.under_way.get(name) {
+                            Some((_, halt)) => halt.cancel(),
+                            // It ends at once, in place of when its rest is over.
+                            None => drop(hand.resting.remove(name)),
                         }
                     }
                     let now = self.clock.elapsed();
@@ -209,7 +216,7 @@ impl Hand {
     fn put_down(&mut self, ended: Result<(Id, Left), JoinError>, now: Duration) {
         let (id, left) = match ended {
             Ok((id, left)) => (id, left),
-            // A bug of ours in one run is no reason to leave the others; it is due again, a little later.
+            // A bug of ours in one run is no reason to leave the others. Its lease is given back as it unwinds.
             Err(panicked) => (panicked.id(), Left::Open(Rest::AWhile)),
         };
         let name = self.under_way.iter().find(|(_, (task, _))| *task == id).map(|(name, _)| name.clone());
@@ -224,7 +231,13 @@ impl Hand {
                 self.failed |= state == TriggerState::Failed;
                 self.resting.remove(&name);
             }
-            Left::Alone | Left::Open(Rest::None) => {}
+            Left::Open(Rest::AMoment) => {
+                let times = self.resting.get(&name).map_or(0, |(_, times)| *times);
+                self.resting.insert(name, (now + AWAY, times));
+            }
+            Left::Alone => {
+                self.resting.remove(&name);
+            }
         }
     }
 }

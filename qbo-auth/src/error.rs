@@ -60,6 +60,18 @@ pub enum Advice {
 }
 
 impl AuthError {
+    /// A word for programs that sort logs. It stays as it is from version to version.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoToken => "auth.no_token",
+            Self::NeedsConsent(_) => "auth.needs_consent",
+            Self::Endpoint(_) => "auth.endpoint",
+            Self::Vault(_) => "auth.vault",
+            Self::Refused => "auth.refused",
+            Self::Interrupted => "auth.interrupted",
+        }
+    }
+
     /// What to do next.
     pub fn advice(&self) -> Advice {
         match self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 const TRIP_AFTER: u32 = 8;
 
 /// How long it stays open: with the source down, one probe per company and half minute.
-const COOL_DOWN: Duration = Duration::from_secs(30);
+pub(crate) const COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// The circuit breaker of one company: a pure machine. Time is an argument, as the duration since any fixed
 /// start.

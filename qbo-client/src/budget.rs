@@ -27,6 +27,10 @@ pub trait CallBudget: fmt::Debug + Send + Sync {
     /// Says that the company asked to be left alone this long. Returns how long it has refused every call,
     /// without one success.
     async fn throttled(&self, pause: Duration) -> Result<Duration, BudgetError>;
+
+    /// Says that the company keeps failing: of everybody who shares the budget one request tries it, and the next not sooner
+    /// than `apart` after it, until one is served. Whoever has a budget alone has the breaker for that.
+    async fn failing(&self, _apart: Duration) {}
 }
 
 /// Whether a request may be sent.

@@ -119,6 +119,27 @@ pub enum ErrorKind {
     Insecure(&'static str),
 }
 
+impl ErrorKind {
+    /// A word for programs that sort logs. It stays as it is from version to version.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Auth(error) => error.code(),
+            Self::NeedsConsent => "auth.needs_consent",
+            Self::Exhausted { .. } => "source.exhausted",
+            Self::Budget(_) => "source.budget",
+            Self::LastingRefusal { .. } => "source.lasting_refusal",
+            Self::Refused { .. } => "source.refused",
+            Self::BadQuery { .. } => "source.bad_query",
+            Self::EntityUnavailable { .. } => "source.entity_unavailable",
+            Self::PoisonedPage { .. } => "source.poisoned_page",
+            Self::PageTooLarge => "source.page_too_large",
+            Self::PageTooSlow => "source.page_too_slow",
+            Self::BodyTooLarge { .. } => "source.body_too_large",
+            Self::Insecure(_) => "source.insecure",
+        }
+    }
+}
+
 fn or_none(code: &str) -> &str {
     if code.is_empty() { "none" } else { code }
 }

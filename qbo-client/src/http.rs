@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::breaker::COOL_DOWN;
 use crate::classify::{by_fault, throttled_tokens};
 use crate::split::total_count;
 use crate::transport::{Call, LARGEST_BODY, Lost, Received, Transport};
@@ -307,6 +308,9 @@ impl HttpQboClient {
                 self.recovered.notify_one();
             }
             self.tell(Signal::Breaker(state));
+            if state == BreakerState::Open {
+                self.budget.failing(COOL_DOWN).await;
+            }
         }
         let exhausted = |cause| ErrorKind::Exhausted { attempts: tries.attempts, cause };
         match verdict {

@@ -18,6 +18,9 @@ pub(crate) const HUNG_UP: Duration = Duration::from_secs(10);
 /// When to ask again for a place in flight: nobody knows when the next one becomes free.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How far apart calls try a source that is down.
+pub(crate) const TRIES_APART: Duration = Duration::from_secs(30);
+
 /// What is left of the rate after a refusal, what it gains a minute, and the share that it never falls below.
 pub(crate) const AFTER_REFUSAL: f64 = 0.5;
 pub(crate) const GAIN_A_MINUTE: f64 = 0.05;
@@ -117,6 +120,10 @@ pub trait CallLedger: fmt::Debug + Send + Sync {
     /// Lets nobody call for this long, and fewer than before afterwards. A longer pause stays. Returns how long every
     /// call has been refused: of the time between two refusals, five minutes at most, for a long silence shows nothing.
     async fn pause(&self, pause: Duration) -> Result<Duration, StoreError>;
+
+    /// Says that the source keeps failing: from now on one call tries it, and the next one not sooner than `apart` after it,
+    /// until a call is served. Does nothing if somebody was served within that time: then it is not the source that fails.
+    async fn failing(&self, apart: Duration) -> Result<(), StoreError>;
 
     /// What this month has cost so far.
     async fn month(&self) -> Result<CallMonth, StoreError>;

@@ -14,10 +14,14 @@ mod ownership;
 mod runs;
 mod scene;
 mod triggers;
+mod validation;
 mod versions;
 mod windows;
 
-pub use calls::{a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all, calls_under_way_are_shared};
+pub use calls::{
+    a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all, a_source_that_is_down_is_tried_by_one,
+    calls_under_way_are_shared,
+};
 pub use consent::a_second_copy_of_a_consent_is_found;
 pub use inspection::{a_page_is_compared_and_nothing_changes, stored_ids_are_listed_in_pages};
 pub use landing::{
@@ -30,17 +34,22 @@ pub use ownership::{
     a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner,
     a_process_that_wakes_up_after_its_time_changes_nothing, a_schema_holds_one_company,
 };
-pub use runs::{a_run_goes_on, a_run_is_remembered, a_run_needs_its_company, totals_follow_the_windows};
-pub use triggers::{
-    a_chain_stops_behind_what_is_not_done, a_trigger_fires_once, a_trigger_outlives_its_worker,
-    triggers_are_cancelled_and_expire,
+pub use runs::{
+    a_run_goes_on, a_run_is_asked_to_stop, a_run_is_remembered, a_run_needs_its_company,
+    totals_follow_the_windows,
 };
+pub use triggers::{
+    a_chain_expires_as_a_whole_and_runs_one_at_a_time, a_chain_stops_behind_what_is_not_done,
+    a_trigger_fires_once, a_trigger_outlives_its_worker, triggers_are_cancelled_and_expire,
+};
+pub use validation::{findings_are_remembered, rows_are_examined};
 pub use versions::{
     a_document_without_a_time_is_older, newer_wins_in_both_orders, sync_tokens_are_numbers,
     the_later_answer_wins_between_equal_versions, the_spelling_of_json_does_not_count,
 };
 pub use windows::{
     a_closed_window_is_taken_back, a_counted_window_says_so_until_it_is_read_again, a_cursor_survives,
-    a_run_opens_a_window_once, failed_windows_say_why, reopening_all_starts_over, the_log_is_filtered,
-    unavailable_windows_are_neither_failed_nor_done, unfinished_windows_are_opened_again,
+    a_run_opens_a_window_once, a_window_that_starts_over_counts_once, failed_windows_say_why,
+    reopening_all_starts_over, the_log_is_filtered, unavailable_windows_are_neither_failed_nor_done,
+    unfinished_windows_are_opened_again,
 };

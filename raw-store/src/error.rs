@@ -89,6 +89,9 @@ pub enum StoreErrorKind {
     /// There is a trigger of this name.
     #[error("there is a trigger {0} already")]
     TriggerExists(TriggerName),
+    /// There is a chain of this name.
+    #[error("there is a chain {0} already")]
+    ChainExists(Box<str>),
     /// There is no trigger of this name.
     #[error("there is no trigger {0}")]
     UnknownTrigger(TriggerName),
@@ -138,6 +141,33 @@ impl StoreError {
         Self { operation: operation.into(), kind }
     }
 
+    /// A word for programs that sort logs. It stays as it is from version to version.
+    pub fn code(&self) -> &'static str {
+        use StoreErrorKind as Kind;
+        match &self.kind {
+            Kind::Unavailable(_) => "store.unavailable",
+            Kind::LoginRefused(_) => "store.login_refused",
+            Kind::Insecure(_) => "store.insecure",
+            Kind::Busy(_) => "store.busy",
+            Kind::Full(_) => "store.full",
+            Kind::Forbidden(_) => "store.forbidden",
+            Kind::Lacks(_) => "store.lacks_rights",
+            Kind::NotSetUp(_) => "store.not_set_up",
+            Kind::Older { .. } => "store.older_schema",
+            Kind::Newer { .. } => "store.newer_schema",
+            Kind::Differs(_) => "store.differs",
+            Kind::OtherCompany { .. } => "store.other_company",
+            Kind::LeaseHeld { .. } => "store.lease_held",
+            Kind::LeaseLost(_) => "store.lease_lost",
+            Kind::TriggerExists(_) => "store.trigger_exists",
+            Kind::ChainExists(_) => "store.chain_exists",
+            Kind::UnknownTrigger(_) => "store.unknown_trigger",
+            Kind::TriggerState { .. } => "store.trigger_state",
+            Kind::Configuration(_) => "store.configuration",
+            Kind::Refused { .. } => "store.refused",
+        }
+    }
+
     /// What to do next.
     pub fn advice(&self) -> Advice {
         use StoreErrorKind as Kind;
@@ -156,6 +186,7 @@ impl StoreError {
             | Kind::Refused { .. } => Advice::FixDatabase,
             Kind::Configuration(_)
             | Kind::TriggerExists(_)
+            | Kind::ChainExists(_)
             | Kind::UnknownTrigger(_)
             | Kind::TriggerState { .. } => Advice::FixRequest,
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => Advice::WaitForOther,
@@ -180,6 +211,7 @@ impl StoreError {
             Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process or stop it, then run the same command again".into(),
             Kind::TriggerExists(_) => "give the new one another --name; what is there stays as it is: qbo-backfill trigger list".into(),
+            Kind::ChainExists(_) => "give the new one another --name: qbo-backfill trigger list".into(),
             Kind::UnknownTrigger(_) => "see: qbo-backfill trigger list".into(),
             Kind::TriggerState { name, state } if state.is_spent() => {
                 format!("to arm it again: qbo-backfill trigger rearm {name} --at T")

@@ -221,6 +221,12 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// One run.
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError>;
 
+    /// Asks a run to stop; its process has to look. Whether it is under way.
+    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError>;
+
+    /// Whether somebody asked a run to stop since it began.
+    async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError>;
+
     /// The number of the last page that a run has landed for a pipeline, 0 if none: a run that goes on numbers its pages
     /// from there, for a page of the same number is the same page.
     async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError>;

@@ -3,8 +3,9 @@ mod inspect;
 mod land;
 mod ledger;
 mod triggers;
+mod validation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,8 +15,8 @@ use time::OffsetDateTime;
 use crate::digest::Digest;
 use crate::{
     ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
-    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Window,
-    WindowState, Witness,
+    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Validated,
+    Window, WindowState, Witness,
 };
 
 /// A store in this process's memory: the whole contract, nothing on disk.
@@ -76,6 +77,9 @@ struct State {
     stands_at: Option<OffsetDateTime>,
     /// By start; the newest last.
     runs: Vec<RunRecord>,
+    /// Runs that somebody asked to stop.
+    to_stop: BTreeSet<RunId>,
+    validated: Vec<(RunId, Validated)>,
 }
 
 #[derive(Debug)]
@@ -222,7 +226,6 @@ impl Quarantine for MemoryStore {
                 line.filter(|line| line.state == WindowState::Completed && line.run.as_ref() == Some(run));
             let unseen = one.entity_name == pipeline.entity_name
                 && one.time_axis.as_ref().is_none_or(|axis| *axis == pipeline.time_axis)
-                && one.run.as_ref() != Some(run)
                 && one.resolved_at.is_none();
             // A window that was only gone on with began before: what lies in front of its cursor was not read again.
             let done = done.filter(|line| line.started_at.is_some_and(|began| one.last_seen_at < began));

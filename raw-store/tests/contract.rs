@@ -75,6 +75,7 @@ async fn in_postgres_a_process_that_wakes_up_after_its_time_changes_nothing() {
 
 stories! {
     alone:
+        rows_are_examined findings_are_remembered
         a_page_is_compared_and_nothing_changes stored_ids_are_listed_in_pages
         landing_twice_changes_nothing what_a_row_cannot_say_is_kept_beside_it
         the_same_page_again_has_the_same_outcome
@@ -89,7 +90,7 @@ stories! {
         the_later_answer_wins_between_equal_versions
         a_document_without_a_time_is_older
         the_spelling_of_json_does_not_count
-        a_run_opens_a_window_once
+        a_run_opens_a_window_once a_window_that_starts_over_counts_once
         a_cursor_survives
         unfinished_windows_are_opened_again
         reopening_all_starts_over
@@ -98,11 +99,11 @@ stories! {
         unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered
         a_schema_holds_one_company
-        a_run_is_remembered a_run_goes_on
+        a_run_is_remembered a_run_goes_on a_run_is_asked_to_stop
         a_run_needs_its_company
         totals_follow_the_windows
         a_second_copy_of_a_consent_is_found
-        a_chain_stops_behind_what_is_not_done triggers_are_cancelled_and_expire;
+        a_chain_stops_behind_what_is_not_done a_chain_expires_as_a_whole_and_runs_one_at_a_time triggers_are_cancelled_and_expire;
     with_another_process:
         a_pipeline_has_one_owner
         a_lease_that_was_taken_over_commits_nothing
@@ -110,5 +111,6 @@ stories! {
         calls_under_way_are_shared
         a_refusal_is_for_all
         a_month_is_shared
+        a_source_that_is_down_is_tried_by_one
         a_trigger_fires_once a_trigger_outlives_its_worker
 }

@@ -85,6 +85,10 @@ async fn a_reader_sees_the_log_and_no_payload() {
         "SELECT * FROM raw.backfill_run, raw.backfill_run_pipeline, raw.backfill_page",
         "SELECT id, ingested_at_utc, source_updated_at_utc FROM raw.qb_invoices",
         "SELECT count(*) FROM raw.qb_items",
+        "SELECT * FROM raw.backfill_validation, raw.backfill_finding",
+        "SELECT * FROM raw.v_backfill_coverage",
+        "SELECT * FROM raw.v_backfill_daily",
+        "SELECT * FROM raw.v_backfill_findings",
     ] {
         reader.batch_execute(allowed).await.expect(allowed);
     }

@@ -5,20 +5,21 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
-use backfill_core::{Report, RunOutcome, RunRequest};
+use backfill_core::{RunOutcome, RunRequest};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{Environment, SealedVault, SecretName, SecretVault as _};
 use qbo_client::Query;
 use raw_store::{Reopen, Window};
 use time::macros::datetime;
 
+use super::findings::examined;
 use super::request::request;
 use super::signals::Stop;
 use crate::args::{DemoArgs, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{BUG, DESTINATION, DONE, Exit};
 use crate::progress::sink;
-use crate::render::{out, report_text, say};
+use crate::render::{Shown, out, report_text, say};
 use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
 
 /// `demo`.
@@ -120,8 +121,9 @@ async fn show(
     let began = composed.clock.elapsed();
     let outcome = engine_run(composed, first, stop).await?;
     let took = spoken(composed.clock.elapsed().saturating_sub(began));
-    let report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await?;
-    out(&report_text(&report));
+    let now = composed.clock.now_utc();
+    let report = examined(settings, composed.database_store(), outcome.run(), now).await?;
+    out(&report_text(Shown { report: &report, allowance: settings.monthly_calls }));
     out(&format!("took {took}"));
 
     out("\nAre all records there? QuickBooks' own count beside the rows in PostgreSQL:");

@@ -2,11 +2,13 @@
 
 mod again;
 mod auth;
+mod cancel;
 mod db;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod entities;
+mod findings;
 mod plan;
 mod quarantine;
 mod report;
@@ -52,6 +54,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Status(arguments) => status::status(&settings, &arguments).await,
             Command::Runs(arguments) => runs::runs(&settings, &arguments).await,
             Command::Report(arguments) => report::report(&settings, &arguments).await,
+            Command::Cancel { run } => cancel::cancel(&settings, &run).await,
             Command::Retry(arguments) => retry::retry(&settings, &arguments).await,
             Command::Verify(arguments) => verify::verify(&settings, &arguments).await,
             Command::Trigger(command) => trigger::trigger(&settings, &command).await,

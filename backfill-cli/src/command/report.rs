@@ -1,18 +1,20 @@
 use backfill_core::Report;
 
-use qbo_auth::TokenVault as _;
+use qbo_auth::{Clock as _, SystemClock, TokenVault as _};
 
 use super::auth::warn_if_ending;
-use super::reader_and_secrets;
+use super::{findings, reader_and_secrets};
 use crate::args::{Output, ReportArgs, ReportFormat};
 use crate::exit::{DONE, Exit};
-use crate::render::{out, report_json, report_markdown, report_text, say};
+use crate::render::{Shown, out, report_html, report_json, report_markdown, report_text, say};
 use crate::settings::Settings;
 
 /// `report`: rebuilt from the log, so that a killed run has one too.
 pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Result<u8, Exit> {
     let (database, secrets) = reader_and_secrets(settings).await?;
-    let report = Report::build(&*database.store, &settings.catalog, arguments.run.as_ref()).await?;
+    let mut report = Report::build(&*database.store, &settings.catalog, arguments.run.as_ref()).await?;
+    let now = SystemClock::new().now_utc();
+    findings::recall(&mut report, &*database.store, &settings.thresholds, now).await?;
     database.close().await?;
     if let Some(vault) = secrets.vault()
         && let Ok(Some(tokens)) = vault.load().await
@@ -23,10 +25,12 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
         Output::Json => ReportFormat::Json,
         Output::Text => ReportFormat::Text,
     });
+    let shown = Shown { report: &report, allowance: settings.monthly_calls };
     let text = match format {
-        ReportFormat::Text => report_text(&report),
-        ReportFormat::Md => report_markdown(&report),
-        ReportFormat::Json => format!("{:#}\n", report_json(&report)),
+        ReportFormat::Text => report_text(shown),
+        ReportFormat::Md => report_markdown(shown),
+        ReportFormat::Json => format!("{:#}\n", report_json(shown)),
+        ReportFormat::Html => report_html(shown),
     };
     let Some(file) = &arguments.out else {
         out(&text);

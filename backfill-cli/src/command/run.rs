@@ -4,13 +4,15 @@ use raw_store::WindowCounts;
 use serde_json::json;
 
 use super::auth::warn_if_ending;
+use super::findings;
 use super::request::{request, span};
 use super::signals::Stop;
 use crate::args::{Output, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{self, Exit};
+use crate::journal::log_failure;
 use crate::progress::{sink, write_event};
-use crate::render::{month_json, month_line, out, report_text, say, totals_json};
+use crate::render::{Shown, month_json, month_line, out, report_text, say, totals_json};
 use crate::settings::Settings;
 
 /// `run`: backfills the windows that are not completed.
@@ -28,6 +30,7 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
         compose(settings, request.concurrency, request.seed, Schema::Made, |client| sink(settings, client))
             .await?;
     stop.keep(&composed.tokens);
+    super::cancel::watch(&composed.store, request.id.clone(), stop.clone());
     stop.follow(settings)?;
     request.identity = composed.identity.clone();
     let result = match say_what_is_left(settings, &composed).await {
@@ -61,12 +64,15 @@ async fn conclude(
     outcome: RunOutcome,
     stop: &Stop,
 ) -> Result<u8, Exit> {
-    let report = Report::build(&*composed.store, &settings.catalog, Some(outcome.run())).await;
-    if settings.output == Output::Text
-        && let Ok(report) = &report
-    {
-        out(&report_text(report));
-        out(&format!("look at the data: {}", composed.look()));
+    let report = final_report(settings, composed, &outcome, stop).await;
+    if let Ok(report) = &report {
+        match settings.output {
+            Output::Text => {
+                out(&report_text(Shown { report, allowance: settings.monthly_calls }));
+                out(&format!("look at the data: {}", composed.look()));
+            }
+            Output::Json => findings::tell(settings, report),
+        }
     }
     let record = outcome.record.clone();
     let (totals, usage) = (outcome.totals(), outcome.usage);
@@ -85,7 +91,26 @@ async fn conclude(
     }
     // How the run ended says more than a report that could not be made.
     verdict?;
-    report.map(|_| exit::DONE).map_err(Exit::from)
+    report.map(|_| exit::DONE)
+}
+
+/// The report of a run, with what a look over its rows finds. Rows of a run that could not go on are looked over by the one
+/// that does, and where somebody stops the look, by `report`: the run itself has ended well.
+async fn final_report(
+    settings: &Settings,
+    composed: &Composed,
+    outcome: &RunOutcome,
+    stop: &Stop,
+) -> Result<Report, Exit> {
+    let store = composed.database_store();
+    if outcome.failure.is_none() {
+        let look = findings::examined(settings, store, outcome.run(), composed.clock.now_utc());
+        if let Some(report) = stop.token.run_until_cancelled(look).await {
+            return report;
+        }
+        tracing::info!(phase = "validate", "stopped before the rows were looked over");
+    }
+    Ok(Report::build(store, &settings.catalog, Some(outcome.run())).await?)
 }
 
 /// 0, or what the exit code is and why.
@@ -93,6 +118,7 @@ fn verdict(outcome: RunOutcome, stop: &Stop) -> Result<(), Exit> {
     let totals = outcome.totals();
     let id = outcome.run().clone();
     if let Some(failure) = outcome.failure {
+        log_failure(&id, &failure);
         return Err(stop.signed(failure.into()));
     }
     if totals.is_sound() {

@@ -1,11 +1,11 @@
 use backfill_core::{ReportError, Totals};
-use raw_store::{BackfillLog as _, RunRecord};
+use raw_store::{BackfillLog as _, LogFilter, RunRecord};
 
 use super::{or_nothing, reader};
 use crate::args::{Output, RunsArgs, RunsCommand};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
-use crate::render::{Table, out, out_json, run_json};
+use crate::render::{Table, line_json, out, out_json, run_json, windows};
 use crate::settings::Settings;
 
 /// `runs`: the newest runs, or one of them.
@@ -13,17 +13,33 @@ pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8
     let database = reader(settings).await?;
     let runs = match &arguments.command {
         None => or_nothing(database.store.runs(arguments.limit).await)?,
-        Some(RunsCommand::Show { run }) => {
+        Some(RunsCommand::Show { run, .. }) => {
             let found = database.store.run(run).await?;
             vec![found.ok_or_else(|| ReportError::UnknownRun(run.clone()))?]
         }
     };
+    let lines = match &arguments.command {
+        Some(RunsCommand::Show { run, windows: true, status }) => {
+            let filter = LogFilter { run: Some(run.clone()), state: *status, ..LogFilter::default() };
+            Some(database.store.lines(&filter).await?)
+        }
+        _ => None,
+    };
     database.close().await?;
     match (settings.output, &arguments.command) {
-        (Output::Json, Some(_)) => out_json(&run_json(&runs[0])),
+        (Output::Json, Some(_)) => {
+            let mut run = run_json(&runs[0]);
+            if let Some(lines) = &lines {
+                run["lines"] = lines.iter().map(line_json).collect();
+            }
+            out_json(&run);
+        }
         (Output::Json, None) => out_json(&runs.iter().map(run_json).collect()),
         (Output::Text, _) if runs.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
-        (Output::Text, _) => out(&text(&runs)),
+        (Output::Text, _) => {
+            let list = lines.map(|lines| format!("\n{}", windows(&lines))).unwrap_or_default();
+            out(&format!("{}{list}", text(&runs)));
+        }
     }
     Ok(DONE)
 }

@@ -1,5 +1,5 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use backfill_core::CancellationToken;
 use qbo_auth::{LAST_CALL, RefreshingProvider};
@@ -17,7 +17,8 @@ use crate::settings::Settings;
 pub(crate) struct Stop {
     pub(crate) token: CancellationToken,
     code: Arc<AtomicU8>,
-    tokens: Arc<OnceLock<Arc<RefreshingProvider>>>,
+    /// What is not to be lost: the tokens of each company.
+    tokens: Arc<std::sync::Mutex<Vec<Arc<RefreshingProvider>>>>,
     /// Held while a consent is exchanged.
     exchange: Arc<Mutex<()>>,
 }
@@ -81,7 +82,7 @@ impl Stop {
 
     /// Names the tokens that are not to be lost.
     pub(crate) fn keep(&self, tokens: &Arc<RefreshingProvider>) {
-        let _ = self.tokens.set(Arc::clone(tokens));
+        self.kept().push(Arc::clone(tokens));
     }
 
     /// Says that a consent is being exchanged, for as long as the guard lives: its code works once.
@@ -89,11 +90,18 @@ impl Stop {
         Arc::clone(&self.exchange).lock_owned().await
     }
 
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Arc<RefreshingProvider>>> {
+        self.tokens.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     async fn end(&self, code: u8) {
         say("stopping at once: only a token under way is waited for, so that it is not lost");
-        if let Some(tokens) = self.tokens.get() {
-            tokens.shutdown_soon().await;
+        let kept = self.kept().clone();
+        let mut ending: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
+        for tokens in kept {
+            ending.spawn(async move { tokens.shutdown_soon().await });
         }
+        drop(ending.join_all().await);
         drop(tokio::time::timeout(LAST_CALL, self.exchange.lock()).await);
         std::process::exit(code.into());
     }
@@ -103,7 +111,8 @@ impl Stop {
         tokio::select! {
             done = work => done,
             () = self.token.cancelled() => {
-                if let Some(tokens) = self.tokens.get() {
+                let kept = self.kept().clone();
+                for tokens in kept {
                     tokens.shutdown().await;
                 }
                 let code = self.code().unwrap_or(INTERRUPTED);

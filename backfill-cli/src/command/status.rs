@@ -7,7 +7,7 @@ use super::{is_wanted, or_nothing, reader};
 use crate::args::{Output, StatusArgs};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
-use crate::render::{Table, line_json, out, out_json};
+use crate::render::{Table, line_json, out, out_json, windows};
 use crate::settings::Settings;
 
 /// `status`: where every pipeline stands.
@@ -24,12 +24,13 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
         };
         standings.push(Standing { entity, axis, lines, rows });
     }
+    let listed = Listed { all: arguments.windows, of: arguments.status };
     match settings.output {
-        Output::Json => out_json(
-            &json!({"pipelines": standings.iter().map(|one| one.json(arguments.windows)).collect::<Vec<_>>()}),
-        ),
+        Output::Json => {
+            out_json(&json!({"pipelines": standings.iter().map(|one| one.json(listed)).collect::<Vec<_>>()}));
+        }
         Output::Text if standings.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
-        Output::Text => out(&text(&standings, arguments.windows)),
+        Output::Text => out(&text(&standings, listed)),
     }
     database.close().await?;
     Ok(DONE)
@@ -41,6 +42,19 @@ fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
         groups.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
     }
     groups
+}
+
+/// Which windows are listed.
+#[derive(Clone, Copy)]
+struct Listed {
+    all: bool,
+    of: Option<WindowState>,
+}
+
+impl Listed {
+    fn has(self, line: &LogLine) -> bool {
+        self.all && self.of.is_none_or(|state| state == line.state)
+    }
 }
 
 struct Standing<'a> {
@@ -55,8 +69,8 @@ impl Standing<'_> {
         self.lines.iter().filter(|line| line.state == state).count()
     }
 
-    fn json(&self, windows: bool) -> serde_json::Value {
-        let lines = self.lines.iter().filter(|_| windows).map(|line| line_json(line));
+    fn json(&self, listed: Listed) -> serde_json::Value {
+        let lines = self.lines.iter().filter(|line| listed.has(line)).map(|line| line_json(line));
         json!({
             "entity_name": self.entity,
             "pipeline": format!("qb_{}_backfill", self.entity),
@@ -76,7 +90,7 @@ impl Standing<'_> {
     }
 }
 
-fn text(standings: &[Standing<'_>], windows: bool) -> String {
+fn text(standings: &[Standing<'_>], listed: Listed) -> String {
     let mut table = Table::new(&[
         "pipeline",
         "by",
@@ -108,19 +122,9 @@ fn text(standings: &[Standing<'_>], windows: bool) -> String {
             open.to_string(),
         ]);
     }
-    if !windows {
+    if !listed.all {
         return table.to_string();
     }
-    let mut list = Table::new(&["entity", "window", "status", "read#", "attempts#", "message"]);
-    for line in standings.iter().flat_map(|one| &one.lines) {
-        list.row([
-            line.entity_name.to_string(),
-            format!("{} .. {}", short(line.window.start()), short(line.window.end())),
-            line.state.to_string(),
-            line.metrics.records_read.to_string(),
-            line.attempts.to_string(),
-            line.error_message.as_deref().unwrap_or_default().to_owned(),
-        ]);
-    }
+    let list = windows(standings.iter().flat_map(|one| &one.lines).copied().filter(|line| listed.has(line)));
     format!("{table}\n{list}")
 }

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunRequest, Until, Worker};
+use async_trait::async_trait;
+use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunOutcome, RunRequest, Until, Worker};
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::RunId;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::findings;
 use super::request::{holder, new_run};
 use super::signals::Stop;
 use crate::args::{Global, Output, WorkerArgs};
 use crate::compose::{Schema, Workshop, workshop};
 use crate::exit::{self, DONE, Exit};
-use crate::gauges::Counting;
+use crate::gauges::{Counting, Gauges};
 use crate::health::{Health, Standing};
 use crate::progress::{plain_sink, write_event};
 use crate::render::say;
@@ -36,21 +38,29 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
             Output::Json => write_event("worker_started", json!({"listen": bound.to_string()})),
         }
     }
+    let several = companies.len() > 1;
     let mut working = JoinSet::new();
     for (profile, settings) in companies {
-        let desk = Desk { profile, settings, health: Arc::clone(&health), once: arguments.once };
-        working.spawn(desk.work(stop.token.clone()));
+        let desk =
+            Desk { profile, settings, health: Arc::clone(&health), once: arguments.once, stop: stop.clone() };
+        working.spawn(desk.work());
     }
     let (mut all_done, mut failure) = (true, None);
     while let Some(ended) = working.join_next().await {
         match ended {
             Ok(Ok(done)) => all_done &= done,
+            // What one company lacks does not stop the work for others.
             Ok(Err(exit)) => {
-                // What one company lacks does not keep the others waiting, unless nobody is left to tell it.
-                say(&format!("error: {}", exit.what));
+                if several {
+                    say(&format!("error: {}", exit.what));
+                }
                 failure.get_or_insert(exit);
             }
-            Err(_) => return Err(Exit::new(exit::BUG, "a worker's task panicked", "start it again")),
+            // The others end cleanly first, for the sake of their tokens.
+            Err(_) => {
+                stop.token.cancel();
+                failure = Some(Exit::new(exit::BUG, "a worker's task panicked", "start it again"));
+            }
         }
     }
     if let Some(exit) = failure {
@@ -98,15 +108,36 @@ struct Desk {
     settings: Settings,
     health: Arc<Health>,
     once: bool,
+    stop: Stop,
 }
 
 impl Desk {
-    async fn work(self, stop: CancellationToken) -> Result<bool, Exit> {
-        let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
+    /// Works until it is told to stop. Where that becomes impossible, as when the database's password is changed, it waits
+    /// for somebody to mend it, and begins anew.
+    async fn work(self) -> Result<bool, Exit> {
+        let (stop, clock) = (self.stop.token.clone(), SystemClock::new());
+        loop {
+            let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
+            match self.work_in(workshop, stop.clone()).await {
+                Err(exit) if !self.once && exit.code != exit::BUG && !stop.is_cancelled() => {
+                    say(&format!("{}: {}. Next: {}", self.profile, exit.what, exit.next));
+                    self.health.note(&self.profile, Standing::Waits(exit.what));
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return Ok(true),
+                        () = clock.sleep(AGAIN) => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn work_in(&self, workshop: Workshop, stop: CancellationToken) -> Result<bool, Exit> {
         let workshop = Arc::new(workshop);
         let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.health.gauges));
-        let sink: Arc<dyn EventSink> =
-            Arc::new(Counting { profile, gauges, inner: plain_sink(&self.settings) });
+        let maker =
+            Maker { settings: self.settings.clone(), workshop: Arc::clone(&workshop), profile, gauges };
         let worker = Arc::new(Worker {
             store: workshop.store.clone(),
             queue: workshop.store.clone(),
@@ -114,11 +145,13 @@ impl Desk {
             catalog: self.settings.catalog.clone(),
             identity: workshop.company.identity.clone(),
             holder: holder().into(),
-            sink: Arc::clone(&sink),
-            runs: Arc::new(Maker { workshop: Arc::clone(&workshop), sink }),
+            sink: maker.sink(),
+            runs: Arc::new(maker),
         });
         let until = if self.once { Until::Idle } else { Until::Stopped };
         let done = worker.work(until, stop).await;
+        // Whoever asks how it is holds the database no longer.
+        self.health.note(&self.profile, Standing::Waits("it has ended".into()));
         // The worker has ended, and with it whoever else held it.
         if let Some(workshop) = Arc::into_inner(workshop) {
             workshop.close().await?;
@@ -136,6 +169,7 @@ impl Desk {
                 Ok(workshop) => {
                     let (store, allowance) = (Arc::clone(&workshop.store), self.settings.monthly_calls);
                     self.health.note(&self.profile, Standing::Works { store, allowance });
+                    self.stop.keep(&workshop.company.tokens);
                     return Ok(Some(workshop));
                 }
                 Err(exit) => exit,
@@ -159,17 +193,42 @@ impl Desk {
 
 #[derive(Debug)]
 struct Maker {
+    settings: Settings,
     workshop: Arc<Workshop>,
-    sink: Arc<dyn EventSink>,
+    profile: String,
+    gauges: Arc<Gauges>,
 }
 
+#[async_trait]
 impl RunMaker for Maker {
     fn name(&self) -> (RunId, u64) {
         new_run()
     }
 
     fn engine(&self) -> Result<Engine, Box<str>> {
-        let (engine, _) = self.workshop.engine(|_| Arc::clone(&self.sink)).map_err(|exit| exit.what)?;
+        let (engine, _) = self.workshop.engine(|_| self.sink()).map_err(|exit| exit.what)?;
         Ok(engine)
+    }
+
+    async fn ended(&self, outcome: &RunOutcome) {
+        if outcome.failure.is_some() {
+            return;
+        }
+        let (store, now) = (&*self.workshop.store, self.workshop.company.clock.now_utc());
+        match findings::examined(&self.settings, store, outcome.run(), now).await {
+            Ok(report) => findings::tell(&self.settings, &report),
+            // The run itself has ended well; a report looks over what it left.
+            Err(exit) => {
+                tracing::warn!(phase = "validate", what = exit.what, "the rows were not looked over");
+            }
+        }
+    }
+}
+
+impl Maker {
+    /// Hears of one run, or of the triggers.
+    fn sink(&self) -> Arc<dyn EventSink> {
+        let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.gauges));
+        Arc::new(Counting { profile, gauges, inner: plain_sink(&self.settings) })
     }
 }

@@ -1,14 +1,20 @@
 //! Results as text, Markdown or JSON. Only here is decided what anything looks like.
 
+mod findings;
+mod html;
 mod month;
+mod report_html;
 mod report_json;
 mod report_markdown;
 mod report_text;
 mod spoken;
 mod table;
 mod verification;
+mod windows;
 
+pub(crate) use findings::{json as findings_json, lines as findings_lines};
 pub(crate) use month::{json as month_json, line as month_line};
+pub(crate) use report_html::html as report_html;
 pub(crate) use report_json::{
     json as report_json, line as line_json, run as run_json, totals as totals_json,
 };
@@ -17,8 +23,48 @@ pub(crate) use report_text::text as report_text;
 pub(crate) use spoken::spoken;
 pub(crate) use table::Table;
 pub(crate) use verification::{json as verification_json, text as verification_text};
+pub(crate) use windows::windows;
 
 use std::io::Write as _;
+
+use backfill_core::Report;
+
+/// A report, and what it is measured by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) report: &'a Report,
+    /// Calls a month; `None` for any number.
+    pub(crate) allowance: Option<u64>,
+}
+
+impl Shown<'_> {
+    /// The share of a month's calls that the run has made, in percent.
+    fn percent_of_allowance(self) -> Option<f64> {
+        let calls = real(self.report.run.calls);
+        self.allowance.map(|allowance| 100.0 * calls / real(allowance.max(1)))
+    }
+
+    /// From the run's start to its end, in seconds.
+    fn seconds(self) -> Option<f64> {
+        let run = &self.report.run;
+        run.finished_at.map(|end| (end - run.started_at).as_seconds_f64())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people")]
+fn real(number: u64) -> f64 {
+    number as f64
+}
+
+/// A share for people: as many decimals as it takes to tell it from nothing.
+pub(crate) fn percent(share: f64) -> String {
+    match share {
+        0.0 => "0".to_owned(),
+        ..0.01 => format!("{share:.4}"),
+        ..1.0 => format!("{share:.2}"),
+        _ => format!("{share:.1}"),
+    }
+}
 
 /// Writes a result to stdout. A reader that has gone away is no error.
 pub(crate) fn out(text: &str) {

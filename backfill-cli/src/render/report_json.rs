@@ -1,13 +1,22 @@
 use backfill_core::{PipelineReport, Report, Totals};
-use raw_store::{LogLine, PipelineTotals, RunRecord, WindowCounts};
+use raw_store::{LogLine, PipelineTotals, RunRecord, WindowCounts, WindowState};
 use serde_json::{Value, json};
 
+use super::report_text::resume;
+use super::{Shown, findings};
 use crate::instant::utc;
 
 /// The report for programs.
-pub(crate) fn json(report: &Report) -> Value {
+pub(crate) fn json(shown: Shown<'_>) -> Value {
+    let report = shown.report;
     let mut value = run(&report.run);
-    value["pipelines"] = report.pipelines.iter().map(pipeline).collect();
+    value["pipelines"] = report.pipelines.iter().map(|one| pipeline(report, one)).collect();
+    value["seconds"] = shown.seconds().into();
+    value["monthly_allowance"] = shown.allowance.into();
+    value["percent_of_allowance"] = shown.percent_of_allowance().into();
+    value["findings"] = findings::json(report).into();
+    value["other_run"] = report.other.as_ref().map_or(Value::Null, run);
+    value["next"] = resume(report).into();
     value
 }
 
@@ -61,8 +70,22 @@ fn counts(counts: &WindowCounts) -> Value {
     })
 }
 
-fn pipeline(report: &PipelineReport) -> Value {
+fn pipeline(all: &Report, report: &PipelineReport) -> Value {
     let mut value = pipeline_totals(&report.totals);
+    let count = |state: WindowState| (state.as_str().to_owned(), Value::from(report.count(state)));
+    let states = [
+        WindowState::Pending,
+        WindowState::Running,
+        WindowState::Completed,
+        WindowState::Provisional,
+        WindowState::Failed,
+        WindowState::Unavailable,
+    ];
+    value["windows_by_status"] = Value::Object(states.into_iter().map(count).collect());
+    value["seconds"] = report.duration().as_secs_f64().into();
+    let looked_over = all.validated.iter().find(|one| one.entity_name == report.totals.entity_name);
+    value["rows_looked_over"] = looked_over.map(|one| one.rows).into();
+    value["time_axis"] = report.axis.as_str().into();
     value["pipeline"] = report.pipeline.as_str().into();
     value["table"] = report.table.as_str().into();
     value["rows_in_table"] = report.rows.into();

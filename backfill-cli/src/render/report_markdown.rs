@@ -2,12 +2,13 @@ use std::fmt::Write as _;
 
 use backfill_core::Report;
 
-use super::report_text::{resume, total_cells, window_cells};
-use super::seconds;
+use super::report_text::{again, cost, resume, total_cells, window_cells};
+use super::{Shown, findings};
 use crate::instant::{short, utc};
 
 /// The report as Markdown, with every window.
-pub(crate) fn markdown(report: &Report) -> String {
+pub(crate) fn markdown(shown: Shown<'_>) -> String {
+    let report = shown.report;
     let run = &report.run;
     let mut text = String::new();
     let _ = writeln!(text, "# Backfill run {}\n", run.id);
@@ -25,17 +26,15 @@ pub(crate) fn markdown(report: &Report) -> String {
     );
     let finished = run.finished_at.map_or_else(|| "not recorded".into(), utc);
     let _ = writeln!(text, "- Started: {}, finished: {finished}", utc(run.started_at));
-    let _ = writeln!(
-        text,
-        "- API calls: {}, repeated: {}, waited: {} s",
-        run.calls,
-        run.retries,
-        seconds(run.waited_seconds)
-    );
+    let _ = writeln!(text, "- Cost: {}", cost(shown));
+    if let Some(again) = again(report) {
+        let _ = writeln!(text, "- Idempotence: {again}");
+    }
     if let Some(next) = resume(report) {
         let _ = writeln!(text, "- Next: {next}");
     }
     push_totals(&mut text, report);
+    push_findings(&mut text, report);
     for pipeline in &report.pipelines {
         let _ = writeln!(text, "\n## {}\n", pipeline.pipeline);
         let _ = writeln!(text, "{} rows in `{}`.\n", pipeline.rows, pipeline.table);
@@ -88,6 +87,18 @@ fn push_totals(text: &mut String, report: &Report) {
     push_row(text, ["---"].into_iter().chain(["--:"; 11]).map(str::to_owned));
     for (name, cells) in total_cells(report) {
         push_row(text, std::iter::once(name).chain(cells));
+    }
+}
+
+fn push_findings(text: &mut String, report: &Report) {
+    let _ = writeln!(text, "\n## Findings\n\n{}", findings::sum(report));
+    if findings::all(report).next().is_some() {
+        text.push('\n');
+        push_row(text, ["severity", "pipeline", "kind", "day", "detail"].map(str::to_owned));
+        push_row(text, ["---"; 5].map(str::to_owned));
+    }
+    for (validated, finding) in findings::all(report) {
+        push_row(text, findings::cells(validated, finding).map(|cell| escaped(&cell)));
     }
 }
 

@@ -3,14 +3,15 @@ use std::fmt::Write as _;
 use backfill_core::{PipelineReport, Report, Totals};
 use raw_store::{LogLine, WindowState};
 
-use super::{Table, seconds};
+use super::{Shown, Table, findings, percent, seconds};
 use crate::instant::{short, utc};
 
 /// Windows shown one by one; a longer list is in the database and in the JSON report.
 const MOST_WINDOWS: usize = 12;
 
 /// The report for people at a terminal.
-pub(crate) fn text(report: &Report) -> String {
+pub(crate) fn text(shown: Shown<'_>) -> String {
+    let report = shown.report;
     let run = &report.run;
     let mut text = String::new();
     let _ = writeln!(
@@ -33,17 +34,50 @@ pub(crate) fn text(report: &Report) -> String {
     for pipeline in &report.pipelines {
         push_windows(&mut text, pipeline);
     }
-    let _ = writeln!(
-        text,
-        "\n{} API calls, {} repeated, {} s waited for limits",
-        run.calls,
-        run.retries,
-        seconds(run.waited_seconds)
-    );
+    let _ = writeln!(text, "\nFindings\n{}", findings::text(report));
+    if let Some(again) = again(report) {
+        let _ = writeln!(text, "{again}");
+    }
+    let _ = writeln!(text, "{}", cost(shown));
     if let Some(next) = resume(report) {
         let _ = writeln!(text, "{next}");
     }
     text
+}
+
+/// Calls, waits and time, in one line.
+pub(super) fn cost(shown: Shown<'_>) -> String {
+    let run = &shown.report.run;
+    let share = shown.percent_of_allowance().zip(shown.allowance);
+    let share = share.map(|(share, of)| format!(" ({} % of the {of} a month)", percent(share)));
+    let took = shown.seconds().map(|time| format!(", {} s in all", seconds(time)));
+    format!(
+        "{} API calls{}, {} repeated, {} s waited for limits{}",
+        run.calls,
+        share.unwrap_or_default(),
+        run.retries,
+        seconds(run.waited_seconds),
+        took.unwrap_or_default()
+    )
+}
+
+/// What the later of two runs over the same windows has changed, in one sentence.
+pub(super) fn again(report: &Report) -> Option<String> {
+    let other = report.other.as_ref()?;
+    let (first, later) =
+        if other.started_at < report.run.started_at { (other, &report.run) } else { (&report.run, other) };
+    let [before, after] = [first, later].map(|run| Totals::of(&run.pipelines).counts);
+    Some(format!(
+        "read twice: run {} inserted {} and updated {}; run {} over the same windows read {}, inserted {}, updated {}, unchanged {}",
+        first.id,
+        before.inserted,
+        before.updated,
+        later.id,
+        after.read(),
+        after.inserted,
+        after.updated,
+        after.unchanged
+    ))
 }
 
 /// What is left for a later run, in one sentence.

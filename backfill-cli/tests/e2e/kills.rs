@@ -39,6 +39,23 @@ async fn killed_at_many_moments_and_run_again_ends_like_an_undisturbed_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_cancelled_from_another_terminal() {
+    let house = House::new(&shape()).await;
+    let (child, gate) = standing_run(&house).await;
+    let runs = house.at(&["runs", "--output", "json"]).await.expect(0);
+    let runs: serde_json::Value = serde_json::from_str(&runs.stdout).unwrap();
+    let run = runs[0]["run_id"].as_str().unwrap();
+    house.at(&["cancel", run]).await.expect(0);
+    let ended = wait(child).await.expect(130);
+    gate.open();
+    assert!(ended.stderr.contains("as asked from elsewhere"), "{}", ended.stderr);
+    let over = house.at(&["cancel", run]).await.expect(2);
+    assert!(over.error().contains("it is stopped"), "{}", over.error());
+    house.backfill(&THREE, &[]).await.expect(0);
+    assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 1500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_lands_the_page_in_hand_and_the_same_command_goes_on() {
     for (name, code) in [("-INT", 130), ("-TERM", 143)] {
         let house = House::new(&shape()).await;

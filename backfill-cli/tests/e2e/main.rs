@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod browser;
 mod canary;
 mod consent;
 mod doctor;
@@ -17,6 +18,7 @@ mod inputs;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod kills;
+mod report;
 mod lifeline;
 mod mage;
 mod runs;

@@ -132,6 +132,12 @@ async fn a_chain_runs_month_by_month_and_stops_behind_a_failure() {
         expected(states).into_iter().map(|(name, status)| (name, status.to_owned())).collect::<Vec<_>>()
     };
     assert_eq!(now(&list(&house).await), own(["done", "failed", "armed", "armed"]));
+    let run = list(&house).await[1]["run_id"].as_str().unwrap().to_owned();
+    let shown = house.at(&["runs", "show", &run, "--windows", "--status", "failed"]).await.expect(0);
+    assert_eq!(shown.stdout.matches("code 4000").count(), 3, "{}", shown.stdout);
+    let shown =
+        house.at(&["status", "--windows", "--status", "completed", "--output", "json"]).await.expect(0);
+    assert_eq!(shown.stdout.matches("\"completed\"").count() - 1, 3, "{}", shown.stdout);
 
     house.sandbox.faults().clear();
     house.at(&["trigger", "rearm", "year.2024-04-01", "--at", "2026-02-02"]).await.expect(0);

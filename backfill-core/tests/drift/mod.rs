@@ -7,10 +7,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use backfill_core::{CancellationToken, RunRequest};
+use backfill_core::{CancellationToken, Catalog, Report, RunRequest, Thresholds};
 use fixtures::{Drift, Fault, SandboxOptions, Shape};
 use qbo_client::PageSize;
-use raw_store::WindowState;
+use raw_store::{Finding, Severity, WindowState};
 
 use crate::bench::Bench;
 
@@ -84,6 +84,19 @@ async fn outlasts(bench: &Bench, seed: u64, page_size: u16) {
     assert_eq!(open, 0, "seed {seed}: windows stay open ({ended:?})");
     let lost = lost(bench).await;
     assert!(lost.is_empty(), "seed {seed} lost {lost:?}: DRIFT_SEED={seed} repeats it");
+    let errors = errors(bench).await;
+    assert!(errors.is_empty(), "seed {seed} is said to be unsound, {errors:?}: DRIFT_SEED={seed} repeats it");
+}
+
+/// What a look over the rows takes for a contradiction: nothing, however the records moved.
+async fn errors(bench: &Bench) -> Vec<Finding> {
+    let report = Report::build(&*bench.store, &Catalog::bundled(), None).await.unwrap();
+    let validated =
+        report.validate(&*bench.store, &Thresholds::default(), report.run.started_at).await.unwrap();
+    assert!(validated[0].rows > 0);
+    let mut findings: Vec<_> = validated.into_iter().flat_map(|one| one.findings).collect();
+    findings.retain(|finding| finding.severity == Severity::Error);
+    findings
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! Workers over an emulated company.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ impl std::fmt::Debug for Maker {
     }
 }
 
+#[async_trait::async_trait]
 impl RunMaker for Maker {
     fn name(&self) -> (RunId, u64) {
         (run_id(), 1)
@@ -175,6 +177,54 @@ async fn a_run_rests_while_the_source_is_down() {
     assert_eq!(ended, [TriggerState::Running, TriggerState::Running, TriggerState::Done]);
     bench.assert_complete("Invoice");
     assert_eq!(bench.store.runs(9).await.unwrap().len(), 1);
+}
+
+/// Two runs over one pipeline take turns, also in one worker.
+#[tokio::test]
+async fn triggers_of_one_pipeline_wait_for_each_other() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(3500, 20, 5)).await);
+    bench.store.add(&[trigger("one", &["invoices"])]).await.unwrap();
+    let gate = Gate::new();
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())).after(2));
+    let worker = tokio::spawn(worker(&bench).work(Until::Idle, CancellationToken::new()));
+    gate.arrived().await;
+    let held = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&held);
+    bench.on_event(move |event| heard.store(matches!(event, RunEvent::Held { .. }), Ordering::SeqCst));
+    bench.store.add(&[trigger("two", &["invoices", "customers"])]).await.unwrap();
+    while !held.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    bench.on_event(|_| {});
+    gate.open();
+    assert!(worker.await.unwrap().unwrap());
+    for name in ["one", "two"] {
+        assert_eq!(state(&bench, name).await.state, TriggerState::Done, "{name}");
+    }
+    bench.assert_complete("Invoice");
+    bench.assert_complete("Customer");
+}
+
+/// A window that fails its count in the first part of a run, and is read again in the second, proves what it has and no more.
+#[tokio::test]
+async fn a_window_read_again_by_the_same_run_counts_once() {
+    let bench = Arc::new(Bench::start(Shape::default().with_counts(100, 20, 5)).await);
+    bench.store.add(&[trigger("one", &["invoices", "customers"])]).await.unwrap();
+    let hidden = bench.sandbox.with_company(|company| company.ids("Invoice").pop_first().unwrap());
+    bench.hide(&[hidden]);
+    let down = Rule::on(CallKind::Query, Fault::json(503, "0")).containing("FROM Customer").times(6);
+    bench.sandbox.faults().push(down);
+    assert!(!work_off(&bench).await);
+    let failed = state(&bench, "one").await;
+    let lines = bench.lines().await;
+    // A customer has the same id, and is hidden too.
+    assert_eq!((failed.state, failed.message.as_deref()), (TriggerState::Failed, Some("2 windows failed")));
+    let read: u64 = lines
+        .iter()
+        .filter(|line| &*line.entity_name == "invoices")
+        .map(|line| line.metrics.records_read)
+        .sum();
+    assert_eq!(read, 99);
 }
 
 #[tokio::test]

@@ -81,6 +81,34 @@ pub async fn a_refusal_is_for_all(store: &dyn CallLedger, other: &dyn CallLedger
     Ok(())
 }
 
+/// A source that is down is tried by one call at a time, over all processes, until one is served. Who fails while others are
+/// served holds nobody up.
+pub async fn a_source_that_is_down_is_tried_by_one(
+    store: &dyn CallLedger,
+    other: &dyn CallLedger,
+) -> Result<(), StoreError> {
+    let apart = Duration::from_secs(30);
+    let first = go(store, &PLENTY).await?;
+    store.conclude(&first, CallEnd::Failed).await?;
+    store.failing(Duration::ZERO).await?;
+    // The time is over, and one may try.
+    let probe = go(other, &PLENTY).await?;
+    for ledger in [store, other] {
+        let time = wait(ledger, &PLENTY).await?;
+        assert!((25..=30).contains(&time.as_secs()), "{time:?}");
+    }
+    other.conclude(&probe, CallEnd::Failed).await?;
+    store.failing(apart).await?;
+    let time = wait(other, &PLENTY).await?;
+    assert!((25..=30).contains(&time.as_secs()), "{time:?}");
+    other.conclude(&probe, CallEnd::Served).await?;
+    let served = go(store, &PLENTY).await?;
+    store.conclude(&served, CallEnd::Served).await?;
+    other.failing(apart).await?;
+    go(other, &PLENTY).await?;
+    Ok(())
+}
+
 /// A month has so many served calls; what was not served is not counted.
 pub async fn a_month_is_shared(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
     let limits = CallLimits { per_month: Some(3), ..PLENTY };

@@ -10,8 +10,14 @@ pub async fn a_pipeline_has_one_owner(store: &dyn Store, other: &dyn Store) -> R
         matches!(&error.kind, StoreErrorKind::LeaseHeld { entity_name, holder, .. } if **entity_name == *"invoices" && **holder == *"process 1"),
         "{error}",
     );
+    let twice = store.acquire(&pipeline(), "process 1, another task").await.unwrap_err();
+    assert!(
+        matches!(&twice.kind, StoreErrorKind::LeaseHeld { holder, .. } if **holder == *"process 1"),
+        "{twice}"
+    );
+    store.release(&first).await?;
     let again = store.acquire(&pipeline(), "process 1").await?;
-    assert!(again.epoch > first.epoch, "the same process may take it again, as a new owner");
+    assert!(again.epoch > first.epoch, "a new owner");
     store.release(&first).await?;
     assert!(
         other.acquire(&pipeline(), "process 2").await.is_err(),

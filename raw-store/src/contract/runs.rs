@@ -54,6 +54,22 @@ pub async fn a_run_goes_on(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A run under way can be asked to stop, until it begins again.
+pub async fn a_run_is_asked_to_stop(store: &dyn Store) -> Result<(), StoreError> {
+    store.bind(&company()).await?;
+    let run = run_start("first");
+    assert!(!store.request_stop(&run.id).await?);
+    store.begin_run(&run).await?;
+    assert!(!store.stop_requested(&run.id).await?);
+    assert!(store.request_stop(&run.id).await? && store.request_stop(&run.id).await?);
+    assert!(store.stop_requested(&run.id).await?);
+    store.finish_run(&run.id, &run_end()).await?;
+    assert!(!store.request_stop(&run.id).await?);
+    store.begin_run(&run).await?;
+    assert!(!store.stop_requested(&run.id).await?);
+    Ok(())
+}
+
 /// A run begins only in a schema that is bound to its company.
 pub async fn a_run_needs_its_company(store: &dyn Store) -> Result<(), StoreError> {
     assert_eq!(store.begin_run(&run_start("first")).await.unwrap_err().advice(), Advice::FixRequest);

@@ -4,8 +4,8 @@ use time::OffsetDateTime;
 
 use super::scene::{company, day, run_start};
 use crate::{
-    ChainLink, IfMissed, NewTrigger, Store, StoreError, StoreErrorKind, TriggerEnd, TriggerName, TriggerPlan,
-    TriggerQueue, TriggerState,
+    ChainLink, IfMissed, NewTrigger, RunStatus, Store, StoreError, StoreErrorKind, TriggerEnd, TriggerName,
+    TriggerPlan, TriggerQueue, TriggerState,
 };
 
 const HOUR: time::Duration = time::Duration::HOUR;
@@ -128,11 +128,13 @@ pub async fn a_chain_stops_behind_what_is_not_done(
         let lease = store.take(name, "worker").await?;
         let run = run_start(&format!("run-{place}-{}", state == TriggerState::Done));
         assert!(store.fire(&lease, name, &run).await?.is_some());
-        store.conclude(&lease, name, &TriggerEnd { state, message: Some("so it was".into()) }).await
+        store.conclude(&lease, name, &TriggerEnd { state, message: Some("so it was".into()) }).await?;
+        store.release(&lease).await
     };
     assert_eq!(due(store).await?, chain[..1].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
     let lease = store.take(&chain[1].name, "worker").await?;
     assert_eq!(store.fire(&lease, &chain[1].name, &run_start("no")).await?, None, "out of turn");
+    store.release(&lease).await?;
     end(0, TriggerState::Done).await?;
     assert_eq!(due(store).await?, chain[1..2].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
     end(1, TriggerState::Failed).await?;
@@ -140,6 +142,46 @@ pub async fn a_chain_stops_behind_what_is_not_done(
     store.rearm(&chain[1].name, at).await?;
     end(1, TriggerState::Done).await?;
     assert_eq!(due(store).await?, chain[2..].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// A chain that must not be late expires as a whole; one of its triggers that is armed again waits for one under way.
+pub async fn a_chain_expires_as_a_whole_and_runs_one_at_a_time(
+    store: &(impl Store + TriggerQueue),
+) -> Result<(), StoreError> {
+    store.bind(&company()).await?;
+    let now = now(store).await?;
+    let chain = |name: &str, fire_at, if_missed| {
+        [1, 2, 3].map(|position| NewTrigger {
+            if_missed,
+            link: Some(ChainLink { chain: name.into(), position }),
+            ..trigger(&format!("{name}-{position}"), fire_at)
+        })
+    };
+    store.add(&chain("late", now - HOUR, IfMissed::Skip)).await?;
+    assert!(due(store).await?.is_empty());
+    let (all, _) = store.triggers().await?;
+    assert!(all.iter().all(|one| one.state == TriggerState::Expired), "{all:?}");
+    let renamed = chain("late", now, IfMissed::Run).map(|one| NewTrigger { name: name("other"), ..one });
+    let taken = store.add(&renamed[..1]).await.unwrap_err();
+    assert!(matches!(taken.kind, StoreErrorKind::ChainExists(_)), "{taken}");
+
+    store.add(&chain("soon", now - HOUR, IfMissed::Run)).await?;
+    let (first, second) = (name("soon-1"), name("soon-2"));
+    let lease = store.take(&first, "worker").await?;
+    store.fire(&lease, &first, &run_start("first")).await?.unwrap();
+    store.conclude(&lease, &first, &done()).await?;
+    let other = store.take(&second, "worker").await?;
+    store.fire(&other, &second, &run_start("second")).await?.unwrap();
+    // Its run never began; it ends with the trigger.
+    store.rearm(&first, now - HOUR).await?;
+    assert!(due(store).await?.is_empty());
+    assert_eq!(store.fire(&lease, &first, &run_start("third")).await?, None);
+    let end = TriggerEnd { state: TriggerState::Failed, message: Some("so it was".into()) };
+    store.conclude(&other, &second, &end).await?;
+    let run = store.run(&run_start("second").id).await?.unwrap();
+    assert_eq!((run.status, run.message.as_deref()), (RunStatus::Failed, Some("so it was")));
+    assert_eq!(due(store).await?, std::slice::from_ref(&first));
     Ok(())
 }
 

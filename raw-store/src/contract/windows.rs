@@ -49,6 +49,27 @@ pub async fn a_cursor_survives(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A run that goes on reads a window from its start once more where it has no cursor: its counts are those of that reading.
+pub async fn a_window_that_starts_over_counts_once(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let rows = || vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"Id":"2"}"#, noon(0))];
+    scene.land(rows()).await?;
+    let failure = WindowFailure { message: "the count differs".into(), at: noon(20) };
+    store.fail_windows(scene.owner(), &[day(0)], &failure).await?;
+    assert_eq!(scene.line(0).await?.metrics.records_read, 2);
+
+    store.begin_run(&super::scene::run_start(scene.run.as_str())).await?;
+    assert_eq!(scene.open(0..1, Reopen::Unfinished).await?, [fresh(0)]);
+    let line = scene.line(0).await?;
+    assert_eq!((line.metrics, line.started_at, line.attempts), (WindowMetrics::default(), None, 1));
+    scene.land(rows()).await?;
+    scene.close(day(0), WindowState::Completed).await?;
+    assert_eq!(scene.line(0).await?.metrics.records_read, 2);
+    let totals = store.run(&scene.run).await?.unwrap().pipelines.remove(0);
+    assert_eq!((totals.windows_completed, totals.windows_failed), (1, 0));
+    Ok(())
+}
+
 /// Completed windows rest. A provisional one starts over; a failed one goes on at its cursor if it has one.
 pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;

@@ -6,7 +6,7 @@ use time::{Date, OffsetDateTime};
 use super::MemoryStore;
 use crate::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
-    LONGEST_GOOD_FOR, SILENCE,
+    LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
 };
 use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, StoreError};
 
@@ -20,6 +20,8 @@ pub(super) struct Calls {
     paused_until: OffsetDateTime,
     share: f64,
     refused: Option<(OffsetDateTime, OffsetDateTime)>,
+    down_until: Option<OffsetDateTime>,
+    served_at: Option<OffsetDateTime>,
     months: Vec<(Date, u64)>,
 }
 
@@ -38,6 +40,8 @@ impl Default for Calls {
             paused_until: OffsetDateTime::UNIX_EPOCH,
             share: 1.0,
             refused: None,
+            down_until: None,
+            served_at: None,
             months: Vec::new(),
         }
     }
@@ -60,6 +64,7 @@ impl Calls {
         }
         let free_at = [
             Some(self.paused_until),
+            self.down_until,
             self.newest_but(self.limit(limits.per_minute, now)).map(|at| at + MINUTE),
             self.newest_but(self.limit(limits.per_second, now)).map(|at| at + SECOND),
         ];
@@ -67,6 +72,7 @@ impl Calls {
         if free_at > now {
             return CallAdmission::Wait((free_at - now).unsigned_abs());
         }
+        self.down_until = self.down_until.map(|_| now + TRIES_APART);
         let free =
             self.slots.iter().position(|slot| slot.arrived_by + MINUTE <= now && slot.in_flight_until <= now);
         let arrived_by = now + good_for.min(LONGEST_GOOD_FOR) + ARRIVAL_SLACK;
@@ -98,7 +104,7 @@ impl Calls {
         };
         match end {
             CallEnd::Unsent | CallEnd::Failed => *self.count(call.month) -= 1,
-            CallEnd::Served => self.refused = None,
+            CallEnd::Served => (self.refused, self.down_until, self.served_at) = (None, None, Some(now)),
             CallEnd::Abandoned => {}
         }
     }
@@ -113,6 +119,12 @@ impl Calls {
             known.map_or(now, |(since, last)| since + ((now - last).unsigned_abs()).saturating_sub(SILENCE));
         self.refused = Some((since, now));
         (now - since).unsigned_abs()
+    }
+
+    fn failing(&mut self, now: OffsetDateTime, apart: Duration) {
+        if self.served_at.is_none_or(|at| at + apart < now) {
+            self.down_until = self.down_until.max(Some(now + apart));
+        }
     }
 
     /// Frees the places of a process that is gone, once the other end has noticed.
@@ -173,6 +185,11 @@ impl CallLedger for MemoryStore {
 
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError> {
         self.state().calls.conclude(super::now(), slot, end);
+        Ok(())
+    }
+
+    async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
+        self.state().calls.failing(super::now(), apart);
         Ok(())
     }
 

@@ -55,6 +55,12 @@ impl BackfillLog for MemoryStore {
                 line.open(run, reopen);
                 opened += 1;
             }
+            let starts_over = matches!(line.shown.state, WindowState::Running | WindowState::Failed);
+            if line.shown.run.as_ref() == Some(run) && starts_over && line.cursor.is_none() {
+                line.shown.metrics = WindowMetrics::default();
+                line.shown.duration = Duration::ZERO;
+                line.shown.started_at = None;
+            }
             let closed = matches!(
                 line.shown.state,
                 WindowState::Completed | WindowState::Provisional | WindowState::Unavailable
@@ -148,6 +154,19 @@ impl BackfillLog for MemoryStore {
         Ok(runs)
     }
 
+    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let under_way = state.runs.iter().any(|one| one.id == *run && one.status == RunStatus::Running);
+        if under_way {
+            state.to_stop.insert(run.clone());
+        }
+        Ok(under_way)
+    }
+
+    async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
+        Ok(self.state().to_stop.contains(run))
+    }
+
     async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
         let state = self.state();
         let own = state.pages.keys().filter(|(of, name, _)| of == run && **name == *entity_name);
@@ -169,6 +188,7 @@ pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorK
         }
         Some(_) => {}
     }
+    state.to_stop.remove(&run.id);
     match state.runs.iter_mut().find(|known| known.id == run.id) {
         Some(known) => {
             (known.status, known.finished_at, known.message) = (RunStatus::Running, None, None);

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{MemoryStore, Ownership, State, ledger};
 use crate::trigger::lease_name;
 use crate::{
-    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreError, StoreErrorKind, Trigger,
+    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, RunStatus, StoreError, StoreErrorKind, Trigger,
     TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, TriggerState,
 };
 
@@ -44,8 +44,15 @@ impl Triggers {
     }
 
     fn is_blocked(&self, trigger: &Trigger) -> bool {
+        let chain = |one: &Trigger| one.asked.link.as_ref().map(|link| link.chain.clone());
+        let under_way = |other: &&Trigger| {
+            other.state == TriggerState::Running
+                && other.asked.name != trigger.asked.name
+                && chain(other).is_some_and(|name| Some(name) == chain(trigger))
+        };
         let mut before = self.before(trigger.asked.link.as_ref());
         before.any(|other| !matches!(other.state, TriggerState::Done | TriggerState::Expired))
+            || self.all.values().any(|other| under_way(&other))
     }
 
     fn is_due(&self, trigger: &Trigger, now: OffsetDateTime) -> bool {
@@ -59,7 +66,8 @@ impl Triggers {
         done.chain([trigger.asked.fire_at]).max().unwrap_or(trigger.asked.fire_at)
     }
 
-    fn expire(&mut self, now: OffsetDateTime, missed_after: Duration) {
+    /// Returns whether one did.
+    fn expire(&mut self, now: OffsetDateTime, missed_after: Duration) -> bool {
         let late: Vec<TriggerName> = self
             .all
             .values()
@@ -67,6 +75,7 @@ impl Triggers {
             .filter(|one| !self.is_blocked(one) && self.ready_at(one) + missed_after < now)
             .map(|one| one.asked.name.clone())
             .collect();
+        let any = !late.is_empty();
         for name in late {
             let message = "no worker was there in time";
             if let Some(one) = self.all.get_mut(&name) {
@@ -75,6 +84,7 @@ impl Triggers {
             }
             self.note((&name, now), "expired", None, Some(message));
         }
+        any
     }
 }
 
@@ -91,12 +101,17 @@ impl TriggerQueue for MemoryStore {
     async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
         let mut state = self.state();
         let now = state.now();
-        let taken = |one: &&NewTrigger| {
-            let place = |other: &Trigger| one.link.is_some() && other.asked.link == one.link;
-            state.triggers.all.contains_key(&one.name) || state.triggers.all.values().any(place)
-        };
-        if let Some(one) = triggers.iter().find(taken) {
-            return Err(StoreError::new("adding a trigger", StoreErrorKind::TriggerExists(one.name.clone())));
+        let refused = |kind| Err(StoreError::new("adding a trigger", kind));
+        for (place, one) in triggers.iter().enumerate() {
+            let known = state.triggers.all.values().map(|other| &other.asked).chain(&triggers[..place]);
+            for other in known {
+                if other.name == one.name {
+                    return refused(StoreErrorKind::TriggerExists(one.name.clone()));
+                }
+                if let Some(link) = one.link.as_ref().filter(|link| other.link.as_ref() == Some(link)) {
+                    return refused(StoreErrorKind::ChainExists(link.chain.clone()));
+                }
+            }
         }
         for asked in triggers {
             let trigger = Trigger {
@@ -128,7 +143,7 @@ impl TriggerQueue for MemoryStore {
     async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
         let mut state = self.state();
         let now = state.now();
-        state.triggers.expire(now, missed_after);
+        while state.triggers.expire(now, missed_after) {}
         let running = |one: &&Trigger| one.state == TriggerState::Running;
         let work = |one: &&Trigger| {
             state.triggers.is_due(one, now) || (running(one) && state.lost_its_worker(&one.asked.name))
@@ -182,6 +197,16 @@ impl TriggerQueue for MemoryStore {
             (one.state, one.changed_at) = (end.state, now);
             one.message.clone_from(&end.message);
             let run = one.run.clone();
+            let record = state.runs.iter_mut().find(|record| Some(&record.id) == run.as_ref());
+            if let Some(record) = record.filter(|record| record.status == RunStatus::Running) {
+                record.status = match end.state {
+                    TriggerState::Cancelled => RunStatus::Stopped,
+                    TriggerState::Failed => RunStatus::Failed,
+                    _ => RunStatus::Incomplete,
+                };
+                record.finished_at = Some(now);
+                record.message.clone_from(&end.message);
+            }
             state.triggers.note((name, now), end.state.as_str(), run, end.message.as_deref());
         }
         Ok(())
@@ -234,7 +259,7 @@ impl MemoryStore {
         let now = state.now();
         let fresh = || Ownership { epoch: 0, holder: "".into(), session: None, since: now, overdue: false };
         let lease = state.leases.entry(name.into()).or_insert_with(fresh);
-        if !lease.overdue && lease.session.is_some_and(|session| session != self.session) {
+        if !lease.overdue && lease.session.is_some() {
             let (entity_name, holder, since) = (name.into(), lease.holder.clone(), lease.since);
             return Err(StoreErrorKind::LeaseHeld { entity_name, holder, since });
         }

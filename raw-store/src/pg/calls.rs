@@ -7,7 +7,7 @@ use super::backend::Backend;
 use super::connect::Connector;
 use crate::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
-    LONGEST_GOOD_FOR, SILENCE,
+    LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
 };
 use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
 
@@ -18,7 +18,7 @@ use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorK
 /// The n-th newest arrival must be out of the span before another call may leave. Its own arrival is not before now.
 const ADMIT: &str = "
     WITH seen AS MATERIALIZED (
-        SELECT admissions, paused_until_utc, clock_timestamp() AS now_utc, share FROM call_budget
+        SELECT admissions, paused_until_utc, down_until_utc, clock_timestamp() AS now_utc, share FROM call_budget
     ), rate AS MATERIALIZED (
         SELECT seen.*, date_trunc('month', now_utc AT TIME ZONE 'UTC')::date AS month_utc,
             least(1, share + $8 * greatest(0, extract(epoch FROM now_utc - paused_until_utc)::float8) / 60) AS now_share
@@ -28,6 +28,7 @@ const ADMIT: &str = "
             coalesce((SELECT calls FROM call_month WHERE call_month.month_utc = rate.month_utc), 0) AS used,
             greatest(
                 paused_until_utc,
+                down_until_utc,
                 (SELECT arrived_by_utc FROM call_slot ORDER BY arrived_by_utc DESC
                     LIMIT 1 OFFSET greatest(1, floor($1 * now_share))::bigint - 1) + interval '1 minute',
                 (SELECT arrived_by_utc FROM call_slot ORDER BY arrived_by_utc DESC
@@ -36,7 +37,9 @@ const ADMIT: &str = "
             (SELECT count(*) FROM call_slot WHERE in_flight_until_utc > now_utc) >= $3 AS crowded
         FROM rate
     ), claimed AS (
-        UPDATE call_budget AS budget SET admissions = budget.admissions + 1
+        UPDATE call_budget AS budget SET
+            admissions = budget.admissions + 1,
+            down_until_utc = CASE WHEN budget.down_until_utc IS NOT NULL THEN now_utc + make_interval(secs => $10) END
         FROM decided
         WHERE free_at_utc <= now_utc AND NOT crowded AND ($4::bigint IS NULL OR used < $4)
           AND budget.admissions = decided.admissions
@@ -102,11 +105,13 @@ const MEND: &str = "
            OR in_flight_until_utc > now_utc + make_interval(secs => $2)
     )
     UPDATE call_budget SET
-        paused_until_utc = now_utc + (paused_until_utc - refused_at_utc),
-        refused_since_utc = now_utc,
-        refused_at_utc = now_utc
+        paused_until_utc = CASE WHEN refused_at_utc > now_utc
+            THEN now_utc + (paused_until_utc - refused_at_utc) ELSE paused_until_utc END,
+        down_until_utc = CASE WHEN down_until_utc IS NOT NULL THEN now_utc END,
+        refused_since_utc = CASE WHEN refused_at_utc > now_utc THEN now_utc ELSE refused_since_utc END,
+        refused_at_utc = least(refused_at_utc, now_utc)
     FROM moment
-    WHERE refused_at_utc > now_utc";
+    WHERE refused_at_utc > now_utc OR down_until_utc > now_utc + interval '1 minute'";
 
 /// Ends a call: when it arrived, if it must have by now, and how long it may still be under way.
 const CONCLUDE: &str = "
@@ -116,14 +121,23 @@ const CONCLUDE: &str = "
                 ELSE least(arrived_by_utc, clock_timestamp()) END,
             in_flight_until_utc = CASE $3 WHEN 'abandoned'
                 THEN least(in_flight_until_utc, clock_timestamp() + make_interval(secs => $4::float8))
-                ELSE 'epoch' END
+                ELSE 'epoch' END,
+            served_at_utc = CASE $3 WHEN 'served' THEN clock_timestamp() ELSE served_at_utc END
         WHERE slot = $1 AND uses = $2
         RETURNING 1
     ), taken_back AS (
         UPDATE call_month SET calls = calls - 1
         WHERE month_utc = $5 AND $3 IN ('unsent', 'failed') AND EXISTS (SELECT FROM ended)
     )
-    UPDATE call_budget SET refused_since_utc = NULL WHERE $3 = 'served' AND refused_since_utc IS NOT NULL";
+    UPDATE call_budget SET refused_since_utc = NULL, down_until_utc = NULL
+    WHERE $3 = 'served' AND (refused_since_utc IS NOT NULL OR down_until_utc IS NOT NULL)";
+
+const FAILING: &str = "
+    UPDATE call_budget SET
+        admissions = admissions + 1,
+        down_until_utc = greatest(down_until_utc, clock_timestamp() + make_interval(secs => $1))
+    WHERE NOT EXISTS (
+        SELECT FROM call_slot WHERE served_at_utc > clock_timestamp() - make_interval(secs => $1))";
 
 /// What is refused during a pause left before it: it is the same refusal once more, and does not slow down again. The first
 /// refusal moves up by what does not count.
@@ -193,7 +207,7 @@ impl CallLine {
         let in_flight = i64::from(limits.in_flight);
         let per_month = limits.per_month.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX));
         let arrives = (good_for.min(LONGEST_GOOD_FOR) + ARRIVAL_SLACK).as_secs_f64();
-        let under_way = IN_FLIGHT.as_secs_f64();
+        let (under_way, tries_apart) = (IN_FLIGHT.as_secs_f64(), TRIES_APART.as_secs_f64());
         loop {
             let row = self
                 .backend
@@ -210,6 +224,7 @@ impl CallLine {
                         &self.backend.started_at,
                         &GAIN_A_MINUTE,
                         &under_way,
+                        &tries_apart,
                     ],
                 )
                 .await?;
@@ -265,6 +280,11 @@ impl CallLine {
             .query_one(PAUSE, &[&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart, &silence])
             .await?;
         Ok(seconds(row.try_get(0)?))
+    }
+
+    pub(super) async fn failing(&self, apart: Duration) -> Result<(), StoreErrorKind> {
+        self.backend.client.execute(FAILING, &[&apart.as_secs_f64()]).await?;
+        Ok(())
     }
 
     pub(super) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {

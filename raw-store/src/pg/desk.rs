@@ -58,6 +58,10 @@ impl CallDesk {
         self.line().await?.pause(pause).await
     }
 
+    pub(super) async fn failing(&self, apart: Duration) -> Result<(), StoreErrorKind> {
+        self.line().await?.failing(apart).await
+    }
+
     pub(super) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {
         self.line().await?.month().await
     }
@@ -87,7 +91,7 @@ async fn watch(desk: Weak<CallDesk>) {
         if !desk.living().is_empty()
             && let Err(error) = desk.line().await
         {
-            tracing::debug!(?error, "the connection for calls cannot be opened again");
+            tracing::debug!(%error, "the connection for calls cannot be opened again");
         }
     }
 }

@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Mutex, watch};
@@ -29,6 +29,8 @@ pub(super) struct Heart {
     /// The connection whose life is the proof that this process lives: leases name its server process.
     guard: Mutex<Option<Arc<Backend>>>,
     held: watch::Sender<BTreeMap<Box<str>, Held>>,
+    /// What is being asked for.
+    taking: std::sync::Mutex<BTreeSet<Box<str>>>,
     beats: AtomicBool,
 }
 
@@ -69,6 +71,7 @@ impl Heart {
             lasts,
             guard: Mutex::default(),
             held: watch::Sender::default(),
+            taking: std::sync::Mutex::default(),
             beats: AtomicBool::new(false),
         }
     }
@@ -85,6 +88,18 @@ impl Heart {
     /// Whether the connection that stands for this process has ended.
     fn is_cut(&self) -> bool {
         self.guard.try_lock().is_ok_and(|guard| guard.as_ref().is_some_and(|guard| guard.client.is_closed()))
+    }
+
+    /// The number of the ownership that this process has, as far as it knows.
+    pub(super) fn epoch(&self, name: &str) -> Option<i64> {
+        self.held.borrow().get(name).map(|held| held.epoch)
+    }
+
+    /// Reserves a name that this process is about to ask for. Nothing if another task asks for it: the server takes all of
+    /// them for one owner.
+    pub(super) fn reserve(&self, name: &str) -> Option<Reservation<'_>> {
+        let mut taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        taking.insert(name.into()).then(|| Reservation { heart: self, name: name.into() })
     }
 
     /// Keeps a lease that was asked for at this moment.
@@ -145,6 +160,19 @@ impl Heart {
                 renewed.iter().any(|renewed| **renewed == **name)
             });
         });
+    }
+}
+
+/// A name that one task asks for, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Reservation<'a> {
+    heart: &'a Heart,
+    name: Box<str>,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.heart.taking.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 

@@ -41,6 +41,9 @@ const ACQUIRE: &str = concat!(
     " RETURNING epoch"
 );
 
+const OWN: &str =
+    "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 AND backend_pid IS NOT NULL";
+
 const HOLDER: &str = "SELECT holder, taken_at_utc FROM backfill_lease WHERE entity_name = $1";
 
 /// Also adopts the leases for a connection that took the place of one that was cut.
@@ -81,13 +84,31 @@ pub(super) async fn acquire(
     if let Some(row) = taken {
         return Ok(Lease { entity_name: entity_name.into(), epoch: row.try_get(0)? });
     }
-    let row = client.query_one(HOLDER, &[&entity_name]).await?;
-    let holder: String = row.try_get(0)?;
-    Err(StoreErrorKind::LeaseHeld {
-        entity_name: entity_name.into(),
-        holder: holder.into(),
-        since: row.try_get(1)?,
-    })
+    Err(held(client, entity_name).await)
+}
+
+/// Whether the ownership that this process knows of is the one that counts.
+pub(super) async fn is_own(
+    client: &Client,
+    entity_name: &str,
+    epoch: Option<i64>,
+) -> Result<bool, StoreErrorKind> {
+    let Some(epoch) = epoch else { return Ok(false) };
+    Ok(client.query_opt(OWN, &[&entity_name, &epoch]).await?.is_some())
+}
+
+/// Who has a pipeline, as an error.
+pub(super) async fn held(client: &Client, entity_name: &str) -> StoreErrorKind {
+    let said = async {
+        let row = client.query_one(HOLDER, &[&entity_name]).await?;
+        let holder: String = row.try_get(0)?;
+        Ok(StoreErrorKind::LeaseHeld {
+            entity_name: entity_name.into(),
+            holder: holder.into(),
+            since: row.try_get(1)?,
+        })
+    };
+    said.await.unwrap_or_else(|error: StoreErrorKind| error)
 }
 
 /// Renews leases, and returns the pipelines of those that are still owned.

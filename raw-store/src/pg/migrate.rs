@@ -10,7 +10,7 @@ struct Script {
     sql: &'static str,
 }
 
-const SCRIPTS: [Script; 9] = [
+const SCRIPTS: [Script; 11] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -20,6 +20,8 @@ const SCRIPTS: [Script; 9] = [
     Script { version: 7, sql: include_str!("../../sql/0007_quarantine_axis.sql") },
     Script { version: 8, sql: include_str!("../../sql/0008_counted.sql") },
     Script { version: 9, sql: include_str!("../../sql/0009_triggers.sql") },
+    Script { version: 10, sql: include_str!("../../sql/0010_findings.sql") },
+    Script { version: 11, sql: include_str!("../../sql/0011_outage.sql") },
 ];
 
 /// Roles, and what each may do. Not a numbered script: only an administrator can run it.

@@ -23,6 +23,7 @@ mod sealed;
 mod tls;
 mod triggers;
 mod url;
+mod validation;
 mod windows;
 mod witness;
 
@@ -43,11 +44,12 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::trigger::lease_name;
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Lease,
-    LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline,
-    Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName,
-    StoreError, StoreErrorKind, StoreIdentity, Testimony, Trigger, TriggerBoard, TriggerEnd, TriggerEvent,
-    TriggerName, TriggerQueue, Window, WindowFailure, WindowState, Witness,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Examined,
+    Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Testimony, Trigger,
+    TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validated, Validation, Window,
+    WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -167,6 +169,13 @@ impl PgStore {
     /// Takes what the name stands for, and keeps it.
     async fn take_lease(&self, op: &str, name: &str, holder: &str) -> Result<Lease, StoreError> {
         let session = self.session(op).await?;
+        let reservation = self.heart.reserve(name);
+        let own = self.heart.epoch(name);
+        if reservation.is_none() || lease::is_own(&session, name, own).await.map_err(self.failed(op))? {
+            let held = lease::held(&session, name).await;
+            session.done();
+            return Err(self.failed(op)(held));
+        }
         let guard = self.heart.guard().await.map_err(self.failed(op))?;
         let asked = Moment::now();
         let taken = lease::acquire(&session, &guard, (name, holder), self.heart.lasts).await;
@@ -263,6 +272,11 @@ impl CallLedger for PgStore {
     async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
         let op = "pausing all calls";
         self.calls(op).await?.pause(pause).await.map_err(self.failed(op))
+    }
+
+    async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
+        let op = "noting that the source fails";
+        self.calls(op).await?.failing(apart).await.map_err(self.failed(op))
     }
 
     async fn month(&self) -> Result<CallMonth, StoreError> {
@@ -370,6 +384,33 @@ impl RawInspection for PgStore {
         let ids = ids.map_err(self.failed(&op))?;
         session.done();
         Ok(ids)
+    }
+}
+
+#[async_trait]
+impl Validation for PgStore {
+    async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError> {
+        let op = format!("examining {}", inquiry.pipeline.table);
+        let mut session = self.session(&op).await?;
+        let examined = validation::examine(&mut session, inquiry).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(examined)
+    }
+
+    async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
+        let op = "keeping findings";
+        let mut session = self.session(op).await?;
+        validation::keep(&mut session, run, validated).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn validated(&self, run: &RunId) -> Result<Vec<Validated>, StoreError> {
+        let op = "reading findings";
+        let session = self.session(op).await?;
+        let validated = validation::validated(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(validated)
     }
 }
 
@@ -520,6 +561,22 @@ impl BackfillLog for PgStore {
         let record = runs::one(&session, run).await.map_err(self.failed(op))?;
         session.done();
         Ok(record)
+    }
+
+    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
+        let op = "asking a run to stop";
+        let session = self.session(op).await?;
+        let asked = runs::request_stop(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(asked)
+    }
+
+    async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
+        let op = "looking whether a run is to stop";
+        let session = self.session(op).await?;
+        let asked = runs::stop_requested(&session, run).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(asked)
     }
 
     async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {

@@ -45,7 +45,7 @@ const KNOWN: &str =
 const RESOLVE: &str = "
     UPDATE quarantine AS kept SET resolved_at_utc = line.finished_at_utc
     FROM backfill_log AS line
-    WHERE kept.entity_name = $1 AND kept.resolved_at_utc IS NULL AND kept.run_id IS DISTINCT FROM $3
+    WHERE kept.entity_name = $1 AND kept.resolved_at_utc IS NULL
       AND coalesce(kept.time_axis, $2) = $2
       AND line.entity_name = $1 AND line.time_axis = $2 AND line.window_start_utc = kept.window_start_utc
       AND line.window_end_utc = kept.window_end_utc AND line.run_id = $3 AND line.status = 'completed'

@@ -12,7 +12,15 @@ const BEGIN: &str = "
     INSERT INTO backfill_run (run_id, realm_id, environment, seed, chunk, range_start_utc, range_end_utc, status,
         started_at_utc)
     VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8)
-    ON CONFLICT (run_id) DO UPDATE SET status = 'running', finished_at_utc = NULL, message = NULL";
+    ON CONFLICT (run_id) DO UPDATE SET status = 'running', finished_at_utc = NULL, message = NULL,
+        stop_requested_at_utc = NULL";
+
+const REQUEST_STOP: &str = "
+    UPDATE backfill_run SET stop_requested_at_utc = coalesce(stop_requested_at_utc, clock_timestamp())
+    WHERE run_id = $1 AND status = 'running'";
+
+const STOP_REQUESTED: &str =
+    "SELECT FROM backfill_run WHERE run_id = $1 AND stop_requested_at_utc IS NOT NULL";
 
 const BEGIN_PIPELINES: &str = "
     INSERT INTO backfill_run_pipeline (run_id, entity_name, time_axis)
@@ -92,6 +100,15 @@ pub(super) async fn finish(client: &Client, run: &RunId, end: &RunEnd) -> Result
         )
         .await?;
     if found == 1 { Ok(()) } else { Err(StoreErrorKind::Configuration("the run has not begun".into())) }
+}
+
+/// Asks a run to stop. Whether it was under way.
+pub(super) async fn request_stop(client: &Client, run: &RunId) -> Result<bool, StoreErrorKind> {
+    Ok(client.execute(REQUEST_STOP, &[&run.as_str()]).await? == 1)
+}
+
+pub(super) async fn stop_requested(client: &Client, run: &RunId) -> Result<bool, StoreErrorKind> {
+    Ok(client.query_opt(STOP_REQUESTED, &[&run.as_str()]).await?.is_some())
 }
 
 /// One run.

@@ -7,7 +7,7 @@ use super::{identity, migrate};
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 15] = [
+const LEDGER: [(&str, &str, &str); 17] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -18,7 +18,8 @@ const LEDGER: [(&str, &str, &str); 15] = [
         "backfill_run",
         "run_id text!, realm_id text!, environment text!, seed bigint!, chunk text!, range_start_utc timestamptz!, \
          range_end_utc timestamptz!, status text!, message text, started_at_utc timestamptz!, \
-         finished_at_utc timestamptz, calls bigint!, retries bigint!, waited_seconds float8!",
+         finished_at_utc timestamptz, calls bigint!, retries bigint!, waited_seconds float8!, \
+         stop_requested_at_utc timestamptz",
         "run_id",
     ),
     (
@@ -71,13 +72,13 @@ const LEDGER: [(&str, &str, &str); 15] = [
     (
         "call_budget",
         "only_one boolean!, admissions bigint!, paused_until_utc timestamptz!, share float8!, \
-         refused_since_utc timestamptz, refused_at_utc timestamptz",
+         refused_since_utc timestamptz, refused_at_utc timestamptz, down_until_utc timestamptz",
         "only_one",
     ),
     (
         "call_slot",
         "slot integer!, uses bigint!, arrived_by_utc timestamptz!, in_flight_until_utc timestamptz!, \
-         backend_pid integer, backend_started_at timestamptz",
+         backend_pid integer, backend_started_at timestamptz, served_at_utc timestamptz",
         "slot",
     ),
     ("call_month", "month_utc date!, calls bigint!", "month_utc"),
@@ -93,6 +94,17 @@ const LEDGER: [(&str, &str, &str); 15] = [
         "backfill_trigger_history",
         "entry bigint!, trigger_name text!, happened_at_utc timestamptz!, event text!, run_id text, detail text",
         "entry",
+    ),
+    (
+        "backfill_validation",
+        "run_id text!, entity_name text!, validated_at_utc timestamptz!, time_axis text!, rows_examined bigint!",
+        "run_id, entity_name, validated_at_utc",
+    ),
+    (
+        "backfill_finding",
+        "run_id text!, entity_name text!, validated_at_utc timestamptz!, number integer!, kind text!, severity text!, \
+         span_start_utc timestamptz, span_end_utc timestamptz, amount bigint!, detail text!",
+        "run_id, entity_name, validated_at_utc, number",
     ),
 ];
 

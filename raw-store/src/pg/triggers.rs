@@ -18,6 +18,8 @@ const ADD: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT DO NOTHING";
 
+const KNOWN: &str = "SELECT FROM backfill_trigger WHERE trigger_name = $1";
+
 macro_rules! columns {
     () => {
         "trigger_name, status, fire_at_utc, if_missed, entity_names, time_axis, range_start_utc, range_end_utc,
@@ -36,13 +38,14 @@ const ALL: &str = concat!(
 
 const ONE: &str = concat!("SELECT ", columns!(), " FROM backfill_trigger WHERE trigger_name = $1");
 
-/// Whether a trigger of the chain that comes before is not done. One that expired holds nobody up.
+/// Whether a trigger of the chain that comes before is not done, or any other is under way. One that expired holds nobody up.
 macro_rules! blocked {
     () => {
         "EXISTS (
             SELECT FROM backfill_trigger AS before
-            WHERE before.chain = trigger_.chain AND before.chain_position < trigger_.chain_position
-              AND before.status NOT IN ('done', 'expired'))"
+            WHERE before.chain = trigger_.chain AND before.trigger_name <> trigger_.trigger_name
+              AND (before.status = 'running'
+                OR (before.chain_position < trigger_.chain_position AND before.status NOT IN ('done', 'expired'))))"
     };
 }
 
@@ -97,6 +100,14 @@ const CONCLUDE: &str = "
     WHERE trigger_name = $1 AND status = 'running'
     RETURNING run_id";
 
+/// A run that never came to begin, or to say how it ended, ends with its trigger.
+const END_RUN: &str = "
+    UPDATE backfill_run SET
+        status = CASE $2 WHEN 'cancelled' THEN 'stopped' WHEN 'failed' THEN 'failed' ELSE 'incomplete' END,
+        message = $3,
+        finished_at_utc = clock_timestamp()
+    WHERE run_id = $1 AND status = 'running'";
+
 const CANCEL: &str = "
     UPDATE backfill_trigger SET
         stop_requested_at_utc = CASE status WHEN 'running' THEN coalesce(stop_requested_at_utc, clock_timestamp()) END,
@@ -144,7 +155,11 @@ pub(super) async fn add(client: &mut Object, triggers: &[NewTrigger]) -> Result<
             )
             .await?;
         if added == 0 {
-            return Err(StoreErrorKind::TriggerExists(name.clone()));
+            let known = transaction.query_opt(KNOWN, &[&name.as_str()]).await?.is_some();
+            return Err(match link {
+                Some(link) if !known => StoreErrorKind::ChainExists(link.chain.clone()),
+                _ => StoreErrorKind::TriggerExists(name.clone()),
+            });
         }
         note(&transaction, name, "armed", None, None).await?;
     }
@@ -174,7 +189,8 @@ pub(super) async fn history(
 }
 
 pub(super) async fn look(client: &Client, missed_after: Duration) -> Result<TriggerBoard, StoreErrorKind> {
-    client.execute(EXPIRE, &[&missed_after.as_secs_f64()]).await?;
+    // One of a chain that expires is followed by the next.
+    while client.execute(EXPIRE, &[&missed_after.as_secs_f64()]).await? > 0 {}
     let (due, stop) = (client.query(DUE, &[]).await?, client.query(STOP, &[]).await?);
     Ok(TriggerBoard {
         due: due.iter().map(trigger).collect::<Result<_, _>>()?,
@@ -216,6 +232,8 @@ pub(super) async fn conclude(
     let (word, message) = (end.state.as_str(), end.message.as_deref());
     if let Some(row) = transaction.query_opt(CONCLUDE, &[&name.as_str(), &word, &message]).await? {
         let run = run_id(row.try_get(0)?)?;
+        let ended = run.as_ref().map(RunId::as_str);
+        transaction.execute(END_RUN, &[&ended, &word, &message]).await?;
         note(&transaction, name, word, run.as_ref(), message).await?;
     }
     Ok(transaction.commit().await?)

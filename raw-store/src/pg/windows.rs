@@ -63,6 +63,22 @@ const OPEN: &str = "
     )
     SELECT count(*) FROM totals";
 
+/// Lines of the same run that will be read from their start once more, as where it goes on after their failure: what an earlier
+/// part of it has counted would be counted twice. Their state stays, for the totals to know it.
+const START_OVER: &str = "
+    INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
+    SELECT $1, $2, start_utc, end_utc, $3
+    FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc),
+    LATERAL (
+        SELECT FROM backfill_log
+        WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
+          AND run_id = $3 AND cursor_utc IS NULL AND status IN ('running', 'failed')
+        OFFSET 0
+    ) AS again
+    ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
+        (records_read, records_inserted, records_updated, records_unchanged, records_quarantined, pages_read,
+            duration_seconds, started_at_utc) = (0, 0, 0, 0, 0, 0, 0, NULL)";
+
 const TO_READ: &str = "
     SELECT start_utc, end_utc, cursor_utc, cursor_ids
     FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc),
@@ -197,6 +213,7 @@ pub(super) async fn open(
     lease::fence(&transaction, lease).await?;
     let totals = transaction.query_one(OPEN, &[entity_name, time_axis, run, starts, ends, &all]).await?;
     check_totals(totals.try_get(0)?)?;
+    transaction.execute(START_OVER, &[entity_name, time_axis, run, starts, ends]).await?;
     let rows = transaction.query(TO_READ, &[entity_name, time_axis, run, starts, ends]).await?;
     let open = rows.iter().map(open_window).collect::<Result<_, _>>()?;
     transaction.commit().await?;

@@ -100,7 +100,11 @@ impl Entry {
 /// `2026-02-01 05:00:00`, in UTC, with or without a fraction; or as anywhere else here.
 fn start_time(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim();
-    let plain = text.split_once('.').map_or(text, |(seconds, _)| seconds);
+    let is_fraction = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = match text.split_once('.') {
+        Some((seconds, rest)) if is_fraction(rest) => seconds,
+        _ => text,
+    };
     let local = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     match time::PrimitiveDateTime::parse(plain, local) {
         Ok(at) => Some(at.assume_utc()),
@@ -126,5 +130,10 @@ mod tests {
             assert_eq!(start_time(text), expected, "{text}");
         }
         assert_eq!(start_time("tomorrow"), None);
+        assert_eq!(
+            start_time("2026-02-01 00:00:00.5-05:00"),
+            None,
+            "a fraction of a second is not cut off an offset"
+        );
     }
 }

@@ -147,28 +147,32 @@ async fn apply(settings: &Settings, store: &PgStore, asked: Vec<NewTrigger>) -> 
 }
 
 async fn show(settings: &Settings, store: &PgStore, wanted: impl Fn(&Trigger) -> bool) -> Result<(), Exit> {
-    let (mut triggers, now) = match store.triggers().await {
+    let (all, now) = match store.triggers().await {
         Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => {
             (Vec::new(), OffsetDateTime::UNIX_EPOCH)
         }
         answer => answer?,
     };
-    triggers.retain(wanted);
+    let shown: Vec<&Trigger> = all.iter().filter(|one| wanted(one)).collect();
     match settings.output {
-        Output::Json => out_json(&triggers.iter().map(|one| trigger_json(one, now)).collect()),
-        Output::Text if triggers.is_empty() => out("no trigger: qbo-backfill trigger add --help"),
-        Output::Text => out(&text(settings, &triggers, now)?),
+        Output::Json => out_json(&shown.into_iter().map(|one| trigger_json(one, now)).collect()),
+        Output::Text if shown.is_empty() => out("no trigger: qbo-backfill trigger add --help"),
+        Output::Text => out(&text(settings, (&shown, &all), now)?),
     }
     Ok(())
 }
 
-fn text(settings: &Settings, triggers: &[Trigger], now: OffsetDateTime) -> Result<String, Exit> {
+fn text(
+    settings: &Settings,
+    (shown, all): (&[&Trigger], &[Trigger]),
+    now: OffsetDateTime,
+) -> Result<String, Exit> {
     let zone = settings.time_zone.as_deref().filter(|zone| *zone != "UTC");
     let mut columns = vec!["trigger", "status", "fires (UTC)"];
     columns.extend(zone);
     columns.extend(["due", "pipelines", "from .. to", "run", "note"]);
     let mut table = Table::new(&columns);
-    for one in triggers {
+    for one in shown {
         let plan = &one.asked.plan;
         let mut row = vec![one.asked.name.to_string(), one.state.as_str().to_owned(), utc(one.asked.fire_at)];
         if let Some(zone) = zone {
@@ -178,7 +182,7 @@ fn text(settings: &Settings, triggers: &[Trigger], now: OffsetDateTime) -> Resul
         let stopping = one.stop_requested && one.state == TriggerState::Running;
         let note = if stopping { Some("stopping") } else { one.message.as_deref() };
         row.extend([
-            due(one, now),
+            due(one, all, now),
             if plan.entity_names.len() > 4 {
                 format!("{} pipelines", plan.entity_names.len())
             } else {
@@ -193,15 +197,25 @@ fn text(settings: &Settings, triggers: &[Trigger], now: OffsetDateTime) -> Resul
     Ok(table.to_string())
 }
 
-/// How long until it fires.
-fn due(one: &Trigger, now: OffsetDateTime) -> String {
-    let left = one.asked.fire_at - now;
-    let turn = one.asked.link.as_ref().filter(|link| link.position > 1);
-    match (one.state, turn) {
-        (TriggerState::Armed, None) if left.is_positive() => format!("in {}", spoken(left.unsigned_abs())),
-        (TriggerState::Armed, None) => "now".into(),
-        (TriggerState::Armed, Some(link)) => format!("in turn, {} of {}", link.position, link.chain),
-        _ => String::new(),
+/// How long until it fires, or what it waits for.
+fn due(one: &Trigger, all: &[Trigger], now: OffsetDateTime) -> String {
+    if one.state != TriggerState::Armed {
+        return String::new();
+    }
+    let mut before = all.iter().filter(|other| {
+        let links = other.asked.link.as_ref().zip(one.asked.link.as_ref());
+        links.is_some_and(|(other, own)| other.chain == own.chain && other.position < own.position)
+    });
+    let over = [TriggerState::Done, TriggerState::Expired];
+    match before.find(|other| !over.contains(&other.state)) {
+        Some(other) if other.state.is_spent() => {
+            format!("held up: {} is {}", other.asked.name, other.state.as_str())
+        }
+        Some(other) => format!("after {}", other.asked.name),
+        None if one.asked.fire_at > now => {
+            format!("in {}", spoken((one.asked.fire_at - now).unsigned_abs()))
+        }
+        None => "now".into(),
     }
 }
 

@@ -1,0 +1,67 @@
+use backfill_core::{Report, Thresholds};
+use raw_store::{PgStore, RunId, StoreError, Validation};
+use time::OffsetDateTime;
+
+use crate::args::Output;
+use crate::exit::Exit;
+use crate::progress::write_event;
+use crate::render::{findings_json, findings_lines, say};
+use crate::settings::Settings;
+
+/// The report of a run that has ended, with what a look over its rows finds; that is kept.
+pub(super) async fn examined(
+    settings: &Settings,
+    store: &PgStore,
+    run: &RunId,
+    now: OffsetDateTime,
+) -> Result<Report, Exit> {
+    let mut report = Report::build(store, &settings.catalog, Some(run)).await?;
+    report.validated = report.validate(store, &settings.thresholds, now).await?;
+    for validated in &report.validated {
+        tracing::info!(
+            phase = "validate",
+            entity_name = &*validated.entity_name,
+            rows = validated.rows,
+            findings = validated.findings.len(),
+            "rows looked over"
+        );
+    }
+    store.keep_validated(run, &report.validated).await?;
+    Ok(report)
+}
+
+/// Tells what was found, one by one: as events, or in a line each.
+pub(super) fn tell(settings: &Settings, report: &Report) {
+    match settings.output {
+        Output::Json => findings_json(report).into_iter().for_each(|found| write_event("finding", found)),
+        Output::Text => findings_lines(report).iter().for_each(|line| say(line)),
+    }
+}
+
+/// Puts into the report what was found when its run ended. Where nobody has looked, as after a run that was killed, somebody
+/// does now; what is found is kept where the run has ended and the role may write.
+pub(super) async fn recall(
+    report: &mut Report,
+    store: &dyn Validation,
+    thresholds: &Thresholds,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    report.validated = store.validated(&report.run.id).await?;
+    if !report.validated.is_empty() {
+        return Ok(());
+    }
+    match report.validate(store, thresholds, now).await {
+        Ok(validated) => report.validated = validated,
+        // The log is for all to see, the documents are not.
+        Err(error) => {
+            tracing::info!(phase = "validate", error = error.to_string(), "the rows were not looked over");
+            return Ok(());
+        }
+    }
+    if report.run.finished_at.is_some()
+        && let Err(error) = store.keep_validated(&report.run.id, &report.validated).await
+    {
+        tracing::info!(phase = "validate", error = error.to_string(), "what was found is shown and not kept");
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+use std::fmt::Write as _;
+
+use backfill_core::Report;
+use raw_store::{Finding, Severity, Validated};
+use serde_json::{Value, json};
+
+use super::Table;
+use crate::instant::{short, utc};
+
+/// Findings that are shown in a terminal; all of them are in the database and in the other formats.
+const MOST_SHOWN: usize = 20;
+
+/// What was found for programs, as the `finding` event has it.
+pub(crate) fn json(report: &Report) -> Vec<Value> {
+    let one = |(validated, finding): (&Validated, &Finding)| {
+        json!({
+            "kind": finding.kind,
+            "severity": finding.severity.as_str(),
+            "pipeline": pipeline(validated),
+            "day": finding.span.map(|span| short(span.start())),
+            "start": finding.span.map(|span| utc(span.start())),
+            "end": finding.span.map(|span| utc(span.end())),
+            "amount": finding.amount,
+            "detail": finding.detail,
+        })
+    };
+    all(report).map(one).collect()
+}
+
+/// All findings, by pipeline.
+pub(super) fn all(report: &Report) -> impl Iterator<Item = (&Validated, &Finding)> {
+    report.validated.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)))
+}
+
+pub(super) fn pipeline(validated: &Validated) -> String {
+    format!("qb_{}_backfill", validated.entity_name)
+}
+
+/// `3 pipelines, 5,000 rows looked over: 1 error, 2 warnings, 3 notes`.
+pub(super) fn sum(report: &Report) -> String {
+    if report.validated.is_empty() {
+        return "The rows have not been looked over.".into();
+    }
+    let rows: u64 = report.validated.iter().map(|one| one.rows).sum();
+    let number = |severity| all(report).filter(|(_, finding)| finding.severity == severity).count();
+    let [errors, warnings, notes] = [Severity::Error, Severity::Warning, Severity::Info].map(number);
+    format!("{rows} rows looked over: {errors} errors, {warnings} warnings, {notes} for information.")
+}
+
+/// The cells of one finding.
+pub(super) fn cells(validated: &Validated, finding: &Finding) -> [String; 5] {
+    [
+        finding.severity.to_string(),
+        pipeline(validated),
+        finding.kind.to_string(),
+        finding.span.map(|span| short(span.start())).unwrap_or_default(),
+        finding.detail.to_string(),
+    ]
+}
+
+/// Each finding in a line of its own.
+pub(crate) fn lines(report: &Report) -> Vec<String> {
+    let line = |(validated, finding): (&Validated, &Finding)| {
+        format!("{}: {} ({}): {}", pipeline(validated), finding.severity, finding.kind, finding.detail)
+    };
+    all(report).map(line).collect()
+}
+
+/// The findings for people at a terminal.
+pub(super) fn text(report: &Report) -> String {
+    let found: Vec<_> = all(report).collect();
+    let mut text = format!("{}\n", sum(report));
+    if found.is_empty() {
+        return text;
+    }
+    let mut table = Table::new(&["severity", "pipeline", "kind", "day", "detail"]);
+    for (validated, finding) in found.iter().take(MOST_SHOWN) {
+        table.row(cells(validated, finding));
+    }
+    text.push_str(&table.to_string());
+    if found.len() > MOST_SHOWN {
+        let _ = writeln!(
+            text,
+            "  … and {} more: qbo-backfill report --format md, html or json, or raw.v_backfill_findings",
+            found.len() - MOST_SHOWN
+        );
+    }
+    text
+}

@@ -1,0 +1,68 @@
+use std::fmt::Write as _;
+
+use super::Escaped;
+
+/// More bars than this are no wider than a hair; neighbours are then added up.
+const MOST: usize = 400;
+
+const WIDTH: f64 = 1000.0;
+const HEIGHT: f64 = 100.0;
+
+/// One bar.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    /// What it is about, such as a day.
+    pub(crate) label: String,
+    pub(crate) value: f64,
+    /// Whether it is one that a finding is about.
+    pub(crate) marked: bool,
+}
+
+/// Bars side by side, with the highest value and both ends named.
+pub(crate) fn bars(title: &str, bars: &[Bar], shown: fn(f64) -> String) -> String {
+    let together = bars.len().div_ceil(MOST).max(1);
+    let bars: Vec<Bar> = bars.chunks(together).filter_map(joined).collect();
+    let highest = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
+    let (Some(first), Some(last)) = (bars.first(), bars.last()) else { return String::new() };
+    let mut svg = String::new();
+    let step = WIDTH / real(bars.len());
+    for (at, bar) in bars.iter().enumerate().filter(|(_, bar)| bar.value > 0.0) {
+        // What is there is to be seen beside a peak.
+        let height = (HEIGHT * bar.value / highest).max(1.0);
+        let class = if bar.marked { " class=\"marked\"" } else { "" };
+        let _ = write!(
+            svg,
+            "<rect{class} x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{height:.2}\"><title>{}: {}</title></rect>",
+            step * real(at),
+            HEIGHT - height,
+            (step * 0.8).max(0.6),
+            Escaped(&bar.label),
+            shown(bar.value)
+        );
+    }
+    let sum: f64 = bars.iter().map(|bar| bar.value).sum();
+    let said = format!("{title}: {} in all, at most {}", shown(sum), shown(highest));
+    format!(
+        "<figure class=\"bars\"><figcaption><b>{}</b><span>highest {}</span></figcaption>\
+         <svg role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\">{svg}</svg>\
+         <div class=\"ends\"><span>{}</span><span>{}</span></div></figure>",
+        Escaped(title),
+        shown(highest),
+        Escaped(&said),
+        Escaped(&first.label),
+        Escaped(&last.label),
+    )
+}
+
+fn joined(some: &[Bar]) -> Option<Bar> {
+    let (first, last) = (some.first()?, some.last()?);
+    let label =
+        if some.len() == 1 { first.label.clone() } else { format!("{} to {}", first.label, last.label) };
+    let value = some.iter().map(|bar| bar.value).sum();
+    Some(Bar { label, value, marked: some.iter().any(|bar| bar.marked) })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of bars")]
+fn real(number: usize) -> f64 {
+    number as f64
+}

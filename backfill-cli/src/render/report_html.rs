@@ -1,0 +1,358 @@
+//! The report as one page: no script, nothing from the network, for screens of any width and for paper.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use backfill_core::{Axis, PipelineReport, Report, Totals};
+use raw_store::{Finding, LogLine, RunStatus, Severity, Validated, WindowState};
+use time::Date;
+
+use super::html::{Bar, Escaped, STYLE, bars, calendar, grouped, push_table};
+use super::report_text::{resume, window_cells};
+use super::{Shown, findings, percent, seconds};
+use crate::instant::{short, utc};
+
+/// Windows listed one by one; the calendar shows all of them, and so do the JSON report and the log.
+const MOST_WINDOWS: usize = 400;
+
+/// What a browser may load: nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// The page.
+pub(crate) fn html(shown: Shown<'_>) -> String {
+    let report = shown.report;
+    let run = &report.run;
+    let mut page = String::new();
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>Backfill run {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        Escaped(run.id.as_str())
+    );
+    push_head(&mut page, shown);
+    push_tiles(&mut page, shown);
+    push_totals(&mut page, report);
+    push_findings(&mut page, report);
+    push_again(&mut page, report);
+    for pipeline in &report.pipelines {
+        push_pipeline(&mut page, report, pipeline);
+    }
+    push_foot(&mut page, report);
+    page.push_str("</main>\n</body>\n</html>\n");
+    page
+}
+
+fn push_head(page: &mut String, shown: Shown<'_>) {
+    let (report, run) = (shown.report, &shown.report.run);
+    let class = match run.status {
+        RunStatus::Completed => "good",
+        RunStatus::Running | RunStatus::Incomplete | RunStatus::Stopped => "warn",
+        RunStatus::Failed => "bad",
+    };
+    let _ = write!(
+        page,
+        "<header>\n<h1>Backfill run {} <span class=\"state {class}\">{}</span></h1>\n<ul class=\"facts\">\
+         <li>{}</li><li>from <b>{}</b> to <b>{}</b> (UTC, half-open), by <b>{}</b></li><li>started <b>{}</b></li>",
+        Escaped(run.id.as_str()),
+        run.status.as_str(),
+        Escaped(&run.identity.to_string()),
+        short(run.span.start()),
+        short(run.span.end()),
+        Escaped(&run.chunk),
+        utc(run.started_at),
+    );
+    if let Some(end) = run.finished_at {
+        let _ = write!(page, "<li>ended <b>{}</b></li>", utc(end));
+    }
+    page.push_str("</ul>\n");
+    if let Some(message) = &run.message {
+        let _ = writeln!(page, "<p class=\"note\">{}</p>", Escaped(message));
+    }
+    match resume(report) {
+        Some(next) => {
+            let _ = writeln!(page, "<p class=\"note\">{}.</p>", Escaped(&next));
+        }
+        None => page.push_str(
+            "<p>Every window of the range is read to its end; nothing is left for a later run.</p>\n",
+        ),
+    }
+    page.push_str("</header>\n");
+}
+
+fn push_tiles(page: &mut String, shown: Shown<'_>) {
+    let run = &shown.report.run;
+    let totals = Totals::of(&run.pipelines);
+    let counts = totals.counts;
+    let plain = |name, number: u64| (name, grouped(number), String::new());
+    let share = shown
+        .percent_of_allowance()
+        .zip(shown.allowance)
+        .map(|(share, allowance)| format!("{} % of {} a month", percent(share), grouped(allowance)));
+    let tiles = [
+        plain("records read", counts.read()),
+        plain("inserted", counts.inserted),
+        plain("updated", counts.updated),
+        plain("unchanged", counts.unchanged),
+        plain("quarantined", counts.quarantined),
+        (
+            "windows completed",
+            grouped(totals.windows_completed),
+            format!("of {} opened by this run", grouped(totals.windows_opened)),
+        ),
+        plain("pages", totals.pages),
+        ("API calls", grouped(run.calls), share.unwrap_or_default()),
+        (
+            "duration",
+            shown.seconds().map_or_else(|| "not recorded".to_owned(), |time| format!("{} s", seconds(time))),
+            format!("{} s of it waited for limits", seconds(run.waited_seconds)),
+        ),
+        plain("calls repeated", run.retries),
+    ];
+    page.push_str("<dl class=\"tiles\">");
+    for (name, value, more) in tiles {
+        let more = if more.is_empty() { more } else { format!("<small>{}</small>", Escaped(&more)) };
+        let _ = write!(page, "<div><dt>{name}</dt><dd>{}{more}</dd></div>", Escaped(&value));
+    }
+    page.push_str("</dl>\n");
+}
+
+fn push_totals(page: &mut String, report: &Report) {
+    page.push_str("<h2>What this run did</h2>\n");
+    let cells = |totals: Totals| {
+        let counts = totals.counts;
+        let numbers = [
+            totals.windows_opened,
+            totals.windows_completed,
+            totals.windows_provisional,
+            totals.windows_failed,
+            totals.windows_unavailable,
+            counts.read(),
+            counts.inserted,
+            counts.updated,
+            counts.unchanged,
+            counts.quarantined,
+            totals.pages,
+        ];
+        numbers.map(grouped).to_vec()
+    };
+    let one = |one: &PipelineReport| {
+        (one.totals.entity_name.to_string(), cells(Totals::of(std::slice::from_ref(&one.totals))))
+    };
+    let mut rows: Vec<_> = report.pipelines.iter().map(one).collect();
+    rows.push(("all".to_owned(), cells(Totals::of(&report.run.pipelines))));
+    let columns = [
+        "pipeline",
+        "windows",
+        "done",
+        "prov.",
+        "failed",
+        "unavail.",
+        "read",
+        "inserted",
+        "updated",
+        "unchanged",
+        "quarant.",
+        "pages",
+    ];
+    push_table(page, "totals", &columns, &rows);
+
+    page.push_str("<h2>The range as it stands now</h2>\n");
+    let rows: Vec<_> = report.pipelines.iter().map(standing).collect();
+    let columns = [
+        "table",
+        "rows",
+        "windows",
+        "done",
+        "prov.",
+        "failed",
+        "unavail.",
+        "open",
+        "records read",
+        "seconds",
+    ];
+    push_table(page, "standing", &columns, &rows);
+}
+
+fn standing(pipeline: &PipelineReport) -> (String, Vec<String>) {
+    let count = |state| grouped(pipeline.count(state) as u64);
+    let open = pipeline.count(WindowState::Pending) + pipeline.count(WindowState::Running);
+    let cells = vec![
+        grouped(pipeline.rows),
+        grouped(pipeline.windows.len() as u64),
+        count(WindowState::Completed),
+        count(WindowState::Provisional),
+        count(WindowState::Failed),
+        count(WindowState::Unavailable),
+        grouped(open as u64),
+        grouped(pipeline.records_read()),
+        seconds(pipeline.duration().as_secs_f64()),
+    ];
+    (pipeline.table.clone(), cells)
+}
+
+fn push_findings(page: &mut String, report: &Report) {
+    let _ = write!(page, "<h2>Findings</h2>\n<p>{}</p>\n", Escaped(&findings::sum(report)));
+    if findings::all(report).next().is_none() {
+        return;
+    }
+    page.push_str("<ol class=\"found\">");
+    for (validated, finding) in findings::all(report) {
+        let class = match finding.severity {
+            Severity::Error => "bad",
+            Severity::Warning => "warn",
+            Severity::Info => "quiet",
+        };
+        let _ = write!(
+            page,
+            "<li><b class=\"{class}\">{}</b><span>{}</span><span>{}<small>{}, {}</small></span></li>",
+            finding.severity,
+            finding.span.map(|span| short(span.start())).unwrap_or_default(),
+            Escaped(&finding.detail),
+            Escaped(&findings::pipeline(validated)),
+            Escaped(&finding.kind),
+        );
+    }
+    page.push_str("</ol>\n");
+}
+
+/// Two runs over the same windows, side by side.
+fn push_again(page: &mut String, report: &Report) {
+    let Some(other) = &report.other else { return };
+    let mut runs = [other, &report.run];
+    runs.sort_by_key(|run| run.started_at);
+    page.push_str(
+        "<h2>The same windows, read twice</h2>\n<p>What the later run inserts or updates is what has changed in between; what \
+         it finds unchanged it does not write.</p>\n",
+    );
+    let rows = runs.map(|run| {
+        let totals = Totals::of(&run.pipelines);
+        let counts = totals.counts;
+        let numbers = [
+            totals.windows_opened,
+            counts.read(),
+            counts.inserted,
+            counts.updated,
+            counts.unchanged,
+            run.calls,
+        ];
+        let mut cells = vec![utc(run.started_at)];
+        cells.extend(numbers.map(grouped));
+        (run.id.to_string(), cells)
+    });
+    let columns = ["run", "started", "windows", "read", "inserted", "updated", "unchanged", "calls"];
+    push_table(page, "again", &columns, &rows);
+}
+
+fn push_pipeline(page: &mut String, report: &Report, pipeline: &PipelineReport) {
+    let _ = write!(
+        page,
+        "<section>\n<h2>{}</h2>\n<p class=\"quiet\">{} rows in <code>{}</code>; windows by {}.</p>\n",
+        Escaped(&pipeline.pipeline),
+        grouped(pipeline.rows),
+        Escaped(&pipeline.table),
+        match pipeline.axis {
+            Axis::Updated => "last update",
+            Axis::Created => "creation",
+            Axis::TxnDate => "transaction date",
+        }
+    );
+    let unavailable = pipeline.windows.iter().find(|line| line.state == WindowState::Unavailable);
+    if let Some(why) = unavailable.and_then(|line| line.error_message.as_deref()) {
+        let _ = writeln!(page, "<p class=\"note\">{}</p>", Escaped(why));
+    }
+    let marked = marked(report, pipeline);
+    let _ = writeln!(page, "<h3>Coverage</h3>\n{}{}", calendar(pipeline, &marked), LEGEND);
+    push_bars(page, pipeline, &marked);
+    push_windows(page, pipeline);
+    page.push_str("</section>\n");
+}
+
+const LEGEND: &str = concat!(
+    "<ul class=\"legend\">",
+    "<li><svg aria-hidden=\"true\"><rect class=\"l1\" width=\"12\" height=\"12\" rx=\"2\"/></svg>few records</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"l4\" width=\"12\" height=\"12\" rx=\"2\"/></svg>many</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"empty\" width=\"12\" height=\"12\" rx=\"2\"/></svg>read, empty</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"provisional\" width=\"12\" height=\"12\" rx=\"2\"/></svg>provisional</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"failed\" width=\"12\" height=\"12\" rx=\"2\"/></svg>failed</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"open\" width=\"12\" height=\"12\" rx=\"2\"/></svg>never read to its end</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"unavailable\" width=\"12\" height=\"12\" rx=\"2\"/></svg>not available</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"marked\" width=\"12\" height=\"12\" rx=\"2\"/></svg>has a finding</li>",
+    "</ul>"
+);
+
+/// The days that findings about this pipeline name.
+fn marked(report: &Report, pipeline: &PipelineReport) -> BTreeSet<Date> {
+    let own = |(validated, _): &(&Validated, &Finding)| validated.entity_name == pipeline.totals.entity_name;
+    let spans = findings::all(report).filter(own).filter_map(|(_, finding)| finding.span);
+    let days = spans.flat_map(|span| {
+        let days = std::iter::successors(Some(span.start().date()), |day| day.next_day());
+        days.take_while(move |day| day.midnight().assume_utc() < span.end())
+    });
+    days.collect()
+}
+
+fn push_bars(page: &mut String, pipeline: &PipelineReport, marked: &BTreeSet<Date>) {
+    let bar = |value: fn(&LogLine) -> f64, marks: bool| -> Vec<Bar> {
+        let one = |line: &LogLine| Bar {
+            label: short(line.window.start()),
+            value: value(line),
+            marked: marks && marked.contains(&line.window.start().date()),
+        };
+        pipeline.windows.iter().map(one).collect()
+    };
+    let records = bar(|line| super::real(line.metrics.records_read), true);
+    page.push_str(&bars("Records per window", &records, |value| format!("{value:.0} records")));
+    let duration = bar(|line| line.duration.as_secs_f64(), false);
+    let pages = bar(|line| super::real(line.metrics.pages_read), false);
+    page.push_str("<div class=\"pair\">");
+    page.push_str(&bars("Duration per window", &duration, brief));
+    page.push_str(&bars("Calls (pages) per window", &pages, |value| format!("{value:.0}")));
+    page.push_str("</div>\n");
+}
+
+fn brief(time: f64) -> String {
+    if time < 1.0 { format!("{:.0} ms", time * 1000.0) } else { format!("{time:.1} s") }
+}
+
+fn push_windows(page: &mut String, pipeline: &PipelineReport) {
+    let telling = |line: &&LogLine| line.metrics.records_read > 0 || line.state != WindowState::Completed;
+    let lines: Vec<_> = pipeline.windows.iter().filter(telling).collect();
+    let empty = pipeline.windows.len() - lines.len();
+    let _ = write!(
+        page,
+        "<details><summary>{} windows with records or open; {} completed and empty</summary>",
+        grouped(lines.len() as u64),
+        grouped(empty as u64)
+    );
+    let row = |line: &&LogLine| {
+        let [window, cells @ ..] = window_cells(line);
+        (window, cells.to_vec())
+    };
+    let rows: Vec<_> = lines.iter().take(MOST_WINDOWS).map(row).collect();
+    let columns =
+        ["window", "status", "read", "inserted", "updated", "unchanged", "quarant.", "seconds", "message"];
+    push_table(page, "windows", &columns, &rows);
+    if lines.len() > MOST_WINDOWS {
+        let _ = write!(
+            page,
+            "<p class=\"quiet\">… and {} more, in <code>report --format json</code> and in <code>raw.backfill_log</code>.</p>",
+            grouped((lines.len() - MOST_WINDOWS) as u64)
+        );
+    }
+    page.push_str("</details>\n");
+}
+
+fn push_foot(page: &mut String, report: &Report) {
+    let run = &report.run;
+    let _ = writeln!(
+        page,
+        "<footer>Rebuilt from the log by qbo-backfill {}. Every number is SQL over <code>backfill_run_pipeline</code>, \
+         <code>backfill_log</code>, <code>backfill_finding</code> and the tables; run <code>{}</code>, seed <code>{}</code>.\
+         </footer>",
+        env!("CARGO_PKG_VERSION"),
+        Escaped(run.id.as_str()),
+        run.seed
+    );
+}

@@ -1,0 +1,20 @@
+use raw_store::LogLine;
+
+use super::Table;
+use crate::instant::short;
+
+/// Windows of the log, a line each.
+pub(crate) fn windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> String {
+    let mut table = Table::new(&["entity", "window", "status", "read#", "attempts#", "message"]);
+    for line in lines {
+        table.row([
+            line.entity_name.to_string(),
+            format!("{} .. {}", short(line.window.start()), short(line.window.end())),
+            line.state.to_string(),
+            line.metrics.records_read.to_string(),
+            line.attempts.to_string(),
+            line.error_message.as_deref().unwrap_or_default().to_owned(),
+        ]);
+    }
+    table.to_string()
+}

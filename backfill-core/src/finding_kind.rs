@@ -1,0 +1,65 @@
+use std::fmt;
+
+use raw_store::Severity;
+use serde::Deserialize;
+
+/// Everything that an examination can find. The words are those of `raw.backfill_finding.kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// Rows without an id.
+    KeyMissing,
+    /// Rows that share an id.
+    KeyRepeated,
+    /// Documents that say nothing.
+    PayloadEmpty,
+    /// Rows whose time is not what their document says, brought to UTC.
+    TimeDiffers,
+    /// Rows whose time lies outside of the window they name.
+    OutsideWindow,
+    /// A window of which the table holds less than the log says, although no later edit can have moved it.
+    RowsMissing,
+    /// Days without records where there should be some.
+    EmptyDays,
+    /// A day with far more records than usual.
+    Outlier,
+    /// Several documents with one number.
+    NumberRepeated,
+}
+
+impl FindingKind {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyMissing => "key_missing",
+            Self::KeyRepeated => "key_repeated",
+            Self::PayloadEmpty => "payload_empty",
+            Self::TimeDiffers => "time_differs",
+            Self::OutsideWindow => "outside_window",
+            Self::RowsMissing => "rows_missing",
+            Self::EmptyDays => "empty_days",
+            Self::Outlier => "outlier",
+            Self::NumberRepeated => "number_repeated",
+        }
+    }
+
+    /// How much it matters where nothing else is set.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::KeyMissing
+            | Self::KeyRepeated
+            | Self::PayloadEmpty
+            | Self::TimeDiffers
+            | Self::OutsideWindow
+            | Self::RowsMissing => Severity::Error,
+            Self::EmptyDays | Self::Outlier => Severity::Warning,
+            Self::NumberRepeated => Severity::Info,
+        }
+    }
+}
+
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

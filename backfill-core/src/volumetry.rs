@@ -1,0 +1,317 @@
+//! What the numbers of records a day say by themselves: days that should not be empty, and days that stand out.
+//!
+//! A day is compared with its neighbours of the same weekday alone, so a company that never books on Sundays has no finding on
+//! a Sunday. Everything is told from medians: the gap or the peak that is looked for does not move them.
+
+use std::ops::Range;
+
+use time::Date;
+
+use crate::Thresholds;
+
+/// The nearest days of the same weekday on each side that a day is compared with.
+const NEIGHBOURS: usize = 8;
+
+/// With fewer of them nothing is said.
+const FEWEST: usize = 4;
+
+/// A weekday on which more than this share of the days is empty is not expected to have records.
+const MAY_BE_EMPTY: f64 = 0.2;
+
+/// So many days of a thousand may have half as many records as a day that stands out; more of them are a habit, such as a
+/// monthly billing.
+const RARE_PERMILLE: usize = 5;
+
+/// From the median of the distances from a median to a standard deviation, where the distribution is normal.
+const MAD_TO_DEVIATION: f64 = 1.4826;
+
+/// The median of the square of what has a normal distribution with a deviation of one.
+const MEDIAN_OF_SQUARES: f64 = 0.455;
+
+/// From so many records on the distribution of a count is near enough to a normal one.
+const MANY: f64 = 3.0;
+
+/// One day that was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayVolume {
+    /// The day, in UTC.
+    pub day: Date,
+    /// Its records.
+    pub records: u64,
+}
+
+/// Days without records where there should be some.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EmptyStretch {
+    /// The first of them.
+    pub first: Date,
+    /// The last of them.
+    pub last: Date,
+    /// How many of them are days that usually have records.
+    pub days: u64,
+    /// How many records such a day usually has.
+    pub usual: f64,
+}
+
+/// A day with far more records than usual.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlier {
+    /// The day.
+    pub day: Date,
+    /// Its records.
+    pub records: u64,
+    /// How many it usually has.
+    pub usual: f64,
+}
+
+/// The days that should not be empty. `days` is in ascending order; days that were not read are left out of it.
+pub fn empty_stretches(days: &[DayVolume], thresholds: &Thresholds) -> Vec<EmptyStretch> {
+    // Before its first record a company has no habits.
+    let mut at = days.iter().position(|day| day.records > 0).unwrap_or(days.len());
+    let spread = typical_spread(days);
+    let mut found = Vec::new();
+    let follows = |a: &DayVolume, b: &DayVolume| a.day.next_day() == Some(b.day);
+    for stretch in days[at..].chunk_by(|a, b| a.records == 0 && b.records == 0 && follows(a, b)) {
+        let own = at..at + stretch.len();
+        at = own.end;
+        if stretch[0].records == 0 {
+            found.extend(unexpected(days, &own, spread, thresholds));
+        }
+    }
+    found
+}
+
+/// Whether chance would hardly bring this stretch of empty days.
+fn unexpected(
+    days: &[DayVolume],
+    own: &Range<usize>,
+    spread: f64,
+    thresholds: &Thresholds,
+) -> Option<EmptyStretch> {
+    let mut chance_log = 0.0;
+    let mut usual = Vec::new();
+    for at in own.clone() {
+        let near = Neighbours::of(days, at, own);
+        if near.0.len() < FEWEST || near.share_of_empty() > MAY_BE_EMPTY {
+            continue;
+        }
+        usual.push(near.median());
+        // Where records come in bursts, the bursts are what comes by chance.
+        chance_log -= near.median() / spread;
+    }
+    let is_told = !usual.is_empty() && chance_log < thresholds.gap_chance.ln();
+    is_told.then(|| EmptyStretch {
+        first: days[own.start].day,
+        last: days[own.end - 1].day,
+        days: usual.len() as u64,
+        usual: median(&mut usual),
+    })
+}
+
+/// The days that stand out. `days` is in ascending order; days that were not read are left out of it.
+pub fn outliers(days: &[DayVolume], thresholds: &Thresholds) -> Vec<Outlier> {
+    let spread = common_spread(days);
+    let allowed = (days.len() * RARE_PERMILLE / 1000).max(1);
+    // Of a company that has a dozen days with records a year, each comes out of nothing.
+    let mut busy: Vec<f64> = days.iter().filter(|day| day.records > 0).map(|day| real(day.records)).collect();
+    let busy = median(&mut busy);
+    let stands_out = |(at, day): (usize, &DayVolume)| {
+        let (count, near) = (real(day.records), Neighbours::of(days, at, &(at..at + 1)));
+        let usual = near.usual();
+        // The root of a count has about the same deviation whatever its mean: a half, where days are independent.
+        let deviations = 2.0 * (count.sqrt() - usual.sqrt()) / near.spread().max(spread).sqrt();
+        let is_high = near.0.len() >= FEWEST
+            && day.records >= thresholds.outlier_records
+            && count >= usual.max(busy) * thresholds.outlier_factor
+            && deviations >= thresholds.outlier_deviations;
+        let rivals =
+            || days.iter().filter(|other| other.records.saturating_mul(2) >= day.records).count() - 1;
+        (is_high && rivals() <= allowed).then_some(Outlier { day: day.day, records: day.records, usual })
+    };
+    days.iter().enumerate().filter_map(stands_out).collect()
+}
+
+/// The records of the nearest days of the same weekday.
+#[derive(Debug)]
+struct Neighbours(Vec<f64>);
+
+impl Neighbours {
+    /// Those of the day at `at`, outside of the stretch `own` that it belongs to.
+    fn of(days: &[DayVolume], at: usize, own: &Range<usize>) -> Self {
+        let weekday = days[at].day.weekday();
+        let same = |day: &&DayVolume| day.day.weekday() == weekday;
+        let before = days[..own.start].iter().rev().filter(same).take(NEIGHBOURS);
+        let after = days[own.end..].iter().filter(same).take(NEIGHBOURS);
+        Self(before.chain(after).map(|day| real(day.records)).collect())
+    }
+
+    fn median(&self) -> f64 {
+        median(&mut self.0.clone())
+    }
+
+    /// What is expected of a day at most: with few records the median says too little.
+    fn usual(&self) -> f64 {
+        let mean = self.0.iter().sum::<f64>() / real(self.0.len().max(1) as u64);
+        self.median().max(mean)
+    }
+
+    fn share_of_empty(&self) -> f64 {
+        let empty = self.0.iter().filter(|count| **count == 0.0).count();
+        real(empty as u64) / real(self.0.len().max(1) as u64)
+    }
+
+    /// How many times as much the counts vary as those of independent events would; at least once.
+    fn spread(&self) -> f64 {
+        let middle = self.median();
+        let mut distances: Vec<f64> = self.0.iter().map(|count| (count - middle).abs()).collect();
+        let deviation = MAD_TO_DEVIATION * median(&mut distances);
+        if middle > 0.0 { (deviation * deviation / middle).max(1.0) } else { 1.0 }
+    }
+}
+
+/// As [`Neighbours::spread`], of half of the days: those that were empty by accident and those that stand out do not show in
+/// it.
+fn typical_spread(days: &[DayVolume]) -> f64 {
+    let ratio = |(square, usual)| if usual >= MANY { Some(square / usual) } else { None };
+    let mut ratios: Vec<f64> = squares(days, Neighbours::median).filter_map(ratio).collect();
+    (median(&mut ratios) / MEDIAN_OF_SQUARES).max(1.0)
+}
+
+/// As [`Neighbours::spread`], over all days but the few that lie furthest off. It knows of the bursts of companies that have
+/// too few records for their weekdays to show them.
+fn common_spread(days: &[DayVolume]) -> f64 {
+    let mut squares: Vec<_> = squares(days, Neighbours::usual).collect();
+    squares.sort_by(|a, b| a.0.total_cmp(&b.0));
+    squares.truncate(squares.len().saturating_sub(1 + days.len() * RARE_PERMILLE / 1000));
+    let (square, usual) = squares.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    if usual > 0.0 { (square / usual).max(1.0) } else { 1.0 }
+}
+
+/// The square of the distance of each day from what its neighbours have, and that.
+fn squares(days: &[DayVolume], usual: fn(&Neighbours) -> f64) -> impl Iterator<Item = (f64, f64)> {
+    days.iter().enumerate().map(move |(at, day)| {
+        let usual = usual(&Neighbours::of(days, at, &(at..at + 1)));
+        let distance = real(day.records) - usual;
+        (distance * distance, usual)
+    })
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values {
+        [] => 0.0,
+        values if values.len() % 2 == 1 => values[values.len() / 2],
+        values => f64::midpoint(values[values.len() / 2 - 1], values[values.len() / 2]),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no company has so many records a day")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+    use time::macros::date;
+
+    use super::*;
+
+    /// Days from a Monday on, with what `records` says of each: its number and its weekday, from 0.
+    fn days(number: u32, mut records: impl FnMut(u32, u32) -> u64) -> Vec<DayVolume> {
+        let first = date!(2024 - 01 - 01);
+        let one = |n: u32| DayVolume { day: first + Duration::days(n.into()), records: records(n, n % 7) };
+        (0..number).map(one).collect()
+    }
+
+    /// Chance, after Knuth.
+    fn poisson(rng: &mut fastrand::Rng, mean: f64) -> u64 {
+        let (mut count, mut product) = (0, rng.f64());
+        while product > (-mean).exp() {
+            product *= rng.f64();
+            count += 1;
+        }
+        count
+    }
+
+    fn found(days: &[DayVolume]) -> (Vec<EmptyStretch>, Vec<Outlier>) {
+        (empty_stretches(days, &Thresholds::default()), outliers(days, &Thresholds::default()))
+    }
+
+    #[test]
+    fn a_day_that_is_never_worked_is_no_gap_and_a_working_day_is() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut year = days(364, |_, weekday| if weekday == 6 { 0 } else { poisson(&mut rng, 20.0) });
+        assert_eq!(found(&year), (vec![], vec![]));
+        // A Wednesday, then a Saturday with the Sunday behind it.
+        for empty in [100, 201] {
+            year[empty].records = 0;
+        }
+        let (gaps, _) = found(&year);
+        let spans: Vec<_> = gaps.iter().map(|gap| (gap.first, gap.last, gap.days)).collect();
+        let day = |n: i64| date!(2024 - 01 - 01) + Duration::days(n);
+        assert_eq!(spans, [(day(100), day(100), 1), (day(201), day(202), 1)]);
+        assert!((15.0..25.0).contains(&gaps[0].usual), "{gaps:?}");
+    }
+
+    #[test]
+    fn weeks_without_records_are_found_where_a_day_says_nothing() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        let mut year = days(364, |_, weekday| if weekday > 4 { 0 } else { 1 + poisson(&mut rng, 1.0) });
+        year[150].records = 0;
+        assert_eq!(found(&year).0, []);
+        for day in &mut year[140..161] {
+            day.records = 0;
+        }
+        let gaps = found(&year).0;
+        assert_eq!(gaps.len(), 1);
+        // The weekend before belongs to it.
+        assert_eq!((gaps[0].first, gaps[0].days), (date!(2024 - 01 - 01) + Duration::days(138), 15));
+    }
+
+    #[test]
+    fn before_the_first_record_and_where_nothing_was_read_there_is_no_gap() {
+        let mut year = days(364, |n, _| if n < 90 { 0 } else { 25 });
+        year.retain(|day| day.day.month() != time::Month::July);
+        assert_eq!(found(&year), (vec![], vec![]));
+        // At the end there is.
+        for day in &mut year[300..] {
+            day.records = 0;
+        }
+        assert_eq!(found(&year).0.len(), 1);
+    }
+
+    #[test]
+    fn a_day_that_stands_out_is_found_and_a_monthly_billing_is_not() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let mut year = days(364, |_, weekday| if weekday > 4 { 0 } else { poisson(&mut rng, 6.0) });
+        year[77].records = 60;
+        let outlier = found(&year).1[0];
+        assert_eq!((found(&year).1.len(), outlier.day, outlier.records), (1, year[77].day, 60));
+        assert!((4.0..9.0).contains(&outlier.usual), "{outlier:?}");
+        let monthly = days(364, |n, _| if n % 30 == 0 { 80 } else { 1 });
+        assert_eq!(found(&monthly), (vec![], vec![]));
+    }
+
+    #[test]
+    fn companies_that_live_as_usual_have_no_finding() {
+        for seed in 0..500 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            // From some records a year to hundreds a day, on some weekdays, growing or not, in bursts or not.
+            let mean = 200.0 * (rng.f64() * -9.0).exp();
+            let (closed, growth) = (rng.u32(0..8), rng.f64() * 0.004);
+            let bursts = if rng.bool() { 1 } else { rng.u64(2..6) };
+            let year = days(364, |n, weekday| {
+                let mean = mean * (1.0 + growth * f64::from(n));
+                if weekday >= closed.max(1) { 0 } else { bursts * poisson(&mut rng, mean / real(bursts)) }
+            });
+            assert_eq!(found(&year), (vec![], vec![]), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn an_empty_or_short_history_says_nothing() {
+        assert_eq!(found(&[]), (vec![], vec![]));
+        assert_eq!(found(&days(20, |n, _| u64::from(n == 3) * 1000)), (vec![], vec![]));
+    }
+}

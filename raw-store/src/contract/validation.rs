@@ -1,0 +1,92 @@
+use time::Duration;
+use time::macros::datetime;
+
+use super::scene::{Scene, day, noon, row};
+use crate::{Finding, Inquiry, Row, Severity, Store, StoreError, Validated, Validation, Window};
+
+/// A document with what an examination reads of it; its time of last change is told in another offset.
+fn document(id: &str, made: &str, changed: &str, number: &str) -> String {
+    format!(r#"{{"Id":"{id}","No":"{number}","Meta":{{"Made":"{made}","Changed":"{changed}"}}}}"#)
+}
+
+/// Rows are counted by what is wrong with them, by window, and by the day they were changed and made on.
+pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let made = "2023-12-31T17:00:00-08:00";
+    let well = document("1", made, "2024-01-01T04:00:00-08:00", "A-1");
+    let shifted = document("2", made, "2024-01-01T12:00:00-08:00", "A-1");
+    let astray = document("3", "2024-02-30T25:61:61-08:00", "no time", "A-2");
+    let rows: [Row; 4] = [
+        row("1", &well, noon(0)),
+        row("2", &shifted, noon(0)),
+        // Its window is the first day.
+        row("3", &astray, noon(1)),
+        row("4", "{}", noon(0)),
+    ];
+    scene.land(rows.to_vec()).await?;
+
+    let windows: Vec<Window> = (0..10).map(day).collect();
+    let span = Window::new(day(0).start(), day(9).end()).unwrap();
+    let pipeline = scene.pipeline.clone();
+    let inquiry = Inquiry {
+        pipeline: &pipeline,
+        span,
+        windows: &windows,
+        by_update: true,
+        updated: &["Meta", "Changed"],
+        created: &["Meta", "Made"],
+        number: &["No"],
+    };
+    let found = store.examine(&inquiry).await?;
+    assert_eq!((found.rows, found.all_rows, found.replaced), (4, 4, 0));
+    assert_eq!((found.without_key, found.repeated_keys, found.empty_payloads), (0, 0, 1));
+    assert_eq!((found.other_times, found.outside_window, found.repeated_numbers), (1, 1, 1));
+    assert_eq!(found.in_windows[..3], [3, 1, 0]);
+    let days = [day(0), day(1)].map(|window| window.start().date());
+    assert_eq!(found.by_update, [(days[0], 3), (days[1], 1)]);
+    assert_eq!(found.by_creation[0], (days[0], 2));
+
+    let elsewhere = Window::new(day(5).start(), day(6).end()).unwrap();
+    let none = store.examine(&Inquiry { span: elsewhere, ..inquiry.clone() }).await?;
+    assert_eq!((none.rows, none.all_rows, none.by_update.len()), (0, 4, 0));
+    let otherwise = store.examine(&Inquiry { by_update: false, number: &[], ..inquiry.clone() }).await?;
+    assert_eq!((otherwise.outside_window, otherwise.repeated_numbers), (0, 0));
+
+    scene.land(vec![row("4", r#"{"Id":"4"}"#, noon(0) + Duration::HOUR)]).await?;
+    let again = store.examine(&inquiry).await?;
+    assert_eq!((again.empty_payloads, again.replaced), (0, 1));
+    let missing = crate::Pipeline { table: "qb_never_prepared".parse().unwrap(), ..pipeline.clone() };
+    assert_eq!(store.examine(&Inquiry { pipeline: &missing, ..inquiry }).await?.rows, 0);
+    Ok(())
+}
+
+/// What was found is remembered by run and pipeline; the newest examination counts.
+pub async fn findings_are_remembered<S: Store + Validation>(store: &S) -> Result<(), StoreError> {
+    let scene = Scene::begin(store).await?;
+    assert_eq!(store.validated(&scene.run).await?, []);
+    let finding = |kind: &str, severity, span| Finding {
+        kind: kind.into(),
+        severity,
+        span,
+        amount: 7,
+        detail: "seven of them".into(),
+    };
+    let first = Validated {
+        entity_name: scene.pipeline.entity_name.clone(),
+        time_axis: "updated".into(),
+        at: datetime!(2024-02-01 12:00 UTC),
+        rows: 4,
+        findings: vec![
+            finding("a", Severity::Error, None),
+            finding("b", Severity::Warning, Some(day(3))),
+            finding("c", Severity::Info, Some(day(1))),
+        ],
+    };
+    store.keep_validated(&scene.run, std::slice::from_ref(&first)).await?;
+    assert_eq!(store.validated(&scene.run).await?, std::slice::from_ref(&first));
+    let later = Validated { at: first.at + Duration::HOUR, findings: Vec::new(), ..first };
+    store.keep_validated(&scene.run, std::slice::from_ref(&later)).await?;
+    assert_eq!(store.validated(&scene.run).await?, [later]);
+    assert_eq!(store.validated(&"another".parse().unwrap()).await?, []);
+    Ok(())
+}

@@ -1,0 +1,111 @@
+-- qbo-backfill, schema version 10: what was found when the rows were looked over after a run, and views for people who look with pgAdmin.
+
+CREATE SCHEMA IF NOT EXISTS raw /*schema*/;
+SET search_path TO raw /*schema*/, pg_catalog, pg_temp;
+
+-- One line per run, pipeline and examination, also where nothing was found. Nothing is replaced: the newest line counts.
+CREATE TABLE IF NOT EXISTS backfill_validation (
+    run_id            text NOT NULL REFERENCES backfill_run (run_id) ON DELETE CASCADE,
+    entity_name       text NOT NULL,
+    validated_at_utc  timestamptz NOT NULL,
+    time_axis         text NOT NULL,
+    rows_examined     bigint NOT NULL,
+    PRIMARY KEY (run_id, entity_name, validated_at_utc)
+);
+
+-- Days and numbers, never the text of a document.
+CREATE TABLE IF NOT EXISTS backfill_finding (
+    run_id            text NOT NULL,
+    entity_name       text NOT NULL,
+    validated_at_utc  timestamptz NOT NULL,
+    number            integer NOT NULL,
+    kind              text NOT NULL,
+    severity          text NOT NULL CHECK (severity IN ('info', 'warning', 'error')),
+    -- What it is about; null if it is about all that was examined.
+    span_start_utc    timestamptz,
+    span_end_utc      timestamptz,
+    amount            bigint NOT NULL,
+    detail            text NOT NULL,
+    PRIMARY KEY (run_id, entity_name, validated_at_utc, number),
+    FOREIGN KEY (run_id, entity_name, validated_at_utc)
+        REFERENCES backfill_validation (run_id, entity_name, validated_at_utc) ON DELETE CASCADE,
+    CHECK ((span_start_utc IS NULL) = (span_end_utc IS NULL) AND (span_start_utc IS NULL OR span_start_utc < span_end_utc))
+);
+
+-- How far each pipeline is: windows by state, and how much of the time between its first and last window is read.
+CREATE OR REPLACE VIEW v_backfill_coverage AS
+SELECT
+    entity_name,
+    time_axis,
+    min(window_start_utc) AS first_window_utc,
+    max(window_end_utc) AS last_window_utc,
+    count(*) AS windows,
+    count(*) FILTER (WHERE status = 'completed') AS completed,
+    count(*) FILTER (WHERE status = 'provisional') AS provisional,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'unavailable') AS unavailable,
+    count(*) FILTER (WHERE status IN ('pending', 'running')) AS open,
+    count(*) FILTER (WHERE status = 'completed' AND records_read = 0) AS empty,
+    round((100 * coalesce(sum(fresh_seconds) FILTER (WHERE status = 'completed'), 0)
+        / extract(epoch FROM max(window_end_utc) - min(window_start_utc)))::numeric, 2) AS percent_completed,
+    min(window_start_utc) FILTER (WHERE status NOT IN ('completed', 'unavailable')) AS first_open_window_utc,
+    sum(records_read)::bigint AS records_read,
+    sum(records_quarantined)::bigint AS records_quarantined,
+    max(finished_at_utc) AS last_finished_at_utc
+FROM (
+    -- The same time may have been read in windows of several sizes: what they cover together is counted once.
+    SELECT *, greatest(0, extract(epoch FROM window_end_utc - greatest(window_start_utc, max(window_end_utc) OVER before))) AS fresh_seconds
+    FROM backfill_log
+    WINDOW before AS (
+        PARTITION BY entity_name, time_axis, status = 'completed'
+        ORDER BY window_start_utc, window_end_utc ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+) AS line
+GROUP BY entity_name, time_axis;
+
+-- A line per pipeline and day, in UTC. A day that lies in a longer window has its state, and no number of its own.
+CREATE OR REPLACE VIEW v_backfill_daily AS
+SELECT
+    entity_name,
+    time_axis,
+    day::date AS day_utc,
+    CASE
+        WHEN bool_or(status = 'failed') THEN 'failed'
+        WHEN bool_or(status IN ('pending', 'running')) THEN 'open'
+        WHEN bool_or(status = 'provisional') THEN 'provisional'
+        WHEN bool_or(status = 'unavailable') THEN 'unavailable'
+        ELSE 'completed'
+    END AS status,
+    count(*) AS windows,
+    (sum(records_read) FILTER (WHERE window_end_utc - window_start_utc <= interval '1 day'))::bigint AS records_read,
+    (sum(records_inserted) FILTER (WHERE window_end_utc - window_start_utc <= interval '1 day'))::bigint AS records_inserted,
+    (sum(records_updated) FILTER (WHERE window_end_utc - window_start_utc <= interval '1 day'))::bigint AS records_updated,
+    max(attempts) AS attempts
+FROM backfill_log
+CROSS JOIN LATERAL generate_series(
+    date_trunc('day', window_start_utc AT TIME ZONE 'UTC'),
+    (window_end_utc - interval '1 microsecond') AT TIME ZONE 'UTC',
+    interval '1 day') AS day
+GROUP BY entity_name, time_axis, day;
+
+-- What the last examination of each pipeline found, the most serious first.
+CREATE OR REPLACE VIEW v_backfill_findings AS
+SELECT
+    finding.severity,
+    finding.entity_name,
+    finding.kind,
+    (finding.span_start_utc AT TIME ZONE 'UTC')::date AS day_utc,
+    finding.span_start_utc,
+    finding.span_end_utc,
+    finding.amount,
+    finding.detail,
+    finding.run_id,
+    finding.validated_at_utc
+FROM backfill_finding AS finding
+JOIN (
+    SELECT DISTINCT ON (entity_name) run_id, entity_name, validated_at_utc
+    FROM backfill_validation
+    ORDER BY entity_name, validated_at_utc DESC, run_id DESC
+) AS newest USING (run_id, entity_name, validated_at_utc)
+ORDER BY array_position(ARRAY['error', 'warning', 'info'], finding.severity), entity_name, span_start_utc, number;
+
+INSERT INTO schema_version (version, name) VALUES (10, 'findings') ON CONFLICT (version) DO NOTHING;
