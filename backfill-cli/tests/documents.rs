@@ -61,7 +61,7 @@ impl Document {
                 Some(language) if !inside => document.blocks.push((language.to_owned(), Vec::new())),
                 Some(_) => {}
                 None if inside => {
-                    document.blocks.last_mut().expect("a block is open").1.push(line.to_owned())
+                    document.blocks.last_mut().expect("a block is open").1.push(line.to_owned());
                 }
                 None => document.prose.push(line.to_owned()),
             }
@@ -109,7 +109,7 @@ fn words(line: &str) -> Vec<String> {
             (_, Some(_)) => word.get_or_insert_default().push(letter),
             ('\'' | '"', None) => {
                 quote = Some(letter);
-                word.get_or_insert_default();
+                let _ = word.get_or_insert_default();
             }
             ('#', None) if word.is_none() => break,
             (' ', None) => words.extend(word.take()),
