@@ -56,13 +56,15 @@ struct Document {
 impl Document {
     fn read(file: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = std::fs::read_to_string(path).expect("the document is there");
         let (mut document, mut inside) = (Self { prose: Vec::new(), blocks: Vec::new() }, false);
         for line in text.lines() {
             match line.strip_prefix("```") {
                 Some(language) if !inside => document.blocks.push((language.to_owned(), Vec::new())),
                 Some(_) => {}
-                None if inside => document.blocks.last_mut().unwrap().1.push(line.to_owned()),
+                None if inside => {
+                    document.blocks.last_mut().expect("a block is open").1.push(line.to_owned());
+                }
                 None => document.prose.push(line.to_owned()),
             }
             inside ^= line.starts_with("```");
@@ -109,7 +111,7 @@ fn words(line: &str) -> Vec<String> {
             (_, Some(_)) => word.get_or_insert_default().push(letter),
             ('\'' | '"', None) => {
                 quote = Some(letter);
-                word.get_or_insert_default();
+                let _ = word.get_or_insert_default();
             }
             ('#', None) if word.is_none() => break,
             (' ', None) => words.extend(word.take()),
