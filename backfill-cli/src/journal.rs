@@ -7,6 +7,7 @@ use qbo_client::Signal;
 use raw_store::{RunId, WindowState};
 
 use crate::exit::chain;
+use crate::instant::utc;
 
 /// Logs what it hears of one run, and hands it on. All at level info or below: whoever watches is told by the sink behind it.
 #[derive(Debug)]
@@ -106,6 +107,23 @@ fn log(run: &str, event: &RunEvent) {
             let (status, seconds) = (status.as_str(), time.as_secs_f64());
             let (calls, retries) = (usage.calls, usage.retries);
             tracing::info!(phase = "run", run, status, calls, retries, seconds, "run finished");
+        }
+        other => log_trigger(other),
+    }
+}
+
+fn log_trigger(event: &RunEvent) {
+    match event {
+        RunEvent::TriggerFired { trigger, run, fire_at } => {
+            let (trigger, run) = (trigger.as_str(), run.as_str());
+            tracing::info!(phase = "run", run, trigger, fire_at = %utc(*fire_at), "trigger fired");
+        }
+        RunEvent::TriggerEnded { trigger, state, message } => {
+            let (trigger, status) = (trigger.as_str(), state.as_str());
+            tracing::info!(phase = "run", trigger, status, error = message.as_deref(), "trigger ended");
+        }
+        RunEvent::WorkerTrouble { message } => {
+            tracing::info!(phase = "run", error = &**message, "trouble");
         }
         _ => {}
     }

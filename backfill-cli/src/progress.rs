@@ -167,8 +167,9 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::TriggerFired { trigger, run, fire_at } => {
             format!("trigger {trigger} of {}: run {run}", utc(*fire_at))
         }
-        RunEvent::TriggerEnded { trigger, state: TriggerState::Running, .. } => {
-            format!("trigger {trigger}: its run goes on later")
+        RunEvent::TriggerEnded { trigger, state: TriggerState::Running, message } => {
+            let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            format!("trigger {trigger}: its run goes on later{why}")
         }
         RunEvent::TriggerEnded { trigger, state, message } => {
             let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();

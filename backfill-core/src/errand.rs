@@ -92,7 +92,7 @@ impl Errand {
         };
         let (state, message, left) = match result {
             None => (TriggerState::Running, None, Left::Alone),
-            Some(Verdict::GoesOn(rest)) => (TriggerState::Running, None, Left::Open(rest)),
+            Some(Verdict::GoesOn(rest, why)) => (TriggerState::Running, why, Left::Open(rest)),
             Some(Verdict::Ends(end)) => match self.worker.queue.conclude(lease, &self.name, &end).await {
                 Ok(()) => (end.state, end.message, Left::Ended(end.state)),
                 // Whoever goes on with the run finds what is left of it, and concludes.
@@ -140,21 +140,17 @@ impl Errand {
         };
         match failure {
             Some(RunError { failure: Failure::Stopped, .. }) if self.stop.is_cancelled() => {
-                Verdict::GoesOn(Rest::AMoment)
+                Verdict::GoesOn(Rest::AMoment, None)
             }
             Some(RunError { failure: Failure::Stopped, .. }) => Verdict::Ends(cancelled()),
             Some(error) if self.may_rest && may_pass(&error.failure) => {
-                self.worker.trouble(format!("trigger {}: {error}", self.name));
-                Verdict::GoesOn(Rest::AWhile)
+                Verdict::GoesOn(Rest::AWhile, Some(error.to_string().into()))
             }
             Some(error) => failed(error.to_string()),
             None => match self.failed_windows(&totals, run).await {
                 Ok(0) => Verdict::Ends(done(&totals)),
                 Ok(windows) => failed(format!("{windows} windows failed")),
-                Err(error) => {
-                    self.trouble(&error);
-                    Verdict::GoesOn(Rest::AMoment)
-                }
+                Err(error) => Verdict::GoesOn(Rest::AMoment, Some(error.to_string().into())),
             },
         }
     }
@@ -178,7 +174,8 @@ impl Errand {
 #[derive(Debug)]
 enum Verdict {
     Ends(TriggerEnd),
-    GoesOn(Rest),
+    /// Later, and why not now.
+    GoesOn(Rest, Option<Box<str>>),
 }
 
 fn done(totals: &Totals) -> TriggerEnd {

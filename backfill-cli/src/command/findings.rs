@@ -20,6 +20,7 @@ pub(super) async fn examined(
     for validated in &report.validated {
         tracing::info!(
             phase = "validate",
+            run = run.as_str(),
             entity_name = &*validated.entity_name,
             rows = validated.rows,
             findings = validated.findings.len(),

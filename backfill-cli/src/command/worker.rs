@@ -18,6 +18,7 @@ use crate::compose::{Schema, Workshop, workshop};
 use crate::exit::{self, DONE, Exit};
 use crate::gauges::{Counting, Gauges};
 use crate::health::{Health, Standing};
+use crate::journal::log_failure;
 use crate::progress::{plain_sink, write_event};
 use crate::render::say;
 use crate::settings::{Settings, profiles};
@@ -211,7 +212,8 @@ impl RunMaker for Maker {
     }
 
     async fn ended(&self, outcome: &RunOutcome) {
-        if outcome.failure.is_some() {
+        if let Some(failure) = &outcome.failure {
+            log_failure(outcome.run(), failure);
             return;
         }
         let (store, now) = (&*self.workshop.store, self.workshop.company.clock.now_utc());
