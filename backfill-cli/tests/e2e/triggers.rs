@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Stdio};
 
-use fixtures::{CallKind, Fault, Gate, Rule, Shape};
+use fixtures::{CallKind, Fault, Gate, OauthOptions, Rotation, Rule, SandboxOptions, Shape};
 use serde_json::Value;
 
 use crate::house::{Ended, House, YEAR, signal, wait};
@@ -200,7 +200,10 @@ async fn a_run_is_stopped_from_another_terminal() {
 /// Two workers, killed over and over: each trigger has one run in the end, and everything is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_are_killed_run_each_trigger_once() {
-    let house = House::new(&Shape::default().with_counts(400, 150, 60)).await;
+    // A kill between the answer with a new refresh token and the disk ends a consent whose old token is refused.
+    let oauth = OauthOptions { rotation: Rotation::Never, ..OauthOptions::default() };
+    let options = SandboxOptions { oauth, ..SandboxOptions::default() };
+    let house = House::with(&Shape::default().with_counts(400, 150, 60), options).await;
     for (number, entity) in ["Invoice", "Customer", "Item"].iter().cycle().take(9).enumerate() {
         add(&house, &format!("t{number}"), entity, &[&LONG_AGO[..], &["--chunk", "month"]].concat())
             .await
