@@ -52,9 +52,10 @@ impl Errand {
             Ok(lease) => lease,
             Err(error) => return self.alone(&error),
         };
-        let held = Held::new(Arc::clone(&worker.store), lease.clone());
-        let left = match worker.queue.fire(&lease, name, &request.start(worker.clock.now_utc())).await {
-            Ok(Some(fired)) => self.bring_to_an_end(&lease, &fired).await,
+        let held = Held::new(Arc::clone(&worker.store), lease);
+        let lease = held.lease();
+        let left = match worker.queue.fire(lease, name, &request.start(worker.clock.now_utc())).await {
+            Ok(Some(fired)) => self.bring_to_an_end(lease, &fired).await,
             Ok(None) => Left::Alone,
             Err(error) => self.alone(&error),
         };

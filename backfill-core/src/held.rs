@@ -6,29 +6,32 @@ use raw_store::{Lease, Store, StoreError};
 #[derive(Debug)]
 pub(crate) struct Held {
     store: Arc<dyn Store>,
-    lease: Option<Lease>,
+    lease: Lease,
+    released: bool,
 }
 
 impl Held {
     pub(crate) fn new(store: Arc<dyn Store>, lease: Lease) -> Self {
-        Self { store, lease: Some(lease) }
+        Self { store, lease, released: false }
+    }
+
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// Gives it back.
     pub(crate) async fn release(mut self) -> Result<(), StoreError> {
-        match self.lease.take() {
-            Some(lease) => self.store.release(&lease).await,
-            None => Ok(()),
-        }
+        self.released = true;
+        self.store.release(&self.lease).await
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(lease) = self.lease.take()
+        if !self.released
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let store = Arc::clone(&self.store);
+            let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
             // Where it fails, the lease ends with the process.
             runtime.spawn(async move { drop(store.release(&lease).await) });
         }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use raw_store::{Advice, Lease, Pipeline, StoreError, StoreErrorKind};
+use raw_store::{Advice, Pipeline, StoreError, StoreErrorKind};
 
 use crate::engine::{Parts, broken};
+use crate::held::Held;
 use crate::pipeline::Place;
 use crate::{Failure, RunEvent, RunRequest};
 
@@ -19,7 +20,7 @@ pub(crate) async fn take(
     request: &RunRequest,
     (pipeline, name): (&Pipeline, &str),
     place: Place,
-) -> Result<(Lease, Place), Failure> {
+) -> Result<(Held, Place), Failure> {
     let began = parts.clock.elapsed();
     let mut place = Some(place);
     let mut told = false;
@@ -27,11 +28,11 @@ pub(crate) async fn take(
     loop {
         let error = match parts.store.acquire(pipeline, &request.holder).await {
             Ok(lease) => {
-                let place = match place {
-                    Some(place) => place,
-                    None => a_place(parts, &lease).await?,
+                let held = Held::new(Arc::clone(&parts.store), lease);
+                return match place {
+                    Some(place) => Ok((held, place)),
+                    None => with_a_place(parts, held).await,
                 };
-                return Ok((lease, place));
             }
             Err(error) => error,
         };
@@ -58,15 +59,18 @@ pub(crate) async fn take(
 }
 
 /// Waits for a place while the pipeline is kept; it is given back if the run is stopped first.
-async fn a_place(parts: &Parts, lease: &Lease) -> Result<Place, Failure> {
+async fn with_a_place(parts: &Parts, held: Held) -> Result<(Held, Place), Failure> {
     tokio::select! {
         biased;
         () = parts.stop.cancelled() => {
-            parts.store.release(lease).await?;
+            held.release().await?;
             Err(Failure::Stopped)
         }
-        lost = parts.store.lost(lease) => Err(lost.into()),
-        place = Arc::clone(&parts.places).acquire_owned() => place.map_err(|_| broken("the places are gone")),
+        lost = parts.store.lost(held.lease()) => Err(lost.into()),
+        place = Arc::clone(&parts.places).acquire_owned() => match place {
+            Ok(place) => Ok((held, place)),
+            Err(_) => Err(broken("the places are gone")),
+        },
     }
 }
 

@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 use crate::availability::Availability;
 use crate::desk::Desk;
 use crate::engine::{Parts, broken};
-use crate::held::Held;
 use crate::lease;
 use crate::plan::consecutive;
 use crate::proof::{Empty, claims, shortfalls};
@@ -32,8 +31,7 @@ pub(crate) async fn read(
     let pipeline = plan.spec.pipeline(request.axis);
     let name = plan.spec.pipeline_name();
     let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
-    let (lease, place) = taken.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
-    let held = Held::new(Arc::clone(&parts.store), lease.clone());
+    let (held, place) = taken.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
@@ -47,7 +45,7 @@ pub(crate) async fn read(
         request,
         spec: plan.spec.clone(),
         pipeline,
-        lease,
+        lease: held.lease().clone(),
         pages: AtomicU32::default(),
         availability: Availability::default(),
     });

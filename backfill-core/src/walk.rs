@@ -253,9 +253,7 @@ impl Walk {
         if !stable {
             self.proof.clear();
         } else if self.proof.len() as u64 >= records {
-            let after = self.after();
-            self.arrive(after);
-            return Ok(if after < self.end { Reached::Instant(after) } else { Reached::End });
+            return Ok(self.leave_instant());
         }
         let passes = self.passes.unwrap_or(1) + 1;
         if passes > MAX_PASSES {
@@ -324,12 +322,7 @@ impl Walk {
         let next = self.by_id.as_mut().map(|by_id| by_id.take(&ids, self.start_position, self.size.get()));
         match next {
             Some(Next::At(position)) => self.start_position = position,
-            Some(Next::Done) => {
-                let after = self.after();
-                self.arrive(after);
-                let reached = if after < self.end { Reached::Instant(after) } else { Reached::End };
-                return Step { fresh, reached };
-            }
+            Some(Next::Done) => return Step { fresh, reached: self.leave_instant() },
             Some(Next::Unordered) | None => self.begin_passes(),
         }
         Step { fresh, reached: Reached::Instant(self.at) }
@@ -350,6 +343,13 @@ impl Walk {
         }
         self.start_position += u32::try_from(records.len()).unwrap_or(u32::MAX);
         Step { fresh, reached: Reached::Instant(self.at) }
+    }
+
+    /// Goes on behind the current instant, of which nothing is left.
+    fn leave_instant(&mut self) -> Reached {
+        let after = self.after();
+        self.arrive(after);
+        if after < self.end { Reached::Instant(after) } else { Reached::End }
     }
 
     fn arrive(&mut self, instant: OffsetDateTime) {

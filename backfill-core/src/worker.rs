@@ -224,17 +224,17 @@ impl Hand {
         let Some(name) = name else { return };
         self.under_way.remove(&name);
         match left {
-            Left::Open(Rest::AWhile) => {
+            Left::Open(rest) => {
+                let (pause, more) = match rest {
+                    Rest::AMoment => (AWAY, 0),
+                    Rest::AWhile => (RESUME_AFTER, 1),
+                };
                 let times = self.resting.get(&name).map_or(0, |(_, times)| *times);
-                self.resting.insert(name, (now + RESUME_AFTER, times + 1));
+                self.resting.insert(name, (now + pause, times + more));
             }
             Left::Ended(state) => {
                 self.failed |= state == TriggerState::Failed;
                 self.resting.remove(&name);
-            }
-            Left::Open(Rest::AMoment) => {
-                let times = self.resting.get(&name).map_or(0, |(_, times)| *times);
-                self.resting.insert(name, (now + AWAY, times));
             }
             Left::Alone => {
                 self.resting.remove(&name);

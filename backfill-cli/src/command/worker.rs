@@ -67,22 +67,19 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
     if let Some(exit) = failure {
         return Err(exit);
     }
-    match stop.code() {
-        Some(code) => {
-            Err(Exit::new(code, "stopped; runs under way go on with the next worker", "qbo-backfill worker"))
-        }
-        None if stop.token.is_cancelled() => Err(Exit::new(
-            exit::INTERRUPTED,
-            "stopped; runs under way go on with the next worker",
-            "qbo-backfill worker",
-        )),
-        None if all_done => Ok(DONE),
-        None => Err(Exit::new(
-            exit::INCOMPLETE,
-            "a trigger failed; what its run stored stays",
-            "see: qbo-backfill trigger list, and qbo-backfill report RUN",
-        )),
+    if stop.token.is_cancelled() {
+        let code = stop.code().unwrap_or(exit::INTERRUPTED);
+        let what = "stopped; runs under way go on with the next worker";
+        return Err(Exit::new(code, what, "qbo-backfill worker"));
     }
+    if all_done {
+        return Ok(DONE);
+    }
+    Err(Exit::new(
+        exit::INCOMPLETE,
+        "a trigger failed; what its run stored stays",
+        "see: qbo-backfill trigger list, and qbo-backfill report RUN",
+    ))
 }
 
 /// The companies to work for, by name.
@@ -116,22 +113,25 @@ impl Desk {
     /// Works until it is told to stop. Where that becomes impossible, as when the database's password is changed, it waits
     /// for somebody to mend it, and begins anew.
     async fn work(self) -> Result<bool, Exit> {
-        let (stop, clock) = (self.stop.token.clone(), SystemClock::new());
+        let stop = self.stop.token.clone();
         loop {
             let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
             match self.work_in(workshop, stop.clone()).await {
                 Err(exit) if !self.once && exit.code != exit::BUG && !stop.is_cancelled() => {
                     say(&format!("{}: {}. Next: {}", self.profile, exit.what, exit.next));
-                    self.health.note(&self.profile, Standing::Waits(exit.what));
-                    tokio::select! {
-                        biased;
-                        () = stop.cancelled() => return Ok(true),
-                        () = clock.sleep(AGAIN) => {}
+                    if !self.wait(exit, &stop).await {
+                        return Ok(true);
                     }
                 }
                 ended => return ended,
             }
         }
+    }
+
+    /// Waits before the next try. `false` if it was told to stop.
+    async fn wait(&self, why: Exit, stop: &CancellationToken) -> bool {
+        self.health.note(&self.profile, Standing::Waits(why.what));
+        stop.run_until_cancelled(SystemClock::new().sleep(AGAIN)).await.is_some()
     }
 
     async fn work_in(&self, workshop: Workshop, stop: CancellationToken) -> Result<bool, Exit> {
@@ -163,7 +163,6 @@ impl Desk {
     /// Everything that is needed to work. Where a vault, a consent or the database is missing it is waited for: somebody
     /// will bring it. Nothing if it was told to stop.
     async fn workshop(&self, stop: &CancellationToken) -> Result<Option<Workshop>, Exit> {
-        let clock = SystemClock::new();
         let mut told = String::new();
         loop {
             let exit = match workshop(&self.settings, RunRequest::MOST_AT_ONCE, 0, Schema::Made).await {
@@ -182,11 +181,8 @@ impl Desk {
                 say(&format!("{}: waiting: {}. Next: {}", self.profile, exit.what, exit.next));
                 told.clone_from(&exit.what);
             }
-            self.health.note(&self.profile, Standing::Waits(exit.what));
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(None),
-                () = clock.sleep(AGAIN) => {}
+            if !self.wait(exit, stop).await {
+                return Ok(None);
             }
         }
     }

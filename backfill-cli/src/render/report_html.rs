@@ -8,7 +8,7 @@ use raw_store::{Finding, LogLine, RunStatus, Severity, Validated, WindowState};
 use time::Date;
 
 use super::html::{Bar, Escaped, STYLE, bars, calendar, grouped, push_table};
-use super::report_text::{resume, window_cells};
+use super::report_text::{resume, standing_numbers, total_numbers, window_cells};
 use super::{Shown, findings, percent, seconds};
 use crate::instant::{short, utc};
 
@@ -120,23 +120,7 @@ fn push_tiles(page: &mut String, shown: Shown<'_>) {
 
 fn push_totals(page: &mut String, report: &Report) {
     page.push_str("<h2>What this run did</h2>\n");
-    let cells = |totals: Totals| {
-        let counts = totals.counts;
-        let numbers = [
-            totals.windows_opened,
-            totals.windows_completed,
-            totals.windows_provisional,
-            totals.windows_failed,
-            totals.windows_unavailable,
-            counts.read(),
-            counts.inserted,
-            counts.updated,
-            counts.unchanged,
-            counts.quarantined,
-            totals.pages,
-        ];
-        numbers.map(grouped).to_vec()
-    };
+    let cells = |totals| total_numbers(totals).map(grouped).to_vec();
     let one = |one: &PipelineReport| {
         (one.totals.entity_name.to_string(), cells(Totals::of(std::slice::from_ref(&one.totals))))
     };
@@ -176,19 +160,8 @@ fn push_totals(page: &mut String, report: &Report) {
 }
 
 fn standing(pipeline: &PipelineReport) -> (String, Vec<String>) {
-    let count = |state| grouped(pipeline.count(state) as u64);
-    let open = pipeline.count(WindowState::Pending) + pipeline.count(WindowState::Running);
-    let cells = vec![
-        grouped(pipeline.rows),
-        grouped(pipeline.windows.len() as u64),
-        count(WindowState::Completed),
-        count(WindowState::Provisional),
-        count(WindowState::Failed),
-        count(WindowState::Unavailable),
-        grouped(open as u64),
-        grouped(pipeline.records_read()),
-        seconds(pipeline.duration().as_secs_f64()),
-    ];
+    let mut cells = standing_numbers(pipeline).map(grouped).to_vec();
+    cells.push(seconds(pipeline.duration().as_secs_f64()));
     (pipeline.table.clone(), cells)
 }
 

@@ -116,29 +116,46 @@ fn this_run(report: &Report) -> Table {
 
 /// The cells of this run's totals: a row per pipeline, and the sum.
 pub(super) fn total_cells(report: &Report) -> Vec<(String, [String; 11])> {
-    let cells = |totals: Totals| {
-        let counts = totals.counts;
-        [
-            totals.windows_opened,
-            totals.windows_completed,
-            totals.windows_provisional,
-            totals.windows_failed,
-            totals.windows_unavailable,
-            counts.read(),
-            counts.inserted,
-            counts.updated,
-            counts.unchanged,
-            counts.quarantined,
-            totals.pages,
-        ]
-        .map(|number| number.to_string())
-    };
+    let cells = |totals| total_numbers(totals).map(|number| number.to_string());
     let one = |report: &PipelineReport| {
         (report.pipeline.clone(), cells(Totals::of(std::slice::from_ref(&report.totals))))
     };
     let mut rows: Vec<_> = report.pipelines.iter().map(one).collect();
     rows.push(("all".into(), cells(Totals::of(&report.run.pipelines))));
     rows
+}
+
+/// The numbers of a row of totals, as every format has them.
+pub(super) fn total_numbers(totals: Totals) -> [u64; 11] {
+    let counts = totals.counts;
+    [
+        totals.windows_opened,
+        totals.windows_completed,
+        totals.windows_provisional,
+        totals.windows_failed,
+        totals.windows_unavailable,
+        counts.read(),
+        counts.inserted,
+        counts.updated,
+        counts.unchanged,
+        counts.quarantined,
+        totals.pages,
+    ]
+}
+
+/// The numbers of how a pipeline's range stands now, as every format has them.
+pub(super) fn standing_numbers(pipeline: &PipelineReport) -> [u64; 8] {
+    let count = |state| pipeline.count(state) as u64;
+    [
+        pipeline.rows,
+        pipeline.windows.len() as u64,
+        count(WindowState::Completed),
+        count(WindowState::Provisional),
+        count(WindowState::Failed),
+        count(WindowState::Unavailable),
+        count(WindowState::Pending) + count(WindowState::Running),
+        pipeline.records_read(),
+    ]
 }
 
 fn standing(report: &Report) -> Table {
@@ -155,20 +172,9 @@ fn standing(report: &Report) -> Table {
         "seconds#",
     ]);
     for pipeline in &report.pipelines {
-        let count = |state| pipeline.count(state).to_string();
-        let open = pipeline.count(WindowState::Pending) + pipeline.count(WindowState::Running);
-        table.row([
-            pipeline.table.clone(),
-            pipeline.rows.to_string(),
-            pipeline.windows.len().to_string(),
-            count(WindowState::Completed),
-            count(WindowState::Provisional),
-            count(WindowState::Failed),
-            count(WindowState::Unavailable),
-            open.to_string(),
-            pipeline.records_read().to_string(),
-            seconds(pipeline.duration().as_secs_f64()),
-        ]);
+        let numbers = standing_numbers(pipeline).map(|number| number.to_string());
+        let seconds = seconds(pipeline.duration().as_secs_f64());
+        table.row(std::iter::once(pipeline.table.clone()).chain(numbers).chain([seconds]));
     }
     table
 }
