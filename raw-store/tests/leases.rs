@@ -32,6 +32,23 @@ async fn a_holder_whose_connection_is_killed_is_free_for_others_and_can_come_bac
     assert_eq!(dying.acquire(&pipeline(), "the dying").await.unwrap().epoch, taken.epoch + 1);
 }
 
+/// Tasks of one process that ask at once for what nobody has had yet: one has it, and the others are told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_tasks_of_one_process_one_has_a_new_pipeline() {
+    let database = database().await;
+    let store = store(&database).await;
+    for round in 0..20 {
+        let pipeline = Pipeline { entity_name: format!("entity_{round}").into(), ..pipeline() };
+        let tries = (0..4).map(|_| store.acquire(&pipeline, "a task"));
+        let (taken, refused): (Vec<_>, Vec<_>) =
+            futures_util::future::join_all(tries).await.into_iter().partition(Result::is_ok);
+        assert_eq!(taken.len(), 1);
+        for error in refused.into_iter().map(Result::unwrap_err) {
+            assert!(matches!(error.kind, StoreErrorKind::LeaseHeld { .. }), "{error}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_first_owners_one_has_it_and_the_others_are_told() {
     let database = database().await;

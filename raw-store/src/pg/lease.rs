@@ -44,7 +44,10 @@ const ACQUIRE: &str = concat!(
 const OWN: &str =
     "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 AND backend_pid IS NOT NULL";
 
-const HOLDER: &str = "SELECT holder, taken_at_utc FROM backfill_lease WHERE entity_name = $1";
+/// There is no line yet of what another task of this process is just asking for.
+const HOLDER: &str = "
+    SELECT coalesce(nullif(holder, ''), 'another task of this process'), coalesce(taken_at_utc, clock_timestamp())
+    FROM (SELECT) AS asked LEFT JOIN backfill_lease ON entity_name = $1";
 
 /// Also adopts the leases for a connection that took the place of one that was cut.
 const RENEW: &str = "
