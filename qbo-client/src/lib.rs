@@ -6,6 +6,7 @@ mod page_size;
 mod layout;
 mod page;
 mod split;
+mod json;
 mod member;
 mod deletions;
 mod client;

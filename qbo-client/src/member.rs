@@ -1,25 +1,29 @@
 //! The members of a JSON object and where they stand in its text. No tree, no copy.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::json::{Reader, text};
 
 /// One member of an object.
 pub(crate) struct Member<'a> {
     pub(crate) name: Cow<'a, str>,
-    pub(crate) value: &'a RawValue,
+    pub(crate) value: &'a str,
     /// From the quote before its name to the end of its value, within the object's text.
     pub(crate) range: Range<usize>,
 }
 
 /// The members of an object, in their order; `None` for any other value.
 pub(crate) fn members(object: &str) -> Option<Vec<Member<'_>>> {
-    let mut deserializer = serde_json::Deserializer::from_str(object);
-    deserializer.deserialize_map(Members { base: object.as_ptr() as usize }).ok()
+    let mut members = Vec::new();
+    let base = object.as_ptr() as usize;
+    Reader::new(object).object(|reader, name| {
+        let start = name.as_ptr() as usize - base;
+        let value = reader.value()?;
+        members.push(Member { name: text(name).unwrap_or_default(), value, range: start..reader.position() });
+        Some(())
+    })?;
+    Some(members)
 }
 
 /// What to leave out of an object so that some of its members are gone and everything else is as it was: each run of
@@ -42,38 +46,6 @@ pub(crate) fn cuts(members: &[Member<'_>], unwanted: impl Fn(&str) -> bool) -> V
         at = next;
     }
     cuts
-}
-
-/// The text of a JSON string; `None` for any other value.
-pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned);
-    }
-    Some(Cow::Borrowed(inner))
-}
-
-struct Members {
-    base: usize,
-}
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<Member<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-            let start = name.get().as_ptr() as usize - self.base;
-            let end = value.get().as_ptr() as usize - self.base + value.get().len();
-            let name = text(name).unwrap_or_default();
-            members.push(Member { name, value, range: start..end });
-        }
-        Ok(members)
-    }
 }
 
 #[cfg(test)]

@@ -1,19 +1,14 @@
-//! From a body to the places of its records: one pass over the envelope, one over each record's head.
-//!
-//! `serde_json`'s borrowed `RawValue` finds where each record begins and ends without building a tree; measured
-//! against SIMD parsers in this project's dependency notes, nothing faster keeps the bytes.
+//! From a body to the places of its records, in one pass: the envelope around them, and the head of each.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-use crate::member::{Member, cuts, members, text};
+use crate::json::{Reader, text};
+use crate::member::{Member, cuts, members};
 use crate::page::RecordSpan;
 use crate::{EntityName, IdentityProblem, RecordLayout};
 
@@ -50,8 +45,7 @@ pub(crate) struct Envelope {
 
 pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
     let text = readable(body)?;
-    let other_key = layout.array_key.as_ref().map(EntityName::as_str);
-    let outer: Outer<'_> = parse(&text, Keys(key, other_key))?;
+    let outer = envelope(&text, Some((key, layout)))?;
     let answer = outer.answer.ok_or(SplitError::NoAnswer)?;
     if answer.records.is_empty() && outer.time.is_none() {
         return Err(SplitError::NoAnswer);
@@ -59,18 +53,14 @@ pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Env
     if answer.max_results.is_some_and(|claimed| claimed != answer.records.len() as u64) {
         return Err(SplitError::Contradiction);
     }
-    let base = text.as_ptr() as usize;
-    let span = |record: &&RawValue| span(record.get(), base, layout);
-    let answered_at = outer.time.as_deref().and_then(instant);
-    Ok(Envelope { records: answer.records.iter().map(span).collect(), answered_at })
+    Ok(Envelope { records: answer.records, answered_at: outer.time.as_deref().and_then(instant) })
 }
 
 /// The number in `{"QueryResponse":{"totalCount":n}}`.
 #[cfg(any(feature = "http", test))]
 pub(crate) fn total_count(body: &[u8]) -> Result<u64, SplitError> {
     let text = readable(body)?;
-    let outer: Outer<'_> = parse(&text, Keys("", None))?;
-    outer.answer.and_then(|answer| answer.total_count).ok_or(SplitError::NoAnswer)
+    envelope(&text, None)?.answer.and_then(|answer| answer.total_count).ok_or(SplitError::NoAnswer)
 }
 
 /// The body as text of the same length. Bytes that are not UTF-8 become `?`, so that one spoilt record does
@@ -90,10 +80,31 @@ fn readable(body: &[u8]) -> Result<Cow<'_, str>, SplitError> {
     Ok(Cow::Owned(text))
 }
 
-fn parse<'a>(text: &'a str, keys: Keys<'_>) -> Result<Outer<'a>, SplitError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let outer = OuterSeed { keys }.deserialize(&mut deserializer).map_err(|_| SplitError::Malformed)?;
-    deserializer.end().map_err(|_| SplitError::Malformed)?;
+/// What is wanted: records under a key, which stand as a layout says. Nothing for a count.
+type Wanted<'w> = Option<(&'w str, &'w RecordLayout)>;
+
+#[derive(Default)]
+struct Outer<'a> {
+    answer: Option<Answer>,
+    time: Option<Cow<'a, str>>,
+    fault: bool,
+}
+
+#[derive(Default)]
+struct Answer {
+    records: Vec<RecordSpan>,
+    max_results: Option<u64>,
+    total_count: Option<u64>,
+    fault: bool,
+    other_records: bool,
+}
+
+fn envelope<'a>(text: &'a str, wanted: Wanted<'_>) -> Result<Outer<'a>, SplitError> {
+    let mut reader = Reader::new(text);
+    let outer = outer(&mut reader, wanted).ok_or(SplitError::Malformed)?;
+    if reader.peek().is_some() {
+        return Err(SplitError::Malformed);
+    }
     let faulty = outer.fault || outer.answer.as_ref().is_some_and(|answer| answer.fault);
     let strange = outer.answer.as_ref().is_some_and(|answer| answer.other_records);
     match (faulty, strange) {
@@ -103,183 +114,173 @@ fn parse<'a>(text: &'a str, keys: Keys<'_>) -> Result<Outer<'a>, SplitError> {
     }
 }
 
-/// The keys under which the records may come.
-#[derive(Clone, Copy)]
-struct Keys<'k>(&'k str, Option<&'k str>);
-
-impl Keys<'_> {
-    fn contain(self, name: &str) -> bool {
-        name == self.0 || self.1 == Some(name)
-    }
-}
-
-#[derive(Default)]
-struct Outer<'a> {
-    answer: Option<Answer<'a>>,
-    time: Option<Cow<'a, str>>,
-    fault: bool,
-}
-
-#[derive(Default)]
-struct Answer<'a> {
-    records: Vec<&'a RawValue>,
-    max_results: Option<u64>,
-    total_count: Option<u64>,
-    fault: bool,
-    other_records: bool,
-}
-
-struct OuterSeed<'k> {
-    keys: Keys<'k>,
-}
-
-impl<'de> DeserializeSeed<'de> for OuterSeed<'_> {
-    type Value = Outer<'de>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Outer<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OuterSeed<'_> {
-    type Value = Outer<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an answer of the API")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Outer<'de>, A::Error> {
-        let mut outer = Outer::default();
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match &*name {
-                "QueryResponse" => outer.answer = map.next_value_seed(AnswerSeed { keys: self.keys })?,
-                "time" => outer.time = map.next_value::<Time<'de>>()?.0,
-                "Fault" | "fault" => outer.fault |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
-                _ => drop(map.next_value::<IgnoredAny>()?),
+fn outer<'a>(reader: &mut Reader<'a>, wanted: Wanted<'_>) -> Option<Outer<'a>> {
+    let mut outer = Outer::default();
+    reader.object(|reader, name| {
+        match &*text(name)? {
+            "QueryResponse" if reader.peek()? == b'n' => {
+                reader.value()?;
+                outer.answer = None;
             }
+            "QueryResponse" => outer.answer = Some(answer(reader, wanted)?),
+            // A text in the API's answers, milliseconds in the gateway's (which we do not need).
+            "time" => outer.time = text(reader.value()?),
+            "Fault" | "fault" => outer.fault |= reader.value()? != "null",
+            _ => drop(reader.value()?),
         }
-        Ok(outer)
-    }
+        Some(())
+    })?;
+    Some(outer)
 }
 
-struct AnswerSeed<'k> {
-    keys: Keys<'k>,
-}
-
-impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
-    type Value = Option<Answer<'de>>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_option(self)
-    }
-}
-
-impl<'de> Visitor<'de> for AnswerSeed<'_> {
-    type Value = Option<Answer<'de>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a QueryResponse")
-    }
-
-    fn visit_none<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_some<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut answer = Answer::default();
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match &*name {
-                name if self.keys.contain(name) => answer.records.append(&mut map.next_value()?),
-                "maxResults" => answer.max_results = map.next_value()?,
-                "totalCount" => answer.total_count = map.next_value()?,
-                "Fault" | "fault" => answer.fault |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
-                _ => answer.other_records |= is_filled_array(map.next_value::<&RawValue>()?),
-            }
+fn answer(reader: &mut Reader<'_>, wanted: Wanted<'_>) -> Option<Answer> {
+    let mut answer = Answer::default();
+    reader.object(|reader, name| {
+        match &*text(name)? {
+            "maxResults" => answer.max_results = number(reader.value()?)?,
+            "totalCount" => answer.total_count = number(reader.value()?)?,
+            "Fault" | "fault" => answer.fault |= reader.value()? != "null",
+            name => match wanted {
+                Some((key, layout)) if is_key(name, key, layout) => reader.array(|reader| {
+                    answer.records.push(record(reader, layout)?);
+                    Some(())
+                })?,
+                _ => answer.other_records |= is_filled_array(reader.value()?),
+            },
         }
-        Ok(Some(answer))
+        Some(())
+    })?;
+    Some(answer)
+}
+
+/// Whether the records may come under this name.
+fn is_key(name: &str, key: &str, layout: &RecordLayout) -> bool {
+    name == key || layout.array_key.as_ref().is_some_and(|other| other.as_str() == name)
+}
+
+/// A count, or null.
+fn number(value: &str) -> Option<Option<u64>> {
+    serde_json::from_str(value).ok()
+}
+
+fn is_filled_array(value: &str) -> bool {
+    value.strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
+}
+
+/// A record's place and head.
+fn record(reader: &mut Reader<'_>, layout: &RecordLayout) -> Option<RecordSpan> {
+    reader.peek()?;
+    let start = reader.position();
+    if is_plain(layout) {
+        let head = Head::read(reader)?;
+        return Some(head.span(start..reader.position(), Vec::new(), |head| identity(head.id)));
     }
+    let record = reader.value()?;
+    Some(laid_out(record, start..reader.position(), layout))
 }
 
-fn is_filled_array(value: &RawValue) -> bool {
-    value.get().strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
+/// Whether each record is an object with an `Id`, of which everything is kept.
+fn is_plain(layout: &RecordLayout) -> bool {
+    !layout.wrapped && layout.key.is_empty() && layout.strip.is_empty()
 }
 
-/// The envelope's `time`: a text in the API's answers, milliseconds in the gateway's (which we do not need).
-struct Time<'a>(Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Time<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?;
-        Ok(Self(text(raw)))
-    }
-}
-
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(rename = "Id", borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(rename = "SyncToken", borrow)]
-    sync_token: Option<&'a RawValue>,
-    #[serde(rename = "TxnDate", borrow)]
-    txn_date: Option<&'a RawValue>,
-    #[serde(rename = "MetaData", borrow)]
-    meta: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-struct Meta<'a> {
-    #[serde(rename = "CreateTime", borrow)]
-    created: Option<&'a RawValue>,
-    #[serde(rename = "LastUpdatedTime", borrow)]
-    updated: Option<&'a RawValue>,
-}
-
-/// A record's place and head. `base` is where the body's text begins.
-fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
-    let range = within(record, base);
-    let record = if layout.wrapped { unwrapped(record) } else { record };
-    let members = if layout.strip.is_empty() && layout.key.is_empty() { None } else { members(record) };
-    let members = members.as_deref().unwrap_or_default();
-    let offset = within(record, base).start;
+/// The place and head of a record that is wrapped, has a key of its own, or of which something is cut out.
+fn laid_out(record: &str, range: Range<usize>, layout: &RecordLayout) -> RecordSpan {
+    let inner = if layout.wrapped { unwrapped(record) } else { record };
+    let offset = range.start + (inner.as_ptr() as usize - record.as_ptr() as usize);
+    let members = members(inner).unwrap_or_default();
     let unwanted = |name: &str| layout.strip.iter().any(|member| member.as_str() == name);
-    let cuts = cuts(members, unwanted).into_iter().map(|cut| cut.start + offset..cut.end + offset).collect();
-    // Only an object can be a record; without this, an array would be read as its fields in order.
-    let head = if record.starts_with('{') { serde_json::from_str::<Head<'_>>(record).ok() } else { None };
-    let Some(head) = head else {
-        return RecordSpan {
+    let cuts = cuts(&members, unwanted).into_iter().map(|cut| cut.start + offset..cut.end + offset).collect();
+    let head = Head::read(&mut Reader::new(inner)).unwrap_or_default();
+    head.span(range, cuts, |head| {
+        if layout.key.is_empty() { identity(head.id) } else { joined(&members, &layout.key) }
+    })
+}
+
+/// What is read of a record. A member that stands in it twice makes all of it unknown.
+#[derive(Default)]
+struct Head<'a> {
+    is_object: bool,
+    id: Option<&'a str>,
+    sync_token: Option<&'a str>,
+    txn_date: Option<&'a str>,
+    meta: Option<&'a str>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads a value of any kind.
+    fn read(reader: &mut Reader<'a>) -> Option<Self> {
+        let mut head = Self::default();
+        if reader.peek()? != b'{' {
+            reader.value()?;
+            return Some(head);
+        }
+        head.is_object = true;
+        reader.object(|reader, name| {
+            let value = reader.value()?;
+            let member = match name_of(name).as_ref() {
+                "Id" => &mut head.id,
+                "SyncToken" => &mut head.sync_token,
+                "TxnDate" => &mut head.txn_date,
+                "MetaData" => &mut head.meta,
+                _ => return Some(()),
+            };
+            head.is_object &= member.replace(value).is_none();
+            Some(())
+        })?;
+        Some(head)
+    }
+
+    fn span(
+        self,
+        range: Range<usize>,
+        cuts: Vec<Range<usize>>,
+        id: impl FnOnce(&Self) -> Result<Box<str>, IdentityProblem>,
+    ) -> RecordSpan {
+        if !self.is_object {
+            let id = Err(IdentityProblem::NotAnObject);
+            return RecordSpan {
+                range,
+                cuts,
+                id,
+                sync_token: None,
+                updated_at: None,
+                created_at: None,
+                txn_date: None,
+            };
+        }
+        let (created_at, updated_at) = self.meta.and_then(times).unwrap_or_default();
+        RecordSpan {
             range,
             cuts,
-            id: Err(IdentityProblem::NotAnObject),
-            sync_token: None,
-            updated_at: None,
-            created_at: None,
-            txn_date: None,
-        };
-    };
-    let meta: Meta<'_> = head.meta.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
-    RecordSpan {
-        range,
-        cuts,
-        id: if layout.key.is_empty() { identity(head.id) } else { joined(members, &layout.key) },
-        sync_token: head.sync_token.and_then(integer),
-        updated_at: meta.updated.and_then(text).as_deref().and_then(instant),
-        created_at: meta.created.and_then(text).as_deref().and_then(instant),
-        txn_date: head.txn_date.and_then(text).as_deref().and_then(date),
+            id: id(&self),
+            sync_token: self.sync_token.and_then(integer),
+            updated_at,
+            created_at,
+            txn_date: self.txn_date.and_then(text).as_deref().and_then(date),
+        }
     }
 }
 
-/// The place of a part of the body's text in it.
-fn within(part: &str, base: usize) -> std::ops::Range<usize> {
-    let start = part.as_ptr() as usize - base;
-    start..start + part.len()
+/// `CreateTime` and `LastUpdatedTime`; nothing where one of them stands twice.
+fn times(meta: &str) -> Option<(Option<OffsetDateTime>, Option<OffsetDateTime>)> {
+    let (mut created, mut updated) = (None, None);
+    Reader::new(meta).object(|reader, name| {
+        let value = reader.value()?;
+        let member = match name_of(name).as_ref() {
+            "CreateTime" => &mut created,
+            "LastUpdatedTime" => &mut updated,
+            _ => return Some(()),
+        };
+        member.replace(value).is_none().then_some(())
+    })?;
+    let time = |value: Option<&str>| value.and_then(text).as_deref().and_then(instant);
+    Some((time(created), time(updated)))
+}
+
+/// A member's name; nothing for one that is no text.
+fn name_of(quoted: &str) -> Cow<'_, str> {
+    text(quoted).unwrap_or_default()
 }
 
 /// The record inside a wrapper: its first member that is an object. One that has its own `Id` is no wrapper.
@@ -288,12 +289,13 @@ fn unwrapped(record: &str) -> &str {
     if members.iter().any(|member| member.name == "Id") {
         return record;
     }
-    let inner = members.iter().map(|member| member.value.get()).find(|value| value.starts_with('{'));
+    let inner = members.iter().map(|member| member.value).find(|value| value.starts_with('{'));
     inner.unwrap_or(record)
 }
 
-fn identity(raw: Option<&RawValue>) -> Result<Box<str>, IdentityProblem> {
-    sound(&text(raw.ok_or(IdentityProblem::Missing)?).ok_or(IdentityProblem::Unusable)?)
+fn identity(id: Option<&str>) -> Result<Box<str>, IdentityProblem> {
+    let id = id.filter(|value| *value != "null").ok_or(IdentityProblem::Missing)?;
+    sound(&text(id).ok_or(IdentityProblem::Unusable)?)
 }
 
 /// An id made of several members, for records without one.
@@ -319,8 +321,8 @@ fn sound(id: &str) -> Result<Box<str>, IdentityProblem> {
 }
 
 /// `"3"`, as QBO writes edit counters, or `3`.
-fn integer(raw: &RawValue) -> Option<i64> {
-    raw.get().trim_matches('"').parse().ok()
+fn integer(value: &str) -> Option<i64> {
+    value.trim_matches('"').parse().ok()
 }
 
 /// An instant with any offset. Times come back in Pacific local time, whatever the company's country, so

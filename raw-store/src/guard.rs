@@ -1,3 +1,6 @@
+use crate::keys::Keys;
+use crate::mark::next_mark;
+
 /// The largest document: 16 MiB.
 ///
 /// A record of the source is a few kilobytes; a larger one would only cost memory on both sides.
@@ -46,49 +49,69 @@ pub enum Unstorable {
 ///
 /// The first reason found why `PostgreSQL` would refuse the text, or blow it up.
 pub fn check_storable(json: &[u8]) -> Result<(), Unstorable> {
+    look_over(json).map(drop)
+}
+
+/// As [`check_storable`]; and in the same pass, whether an object of the text has a key twice: `jsonb` keeps the last one, so
+/// the row does not say what was sent.
+pub(crate) fn look_over(json: &[u8]) -> Result<Repeats, Unstorable> {
     if json.len() > LARGEST {
         return Err(Unstorable::TooLarge);
     }
     std::str::from_utf8(json).map_err(|_| Unstorable::InvalidUtf8)?;
+    let (mut keys, mut repeats) = (Keys::new(), false);
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(&byte) = json.get(at) {
         at += 1;
         match byte {
-            b'"' => at = end_of_text(json, at)?,
+            b'"' => {
+                let start = at;
+                at = end_of_text(json, at)?;
+                if json[at..].trim_ascii_start().first() == Some(&b':') {
+                    repeats |= keys.repeats(json, start..at - 1);
+                }
+            }
             b'{' | b'[' => {
                 depth += 1;
                 if depth > DEEPEST {
                     return Err(Unstorable::TooDeep);
                 }
+                if byte == b'{' {
+                    keys.open();
+                }
             }
-            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if byte == b'}' {
+                    keys.close();
+                }
+            }
             // `true` and `false` hold the letter too, but never after a digit.
             b'e' | b'E' if at >= 2 && json[at - 2].is_ascii_digit() => check_exponent(&json[at..])?,
             _ => {}
         }
     }
-    Ok(())
+    Ok(if repeats { Repeats::AKey } else { Repeats::Nothing })
 }
 
-/// The bytes that mean something inside a text: its end, and an escape.
-const SPECIAL_IN_TEXT: [bool; 256] = {
-    let mut special = [false; 256];
-    special[b'"' as usize] = true;
-    special[b'\\' as usize] = true;
-    special
-};
+/// Whether an object has a key twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    Nothing,
+    AKey,
+}
 
 /// Reads a text from behind its opening quote; the position behind its closing one.
 fn end_of_text(json: &[u8], mut at: usize) -> Result<usize, Unstorable> {
-    while let Some(run) = json[at..].iter().position(|&byte| SPECIAL_IN_TEXT[usize::from(byte)]) {
-        at += run;
-        if json[at] == b'"' {
-            return Ok(at + 1);
+    loop {
+        at = next_mark(json, at);
+        match json.get(at) {
+            None => return Ok(json.len()),
+            Some(b'"') => return Ok(at + 1),
+            Some(_) => at = end_of_escape(json, at)?,
         }
-        at = end_of_escape(json, at)?;
     }
-    Ok(json.len())
 }
 
 /// Reads an escape from its backslash; the position behind it, which is never beyond the end.
@@ -128,7 +151,7 @@ fn check_exponent(rest: &[u8]) -> Result<(), Unstorable> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{LARGEST, Unstorable, check_storable};
+    use super::{LARGEST, Repeats, Unstorable, check_storable, look_over};
 
     #[track_caller]
     fn check(json: &str, expected: Result<(), Unstorable>) {
@@ -169,6 +192,21 @@ mod tests {
         let text = |len: usize| format!("\"{}\"", "x".repeat(len - 2));
         check(&text(LARGEST), Ok(()));
         check(&text(LARGEST + 1), Err(Unstorable::TooLarge));
+    }
+
+    #[test]
+    fn a_key_may_stand_once_in_each_object() {
+        let check = |json: &str, expected| assert_eq!(look_over(json.as_bytes()), Ok(expected), "{json}");
+        let line = r#"{"Id":"1","Line":[{"Id":"1"},{"Id":"2"}],"Ref":{"Id":"Id"},"a\"":1,"a":2}"#;
+        check(line, Repeats::Nothing);
+        check(r#"{"Id":"1","Line":{"x":[{"y":1}]},"Id" : "2"}"#, Repeats::AKey);
+        check(r#"{"Line":[{"a":1,"b":{},"a":1}]}"#, Repeats::AKey);
+        check(r#"{"a_long_key_1":1,"a_long_key_2":1,"a_long":1,"a_long_key":1}"#, Repeats::Nothing);
+        check(r#"{"a_long_key_1":1,"b":1,"a_long_key_1":1}"#, Repeats::AKey);
+        check(r#"{"":1,"a":"","b":1}"#, Repeats::Nothing);
+        check(r#"{"":1,"":2}"#, Repeats::AKey);
+        check(r#"["a:","a:",{"a":"a"}]"#, Repeats::Nothing);
+        check("", Repeats::Nothing);
     }
 
     #[test]

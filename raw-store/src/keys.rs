@@ -1,68 +1,54 @@
-/// Whether an object of a JSON text has a key twice: `jsonb` keeps the last one, so the row does not say what was sent.
-///
-/// The text is taken to be valid JSON; of other bytes only this much is promised, that nothing panics. Keys are compared
-/// as they are spelled: one that is written with escapes is not found to be another without.
-pub(crate) fn repeats_a_key(json: &[u8]) -> bool {
-    let mut keys: Vec<&[u8]> = Vec::with_capacity(64);
-    // Where the keys of each open object begin.
-    let mut objects: Vec<usize> = Vec::with_capacity(8);
-    let mut at = 0;
-    while let Some(&byte) = json.get(at) {
-        at += 1;
-        match byte {
-            b'"' => {
-                let start = at;
-                at = end_of_text(json, at);
-                if json[at..].trim_ascii_start().first() == Some(&b':')
-                    && let Some(first) = objects.last()
-                {
-                    let key = &json[start..at - 1];
-                    if keys[*first..].contains(&key) {
-                        return true;
-                    }
-                    keys.push(key);
-                }
-            }
-            b'{' => objects.push(keys.len()),
-            b'}' => keys.truncate(objects.pop().unwrap_or_default()),
-            _ => {}
-        }
-    }
-    false
+use std::ops::Range;
+
+/// The keys of the objects that are open at a place of a JSON text: they tell whether one stands twice in its object, of which
+/// `jsonb` keeps the last. Keys are compared as they are spelled: one that is written with escapes is not found to be another
+/// without.
+#[derive(Debug)]
+pub(crate) struct Keys<'j> {
+    keys: Vec<Key<'j>>,
+    /// Where the keys of each open object begin.
+    objects: Vec<usize>,
 }
 
-/// The position behind the closing quote of a text, or the end.
-fn end_of_text(json: &[u8], mut at: usize) -> usize {
-    while let Some(run) = json[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-        at += run;
-        if json[at] == b'"' {
-            return at + 1;
-        }
-        at = json.len().min(at + 2);
-    }
-    json.len()
+/// A key, and before it what nearly always tells it from others: its first bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Key<'j> {
+    beginning: u64,
+    text: &'j [u8],
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::repeats_a_key;
-
-    #[test]
-    fn a_key_may_stand_once_in_each_object() {
-        let check = |json: &str, expected| assert_eq!(repeats_a_key(json.as_bytes()), expected, "{json}");
-        check(r#"{"Id":"1","Line":[{"Id":"1"},{"Id":"2"}],"Ref":{"Id":"Id"},"a\"":1,"a":2}"#, false);
-        check(r#"{"Id":"1","Line":{"x":[{"y":1}]},"Id" : "2"}"#, true);
-        check(r#"{"Line":[{"a":1,"b":{},"a":1}]}"#, true);
-        check(r#"["a:","a:",{"a":"a"}]"#, false);
-        check("", false);
+impl<'j> Keys<'j> {
+    pub(crate) fn new() -> Self {
+        Self { keys: Vec::with_capacity(64), objects: Vec::with_capacity(8) }
     }
 
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(prop::sample::select(b"\"\\a:{}[], ".to_vec()), 0..64)) {
-            let _answer = repeats_a_key(&bytes);
-        }
+    /// An object begins.
+    pub(crate) fn open(&mut self) {
+        self.objects.push(self.keys.len());
     }
+
+    /// An object ends.
+    pub(crate) fn close(&mut self) {
+        self.keys.truncate(self.objects.pop().unwrap_or_default());
+    }
+
+    /// A key stands at a place of the text. Whether its object has it already.
+    pub(crate) fn repeats(&mut self, json: &'j [u8], place: Range<usize>) -> bool {
+        let (Some(first), Some(text)) = (self.objects.last(), json.get(place.clone())) else { return false };
+        let key = Key { beginning: beginning(json, place), text };
+        let is_known = self.keys[*first..].contains(&key);
+        self.keys.push(key);
+        is_known
+    }
+}
+
+/// The first eight bytes of a place, or as many as it has.
+fn beginning(json: &[u8], place: Range<usize>) -> u64 {
+    let len = place.len().min(8);
+    let word = match json.get(place.start..).and_then(|ahead| ahead.first_chunk()) {
+        Some(word) => u64::from_le_bytes(*word),
+        // One of the last keys of a document.
+        None => json[place].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    if len < 8 { word & ((1 << (8 * len)) - 1) } else { word }
 }

@@ -3,9 +3,8 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use crate::digest::Digest;
-use crate::guard::LARGEST;
-use crate::keys::repeats_a_key;
-use crate::{PageCommit, PageOutcome, Row, StoreErrorKind, Unstorable, WindowCounts, check_storable};
+use crate::guard::{LARGEST, Repeats, look_over};
+use crate::{PageCommit, PageOutcome, Row, StoreErrorKind, Unstorable, WindowCounts};
 
 /// Why a document is kept beside its row.
 const REPEATED_KEY: &str =
@@ -82,12 +81,15 @@ impl<'a> Landing<'a> {
             });
         }
         for row in &page.rows {
-            if let Some(reason) = obstacle(row) {
-                landing.put_aside(row, reason);
-                continue;
-            }
+            let repeats = match looked_over(row) {
+                Ok(repeats) => repeats,
+                Err(reason) => {
+                    landing.put_aside(row, reason);
+                    continue;
+                }
+            };
             let digest = Digest::of(&row.payload);
-            if repeats_a_key(&row.payload) {
+            if repeats == Repeats::AKey {
                 landing.beside.insert(digest, Kept::of(row, REPEATED_KEY));
             }
             landing.candidates.push(Candidate { row, digest });
@@ -140,13 +142,12 @@ impl PageOutcome {
     }
 }
 
-/// What keeps a document from being a row, if anything.
-fn obstacle(row: &Row) -> Option<Cow<'static, str>> {
+/// Looks a document over. An error is what keeps it from being a row.
+fn looked_over(row: &Row) -> Result<Repeats, Cow<'static, str>> {
     if row.id.contains('\0') {
-        return Some("the id of the document holds the NUL character".into());
+        return Err("the id of the document holds the NUL character".into());
     }
-    let reason = check_storable(&row.payload).err()?;
-    Some(match reason {
+    look_over(&row.payload).map_err(|reason| match reason {
         Unstorable::TooLarge => format!("{reason}: it has {}, which are not kept", row.payload.len()).into(),
         reason => reason.to_string().into(),
     })

@@ -11,6 +11,7 @@ mod keys;
 mod landing;
 mod lease;
 mod log;
+mod mark;
 mod memory;
 mod page;
 mod quarantine;

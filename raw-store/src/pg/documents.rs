@@ -10,7 +10,7 @@ use crate::{PageCommit, StoreErrorKind, TableName};
 
 /// Payload bytes of one statement. The driver keeps its buffer at the size of the largest statement for the
 /// life of a connection (rust-postgres issue 1081).
-const STATEMENT_BYTES: usize = 8 * 1024 * 1024;
+const STATEMENT_BYTES: usize = 896 * 1024;
 
 /// SQLSTATEs that say that one document cannot be stored, and nothing about the others: not valid text (22021),
 /// JSON (22032), or input (22P02); a character or number beyond the type (22P05, 22003); beyond a limit of the
