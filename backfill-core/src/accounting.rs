@@ -67,8 +67,12 @@ impl Accounting {
         let settled_before = self.settled_before.unwrap_or(answered_at);
         let (walk, reached) = walk;
         let open = self.open();
-        let place =
-            |at: OffsetDateTime| open.partition_point(|window| window.end() <= at).min(open.len() - 1);
+        let place = |at: OffsetDateTime| {
+            let is_before = |window: &Window| {
+                if planted!("window end inclusive") { window.end() < at } else { window.end() <= at }
+            };
+            open.partition_point(is_before).min(open.len() - 1)
+        };
         let closed = match reached {
             Reached::End => open.len(),
             Reached::Instant(at) => open.partition_point(|window| window.end() <= at),
@@ -80,7 +84,7 @@ impl Accounting {
         let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
         let shares = shares(&places, touched, spent);
         let changes = open[..touched].iter().enumerate().map(|(n, window)| {
-            let settled = window.end() <= settled_before;
+            let settled = window.end() <= settled_before || planted!("close without check");
             WindowChange {
                 window: *window,
                 state: match (n < closed, settled) {

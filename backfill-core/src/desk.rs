@@ -88,6 +88,14 @@ impl Desk {
     pub(crate) async fn land(&self, commit: &PageCommit) -> Result<PageOutcome, Failure> {
         let mut attempt = 0;
         loop {
+            let renumbered;
+            let commit = if planted!("commit assumed failed") && attempt > 0 {
+                let page_number = self.pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+                renumbered = PageCommit { page_number, ..commit.clone() };
+                &renumbered
+            } else {
+                commit
+            };
             match self.store.commit_page(commit).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) if error.advice() == StoreAdvice::Retry && attempt < LANDING_RETRIES => {

@@ -112,7 +112,9 @@ impl Engine {
         let mut failure: Option<RunError> = None;
         loop {
             let may_begin = !waiting.is_empty() && !halt.is_cancelled();
+            // In a fixed order, here and elsewhere: chance has a seed, and the one of `select!` has none.
             let ended = tokio::select! {
+                biased;
                 Some(ended) = working.join_next() => ended,
                 // Places are given in the order in which they are asked for: a pipeline that waits here goes before
                 // the further places of those that have begun.

@@ -115,6 +115,7 @@ impl Errand {
         };
         let mut running = std::pin::pin!(engine.run(request, self.halt.clone()));
         tokio::select! {
+            biased;
             result = &mut running => {
                 if let Ok(outcome) = &result {
                     self.halt.run_until_cancelled(self.worker.runs.ended(outcome)).await;

@@ -50,6 +50,7 @@ pub(crate) async fn read(
         availability: Availability::default(),
     });
     let mut result = tokio::select! {
+        biased;
         result = read_and_prove(&desk, &parts.places, &plan.windows, place) => result,
         lost = desk.store.lost(&desk.lease) => Err(desk.error(None, lost)),
     };
@@ -160,6 +161,7 @@ impl Reading {
             let wants_place = first_error.is_none() && self.has_work_for_another();
             let news = Arc::clone(&self.news);
             tokio::select! {
+                biased;
                 Some(ended) = self.scans.join_next() => {
                     let error = match ended {
                         Ok((result, place, share)) => {

@@ -154,18 +154,33 @@ impl Shared {
         rejected: Option<AccessToken>,
     ) {
         let outcome = self.refresher.run(rejected.as_ref()).await;
-        let mut state = self.state();
-        state.flight = None;
-        let outcome = outcome.and_then(|tokens| {
-            let access = tokens.access.clone().ok_or(AuthError::Interrupted);
-            if !self.refresher.is_fresh(&tokens, state.rejected.as_ref()) {
-                state.quiet_until = self.clock.elapsed() + QUIET;
-            }
-            state.cached = Some(tokens);
-            access
-        });
-        drop(state);
+        let outcome = {
+            let mut state = self.state();
+            state.flight = None;
+            outcome.and_then(|tokens| {
+                let access = tokens.access.clone().ok_or(AuthError::Interrupted);
+                if !self.refresher.is_fresh(&tokens, state.rejected.as_ref()) {
+                    state.quiet_until = self.clock.elapsed() + QUIET;
+                }
+                state.cached = Some(tokens);
+                access
+            })
+        };
         landing.send_replace(Some(outcome));
+        #[cfg(feature = "planted")]
+        if planted!("persist after wake") {
+            self.refresher.store_late().await;
+        }
+    }
+
+    /// Refreshes in whoever asks.
+    #[cfg(feature = "planted")]
+    async fn refresh_here(&self) -> Outcome {
+        let rejected = self.state().rejected.clone();
+        let tokens = self.refresher.run(rejected.as_ref()).await?;
+        let access = tokens.access.clone().ok_or(AuthError::Interrupted);
+        self.state().cached = Some(tokens);
+        access
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -189,6 +204,16 @@ async fn landed(mut flight: Flight) -> Outcome {
 #[async_trait]
 impl TokenProvider for RefreshingProvider {
     async fn access_token(&self) -> Outcome {
+        #[cfg(feature = "planted")]
+        if planted!("refresh inside the caller") {
+            let shared = &self.shared;
+            let cached =
+                shared.state().cached_if(|tokens, rejected| shared.refresher.is_usable(tokens, rejected));
+            return match cached {
+                Some(token) => Ok(token),
+                None => shared.refresh_here().await,
+            };
+        }
         match self.token_or_flight() {
             Ok(token) => Ok(token),
             Err(flight) => landed(flight).await,

@@ -45,6 +45,7 @@ impl Breaker {
     pub fn would_admit(&self, now: Duration) -> Result<(), Duration> {
         match self.state {
             State::Open { until } if now < until => Err(until),
+            State::Open { .. } if planted!("breaker never closing") => Err(now + COOL_DOWN),
             State::HalfOpen { probe_until } if now < probe_until => Err(probe_until),
             State::Closed { .. } | State::Open { .. } | State::HalfOpen { .. } => Ok(()),
         }

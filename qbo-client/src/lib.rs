@@ -1,5 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+/// Whether a bug of this name is planted here; see the feature `planted`.
+macro_rules! planted {
+    ($name:literal) => {{
+        #[cfg(feature = "planted")]
+        let planted = qbo_auth::planted::is_planted($name);
+        #[cfg(not(feature = "planted"))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod entity;
 mod query;
 mod page_size;
@@ -13,8 +24,9 @@ mod client;
 mod http;
 mod budget;
 mod local_budget;
-#[cfg(feature = "http")]
 mod transport;
+#[cfg(feature = "http")]
+mod https;
 mod classify;
 mod fault;
 mod throttle;
@@ -47,3 +59,4 @@ pub use query::{Comparison, MINOR_VERSION, Predicate, Property, Query, Value};
 pub use signal::{Signal, WaitReason};
 pub use split::SplitError;
 pub use throttle::{Limits, Throttle, Ticket};
+pub use transport::{Call, Lost, Received, Transport};

@@ -1,38 +1,35 @@
-//! One attempt: a request out, an answer in. No decision is taken here.
+//! One attempt, as a seam: a request out, an answer in. No decision is taken here.
 
-use std::time::Duration;
+use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use async_trait::async_trait;
+use bytes::Bytes;
 use qbo_auth::AccessToken;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, redirect};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
-use crate::query::instant;
-use crate::{EntityName, MINOR_VERSION};
+use crate::EntityName;
 
-/// Time for a connection, TLS included.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Time for one attempt as a whole. QBO cuts its own work at 120 s.
-const TOTAL: Duration = Duration::from_secs(130);
-
-/// Time without a byte, once the body has begun.
-const STALL: Duration = Duration::from_secs(30);
-
-/// The largest body that is read, decompressed. A page of 1000 large invoices is a tenth of it.
-pub(crate) const LARGEST_BODY: usize = 64 << 20;
-
-#[derive(Debug)]
-pub(crate) struct Transport {
-    http: Client,
-    company: String,
+/// Carries one request to one company, and what came back for it.
+///
+/// # Contract
+///
+/// **One call, one request.** Nothing below this trait repeats a request, follows a redirect or judges an answer:
+/// limits, repeats and the breaker are above it.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends one request.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] where no whole answer came.
+    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, Lost>;
 }
+
+const _: fn(&dyn Transport) = |_| ();
 
 /// What is asked for. There is no way to say anything that would change the company: Intuit has no scope that only reads.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Call<'a> {
+pub enum Call<'a> {
     /// A statement of the query language.
     Query(&'a str),
     /// What changed of an entity, deletions included.
@@ -44,16 +41,34 @@ pub(crate) enum Call<'a> {
     },
 }
 
-pub(crate) struct Received {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<String>,
-    pub(crate) intuit_tid: Option<Box<str>>,
-    pub(crate) date: Option<OffsetDateTime>,
-    pub(crate) body: Bytes,
+/// A whole answer.
+#[derive(Clone)]
+pub struct Received {
+    /// The HTTP status.
+    pub status: u16,
+    /// `Retry-After`, as it came.
+    pub retry_after: Option<String>,
+    /// Intuit's transaction id: letters, digits and dashes.
+    pub intuit_tid: Option<Box<str>>,
+    /// The header `Date`.
+    pub date: Option<OffsetDateTime>,
+    /// The body, decompressed.
+    pub body: Bytes,
 }
 
-#[derive(Debug)]
-pub(crate) enum Lost {
+/// Says how much there is, and nothing of what it says.
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why no whole answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
     /// No connection, or it broke.
     Connection,
     /// The answer did not come in time.
@@ -62,91 +77,4 @@ pub(crate) enum Lost {
     Insecure(&'static str),
     /// The body passed the limit.
     TooLarge,
-}
-
-impl Transport {
-    /// `company` is the company's URL; `secure` refuses anything but HTTPS.
-    pub(crate) fn new(company: String, secure: bool, connections: usize) -> Result<Self, reqwest::Error> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("qbo-backfill/", env!("CARGO_PKG_VERSION")))
-            .https_only(secure)
-            .connect_timeout(CONNECT)
-            .timeout(TOTAL)
-            .pool_max_idle_per_host(connections)
-            // A redirect would carry the token to another host; a hidden retry would be an uncounted call.
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .gzip(true);
-        if !secure {
-            builder = builder.no_proxy();
-        }
-        Ok(Self { http: builder.build()?, company })
-    }
-
-    pub(crate) async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, Lost> {
-        let request = match call {
-            Call::Query(text) => self
-                .http
-                .post(format!("{}/query", self.company))
-                .header(CONTENT_TYPE, "application/text")
-                .body(text.to_owned()),
-            Call::Changes { entity, since } => self
-                .http
-                .get(format!("{}/cdc", self.company))
-                .query(&[("entities", entity.as_str()), ("changedSince", &instant(since))]),
-        };
-        let request = request
-            .query(&[("minorversion", MINOR_VERSION)])
-            .header(ACCEPT, "application/json")
-            .bearer_auth(token.expose());
-        let response = request.send().await.map_err(|error| lost(&error))?;
-        let headers = response.headers();
-        let mut received = Received {
-            status: response.status().as_u16(),
-            retry_after: header(headers, RETRY_AFTER.as_str()),
-            intuit_tid: header(headers, "intuit_tid").and_then(|tid| transaction_id(&tid)),
-            date: header(headers, DATE.as_str()).and_then(|date| http_date(&date)),
-            body: Bytes::new(),
-        };
-        received.body = body(response).await?;
-        Ok(received)
-    }
-}
-
-async fn body(mut response: reqwest::Response) -> Result<Bytes, Lost> {
-    // Without compression the length is known; the buffer is then filled without growing.
-    let expected = response.content_length().unwrap_or(0).min(LARGEST_BODY as u64);
-    let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
-    loop {
-        let chunk = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| Lost::Timeout)?;
-        match chunk.map_err(|error| lost(&error))? {
-            None => return Ok(body.freeze()),
-            Some(chunk) if body.len() + chunk.len() > LARGEST_BODY => return Err(Lost::TooLarge),
-            Some(chunk) => body.extend_from_slice(&chunk),
-        }
-    }
-}
-
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// Intuit's transaction ids are letters, digits and dashes; anything else is not worth printing.
-fn transaction_id(text: &str) -> Option<Box<str>> {
-    let sound = text.len() <= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    (sound && !text.is_empty()).then(|| text.into())
-}
-
-fn http_date(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
-}
-
-/// TLS failures do not go away by asking again, and must never lead to a weaker connection.
-fn lost(error: &reqwest::Error) -> Lost {
-    match qbo_auth::insecure_reason(error) {
-        Some(reason) => Lost::Insecure(reason),
-        // A connection that takes too long to be made says nothing about the page.
-        None if error.is_timeout() && !error.is_connect() => Lost::Timeout,
-        None => Lost::Connection,
-    }
 }

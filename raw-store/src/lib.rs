@@ -1,5 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+/// Whether a bug of this name is planted here; see the feature `planted`.
+macro_rules! planted {
+    ($name:literal) => {{
+        #[cfg(feature = "planted")]
+        let planted = crate::planted::is_planted($name);
+        #[cfg(not(feature = "planted"))]
+        let planted = false;
+        planted
+    }};
+}
+
 mod calls;
 pub mod contract;
 mod digest;
@@ -13,6 +24,9 @@ mod lease;
 mod log;
 mod memory;
 mod page;
+#[cfg(feature = "planted")]
+#[doc(hidden)]
+pub mod planted;
 mod quarantine;
 #[cfg(feature = "pg")]
 mod pg;

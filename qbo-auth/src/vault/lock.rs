@@ -88,13 +88,14 @@ where
         if clock.elapsed() >= deadline {
             return Err(refused);
         }
-        clock.sleep(Duration::from_millis(POLL_MILLIS + jitter())).await;
+        clock.sleep(Duration::from_millis(POLL_MILLIS + jitter(clock))).await;
     }
 }
 
-/// Keeps processes that started together from looking together. Needs no seed: no outcome depends on it.
-fn jitter() -> u64 {
-    getrandom::u64().map_or(0, |random| random % POLL_MILLIS)
+/// Keeps processes that started together from looking together: no two of them look in the same microsecond. Not by
+/// chance, so that a simulated clock repeats it.
+fn jitter(clock: &dyn Clock) -> u64 {
+    u64::from(clock.now_utc().microsecond()) % POLL_MILLIS
 }
 
 #[cfg(test)]

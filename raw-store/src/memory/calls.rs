@@ -180,26 +180,41 @@ fn end_of(month: Date) -> OffsetDateTime {
 #[async_trait]
 impl CallLedger for MemoryStore {
     async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError> {
-        Ok(self.state().calls.admit(super::now(), self.session, limits, good_for))
+        #[cfg(feature = "planted")]
+        if planted!("time of the transaction's start") {
+            let began = self.state().now();
+            crate::planted::gap(self.session).await;
+            return Ok(self.state().calls.admit(began, self.session, limits, good_for));
+        }
+        let mut state = self.state();
+        let now = state.now();
+        Ok(state.calls.admit(now, self.session, limits, good_for))
     }
 
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError> {
-        self.state().calls.conclude(super::now(), slot, end);
+        let mut state = self.state();
+        let now = state.now();
+        state.calls.conclude(now, slot, end);
         Ok(())
     }
 
     async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
-        self.state().calls.failing(super::now(), apart);
+        let mut state = self.state();
+        let now = state.now();
+        state.calls.failing(now, apart);
         Ok(())
     }
 
     async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
-        Ok(self.state().calls.pause(super::now(), pause))
+        let mut state = self.state();
+        let now = state.now();
+        Ok(state.calls.pause(now, pause))
     }
 
     async fn month(&self) -> Result<CallMonth, StoreError> {
-        let month = month(super::now());
-        Ok(CallMonth { used: self.state().calls.used(month), until: end_of(month) })
+        let state = self.state();
+        let month = month(state.now());
+        Ok(CallMonth { used: state.calls.used(month), until: end_of(month) })
     }
 }
 

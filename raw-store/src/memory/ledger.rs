@@ -187,7 +187,7 @@ impl BackfillLog for MemoryStore {
 pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorKind> {
     match &state.identity {
         None => return Err(StoreErrorKind::Configuration("the schema is not bound to a company".into())),
-        Some(bound) if *bound != run.identity => {
+        Some(bound) if *bound != run.identity && !planted!("realm unchecked") => {
             let (bound, asked) = (bound.clone(), run.identity.clone());
             return Err(StoreErrorKind::OtherCompany { bound, asked });
         }

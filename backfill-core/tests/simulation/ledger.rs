@@ -1,0 +1,251 @@
+//! What the observer has seen committed, and what must be true of it at every commit and at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use backfill_core::{Catalog, Report, Thresholds};
+use raw_store::{
+    BackfillLog as _, Lease, LogFilter, MemoryStore, PageCommit, PageOutcome, RunId, RunStart, Severity,
+    StoredRow, TableName, Trigger, TriggerQueue as _, TriggerState, WindowCounts, WindowState,
+};
+use time::OffsetDateTime;
+
+use crate::process::Process;
+use crate::source::{ENTITY, REALM, span};
+use crate::world::World;
+
+/// How far before the source's clock a window must end to be complete (invariant I1).
+const MARGIN: time::Duration = time::Duration::minutes(5);
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pages: BTreeSet<(RunId, Box<str>, u32)>,
+    /// Each answer that was landed: the run, the question, and when it was answered.
+    answers: BTreeSet<(RunId, Box<str>, OffsetDateTime)>,
+    totals: BTreeMap<RunId, (WindowCounts, u64)>,
+    /// The runs that triggers have begun.
+    fired: BTreeMap<RunId, u32>,
+}
+
+pub(crate) fn table() -> TableName {
+    Catalog::bundled().find(ENTITY).unwrap().table().clone()
+}
+
+/// The rows that a page is about to land on.
+pub(crate) fn before(process: &Process, page: &PageCommit) -> Vec<Option<StoredRow>> {
+    page.rows.iter().map(|row| process.memory.row(&page.pipeline.table, &row.id)).collect()
+}
+
+/// A page was committed, now or before.
+pub(crate) fn committed(
+    process: &Arc<Process>,
+    page: &PageCommit,
+    outcome: &PageOutcome,
+    before: &[Option<StoredRow>],
+) {
+    let world = &process.world;
+    let name = (page.run.clone(), page.pipeline.entity_name.clone(), page.page_number);
+    if !world.state().ledger.pages.insert(name) {
+        return;
+    }
+    world.note(process.id, "lands", &format!("page {} of {}", page.page_number, page.run));
+    let breaks = |invariant, how: String| world.breaks(invariant, how);
+    if !process.memory.is_current(&page.lease) {
+        breaks(
+            "I10",
+            format!("page {} of {} was committed under a lease that another has", page.page_number, page.run),
+        );
+    }
+    let read = outcome.total.read();
+    let sent = (page.rows.len() + page.rejected.len()) as u64;
+    if read != sent {
+        breaks("I4", format!("{sent} documents were landed, {read} are in the log"));
+    }
+    let answer = (page.run.clone(), page.request.clone(), page.answered_at);
+    let again = !page.rows.is_empty() && !world.state().ledger.answers.insert(answer);
+    if again {
+        breaks("I4", format!("one answer was landed twice in {}", page.run));
+    }
+    for (row, before) in page.rows.iter().zip(before) {
+        let after = process.memory.row(&page.pipeline.table, &row.id);
+        let version = |row: &StoredRow| (row.updated_at, row.sync_token);
+        match (before, &after) {
+            (Some(before), Some(after)) if version(after) < version(before) => {
+                breaks(
+                    "I2",
+                    format!("record {} went back from {:?} to {:?}", row.id, version(before), version(after)),
+                );
+            }
+            (Some(before), Some(after)) if before.payload == after.payload && before != after => {
+                breaks("I5", format!("record {} was written again unchanged", row.id));
+            }
+            (Some(_), None) => breaks("I2", format!("record {} is gone", row.id)),
+            _ => {}
+        }
+        if let Some(after) = &after {
+            if !after.updated_at.is_some_and(|at| after.window.contains(at)) {
+                breaks("I15", format!("record {} lies in a window that does not contain it", row.id));
+            }
+            if !std::str::from_utf8(&after.payload).is_ok_and(|payload| payload.contains(REALM)) {
+                breaks("I14", format!("record {} is another company's", row.id));
+            }
+        }
+    }
+    {
+        let mut state = world.state();
+        let totals = state.ledger.totals.entry(page.run.clone()).or_default();
+        totals.0 += outcome.total;
+        totals.1 += 1;
+    }
+    let closed: Vec<_> = page
+        .windows
+        .iter()
+        .filter(|change| change.state == WindowState::Completed)
+        .map(|change| change.window)
+        .collect();
+    let unsettled = closed.iter().find(|window| window.end() > world.now() - MARGIN);
+    if let Some(window) = unsettled {
+        breaks("I1", format!("a window was completed that ends at {}, too near to now", window.end()));
+    }
+    for id in missing(world, &process.memory, |at| closed.iter().any(|window| window.contains(at))) {
+        breaks("I1", format!("record {id} is not there when its window is completed"));
+    }
+}
+
+/// Records of some time that are not stored as they are, and that nothing excuses.
+fn missing(world: &World, store: &MemoryStore, within: impl Fn(OffsetDateTime) -> bool) -> Vec<String> {
+    let table = table();
+    let state = world.state();
+    let records = state.source.company.records(ENTITY).filter(|record| within(record.last_updated));
+    records
+        .filter(|record| record.hostile.is_none() && !record.poisoned)
+        .filter(|record| store.row(&table, &record.id).is_none_or(|row| row.payload != record.payload))
+        .map(|record| record.id.clone())
+        .collect()
+}
+
+/// A trigger was fired, or its run is gone on with.
+pub(crate) fn fired(process: &Arc<Process>, lease: &Lease, fired: &Trigger, run: &RunStart) {
+    let world = &process.world;
+    if !process.memory.is_current(lease) {
+        world.breaks("I10", format!("trigger {} was fired under a lease that another has", fired.asked.name));
+    }
+    if fired.run.as_ref() != Some(&run.id) {
+        return;
+    }
+    world.note(process.id, "fires", fired.asked.name.as_str());
+    if fired.asked.fire_at > world.database_time() {
+        world.breaks("I12", format!("trigger {} was fired before its time", fired.asked.name));
+    }
+    let mut state = world.state();
+    *state.ledger.fired.entry(run.id.clone()).or_default() += 1;
+}
+
+/// What must be true when everything has come to its end.
+pub(crate) async fn at_the_end(world: &Arc<World>, store: &MemoryStore) {
+    let breaks = |invariant, how: String| world.breaks(invariant, how);
+    let now = world.now();
+    let lines = store.lines(&LogFilter::default()).await.unwrap();
+    let (start, end) = span(&world.profile);
+    let mut next = start;
+    for line in &lines {
+        if line.window.start() != next {
+            breaks("I15", format!("the windows have a gap before {}", line.window.start()));
+        }
+        next = line.window.end();
+        let settled = line.window.end() <= now - MARGIN - time::Duration::minutes(1);
+        let open = match line.state {
+            WindowState::Completed => false,
+            WindowState::Provisional => settled,
+            // Whatever of it can be read was read again and again.
+            _ => true,
+        };
+        if open {
+            let (state, why) = (line.state, line.error_message.clone().unwrap_or_default());
+            breaks("I9", format!("window {} is {state} at the end ({why})", line.window.start()));
+        }
+    }
+    if next != end && !lines.is_empty() {
+        breaks("I15", "the windows do not reach to the end of the range".into());
+    }
+    let done = |at| lines.iter().any(|line| line.state == WindowState::Completed && line.window.contains(at));
+    for id in missing(world, store, done) {
+        breaks("I1", format!("record {id} is missing at the end"));
+    }
+    for run in store.runs(u32::MAX).await.unwrap() {
+        let (counts, pages) = world.state().ledger.totals.get(&run.id).copied().unwrap_or_default();
+        let totals = run.pipelines.iter().fold((WindowCounts::default(), 0), |(mut sum, pages), one| {
+            sum += one.counts;
+            (sum, pages + one.pages)
+        });
+        if totals != (counts, pages) {
+            breaks("I4", format!("run {} says {totals:?}, committed were {:?}", run.id, (counts, pages)));
+        }
+    }
+    for name in store.owned() {
+        breaks("I24", format!("{name} is still owned"));
+    }
+    if world.state().disk.is_locked() {
+        breaks("I24", "the vault is still locked".into());
+    }
+    report_agrees(world, store).await;
+    triggers_fired_once(world, store).await;
+}
+
+/// What a report says is what the rows and the log hold.
+async fn report_agrees(world: &Arc<World>, store: &MemoryStore) {
+    let breaks = |how: String| world.breaks("I21", how);
+    let Ok(report) = Report::build(store, &Catalog::bundled(), None).await else {
+        return;
+    };
+    match report.validate(store, &Thresholds::default(), report.run.started_at).await {
+        Ok(validated) => {
+            let mut findings: Vec<_> = validated.into_iter().flat_map(|one| one.findings).collect();
+            findings.retain(|finding| finding.severity == Severity::Error);
+            if !findings.is_empty() && !world.profile.unstorable {
+                breaks(format!("a look over the rows contradicts the log: {findings:?}"));
+            }
+        }
+        Err(error) => breaks(format!("the rows cannot be looked over: {error}")),
+    }
+    for pipeline in &report.pipelines {
+        for (said, state) in [
+            (pipeline.totals.windows_completed, WindowState::Completed),
+            (pipeline.totals.windows_provisional, WindowState::Provisional),
+        ] {
+            let lines = pipeline.windows.iter().filter(|line| line.run.as_ref() == Some(&report.run.id));
+            let counted = lines.filter(|line| line.state == state).count() as u64;
+            if said != counted {
+                breaks(format!("the report says {said} windows {state}, the log has {counted}"));
+            }
+        }
+    }
+}
+
+async fn triggers_fired_once(world: &Arc<World>, store: &MemoryStore) {
+    let (triggers, _) = store.triggers().await.unwrap();
+    if triggers.is_empty() {
+        return;
+    }
+    let breaks = |how: String| world.breaks("I12", how);
+    let mut of_triggers = BTreeSet::new();
+    for trigger in &triggers {
+        let history = store.trigger_history(&trigger.asked.name).await.unwrap();
+        let fired = history.iter().filter(|event| &*event.event == "fired").count();
+        if fired > trigger.armings as usize {
+            breaks(format!("trigger {} was fired {fired} times", trigger.asked.name));
+        }
+        if trigger.state == TriggerState::Armed || trigger.state == TriggerState::Running {
+            world.breaks(
+                "I9",
+                format!("trigger {} is {} at the end", trigger.asked.name, trigger.state.as_str()),
+            );
+        }
+        of_triggers.extend(history.into_iter().filter_map(|event| event.run));
+    }
+    for run in store.runs(u32::MAX).await.unwrap() {
+        if !of_triggers.contains(&run.id) && run.id.as_str().starts_with("triggered") {
+            breaks(format!("run {} was begun and no trigger knows of it", run.id));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What one seed draws before anything runs: which faults exist and how often, and the shape of everything else. Each
+//! schedule has few kinds of faults, so that rare combinations get room.
+
+use fastrand::Rng;
+
+/// What may go wrong at a step that leaves a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is lost before it has an effect.
+    Lost,
+    /// It has its effect, and nobody hears of it.
+    ReplyLost,
+    /// The process is killed before or after the effect.
+    Kill,
+    /// All processes are, and what the disk was not told to keep may be gone.
+    PowerCut,
+    /// The process is frozen for up to three times as long as a lease lasts.
+    Freeze,
+    /// The vault's disk refuses to write.
+    Disk,
+    /// The source answers with a failure, or not at all.
+    SourceFails,
+    /// The source answers so for a while.
+    SourceDown,
+    /// A fault comes in an answer with status 200.
+    FaultInside,
+    /// The body ends too early.
+    Torn,
+    /// The source has had enough of the whole company.
+    Throttled,
+    /// The source refuses an access token before its time.
+    TokenRejected,
+    /// The token service fails.
+    TokenFails,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 13] = [
+        Self::Lost,
+        Self::ReplyLost,
+        Self::Kill,
+        Self::PowerCut,
+        Self::Freeze,
+        Self::Disk,
+        Self::SourceFails,
+        Self::SourceDown,
+        Self::FaultInside,
+        Self::Torn,
+        Self::Throttled,
+        Self::TokenRejected,
+        Self::TokenFails,
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    /// Processes that run the same backfill, one after the other and beside each other.
+    Runs,
+    /// Workers that share triggers.
+    Triggers,
+}
+
+/// How long the token before the newest is still taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grace {
+    None,
+    Seconds(u32),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Profile {
+    pub(crate) seed: u64,
+    pub(crate) scenario: Scenario,
+    pub(crate) processes: usize,
+    /// How often each process runs its backfill.
+    pub(crate) rounds: u32,
+    pub(crate) places: usize,
+    pub(crate) records: u32,
+    pub(crate) days: u32,
+    pub(crate) page_size: u16,
+    /// Records that share one second.
+    pub(crate) crowd: u32,
+    /// Whether the order within a second is another one at every request.
+    pub(crate) shuffled: bool,
+    /// Whether ids can be sorted by.
+    pub(crate) sorts_ids: bool,
+    /// Whether the range reaches beyond the source's clock.
+    pub(crate) to_now: bool,
+    /// Changes behind a hundred answers.
+    pub(crate) edits: u32,
+    pub(crate) inserts: u32,
+    pub(crate) deletes: u32,
+    /// Whether some answers come from a copy that lags behind.
+    pub(crate) replicas: bool,
+    /// Whether a record of each kind that cannot be stored is among them.
+    pub(crate) unstorable: bool,
+    /// Whether somebody points the command at this schema with another company.
+    pub(crate) stranger: bool,
+    pub(crate) per_second: u32,
+    pub(crate) per_minute: u32,
+    /// The longest ordinary wait on the way, in milliseconds.
+    pub(crate) latency: u64,
+    pub(crate) token_life: u32,
+    /// Of a hundred refreshes, how many bring another refresh token.
+    pub(crate) rotates: u32,
+    pub(crate) grace: Grace,
+    /// Whether a token presented again ends the whole line.
+    pub(crate) ends_family: bool,
+    /// How far the clock of the hosts is off, and that of the database, in seconds.
+    pub(crate) host_skew: i64,
+    pub(crate) database_skew: i64,
+    /// How long faults go on, in seconds.
+    pub(crate) storm: u32,
+    /// Of ten thousand steps, how many meet each fault; in the order of [`Fault::ALL`].
+    pub(crate) chances: [u32; Fault::ALL.len()],
+}
+
+impl Profile {
+    pub(crate) fn draw(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed ^ 0x5eed_0f9c_0ff1_ce00);
+        let one_in = |rng: &mut Rng, n: u32| rng.u32(0..n) == 0;
+        let mut chances = [0; Fault::ALL.len()];
+        for (fault, chance) in Fault::ALL.iter().zip(&mut chances) {
+            let rare = matches!(fault, Fault::PowerCut | Fault::SourceDown | Fault::Freeze | Fault::Kill);
+            let often = if rare { [15, 50, 120] } else { [50, 200, 600] };
+            if rng.u32(0..100) < 35 {
+                *chance = often[rng.usize(0..often.len())];
+            }
+        }
+        let page_size = rng.u16(2..7);
+        let crowd = if one_in(&mut rng, 3) { rng.u32(2..u32::from(page_size) * 3 + 2) } else { 0 };
+        let drifts = !one_in(&mut rng, 3);
+        let drift = |rng: &mut Rng, most: u32| if drifts && rng.bool() { rng.u32(1..most) } else { 0 };
+        let replicas = one_in(&mut rng, 5);
+        Self {
+            seed,
+            scenario: if one_in(&mut rng, 6) { Scenario::Triggers } else { Scenario::Runs },
+            processes: [1, 1, 2, 2, 3, 4][rng.usize(0..6)],
+            rounds: rng.u32(1..4),
+            places: [1, 2, 3, 10][rng.usize(0..4)],
+            records: rng.u32(3..32),
+            days: rng.u32(1..12),
+            page_size,
+            crowd,
+            shuffled: rng.bool(),
+            sorts_ids: !one_in(&mut rng, 4),
+            to_now: replicas || one_in(&mut rng, 4),
+            edits: drift(&mut rng, 120),
+            inserts: drift(&mut rng, 40),
+            deletes: drift(&mut rng, 40),
+            replicas,
+            unstorable: one_in(&mut rng, 12),
+            stranger: one_in(&mut rng, 12),
+            per_second: if one_in(&mut rng, 3) { rng.u32(1..4) } else { 10 },
+            per_minute: if one_in(&mut rng, 4) { rng.u32(20..60) } else { 500 },
+            latency: [2, 30, 120, 200][rng.usize(0..4)],
+            token_life: [200, 240, 600, 3600][rng.usize(0..4)],
+            rotates: [0, 30, 100, 100][rng.usize(0..4)],
+            grace: [Grace::None, Grace::Seconds(30), Grace::Seconds(86_400)][rng.usize(0..3)],
+            ends_family: rng.bool(),
+            host_skew: if one_in(&mut rng, 5) { rng.i64(-31_000_000..31_000_000) } else { 0 },
+            database_skew: if one_in(&mut rng, 5) { rng.i64(-4000..4000) } else { 0 },
+            storm: rng.u32(20..400),
+            chances,
+        }
+    }
+
+    /// How often a fault is met, of ten thousand steps.
+    pub(crate) fn chance(&self, fault: Fault) -> u32 {
+        Fault::ALL.iter().position(|known| *known == fault).map_or(0, |place| self.chances[place])
+    }
+
+    /// Simpler profiles, the simplest first: what still fails with one of them says more.
+    pub(crate) fn simpler(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut with = |change: &dyn Fn(&mut Self)| {
+            let mut simpler = self.clone();
+            change(&mut simpler);
+            if format!("{simpler:?}") != format!("{self:?}") {
+                all.push(simpler);
+            }
+        };
+        for place in 0..self.chances.len() {
+            with(&|it| it.chances[place] = 0);
+        }
+        with(&|it| it.processes = 1);
+        with(&|it| it.processes = it.processes.min(2));
+        with(&|it| it.rounds = 1);
+        with(&|it| it.places = 1);
+        with(&|it| it.records /= 2);
+        with(&|it| it.crowd = 0);
+        with(&|it| it.days = (it.days / 2).max(1));
+        with(&|it| (it.edits, it.inserts, it.deletes) = (0, 0, 0));
+        with(&|it| it.edits = 0);
+        with(&|it| it.inserts = 0);
+        with(&|it| it.deletes = 0);
+        with(&|it| it.replicas = false);
+        with(&|it| it.unstorable = false);
+        with(&|it| it.stranger = false);
+        with(&|it| it.shuffled = false);
+        with(&|it| it.to_now = false);
+        with(&|it| (it.host_skew, it.database_skew) = (0, 0));
+        with(&|it| (it.per_second, it.per_minute) = (10, 500));
+        with(&|it| it.storm /= 2);
+        all
+    }
+}

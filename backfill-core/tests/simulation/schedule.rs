@@ -1,0 +1,440 @@
+//! One schedule: a world, some processes that are killed and started again while faults last, the quiet after them, and what
+//! must be true then.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backfill_core::{
+    Axis, CancellationToken, Catalog, ChunkSize, Engine, EventSink, Failure, Proof, RunError, RunEvent,
+    RunMaker, RunOutcome, RunRequest, SharedBudget, Until, Worker,
+};
+use qbo_auth::{
+    AuthError, Clock, Endpoints, Environment, RefreshingProvider, SealedVault, TokenProvider as _,
+};
+use qbo_client::{ErrorKind, HttpQboClient, Limits, PageSize};
+use raw_store::{
+    CallLedger, IfMissed, MemoryStore, NewTrigger, RawStore as _, Reopen, RunId, Store, StoreIdentity,
+    TriggerPlan, TriggerQueue, Window,
+};
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::disk::{self, Place};
+use crate::ledger;
+use crate::process::{HostClock, Process};
+use crate::profile::{Profile, Scenario};
+use crate::source::{ENTITY, REALM, Way, span};
+use crate::store::Connection;
+use crate::tokens::{self, Endpoint};
+use crate::world::{Broken, World};
+
+/// In the quiet after the faults everything ends within this time.
+const ENDS_WITHIN: Duration = Duration::from_secs(8 * 3600);
+
+/// How one schedule ended.
+pub(crate) struct Ended {
+    pub(crate) broken: Option<Broken>,
+    /// The same for the same seed.
+    pub(crate) digest: u64,
+    pub(crate) timeline: String,
+    pub(crate) met: std::collections::BTreeSet<(&'static str, &'static str)>,
+}
+
+/// Runs one schedule in this thread.
+pub(crate) fn run(profile: Profile, with_timeline: bool) -> Ended {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let ended = runtime.block_on(play(profile, with_timeline));
+    raw_store::planted::between_steps(None);
+    ended
+}
+
+async fn play(profile: Profile, with_timeline: bool) -> Ended {
+    let world = World::new(profile, with_timeline);
+    let store = Arc::new(MemoryStore::new());
+    store.stand_at(world.database_time());
+    store.bind(&identity(REALM)).await.unwrap();
+    tokens::first_consent(&world).await;
+    mind_the_gap(&world);
+    let played = async {
+        match world.profile.scenario {
+            Scenario::Runs => backfills(&world, &store).await,
+            Scenario::Triggers => triggers(&world, &store).await,
+        }
+        store.stand_at(world.database_time());
+        ledger::at_the_end(&world, &store).await;
+    };
+    let limit = Duration::from_secs(world.profile.storm.into()) + ENDS_WITHIN;
+    tokio::select! {
+        biased;
+        () = failed(&world) => {}
+        ended = tokio::time::timeout(limit, played) => {
+            if ended.is_err() {
+                world.breaks("I9", "the schedule does not end".into());
+            }
+        }
+    }
+    let met = std::mem::take(&mut world.state().met);
+    Ended { broken: world.broken(), digest: world.digest(), timeline: world.timeline(), met }
+}
+
+/// Returns once an invariant does not hold: the rest says no more.
+async fn failed(world: &Arc<World>) {
+    while world.broken().is_none() {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// What may happen between two steps that a planted bug has torn apart.
+fn mind_the_gap(world: &Arc<World>) {
+    let world = Arc::clone(world);
+    raw_store::planted::between_steps(Some(Box::new(move |session| {
+        let world = Arc::clone(&world);
+        Box::pin(async move {
+            let process = world.state().processes.get(&session).and_then(std::sync::Weak::upgrade);
+            let Some(process) = process else { return std::future::pending().await };
+            if let Ok(fate) = process.enter("gap").await {
+                let _ = process.leave(fate).await;
+            }
+            // A lock that somebody else has for a while.
+            if world.random(0..4) == 0 {
+                let time = Duration::from_millis(world.random(1..5000));
+                tokio::time::sleep(time).await;
+                process.alive().await;
+            }
+            world.let_leases_run_out();
+            process.memory.stand_at(world.database_time());
+        })
+    })));
+}
+
+/// Faults come to their end.
+async fn storm(world: &Arc<World>) {
+    tokio::time::sleep(Duration::from_secs(world.profile.storm.into())).await;
+    world.state().quiet = true;
+    world.note(0, "quiet", "");
+}
+
+async fn backfills(world: &Arc<World>, store: &Arc<MemoryStore>) {
+    let storm = tokio::spawn({
+        let world = Arc::clone(world);
+        async move { storm(&world).await }
+    });
+    let slots: Vec<_> = (0..world.profile.processes)
+        .map(|n| {
+            let (world, store) = (Arc::clone(world), Arc::clone(store));
+            tokio::spawn(async move {
+                let wait = Duration::from_millis(world.random(0..20_000));
+                tokio::time::sleep(wait).await;
+                for _ in 0..world.profile.rounds {
+                    until_done(&world, &store, n as u64, Reopen::Unfinished).await;
+                }
+            })
+        })
+        .collect();
+    if world.profile.stranger {
+        stranger(world, store).await;
+    }
+    for slot in slots {
+        slot.await.unwrap();
+    }
+    storm.await.unwrap();
+    // What was provisional may be settled by now; and nothing that was failed may stay so.
+    until_done(world, store, 90, Reopen::Unfinished).await;
+    let table = ledger::table();
+    let before = store.rows(&table);
+    until_done(world, store, 91, Reopen::All).await;
+    if !world.profile.replicas && store.rows(&table) != before {
+        world.breaks("I5", "reading again changed rows though nothing has changed".into());
+    }
+}
+
+/// A company's command, run over and over until it succeeds.
+async fn until_done(world: &Arc<World>, store: &Arc<MemoryStore>, slot: u64, reopen: Reopen) {
+    loop {
+        let process = Process::new(world, store);
+        let result = tokio::select! {
+            biased;
+            result = backfill(&process, reopen, REALM) => Some(result),
+            () = process.died() => None,
+        };
+        if result.is_some() {
+            process.exits();
+        }
+        match result {
+            Some(Ok(outcome)) if outcome.failure.is_none() => {
+                let failed = outcome.totals().windows_failed;
+                if failed == 0 {
+                    return;
+                }
+            }
+            Some(Ok(RunOutcome { failure: Some(error), .. }) | Err(error)) => {
+                world.note(process.id, "ends with", &error.to_string());
+                if needs_consent(&error) {
+                    tokens::consent_again(world).await;
+                }
+            }
+            _ => {}
+        }
+        let wait = Duration::from_millis(world.random(100..30_000) + slot);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn needs_consent(error: &RunError) -> bool {
+    let Failure::Read(error) = &error.failure else { return false };
+    matches!(&error.kind, ErrorKind::NeedsConsent | ErrorKind::Auth(AuthError::NeedsConsent(_)))
+}
+
+/// Somebody whose command names another company.
+async fn stranger(world: &Arc<World>, store: &Arc<MemoryStore>) {
+    let process = Process::new(world, store);
+    let result = tokio::select! {
+        biased;
+        result = backfill(&process, Reopen::Unfinished, "9130000000000002") => Some(result),
+        () = process.died() => None,
+    };
+    if result.is_some() {
+        process.exits();
+    }
+}
+
+/// The parts of one process, joined as the command joins them.
+struct House {
+    provider: Arc<RefreshingProvider>,
+    connection: Arc<Connection>,
+    clock: Arc<dyn Clock>,
+    process: Arc<Process>,
+    realm: &'static str,
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("House")
+    }
+}
+
+#[derive(Debug)]
+struct Silent;
+
+impl EventSink for Silent {
+    fn emit(&self, _: &RunEvent) {}
+}
+
+impl House {
+    async fn new(process: &Arc<Process>, realm: &'static str) -> Result<Self, String> {
+        let world = &process.world;
+        let clock: Arc<dyn Clock> = Arc::new(HostClock(Arc::clone(process)));
+        let place = Place { world: Arc::clone(world), process: Some(Arc::clone(process)) };
+        let vault =
+            SealedVault::open_in(Arc::new(place), disk::key()).await.map_err(|error| error.to_string())?;
+        let vault = Arc::new(vault.with_clock(Arc::clone(&clock)));
+        let jitter = Duration::from_secs(world.random(0..60));
+        let endpoint = Arc::new(Endpoint(Arc::clone(process)));
+        let provider = RefreshingProvider::with_jitter(vault, endpoint, Arc::clone(&clock), jitter);
+        Ok(Self {
+            provider: Arc::new(provider),
+            connection: Arc::new(Connection::new(Arc::clone(process))),
+            clock,
+            process: Arc::clone(process),
+            realm,
+        })
+    }
+
+    fn engine(&self) -> Engine {
+        let profile = &self.process.world.profile;
+        let ledger: Arc<dyn CallLedger> = self.connection.clone();
+        let limits = Limits { per_minute: profile.per_minute, per_second: profile.per_second };
+        let (signals, _) = unbounded_channel();
+        let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, None, (self.clock.clone(), signals));
+        let way = Way { process: Arc::clone(&self.process), realm: self.realm };
+        let client = HttpQboClient::builder(
+            self.realm.parse().unwrap(),
+            Endpoints::of(Environment::Sandbox),
+            self.provider.clone(),
+            self.clock.clone(),
+        );
+        let client = client.transport(Arc::new(way)).budget(Arc::new(budget)).seed(self.process.id);
+        let store: Arc<dyn Store> = self.connection.clone();
+        Engine::new(Arc::new(client.build().unwrap()), store, self.clock.clone(), Arc::new(Silent))
+    }
+
+    /// As an embedding service does it: it asks for a token, and may give up waiting.
+    async fn impatient_caller(&self) {
+        let world = &self.process.world;
+        loop {
+            let pause = Duration::from_millis(world.random(500..20_000));
+            tokio::time::sleep(pause).await;
+            self.process.alive().await;
+            let patience = Duration::from_millis(world.random(1..4000));
+            tokio::select! {
+                biased;
+                token = self.provider.access_token() => {
+                    if let Ok(token) = token {
+                        tokens::used(world, &token);
+                    }
+                }
+                () = tokio::time::sleep(patience) => {}
+            }
+        }
+    }
+}
+
+fn identity(realm: &str) -> StoreIdentity {
+    StoreIdentity { realm_id: realm.into(), environment: "sandbox".into() }
+}
+
+fn next_run(world: &World, kind: &str) -> RunId {
+    let mut state = world.state();
+    state.runs += 1;
+    format!("{kind}-{}", state.runs).parse().unwrap()
+}
+
+async fn backfill(
+    process: &Arc<Process>,
+    reopen: Reopen,
+    realm: &'static str,
+) -> Result<RunOutcome, RunError> {
+    let world = &process.world;
+    let profile = &world.profile;
+    let house = House::new(process, realm).await.map_err(|error| RunError {
+        pipeline: None,
+        window: None,
+        failure: Failure::Broken(error.into()),
+    })?;
+    let (start, end) = span(profile);
+    let request = RunRequest {
+        id: next_run(world, "run"),
+        seed: process.id,
+        identity: identity(realm),
+        fence: None,
+        holder: "a simulated process".into(),
+        wait: Duration::from_secs([0, 30, 300][usize::try_from(process.id % 3).unwrap()]),
+        entities: Catalog::bundled().select([ENTITY]).unwrap(),
+        span: Window::new(start, end).unwrap(),
+        chunk: ChunkSize::Day,
+        chosen: None,
+        axis: Axis::Updated,
+        page_size: PageSize::new(profile.page_size).unwrap(),
+        concurrency: NonZeroUsize::new(profile.places).unwrap(),
+        reopen,
+        by_content: false,
+        proof: Proof::Count,
+    };
+    let engine = house.engine();
+    let result = tokio::select! {
+        biased;
+        result = engine.run(request, CancellationToken::new()) => result,
+        () = house.impatient_caller() => unreachable!("it never ends"),
+    };
+    house.provider.shutdown().await;
+    result
+}
+
+#[derive(Debug)]
+struct Maker(Arc<House>);
+
+#[async_trait]
+impl RunMaker for Maker {
+    fn name(&self) -> (RunId, u64) {
+        (next_run(&self.0.process.world, "triggered"), self.0.process.id)
+    }
+
+    fn engine(&self) -> Result<Engine, Box<str>> {
+        Ok(self.0.engine())
+    }
+}
+
+async fn triggers(world: &Arc<World>, store: &Arc<MemoryStore>) {
+    let (start, end) = span(&world.profile);
+    let days = world.profile.days.min(4);
+    let triggers: Vec<_> = (0..days)
+        .map(|n| {
+            let from = start + (end - start) / days * n;
+            let to = start + (end - start) / days * (n + 1);
+            let fire_at = world.database_time() + Duration::from_secs(world.random(0..90));
+            NewTrigger {
+                name: format!("trigger-{n}").parse().unwrap(),
+                plan: TriggerPlan {
+                    entity_names: vec![ENTITY.into()],
+                    time_axis: "updated".into(),
+                    span: Window::new(from, to).unwrap(),
+                    chunk: "day".into(),
+                },
+                fire_at,
+                if_missed: IfMissed::Run,
+                link: None,
+            }
+        })
+        .collect();
+    store.add(&triggers).await.unwrap();
+    let storm = tokio::spawn({
+        let world = Arc::clone(world);
+        async move { storm(&world).await }
+    });
+    let stop = CancellationToken::new();
+    let workers: Vec<_> = (0..world.profile.processes)
+        .map(|_| {
+            let (world, store, stop) = (Arc::clone(world), Arc::clone(store), stop.clone());
+            tokio::spawn(async move { work(&world, &store, &stop).await })
+        })
+        .collect();
+    storm.await.unwrap();
+    loop {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        store.stand_at(world.database_time());
+        let (all, _) = store.triggers().await.unwrap();
+        // A trigger that failed for a reason that is over is armed again, as a person would.
+        for trigger in all.iter().filter(|one| one.state == raw_store::TriggerState::Failed) {
+            tokens::consent_again(world).await;
+            store.rearm(&trigger.asked.name, world.database_time()).await.unwrap();
+        }
+        if all.iter().all(|one| one.state.is_spent() && one.state != raw_store::TriggerState::Failed) {
+            break;
+        }
+    }
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+}
+
+/// A worker that is started again whenever it ends.
+async fn work(world: &Arc<World>, store: &Arc<MemoryStore>, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let process = Process::new(world, store);
+        let result = tokio::select! {
+            biased;
+            result = worker(&process, stop) => Some(result),
+            () = process.died() => None,
+        };
+        if let Some(result) = result {
+            process.exits();
+            if let Err(error) = result {
+                world.note(process.id, "ends with", &error);
+            }
+        }
+        let wait = Duration::from_millis(world.random(100..20_000));
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn worker(process: &Arc<Process>, stop: &CancellationToken) -> Result<(), String> {
+    let house = Arc::new(House::new(process, REALM).await?);
+    let store: Arc<dyn Store> = house.connection.clone();
+    let queue: Arc<dyn TriggerQueue> = house.connection.clone();
+    let worker = Worker {
+        store,
+        queue,
+        clock: house.clock.clone(),
+        catalog: Catalog::bundled(),
+        identity: identity(REALM),
+        holder: "a simulated worker".into(),
+        sink: Arc::new(Silent),
+        runs: Arc::new(Maker(Arc::clone(&house))),
+    };
+    let ended = Arc::new(worker).work(Until::Stopped, stop.child_token()).await;
+    house.provider.shutdown().await;
+    ended.map(drop).map_err(|error| error.to_string())
+}

@@ -1,0 +1,391 @@
+//! The database as one process sees it: the store in memory behind a connection that can be cut at every step, with leases that
+//! hang on heartbeats.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use raw_store::{
+    BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Lease,
+    LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline,
+    Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, StoreError,
+    StoreErrorKind, StoreIdentity, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName,
+    TriggerQueue, Window, WindowFailure,
+};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::ledger;
+use crate::process::{Fate, Process};
+use crate::world::LEASE;
+
+const BEAT: Duration = Duration::from_secs(15);
+
+pub(crate) struct Connection {
+    process: Arc<Process>,
+    keeping: Arc<Keeping>,
+    heart: JoinHandle<()>,
+}
+
+/// The leases that a process believes to have.
+#[derive(Default)]
+struct Keeping {
+    held: Mutex<BTreeMap<Box<str>, Lease>>,
+    changed: Notify,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.heart.abort();
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(process: Arc<Process>) -> Self {
+        let keeping = Arc::new(Keeping::default());
+        let heart = tokio::spawn(beat(Arc::clone(&process), Arc::clone(&keeping)));
+        Self { process, keeping, heart }
+    }
+
+    /// One statement, or one transaction.
+    async fn step<T>(
+        &self,
+        step: &'static str,
+        effect: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let (fate, result) = self.begin(step, effect).await?;
+        self.process.leave(fate).await.map_err(|_| cut(step))?;
+        result
+    }
+
+    async fn begin<T>(
+        &self,
+        step: &'static str,
+        effect: impl Future<Output = T>,
+    ) -> Result<(Fate, T), StoreError> {
+        let fate = self.process.enter(step).await.map_err(|_| cut(step))?;
+        let world = &self.process.world;
+        world.let_leases_run_out();
+        self.process.memory.stand_at(world.database_time());
+        Ok((fate, effect.await))
+    }
+
+    /// As the database does it: what this process has without knowing of it, it takes again.
+    async fn lease(
+        &self,
+        step: &'static str,
+        name: &str,
+        effect: impl Future<Output = Result<Lease, StoreError>>,
+    ) -> Result<Lease, StoreError> {
+        let known = self.keeping.held.lock().unwrap().contains_key(name);
+        let memory = &self.process.memory;
+        let (fate, result) = self
+            .begin(step, async {
+                if !known {
+                    memory.disown(name);
+                }
+                effect.await
+            })
+            .await?;
+        let world = &self.process.world;
+        if result.is_ok() {
+            let now = world.elapsed();
+            if let Some((_, last)) = world.state().beats.get_mut(&self.process.id) {
+                *last = now;
+            }
+        }
+        self.process.leave(fate).await.map_err(|_| cut(step))?;
+        if let Ok(lease) = &result {
+            world.note(self.process.id, "owns", &format!("{name} {}", lease.epoch));
+            self.keeping.held.lock().unwrap().insert(name.into(), lease.clone());
+        }
+        result
+    }
+}
+
+fn cut(step: &'static str) -> StoreError {
+    StoreError::new(step, StoreErrorKind::Unavailable("the connection was cut".into()))
+}
+
+/// Renews what is held, and gives it up before somebody else may have it.
+async fn beat(process: Arc<Process>, keeping: Arc<Keeping>) {
+    let world = Arc::clone(&process.world);
+    let mut heard = world.elapsed();
+    loop {
+        tokio::time::sleep(BEAT).await;
+        process.alive().await;
+        let asked = world.elapsed();
+        let renewed = match process.enter("heartbeat").await {
+            Err(_) => None,
+            Ok(fate) => {
+                world.let_leases_run_out();
+                process.memory.stand_at(world.database_time());
+                let held = keeping.held.lock().unwrap().clone();
+                let kept: BTreeMap<_, _> =
+                    held.into_iter().filter(|(_, lease)| process.memory.renew(lease)).collect();
+                if let Some((_, last)) = world.state().beats.get_mut(&process.id) {
+                    *last = world.elapsed();
+                }
+                process.leave(fate).await.ok().map(|()| kept)
+            }
+        };
+        let mut held = keeping.held.lock().unwrap();
+        match renewed {
+            Some(kept) => {
+                heard = asked;
+                held.retain(|name, lease| {
+                    kept.get(name).is_none_or(|kept| kept.epoch == lease.epoch)
+                        && (kept.contains_key(name) || process.memory.is_current(lease))
+                });
+            }
+            None if heard + LEASE * 3 / 4 <= world.elapsed() => held.clear(),
+            None => {}
+        }
+        drop(held);
+        keeping.changed.notify_waiters();
+    }
+}
+
+#[async_trait]
+impl RawStore for Connection {
+    async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
+        self.step("bind", self.process.memory.bind(identity)).await
+    }
+
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
+        self.step("identity", self.process.memory.identity()).await
+    }
+
+    async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        self.step("prepare", self.process.memory.prepare(pipeline)).await
+    }
+
+    async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
+        self.lease("acquire", &pipeline.entity_name, self.process.memory.acquire(pipeline, holder)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.keeping.held.lock().unwrap().retain(|_, held| held != lease);
+        self.step("release", self.process.memory.release(lease)).await
+    }
+
+    async fn lost(&self, lease: &Lease) -> StoreError {
+        loop {
+            let changed = self.keeping.changed.notified();
+            let is_held = self.keeping.held.lock().unwrap().values().any(|held| held == lease);
+            if !is_held {
+                let kind = StoreErrorKind::LeaseLost(lease.entity_name.clone());
+                return StoreError::new("keeping a pipeline", kind);
+            }
+            changed.await;
+        }
+    }
+
+    async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
+        let process = &self.process;
+        self.step("commit", async {
+            let before = ledger::before(process, page);
+            let landed = process.memory.commit_page(page).await;
+            if let Ok(outcome) = &landed {
+                ledger::committed(process, page, outcome, &before);
+            }
+            landed
+        })
+        .await
+    }
+
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        self.step("count rows", self.process.memory.count_rows(pipeline)).await
+    }
+}
+
+#[async_trait]
+impl RawInspection for Connection {
+    async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
+        self.step("compare", self.process.memory.compare(page)).await
+    }
+
+    async fn stored_ids(
+        &self,
+        pipeline: &Pipeline,
+        span: Option<Window>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Box<str>>, StoreError> {
+        self.step("stored ids", self.process.memory.stored_ids(pipeline, span, after, limit)).await
+    }
+}
+
+#[async_trait]
+impl BackfillLog for Connection {
+    async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
+        self.step("begin run", self.process.memory.begin_run(run)).await
+    }
+
+    async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
+        self.step("finish run", self.process.memory.finish_run(run, end)).await
+    }
+
+    async fn open_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        reopen: Reopen,
+    ) -> Result<Vec<OpenWindow>, StoreError> {
+        self.step("open windows", self.process.memory.open_windows(owner, windows, reopen)).await
+    }
+
+    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
+        self.step("reopen windows", self.process.memory.reopen_windows(owner, windows)).await
+    }
+
+    async fn note_counted(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.step("note counted", self.process.memory.note_counted(owner, windows, at)).await
+    }
+
+    async fn fail_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        failure: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        self.step("fail windows", self.process.memory.fail_windows(owner, windows, failure)).await
+    }
+
+    async fn mark_unavailable(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        reason: &WindowFailure,
+    ) -> Result<(), StoreError> {
+        self.step("mark unavailable", self.process.memory.mark_unavailable(owner, windows, reason)).await
+    }
+
+    async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
+        self.step("lines", self.process.memory.lines(filter)).await
+    }
+
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
+        self.step("runs", self.process.memory.runs(limit)).await
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
+        self.step("run", self.process.memory.run(run)).await
+    }
+
+    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
+        self.step("request stop", self.process.memory.request_stop(run)).await
+    }
+
+    async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
+        self.step("stop requested", self.process.memory.stop_requested(run)).await
+    }
+
+    async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
+        self.step("last page", self.process.memory.last_page(run, entity_name)).await
+    }
+}
+
+#[async_trait]
+impl Quarantine for Connection {
+    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+        self.step("quarantined", self.process.memory.quarantined(entity_name)).await
+    }
+
+    async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError> {
+        self.step("quarantined bytes", self.process.memory.quarantined_bytes(entity_name, digest)).await
+    }
+
+    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+        self.step("resolve quarantine", self.process.memory.resolve_quarantine(owner)).await
+    }
+}
+
+#[async_trait]
+impl CallLedger for Connection {
+    async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError> {
+        self.step("admit", self.process.memory.admit(limits, good_for)).await
+    }
+
+    async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError> {
+        self.step("conclude", CallLedger::conclude(&*self.process.memory, slot, end)).await
+    }
+
+    async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
+        self.step("failing", self.process.memory.failing(apart)).await
+    }
+
+    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
+        self.step("pause", self.process.memory.pause(pause)).await
+    }
+
+    async fn month(&self) -> Result<CallMonth, StoreError> {
+        self.step("month", self.process.memory.month()).await
+    }
+}
+
+#[async_trait]
+impl TriggerQueue for Connection {
+    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
+        self.step("add triggers", self.process.memory.add(triggers)).await
+    }
+
+    async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError> {
+        self.step("triggers", self.process.memory.triggers()).await
+    }
+
+    async fn trigger_history(&self, name: &TriggerName) -> Result<Vec<TriggerEvent>, StoreError> {
+        self.step("trigger history", self.process.memory.trigger_history(name)).await
+    }
+
+    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
+        self.step("look", self.process.memory.look(missed_after)).await
+    }
+
+    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
+        let lease = format!("trigger {name}");
+        self.lease("take", &lease, self.process.memory.take(name, holder)).await
+    }
+
+    async fn fire(
+        &self,
+        lease: &Lease,
+        name: &TriggerName,
+        run: &RunStart,
+    ) -> Result<Option<Trigger>, StoreError> {
+        let process = &self.process;
+        self.step("fire", async {
+            let fired = process.memory.fire(lease, name, run).await;
+            if let Ok(Some(fired)) = &fired {
+                ledger::fired(process, lease, fired, run);
+            }
+            fired
+        })
+        .await
+    }
+
+    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
+        self.step("conclude trigger", TriggerQueue::conclude(&*self.process.memory, lease, name, end)).await
+    }
+
+    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
+        self.step("cancel", self.process.memory.cancel(name)).await
+    }
+
+    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
+        self.step("rearm", self.process.memory.rearm(name, fire_at)).await
+    }
+}

@@ -1,0 +1,36 @@
+//! Bugs that the simulation has to find: one of them at a time, in the thread that asks for it. For tests only; without the
+//! feature `planted` there are none.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+
+type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Gap = Box<dyn Fn(u64) -> Pause>;
+
+thread_local! {
+    static PLANTED: Cell<Option<&'static str>> = const { Cell::new(None) };
+    static GAP: RefCell<Option<Gap>> = const { RefCell::new(None) };
+}
+
+/// Plants a bug in what this thread runs from now on, or takes it away.
+pub fn plant(bug: Option<&'static str>) {
+    PLANTED.set(bug);
+}
+
+/// What may happen to the process of this number between two steps that should have been one.
+pub fn between_steps(gap: Option<Gap>) {
+    GAP.set(gap);
+}
+
+pub(crate) fn is_planted(bug: &str) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// The time between two steps that should have been one.
+pub(crate) async fn gap(session: u64) {
+    let pause = GAP.with_borrow(|gap| gap.as_ref().map(|gap| gap(session)));
+    if let Some(pause) = pause {
+        pause.await;
+    }
+}
