@@ -13,12 +13,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::breaker::COOL_DOWN;
 use crate::classify::{by_fault, throttled_tokens};
-use crate::split::total_count;
 use crate::https::{Https, LARGEST_BODY};
+use crate::split::total_count;
 use crate::{
     Admission, Answer, Backoff, Breaker, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit,
-    Cause, Deletions, EntityName, Error, ErrorKind, Fault, Limits, LocalBudget, Lost, Meter, QboClient, Query,
-    RawPage, Received, Signal, SplitError, Transport, Usage, Verdict, WaitReason, classify,
+    Cause, Deletions, EntityName, Error, ErrorKind, Fault, Limits, LocalBudget, Lost, Meter, QboClient,
+    Query, RawPage, Received, Signal, SplitError, Transport, Usage, Verdict, WaitReason, classify,
 };
 
 /// How often one request is repeated after a failure before it is given up.
@@ -485,7 +485,8 @@ fn tolerated(received: &Received) -> Received {
     if planted!("torn page taken as end") && !is_whole {
         let text = String::from_utf8_lossy(&received.body);
         let records = text.rfind("},{").map_or("", |at| &text[..=at]);
-        let closed = if records.is_empty() { r#"{"QueryResponse":{}"#.to_owned() } else { format!("{records}]}}") };
+        let closed =
+            if records.is_empty() { r#"{"QueryResponse":{}"#.to_owned() } else { format!("{records}]}}") };
         received.body = format!(r#"{closed},"time":"2026-11-22T10:00:00Z"}}"#).into();
     }
     received
