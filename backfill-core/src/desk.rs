@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use qbo_auth::Clock;
+use qbo_auth::planted::is_planted;
 use qbo_client::{Advice as SourceAdvice, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
     Advice as StoreAdvice, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store, StoreError, Window,
@@ -89,7 +90,7 @@ impl Desk {
         let mut attempt = 0;
         loop {
             let renumbered;
-            let commit = if planted!("commit assumed failed") && attempt > 0 {
+            let commit = if is_planted("commit assumed failed") && attempt > 0 {
                 let page_number = self.pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
                 renumbered = PageCommit { page_number, ..commit.clone() };
                 &renumbered

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use qbo_auth::planted::is_planted;
 use qbo_client::{Property, Query, RawPage, RawRecord};
 use raw_store::{
     OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowCounts, WindowState,
@@ -170,7 +171,7 @@ impl Scan {
         let (at, position) = self.walk.position();
         let size = self.walk.ask();
         let (spec, axis) = (&self.desk.spec, self.desk.request.axis);
-        if planted!("offset paging") {
+        if is_planted("offset paging") {
             let read = self.whole_pages * u32::from(size.get());
             return spec.query(axis, self.from, self.span.end()).page(1 + read, size);
         }

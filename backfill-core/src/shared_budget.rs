@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qbo_auth::Clock;
+use qbo_auth::planted::is_planted;
 use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Signal};
 use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreError};
 use time::OffsetDateTime;
@@ -120,7 +121,7 @@ impl CallPermit for Permit {
         let (elapsed, wall) = self.asked;
         let wall = (self.clock.now_utc() - wall).try_into().unwrap_or_default();
         let age = self.clock.elapsed().saturating_sub(elapsed).max(wall);
-        let good = age <= self.good_for || planted!("slots kept over sleep");
+        let good = age <= self.good_for || is_planted("slots kept over sleep");
         let next =
             if good { (age * 4).clamp(SHORTEST, self.good_for) } else { (self.good_for * 2).min(LONGEST) };
         *self.next_good_for.lock().unwrap_or_else(PoisonError::into_inner) = next;

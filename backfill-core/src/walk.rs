@@ -13,6 +13,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use qbo_auth::planted::is_planted;
 use qbo_client::{PageSize, RawPage, RawRecord};
 use raw_store::ScanCursor;
 use time::OffsetDateTime;
@@ -213,7 +214,7 @@ impl Walk {
         let records = self.timed(page)?;
         if let Some(anchor) = self.anchor.take() {
             let first = records.first().map(|(record, _)| key(record));
-            if first != Some(anchor) && !planted!("no anchor") {
+            if first != Some(anchor) && !is_planted("no anchor") {
                 let fresh = self.fresh_here(&records);
                 if self.has_ids {
                     self.by_id = Some(ById::new(self.full.get()));

@@ -8,24 +8,12 @@ macro_rules! point {
     };
 }
 
-/// Whether a bug of this name is planted here; see the feature `planted`.
-macro_rules! planted {
-    ($name:literal) => {{
-        #[cfg(feature = "planted")]
-        let planted = crate::planted::is_planted($name);
-        #[cfg(not(feature = "planted"))]
-        let planted = false;
-        planted
-    }};
-}
-
 mod adopt;
 mod clock;
 mod consent;
 mod endpoint;
 mod environment;
 mod error;
-#[cfg(feature = "planted")]
 #[doc(hidden)]
 pub mod planted;
 #[cfg(feature = "points")]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::error::AuthError;
+use crate::planted::is_planted;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::token::TokenSet;
 use crate::vault::{TokenVault, VaultError, VaultErrorKind, VaultLock};
@@ -132,7 +133,7 @@ impl Refresher {
         let turn = Turn { lock: &lock, rejected };
         point!("refresh.locked");
 
-        let stored = if planted!("no re-read") { stored } else { self.load_newest(turn).await? };
+        let stored = if is_planted("no re-read") { stored } else { self.load_newest(turn).await? };
         match stored.intent {
             None if self.is_fresh(&stored, rejected) => return Ok(stored),
             None => {}
@@ -152,7 +153,7 @@ impl Refresher {
         self.vault.store(&noted).await?;
         point!("refresh.intended");
         #[cfg(feature = "planted")]
-        if planted!("old token after new")
+        if is_planted("old token after new")
             && let Some(previous) = &stored.previous
             && let Ok(answer) = self.present(turn, previous).await
         {
@@ -249,13 +250,13 @@ impl Refresher {
 
     /// Makes a new set durable. From the answer on, this process may hold the only copy of the token.
     async fn store(&self, turn: Turn<'_>, tokens: TokenSet) -> Result<TokenSet, AuthError> {
-        let tokens = if planted!("intent kept") {
+        let tokens = if is_planted("intent kept") {
             TokenSet { intent: self.load().await?.intent, ..tokens }
         } else {
             tokens
         };
         self.memory().unsaved = Some(tokens.clone());
-        if planted!("persist after wake") {
+        if is_planted("persist after wake") {
             return Ok(tokens);
         }
         point!("refresh.answered");

@@ -168,7 +168,7 @@ impl Shared {
         };
         landing.send_replace(Some(outcome));
         #[cfg(feature = "planted")]
-        if planted!("persist after wake") {
+        if crate::planted::is_planted("persist after wake") {
             self.refresher.store_late().await;
         }
     }
@@ -205,7 +205,7 @@ async fn landed(mut flight: Flight) -> Outcome {
 impl TokenProvider for RefreshingProvider {
     async fn access_token(&self) -> Outcome {
         #[cfg(feature = "planted")]
-        if planted!("refresh inside the caller") {
+        if crate::planted::is_planted("refresh inside the caller") {
             let shared = &self.shared;
             let cached =
                 shared.state().cached_if(|tokens, rejected| shared.refresher.is_usable(tokens, rejected));

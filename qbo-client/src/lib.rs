@@ -1,16 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-/// Whether a bug of this name is planted here; see the feature `planted`.
-macro_rules! planted {
-    ($name:literal) => {{
-        #[cfg(feature = "planted")]
-        let planted = qbo_auth::planted::is_planted($name);
-        #[cfg(not(feature = "planted"))]
-        let planted = false;
-        planted
-    }};
-}
-
 mod entity;
 mod query;
 mod page_size;

@@ -1,16 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-/// Whether a bug of this name is planted here; see the feature `planted`.
-macro_rules! planted {
-    ($name:literal) => {{
-        #[cfg(feature = "planted")]
-        let planted = crate::planted::is_planted($name);
-        #[cfg(not(feature = "planted"))]
-        let planted = false;
-        planted
-    }};
-}
-
 mod calls;
 pub mod contract;
 mod digest;
@@ -24,7 +13,6 @@ mod lease;
 mod log;
 mod memory;
 mod page;
-#[cfg(feature = "planted")]
 #[doc(hidden)]
 pub mod planted;
 mod quarantine;

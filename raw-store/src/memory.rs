@@ -13,6 +13,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::digest::Digest;
+use crate::planted::is_planted;
 use crate::{
     ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
     RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Validated,
@@ -129,8 +130,7 @@ impl MemoryStore {
 
     /// What becomes of the leases of a process that is frozen, or cut off, for longer than a lease lasts.
     pub fn let_leases_run_out(&self) {
-        let session = self.session;
-        for ownership in self.state().leases.values_mut().filter(|lease| lease.session == Some(session)) {
+        for ownership in self.state().owned_by(self.session) {
             ownership.overdue = true;
         }
     }
@@ -139,7 +139,7 @@ impl MemoryStore {
     pub fn renew(&self, lease: &Lease) -> bool {
         let mut state = self.state();
         let Some(ownership) = state.leases.get_mut(&lease.entity_name) else { return false };
-        if planted!("lease renewed by a stale owner") {
+        if is_planted("lease renewed by a stale owner") {
             (ownership.epoch, ownership.session) = (lease.epoch, Some(self.session));
         }
         let is_own = ownership.epoch == lease.epoch && ownership.session == Some(self.session);
@@ -178,11 +178,8 @@ impl MemoryStore {
     /// The process that this value stands for is gone: its connections close, and with them go its leases and its places among
     /// the calls.
     pub fn end(&self) {
-        let session = self.session;
-        let mut state = self.state();
-        let now = state.now();
-        state.calls.bury(now, session);
-        for ownership in state.leases.values_mut().filter(|lease| lease.session == Some(session)) {
+        self.calls(|calls, now| calls.bury(now, self.session));
+        for ownership in self.state().owned_by(self.session) {
             ownership.session = None;
         }
     }
@@ -218,6 +215,11 @@ impl Default for MemoryStore {
 impl State {
     fn now(&self) -> OffsetDateTime {
         self.stands_at.unwrap_or_else(now)
+    }
+
+    /// What a process owns.
+    fn owned_by(&mut self, session: u64) -> impl Iterator<Item = &mut Ownership> {
+        self.leases.values_mut().filter(move |lease| lease.session == Some(session))
     }
 
     /// Refuses whoever does not own the pipeline any more.
@@ -297,7 +299,7 @@ impl RawStore for MemoryStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         let mut state = self.state();
         let bound = state.identity.get_or_insert_with(|| identity.clone()).clone();
-        if bound == *identity || planted!("realm unchecked") {
+        if bound == *identity || is_planted("realm unchecked") {
             Ok(())
         } else {
             let kind = StoreErrorKind::OtherCompany { bound, asked: identity.clone() };
@@ -337,13 +339,13 @@ impl RawStore for MemoryStore {
         let refused =
             |kind| StoreError::new(format!("landing a page of {}", page.pipeline.entity_name), kind);
         #[cfg(feature = "planted")]
-        if planted!("epoch checked outside") {
+        if is_planted("epoch checked outside") {
             self.state().fence(&page.lease).map_err(refused)?;
             crate::planted::gap(self.session).await;
         }
         let landed = land::commit(&mut self.state(), page).map_err(refused)?;
         #[cfg(feature = "planted")]
-        if planted!("ledger in a second transaction") {
+        if is_planted("ledger in a second transaction") {
             crate::planted::gap(self.session).await;
             land::enter(&mut self.state(), page, &landed);
         }

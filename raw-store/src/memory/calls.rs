@@ -177,44 +177,46 @@ fn end_of(month: Date) -> OffsetDateTime {
     later.replace_day(1).unwrap_or(later).midnight().assume_utc()
 }
 
+impl MemoryStore {
+    /// Does something to the calls, at the time that the store's clock shows.
+    pub(super) fn calls<T>(&self, act: impl FnOnce(&mut Calls, OffsetDateTime) -> T) -> T {
+        let mut state = self.state();
+        let now = state.now();
+        act(&mut state.calls, now)
+    }
+}
+
 #[async_trait]
 impl CallLedger for MemoryStore {
     async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError> {
         #[cfg(feature = "planted")]
-        if planted!("time of the transaction's start") {
+        if crate::planted::is_planted("time of the transaction's start") {
             let began = self.state().now();
             crate::planted::gap(self.session).await;
             return Ok(self.state().calls.admit(began, self.session, limits, good_for));
         }
-        let mut state = self.state();
-        let now = state.now();
-        Ok(state.calls.admit(now, self.session, limits, good_for))
+        Ok(self.calls(|calls, now| calls.admit(now, self.session, limits, good_for)))
     }
 
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let now = state.now();
-        state.calls.conclude(now, slot, end);
+        self.calls(|calls, now| calls.conclude(now, slot, end));
         Ok(())
     }
 
     async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let now = state.now();
-        state.calls.failing(now, apart);
+        self.calls(|calls, now| calls.failing(now, apart));
         Ok(())
     }
 
     async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
-        let mut state = self.state();
-        let now = state.now();
-        Ok(state.calls.pause(now, pause))
+        Ok(self.calls(|calls, now| calls.pause(now, pause)))
     }
 
     async fn month(&self) -> Result<CallMonth, StoreError> {
-        let state = self.state();
-        let month = month(state.now());
-        Ok(CallMonth { used: state.calls.used(month), until: end_of(month) })
+        Ok(self.calls(|calls, now| {
+            let month = month(now);
+            CallMonth { used: calls.used(month), until: end_of(month) }
+        }))
     }
 }
 

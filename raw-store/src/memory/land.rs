@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::{Aside, Line, State, StoredRow, ledger};
 use crate::landing::{Candidate, Landing};
+use crate::planted::is_planted;
 use crate::{
     PageCommit, PageOutcome, Quarantined, Row, RunRecord, StoreErrorKind, WindowChange, WindowCounts,
     WindowMetrics, WindowState,
@@ -15,7 +16,7 @@ use crate::{
 pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
     let mut landing = Landing::of(page)?;
     let entity_name = &page.pipeline.entity_name;
-    if !planted!("epoch checked outside") {
+    if !is_planted("epoch checked outside") {
         state.fence(&page.lease)?;
     }
     let name = (page.run.clone(), entity_name.clone(), page.page_number);
@@ -48,7 +49,7 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
         state.quarantine.insert(key, Aside { shown, raw });
     }
     let outcome = landing.tally.outcome();
-    if !planted!("ledger in a second transaction") {
+    if !is_planted("ledger in a second transaction") {
         enter(state, page, &outcome);
     }
     Ok(outcome)
@@ -120,10 +121,10 @@ pub(super) fn stored_row(page: &PageCommit, row: &Row) -> StoredRow {
 
 /// Whether a document takes the place of the one that is stored: it is another one, and not an older one.
 pub(super) fn replaces(stored: &StoredRow, new: &StoredRow) -> bool {
-    if planted!("guard lets equal versions in") {
+    if is_planted("guard lets equal versions in") {
         return version(stored) <= version(new);
     }
-    if planted!("sync token as text") {
+    if is_planted("sync token as text") {
         let text = |row: &StoredRow| (row.updated_at, row.sync_token.map(|token| token.to_string()));
         return text(stored) <= text(new) && !same_json(&stored.payload, &new.payload);
     }

@@ -169,7 +169,7 @@ impl TriggerQueue for MemoryStore {
     ) -> Result<Option<Trigger>, StoreError> {
         let refused = |kind| StoreError::new("firing a trigger", kind);
         #[cfg(feature = "planted")]
-        if planted!("trigger claimed outside") {
+        if crate::planted::is_planted("trigger claimed outside") {
             self.begin_first(name, run).map_err(refused)?;
             crate::planted::gap(self.session).await;
         }
