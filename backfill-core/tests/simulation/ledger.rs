@@ -20,11 +20,9 @@ const MARGIN: time::Duration = time::Duration::minutes(5);
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pages: BTreeSet<(RunId, Box<str>, u32)>,
-    /// Each answer that was landed: the run, the question, and when it was answered.
+    /// Each answer that was landed: the run, the question, and when it was taken in.
     answers: BTreeSet<(RunId, Box<str>, OffsetDateTime)>,
     totals: BTreeMap<RunId, (WindowCounts, u64)>,
-    /// The runs that triggers have begun.
-    fired: BTreeMap<RunId, u32>,
 }
 
 pub(crate) fn table() -> TableName {
@@ -61,7 +59,7 @@ pub(crate) fn committed(
     if read != sent {
         breaks("I4", format!("{sent} documents were landed, {read} are in the log"));
     }
-    let answer = (page.run.clone(), page.request.clone(), page.answered_at);
+    let answer = (page.run.clone(), page.request.clone(), page.ingested_at);
     let again = !page.rows.is_empty() && !world.state().ledger.answers.insert(answer);
     if again {
         breaks("I4", format!("one answer was landed twice in {}", page.run));
@@ -137,8 +135,6 @@ pub(crate) fn fired(process: &Arc<Process>, lease: &Lease, fired: &Trigger, run:
     if fired.asked.fire_at > world.database_time() {
         world.breaks("I12", format!("trigger {} was fired before its time", fired.asked.name));
     }
-    let mut state = world.state();
-    *state.ledger.fired.entry(run.id.clone()).or_default() += 1;
 }
 
 /// What must be true when everything has come to its end.

@@ -85,7 +85,7 @@ impl Process {
                         }
                         continue;
                     }
-                    tokio::time::sleep(until - now).await;
+                    tokio::time::sleep(until.saturating_sub(now)).await;
                 }
             }
         }
@@ -225,8 +225,11 @@ impl Process {
     }
 }
 
-/// The host's clock, as a process sees it.
-pub(crate) struct HostClock(pub(crate) Arc<Process>);
+/// The host's clock, as a process sees it; without a process it is that of a person beside them.
+pub(crate) struct HostClock {
+    pub(crate) world: Arc<World>,
+    pub(crate) process: Option<Arc<Process>>,
+}
 
 impl std::fmt::Debug for HostClock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -238,39 +241,18 @@ impl std::fmt::Debug for HostClock {
 impl Clock for HostClock {
     fn now_utc(&self) -> OffsetDateTime {
         // No two processes look in the same microsecond.
-        self.0.world.host_time() + Duration::from_micros(self.0.id * 7 % 997)
+        let apart = self.process.as_ref().map_or(0, |process| process.id * 7 % 997);
+        self.world.host_time() + Duration::from_micros(apart)
     }
 
     fn elapsed(&self) -> Duration {
-        self.0.world.elapsed()
+        self.world.elapsed()
     }
 
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
-        self.0.alive().await;
-    }
-}
-
-/// The host's clock, for whoever is no process.
-pub(crate) struct WorldClock(pub(crate) Arc<World>);
-
-impl std::fmt::Debug for WorldClock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("WorldClock")
-    }
-}
-
-#[async_trait]
-impl Clock for WorldClock {
-    fn now_utc(&self) -> OffsetDateTime {
-        self.0.host_time()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
+        if let Some(process) = &self.process {
+            process.alive().await;
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     /// The source answers so for a while.
     SourceDown,
     /// A fault comes in an answer with status 200.
-    FaultInside,
+    Inside,
     /// The body ends too early.
     Torn,
     /// The source has had enough of the whole company.
@@ -44,7 +44,7 @@ impl Fault {
         Self::Disk,
         Self::SourceFails,
         Self::SourceDown,
-        Self::FaultInside,
+        Self::Inside,
         Self::Torn,
         Self::Throttled,
         Self::TokenRejected,
@@ -68,6 +68,7 @@ pub(crate) enum Grace {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 pub(crate) struct Profile {
     pub(crate) seed: u64,
     pub(crate) scenario: Scenario,

@@ -225,7 +225,8 @@ impl EventSink for Silent {
 impl House {
     async fn new(process: &Arc<Process>, realm: &'static str) -> Result<Self, String> {
         let world = &process.world;
-        let clock: Arc<dyn Clock> = Arc::new(HostClock(Arc::clone(process)));
+        let clock: Arc<dyn Clock> =
+            Arc::new(HostClock { world: Arc::clone(world), process: Some(Arc::clone(process)) });
         let place = Place { world: Arc::clone(world), process: Some(Arc::clone(process)) };
         let vault =
             SealedVault::open_in(Arc::new(place), disk::key()).await.map_err(|error| error.to_string())?;

@@ -275,7 +275,7 @@ impl Way {
         if world.meets(Fault::SourceFails) {
             return fails(world.random(0..4));
         }
-        if world.meets(Fault::FaultInside) {
+        if world.meets(Fault::Inside) {
             return Some((200, None, br#"{"Fault":{"Error":[{"Message":"m","Detail":"d","code":"10000"}],"type":"SystemFault"},"time":"2026-03-02T10:00:00Z"}"#.to_vec()));
         }
         let Call::Query(statement) = call else { return Some((404, None, Vec::new())) };

@@ -33,6 +33,8 @@ pub(crate) struct Connection {
 #[derive(Default)]
 struct Keeping {
     held: Mutex<BTreeMap<Box<str>, Lease>>,
+    /// What is not renewed any more, and since when: it runs out by itself.
+    forgotten: Mutex<Vec<(Lease, Duration)>>,
     changed: Notify,
 }
 
@@ -102,12 +104,30 @@ impl Connection {
                 *last = now;
             }
         }
-        self.process.leave(fate).await.map_err(|_| cut(step))?;
+        if self.process.leave(fate).await.is_err() {
+            self.keeping.forget(result.ok().as_ref(), world.elapsed());
+            return Err(cut(step));
+        }
         if let Ok(lease) = &result {
             world.note(self.process.id, "owns", &format!("{name} {}", lease.epoch));
             self.keeping.held.lock().unwrap().insert(name.into(), lease.clone());
         }
         result
+    }
+}
+
+impl Keeping {
+    fn forget(&self, lease: Option<&Lease>, now: Duration) {
+        self.forgotten.lock().unwrap().extend(lease.map(|lease| (lease.clone(), now)));
+    }
+
+    /// Those whose time has passed.
+    fn run_out(&self, now: Duration) -> Vec<Lease> {
+        let mut forgotten = self.forgotten.lock().unwrap();
+        let out = forgotten.iter().filter(|(_, since)| *since + LEASE < now);
+        let out = out.map(|(lease, _)| lease.clone()).collect();
+        forgotten.retain(|(_, since)| *since + LEASE >= now);
+        out
     }
 }
 
@@ -123,6 +143,9 @@ async fn beat(process: Arc<Process>, keeping: Arc<Keeping>) {
         tokio::time::sleep(BEAT).await;
         process.alive().await;
         let asked = world.elapsed();
+        for lease in keeping.run_out(asked) {
+            let _ = process.memory.release(&lease).await;
+        }
         let renewed = match process.enter("heartbeat").await {
             Err(_) => None,
             Ok(fate) => {
@@ -174,6 +197,7 @@ impl RawStore for Connection {
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.keeping.held.lock().unwrap().retain(|_, held| held != lease);
+        self.keeping.forget(Some(lease), self.process.world.elapsed());
         self.step("release", self.process.memory.release(lease)).await
     }
 

@@ -11,7 +11,7 @@ use qbo_auth::{
 };
 
 use crate::disk;
-use crate::process::{Process, WorldClock};
+use crate::process::{HostClock, Process};
 use crate::profile::{Fault, Grace};
 use crate::world::World;
 
@@ -182,7 +182,8 @@ pub(crate) async fn consent_again(world: &Arc<World>) {
     }
     world.note(0, "a person consents", "again");
     let n = world.state().tokens.consent();
-    let vault = disk::observer(world).with_clock(Arc::new(WorldClock(Arc::clone(world))));
+    let vault =
+        disk::observer(world).with_clock(Arc::new(HostClock { world: Arc::clone(world), process: None }));
     if vault.set(SecretName::QboRefreshToken, refresh_token(n).into()).await.is_ok() {
         vault_changed(world);
     }
