@@ -326,7 +326,9 @@ impl Scan {
         let error = match unread {
             Unread::TooMuch(_) if self.walk.too_much() => return Ok(false),
             // Ids cannot be sorted by, as it seems.
-            Unread::Rest(_) | Unread::Unavailable(_) if self.walk.leave_ids() => return Ok(false),
+            Unread::Rest(_) | Unread::Unavailable(_) if self.walk.leave_ids() => {
+                return self.prove_instant().await;
+            }
             Unread::TooMuch(error) | Unread::Poisoned(error) => error,
             other => return self.give_up(other).await,
         };
