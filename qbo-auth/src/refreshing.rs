@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared as SharedFuture};
+use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::endpoint::TokenEndpoint;
@@ -28,7 +30,13 @@ pub const LAST_STORE: Duration = Duration::from_secs(60);
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
 type Outcome = Result<AccessToken, AuthError>;
-type Flight = watch::Receiver<Option<Outcome>>;
+
+/// A refresh under way, and the task that it runs in. Who waits for it is woken in the order of arrival.
+#[derive(Clone, Debug)]
+struct Flight {
+    outcome: SharedFuture<BoxFuture<'static, Outcome>>,
+    task: AbortHandle,
+}
 
 /// Keeps the access token of one company fresh, out of a vault and a token endpoint.
 ///
@@ -92,7 +100,7 @@ impl RefreshingProvider {
     pub async fn shutdown(&self) {
         let flight = self.shared.state().flight.clone();
         if let Some(flight) = flight {
-            let _ = landed(flight).await;
+            let _ = flight.outcome.await;
         }
     }
 
@@ -134,43 +142,38 @@ impl RefreshingProvider {
     }
 
     fn flight(&self, state: &mut State) -> Flight {
-        // A closed channel without an outcome is a task that died; the next caller starts another.
+        // A task that is over and whose flight is still here has died; the next caller starts another.
         if let Some(flight) = &state.flight
-            && flight.has_changed().is_ok()
+            && !flight.task.is_finished()
         {
             return flight.clone();
         }
-        let (landing, flight) = watch::channel(None);
+        let task = tokio::spawn(Arc::clone(&self.shared).refresh(state.rejected.clone()));
+        let abort = task.abort_handle();
+        let outcome = task.map(|ended| ended.unwrap_or(Err(AuthError::Interrupted))).boxed().shared();
+        let flight = Flight { outcome, task: abort };
         state.flight = Some(flight.clone());
-        tokio::spawn(Arc::clone(&self.shared).refresh(landing, state.rejected.clone()));
         flight
     }
 }
 
 impl Shared {
-    async fn refresh(
-        self: Arc<Self>,
-        landing: watch::Sender<Option<Outcome>>,
-        rejected: Option<AccessToken>,
-    ) {
+    async fn refresh(self: Arc<Self>, rejected: Option<AccessToken>) -> Outcome {
         let outcome = self.refresher.run(rejected.as_ref()).await;
-        let outcome = {
-            let mut state = self.state();
-            state.flight = None;
-            outcome.and_then(|tokens| {
-                let access = tokens.access.clone().ok_or(AuthError::Interrupted);
-                if !self.refresher.is_fresh(&tokens, state.rejected.as_ref()) {
-                    state.quiet_until = self.clock.elapsed() + QUIET;
-                }
-                state.cached = Some(tokens);
-                access
-            })
-        };
-        landing.send_replace(Some(outcome));
         #[cfg(feature = "planted")]
         if crate::planted::is_planted("persist after wake") {
-            self.refresher.store_late().await;
+            let late = Arc::clone(&self);
+            tokio::spawn(async move { late.refresher.store_late().await });
         }
+        let mut state = self.state();
+        state.flight = None;
+        let tokens = outcome?;
+        if !self.refresher.is_fresh(&tokens, state.rejected.as_ref()) {
+            state.quiet_until = self.clock.elapsed() + QUIET;
+        }
+        let access = tokens.access.clone().ok_or(AuthError::Interrupted);
+        state.cached = Some(tokens);
+        access
     }
 
     /// Refreshes in whoever asks.
@@ -195,12 +198,6 @@ impl State {
     }
 }
 
-/// Waits for the outcome of a refresh.
-async fn landed(mut flight: Flight) -> Outcome {
-    let outcome = flight.wait_for(Option::is_some).await.map_err(|_| AuthError::Interrupted)?;
-    outcome.clone().unwrap_or(Err(AuthError::Interrupted))
-}
-
 #[async_trait]
 impl TokenProvider for RefreshingProvider {
     async fn access_token(&self) -> Outcome {
@@ -216,7 +213,7 @@ impl TokenProvider for RefreshingProvider {
         }
         match self.token_or_flight() {
             Ok(token) => Ok(token),
-            Err(flight) => landed(flight).await,
+            Err(flight) => flight.outcome.await,
         }
     }
 
