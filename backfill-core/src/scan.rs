@@ -175,11 +175,9 @@ impl Scan {
             let read = self.whole_pages * u32::from(size.get());
             return spec.query(axis, self.from, self.span.end()).page(1 + read, size);
         }
-        let query = if self.walk.is_by_id() {
-            spec.query(axis, at, self.walk.after()).order_by(Property::ID)
-        } else {
-            spec.query(axis, at, self.span.end())
-        };
+        let end = if self.walk.is_at_instant() { self.walk.after() } else { self.span.end() };
+        let query = spec.query(axis, at, end);
+        let query = if self.walk.is_by_id() { query.order_by(Property::ID) } else { query };
         query.page(position, size)
     }
 

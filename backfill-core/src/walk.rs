@@ -139,6 +139,12 @@ impl Walk {
         self.by_id.is_some()
     }
 
+    /// Whether the next question is for the current instant alone. What lies behind it, and makes pages fail, does not
+    /// concern it then.
+    pub(crate) fn is_at_instant(&self) -> bool {
+        self.by_id.is_some() || self.passes.is_some()
+    }
+
     /// The question in the order of ids was refused. Whether the walk can go on without: the current instant has to be
     /// counted first.
     pub(crate) fn leave_ids(&mut self) -> bool {
@@ -184,7 +190,7 @@ impl Walk {
 
     /// Whether it goes by position, inside an instant that holds more than a page.
     fn is_inside(&self) -> bool {
-        self.start_position > 1 || self.by_id.is_some() || self.passes.is_some()
+        self.start_position > 1 || self.is_at_instant()
     }
 
     /// Goes on at an instant before which everything has been taken.
@@ -351,8 +357,7 @@ impl Walk {
     /// One page of an instant whose order is not to be trusted.
     fn take_unordered<'p>(&mut self, records: &[(RawRecord<'p>, OffsetDateTime)]) -> Step<'p> {
         let fresh = self.fresh_here(records);
-        let beyond = records.last().is_none_or(|(_, time)| self.axis.floor(*time) > self.at);
-        if beyond || self.size.is_last_page(records.len()) {
+        if self.size.is_last_page(records.len()) {
             return Step { fresh, reached: Reached::Unproved };
         }
         self.start_position += u32::try_from(records.len()).unwrap_or(u32::MAX);
@@ -491,7 +496,7 @@ mod tests {
             let from = (at - START).whole_seconds();
             let mut matching: Vec<_> =
                 self.records.iter().filter(|(_, second)| *second >= from).copied().collect();
-            if walk.is_by_id() {
+            if walk.is_at_instant() {
                 matching.retain(|(_, second)| *second < (walk.after() - START).whole_seconds());
             }
             let salt = self.shuffle.map(|n| n + 1);
