@@ -10,7 +10,7 @@
 //! happens by chance as well. So the instant is read in the order of ids (`by_id.rs`), which has no equals. Without ids
 //! to sort by, a page has to begin with as many records of the one before, in their order, as no chance repeats. Where
 //! neither can be had, the walk reads the instant over and over and keeps what is new, until a count says that nothing
-//! is missing.
+//! is missing. That is proof as long as a record that has left does not come again, from a copy that lags behind.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -20,7 +20,7 @@ pub(crate) struct Process {
     pub(crate) memory: Arc<MemoryStore>,
     life: Mutex<Life>,
     died: Notify,
-    /// When something other than ordinary waits happened to it last.
+    /// Until when something other than ordinary waits happened to it last.
     disturbed: Mutex<Option<Duration>>,
 }
 
@@ -138,11 +138,16 @@ impl Process {
             *life = Life::FrozenUntil(until);
         }
         drop(life);
-        self.disturb();
+        self.disturb_until(until);
     }
 
     pub(crate) fn disturb(&self) {
-        *self.disturbed.lock().unwrap() = Some(self.world.elapsed());
+        self.disturb_until(self.world.elapsed());
+    }
+
+    fn disturb_until(&self, end: Duration) {
+        let mut disturbed = self.disturbed.lock().unwrap();
+        *disturbed = (*disturbed).max(Some(end));
     }
 
     /// Whether nothing has happened to it since then.

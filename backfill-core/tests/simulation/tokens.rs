@@ -22,6 +22,8 @@ const FRESH: Duration = Duration::from_secs(185);
 pub(crate) struct TokenServer {
     /// The number of the newest refresh token.
     newest: u32,
+    /// The first one of the present consent.
+    first: u32,
     /// The one before, and until when it is still taken.
     before: Option<(u32, Duration)>,
     ended: bool,
@@ -35,6 +37,8 @@ pub(crate) struct TokenServer {
     outstanding: Option<(u32, u64)>,
     /// Whether one was lost in a way that nobody can help.
     pub(crate) excused: bool,
+    /// Whether a person is about to put another one into the vault.
+    consenting: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +52,7 @@ impl TokenServer {
     pub(crate) fn new() -> Self {
         Self {
             newest: 1,
+            first: 1,
             before: None,
             ended: false,
             refused: BTreeSet::new(),
@@ -56,6 +61,7 @@ impl TokenServer {
             settled: false,
             outstanding: None,
             excused: false,
+            consenting: false,
         }
     }
 
@@ -111,6 +117,7 @@ impl TokenServer {
 
     fn consent(&mut self) -> u32 {
         self.newest += 1;
+        self.first = self.newest;
         (self.before, self.ended, self.excused, self.outstanding) = (None, false, false, None);
         self.newest
     }
@@ -170,10 +177,11 @@ pub(crate) async fn consent_again(world: &Arc<World>) {
     let kept = disk::stored(world).and_then(|stored| number(stored.refresh.expose())).unwrap_or(0);
     let (is_good, is_excused) = {
         let state = world.state();
-        (state.tokens.takes(kept, world.elapsed()), state.tokens.excused)
+        let is_good = state.tokens.takes(kept, world.elapsed()) || state.tokens.consenting;
+        (is_good, state.tokens.excused)
     };
     if is_good {
-        // Somebody else has put it right meanwhile.
+        // Somebody else has put it right meanwhile, or is about to.
         return;
     }
     if !is_excused {
@@ -181,10 +189,19 @@ pub(crate) async fn consent_again(world: &Arc<World>) {
         return;
     }
     world.note(0, "a person consents", "again");
-    let n = world.state().tokens.consent();
+    let n = {
+        let tokens = &mut world.state().tokens;
+        tokens.consenting = true;
+        tokens.consent()
+    };
     let vault =
         disk::observer(world).with_clock(Arc::new(HostClock { world: Arc::clone(world), process: None }));
-    if vault.set(SecretName::QboRefreshToken, refresh_token(n).into()).await.is_ok() {
+    let kept = vault.set(SecretName::QboRefreshToken, refresh_token(n).into()).await;
+    {
+        let tokens = &mut world.state().tokens;
+        (tokens.consenting, tokens.excused) = (false, kept.is_err());
+    }
+    if kept.is_ok() {
         vault_changed(world);
     }
 }
@@ -261,7 +278,8 @@ impl TokenEndpoint for Endpoint {
             } else {
                 let newest = tokens.newest;
                 let issued = tokens.present(presented, now, life, rotates.then_some(profile.grace));
-                if issued.is_none() && profile.ends_family {
+                // A token of an earlier consent says nothing about this one.
+                if issued.is_none() && presented >= tokens.first && profile.ends_family {
                     tokens.ended = true;
                 }
                 if tokens.newest > newest {
