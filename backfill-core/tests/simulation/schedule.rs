@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use backfill_core::{
-    Axis, CancellationToken, Catalog, ChunkSize, Engine, EventSink, Failure, Proof, RunError, RunEvent,
-    RunMaker, RunOutcome, RunRequest, SharedBudget, Until, Worker,
+    Axis, CancellationToken, ChunkSize, Engine, EventSink, Failure, Proof, RunError, RunEvent, RunMaker,
+    RunOutcome, RunRequest, SharedBudget, Until, Worker,
 };
 use qbo_auth::{
     AuthError, Clock, Endpoints, Environment, RefreshingProvider, SealedVault, TokenProvider as _,
@@ -312,7 +312,7 @@ async fn backfill(
         fence: None,
         holder: "a simulated process".into(),
         wait: Duration::from_secs([0, 30, 300][usize::try_from(process.id % 3).unwrap()]),
-        entities: Catalog::bundled().select([ENTITY]).unwrap(),
+        entities: ledger::catalog().select([ENTITY]).unwrap(),
         span: Window::new(start, end).unwrap(),
         chunk: ChunkSize::Day,
         chosen: None,
@@ -429,7 +429,7 @@ async fn worker(process: &Arc<Process>, stop: &CancellationToken) -> Result<(), 
         store,
         queue,
         clock: house.clock.clone(),
-        catalog: Catalog::bundled(),
+        catalog: ledger::catalog().clone(),
         identity: identity(REALM),
         holder: "a simulated worker".into(),
         sink: Arc::new(Silent),
