@@ -22,6 +22,8 @@ pub(crate) struct Ledger {
     pages: BTreeSet<(RunId, Box<str>, u32)>,
     /// Each answer that was landed: the run, the question, and when it was taken in.
     answers: BTreeSet<(RunId, Box<str>, OffsetDateTime)>,
+    /// The newest lease of each name that anybody was given.
+    granted: BTreeMap<Box<str>, i64>,
     totals: BTreeMap<RunId, (WindowCounts, u64)>,
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn committed(
     }
     world.note(process.id, "lands", &format!("page {} of {}", page.page_number, page.run));
     let breaks = |invariant, how: String| world.breaks(invariant, how);
-    if !process.memory.is_current(&page.lease) {
+    if is_superseded(world, &page.lease) {
         breaks(
             "I10",
             format!("page {} of {} was committed under a lease that another has", page.page_number, page.run),
@@ -128,10 +130,20 @@ fn missing(world: &World, store: &MemoryStore, within: impl Fn(OffsetDateTime) -
         .collect()
 }
 
+/// A lease was given to somebody.
+pub(crate) fn granted(world: &World, lease: &Lease) {
+    world.state().ledger.granted.insert(lease.entity_name.clone(), lease.epoch);
+}
+
+/// Whether a later one was given to anybody since, whatever the store says now.
+fn is_superseded(world: &World, lease: &Lease) -> bool {
+    world.state().ledger.granted.get(&lease.entity_name).is_some_and(|newest| *newest > lease.epoch)
+}
+
 /// A trigger was fired, or its run is gone on with.
 pub(crate) fn fired(process: &Arc<Process>, lease: &Lease, fired: &Trigger, run: &RunStart) {
     let world = &process.world;
-    if !process.memory.is_current(lease) {
+    if is_superseded(world, lease) {
         world.breaks("I10", format!("trigger {} was fired under a lease that another has", fired.asked.name));
     }
     if fired.run.as_ref() != Some(&run.id) {

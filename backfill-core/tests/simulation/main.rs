@@ -34,7 +34,7 @@ const SCHEDULES: u64 = 100_000;
 /// Within so many schedules each planted bug has to be caught.
 const CAUGHT_WITHIN: u64 = 20_000;
 
-/// Steps and bugs of section 4.2 of the failure model, each planted where it would be made.
+/// Each planted where it would be made; and where a second safeguard makes up for it, in that as well.
 const BUGS: [&str; 24] = [
     "offset paging",
     "no anchor",

@@ -98,7 +98,8 @@ impl Connection {
             })
             .await?;
         let world = &self.process.world;
-        if result.is_ok() {
+        if let Ok(lease) = &result {
+            ledger::granted(world, lease);
             let now = world.elapsed();
             if let Some((_, last)) = world.state().beats.get_mut(&self.process.id) {
                 *last = now;
