@@ -19,6 +19,7 @@ use crate::world::World;
 const FRESH: Duration = Duration::from_secs(185);
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct TokenServer {
     /// The number of the newest refresh token.
     newest: u32,
