@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::SplitError;
+use crate::member::{each_element, each_member};
+use crate::split::instant;
 
 /// The most objects that an answer of change data capture holds; it does not say whether there are more.
 const MOST_OBJECTS: usize = 1000;
@@ -32,15 +31,15 @@ pub struct Deleted {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "CDCResponse", borrow)]
-    responses: Option<Vec<Response<'a>>>,
+    responses: Option<&'a RawValue>,
     #[serde(alias = "Fault", borrow)]
     fault: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Response<'a> {
-    #[serde(rename = "QueryResponse", borrow, default)]
-    answers: Vec<BTreeMap<String, &'a RawValue>>,
+    #[serde(rename = "QueryResponse", borrow)]
+    answers: Option<&'a RawValue>,
     #[serde(alias = "Fault", borrow)]
     fault: Option<&'a RawValue>,
 }
@@ -76,27 +75,70 @@ impl Deletions {
             return Err(SplitError::Fault);
         }
         let responses = envelope.responses.ok_or(SplitError::NoAnswer)?;
-        if responses.iter().any(|response| response.fault.is_some()) {
+        let mut found = Found::default();
+        let mut read = Ok(());
+        whole(each_element(responses.get(), |response| {
+            read = read.and_then(|()| found.read_response(response.get()));
+        }))?;
+        read?;
+        Ok(Self { deleted: found.deleted, complete: found.objects < MOST_OBJECTS })
+    }
+}
+
+/// What has been found so far. The answer is gone through one object at a time, whatever it holds.
+#[derive(Default)]
+struct Found {
+    deleted: Vec<Deleted>,
+    objects: usize,
+}
+
+impl Found {
+    fn read_response(&mut self, response: &str) -> Result<(), SplitError> {
+        let response: Response<'_> = serde_json::from_str(response).map_err(|_| SplitError::Malformed)?;
+        if response.fault.is_some() {
             return Err(SplitError::Fault);
         }
-        let (mut deleted, mut objects) = (Vec::new(), 0);
-        for (key, value) in responses.into_iter().flat_map(|response| response.answers).flatten() {
-            if key.eq_ignore_ascii_case("fault") {
-                return Err(SplitError::Fault);
-            }
-            if !value.get().starts_with('[') {
-                continue;
-            }
-            let stubs: Vec<Stub> = serde_json::from_str(value.get()).map_err(|_| SplitError::Malformed)?;
-            objects += stubs.len();
-            let gone = stubs.into_iter().filter(|stub| stub.status.as_deref() == Some("Deleted"));
-            deleted.extend(gone.filter_map(|stub| {
-                let at = stub.meta.and_then(|meta| OffsetDateTime::parse(&meta.updated?, &Rfc3339).ok());
-                Some(Deleted { id: stub.id?, at })
-            }));
-        }
-        Ok(Self { deleted, complete: objects < MOST_OBJECTS })
+        let Some(answers) = response.answers else { return Ok(()) };
+        let mut read = Ok(());
+        whole(each_element(answers.get(), |answer| {
+            read = read.and_then(|()| self.read_answer(answer.get()));
+        }))?;
+        read
     }
+
+    fn read_answer(&mut self, answer: &str) -> Result<(), SplitError> {
+        let mut read = Ok(());
+        whole(each_member(answer, |member| {
+            read = read.and_then(|()| match member.value.get() {
+                _ if member.name.eq_ignore_ascii_case("fault") => Err(SplitError::Fault),
+                records if records.starts_with('[') => self.read_records(records),
+                _ => Ok(()),
+            });
+        }))?;
+        read
+    }
+
+    fn read_records(&mut self, records: &str) -> Result<(), SplitError> {
+        let mut read = Ok(());
+        whole(each_element(records, |record| {
+            read = read.and_then(|()| self.read_record(record.get()));
+        }))?;
+        read
+    }
+
+    fn read_record(&mut self, record: &str) -> Result<(), SplitError> {
+        let stub: Stub = serde_json::from_str(record).map_err(|_| SplitError::Malformed)?;
+        self.objects += 1;
+        if let (Some("Deleted"), Some(id)) = (stub.status.as_deref(), stub.id) {
+            let at = stub.meta.and_then(|meta| instant(&meta.updated?));
+            self.deleted.push(Deleted { id, at });
+        }
+        Ok(())
+    }
+}
+
+fn whole(read: Option<()>) -> Result<(), SplitError> {
+    read.ok_or(SplitError::Malformed)
 }
 
 #[cfg(test)]

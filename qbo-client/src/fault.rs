@@ -1,4 +1,13 @@
 use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::member::{each_element, text};
+
+/// Errors that are kept of one fault. One or two are usual.
+const MOST_ERRORS: usize = 100;
+
+/// What is read of a fault in XML. The gateway's have some hundred bytes; behind the rest is a web page.
+const LARGEST_XML: usize = 64 << 10;
 
 /// A fault as QBO's API or its gateway reports it, whichever the shape.
 ///
@@ -40,84 +49,95 @@ impl Fault {
     pub fn find(body: &[u8]) -> Option<Self> {
         match body.trim_ascii_start().first()? {
             b'{' => from_json(body),
-            b'<' => from_xml(&String::from_utf8_lossy(body)),
+            b'<' => from_xml(&String::from_utf8_lossy(&body[..body.len().min(LARGEST_XML)])),
             _ => None,
         }
     }
 }
 
 #[derive(Deserialize)]
-struct JsonAnswer {
-    #[serde(alias = "Fault")]
-    fault: Option<JsonFault>,
-    #[serde(rename = "QueryResponse")]
-    inner: Option<JsonInner>,
-    #[serde(rename = "CDCResponse", default)]
-    changes: Vec<JsonChanges>,
+struct JsonAnswer<'a> {
+    #[serde(alias = "Fault", borrow)]
+    fault: Option<&'a RawValue>,
+    #[serde(rename = "QueryResponse", borrow)]
+    inner: Option<&'a RawValue>,
+    #[serde(rename = "CDCResponse", borrow)]
+    changes: Option<&'a RawValue>,
 }
 
-/// Change data capture has one slot for each entity that was asked for.
+/// What may hold a fault: a part of an answer. Change data capture has one slot for each entity that was asked for.
 #[derive(Deserialize)]
-struct JsonChanges {
-    #[serde(alias = "Fault")]
-    fault: Option<JsonFault>,
-    #[serde(rename = "QueryResponse", default)]
-    slots: Vec<JsonInner>,
-}
-
-#[derive(Deserialize)]
-struct JsonInner {
-    #[serde(alias = "Fault")]
-    fault: Option<JsonFault>,
+struct JsonPart<'a> {
+    #[serde(alias = "Fault", borrow)]
+    fault: Option<&'a RawValue>,
+    #[serde(rename = "QueryResponse", borrow)]
+    slots: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct JsonFault {
-    #[serde(alias = "Error", default)]
-    error: Vec<JsonError>,
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
+struct JsonFault<'a> {
+    #[serde(alias = "Error", borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(rename = "type", borrow)]
+    kind: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct JsonError {
-    #[serde(default)]
-    code: serde_json::Value,
-    #[serde(alias = "Message", default)]
-    message: Option<String>,
-    #[serde(alias = "Detail", default)]
-    detail: serde_json::Value,
+struct JsonError<'a> {
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(alias = "Message", borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(alias = "Detail", borrow)]
+    detail: Option<&'a RawValue>,
 }
 
-impl JsonError {
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        [self.message.as_deref(), self.detail.as_str()].into_iter().flatten()
-    }
-}
-
+/// Nothing becomes a tree, and no part is kept that is not needed: an answer may hold anything.
 fn from_json(body: &[u8]) -> Option<Fault> {
-    let answer: JsonAnswer = serde_json::from_slice(body).ok()?;
-    let slots = |changes: JsonChanges| {
-        changes.fault.into_iter().chain(changes.slots.into_iter().filter_map(|slot| slot.fault))
-    };
-    let inner = answer.inner.and_then(|inner| inner.fault);
-    let fault = answer.fault.or(inner).or_else(|| answer.changes.into_iter().flat_map(slots).next())?;
-    let code = |error: &JsonError| match &error.code {
-        serde_json::Value::String(code) => code.clone(),
-        serde_json::Value::Number(code) => code.to_string(),
-        _ => String::new(),
-    };
-    let errors =
-        fault.error.iter().map(|error| one_error(&code(error), error.message.as_deref().unwrap_or_default()));
-    Some(Fault {
-        kind: letters(fault.kind.as_deref().unwrap_or_default()),
-        errors: errors.collect(),
-        subscription_ended: fault
-            .error
-            .iter()
-            .any(|error| speaks_of_ended_subscription(error.message.as_deref().unwrap_or_default())),
-        unknown_entity: fault.error.iter().flat_map(JsonError::texts).any(speaks_of_unknown_entity),
-    })
+    let answer: JsonAnswer<'_> = serde_json::from_slice(body).ok()?;
+    let inner = answer.inner.and_then(|inner| part(inner)?.fault);
+    let fault = answer.fault.or(inner).or_else(|| in_changes(answer.changes?))?;
+    let fault: JsonFault<'_> = serde_json::from_str(fault.get()).ok()?;
+    let mut found =
+        Fault { kind: letters(&fault.kind.and_then(text).unwrap_or_default()), ..Fault::default() };
+    if let Some(errors) = fault.error {
+        each_element(errors.get(), |error| found.add(error))?;
+    }
+    Some(found)
+}
+
+/// The first fault in change data capture.
+fn in_changes(changes: &RawValue) -> Option<&RawValue> {
+    let mut found = None;
+    each_element(changes.get(), |change| {
+        let Some(change) = part(change) else { return };
+        found = found.or(change.fault);
+        if let Some(slots) = change.slots {
+            each_element(slots.get(), |slot| found = found.or_else(|| part(slot)?.fault));
+        }
+    })?;
+    found
+}
+
+fn part(raw: &RawValue) -> Option<JsonPart<'_>> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+impl Fault {
+    fn add(&mut self, error: &RawValue) {
+        let Ok(error) = serde_json::from_str::<JsonError<'_>>(error.get()) else { return };
+        let message = error.message.and_then(text).unwrap_or_default();
+        let detail = error.detail.and_then(text).unwrap_or_default();
+        // A number is taken as it is written.
+        let number = |raw: &&RawValue| raw.get().starts_with(|c: char| c.is_ascii_digit());
+        let code =
+            error.code.and_then(|raw| text(raw).or(Some(raw).filter(number).map(|raw| raw.get().into())));
+        if self.errors.len() < MOST_ERRORS {
+            self.errors.push(one_error(&code.unwrap_or_default(), &message));
+        }
+        self.subscription_ended |= speaks_of_ended_subscription(&message);
+        self.unknown_entity |= speaks_of_unknown_entity(&message) || speaks_of_unknown_entity(&detail);
+    }
 }
 
 /// Reads the gateway's small XML fault. Two attributes and a message are all that is needed, so they are
@@ -127,6 +147,7 @@ fn from_xml(text: &str) -> Option<Fault> {
     let errors = fault
         .split("<Error")
         .skip(1)
+        .take(MOST_ERRORS)
         .map(|error| one_error(attribute(error, "code").unwrap_or_default(), element(error, "Message")));
     Some(Fault {
         kind: letters(attribute(fault, "type").unwrap_or_default()),
@@ -241,6 +262,16 @@ mod tests {
             ["", "{}", "<html><body>down</body></html>", "[1]", r#"{"QueryResponse":{}}"#, "{\"fault\":null}"]
         {
             assert_eq!(Fault::find(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn of_a_fault_with_thousands_of_errors_the_first_are_kept() {
+        let json = format!(r#"{{"Fault":{{"Error":[{{"code":"1"}}{}]}}}}"#, r#",{"code":"2"}"#.repeat(5000));
+        let xml = format!(r#"<Fault><Error code="1"/>{}</Fault>"#, r#"<Error code="2"/>"#.repeat(5000));
+        for body in [json, xml] {
+            let fault = Fault::find(body.as_bytes()).unwrap();
+            assert_eq!((fault.code(), fault.errors.len()), (Some("1"), MOST_ERRORS));
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// One member of an object.
@@ -16,31 +16,34 @@ pub(crate) struct Member<'a> {
     pub(crate) range: Range<usize>,
 }
 
-/// The members of an object, in their order; `None` for any other value.
-pub(crate) fn members(object: &str) -> Option<Vec<Member<'_>>> {
+/// Hands the members of an object on, in their order; `None` for any other value. One at a time: a record may have
+/// millions.
+pub(crate) fn each_member<'a>(object: &'a str, hand_on: impl FnMut(Member<'a>)) -> Option<()> {
     let mut deserializer = serde_json::Deserializer::from_str(object);
-    deserializer.deserialize_map(Members { base: object.as_ptr() as usize }).ok()
+    deserializer.deserialize_map(Members { base: object.as_ptr() as usize, hand_on }).ok()
+}
+
+/// Hands the elements of an array on, in their order; `None` for any other value.
+pub(crate) fn each_element<'a>(array: &'a str, hand_on: impl FnMut(&'a RawValue)) -> Option<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(array);
+    deserializer.deserialize_seq(Elements { hand_on }).ok()
 }
 
 /// What to leave out of an object so that some of its members are gone and everything else is as it was: each run of
 /// them with the comma that would otherwise be one too many.
-pub(crate) fn cuts(members: &[Member<'_>], unwanted: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
-    let mut cuts: Vec<Range<usize>> = Vec::new();
-    let mut at = 0;
-    while at < members.len() {
-        let run = members[at..].iter().take_while(|member| unwanted(&member.name)).count();
-        if run == 0 {
-            at += 1;
-            continue;
+pub(crate) fn cuts(object: &str, unwanted: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
+    let mut cuts = Vec::new();
+    let mut kept_until = None;
+    let mut run: Option<Range<usize>> = None;
+    each_member(object, |member| {
+        if unwanted(&member.name) {
+            run = Some(run.take().map_or(member.range.start, |run| run.start)..member.range.end);
+        } else {
+            cuts.extend(run.take().map(|run| run.start..member.range.start));
+            kept_until = Some(member.range.end);
         }
-        let next = at + run;
-        cuts.push(match (members.get(next), at.checked_sub(1)) {
-            (Some(follower), _) => members[at].range.start..follower.range.start,
-            (None, Some(before)) => members[before].range.end..members[next - 1].range.end,
-            (None, None) => members[at].range.start..members[next - 1].range.end,
-        });
-        at = next;
-    }
+    });
+    cuts.extend(run.map(|run| kept_until.unwrap_or(run.start)..run.end));
     cuts
 }
 
@@ -53,35 +56,54 @@ pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(inner))
 }
 
-struct Members {
+struct Members<F> {
     base: usize,
+    hand_on: F,
 }
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<Member<'de>>;
+impl<'de, F: FnMut(Member<'de>)> Visitor<'de> for Members<F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some((name, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
             let start = name.get().as_ptr() as usize - self.base;
             let end = value.get().as_ptr() as usize - self.base + value.get().len();
             let name = text(name).unwrap_or_default();
-            members.push(Member { name, value, range: start..end });
+            (self.hand_on)(Member { name, value, range: start..end });
         }
-        Ok(members)
+        Ok(())
+    }
+}
+
+struct Elements<F> {
+    hand_on: F,
+}
+
+impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Elements<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
+        while let Some(element) = array.next_element()? {
+            (self.hand_on)(element);
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{cuts, members};
+    use super::{cuts, each_member};
 
     fn without(object: &str) -> String {
-        let cuts = cuts(&members(object).unwrap(), |name| name.starts_with("Link"));
+        let cuts = cuts(object, |name| name.starts_with("Link"));
         let mut text = object.to_owned();
         for cut in cuts.into_iter().rev() {
             text.replace_range(cut, "");
@@ -106,7 +128,7 @@ mod tests {
     #[test]
     fn what_is_no_object_has_no_members() {
         for other in ["[]", "1", "\"{}\"", "null"] {
-            assert!(members(other).is_none(), "{other}");
+            assert!(each_member(other, |_| {}).is_none(), "{other}");
         }
     }
 }

@@ -7,18 +7,22 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use time::{Date, OffsetDateTime};
+use time::{Date, OffsetDateTime, UtcOffset};
 
-use crate::member::{Member, cuts, members, text};
+use crate::member::{cuts, each_member, text};
 use crate::page::RecordSpan;
 use crate::{EntityName, IdentityProblem, RecordLayout};
 
 /// Longest id that is taken for one. The longest seen in QBO has 19 digits.
 const LONGEST_ID: usize = 64;
+
+/// More records than any answer holds: ten full pages. What is known of one takes more memory than the shortest one has
+/// bytes, so that without this a body of nothing but commas and zeros would take sixty times its size.
+const MOST_RECORDS: usize = 10_000;
 
 /// Why a body is not a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -197,7 +201,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
         let mut answer = Answer::default();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             match &*name {
-                name if self.keys.contain(name) => answer.records.append(&mut map.next_value()?),
+                name if self.keys.contain(name) => map.next_value_seed(Records(&mut answer.records))?,
                 "maxResults" => answer.max_results = map.next_value()?,
                 "totalCount" => answer.total_count = map.next_value()?,
                 "Fault" | "fault" => answer.fault |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
@@ -205,6 +209,35 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
             }
         }
         Ok(Some(answer))
+    }
+}
+
+/// Where the records go.
+struct Records<'r, 'de>(&'r mut Vec<&'de RawValue>);
+
+impl<'de> DeserializeSeed<'de> for Records<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Records<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        while let Some(record) = array.next_element()? {
+            if self.0.len() == MOST_RECORDS {
+                return Err(A::Error::custom("more records than any page holds"));
+            }
+            self.0.push(record);
+        }
+        Ok(())
     }
 }
 
@@ -246,11 +279,10 @@ struct Meta<'a> {
 fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
     let range = within(record, base);
     let record = if layout.wrapped { unwrapped(record) } else { record };
-    let members = if layout.strip.is_empty() && layout.key.is_empty() { None } else { members(record) };
-    let members = members.as_deref().unwrap_or_default();
     let offset = within(record, base).start;
     let unwanted = |name: &str| layout.strip.iter().any(|member| member.as_str() == name);
-    let cuts = cuts(members, unwanted).into_iter().map(|cut| cut.start + offset..cut.end + offset).collect();
+    let cuts = if layout.strip.is_empty() { Vec::new() } else { cuts(record, unwanted) };
+    let cuts = cuts.into_iter().map(|cut| cut.start + offset..cut.end + offset).collect();
     // Only an object can be a record; without this, an array would be read as its fields in order.
     let head = if record.starts_with('{') { serde_json::from_str::<Head<'_>>(record).ok() } else { None };
     let Some(head) = head else {
@@ -268,7 +300,7 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
     RecordSpan {
         range,
         cuts,
-        id: if layout.key.is_empty() { identity(head.id) } else { joined(members, &layout.key) },
+        id: if layout.key.is_empty() { identity(head.id) } else { joined(record, &layout.key) },
         sync_token: head.sync_token.and_then(integer),
         updated_at: meta.updated.and_then(text).as_deref().and_then(instant),
         created_at: meta.created.and_then(text).as_deref().and_then(instant),
@@ -284,12 +316,12 @@ fn within(part: &str, base: usize) -> std::ops::Range<usize> {
 
 /// The record inside a wrapper: its first member that is an object. One that has its own `Id` is no wrapper.
 fn unwrapped(record: &str) -> &str {
-    let members = members(record).unwrap_or_default();
-    if members.iter().any(|member| member.name == "Id") {
-        return record;
-    }
-    let inner = members.iter().map(|member| member.value.get()).find(|value| value.starts_with('{'));
-    inner.unwrap_or(record)
+    let (mut is_wrapper, mut inner) = (true, None);
+    each_member(record, |member| {
+        is_wrapper &= member.name != "Id";
+        inner = inner.or(Some(member.value.get()).filter(|value| value.starts_with('{')));
+    });
+    inner.filter(|_| is_wrapper).unwrap_or(record)
 }
 
 fn identity(raw: Option<&RawValue>) -> Result<Box<str>, IdentityProblem> {
@@ -297,17 +329,23 @@ fn identity(raw: Option<&RawValue>) -> Result<Box<str>, IdentityProblem> {
 }
 
 /// An id made of several members, for records without one.
-fn joined(members: &[Member<'_>], key: &[EntityName]) -> Result<Box<str>, IdentityProblem> {
-    let mut parts = Vec::with_capacity(key.len());
-    for name in key {
-        let mut named = members.iter().filter(|member| member.name == name.as_str());
-        parts.push(match (named.next(), named.next()) {
-            (None, _) => Cow::Borrowed(""),
-            (Some(member), None) => text(member.value).ok_or(IdentityProblem::Unusable)?,
-            (Some(_), Some(_)) => return Err(IdentityProblem::NotAnObject),
-        });
+fn joined(record: &str, key: &[EntityName]) -> Result<Box<str>, IdentityProblem> {
+    let mut parts: Vec<Option<&RawValue>> = vec![None; key.len()];
+    let mut is_named_twice = false;
+    each_member(record, |member| {
+        if let Some(place) = key.iter().position(|name| name.as_str() == member.name) {
+            is_named_twice |= parts[place].replace(member.value).is_some();
+        }
+    });
+    if is_named_twice {
+        return Err(IdentityProblem::NotAnObject);
     }
-    if parts.iter().all(|part| part.is_empty()) {
+    let part = |part: Option<&'_ RawValue>| match part {
+        None => Ok(String::new()),
+        Some(value) => text(value).map(Cow::into_owned).ok_or(IdentityProblem::Unusable),
+    };
+    let parts = parts.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
+    if parts.iter().all(String::is_empty) {
         return Err(IdentityProblem::Missing);
     }
     sound(&parts.join("/"))
@@ -323,10 +361,12 @@ fn integer(raw: &RawValue) -> Option<i64> {
     raw.get().trim_matches('"').parse().ok()
 }
 
-/// An instant with any offset. Times come back in Pacific local time, whatever the company's country, so
-/// they must be compared as instants, never as text.
-fn instant(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
+/// An instant with any offset, brought to UTC. Times come back in Pacific local time, whatever the company's country, so
+/// they must be compared as instants, never as text. What UTC's calendar has no date for, such as an evening of
+/// 9999-12-31 west of Greenwich, is no time: it could be neither asked for nor stored.
+pub(crate) fn instant(text: &str) -> Option<OffsetDateTime> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+    (at.year() >= 0).then_some(at)
 }
 
 fn date(text: &str) -> Option<Date> {
@@ -485,6 +525,29 @@ mod tests {
         let deep = format!(r#"{{"Id":"1","d":{}1{}}}"#, "[".repeat(50_000), "]".repeat(50_000));
         let body = format!(r#"{{"QueryResponse":{{"Invoice":[{deep},{{"Id":"2"}}]}},"time":"x"}}"#);
         assert_eq!(page(body).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_time_that_utc_has_no_date_for_is_no_time() {
+        for (time, expected) in [
+            ("9999-12-31T23:59:59Z", Some(datetime!(9999-12-31 23:59:59 UTC))),
+            ("9999-12-31T23:59:59-12:00", None),
+            ("0000-01-01T00:00:00+14:00", None),
+        ] {
+            let record = format!(r#"{{"Id":"1","MetaData":{{"LastUpdatedTime":"{time}"}}}}"#);
+            let page =
+                page(format!(r#"{{"QueryResponse":{{"Invoice":[{record}]}},"time":"{time}"}}"#)).unwrap();
+            assert_eq!(page.records().next().unwrap().updated_at(), expected, "{time}");
+            assert_eq!(page.answered_at(), expected, "{time}");
+        }
+    }
+
+    #[test]
+    fn an_answer_with_more_records_than_any_page_is_none() {
+        let records = vec!["0"; MOST_RECORDS].join(",");
+        let body = |more: &str| format!(r#"{{"QueryResponse":{{"Invoice":[{records}{more}]}},"time":"x"}}"#);
+        assert_eq!(page(body("")).unwrap().len(), MOST_RECORDS);
+        assert_eq!(page(body(",0")).unwrap_err(), SplitError::Malformed);
     }
 
     #[test]
