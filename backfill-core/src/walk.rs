@@ -219,7 +219,8 @@ impl Walk {
 
     /// The first instant after the current one.
     pub(crate) fn after(&self) -> OffsetDateTime {
-        (self.at + self.axis.step()).min(self.end)
+        // The calendar's last day has none behind it.
+        self.at.checked_add(self.axis.step()).map_or(self.end, |after| after.min(self.end))
     }
 
     /// Takes a page that answers the question at [`position`](Self::position).
@@ -437,6 +438,13 @@ mod tests {
 
     fn ids(step: &Step<'_>) -> Vec<String> {
         step.fresh.iter().map(|(record, _)| record.id().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_last_day_of_the_calendar_has_none_behind_it() {
+        let (at, end) = (datetime!(9999-12-31 0:00 UTC), datetime!(9999-12-31 23:59:59 UTC));
+        let walk = Walk::new(Axis::TxnDate, ScanCursor { at, seen: Vec::new() }, end, PageSize::default());
+        assert_eq!(walk.after(), end);
     }
 
     #[test]
