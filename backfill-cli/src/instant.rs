@@ -26,7 +26,10 @@ pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
     if at.nanosecond() != 0 {
         return Err("QuickBooks keeps whole seconds; leave the fraction out".into());
     }
-    Ok(at.to_offset(UtcOffset::UTC))
+    match at.checked_to_offset(UtcOffset::UTC) {
+        Some(at) if at.year() >= 0 => Ok(at),
+        _ => Err("in UTC it lies outside of the years 0 to 9999".into()),
+    }
 }
 
 /// `2026-01-31T00:00:00Z`.
@@ -69,9 +72,16 @@ mod tests {
     fn dates_are_midnight_utc_and_times_need_a_zone() {
         assert_eq!(parse("2026-01-31"), Ok(datetime!(2026-01-31 0:00 UTC)));
         assert_eq!(parse("2026-01-31T00:00:00-05:00"), Ok(datetime!(2026-01-31 5:00 UTC)));
-        for bad in
-            ["2026-02-30", "26-01-01", "yesterday", "2026-01-31T10:00:00", "2026-01-31T00:00:00.5Z", ""]
-        {
+        for bad in [
+            "2026-02-30",
+            "26-01-01",
+            "yesterday",
+            "2026-01-31T10:00:00",
+            "2026-01-31T00:00:00.5Z",
+            "9999-12-31T23:59:59-05:00",
+            "0000-01-01T00:00:00+05:00",
+            "",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
