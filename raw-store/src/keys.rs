@@ -13,18 +13,20 @@ pub(crate) fn repeats_a_key(json: &[u8]) -> bool {
             b'"' => {
                 let start = at;
                 at = end_of_text(json, at);
-                if json[at..].trim_ascii_start().first() == Some(&b':')
-                    && let Some(first) = objects.last()
-                {
-                    let key = &json[start..at - 1];
-                    if keys[*first..].contains(&key) {
-                        return true;
-                    }
-                    keys.push(key);
+                if json[at..].trim_ascii_start().first() == Some(&b':') && !objects.is_empty() {
+                    keys.push(&json[start..at - 1]);
                 }
             }
             b'{' => objects.push(keys.len()),
-            b'}' => keys.truncate(objects.pop().unwrap_or_default()),
+            b'}' => {
+                let first = objects.pop().unwrap_or_default();
+                // Sorted, so that an object of a million keys does not take a million times a million comparisons.
+                keys[first..].sort_unstable();
+                if keys[first..].windows(2).any(|pair| pair[0] == pair[1]) {
+                    return true;
+                }
+                keys.truncate(first);
+            }
             _ => {}
         }
     }
