@@ -15,6 +15,7 @@ mod journal;
 mod keyring;
 mod logging;
 mod passfile;
+mod profile;
 mod progress;
 mod refused;
 mod render;

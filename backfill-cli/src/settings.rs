@@ -1,21 +1,17 @@
 //! What the command works with: flags over the settings file over defaults. The only reader of files and
 //! environment, and never of secrets.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use backfill_core::{Catalog, Thresholds};
 use qbo_auth::{Endpoints, Environment, RealmId};
 use qbo_client::Limits;
 use raw_store::SchemaName;
-use serde::Deserialize;
 
 use crate::args::{Allowance, Global, Lifeline, Output, Rate};
 use crate::exit::Exit;
+use crate::profile::{File, MonthlyCalls, Profile, SHARED_VAULT};
 use crate::refused;
-
-/// The name of the vault that lies in the database.
-const SHARED_VAULT: &str = "postgres";
 
 /// Calls a month that Intuit's Builder tier has, over all companies and apps of a developer's workspace (Intuit App Partner
 /// Program).
@@ -101,51 +97,6 @@ impl TestEndpoints {
             endpoints = endpoints.with_oauth(oauth).map_err(|error| refused("--oauth-url", &error))?;
         }
         Ok(endpoints)
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    profile: BTreeMap<String, Profile>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Profile {
-    environment: Option<String>,
-    realm: Option<String>,
-    database: Option<String>,
-    schema: Option<String>,
-    vault: Option<PathBuf>,
-    vault_key_file: Option<PathBuf>,
-    time_zone: Option<String>,
-    catalog: Option<PathBuf>,
-    rate: Option<std::num::NonZeroU32>,
-    monthly_calls: Option<MonthlyCalls>,
-    #[serde(default)]
-    validation: Thresholds,
-}
-
-/// `monthly_calls = 500000`, or `"off"`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum MonthlyCalls {
-    Number(std::num::NonZeroU64),
-    Word(String),
-}
-
-impl Profile {
-    /// Paths in the file are relative to the file.
-    fn beside(mut self, file: &Path) -> Self {
-        let folder = file.parent().unwrap_or(Path::new(""));
-        for path in [&mut self.vault, &mut self.vault_key_file, &mut self.catalog].into_iter().flatten() {
-            if *path != Path::new(SHARED_VAULT) {
-                *path = folder.join(&*path);
-            }
-        }
-        self
     }
 }
 
@@ -281,7 +232,7 @@ fn file(path: &Path) -> Result<File, Exit> {
         Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
     };
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
-    toml::from_str(&text).map_err(|error| unreadable(&error.message()))
+    File::read(&text).map_err(|error| unreadable(&error.message()))
 }
 
 fn settings_file(global: &Global) -> Result<Option<PathBuf>, Exit> {

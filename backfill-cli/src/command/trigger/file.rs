@@ -1,46 +1,20 @@
-//! `triggers.yaml` as Mage writes it beside a pipeline.
+//! From Mage's `triggers.yaml` to triggers.
 
 use std::path::Path;
 
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{IfMissed, NewTrigger};
-use serde::Deserialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::super::request::{nobody, request};
+use super::mage::{self, Entry};
 use super::{is_past, name_of, plan};
 use crate::args::{Output, RunArgs};
 use crate::exit::Exit;
 use crate::instant;
 use crate::render::say;
 use crate::settings::Settings;
-
-#[derive(Debug, Deserialize)]
-struct File {
-    triggers: Vec<Entry>,
-}
-
-/// The fields that matter here; Mage writes others beside them.
-#[derive(Debug, Deserialize)]
-struct Entry {
-    name: String,
-    /// Not there in every version; the file's folder says it too.
-    pipeline_uuid: Option<String>,
-    schedule_interval: Option<String>,
-    start_time: Option<String>,
-    status: Option<String>,
-    #[serde(default)]
-    variables: Variables,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Variables {
-    #[serde(alias = "from")]
-    fecha_inicio: Option<String>,
-    #[serde(alias = "to")]
-    fecha_fin: Option<String>,
-}
 
 /// The one-time triggers of a file.
 pub(super) fn triggers(
@@ -52,11 +26,11 @@ pub(super) fn triggers(
     let present = SystemClock::new().now_utc();
     let unusable = |what: String| Exit::usage(format!("{}: {what}", path.display()), "correct the file");
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
-    let file: File = serde_saphyr::from_str(&text).map_err(|_| {
+    let entries = mage::entries(&text).map_err(|_| {
         unusable("it is not a list `triggers:` of entries with a name, as Mage writes it".into())
     })?;
     let mut triggers = Vec::new();
-    for entry in file.triggers {
+    for entry in entries {
         let name = entry.name.clone();
         let left_out = match (entry.schedule_interval.as_deref(), entry.status.as_deref()) {
             (Some("@once"), Some("active") | None) => None,

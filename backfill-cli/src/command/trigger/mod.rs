@@ -1,6 +1,7 @@
 //! `trigger`: runs to be started once, at a stated time.
 
 mod file;
+mod mage;
 
 use backfill_core::{ChunkSize, EntitySpec, tile};
 use qbo_auth::{Clock as _, SystemClock};
