@@ -28,6 +28,9 @@ mod vault;
 
 #[cfg(feature = "http")]
 mod answer;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "http")]
 mod insecure;
 #[cfg(feature = "http")]

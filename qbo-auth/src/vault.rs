@@ -104,6 +104,13 @@ pub struct ConsentMark {
     pub fingerprint: String,
 }
 
+/// Any bytes as the contents of a vault, sealed under the text of a key file.
+#[cfg(feature = "fuzzing")]
+pub fn sealed(key: &str, contents: &[u8]) -> Vec<u8> {
+    let key = seal::VaultKey::from_text(key.as_bytes()).expect("it is the text of a key file");
+    key.seal(contents).expect("random numbers can be had")
+}
+
 /// What a task brought. A panic in it goes on in the caller: its message may quote anything, and must not become the
 /// cause of an error that somebody prints.
 fn unwound<T>(ended: Result<T, JoinError>) -> Result<T, VaultError> {

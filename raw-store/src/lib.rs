@@ -5,6 +5,9 @@ pub mod contract;
 mod digest;
 mod error;
 mod finding;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 mod inspect;
 mod keys;

@@ -1,0 +1,8 @@
+//! See `fault` in the library.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| qbo_backfill_fuzz::fault::target(data));
+
+#[cfg(not(fuzzing))]
+fn main() {}
