@@ -158,5 +158,33 @@ mod tests {
                 prop_assert_eq!(pair[0].end().time(), time::Time::MIDNIGHT);
             }
         }
+
+        /// Second by second, against what a calendar says of each: a window begins where its day, week, month … does.
+        #[test]
+        fn windows_begin_where_the_calendar_says(
+            from in -2_208_988_800_i64..7_258_118_400,
+            days in 1_i64..3,
+            offset in -50_i64..50,
+            size in prop::sample::select(ChunkSize::ALL.to_vec()),
+        ) {
+            let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            let shifted = |seconds| at(seconds).to_offset(UtcOffset::from_whole_seconds(
+                i32::try_from(offset * 900).unwrap()).unwrap());
+            let (first, last) = (from, from + days * 86_400);
+            let windows = tile(Window::new(shifted(first), shifted(last)).unwrap(), size);
+            let begins = |second: i64| {
+                let (now, before) = (at(second).date(), at(second - 1).date());
+                match size {
+                    ChunkSize::Day => now != before,
+                    ChunkSize::Week => now != before && now.weekday() == time::Weekday::Monday,
+                    ChunkSize::Month => now.month() != before.month(),
+                    ChunkSize::Quarter => (u8::from(now.month()) - 1) / 3 != (u8::from(before.month()) - 1) / 3,
+                    ChunkSize::Year => now.year() != before.year(),
+                    ChunkSize::Whole => false,
+                }
+            };
+            let expected: Vec<_> = (first..last).filter(|second| *second == first || begins(*second)).map(at).collect();
+            prop_assert_eq!(windows.iter().map(|window| window.start()).collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -53,7 +53,7 @@ pub fn target(data: &[u8]) {
         Verdict::Accept => assert!((200..=299).contains(&message.status)),
         Verdict::Throttled(pause) => assert!(pause.as_secs() <= 900),
         Verdict::Final(ErrorKind::BadQuery { code } | ErrorKind::EntityUnavailable { code }) => {
-            is_a_code(&code)
+            is_a_code(&code);
         }
         _ => {}
     }

@@ -99,9 +99,9 @@ fn request(drawn: &mut Drawn<'_>, span: Window, chunk: ChunkSize) -> RunRequest 
         entities.into_iter().map(|place| usize::from(place) % catalog.entities().len()).collect();
     let entities: Vec<EntitySpec> =
         entities.into_iter().map(|place| catalog.entities()[place].clone()).collect();
-    let chosen = (drawn.byte() % 4 == 0).then(|| {
+    let chosen = drawn.byte().is_multiple_of(4).then(|| {
         let some = |spec: &EntitySpec, drawn: &mut Drawn<'_>| -> Vec<Window> {
-            spec.windows(span, chunk).into_iter().filter(|_| drawn.byte() % 2 == 0).collect()
+            spec.windows(span, chunk).into_iter().filter(|_| drawn.byte().is_multiple_of(2)).collect()
         };
         entities.iter().map(|spec| (spec.entity_name().into(), some(spec, drawn))).collect::<BTreeMap<_, _>>()
     });
@@ -139,7 +139,7 @@ fn log(drawn: &mut Drawn<'_>, request: &RunRequest) -> Vec<LogLine> {
     let mut log = Vec::new();
     for spec in &request.entities {
         let pipeline = spec.pipeline(drawn.one_of(&Axis::ALL));
-        let chunk = if drawn.byte() % 4 == 0 { ChunkSize::Month } else { request.chunk };
+        let chunk = if drawn.byte().is_multiple_of(4) { ChunkSize::Month } else { request.chunk };
         for window in spec.windows(request.span, chunk) {
             let fate = drawn.byte();
             if fate % 8 < 2 {

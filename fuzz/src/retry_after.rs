@@ -11,7 +11,7 @@ use crate::memory::bounded;
 use crate::shape::Shape;
 
 /// The pause where none is named.
-const UNNAMED: Duration = Duration::from_secs(60);
+const UNNAMED: Duration = Duration::from_mins(1);
 
 /// Shapes that cost most for their bytes.
 pub const SHAPES: &[Shape] = &[

@@ -2,7 +2,11 @@
 //!
 //! A failure prints what to call its target with again, and the seed of its mutation: `FUZZ_SEED=n cargo test`.
 
-#![expect(clippy::unwrap_used, reason = "a corpus that cannot be read fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a corpus that cannot be read fails, and says what failed"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};

@@ -76,7 +76,6 @@ impl fmt::Display for RedirectUrl {
 }
 
 /// A consent that a person has been asked for. Good for one answer.
-#[derive(Debug)]
 pub struct ConsentRequest {
     url: Url,
     redirect: RedirectUrl,
@@ -194,6 +193,16 @@ impl ConsentRequest {
             code: code.ok_or(ConsentError::Incomplete("no code"))?,
             realm: realm.ok_or(ConsentError::Incomplete("no company"))?,
         })
+    }
+}
+
+/// Without the page's address, which carries the state.
+impl fmt::Debug for ConsentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsentRequest")
+            .field("redirect", &self.redirect)
+            .field("ends_at", &self.ends_at)
+            .finish_non_exhaustive()
     }
 }
 

@@ -69,6 +69,16 @@ secret! {
 }
 secret! {
     /// A bearer token: whoever holds it may read and write the company for about an hour.
+    ///
+    /// As every secret here, it cannot be printed, and not be written by serde:
+    ///
+    /// ```compile_fail,E0277
+    /// format!("{}", qbo_auth::AccessToken::new("false-access"));
+    /// ```
+    ///
+    /// ```compile_fail,E0277
+    /// serde_json::to_string(&qbo_auth::AccessToken::new("false-access"));
+    /// ```
     AccessToken, "access token"
 }
 secret! {
@@ -119,7 +129,70 @@ impl<'de> Deserialize<'de> for Wiped {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use time::OffsetDateTime;
+
     use super::*;
+    use crate::{
+        ConsentRequest, Endpoints, Environment, ManualClock, MemoryVault, RedirectUrl, Redirected,
+        StaticProvider, TokenAnswer, TokenSet, Unlock,
+    };
+
+    /// Every public value that has secrets in it, as `Debug` shows it.
+    fn shown(secret: &str) -> Vec<String> {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let (access, refresh) = (AccessToken::new(secret), RefreshToken::new(secret));
+        let tokens = TokenSet {
+            previous: Some(refresh.clone()),
+            access: Some(access.clone()),
+            ..TokenSet::from_consent(refresh.clone(), 1, now)
+        };
+        let answer = TokenAnswer {
+            refresh: Some(refresh.clone()),
+            ..TokenAnswer::new(access.clone(), Duration::from_secs(1))
+        };
+        let code = AuthorizationCode::new(secret);
+        let given = Redirected { code: code.clone(), realm: "1".parse().unwrap() };
+        let vault = MemoryVault::new(Arc::new(ManualClock::new(now)));
+        let mut shown = vec![
+            format!("{access:?} {refresh:?} {code:?} {:?}", ClientSecret::new(secret)),
+            format!("{tokens:?} {answer:?} {given:?} {vault:?}"),
+            format!("{:?}", StaticProvider::new(access)),
+            format!("{:?} {:?}", Unlock::KeyText(secret.into()), Unlock::Passphrase(secret.into())),
+        ];
+        #[cfg(feature = "http")]
+        {
+            let endpoints = Endpoints::of(Environment::Sandbox);
+            let endpoint =
+                crate::OauthEndpoint::new(endpoints, ClientId::new("false-id"), ClientSecret::new(secret));
+            shown.push(format!("{endpoint:?}"));
+        }
+        shown
+    }
+
+    proptest! {
+        #[test]
+        fn no_eight_characters_of_a_secret_are_shown(secret in "[A-Za-z0-9_.-]{12,80}") {
+            for text in shown(&secret) {
+                for run in secret.as_bytes().windows(8) {
+                    let run = str::from_utf8(run).unwrap();
+                    prop_assert!(!text.contains(run), "{} is in {}", run, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_state_of_a_consent_is_shown_by_its_address_alone() {
+        let endpoints = Endpoints::of(Environment::Sandbox);
+        let (id, redirect) = (ClientId::new("false-id"), RedirectUrl::loopback(8484));
+        let request = ConsentRequest::new(&endpoints, &id, redirect, OffsetDateTime::UNIX_EPOCH).unwrap();
+        let (_, state) = request.url().rsplit_once("state=").unwrap();
+        assert!(!format!("{request:?}").contains(state));
+    }
 
     #[test]
     fn a_fingerprint_tells_values_and_kinds_apart() {

@@ -36,7 +36,24 @@ impl Iterator for Backoff {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_delay_is_ever_over_its_bound_and_a_seed_is_a_schedule(seed: u64, tries in 1_usize..200) {
+            let delays: Vec<_> = Backoff::new(seed).take(tries).collect();
+            let mut bound = FIRST;
+            for delay in &delays {
+                prop_assert!(*delay <= bound);
+                bound = (bound * 2).min(LONGEST);
+            }
+            // However long it goes on, a hundred tries wait for a hundred minutes at most.
+            prop_assert!(delays.iter().sum::<Duration>() <= LONGEST * u32::try_from(tries).unwrap());
+            prop_assert_eq!(delays, Backoff::new(seed).take(tries).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn delays_stay_under_a_doubling_bound_and_repeat_with_the_seed() {

@@ -172,6 +172,7 @@ fn pause(retry_after: &str, now: OffsetDateTime) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use time::macros::datetime;
 
     use super::*;
@@ -180,7 +181,7 @@ mod tests {
         let answer =
             Answer { status, retry_after, now: datetime!(2026-11-22 10:00 UTC), body: body.as_bytes() };
         let verdict = match Fault::find(answer.body) {
-            Some(fault) if status == 200 => by_fault(&answer, &fault),
+            Some(fault) if status / 100 == 2 => by_fault(&answer, &fault),
             _ => classify(&answer),
         };
         format!("{verdict:?}")
@@ -247,5 +248,58 @@ mod tests {
         assert_eq!(verdict(401, None, &fault("AUTHENTICATION", "003200")), "Reauthenticate");
         assert_eq!(verdict(401, None, ""), "Reauthenticate");
         assert_eq!(verdict(200, None, "{}"), "Accept");
+    }
+
+    /// The parts of a fault, in any order and either spelling, with other members around.
+    fn fault_of(kind: &str, code: &str, capital: bool, rotation: usize) -> String {
+        let name = |word: &str| {
+            let (first, rest) = word.split_at(1);
+            if capital { format!("{}{rest}", first.to_uppercase()) } else { word.to_owned() }
+        };
+        let mut error = [
+            format!(r#""code":"{code}""#),
+            format!(r#""{}":"m""#, name("message")),
+            format!(r#""{}":"d""#, name("detail")),
+        ];
+        error.rotate_left(rotation % 3);
+        let mut fault =
+            [format!(r#""{}":[{{{}}}]"#, name("error"), error.join(",")), format!(r#""type":"{kind}""#)];
+        fault.rotate_left(rotation % 2);
+        let mut answer =
+            [format!(r#""{}":{{{}}}"#, name("fault"), fault.join(",")), r#""time":"x""#.to_owned()];
+        answer.rotate_left(rotation / 2 % 2);
+        format!("{{{}}}", answer.join(","))
+    }
+
+    proptest! {
+        /// The same verdict whatever the order of members and the case of their names.
+        #[test]
+        fn every_answer_has_one_verdict_however_it_is_spelled(
+            status in 100_u16..600,
+            code in "(0{0,3}(100|110|120|130|140|150|3001|3100|3200|4000|4001|4002|5020|6002|6190|7001|10000|10100|10200|429)|[0-9]{0,6}|[a-z]{3})",
+            kind in "(SystemFault|ValidationFault|AuthorizationFault|AUTHENTICATION|SERVICE|)",
+            rotation in 0_usize..12,
+        ) {
+            let usual = verdict(status, None, &fault_of(&kind, &code, true, 0));
+            for capital in [false, true] {
+                prop_assert_eq!(&verdict(status, None, &fault_of(&kind, &code, capital, rotation)), &usual);
+            }
+            prop_assert!(status / 100 != 2 || usual != "Accept", "a fault is never a page");
+        }
+
+        #[test]
+        fn no_answer_is_beyond_classification(
+            status: u16,
+            header in prop::option::of(any::<String>()),
+            body in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let now = datetime!(2026-11-22 10:00 UTC);
+            let answer = Answer { status, retry_after: header.as_deref(), now, body: &body };
+            match classify(&answer) {
+                Verdict::Accept => prop_assert_eq!(status / 100, 2),
+                Verdict::Throttled(pause) => prop_assert!(pause <= LONGEST_PAUSE),
+                _ => {}
+            }
+        }
     }
 }

@@ -253,6 +253,7 @@ fn push_literal(text: &mut String, value: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use time::macros::{date, datetime};
 
     use super::*;
@@ -306,5 +307,23 @@ mod tests {
         let item = Query::select("Item".parse().unwrap()).column(&"Sku".parse().unwrap());
         assert!(item.text().starts_with("SELECT *, Sku FROM Item"));
         assert!(item.count_text().starts_with("SELECT COUNT(*) FROM Item"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_is_read_back_from_its_literal(
+            texts in prop::collection::vec(any::<String>(), 1..5),
+            quotes in r"['\\ )(,]{0,40}",
+        ) {
+            let all: Vec<_> = texts.into_iter().chain([quotes]).collect();
+            let values = || all.iter().map(|text| Value::Text(text.as_str().into()));
+            let query = values()
+                .fold(invoices(), |query, value| {
+                    query.filter(Predicate::compare(Property::ID, Comparison::Equal, value))
+                })
+                .filter(Predicate::is_in(Property::ID, values()));
+            let expected: Vec<_> = all.iter().chain(&all).cloned().collect();
+            prop_assert_eq!(fixtures::literals(&query.text()), Some(expected));
+        }
     }
 }

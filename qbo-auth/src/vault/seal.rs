@@ -172,6 +172,22 @@ mod tests {
         }
 
         #[test]
+        fn a_flipped_bit_a_missing_byte_and_one_too_many_are_noticed(
+            plain in proptest::collection::vec(any::<u8>(), 0..300),
+            place: proptest::sample::Index,
+            bit in 0_u8..8,
+        ) {
+            let key = VaultKey::generate().unwrap();
+            let sealed = key.seal(&plain).unwrap();
+            let place = place.index(sealed.len());
+            let mut flipped = sealed.clone();
+            flipped[place] ^= 1 << bit;
+            prop_assert!(key.open(&flipped).is_err());
+            prop_assert!(key.open(&sealed[..place]).is_err());
+            prop_assert!(key.open(&[&sealed[..], b"x"].concat()).is_err());
+        }
+
+        #[test]
         fn arbitrary_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let key = VaultKey::generate().unwrap();
             prop_assert!(key.open(&bytes).is_err());

@@ -95,7 +95,7 @@ pub fn row(id: &str, payload: &str) -> Row {
 }
 
 impl Work {
-    pub async fn begin(store: &PgStore) -> Self {
+    pub async fn begin(store: &(impl RawStore + BackfillLog)) -> Self {
         let identity = StoreIdentity { realm_id: "1000000000000001".into(), environment: "sandbox".into() };
         let start = RunStart {
             id: "run".parse().unwrap(),
