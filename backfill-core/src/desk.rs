@@ -56,7 +56,8 @@ impl Desk {
 
     /// Who changes the log.
     pub(crate) fn owner(&self) -> Owner<'_> {
-        Owner { run: &self.request.id, pipeline: &self.pipeline, lease: &self.lease }
+        let fence = self.request.fence.as_ref();
+        Owner { run: &self.request.id, pipeline: &self.pipeline, lease: &self.lease, fence }
     }
 
     pub(crate) fn error(&self, window: Option<Window>, failure: impl Into<Failure>) -> RunError {

@@ -124,7 +124,7 @@ async fn land(store: &PgStore, documents: &[Row]) -> Outcome<(Duration, Duration
     store.prepare(&pipeline).await?;
     store.begin_run(&run).await?;
     let lease = store.acquire(&pipeline, "load_floor").await?;
-    let owner = Owner { run: &run.id, pipeline: &pipeline, lease: &lease };
+    let owner = Owner { run: &run.id, pipeline: &pipeline, lease: &lease, fence: None };
     store.open_windows(owner, &[window], Reopen::All).await?;
     let edited: Vec<Row> = documents.iter().map(edit).collect();
     let mut number = 0;

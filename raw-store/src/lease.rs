@@ -21,4 +21,7 @@ pub struct Owner<'a> {
     pub pipeline: &'a Pipeline,
     /// The right to write for it.
     pub lease: &'a Lease,
+    /// A right without which the run opens no windows, if it is part of something larger; see
+    /// [`crate::RunStart::fence`].
+    pub fence: Option<&'a Lease>,
 }

@@ -270,7 +270,7 @@ impl Quarantine for MemoryStore {
     }
 
     async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
-        let Owner { run, pipeline, lease } = owner;
+        let Owner { run, pipeline, lease, .. } = owner;
         let mut state = self.state();
         state.fence(lease).map_err(|kind| StoreError::new("resolving the quarantine", kind))?;
         let State { lines, quarantine, .. } = &mut *state;

@@ -135,7 +135,7 @@ async fn a_page_larger_than_a_statement_lands_whole() {
 async fn a_connection_that_is_cut_in_the_middle_leaves_nothing_and_the_page_can_be_repeated() {
     let database = database().await;
     let store = Arc::new(store(&database).await);
-    let work = Work::begin(&store).await;
+    let work = Work::begin(&*store).await;
     let page = work.page(1, vec![row("1", r#"{"Id":"1"}"#)]);
     let (blocker, observer) = (connection(&database).await, connection(&database).await);
     blocker.batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE").await.unwrap();
@@ -165,7 +165,7 @@ async fn a_dropped_commit_leaves_nothing_and_does_not_spoil_the_pool() {
     let store = Arc::new(
         raw_store::PgStore::connect(one_connection, raw_store::SchemaName::default()).await.unwrap(),
     );
-    let work = Work::begin(&store).await;
+    let work = Work::begin(&*store).await;
     let page = work.page(1, vec![row("1", r#"{"Id":"1"}"#)]);
     let (blocker, observer) = (connection(&database).await, connection(&database).await);
     blocker.batch_execute("BEGIN; LOCK TABLE raw.backfill_log IN SHARE MODE").await.unwrap();
@@ -185,7 +185,7 @@ async fn a_dropped_commit_leaves_nothing_and_does_not_spoil_the_pool() {
 async fn pages_of_one_pipeline_commit_side_by_side() {
     let database = database().await;
     let store = Arc::new(store(&database).await);
-    let work = Work::begin(&store).await;
+    let work = Work::begin(&*store).await;
     let commits = (1..=8).map(|number| {
         // All pages share half of their ids, in different orders.
         let mut rows: Vec<_> =

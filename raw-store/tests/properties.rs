@@ -21,6 +21,7 @@ use time::Duration;
 use tokio::runtime::Runtime;
 
 /// Runs one property over one database, a page or a few for each case.
+#[expect(clippy::needless_pass_by_value, reason = "callers write closures")]
 fn over_one_database<S: Strategy>(
     strategy: S,
     property: impl AsyncFn(&World, u32, S::Value) -> TestCaseResult,
@@ -240,7 +241,7 @@ fn a_document_is_read_back_as_it_was_sent() {
 
 /// An id that only an index refuses: too long for an entry, and of a kind that does not compress.
 fn refused_id(seed: usize) -> String {
-    let mut state = seed as u32 + 1;
+    let mut state = u32::try_from(seed).unwrap() + 1;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state.to_string()

@@ -1,6 +1,6 @@
 use super::scene::{Scene, company, counts, day, noon, pipeline, row, run_end, run_start};
 use crate::{
-    Advice, Owner, PipelineTotals, Reopen, RunEnd, RunId, RunStart, RunStatus, Store, StoreError,
+    Advice, Owner, Pipeline, PipelineTotals, Reopen, RunEnd, RunId, RunStart, RunStatus, Store, StoreError,
     StoreErrorKind, StoreIdentity, WindowFailure, WindowState,
 };
 
@@ -54,18 +54,24 @@ pub async fn a_run_goes_on(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A run that is fenced by a lease records nothing once that is lost.
+/// A run that is fenced by a lease records nothing once that is lost, and opens no windows that a later run has closed.
 pub async fn a_run_without_its_right_records_nothing(
     store: &dyn Store,
     other: &dyn Store,
 ) -> Result<(), StoreError> {
     store.bind(&company()).await?;
     let lease = store.acquire(&pipeline(), "process 1").await?;
-    let run = RunStart { fence: Some(lease.clone()), ..run_start("first") };
+    let customers = Pipeline { entity_name: "customers".into(), ..pipeline() };
+    let pipelines = vec![pipeline(), customers.clone()];
+    let run = RunStart { fence: Some(lease.clone()), pipelines, ..run_start("first") };
     store.begin_run(&run).await?;
     store.release(&lease).await?;
     other.acquire(&pipeline(), "process 2").await?;
-    let end = RunEnd { fence: Some(lease), ..run_end() };
+    let another = store.acquire(&customers, "process 1").await?;
+    let owner = Owner { run: &run.id, pipeline: &customers, lease: &another, fence: Some(&lease) };
+    let refused = store.open_windows(owner, &[day(0)], Reopen::All).await.unwrap_err();
+    assert!(matches!(refused.kind, StoreErrorKind::LeaseLost(_)), "{refused}");
+    let end = RunEnd { fence: Some(lease.clone()), ..run_end() };
     for error in
         [store.begin_run(&run).await.unwrap_err(), store.finish_run(&run.id, &end).await.unwrap_err()]
     {
@@ -105,7 +111,7 @@ pub async fn a_run_needs_its_company(store: &dyn Store) -> Result<(), StoreError
     let mut stranger = pipeline();
     stranger.entity_name = "customers".into();
     let lease = store.acquire(&stranger, "the story").await?;
-    let owner = Owner { run: &run.id, pipeline: &stranger, lease: &lease };
+    let owner = Owner { run: &run.id, pipeline: &stranger, lease: &lease, fence: None };
     let refused = store.open_windows(owner, &[day(0)], Reopen::Unfinished).await.unwrap_err();
     assert_eq!(refused.advice(), Advice::FixRequest);
     Ok(())

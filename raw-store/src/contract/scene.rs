@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
 
     /// Who changes the log.
     pub(super) fn owner(&self) -> Owner<'_> {
-        Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease }
+        Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease, fence: None }
     }
 
     /// Opens the windows of some days.

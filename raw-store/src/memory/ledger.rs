@@ -48,7 +48,9 @@ impl BackfillLog for MemoryStore {
         if totals(&mut state, run, &pipeline.entity_name).is_none() {
             return Err(StoreError::new("opening windows", no_such_run()));
         }
-        state.fence(owner.lease).map_err(|kind| StoreError::new("opening windows", kind))?;
+        for lease in std::iter::once(owner.lease).chain(owner.fence) {
+            state.fence(lease).map_err(|kind| StoreError::new("opening windows", kind))?;
+        }
         let mut windows = windows.to_vec();
         windows.sort_unstable();
         windows.dedup();
@@ -211,7 +213,7 @@ fn give_up(
     closed_as: WindowState,
     reason: &WindowFailure,
 ) -> Result<(), StoreErrorKind> {
-    let Owner { run, pipeline, lease } = owner;
+    let Owner { run, pipeline, lease, .. } = owner;
     state.fence(lease)?;
     if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
         return Err(StoreErrorKind::Differs("a window to give up has no line in backfill_log".into()));

@@ -104,7 +104,7 @@ pub(super) async fn bytes(
 
 /// Resolves what a run did not see again.
 pub(super) async fn resolve(client: &mut Object, owner: Owner<'_>) -> Result<u64, StoreErrorKind> {
-    let Owner { run, pipeline, lease } = owner;
+    let Owner { run, pipeline, lease, .. } = owner;
     let (entity_name, time_axis) = (&*pipeline.entity_name, &*pipeline.time_axis);
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;

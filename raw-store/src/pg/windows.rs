@@ -1,3 +1,5 @@
+use std::iter;
+
 use deadpool_postgres::Object;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
@@ -179,6 +181,7 @@ pub(super) struct Asked<'a> {
     entity_name: &'a str,
     time_axis: &'a str,
     lease: &'a Lease,
+    fence: Option<&'a Lease>,
     starts: Vec<OffsetDateTime>,
     ends: Vec<OffsetDateTime>,
 }
@@ -186,7 +189,7 @@ pub(super) struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// Sorts the windows and drops repeated ones.
     pub(super) fn new(owner: Owner<'a>, windows: &[Window]) -> Self {
-        let Owner { run, pipeline, lease } = owner;
+        let Owner { run, pipeline, lease, fence } = owner;
         let mut windows = windows.to_vec();
         windows.sort_unstable();
         windows.dedup();
@@ -195,6 +198,7 @@ impl<'a> Asked<'a> {
             entity_name: &pipeline.entity_name,
             time_axis: &pipeline.time_axis,
             lease,
+            fence,
             starts: windows.iter().map(|window| window.start()).collect(),
             ends: windows.iter().map(|window| window.end()).collect(),
         }
@@ -207,10 +211,12 @@ pub(super) async fn open(
     asked: &Asked<'_>,
     reopen: Reopen,
 ) -> Result<Vec<OpenWindow>, StoreErrorKind> {
-    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
+    let Asked { run, entity_name, time_axis, lease, fence, starts, ends } = asked;
     let all = reopen == Reopen::All;
     let transaction = client.transaction().await?;
-    lease::fence(&transaction, lease).await?;
+    for lease in iter::once(lease).chain(fence) {
+        lease::fence(&transaction, lease).await?;
+    }
     let totals = transaction.query_one(OPEN, &[entity_name, time_axis, run, starts, ends, &all]).await?;
     check_totals(totals.try_get(0)?)?;
     transaction.execute(START_OVER, &[entity_name, time_axis, run, starts, ends]).await?;
@@ -222,7 +228,7 @@ pub(super) async fn open(
 
 /// Takes back windows that the run has closed.
 pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(), StoreErrorKind> {
-    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
+    let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
     let row = transaction.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await?;
@@ -236,7 +242,7 @@ pub(super) async fn note_counted(
     asked: &Asked<'_>,
     at: OffsetDateTime,
 ) -> Result<(), StoreErrorKind> {
-    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
+    let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
     transaction.execute(NOTE_COUNTED, &[entity_name, time_axis, run, starts, ends, &at]).await?;
@@ -250,7 +256,7 @@ pub(super) async fn give_up(
     state: WindowState,
     reason: &WindowFailure,
 ) -> Result<(), StoreErrorKind> {
-    let Asked { run, entity_name, time_axis, lease, starts, ends } = asked;
+    let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
     let row = transaction

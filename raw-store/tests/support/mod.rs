@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fixtures::{TempDatabase, TempPostgres};
 use raw_store::{
-    BackfillLog, Bytes, DatabaseOptions, Lease, Owner, PageCommit, PgStore, Pipeline, RawStore, Reopen, Row,
-    RunId, RunStart, SchemaName, StoreIdentity, Window, WindowChange, WindowState,
+    Bytes, DatabaseOptions, Lease, Owner, PageCommit, PgStore, Pipeline, Reopen, Row, RunId, RunStart,
+    SchemaName, Store, StoreIdentity, Window, WindowChange, WindowState,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -95,7 +95,7 @@ pub fn row(id: &str, payload: &str) -> Row {
 }
 
 impl Work {
-    pub async fn begin(store: &(impl RawStore + BackfillLog)) -> Self {
+    pub async fn begin(store: &dyn Store) -> Self {
         let identity = StoreIdentity { realm_id: "1000000000000001".into(), environment: "sandbox".into() };
         let start = RunStart {
             id: "run".parse().unwrap(),
@@ -117,7 +117,7 @@ impl Work {
     }
 
     pub fn owner(&self) -> Owner<'_> {
-        Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease }
+        Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease, fence: None }
     }
 
     pub fn page(&self, number: u32, rows: Vec<Row>) -> PageCommit {
