@@ -1,5 +1,13 @@
 //! `qbo-backfill`: brings a QuickBooks Online company's history into PostgreSQL.
 
+/// Marks a named point, see the module `points`.
+macro_rules! point {
+    ($name:literal) => {
+        #[cfg(feature = "points")]
+        crate::points::reached($name);
+    };
+}
+
 mod args;
 mod bootstrap;
 mod callback;

@@ -1,22 +1,35 @@
-//! Breaks the process at a named point, as `QBO_BACKFILL_POINT` says: `NAME=abort`, `NAME=panic:MESSAGE`, or
-//! `NAME=print:MESSAGE`, which is the leak that a test must find. For tests only: without the feature `points` there is
+//! Breaks the process at a named point, as `QBO_BACKFILL_POINT` says: `NAME=abort`, `NAME=stop` (once), as a frozen machine does,
+//! `NAME=panic:MESSAGE`, or `NAME=print:MESSAGE`, which is the leak that a test must find. `NAME@2=…` means from the
+//! second time on that it is passed. For tests only: without the feature `points` there is
 //! nothing of it.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use raw_store::DatabaseOptions;
 
-/// The point, and what happens there.
-static POINT: OnceLock<(String, String)> = OnceLock::new();
+static POINT: OnceLock<Point> = OnceLock::new();
+
+/// A point, how often it may be passed before something happens, and what that is.
+struct Point {
+    name: String,
+    harmless: u32,
+    passes: AtomicU32,
+    act: String,
+}
 
 /// Reads the variable.
 #[expect(clippy::disallowed_methods, reason = "no setting: only a build for tests has it")]
 pub(crate) fn arm() {
     let variable = std::env::var("QBO_BACKFILL_POINT").unwrap_or_default();
-    if let Some((name, act)) = variable.split_once('=') {
-        let _ = POINT.set((name.to_owned(), act.to_owned()));
+    if let Some((point, act)) = variable.split_once('=') {
+        let (name, pass) = point.split_once('@').unwrap_or((point, "1"));
+        let harmless = pass.parse::<u32>().expect("the number of a pass") - 1;
+        let (name, act) = (name.to_owned(), act.to_owned());
+        let _ = POINT.set(Point { name, harmless, passes: AtomicU32::new(0), act });
         qbo_auth::at_every_point(reached);
+        raw_store::at_every_point(reached);
     }
 }
 
@@ -29,13 +42,25 @@ pub(crate) fn with_lease_time(options: DatabaseOptions) -> DatabaseOptions {
     }
 }
 
-fn reached(name: &str) {
-    match POINT.get() {
-        Some((wanted, act)) if wanted == name => match act.split_once(':') {
-            Some(("panic", message)) => panic!("{message}"),
-            Some(("print", message)) => crate::render::say(message),
-            _ => std::process::abort(),
-        },
-        _ => {}
+pub(crate) fn reached(name: &str) {
+    let Some(point) = POINT.get().filter(|point| point.name == name) else { return };
+    let passes = point.passes.fetch_add(1, Ordering::Relaxed);
+    if passes < point.harmless {
+        return;
     }
+    match point.act.split_once(':') {
+        Some(("panic", message)) => panic!("{message}"),
+        Some(("print", message)) => crate::render::say(message),
+        _ if point.act == "stop" && passes == point.harmless => freeze(),
+        _ if point.act == "stop" => {}
+        _ => std::process::abort(),
+    }
+}
+
+/// Stands still until somebody sends SIGCONT.
+fn freeze() {
+    use rustix::process::{Signal, getpid, kill_process};
+    let _ = kill_process(getpid(), Signal::STOP);
+    // The signal reaches this thread a moment later; it must not go on meanwhile.
+    std::thread::sleep(Duration::from_millis(100));
 }

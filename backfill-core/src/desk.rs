@@ -99,7 +99,10 @@ impl Desk {
                 commit
             };
             match self.store.commit_page(commit).await {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    point!("scan.landed");
+                    return Ok(outcome);
+                }
                 Err(error) if error.advice() == StoreAdvice::Retry && attempt < LANDING_RETRIES => {
                     attempt += 1;
                     self.emit(&RunEvent::StoreRetry { pipeline: self.spec.pipeline_name(), attempt });

@@ -54,6 +54,7 @@ impl Errand {
         };
         let held = Held::new(Arc::clone(&worker.store), lease);
         let lease = held.lease();
+        point!("trigger.taken");
         let left = match worker.queue.fire(lease, name, &request.start(worker.clock.now_utc())).await {
             Ok(Some(fired)) => self.bring_to_an_end(lease, &fired).await,
             Ok(None) => Left::Alone,

@@ -1,5 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+/// Marks a named point, where the crash tests stop the process. Without the feature `points` there are none.
+macro_rules! point {
+    ($name:literal) => {
+        #[cfg(feature = "points")]
+        raw_store::pass($name);
+    };
+}
+
 mod axis;
 mod by_id;
 mod catalog;

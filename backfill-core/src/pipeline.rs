@@ -77,6 +77,7 @@ async fn read_and_prove(
         desk.emit(&RunEvent::Unavailable { pipeline, windows: read.windows, message });
         return Ok(());
     }
+    point!("proof.due");
     if desk.request.proof == Proof::None || !desk.spec.is_counted() {
         return Ok(());
     }

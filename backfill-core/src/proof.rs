@@ -120,6 +120,7 @@ pub(crate) async fn shortfalls(
             }
             continue;
         };
+        point!("proof.counted");
         counted_windows.extend(windows);
         if source != read {
             let pipeline = desk.spec.pipeline_name();

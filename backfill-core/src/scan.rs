@@ -126,6 +126,7 @@ impl Scan {
                 page_span(step.fresh.len(), self.desk.request.page_size.get(), |n| step.fresh[n].1);
             let commit = self.commit(&query, &page, &step);
             drop(page);
+            point!("scan.taken");
             match reached {
                 Reached::End => return self.land(commit).await,
                 Reached::Instant(_) => {

@@ -129,6 +129,7 @@ impl CallPermit for Permit {
         let next =
             if good { (age * 4).clamp(SHORTEST, self.good_for) } else { (self.good_for * 2).min(LONGEST) };
         *self.next_good_for.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        point!("call.leaves");
         good
     }
 
@@ -138,9 +139,11 @@ impl CallPermit for Permit {
             CallEnd::Served => raw_store::CallEnd::Served,
             CallEnd::Failed => raw_store::CallEnd::Failed,
         };
+        point!("call.answered");
         if let (Some(ledger), Some(slot)) = (self.ledger.upgrade(), self.slot.take()) {
             conclude(&*ledger, &slot, end).await;
         }
+        point!("call.noted");
     }
 }
 

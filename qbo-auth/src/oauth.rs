@@ -97,6 +97,8 @@ impl Wire {
             None => TokenError::new(TokenErrorKind::Transport).because(error.without_url()),
         };
         let mut response = self.0.execute(request).await.map_err(transport)?;
+        // The server has acted, and nobody here has read what it says.
+        point!("refresh.sent");
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY_BYTES));
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {

@@ -21,7 +21,7 @@ use qbo_auth::{
 use tempfile::TempDir;
 
 /// Every named point of the refresh, in the order in which they are passed.
-const POINTS: [&str; 11] = [
+const POINTS: [&str; 12] = [
     "refresh.lock",
     "refresh.locked",
     "vault.write",
@@ -31,6 +31,7 @@ const POINTS: [&str; 11] = [
     "vault.durable",
     "refresh.intended",
     "refresh.call",
+    "refresh.sent",
     "refresh.answered",
     "refresh.stored",
 ];
@@ -287,7 +288,8 @@ async fn killed_at_every_named_point_the_vault_is_whole_and_nothing_is_lost_but_
             assert!(process.wait_for("there").is_some(), "{role} was not reached");
             process.kill();
             scene.settle().await;
-            let in_hand = ["refresh.answered", "vault.write*", "vault.written*", "vault.rename*"];
+            let in_hand =
+                ["refresh.sent", "refresh.answered", "vault.write*", "vault.written*", "vault.rename*"];
             assert_eq!(scene.holds_the_newest().await, !in_hand.contains(&role.as_str()), "{role}");
             recover(&scene).await;
             let leftovers: Vec<_> = std::fs::read_dir(scene.folder.path())

@@ -1,5 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+/// Marks a named point, or one that is passed while a future is under way, see the module `point`.
+#[cfg(feature = "pg")]
+macro_rules! point {
+    ($name:literal) => {
+        #[cfg(feature = "points")]
+        crate::point::pass($name);
+    };
+    ($name:literal, $future:expr) => {{
+        #[cfg(feature = "points")]
+        let future = crate::point::pass_during($name, $future);
+        #[cfg(not(feature = "points"))]
+        let future = $future;
+        future
+    }};
+}
+
 mod calls;
 pub mod contract;
 mod digest;
@@ -21,6 +37,8 @@ pub mod planted;
 mod quarantine;
 #[cfg(feature = "pg")]
 mod pg;
+#[cfg(feature = "points")]
+mod point;
 mod run;
 mod store;
 mod table;
@@ -46,6 +64,9 @@ pub use pg::{
     ChannelBinding, DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SealedRow, SealedRowLock,
     SslMode,
 };
+#[cfg(feature = "points")]
+#[doc(hidden)]
+pub use point::{at_every_point, pass};
 pub use quarantine::{Quarantine, Quarantined};
 pub use run::{InvalidRunId, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{Pipeline, RawStore, Store, StoreIdentity};

@@ -17,6 +17,7 @@ pub(super) async fn examined(
 ) -> Result<Report, Exit> {
     let mut report = Report::build(store, &settings.catalog, Some(run)).await?;
     report.validated = report.validate(store, &settings.thresholds, now).await?;
+    point!("report.examined");
     for validated in &report.validated {
         tracing::info!(
             phase = "validate",

@@ -36,9 +36,11 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
         out(&text);
         return Ok(DONE);
     };
+    point!("report.write");
     std::fs::write(file, text).map_err(|error| {
         Exit::usage(format!("{}: {error}", file.display()), "name a file that can be written with --out")
     })?;
+    point!("report.written");
     say(&format!("the report is in {}", file.display()));
     Ok(DONE)
 }

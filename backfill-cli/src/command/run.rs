@@ -65,6 +65,7 @@ async fn conclude(
     stop: &Stop,
 ) -> Result<u8, Exit> {
     let report = final_report(settings, composed, &outcome, stop).await;
+    point!("report.built");
     if let Ok(report) = &report {
         match settings.output {
             Output::Text => {

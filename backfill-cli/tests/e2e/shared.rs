@@ -111,7 +111,7 @@ async fn a_host_that_is_killed_at_any_step_of_its_refresh_leaves_a_vault_that_wo
     options.oauth.previous_stays_valid = true;
     let hosts = Hosts::with(options).await;
     hosts.run(&["auth", "refresh"]).await.expect(0);
-    for step in ["lock", "locked", "intended", "call", "answered", "stored"] {
+    for step in ["lock", "locked", "intended", "call", "sent", "answered", "stored"] {
         let mut dying = hosts.command(&["auth", "refresh"]);
         dying.env("QBO_BACKFILL_POINT", format!("refresh.{step}=abort"));
         assert_eq!(ended(dying).await.code, -1, "{step}");

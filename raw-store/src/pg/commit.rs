@@ -14,6 +14,7 @@ use crate::{PageCommit, PageOutcome, StoreErrorKind};
 pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
     let mut landing = Landing::of(page)?;
     let transaction = client.transaction().await?;
+    point!("page.begun");
     match begin(&transaction, page, &landing).await? {
         Begun::Known(outcome) => {
             transaction.rollback().await?;
@@ -21,7 +22,9 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
         }
         Begun::New { unchanged } => count_unchanged(&mut landing, &unchanged),
     }
+    point!("page.fenced");
     documents::land(&transaction, page, &mut landing).await?;
+    point!("page.written");
     let kept = landing.take_kept();
     let outcome = landing.tally.outcome();
     try_join!(
@@ -29,7 +32,9 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
         advance::advance(&transaction, page, &outcome),
         pages::conclude(&transaction, page, &outcome),
     )?;
-    transaction.commit().await?;
+    point!("page.accounted");
+    point!("page.commit", transaction.commit()).await?;
+    point!("page.committed");
     Ok(outcome)
 }
 

@@ -192,7 +192,9 @@ async fn beat(heart: Weak<Heart>, every: Duration) {
         let Some(heart) = heart.upgrade() else { return };
         if last.is_none_or(|last| last.age() >= every) || heart.is_cut() {
             last = Some(Moment::now());
+            point!("lease.beat");
             heart.renew().await;
+            point!("lease.renewed");
         }
     }
 }

@@ -51,8 +51,11 @@ pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<
     }
     for script in &SCRIPTS {
         transaction.batch_execute(&script.sql.replace(PLACEHOLDER, &quoted)).await?;
+        point!("migrate.script");
     }
-    Ok(transaction.commit().await?)
+    point!("migrate.commit", transaction.commit()).await?;
+    point!("migrate.committed");
+    Ok(())
 }
 
 async fn is_complete(client: &impl GenericClient) -> Result<bool, StoreErrorKind> {
@@ -83,6 +86,7 @@ pub(super) async fn prepare(
     }
     let transaction = locked(client, schema).await?;
     transaction.execute("SELECT create_raw_table($1)", &[&table.as_str()]).await?;
+    point!("migrate.table");
     transaction.commit().await?;
     Ok(())
 }
@@ -129,6 +133,7 @@ pub(super) async fn exists(client: &impl GenericClient, table: &str) -> Result<b
 async fn locked<'c>(client: &'c mut Object, schema: &SchemaName) -> Result<Transaction<'c>, StoreErrorKind> {
     let transaction = client.transaction().await?;
     transaction.execute(LOCK, &[&schema.as_str()]).await?;
+    point!("migrate.locked");
     Ok(transaction)
 }
 

@@ -181,6 +181,7 @@ impl PgStore {
         let taken = lease::acquire(&session, &guard, (name, holder), self.heart.lasts).await;
         let taken = taken.map_err(self.failed(op))?;
         session.done();
+        point!("lease.taken");
         self.heart.keep(&taken, asked);
         Ok(taken)
     }
@@ -236,6 +237,7 @@ impl RawStore for PgStore {
         self.heart.forget(lease);
         let session = self.session(&op).await?;
         lease::release(&session, lease).await.map_err(self.failed(&op))?;
+        point!("lease.released");
         session.done();
         Ok(())
     }

@@ -109,6 +109,7 @@ pub(super) async fn resolve(client: &mut Object, owner: Owner<'_>) -> Result<u64
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
     let resolved = transaction.execute(RESOLVE, &[&entity_name, &time_axis, &run.as_str()]).await?;
+    point!("quarantine.resolved");
     transaction.commit().await?;
     Ok(resolved)
 }

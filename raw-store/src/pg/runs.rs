@@ -56,6 +56,7 @@ pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), Sto
         lease::fence(&transaction, lease).await?;
     }
     begin_in(&transaction, run).await?;
+    point!("run.begun");
     Ok(transaction.commit().await?)
 }
 
@@ -109,7 +110,10 @@ pub(super) async fn finish(client: &mut Object, run: &RunId, end: &RunEnd) -> Re
     if found != 1 {
         return Err(StoreErrorKind::Configuration("the run has not begun".into()));
     }
-    Ok(transaction.commit().await?)
+    point!("run.ended");
+    point!("run.commit", transaction.commit()).await?;
+    point!("run.committed");
+    Ok(())
 }
 
 /// Asks a run to stop. Whether it was under way.

@@ -212,12 +212,14 @@ pub(super) async fn fire(
     if found.state != TriggerState::Running {
         return Ok(None);
     }
+    point!("trigger.spent");
     if fired {
         runs::begin_in(&transaction, run).await?;
     }
     let event = if fired { "fired" } else { "resumed" };
     note(&transaction, name, event, found.run.as_ref(), None).await?;
-    transaction.commit().await?;
+    point!("trigger.fire", transaction.commit()).await?;
+    point!("trigger.fired");
     Ok(Some(found))
 }
 
@@ -236,7 +238,10 @@ pub(super) async fn conclude(
         transaction.execute(END_RUN, &[&ended, &word, &message]).await?;
         note(&transaction, name, word, run.as_ref(), message).await?;
     }
-    Ok(transaction.commit().await?)
+    point!("trigger.concluding");
+    transaction.commit().await?;
+    point!("trigger.concluded");
+    Ok(())
 }
 
 pub(super) async fn cancel(client: &mut Object, name: &TriggerName) -> Result<Trigger, StoreErrorKind> {

@@ -229,6 +229,7 @@ pub(super) async fn keep(
             )
             .await?;
     }
+    point!("report.kept");
     Ok(transaction.commit().await?)
 }
 

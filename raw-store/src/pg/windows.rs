@@ -222,6 +222,7 @@ pub(super) async fn open(
     transaction.execute(START_OVER, &[entity_name, time_axis, run, starts, ends]).await?;
     let rows = transaction.query(TO_READ, &[entity_name, time_axis, run, starts, ends]).await?;
     let open = rows.iter().map(open_window).collect::<Result<_, _>>()?;
+    point!("windows.opened");
     transaction.commit().await?;
     Ok(open)
 }
@@ -246,7 +247,10 @@ pub(super) async fn note_counted(
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
     transaction.execute(NOTE_COUNTED, &[entity_name, time_axis, run, starts, ends, &at]).await?;
-    Ok(transaction.commit().await?)
+    point!("count.noted");
+    transaction.commit().await?;
+    point!("count.committed");
+    Ok(())
 }
 
 /// Marks windows as failed or unavailable.
