@@ -96,7 +96,12 @@ impl House {
     }
 
     pub(crate) async fn with(shape: &Shape, options: SandboxOptions) -> Self {
-        let house = Self::without_consent(shape, options).await;
+        Self::on(TempPostgres::shared().await.database().await, shape, options).await
+    }
+
+    /// With an empty database of a certain server.
+    pub(crate) async fn on(database: TempDatabase, shape: &Shape, options: SandboxOptions) -> Self {
+        let house = Self::with_keys(database, shape, options).await;
         let credentials = house.sandbox.credentials();
         for (name, value) in
             [("QBO_REALM_ID", &credentials.realm_id), ("QBO_REFRESH_TOKEN", &credentials.refresh_token)]
@@ -108,8 +113,11 @@ impl House {
 
     /// As somebody has it who has the app's keys and nothing else.
     pub(crate) async fn without_consent(shape: &Shape, options: SandboxOptions) -> Self {
+        Self::with_keys(TempPostgres::shared().await.database().await, shape, options).await
+    }
+
+    async fn with_keys(database: TempDatabase, shape: &Shape, options: SandboxOptions) -> Self {
         let sandbox = Sandbox::start(Company::generate(11, shape), options).await.unwrap();
-        let database = TempPostgres::shared().await.database().await;
         let house = Self { sandbox, database, home: tempfile::tempdir().unwrap() };
         house.run(&["secrets", "init"]).await.expect(0);
         let credentials = house.sandbox.credentials();
