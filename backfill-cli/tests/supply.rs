@@ -89,7 +89,7 @@ fn whoever_finds_a_hole_is_told_where_to_say_it_and_what_is_promised() {
 
 /// `1.91` and `1.91.0` are the same.
 fn version(text: &str) -> [u32; 3] {
-    let mut parts = text.split('.').map(|part| part.parse().unwrap());
+    let mut parts = text.split('.').map(|part| part.parse().expect("a number"));
     std::array::from_fn(|_| parts.next().unwrap_or(0))
 }
 

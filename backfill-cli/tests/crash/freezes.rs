@@ -1,10 +1,11 @@
-//! Processes that are frozen for longer than their lease lasts, as on a laptop that sleeps: others go on, and what the
-//! frozen one does when it wakes up changes nothing.
+//! Processes that are frozen for longer than their lease lasts, as on a laptop that sleeps, or whose heartbeat alone has
+//! died: others go on, and what the first one does afterwards changes nothing.
 
 use std::process::{Child, Command, Stdio};
 
-use fixtures::{Enforce, QuotaOptions, SandboxOptions, Shape};
+use fixtures::{CallKind, Enforce, Fault, Gate, QuotaOptions, Rule, SandboxOptions, Shape};
 use rustix::process::{Pid, WaitOptions, waitpid};
+use tokio::task::JoinSet;
 
 use crate::house::{Ended, House, YEAR, signal, wait};
 use crate::oracle::{self, INVOICE, ITEM};
@@ -74,7 +75,7 @@ async fn woken(mut sleeper: Sleeper) -> Ended {
     wait(child).await
 }
 
-async fn overtaken(place: &str) {
+async fn overtaken(place: &'static str) {
     let house = house().await;
     let run = [&["run", "Invoice"], &YEAR[..], &["--chunk", "quarter", "--page-size", "20"]].concat();
     let sleeper = frozen(&house, &run, place).await;
@@ -99,16 +100,11 @@ async fn overtaken(place: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_frozen_beyond_the_lease_commits_nothing_when_it_wakes_up() {
     let _repro = Repro::new();
-    let [a, b, c, d, e, f, g] = PLACES;
-    tokio::join!(
-        overtaken(a),
-        overtaken(b),
-        overtaken(c),
-        overtaken(d),
-        overtaken(e),
-        overtaken(f),
-        overtaken(g)
-    );
+    // Each waits for half a minute at most, and does next to nothing meanwhile.
+    let mut all: JoinSet<_> = PLACES.into_iter().map(overtaken).collect();
+    while let Some(ended) = all.join_next().await {
+        ended.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,4 +129,29 @@ async fn a_worker_that_is_frozen_loses_its_trigger_to_another_and_starts_no_seco
     assert_eq!(house.number(fired).await, 1);
     assert_eq!(house.number("SELECT count(*) FROM raw.backfill_run").await, 1);
     oracle::assert_nothing_leaked(&house, "worker").await;
+}
+
+/// A19 to the letter: the process lives, and nothing renews its lease.
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_heartbeat_has_died_alone_commits_nothing_after_its_lease() {
+    let _repro = Repro::new();
+    let house = house().await;
+    let run =
+        [&["run", "Invoice"], &YEAR[..], &["--chunk", "quarter", "--page-size", "20", "--concurrency", "1"]];
+    let run = run.concat();
+    let gate = Gate::new();
+    house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Held(gate.clone())).after(2));
+    let mut command = command(&house, &run);
+    let pulseless = command.env("QBO_BACKFILL_POINT", "lease.beat@2=panic:the heart").spawn().unwrap();
+    gate.arrived().await;
+    let heir = wait(self::command(&house, &run).spawn().unwrap()).await.expect(0);
+    assert!(heir.stderr.contains(&format!("held by process {}", pulseless.id())), "{}", heir.stderr);
+    let before: String = house.query(STATE).await[0].get(0);
+    gate.open();
+    let ended = wait(pulseless).await.expect(9);
+    assert!(ended.error().contains("pipeline invoices is not this process's any more"), "{}", ended.error());
+    assert_eq!(house.query(STATE).await[0].get::<_, String>(0), before, "it changed something");
+    oracle::assert_equal(&house, &[INVOICE], "heartbeat").await;
+    oracle::assert_recounts(&house, &[INVOICE], "heartbeat").await;
+    oracle::assert_nothing_leaked(&house, "heartbeat").await;
 }
