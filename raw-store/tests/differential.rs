@@ -1,0 +1,356 @@
+//! The store in memory is what the simulation runs over, so it must be what PostgreSQL is: the same random scripts go to both,
+//! step by step, with the same answers, the same log and the same rows.
+//!
+//! A failure prints its seed: `SCRIPT_SEED=n cargo test -p raw-store --test differential`.
+
+#![expect(clippy::unwrap_used, reason = "a script that cannot go on fails")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::Rng as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use raw_store::{
+    Bytes, Lease, LogFilter, MemoryStore, Owner, PageCommit, PgStore, Pipeline, RawStore as _, Reopen, Row,
+    RunEnd, RunId, RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Window, WindowChange,
+    WindowFailure, WindowState,
+};
+use support::NOW;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+/// Scripts, and steps of each.
+const SCRIPTS: u64 = 120;
+const STEPS: u32 = 40;
+
+const START: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
+
+struct Chance(TestRng);
+
+impl Chance {
+    fn new(seed: u64) -> Self {
+        let mut bytes = [7; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    }
+
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0.next_u32() % bound
+    }
+}
+
+/// One step, decided before anybody takes it.
+#[derive(Clone, Debug)]
+enum Step {
+    Begin { run: u32 },
+    Acquire,
+    Release,
+    Open { run: u32, windows: Vec<u32>, reopen: Reopen },
+    Again { run: u32, windows: Vec<u32> },
+    Counted { run: u32, windows: Vec<u32> },
+    Fail { run: u32, windows: Vec<u32>, unavailable: bool },
+    Land { run: u32, page: u32, rows: Vec<(u32, u32, u32, i64)>, windows: Vec<(u32, WindowState)> },
+    Finish { run: u32 },
+    LastPage { run: u32 },
+}
+
+impl Step {
+    /// The run that has to have begun for it: the engine begins one before anything else.
+    fn needs(&self) -> Option<u32> {
+        match self {
+            Self::Begin { .. } | Self::Acquire | Self::Release => None,
+            Self::Open { run, .. }
+            | Self::Again { run, .. }
+            | Self::Counted { run, .. }
+            | Self::Fail { run, .. }
+            | Self::Land { run, .. }
+            | Self::Finish { run }
+            | Self::LastPage { run } => Some(*run),
+        }
+    }
+}
+
+fn some(chance: &mut Chance) -> Vec<u32> {
+    (0..5).filter(|_| chance.below(2) == 0).collect()
+}
+
+fn draw(chance: &mut Chance) -> Step {
+    let run = chance.below(3);
+    match chance.below(16) {
+        0 => Step::Begin { run },
+        1 | 2 => Step::Acquire,
+        3 => Step::Release,
+        4..=6 => {
+            let reopen = if chance.below(4) == 0 { Reopen::All } else { Reopen::Unfinished };
+            Step::Open { run, windows: some(chance), reopen }
+        }
+        7 => Step::Again { run, windows: some(chance) },
+        8 => Step::Counted { run, windows: some(chance) },
+        9 => Step::Fail { run, windows: some(chance), unavailable: chance.below(3) == 0 },
+        10 => Step::Finish { run },
+        11 => Step::LastPage { run },
+        _ => {
+            let states = [WindowState::Running, WindowState::Completed, WindowState::Provisional];
+            let mut windows: Vec<_> = some(chance);
+            if windows.is_empty() {
+                windows.push(chance.below(5));
+            }
+            let windows: Vec<_> =
+                windows.into_iter().map(|n| (n, states[chance.below(3) as usize])).collect();
+            let ids: Vec<_> = (0..6).filter(|_| chance.below(2) == 0).collect();
+            let rows = ids.into_iter().map(|id| {
+                let window = chance.below(u32::try_from(windows.len()).unwrap());
+                (id, window, chance.below(4), i64::from(8 + chance.below(4)))
+            });
+            let rows = rows.collect();
+            Step::Land { run, page: chance.below(6), rows, windows }
+        }
+    }
+}
+
+/// One of two processes over one of the two stores.
+struct Player<'a> {
+    store: &'a dyn Store,
+    pipeline: Pipeline,
+    script: u64,
+    lease: Option<Lease>,
+}
+
+impl Player<'_> {
+    fn window(n: u32) -> Window {
+        let start = START + time::Duration::days(n.into());
+        Window::new(start, start + time::Duration::DAY).unwrap()
+    }
+
+    fn run(&self, n: u32) -> RunId {
+        format!("script-{}-{n}", self.script).parse().unwrap()
+    }
+
+    fn owner<'a>(&'a self, run: &'a RunId, lease: &'a Lease) -> Owner<'a> {
+        Owner { run, pipeline: &self.pipeline, lease, fence: None }
+    }
+
+    /// What came of a step, in words that both stores must share.
+    async fn take(&mut self, step: &Step, at: OffsetDateTime) -> String {
+        // Whoever has never had the pipeline tries with a lease that nobody gave.
+        let lease = self.lease.clone();
+        let name = self.pipeline.entity_name.clone();
+        let Some(lease) = lease else {
+            return match step {
+                Step::Begin { run } => said(self.begin(*run).await),
+                Step::Acquire => self.acquire(&name).await,
+                _ => "no lease".into(),
+            };
+        };
+        let windows = |numbers: &[u32]| numbers.iter().map(|n| Self::window(*n)).collect::<Vec<_>>();
+        match step {
+            Step::Begin { run } => said(self.begin(*run).await),
+            Step::Acquire => self.acquire(&name).await,
+            Step::Release => said(self.store.release(&lease).await),
+            Step::Open { run, windows: open, reopen } => {
+                let run = self.run(*run);
+                let owner = self.owner(&run, &lease);
+                said(self.store.open_windows(owner, &windows(open), *reopen).await)
+            }
+            Step::Again { run, windows: again } => {
+                let run = self.run(*run);
+                let owner = self.owner(&run, &lease);
+                said(self.store.reopen_windows(owner, &windows(again)).await)
+            }
+            Step::Counted { run, windows: counted } => {
+                let run = self.run(*run);
+                let owner = self.owner(&run, &lease);
+                said(self.store.note_counted(owner, &windows(counted), at).await)
+            }
+            Step::Fail { run, windows: failed, unavailable } => {
+                let run = self.run(*run);
+                let owner = self.owner(&run, &lease);
+                let failure = WindowFailure { message: "for a reason".into(), at };
+                let failed = windows(failed);
+                said(if *unavailable {
+                    self.store.mark_unavailable(owner, &failed, &failure).await
+                } else {
+                    self.store.fail_windows(owner, &failed, &failure).await
+                })
+            }
+            Step::Land { run, page, rows, windows } => {
+                said(self.store.commit_page(&self.page(&lease, *run, *page, (rows, windows), at)).await)
+            }
+            Step::Finish { run } => {
+                let end = RunEnd {
+                    status: RunStatus::Completed,
+                    message: None,
+                    finished_at: at,
+                    calls: 1,
+                    retries: 2,
+                    waited_seconds: 0.5,
+                    fence: None,
+                };
+                said(self.store.finish_run(&self.run(*run), &end).await)
+            }
+            Step::LastPage { run } => said(self.store.last_page(&self.run(*run), &name).await),
+        }
+    }
+
+    async fn begin(&self, run: u32) -> Result<(), StoreError> {
+        let start = RunStart {
+            id: self.run(run),
+            identity: company(),
+            seed: 1,
+            pipelines: vec![self.pipeline.clone()],
+            span: Window::new(START, START + time::Duration::days(5)).unwrap(),
+            chunk: "day".into(),
+            started_at: NOW + time::Duration::seconds(run.into()),
+            fence: None,
+        };
+        self.store.begin_run(&start).await
+    }
+
+    async fn acquire(&mut self, name: &str) -> String {
+        match self.store.acquire(&self.pipeline, "a player").await {
+            Ok(lease) => {
+                let epoch = lease.epoch;
+                self.lease = Some(lease);
+                format!("{name} {epoch}")
+            }
+            Err(error) => error.code().into(),
+        }
+    }
+
+    fn page(
+        &self,
+        lease: &Lease,
+        run: u32,
+        page: u32,
+        (rows, windows): (&[(u32, u32, u32, i64)], &[(u32, WindowState)]),
+        at: OffsetDateTime,
+    ) -> PageCommit {
+        PageCommit {
+            pipeline: self.pipeline.clone(),
+            run: self.run(run),
+            lease: lease.clone(),
+            page_number: page,
+            page_size: 6,
+            request: "{}".into(),
+            started_at: at,
+            ingested_at: at,
+            answered_at: at,
+            by_content: false,
+            rows: rows
+                .iter()
+                .map(|(id, window, value, token)| Row {
+                    id: id.to_string().into(),
+                    payload: Bytes::from(format!("{{\"v\": {value}}}")),
+                    window: *window as usize,
+                    // Of one second for all: the token and the answer decide.
+                    updated_at: Some(START + time::Duration::hours(i64::from(*value % 2))),
+                    sync_token: Some(*token),
+                })
+                .collect(),
+            rejected: Vec::new(),
+            windows: windows
+                .iter()
+                .map(|(n, state)| WindowChange {
+                    window: Self::window(*n),
+                    state: *state,
+                    cursor: (*state == WindowState::Running)
+                        .then(|| ScanCursor { at: Self::window(*n).start(), seen: vec!["7".into()] }),
+                    duration: Duration::from_millis(250),
+                })
+                .collect(),
+        }
+    }
+
+    /// All that the log says of the script.
+    async fn log(&self) -> String {
+        let filter =
+            LogFilter { entity_name: Some(self.pipeline.entity_name.clone()), ..LogFilter::default() };
+        let mut lines = self.store.lines(&filter).await.unwrap();
+        lines.sort_by_key(|line| line.window);
+        let mut runs = Vec::new();
+        for n in 0..3 {
+            runs.push(self.store.run(&self.run(n)).await.unwrap());
+        }
+        format!("{lines:#?}\n{runs:#?}")
+    }
+}
+
+fn said<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
+    match result {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => error.code().into(),
+    }
+}
+
+fn company() -> StoreIdentity {
+    StoreIdentity { realm_id: "1000000000000001".into(), environment: "sandbox".into() }
+}
+
+type Rows = BTreeMap<String, (String, Option<i64>, OffsetDateTime, OffsetDateTime)>;
+
+async fn rows_of(database: &tokio_postgres::Client, table: &str) -> Rows {
+    let query = format!(
+        "SELECT id, payload::text, source_sync_token, ingested_at_utc, extract_window_start_utc FROM raw.{table}"
+    );
+    let rows = database.query(&query, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2), row.get(3), row.get(4)))).collect()
+}
+
+async fn play(
+    seed: u64,
+    memory: &[MemoryStore; 2],
+    postgres: &[PgStore; 2],
+    database: &tokio_postgres::Client,
+) {
+    let mut chance = Chance::new(seed);
+    let table = format!("qb_script_{seed}");
+    let pipeline = Pipeline {
+        entity_name: format!("script_{seed}").into(),
+        table: table.parse().unwrap(),
+        time_axis: "updated".into(),
+    };
+    memory[0].prepare(&pipeline).await.unwrap();
+    postgres[0].prepare(&pipeline).await.unwrap();
+    let player = |store| Player { store, pipeline: pipeline.clone(), script: seed, lease: None };
+    let mut in_memory = [player(&memory[0] as &dyn Store), player(&memory[1])];
+    let mut in_postgres = [player(&postgres[0] as &dyn Store), player(&postgres[1])];
+    let mut begun = BTreeSet::new();
+    for n in 0..STEPS {
+        let (who, step) = (chance.below(2) as usize, draw(&mut chance));
+        if let Step::Begin { run } = step {
+            begun.insert(run);
+        }
+        if step.needs().is_some_and(|run| !begun.contains(&run)) {
+            continue;
+        }
+        let at = NOW + time::Duration::minutes(n.into());
+        let expected = in_memory[who].take(&step, at).await;
+        let found = in_postgres[who].take(&step, at).await;
+        assert_eq!(found, expected, "SCRIPT_SEED={seed}, step {n}: {step:?}");
+        let (expected, found) = (in_memory[who].log().await, in_postgres[who].log().await);
+        assert_eq!(found, expected, "SCRIPT_SEED={seed}, the log after step {n}: {step:?}");
+    }
+    let rows = memory[0].rows(&pipeline.table).into_iter().map(|(id, row)| {
+        let payload = String::from_utf8(row.payload.to_vec()).unwrap();
+        (id, (payload, row.sync_token, row.ingested_at, row.window.start()))
+    });
+    assert_eq!(rows_of(database, &table).await, rows.collect::<Rows>(), "SCRIPT_SEED={seed}");
+}
+
+#[tokio::test]
+async fn both_stores_say_the_same_of_every_script() {
+    let database = support::database().await;
+    let postgres = [support::store(&database).await, support::bare_store(&database).await];
+    let connection = support::connection(&database).await;
+    let memory = MemoryStore::new();
+    let memory = [memory.another_process(), memory.another_process()];
+    memory[0].bind(&company()).await.unwrap();
+    postgres[0].bind(&company()).await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a seed to repeat comes from the environment")]
+    let only = std::env::var("SCRIPT_SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
+    for seed in only.map_or(0..SCRIPTS, |seed| seed..seed + 1) {
+        play(seed, &memory, &postgres, &connection).await;
+    }
+}
