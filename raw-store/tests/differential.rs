@@ -41,6 +41,23 @@ impl Chance {
     }
 }
 
+/// A page, and what becomes of windows with it.
+#[derive(Clone, Debug)]
+struct Page {
+    number: u32,
+    rows: Vec<Drawn>,
+    windows: Vec<(u32, WindowState)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Drawn {
+    id: u32,
+    /// A place among the windows of the page.
+    window: u32,
+    value: u32,
+    token: i64,
+}
+
 /// One step, decided before anybody takes it.
 #[derive(Clone, Debug)]
 enum Step {
@@ -51,7 +68,7 @@ enum Step {
     Again { run: u32, windows: Vec<u32> },
     Counted { run: u32, windows: Vec<u32> },
     Fail { run: u32, windows: Vec<u32>, unavailable: bool },
-    Land { run: u32, page: u32, rows: Vec<(u32, u32, u32, i64)>, windows: Vec<(u32, WindowState)> },
+    Land { run: u32, page: Page },
     Finish { run: u32 },
     LastPage { run: u32 },
 }
@@ -100,12 +117,12 @@ fn draw(chance: &mut Chance) -> Step {
             let windows: Vec<_> =
                 windows.into_iter().map(|n| (n, states[chance.below(3) as usize])).collect();
             let ids: Vec<_> = (0..6).filter(|_| chance.below(2) == 0).collect();
-            let rows = ids.into_iter().map(|id| {
+            let mut rows = Vec::new();
+            for id in ids {
                 let window = chance.below(u32::try_from(windows.len()).unwrap());
-                (id, window, chance.below(4), i64::from(8 + chance.below(4)))
-            });
-            let rows = rows.collect();
-            Step::Land { run, page: chance.below(6), rows, windows }
+                rows.push(Drawn { id, window, value: chance.below(4), token: (8 + chance.below(4)).into() });
+            }
+            Step::Land { run, page: Page { number: chance.below(6), rows, windows } }
         }
     }
 }
@@ -175,8 +192,8 @@ impl Player<'_> {
                     self.store.fail_windows(owner, &failed, &failure).await
                 })
             }
-            Step::Land { run, page, rows, windows } => {
-                said(self.store.commit_page(&self.page(&lease, *run, *page, (rows, windows), at)).await)
+            Step::Land { run, page } => {
+                said(self.store.commit_page(&self.commit(&lease, *run, page, at)).await)
             }
             Step::Finish { run } => {
                 let end = RunEnd {
@@ -219,38 +236,33 @@ impl Player<'_> {
         }
     }
 
-    fn page(
-        &self,
-        lease: &Lease,
-        run: u32,
-        page: u32,
-        (rows, windows): (&[(u32, u32, u32, i64)], &[(u32, WindowState)]),
-        at: OffsetDateTime,
-    ) -> PageCommit {
+    fn commit(&self, lease: &Lease, run: u32, page: &Page, at: OffsetDateTime) -> PageCommit {
         PageCommit {
             pipeline: self.pipeline.clone(),
             run: self.run(run),
             lease: lease.clone(),
-            page_number: page,
+            page_number: page.number,
             page_size: 6,
             request: "{}".into(),
             started_at: at,
             ingested_at: at,
             answered_at: at,
             by_content: false,
-            rows: rows
+            rows: page
+                .rows
                 .iter()
-                .map(|(id, window, value, token)| Row {
-                    id: id.to_string().into(),
-                    payload: Bytes::from(format!("{{\"v\": {value}}}")),
-                    window: *window as usize,
+                .map(|row| Row {
+                    id: row.id.to_string().into(),
+                    payload: Bytes::from(format!("{{\"v\": {}}}", row.value)),
+                    window: row.window as usize,
                     // Of one second for all: the token and the answer decide.
-                    updated_at: Some(START + time::Duration::hours(i64::from(*value % 2))),
-                    sync_token: Some(*token),
+                    updated_at: Some(START + time::Duration::hours((row.value % 2).into())),
+                    sync_token: Some(row.token),
                 })
                 .collect(),
             rejected: Vec::new(),
-            windows: windows
+            windows: page
+                .windows
                 .iter()
                 .map(|(n, state)| WindowChange {
                     window: Self::window(*n),
