@@ -132,37 +132,46 @@ pub struct PlannedScan {
 impl Plan {
     /// Plans a run over what the log says is done.
     pub fn new(request: &RunRequest, log: &[LogLine]) -> Self {
-        let lines: HashMap<_, _> =
-            log.iter().map(|line| ((&*line.entity_name, &*line.time_axis, line.window), line)).collect();
+        let mut lines: HashMap<(&str, &str), Vec<&LogLine>> = HashMap::new();
+        for line in log {
+            lines.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
+        }
+        for lines in lines.values_mut() {
+            lines.sort_unstable_by_key(|line| line.window);
+        }
         let mut estimated_calls = 0;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
             let pipeline = spec.pipeline(request.axis);
             let windows = request.windows(spec);
-            let known = |window: &Window| lines.get(&(&*pipeline.entity_name, &*pipeline.time_axis, *window));
-            let done = |window: &Window| {
-                request.reopen == Reopen::Unfinished
-                    && known(window).is_some_and(|line| line.state == WindowState::Completed)
+            let lines =
+                lines.get(&(&*pipeline.entity_name, &*pipeline.time_axis)).map_or(&[][..], Vec::as_slice);
+            let known = |window: &Window| {
+                let place = lines.binary_search_by_key(window, |line| line.window).ok()?;
+                Some(lines[place])
             };
-            let open: Vec<_> = windows.iter().filter(|window| !done(window)).copied().collect();
-            let rows: u64 = open.iter().filter_map(known).map(|line| line.metrics.records_read).sum();
-            let scans: Vec<_> =
-                consecutive(open.iter().map(|window| OpenWindow { window: *window, cursor: None }))
-                    .into_iter()
-                    .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
-                    .collect();
+            let is_done =
+                |line: &LogLine| request.reopen == Reopen::Unfinished && line.state == WindowState::Completed;
+            let known: Vec<(&Window, Option<&LogLine>)> =
+                windows.iter().map(|window| (window, known(window))).collect();
+            let open = known.iter().filter(|(_, line)| !line.is_some_and(is_done));
+            let rows: u64 =
+                open.clone().filter_map(|(_, line)| *line).map(|line| line.metrics.records_read).sum();
+            let completed = windows.len() - open.clone().count();
+            let unread = |window: &Window| OpenWindow { window: *window, cursor: None };
+            let scans: Vec<_> = consecutive(open.map(|(window, _)| unread(window)))
+                .into_iter()
+                .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
+                .collect();
             let counted = request.proof == Proof::Count && spec.is_counted();
             let proofs = if counted { scans.len() } else { 0 };
-            let uncounted = |window: &&Window| {
-                done(window) && known(window).is_some_and(|line| line.counted_at.is_none())
-            };
-            let uncounted = windows.iter().filter(|window| counted && uncounted(window));
-            let uncounted = uncounted.map(|window| OpenWindow { window: *window, cursor: None });
-            let uncounted = consecutive(uncounted).len();
+            let uncounted = known.iter().filter(|(_, line)| {
+                counted && line.is_some_and(|line| is_done(line) && line.counted_at.is_none())
+            });
+            let uncounted = consecutive(uncounted.map(|(window, _)| unread(window))).len();
             // A page repeats the last record of the one before.
             let fresh = u64::from(spec.page_size(request.page_size).get() - 1).max(1);
             estimated_calls += (scans.len() + proofs + uncounted) as u64 + rows / fresh;
-            let completed = windows.len() - open.len();
             pipelines.push(PipelinePlan { spec: spec.clone(), windows, completed, uncounted, scans });
         }
         Self { pipelines, estimated_calls }

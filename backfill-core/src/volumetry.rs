@@ -67,7 +67,7 @@ pub struct Outlier {
 /// The days that should not be empty. `days` is in ascending order; days that were not read are left out of it.
 pub fn empty_stretches(days: &[DayVolume], thresholds: &Thresholds) -> Vec<EmptyStretch> {
     // Before its first record a company has no habits.
-    let mut at = days.iter().position(|day| day.records > 0).unwrap_or(days.len());
+    let Some(mut at) = days.iter().position(|day| day.records > 0) else { return Vec::new() };
     let spread = typical_spread(days);
     let mut found = Vec::new();
     let follows = |a: &DayVolume, b: &DayVolume| a.day.next_day() == Some(b.day);
@@ -110,6 +110,11 @@ fn unexpected(
 
 /// The days that stand out. `days` is in ascending order; days that were not read are left out of it.
 pub fn outliers(days: &[DayVolume], thresholds: &Thresholds) -> Vec<Outlier> {
+    let is_candidate = |day: &DayVolume| day.records >= thresholds.outlier_records;
+    if !days.iter().any(is_candidate) {
+        // What follows looks at the neighbours of every day: too much for years in which nothing happened.
+        return Vec::new();
+    }
     let spread = common_spread(days);
     let allowed = (days.len() * RARE_PERMILLE / 1000).max(1);
     // Of a company that has a dozen days with records a year, each comes out of nothing.
@@ -121,14 +126,13 @@ pub fn outliers(days: &[DayVolume], thresholds: &Thresholds) -> Vec<Outlier> {
         // The root of a count has about the same deviation whatever its mean: a half, where days are independent.
         let deviations = 2.0 * (count.sqrt() - usual.sqrt()) / near.spread().max(spread).sqrt();
         let is_high = near.0.len() >= FEWEST
-            && day.records >= thresholds.outlier_records
             && count >= usual.max(busy) * thresholds.outlier_factor
             && deviations >= thresholds.outlier_deviations;
         let rivals =
             || days.iter().filter(|other| other.records.saturating_mul(2) >= day.records).count() - 1;
         (is_high && rivals() <= allowed).then_some(Outlier { day: day.day, records: day.records, usual })
     };
-    days.iter().enumerate().filter_map(stands_out).collect()
+    days.iter().enumerate().filter(|(_, day)| is_candidate(day)).filter_map(stands_out).collect()
 }
 
 /// The records of the nearest days of the same weekday.

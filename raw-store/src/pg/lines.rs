@@ -1,5 +1,8 @@
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
+use postgres_types::ToSql;
 use tokio_postgres::{Client, Row};
 
 use crate::{LogFilter, LogLine, RunId, StoreErrorKind, Window, WindowMetrics, WindowState};
@@ -21,8 +24,15 @@ pub(super) async fn lines(client: &Client, filter: &LogFilter) -> Result<Vec<Log
     let run = filter.run.as_ref().map(RunId::as_str);
     let state = filter.state.map(WindowState::as_str);
     let (start, end) = (filter.span.map(Window::start), filter.span.map(Window::end));
-    let rows = client.query(LINES, &[&filter.entity_name.as_deref(), &run, &state, &start, &end]).await?;
-    rows.iter().map(line).collect()
+    let entity_name = filter.entity_name.as_deref();
+    let parameters: [&(dyn ToSql + Sync); 5] = [&entity_name, &run, &state, &start, &end];
+    let mut rows = pin!(client.query_raw(LINES, parameters).await?);
+    // One by one: a log can be long, and its rows need not lie beside its lines in memory.
+    let mut lines = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        lines.push(line(&row)?);
+    }
+    Ok(lines)
 }
 
 fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
