@@ -8,9 +8,10 @@ use super::jsonb::Jsonb;
 use crate::landing::{Candidate, Landing};
 use crate::{PageCommit, StoreErrorKind, TableName};
 
-/// Payload bytes of one statement. The driver keeps its buffer at the size of the largest statement for the
-/// life of a connection (rust-postgres issue 1081).
-const STATEMENT_BYTES: usize = 8 * 1024 * 1024;
+/// Payload bytes of one statement. The driver keeps its buffers at the size of the largest statement for the life of a
+/// connection (rust-postgres issue 1081), and the server writes what `unnest` yields to a temporary file once it is larger
+/// than `work_mem`, 4 MiB by default. Larger statements were no faster at 1, 3 or 30 KB a record (docs/performance.md).
+const STATEMENT_BYTES: usize = 512 * 1024;
 
 /// SQLSTATEs that say that one document cannot be stored, and nothing about the others: not valid text (22021),
 /// JSON (22032), or input (22P02); a character or number beyond the type (22P05, 22003); beyond a limit of the
