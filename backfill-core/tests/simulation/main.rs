@@ -125,10 +125,21 @@ fn a_hundred_thousand_schedules_keep_every_promise() {
         shrink::tell(seed, &broken);
     }
     let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "{count} schedules in {seconds:.1} s; pairs of step and fault met: {}",
-        met.into_inner().unwrap().len()
-    );
+    println!("{count} schedules in {seconds:.1} s");
+    tell_coverage(&met.into_inner().unwrap());
+}
+
+/// How many pairs of a step and what may become of it were met, and which were not.
+fn tell_coverage(met: &BTreeSet<(&'static str, &'static str)>) {
+    let steps: BTreeSet<_> = met.iter().map(|(step, _)| step).collect();
+    let fates: BTreeSet<_> = met.iter().map(|(_, fate)| fate).collect();
+    println!("steps by fates met: {} of {} by {}", met.len(), steps.len(), fates.len());
+    for step in steps {
+        let missing: Vec<_> = fates.iter().filter(|fate| !met.contains(&(*step, **fate))).collect();
+        if !missing.is_empty() {
+            println!("    not met: {step} {missing:?}");
+        }
+    }
 }
 
 #[test]
