@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use backfill_core::{Catalog, Report, Thresholds};
+use fixtures::Record;
 use raw_store::{
-    BackfillLog as _, Lease, LogFilter, MemoryStore, PageCommit, PageOutcome, RunId, RunStart, Severity,
-    StoredRow, TableName, Trigger, TriggerQueue as _, TriggerState, WindowCounts, WindowState,
+    BackfillLog as _, Lease, LogFilter, MemoryStore, PageCommit, PageOutcome, Quarantine as _, RunId,
+    RunStart, Severity, StoredRow, TableName, Trigger, TriggerQueue as _, TriggerState, WindowCounts,
+    WindowState,
 };
 use time::OffsetDateTime;
 
@@ -130,6 +132,33 @@ fn missing(world: &World, store: &MemoryStore, within: impl Fn(OffsetDateTime) -
         .collect()
 }
 
+/// Records of some time that no row can hold, and that are not put aside either: with their bytes, or with their place if
+/// they cannot be delivered.
+async fn unaccounted(
+    world: &World,
+    store: &MemoryStore,
+    within: impl Fn(OffsetDateTime) -> bool,
+) -> Vec<String> {
+    let mut aside = Vec::new();
+    for one in store.quarantine().into_iter().filter(|one| one.resolved_at.is_none()) {
+        let bytes = store.quarantined_bytes(&one.entity_name, &one.digest).await.unwrap();
+        aside.push((one, bytes.unwrap_or_default()));
+    }
+    let state = world.state();
+    let records = state.source.company.records(ENTITY).filter(|record| within(record.last_updated));
+    let is_aside = |record: &Record| {
+        aside.iter().any(|(one, bytes)| {
+            if record.poisoned {
+                one.record_id.is_none() && one.window.contains(record.last_updated)
+            } else {
+                *bytes == record.payload
+            }
+        })
+    };
+    let apart = records.filter(|record| record.hostile.is_some() || record.poisoned);
+    apart.filter(|record| !is_aside(record)).map(|record| record.id.clone()).collect()
+}
+
 /// A lease was given to somebody.
 pub(crate) fn granted(world: &World, lease: &Lease) {
     world.state().ledger.granted.insert(lease.entity_name.clone(), lease.epoch);
@@ -185,6 +214,9 @@ pub(crate) async fn at_the_end(world: &Arc<World>, store: &MemoryStore) {
     let done = |at| lines.iter().any(|line| line.state == WindowState::Completed && line.window.contains(at));
     for id in missing(world, store, done) {
         breaks("I1", format!("record {id} is missing at the end"));
+    }
+    for id in unaccounted(world, store, done).await {
+        breaks("I13", format!("record {id} is neither stored nor put aside"));
     }
     for run in store.runs(u32::MAX).await.unwrap() {
         let (counts, pages) = world.state().ledger.totals.get(&run.id).copied().unwrap_or_default();
