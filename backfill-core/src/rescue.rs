@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use qbo_client::{ErrorKind, PageSize, Property, Query, RawPage};
+use qbo_client::{ErrorKind, PageSize, Query, RawPage};
 use raw_store::{RejectedRow, Window};
 use time::OffsetDateTime;
 
@@ -156,15 +156,13 @@ impl Scan {
     /// Reads one instant in ever smaller parts, until what was met and what could not be read make up its count.
     async fn read_instant(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
         let (at, after) = (self.walk.position().0, self.walk.after());
-        let here = self.between(at, after);
-        // In an order without equals, if there is one, a position means the same record at the next question.
-        let here = if self.walk.is_by_id() { here.order_by(Property::ID) } else { here };
+        let here = self.in_order(self.between(at, after));
         let mut counted = self.desk.count(&here).await?;
-        let mut met: HashSet<RecordKey> = HashSet::new();
         if counted == 0 && matches!(self.ask_for(&here).await?, Answer::Bad) && self.is_sure(&here).await? {
             // Without a record in it, no record can be the reason: the question itself is what fails.
             return Err(Unread::Rest(format!("it fails without any record: {}", why.kind)).into());
         }
+        let mut met: HashSet<RecordKey> = HashSet::new();
         for _ in 0..MAX_PASSES {
             let mut lost = 0;
             let mut parts = self.parts(counted);

@@ -177,9 +177,13 @@ impl Scan {
             return spec.query(axis, self.from, self.span.end()).page(1 + read, size);
         }
         let end = if self.walk.is_at_instant() { self.walk.after() } else { self.span.end() };
-        let query = spec.query(axis, at, end);
-        let query = if self.walk.is_by_id() { query.order_by(Property::ID) } else { query };
-        query.page(position, size)
+        self.in_order(spec.query(axis, at, end)).page(position, size)
+    }
+
+    /// A question about the walk's instant in an order without equals, if there is one: a position then means the same record
+    /// at the next question.
+    pub(super) fn in_order(&self, query: Query) -> Query {
+        if self.walk.is_by_id() { query.order_by(Property::ID) } else { query }
     }
 
     /// Cuts off the later part of what is left, for so many places, at the beginning of a window.

@@ -79,11 +79,11 @@ impl CallBudget for SharedBudget {
     async fn admit(&self) -> Result<Admission, BudgetError> {
         let ledger = self.ledger.upgrade().ok_or_else(gone)?;
         let good_for = *self.good_for.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = (self.clock.elapsed(), self.clock.now_utc());
+        let now = || (self.clock.elapsed(), self.clock.now_utc());
+        let asked = now();
         let admission = ledger.admit(&self.limits, good_for).await.map_err(unavailable)?;
-        let planted = is_planted("time of the transaction's start");
         // A permit that is as old as its transaction would not be used; this one believes to be new.
-        let asked = if planted { (self.clock.elapsed(), self.clock.now_utc()) } else { asked };
+        let asked = if is_planted("time of the transaction's start") { now() } else { asked };
         match admission {
             CallAdmission::Go { slot, used } => {
                 self.tell(used);
