@@ -63,6 +63,17 @@ pub enum StoreErrorKind {
     /// A table is not as expected: somebody changed it.
     #[error("the schema differs from what is expected: {0}")]
     Differs(Box<str>),
+    /// A table does not hold what was written to it: something in the database drops rows or changes them on their way in.
+    #[error(
+        "{rows} of the rows that were written to {table} are not there as they were sent: a trigger, a rule or a row policy \
+         of this table drops or changes them"
+    )]
+    RowsAltered {
+        /// The table.
+        table: Box<str>,
+        /// How many rows.
+        rows: u64,
+    },
     /// The schema holds another company.
     #[error("the schema holds {bound}, not {asked}")]
     OtherCompany {
@@ -156,6 +167,7 @@ impl StoreError {
             Kind::Older { .. } => "store.older_schema",
             Kind::Newer { .. } => "store.newer_schema",
             Kind::Differs(_) => "store.differs",
+            Kind::RowsAltered { .. } => "store.rows_altered",
             Kind::OtherCompany { .. } => "store.other_company",
             Kind::LeaseHeld { .. } => "store.lease_held",
             Kind::LeaseLost(_) => "store.lease_lost",
@@ -182,6 +194,7 @@ impl StoreError {
             | Kind::Older { .. }
             | Kind::Newer { .. }
             | Kind::Differs(_)
+            | Kind::RowsAltered { .. }
             | Kind::OtherCompany { .. }
             | Kind::Refused { .. } => Advice::FixDatabase,
             Kind::Configuration(_)
@@ -208,6 +221,9 @@ impl StoreError {
             Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
             Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
             Kind::Differs(_) => "see: qbo-backfill db check".into(),
+            Kind::RowsAltered { table, .. } => format!(
+                "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"
+            ),
             Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process or stop it, then run the same command again".into(),
             Kind::TriggerExists(_) => "give the new one another --name; what is there stays as it is: qbo-backfill trigger list".into(),

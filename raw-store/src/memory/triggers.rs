@@ -198,6 +198,10 @@ impl TriggerQueue for MemoryStore {
         state.fence(lease).map_err(refused)?;
         let now = state.now();
         let one = state.triggers.one(name).map_err(refused)?;
+        if one.state == TriggerState::Armed {
+            let kind = StoreErrorKind::TriggerState { name: name.clone(), state: one.state };
+            return Err(refused(kind));
+        }
         if one.state == TriggerState::Running {
             (one.state, one.changed_at) = (end.state, now);
             one.message.clone_from(&end.message);

@@ -3,7 +3,7 @@ use time::OffsetDateTime;
 
 use super::jsonb::Jsonb;
 use super::pages::counts;
-use super::windows::{check_lines, check_totals, locked_line};
+use super::windows::{check_entered, entered, locked_line};
 use crate::{PageCommit, PageOutcome, ScanCursor, StoreErrorKind};
 
 /// Adds a page to its windows' lines and to the run's totals. A window that the same run has closed before in
@@ -66,7 +66,8 @@ const ADVANCE: &str = concat!(
         WHERE run_id = $3 AND entity_name = $1
         RETURNING 1
     )
-    SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM totals)",
+    ",
+    entered!(),
 );
 
 /// Adds a page to the ledger.
@@ -113,8 +114,7 @@ pub(super) async fn advance(
             ],
         )
         .await?;
-    check_lines(row.try_get(0)?, windows.len())?;
-    check_totals(row.try_get(1)?)
+    check_entered(&row, windows.len())
 }
 
 /// The ids of a cursor as a JSON array. One with a NUL character can be no row either; left out, it comes again

@@ -66,7 +66,7 @@ const ADMIT: &str = "
         RETURNING slot, uses
     )
     SELECT extract(epoch FROM free_at_utc - now_utc)::float8, crowded, $4 IS NOT NULL AND used >= $4, month_utc,
-        taken.slot, taken.uses, counted.calls
+        taken.slot, taken.uses, counted.calls, (SELECT count(*) FROM claimed)
     FROM decided LEFT JOIN taken ON true LEFT JOIN counted ON true";
 
 /// Notices callers that are gone: the other end may work on for them a little while.
@@ -253,6 +253,9 @@ impl CallLine {
                     slot: CallSlot { slot, uses, month },
                     used: used.cast_unsigned(),
                 });
+            }
+            if row.try_get::<_, i64>(7)? > 0 {
+                return Err(StoreErrorKind::RowsAltered { table: "call_slot".into(), rows: 1 });
             }
         }
     }

@@ -20,10 +20,12 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
             transaction.rollback().await?;
             return Ok(outcome);
         }
-        Begun::New { unchanged } => count_unchanged(&mut landing, &unchanged),
+        Begun::New { unchanged, meddles } => {
+            count_unchanged(&mut landing, &unchanged);
+            point!("page.fenced");
+            documents::land(&transaction, page, &mut landing, meddles).await?;
+        }
     }
-    point!("page.fenced");
-    documents::land(&transaction, page, &mut landing).await?;
     point!("page.written");
     let kept = landing.take_kept();
     let outcome = landing.tally.outcome();
@@ -41,8 +43,9 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
 enum Begun {
     /// The page was committed before.
     Known(PageOutcome),
-    /// The page is new; which of its candidates are stored already, byte for byte.
-    New { unchanged: Vec<bool> },
+    /// The page is new; which of its candidates are stored already, byte for byte, and whether something meddles with
+    /// what is written to its table.
+    New { unchanged: Vec<bool>, meddles: bool },
 }
 
 /// Checks the lease, claims the page's name and asks which documents are stored already, in one round trip.
@@ -54,8 +57,9 @@ async fn begin(
     let fence = transaction.prepare_cached(lease::FENCE).await?;
     let claim = transaction.prepare_cached(pages::CLAIM).await?;
     let look_up = documents::prepare_look_up(transaction, page).await?;
+    let meddled = transaction.prepare_cached(documents::MEDDLED).await?;
     // Polled in this order, so they reach the server in this order.
-    let (held, claimed, unchanged) = try_join!(
+    let (held, claimed, unchanged, meddles) = try_join!(
         async {
             Ok(transaction
                 .query_opt(&fence, &[&&*page.lease.entity_name, &page.lease.epoch])
@@ -69,12 +73,15 @@ async fn begin(
             }
             documents::unchanged(transaction, &look_up, &landing.candidates).await
         },
+        documents::is_meddled(transaction, &meddled, &page.pipeline.table),
     )?;
     if !held {
         return Err(StoreErrorKind::LeaseLost(page.lease.entity_name.clone()));
     }
     if claimed {
-        return Ok(Begun::New { unchanged });
+        // The fingerprint is of what was sent, whatever was stored for it.
+        let unchanged = if meddles { vec![false; unchanged.len()] } else { unchanged };
+        return Ok(Begun::New { unchanged, meddles });
     }
     Ok(Begun::Known(pages::outcome(transaction, page).await?))
 }

@@ -53,6 +53,41 @@ fn upsert_sql(table: &TableName) -> String {
     )
 }
 
+/// Which of the documents stand in the table as they were sent, or in a newer version. Each is looked up by its key, as are
+/// the lines of the log.
+fn confirm_sql(table: &TableName) -> String {
+    format!(
+        "SELECT new.id
+         FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::bigint[]) AS new (id, payload, updated, token),
+         LATERAL (
+             SELECT payload, source_updated_at_utc, source_sync_token, source_answered_at_utc
+             FROM \"{table}\" WHERE id = new.id
+             OFFSET 0
+         ) AS stored
+         WHERE stored.payload IS NOT DISTINCT FROM new.payload
+            OR (coalesce(stored.source_updated_at_utc, '-infinity'), coalesce(stored.source_sync_token, -1),
+                   stored.source_answered_at_utc)
+             > (coalesce(new.updated, '-infinity'), coalesce(new.token, -1), $5::timestamptz)"
+    )
+}
+
+/// Whether something in the database may drop or change what is written to a table: a trigger, a rule or a row policy.
+pub(super) const MEDDLED: &str = "
+    SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D')
+        OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid)
+        OR row_security_active(class.oid)
+    FROM pg_class AS class WHERE class.oid = to_regclass($1)";
+
+/// Asks that.
+pub(super) async fn is_meddled(
+    transaction: &Transaction<'_>,
+    meddled: &Statement,
+    table: &TableName,
+) -> Result<bool, StoreErrorKind> {
+    let row = transaction.query_opt(meddled, &[&format!("\"{table}\"")]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+}
+
 /// Prepares the question which documents are stored already.
 pub(super) async fn prepare_look_up(
     transaction: &Transaction<'_>,
@@ -102,22 +137,35 @@ async fn digests(
     Ok(digests)
 }
 
-/// Writes the candidates of a page. One that the server refuses is put aside alone: the rest lands.
+/// Writes the candidates of a page. One that the server refuses is put aside alone: the rest lands. What the table may not
+/// have kept is looked up before the page is committed: what was not returned, and where something `meddles` with the
+/// table, everything.
 pub(super) async fn land(
     transaction: &Transaction<'_>,
     page: &PageCommit,
     landing: &mut Landing<'_>,
+    meddles: bool,
 ) -> Result<(), StoreErrorKind> {
     let candidates = mem::take(&mut landing.candidates);
     if candidates.is_empty() {
         return Ok(());
     }
-    let upsert = transaction.prepare_cached(&upsert_sql(&page.pipeline.table)).await?;
+    let upsert = match transaction.prepare_cached(&upsert_sql(&page.pipeline.table)).await {
+        Ok(upsert) => upsert,
+        Err(error) if meddles && refuses_rows(&error) => return Err(altered(page, candidates.len())),
+        Err(error) => return Err(error.into()),
+    };
     let mut parts = in_statements(&candidates);
     parts.reverse();
     while let Some(part) = parts.pop() {
         match write(transaction, &upsert, page, part).await {
-            Ok(written) => count(landing, part, &written)?,
+            Ok(written) => {
+                let inserted = returned(part, &written)?;
+                let doubtful = part.iter().zip(&inserted).filter(|(_, written)| meddles || written.is_none());
+                let doubtful: Vec<_> = doubtful.map(|(candidate, _)| *candidate).collect();
+                confirm(transaction, page, &doubtful).await?;
+                count(landing, part, &inserted);
+            }
             Err(error) if is_about_one_record(&error) => {
                 transaction.batch_execute("ROLLBACK TO SAVEPOINT part").await?;
                 if let [one] = part {
@@ -131,10 +179,40 @@ pub(super) async fn land(
                     parts.extend([second, first]);
                 }
             }
+            Err(error) if meddles && refuses_rows(&error) => return Err(altered(page, part.len())),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+/// Makes sure that documents are stored as they were sent, or in a newer version.
+async fn confirm(
+    transaction: &Transaction<'_>,
+    page: &PageCommit,
+    doubtful: &[Candidate<'_>],
+) -> Result<(), StoreErrorKind> {
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    let confirm = transaction.prepare_cached(&confirm_sql(&page.pipeline.table)).await?;
+    let ids: Vec<&str> = doubtful.iter().map(|c| &*c.row.id).collect();
+    let payloads: Vec<Jsonb<'_>> = doubtful.iter().map(|c| Jsonb(&c.row.payload)).collect();
+    let updated: Vec<Option<OffsetDateTime>> = doubtful.iter().map(|c| c.row.updated_at).collect();
+    let tokens: Vec<Option<i64>> = doubtful.iter().map(|c| c.row.sync_token).collect();
+    let stored =
+        transaction.query(&confirm, &[&ids, &payloads, &updated, &tokens, &page.answered_at]).await?.len();
+    if stored == doubtful.len() { Ok(()) } else { Err(altered(page, doubtful.len().saturating_sub(stored))) }
+}
+
+fn altered(page: &PageCommit, rows: usize) -> StoreErrorKind {
+    StoreErrorKind::RowsAltered { table: page.pipeline.table.as_str().into(), rows: rows as u64 }
+}
+
+/// Whether the server said that it does not take what is written: a table with rules cannot be written with ON CONFLICT
+/// (SQLSTATE 0A000), and a policy does not let a row in (42501).
+fn refuses_rows(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|code| ["0A000", "42501"].contains(&code.code()))
 }
 
 /// Cuts at [`STATEMENT_BYTES`]; a part has at least one candidate.
@@ -196,18 +274,22 @@ pub(super) fn is_about_one_record(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| ABOUT_ONE_RECORD.contains(&code.code()))
 }
 
-/// Counts a part: what the statement does not return was not newer than what is stored.
-fn count(
-    landing: &mut Landing<'_>,
+/// What the statement returned of a part: whether each was inserted, if it was written.
+fn returned(
     part: &[Candidate<'_>],
     written: &[tokio_postgres::Row],
-) -> Result<(), StoreErrorKind> {
+) -> Result<Vec<Option<bool>>, StoreErrorKind> {
     let mut inserted: Vec<Option<bool>> = vec![None; part.len()];
     for row in written {
         if let Ok(at) = position(part, row.try_get(0)?) {
             inserted[at] = Some(row.try_get(1)?);
         }
     }
+    Ok(inserted)
+}
+
+/// Counts a part: what was not written is there already.
+fn count(landing: &mut Landing<'_>, part: &[Candidate<'_>], inserted: &[Option<bool>]) {
     for (candidate, inserted) in part.iter().zip(inserted) {
         let counts = landing.tally.of(candidate.row);
         match inserted {
@@ -216,7 +298,6 @@ fn count(
             None => counts.unchanged += 1,
         }
     }
-    Ok(())
 }
 
 fn position(candidates: &[Candidate<'_>], id: &str) -> Result<usize, usize> {

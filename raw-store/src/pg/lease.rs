@@ -4,6 +4,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Client;
 
 use super::backend::Backend;
+use super::pages::kept;
 use crate::{Lease, StoreErrorKind};
 
 /// When a pipeline may be taken: it was given back, or its owner is this very process, is gone, or has not been heard of
@@ -40,6 +41,8 @@ const ACQUIRE: &str = concat!(
     free!(),
     " RETURNING epoch"
 );
+
+const LINE: &str = "SELECT FROM backfill_lease WHERE entity_name = $1";
 
 const OWN: &str =
     "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 AND backend_pid IS NOT NULL";
@@ -87,6 +90,8 @@ pub(super) async fn acquire(
     if let Some(row) = taken {
         return Ok(Lease { entity_name: entity_name.into(), epoch: row.try_get(0)? });
     }
+    let line = client.query_opt(LINE, &[&entity_name]).await?;
+    kept("backfill_lease", u64::from(line.is_some()), 1)?;
     Err(held(client, entity_name).await)
 }
 

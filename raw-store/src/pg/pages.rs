@@ -54,13 +54,19 @@ pub(super) async fn conclude(
         outcome.windows.iter().map(|w| [w.inserted, w.updated, w.unchanged, w.quarantined]).collect();
     let text = serde_json::to_vec(&windows).map_err(|_| unreadable())?;
     let [inserted, updated, unchanged, quarantined] = counts(&outcome.total);
-    transaction
+    let concluded = transaction
         .execute(
             &statement,
             &[&run, &entity_name, &number, &inserted, &updated, &unchanged, &quarantined, &Jsonb(&text)],
         )
         .await?;
-    Ok(())
+    kept("backfill_page", concluded, 1)
+}
+
+/// Every row that was written to a table of the ledger must have been kept.
+pub(super) fn kept(table: &str, found: u64, wanted: usize) -> Result<(), StoreErrorKind> {
+    let rows = (wanted as u64).saturating_sub(found);
+    if rows == 0 { Ok(()) } else { Err(StoreErrorKind::RowsAltered { table: table.into(), rows }) }
 }
 
 /// What became of a page that was committed before.
@@ -69,7 +75,10 @@ pub(super) async fn outcome(
     page: &PageCommit,
 ) -> Result<PageOutcome, StoreErrorKind> {
     let (run, entity_name, number) = name(page);
-    let text: String = transaction.query_one(OUTCOME, &[&run, &entity_name, &number]).await?.try_get(0)?;
+    // It was not claimed, and is not there either.
+    let row = transaction.query_opt(OUTCOME, &[&run, &entity_name, &number]).await?;
+    let row = row.ok_or_else(|| StoreErrorKind::RowsAltered { table: "backfill_page".into(), rows: 1 })?;
+    let text: String = row.try_get(0)?;
     let windows: Vec<[u64; 4]> = serde_json::from_str(&text).map_err(|_| unreadable())?;
     let counts = |[inserted, updated, unchanged, quarantined]: [u64; 4]| WindowCounts {
         inserted,

@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 
 use super::jsonb::Jsonb;
-use super::lease;
 use super::lines::{run_id, window};
+use super::{lease, pages};
 use crate::digest::Digest;
 use crate::landing::Kept;
 use crate::{Owner, PageCommit, Quarantined, StoreErrorKind};
@@ -134,7 +134,7 @@ pub(super) async fn keep(
     let (entity_name, time_axis) = (&*page.pipeline.entity_name, &*page.pipeline.time_axis);
     let run = page.run.as_str();
     let (number, request) = (page.page_number.cast_signed(), Jsonb(page.request.as_bytes()));
-    transaction
+    let written = transaction
         .execute(
             &statement,
             &[
@@ -153,5 +153,5 @@ pub(super) async fn keep(
             ],
         )
         .await?;
-    Ok(())
+    pages::kept("quarantine", written, kept.len())
 }

@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::{Client, Row};
 
 use super::lines::{unexpected, window};
+use super::pages::kept;
 use super::{identity, lease};
 use crate::{
     PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreErrorKind, StoreIdentity,
@@ -22,10 +25,17 @@ const REQUEST_STOP: &str = "
 const STOP_REQUESTED: &str =
     "SELECT FROM backfill_run WHERE run_id = $1 AND stop_requested_at_utc IS NOT NULL";
 
+/// Returns how many there are now: those that were there before, and those of this statement, which the other part of it
+/// does not see.
 const BEGIN_PIPELINES: &str = "
-    INSERT INTO backfill_run_pipeline (run_id, entity_name, time_axis)
-    SELECT $1, pipeline.* FROM unnest($2::text[], $3::text[]) AS pipeline
-    ON CONFLICT (run_id, entity_name) DO NOTHING";
+    WITH begun AS (
+        INSERT INTO backfill_run_pipeline (run_id, entity_name, time_axis)
+        SELECT $1, pipeline.* FROM unnest($2::text[], $3::text[]) AS pipeline
+        ON CONFLICT (run_id, entity_name) DO NOTHING
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM begun)
+        + (SELECT count(*) FROM backfill_run_pipeline WHERE run_id = $1 AND entity_name = ANY($2))";
 
 const FINISH: &str = "
     UPDATE backfill_run
@@ -67,7 +77,7 @@ pub(super) async fn begin_in(transaction: &Transaction<'_>, run: &RunStart) -> R
     let names: Vec<&str> = run.pipelines.iter().map(|pipeline| &*pipeline.entity_name).collect();
     let axes: Vec<&str> = run.pipelines.iter().map(|pipeline| &*pipeline.time_axis).collect();
     identity::check(&**transaction, &run.identity).await?;
-    transaction
+    let begun = transaction
         .execute(
             BEGIN,
             &[
@@ -82,8 +92,10 @@ pub(super) async fn begin_in(transaction: &Transaction<'_>, run: &RunStart) -> R
             ],
         )
         .await?;
-    transaction.execute(BEGIN_PIPELINES, &[&id, &names, &axes]).await?;
-    Ok(())
+    kept("backfill_run", begun, 1)?;
+    let found: i64 = transaction.query_one(BEGIN_PIPELINES, &[&id, &names, &axes]).await?.try_get(0)?;
+    let distinct: BTreeSet<&str> = names.into_iter().collect();
+    kept("backfill_run_pipeline", found.cast_unsigned(), distinct.len())
 }
 
 /// Records how a run ended.

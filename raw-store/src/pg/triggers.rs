@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 
 use super::lines::{run_id, unexpected, window};
+use super::pages::kept;
 use super::{lease, runs};
 use crate::{
     ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreErrorKind, Trigger, TriggerBoard,
@@ -158,6 +159,7 @@ pub(super) async fn add(client: &mut Object, triggers: &[NewTrigger]) -> Result<
             let known = transaction.query_opt(KNOWN, &[&name.as_str()]).await?.is_some();
             return Err(match link {
                 Some(link) if !known => StoreErrorKind::ChainExists(link.chain.clone()),
+                None if !known => StoreErrorKind::RowsAltered { table: "backfill_trigger".into(), rows: 1 },
                 _ => StoreErrorKind::TriggerExists(name.clone()),
             });
         }
@@ -237,6 +239,13 @@ pub(super) async fn conclude(
         let ended = run.as_ref().map(RunId::as_str);
         transaction.execute(END_RUN, &[&ended, &word, &message]).await?;
         note(&transaction, name, word, run.as_ref(), message).await?;
+    } else {
+        // Concluded before, and nobody heard of it; or forgotten, or not kept.
+        let now = one(&transaction, name).await?.state;
+        kept("backfill_trigger", u64::from(now != TriggerState::Running), 1)?;
+        if now == TriggerState::Armed {
+            return Err(StoreErrorKind::TriggerState { name: name.clone(), state: now });
+        }
     }
     point!("trigger.concluding");
     transaction.commit().await?;
@@ -287,8 +296,9 @@ async fn note(
     run: Option<&RunId>,
     detail: Option<&str>,
 ) -> Result<(), StoreErrorKind> {
-    transaction.execute(NOTE, &[&name.as_str(), &event, &run.map(RunId::as_str), &detail]).await?;
-    Ok(())
+    let noted =
+        transaction.execute(NOTE, &[&name.as_str(), &event, &run.map(RunId::as_str), &detail]).await?;
+    kept("backfill_trigger_history", noted, 1)
 }
 
 fn name(text: &str) -> Result<TriggerName, StoreErrorKind> {

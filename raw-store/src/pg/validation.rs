@@ -6,6 +6,7 @@ use tokio_postgres::{Client, IsolationLevel, Row};
 
 use super::lines::unexpected;
 use super::migrate;
+use super::pages::kept;
 use crate::{Examined, Finding, Inquiry, RunId, StoreErrorKind, TableName, Validated, Window};
 
 /// All rows of a span are read, and a role may be allowed less time for a statement.
@@ -191,18 +192,31 @@ fn days(rows: &[Row]) -> Result<Vec<(Date, u64)>, StoreErrorKind> {
     rows.iter().map(day).collect()
 }
 
+/// Returns how many there are now: one that was there before, or the one of this statement, which the other part of it does
+/// not see.
 const KEEP_VALIDATION: &str = "
-    INSERT INTO backfill_validation (run_id, entity_name, validated_at_utc, time_axis, rows_examined)
-    VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (run_id, entity_name, validated_at_utc) DO NOTHING";
+    WITH new AS (
+        INSERT INTO backfill_validation (run_id, entity_name, validated_at_utc, time_axis, rows_examined)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (run_id, entity_name, validated_at_utc) DO NOTHING
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM new) + (
+        SELECT count(*) FROM backfill_validation WHERE run_id = $1 AND entity_name = $2 AND validated_at_utc = $3)";
 
+/// Returns how many there are now, likewise.
 const KEEP_FINDINGS: &str = "
+    WITH new AS (
     INSERT INTO backfill_finding (run_id, entity_name, validated_at_utc, number, kind, severity, span_start_utc,
         span_end_utc, amount, detail)
     SELECT $1, $2, $3, (found.number)::integer, kind, severity, span_start, span_end, amount, detail
     FROM unnest($4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::text[])
         WITH ORDINALITY AS found (kind, severity, span_start, span_end, amount, detail, number)
-    ON CONFLICT (run_id, entity_name, validated_at_utc, number) DO NOTHING";
+    ON CONFLICT (run_id, entity_name, validated_at_utc, number) DO NOTHING
+    RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM new) + (
+        SELECT count(*) FROM backfill_finding WHERE run_id = $1 AND entity_name = $2 AND validated_at_utc = $3)";
 
 /// Remembers what was found.
 pub(super) async fn keep(
@@ -214,7 +228,11 @@ pub(super) async fn keep(
     let transaction = client.transaction().await?;
     for one in validated {
         let (entity_name, time_axis, rows) = (&*one.entity_name, &*one.time_axis, one.rows.cast_signed());
-        transaction.execute(KEEP_VALIDATION, &[&run, &entity_name, &one.at, &time_axis, &rows]).await?;
+        let line: i64 = transaction
+            .query_one(KEEP_VALIDATION, &[&run, &entity_name, &one.at, &time_axis, &rows])
+            .await?
+            .try_get(0)?;
+        kept("backfill_validation", line.cast_unsigned(), 1)?;
         let found = &one.findings;
         let kinds: Vec<&str> = found.iter().map(|finding| &*finding.kind).collect();
         let severities: Vec<&str> = found.iter().map(|finding| finding.severity.as_str()).collect();
@@ -222,12 +240,14 @@ pub(super) async fn keep(
         let ends: Vec<_> = found.iter().map(|finding| finding.span.map(Window::end)).collect();
         let amounts: Vec<i64> = found.iter().map(|finding| finding.amount.cast_signed()).collect();
         let details: Vec<&str> = found.iter().map(|finding| &*finding.detail).collect();
-        transaction
-            .execute(
+        let lines: i64 = transaction
+            .query_one(
                 KEEP_FINDINGS,
                 &[&run, &entity_name, &one.at, &kinds, &severities, &starts, &ends, &amounts, &details],
             )
-            .await?;
+            .await?
+            .try_get(0)?;
+        kept("backfill_finding", lines.cast_unsigned(), found.len())?;
     }
     point!("report.kept");
     Ok(transaction.commit().await?)

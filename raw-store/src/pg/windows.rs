@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 
 use super::lease;
 use super::lines::window;
+use super::pages::kept;
 use crate::{
     Lease, OpenWindow, Owner, Reopen, ScanCursor, StoreErrorKind, Window, WindowFailure, WindowState,
 };
@@ -27,6 +28,16 @@ macro_rules! locked_line {
     };
 }
 pub(super) use locked_line;
+
+/// How many lines were found and how many of them changed, and the same of the run's totals.
+macro_rules! entered {
+    () => {
+        "SELECT (SELECT count(*) FROM change), (SELECT count(*) FROM changed),
+            (SELECT count(*) FROM backfill_run_pipeline WHERE run_id = $3 AND entity_name = $1),
+            (SELECT count(*) FROM totals)"
+    };
+}
+pub(super) use entered;
 
 /// Gives windows to a run: new lines, and lines that it has not opened yet. What goes on at a cursor keeps its
 /// counts (`kept` is 1), everything else starts from zero.
@@ -124,8 +135,10 @@ const GIVE_UP: &str = concat!(
             FROM change
         ) AS asked
         WHERE run_id = $3 AND entity_name = $1
+        RETURNING 1
     )
-    SELECT count(*) FROM changed",
+    ",
+    entered!(),
 );
 
 /// Takes back what the run has closed, whose totals forget that it did, or what an earlier one has.
@@ -160,8 +173,10 @@ const REOPEN: &str = concat!(
             FROM change
         ) AS asked
         WHERE run_id = $3 AND entity_name = $1
+        RETURNING 1
     )
-    SELECT count(*) FROM changed",
+    ",
+    entered!(),
 );
 
 /// Notes what a count has confirmed.
@@ -233,7 +248,7 @@ pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(),
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
     let row = transaction.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await?;
-    check_lines(row.try_get(0)?, starts.len())?;
+    check_entered(&row, starts.len())?;
     Ok(transaction.commit().await?)
 }
 
@@ -269,7 +284,7 @@ pub(super) async fn give_up(
             &[entity_name, time_axis, run, starts, ends, &&*reason.message, &reason.at, &state.as_str()],
         )
         .await?;
-    check_lines(row.try_get(0)?, starts.len())?;
+    check_entered(&row, starts.len())?;
     Ok(transaction.commit().await?)
 }
 
@@ -280,19 +295,21 @@ fn open_window(row: &Row) -> Result<OpenWindow, StoreErrorKind> {
     Ok(OpenWindow { window: window(row, 0)?, cursor: at.map(|at| ScanCursor { at, seen }) })
 }
 
-/// Every window must have had its line.
-pub(super) fn check_lines(found: i64, wanted: usize) -> Result<(), StoreErrorKind> {
-    if usize::try_from(found) == Ok(wanted) {
-        Ok(())
-    } else {
-        Err(StoreErrorKind::Differs(
+/// Every window must have had its line and the run its totals, and the database must have kept what was changed.
+pub(super) fn check_entered(row: &Row, windows: usize) -> Result<(), StoreErrorKind> {
+    let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
+    if count(0)? != windows as u64 {
+        return Err(StoreErrorKind::Differs(
             "a window has no line in backfill_log; it was not opened, or the line is gone".into(),
-        ))
+        ));
     }
+    kept("backfill_log", count(1)?, windows)?;
+    check_totals(row.try_get(2)?)?;
+    kept("backfill_run_pipeline", count(3)?, 1)
 }
 
 /// The run must have a line of totals for the pipeline.
-pub(super) fn check_totals(found: i64) -> Result<(), StoreErrorKind> {
+fn check_totals(found: i64) -> Result<(), StoreErrorKind> {
     if found == 1 {
         Ok(())
     } else {
