@@ -143,6 +143,30 @@ impl From<&StoreError> for Exit {
     }
 }
 
+/// What a person can do about each refusal of QuickBooks.
+fn after_refusal(why: qbo_client::Refusal) -> &'static str {
+    use qbo_client::Refusal;
+    match why {
+        Refusal::Subscription => {
+            "renew the company's subscription or put its billing right in QuickBooks, then run the same command again"
+        }
+        Refusal::NoDestination => {
+            "check in QuickBooks that the company's subscription is paid, and that --environment is the company's, then \
+             run the same command again"
+        }
+        Refusal::Redirect => {
+            "check what stands between here and QuickBooks (a proxy, a login page of the network), which redirects \
+             nobody; then run the same command again"
+        }
+        Refusal::CompanyLocked => {
+            "wait until QuickBooks has unlocked the company, then run the same command again"
+        }
+        Refusal::CompanyReset => "read the company into a schema of its own: --schema NAME",
+        Refusal::Environment => "check --environment, then run the same command again",
+        _ => "check --environment, the realm and the app's keys, then run the same command again",
+    }
+}
+
 impl From<qbo_client::Error> for Exit {
     fn from(error: qbo_client::Error) -> Self {
         use qbo_client::{Advice, BudgetError, ErrorKind};
@@ -177,6 +201,13 @@ impl From<qbo_client::Error> for Exit {
                 what,
                 "check what stands between here and QuickBooks (a proxy, the system's root certificates)",
             ),
+            (ErrorKind::WebPage { .. }, _) => Self::new(
+                SOURCE,
+                what,
+                "check what answers in place of QuickBooks (a firewall, a proxy, a login page of the network, \
+                 maintenance), then run the same command again",
+            ),
+            (ErrorKind::Refused { why, .. }, _) => Self::new(REFUSED, what, after_refusal(why)),
             (_, Advice::Refused) => Self::new(
                 REFUSED,
                 what,
@@ -254,6 +285,35 @@ mod tests {
         assert!(exit.next.contains("the server runs"), "{}", exit.next);
         let disk = qbo_auth::VaultError::new(qbo_auth::VaultErrorKind::Io);
         assert_eq!(Exit::from(AuthError::from(disk)).code, VAULT);
+    }
+
+    #[test]
+    fn each_refusal_has_a_next_step_that_fits() {
+        use qbo_client::{Error, ErrorKind, Refusal};
+        let exit = |kind| {
+            Exit::from(Error { entity: "Invoice".parse().unwrap(), intuit_tid: None, attempts: 1, kind })
+        };
+        for (why, step, other) in [
+            (Refusal::Subscription, "subscription", "keys"),
+            (Refusal::NoDestination, "subscription", "keys"),
+            (Refusal::Redirect, "proxy", "keys"),
+            (Refusal::CompanyLocked, "unlocked", "keys"),
+            (Refusal::Application, "keys", "proxy"),
+        ] {
+            let refused = exit(ErrorKind::Refused { why, status: 403 });
+            assert_eq!(refused.code, REFUSED);
+            assert!(
+                refused.next.contains(step) && !refused.next.contains(other),
+                "{why:?}: {}",
+                refused.next
+            );
+        }
+        let page =
+            exit(ErrorKind::WebPage { status: 401, title: qbo_auth::PageTitle::default(), attempts: 3 });
+        assert_eq!(page.code, SOURCE);
+        for blamed in ["keys", "consent", "realm", "company", "query"] {
+            assert!(!page.line().contains(blamed), "{}", page.line());
+        }
     }
 
     #[test]

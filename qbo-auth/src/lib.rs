@@ -14,6 +14,7 @@ mod consent;
 mod endpoint;
 mod environment;
 mod error;
+mod page_title;
 #[doc(hidden)]
 pub mod planted;
 #[cfg(feature = "points")]
@@ -32,6 +33,8 @@ mod answer;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(feature = "http")]
+mod inflate;
+#[cfg(feature = "http")]
 mod insecure;
 #[cfg(feature = "http")]
 mod oauth;
@@ -46,9 +49,13 @@ pub use environment::{Endpoints, Environment, InvalidEndpoint, InvalidEnvironmen
 pub use error::{Advice, AuthError};
 #[cfg(feature = "http")]
 #[doc(hidden)]
+pub use inflate::{BodyError, Inflating};
+#[cfg(feature = "http")]
+#[doc(hidden)]
 pub use insecure::insecure_reason;
 #[cfg(feature = "http")]
 pub use oauth::OauthEndpoint;
+pub use page_title::PageTitle;
 #[cfg(feature = "points")]
 #[doc(hidden)]
 pub use point::at_every_point;

@@ -19,6 +19,7 @@ use crate::answer::RawAnswer;
 use crate::consent::RedirectUrl;
 use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::environment::Endpoints;
+use crate::inflate::{BodyError, Inflating};
 use crate::insecure::insecure_reason;
 use crate::secret::{AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 
@@ -99,13 +100,18 @@ impl Wire {
         let mut response = self.0.execute(request).await.map_err(transport)?;
         // The server has acted, and nobody here has read what it says.
         point!("refresh.sent");
-        let mut body = Zeroizing::new(Vec::with_capacity(MAX_BODY_BYTES));
+        let unreadable = |error| {
+            TokenError::new(TokenErrorKind::Protocol(match error {
+                BodyError::TooLarge => "longer than a token answer can be",
+                BodyError::Damaged => "its compression is damaged",
+            }))
+        };
+        // With room for all of it: a buffer that never grows leaves no copies of secrets behind.
+        let mut body = Inflating::new(MAX_BODY_BYTES, MAX_BODY_BYTES);
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(TokenError::new(TokenErrorKind::Protocol("longer than a token answer can be")));
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk).map_err(unreadable)?;
         }
+        let body = Zeroizing::new(body.finish().map_err(unreadable)?);
         let header = |name: HeaderName| text(response.headers(), name);
         Ok(RawAnswer {
             status: response.status().as_u16(),

@@ -54,8 +54,10 @@ pub enum Cause {
     Application,
     /// The answer took too long, here or at QuickBooks (it cuts at 120 s).
     Timeout,
-    /// A page of a proxy or of maintenance came instead of an answer.
+    /// A page of a firewall, a proxy or of maintenance came instead of an answer.
     Html,
+    /// No server is found for the company (code 7001): for a moment, or for good.
+    NoDestination,
     /// The body was empty, cut short, or contradicts itself.
     Garbled,
     /// The company was asked too often.
@@ -70,6 +72,7 @@ impl fmt::Display for Cause {
             Self::Application => "QuickBooks failed to answer (code 10000)",
             Self::Timeout => "the answer took too long",
             Self::Html => "a web page came instead of an answer",
+            Self::NoDestination => "QuickBooks found no server for the company (code 7001)",
             Self::Garbled => "the answer was not whole",
             Self::Throttled => "QuickBooks asked to slow down",
         })
@@ -111,15 +114,21 @@ pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
         "6190" => refused(Refusal::Subscription),
         "10200" => refused(Refusal::CompanyReset),
         "6002" => Verdict::Retry(Cause::Timeout),
-        "150" | "7001" => Verdict::Retry(Cause::Server),
+        "150" => Verdict::Retry(Cause::Server),
+        "7001" if fault.in_page => Verdict::Retry(Cause::Server),
+        "7001" => Verdict::Retry(Cause::NoDestination),
         "4002" => Verdict::Final(ErrorKind::PoisonedPage { code: code() }),
         // Sometimes a passing failure, sometimes one bad record: repeated a little, then asked smaller.
         "10000" => Verdict::Retry(Cause::Application),
         "10100" => Verdict::Final(ErrorKind::PageTooLarge),
         "5020" | "5030" => Verdict::Final(ErrorKind::EntityUnavailable { code: code() }),
+        // An operation that there is not: seen with 400, named by the code.
+        "500" if fault.unknown_entity => Verdict::Final(ErrorKind::EntityUnavailable { code: code() }),
         _ if fault.unknown_entity && matches!(answer.status, 200..=299 | 400 | 403) => {
             Verdict::Final(ErrorKind::EntityUnavailable { code: code() })
         }
+        // A code that a web page quotes and that is not known by itself says no more than the page.
+        _ if fault.in_page => by_status(answer),
         _ if &*fault.kind == "SystemFault" => Verdict::Retry(Cause::Server),
         _ if matches!(answer.status, 200..=299 | 400) => Verdict::Final(ErrorKind::BadQuery { code: code() }),
         _ => by_status(answer),
@@ -127,9 +136,11 @@ pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
 }
 
 fn by_status(answer: &Answer<'_>) -> Verdict {
-    let html = answer.body.trim_ascii_start().first() == Some(&b'<');
+    let html = is_web_page(answer.body);
     let refused = |why| Verdict::Final(ErrorKind::Refused { why, status: answer.status });
     match answer.status {
+        // Whatever its status says, whoever sent it is not the API: it knows neither token nor company.
+        200..=299 | 400..=407 | 409..=428 | 430..=499 if html => Verdict::Retry(Cause::Html),
         401 => Verdict::Reauthenticate,
         403 => refused(Refusal::Application),
         404 => refused(Refusal::UnknownCompany),
@@ -141,6 +152,13 @@ fn by_status(answer: &Answer<'_>) -> Verdict {
         500..=599 => Verdict::Retry(Cause::Server),
         _ => Verdict::Final(ErrorKind::BadQuery { code: "".into() }),
     }
+}
+
+/// Whether a body is a web page, or at least no JSON: XML that holds a fault has been read before.
+pub(crate) fn is_web_page(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    body.trim_ascii_start().first() == Some(&b'<')
 }
 
 fn throttled(answer: &Answer<'_>) -> Verdict {
@@ -226,6 +244,8 @@ mod tests {
             assert!(verdict(status, None, &body).starts_with("Retry"), "{status} {body}");
         }
         let unknown = r#"{"Fault":{"Error":[{"code":"4001","Detail":"invalid context declaration: X"}]}}"#;
+        let nowhere = r#"{"Fault":{"Error":[{"code":"4001","Detail":"QueryValidationError: Metadata not found for Entity: X"}]}}"#;
+        let unsupported = r#"{"Fault":{"Error":[{"Message":"Unsupported Operation","Detail":"Operation x is not supported.","code":"500"}],"type":"ValidationFault"}}"#;
         let last = [
             (400, fault("ValidationFault", "4001"), "BadQuery"),
             (200, fault("ValidationFault", "4000"), "BadQuery"),
@@ -234,6 +254,9 @@ mod tests {
             (400, fault("AuthorizationFault", "5020"), "EntityUnavailable"),
             (400, unknown.into(), "EntityUnavailable"),
             (200, unknown.into(), "EntityUnavailable"),
+            (400, nowhere.into(), "EntityUnavailable"),
+            (400, unsupported.into(), "EntityUnavailable"),
+            (500, unsupported.into(), "EntityUnavailable"),
             (403, fault("AuthorizationFault", "003100"), "Application"),
             (400, fault("AuthorizationFault", "120"), "NeedsConsent"),
             (403, fault("AuthorizationFault", "6190"), "Subscription"),
@@ -248,6 +271,21 @@ mod tests {
         assert_eq!(verdict(401, None, &fault("AUTHENTICATION", "003200")), "Reauthenticate");
         assert_eq!(verdict(401, None, ""), "Reauthenticate");
         assert_eq!(verdict(200, None, "{}"), "Accept");
+    }
+
+    #[test]
+    fn a_web_page_says_nothing_of_token_company_or_query_whatever_its_status() {
+        for page in ["<html><title>Access Denied</title></html>", "\u{feff}<!DOCTYPE html>", " \n<HTML>"] {
+            for status in [400, 401, 403, 404, 405, 407, 413, 451, 500, 502, 503] {
+                assert_eq!(verdict(status, None, page), "Retry(Html)", "{status} {page}");
+            }
+            assert_eq!(verdict(429, None, page), "Throttled(60s)");
+        }
+        let quoting = |code: &str| format!("<html><p>message=x; errorCode={code}; statusCode=400</p></html>");
+        assert_eq!(verdict(400, None, &quoting("007001")), "Retry(Server)");
+        assert_eq!(verdict(401, None, &quoting("003200")), "Reauthenticate");
+        assert_eq!(verdict(400, None, &quoting("012345")), "Retry(Html)");
+        assert_eq!(verdict(400, None, &fault("SystemFault", "7001")), "Retry(NoDestination)");
     }
 
     /// The parts of a fault, in any order and either spelling, with other members around.

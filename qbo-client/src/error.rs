@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use qbo_auth::AuthError;
+use qbo_auth::{AuthError, PageTitle};
 
 use crate::{BudgetError, Cause, EntityName};
 
@@ -62,6 +62,17 @@ pub enum ErrorKind {
         attempts: u32,
         /// Why the last attempt failed.
         cause: Cause,
+    },
+    /// A web page came in place of an answer, as often as it was asked: of a firewall, a proxy, a CDN, a login page of the
+    /// network, or of maintenance. It says nothing of token, company or query.
+    #[error("a web page came in place of QuickBooks' answer (HTTP {status}{title}; asked {attempts} times)")]
+    WebPage {
+        /// The HTTP status of the last one.
+        status: u16,
+        /// What the last one calls itself.
+        title: PageTitle,
+        /// How often it was asked.
+        attempts: u32,
     },
     /// No call is allowed, or nobody can say whether one is.
     #[error("{}", InFull(.0))]
@@ -126,6 +137,7 @@ impl ErrorKind {
             Self::Auth(error) => error.code(),
             Self::NeedsConsent => "auth.needs_consent",
             Self::Exhausted { .. } => "source.exhausted",
+            Self::WebPage { .. } => "source.web_page",
             Self::Budget(_) => "source.budget",
             Self::LastingRefusal { .. } => "source.lasting_refusal",
             Self::Refused { .. } => "source.refused",
@@ -160,6 +172,8 @@ pub enum Refusal {
     CompanyReset,
     /// 404 for the company itself.
     UnknownCompany,
+    /// Code 7001, again and again: the subscription has lapsed, or the company lives in the other environment.
+    NoDestination,
     /// A redirect, which is never followed: the token must not travel to another host.
     Redirect,
 }
@@ -175,6 +189,9 @@ impl fmt::Display for Refusal {
             Self::Subscription => "the company's subscription has ended or has a billing problem",
             Self::CompanyReset => "the company was reset; its ids may now mean other records",
             Self::UnknownCompany => "there is no such company",
+            Self::NoDestination => {
+                "it finds no such company here: its subscription has lapsed, or it is in the other environment (code 7001)"
+            }
             Self::Redirect => "it answered with a redirect, which is never followed",
         })
     }
@@ -212,6 +229,7 @@ impl ErrorKind {
             Self::Auth(_) => Advice::AskAuth,
             Self::NeedsConsent => Advice::Reauthorise,
             Self::Exhausted { .. }
+            | Self::WebPage { .. }
             | Self::LastingRefusal { .. }
             | Self::Budget(BudgetError::UsedUp { .. }) => Advice::TryLater,
             Self::Budget(BudgetError::Unavailable { .. }) => Advice::AskBudget,
@@ -261,6 +279,16 @@ mod tests {
             ErrorKind::Refused { why: Refusal::UnknownCompany, status: 404 },
             Advice::Refused,
             "reading Invoice: refused by QuickBooks (HTTP 404): there is no such company (intuit_tid 1-abc)",
+        );
+        check(
+            ErrorKind::WebPage {
+                status: 403,
+                title: PageTitle::of(b"<title>Access Denied</title>").unwrap(),
+                attempts: 3,
+            },
+            Advice::TryLater,
+            "reading Invoice: a web page came in place of QuickBooks' answer (HTTP 403, titled \"Access Denied\"; asked 3 \
+             times) (intuit_tid 1-abc)",
         );
         check(
             ErrorKind::BadQuery { code: "4001".into() },

@@ -23,6 +23,8 @@ pub struct Fault {
     /// Whether a text says that this company does not know the entity, or lacks the feature that it belongs to. The
     /// code alone does not tell: a wrong query of ours has 4001 too.
     pub unknown_entity: bool,
+    /// Whether it was quoted by a web page of the gateway's, which is how a gateway in trouble answers.
+    pub in_page: bool,
 }
 
 /// One error of a fault.
@@ -44,12 +46,15 @@ impl Fault {
     }
 
     /// Finds a fault in a body: JSON in both letter cases, at the top, inside `QueryResponse` or in a slot of
-    /// `CDCResponse`, or XML.
+    /// `CDCResponse`, XML, or a web page of the gateway that quotes its own fault.
     /// `Content-Type` is not asked, since the gateway answers XML to those who asked for JSON.
     pub fn find(body: &[u8]) -> Option<Self> {
         match body.trim_ascii_start().first()? {
             b'{' => from_json(body),
-            b'<' => from_xml(&String::from_utf8_lossy(&body[..body.len().min(LARGEST_XML)])),
+            b'<' => {
+                let text = String::from_utf8_lossy(&body[..body.len().min(LARGEST_XML)]);
+                from_xml(&text).or_else(|| from_page(&text))
+            }
             _ => None,
         }
     }
@@ -154,7 +159,14 @@ fn from_xml(text: &str) -> Option<Fault> {
         errors: errors.collect(),
         subscription_ended: speaks_of_ended_subscription(fault),
         unknown_entity: speaks_of_unknown_entity(fault),
+        in_page: false,
     })
+}
+
+/// Reads what Intuit's gateway writes into a web page: `message=…; errorCode=007001; statusCode=400`.
+fn from_page(text: &str) -> Option<Fault> {
+    let error = one_error("", &text[text.find("errorCode=")?..]);
+    (!error.code.is_empty()).then(|| Fault { errors: vec![error], in_page: true, ..Fault::default() })
 }
 
 fn attribute<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -190,12 +202,14 @@ fn speaks_of_ended_subscription(message: &str) -> bool {
     message.contains("subscription") && (message.contains("ended") || message.contains("cancel"))
 }
 
-/// The words of a recorded refusal (`invalid context declaration: X`), and those of the error-code page for a feature
-/// that a plan or country does not have.
+/// The words of recorded refusals (`invalid context declaration: X`, `Metadata not found for Entity: X`, `Unsupported
+/// Operation`), and those of the error-code page for a feature that a plan or country does not have.
 fn speaks_of_unknown_entity(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let lacking = ["not supported", "not enabled", "not available"];
     text.contains("invalid context declaration")
+        || text.contains("metadata not found for entity")
+        || text.contains("unsupported operation")
         || text.contains("feature") && lacking.iter().any(|words| text.contains(words))
 }
 
@@ -251,9 +265,21 @@ mod tests {
             assert_eq!(Fault::find(body.as_bytes()).unwrap().unknown_entity, unknown, "{detail}");
         };
         check("QueryValidationError: invalid context declaration: Budget", true);
+        check("QueryValidationError: Metadata not found for Entity: TaxService", true);
+        check("Unsupported Operation: Operation query is not supported.", true);
         check("Feature Not Supported Error: the feature is not supported", true);
         check("QueryValidationError: property 'Actve' is not queryable", false);
         check("QueryValidationError: value 1001 is too large", false);
+    }
+
+    #[test]
+    fn a_page_of_the_gateway_is_read_by_the_fault_that_it_quotes() {
+        let page = "<html><head><title>Status report</title></head><body><h1>HTTP Status 400</h1><p>message=No destination \
+                    found for given partition key; errorCode=007001; statusCode=400</p></body></html>";
+        let fault = Fault::find(page.as_bytes()).unwrap();
+        assert_eq!((fault.code(), fault.in_page), (Some("7001"), true));
+        let odd = page.replace("007001", "&lt;canary&gt;");
+        assert_eq!(Fault::find(odd.as_bytes()), None);
     }
 
     #[test]

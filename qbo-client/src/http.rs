@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qbo_auth::planted::is_planted;
-use qbo_auth::{AccessToken, Clock, Endpoints, RealmId, TokenProvider};
+use qbo_auth::{AccessToken, Clock, Endpoints, PageTitle, RealmId, TokenProvider};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::breaker::COOL_DOWN;
-use crate::classify::{by_fault, throttled_tokens};
+use crate::classify::{by_fault, is_web_page, throttled_tokens};
 use crate::https::{Https, LARGEST_BODY};
 use crate::split::total_count;
 use crate::{
     Admission, Answer, Backoff, Breaker, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit,
     Cause, Deletions, EntityName, Error, ErrorKind, Fault, Limits, LocalBudget, Lost, Meter, QboClient,
-    Query, RawPage, Received, Signal, SplitError, Transport, Usage, Verdict, WaitReason, classify,
+    Query, RawPage, Received, Refusal, Signal, SplitError, Transport, Usage, Verdict, WaitReason, classify,
 };
 
 /// How often one request is repeated after a failure before it is given up.
@@ -27,6 +27,12 @@ const MAX_RETRIES: u32 = 5;
 
 /// How often a page is repeated that fails with code 10000, before it is asked for in parts.
 const MAX_RETRIES_WHOLE: u32 = 2;
+
+/// How often one request is repeated that the gateway finds no server for (code 7001).
+const MAX_RETRIES_UNROUTED: u32 = 2;
+
+/// How often one request is repeated after a web page with a status of 4xx: a firewall's mind changes seldom.
+const MAX_RETRIES_BLOCKED: u32 = 2;
 
 /// How often one request is repeated after a refusal for too many calls, while others are served.
 const MAX_REFUSALS: u32 = 30;
@@ -202,6 +208,16 @@ struct Question<'a> {
 struct Attempt<T> {
     verdict: Result<T, Verdict>,
     intuit_tid: Option<Box<str>>,
+    status: u16,
+    /// The title of the web page that came in place of an answer.
+    title: PageTitle,
+}
+
+impl<T> Attempt<T> {
+    /// One that brought no answer.
+    fn lost(verdict: Verdict) -> Self {
+        Self { verdict: Err(verdict), intuit_tid: None, status: 0, title: PageTitle::default() }
+    }
 }
 
 /// How often one request was sent, and why again.
@@ -227,8 +243,9 @@ impl HttpQboClient {
             tries.attempts += 1;
             let (step, tid) = match attempt {
                 Err(kind) => (Step::GiveUp(kind), None),
-                Ok(Attempt { verdict, intuit_tid }) => {
-                    (self.weigh(question, verdict, &mut tries).await, intuit_tid)
+                Ok(mut attempt) => {
+                    let tid = attempt.intuit_tid.take();
+                    (self.weigh(question, attempt, &mut tries).await, tid)
                 }
             };
             let kind = match step {
@@ -259,8 +276,8 @@ impl HttpQboClient {
         let (permit, token) = match self.permit_and_token().await {
             Ok(both) => both,
             Err(ErrorKind::Auth(error)) => {
-                let verdict = Err(throttled_tokens(&error).ok_or(ErrorKind::Auth(error))?);
-                return Ok(Attempt { verdict, intuit_tid: None });
+                let verdict = throttled_tokens(&error).ok_or(ErrorKind::Auth(error))?;
+                return Ok(Attempt::lost(verdict));
             }
             Err(kind) => return Err(kind),
         };
@@ -273,7 +290,7 @@ impl HttpQboClient {
                     // The other end may still work on it, or has served it: it is given back as one that was abandoned.
                     Lost::Timeout | Lost::TooLarge => drop(permit),
                 }
-                return Ok(Attempt { verdict: Err(lost.into()), intuit_tid: None });
+                return Ok(Attempt::lost(lost.into()));
             }
         };
         self.meter.received(received.body.len());
@@ -282,7 +299,11 @@ impl HttpQboClient {
         if matches!(verdict, Err(Verdict::Reauthenticate)) {
             self.tokens.invalidate(&token).await;
         }
-        Ok(Attempt { verdict, intuit_tid: received.intuit_tid })
+        let title = match verdict {
+            Err(Verdict::Retry(Cause::Html)) => PageTitle::of(&received.body).unwrap_or_default(),
+            _ => PageTitle::default(),
+        };
+        Ok(Attempt { verdict, intuit_tid: received.intuit_tid, status: received.status, title })
     }
 
     /// A permit that is still good, and a token to use it with.
@@ -303,12 +324,8 @@ impl HttpQboClient {
     }
 
     /// Keeps breaker and budget informed, and turns a verdict into the loop's next step.
-    async fn weigh<T>(
-        &self,
-        question: &Question<'_>,
-        verdict: Result<T, Verdict>,
-        tries: &mut Tries,
-    ) -> Step<T> {
+    async fn weigh<T>(&self, question: &Question<'_>, attempt: Attempt<T>, tries: &mut Tries) -> Step<T> {
+        let Attempt { verdict, status, title, .. } = attempt;
         let failures = tries.attempts - tries.refusals;
         let changed = match &verdict {
             Err(Verdict::Retry(_)) => self.breaker().failed(self.clock.elapsed()),
@@ -335,6 +352,15 @@ impl HttpQboClient {
                 if question.records > 0 && failures > MAX_RETRIES_WHOLE =>
             {
                 Step::GiveUp(ErrorKind::PoisonedPage { code: "10000".into() })
+            }
+            Err(Verdict::Retry(Cause::NoDestination)) if failures > MAX_RETRIES_UNROUTED => {
+                Step::GiveUp(ErrorKind::Refused { why: Refusal::NoDestination, status })
+            }
+            Err(Verdict::Retry(Cause::Html))
+                if failures > MAX_RETRIES
+                    || failures > MAX_RETRIES_BLOCKED && (400..500).contains(&status) =>
+            {
+                Step::GiveUp(ErrorKind::WebPage { status, title, attempts: tries.attempts })
             }
             Err(Verdict::Retry(cause)) if failures > MAX_RETRIES => Step::GiveUp(exhausted(cause)),
             Err(Verdict::Retry(cause)) => Step::Again(cause),
@@ -468,7 +494,7 @@ fn judge<T>(
     read(received).map_err(|problem| match problem {
         SplitError::Fault => Fault::find(&received.body)
             .map_or(Verdict::Retry(Cause::Garbled), |fault| by_fault(&answer, &fault)),
-        SplitError::Malformed if received.body.trim_ascii_start().first() == Some(&b'<') => {
+        SplitError::Malformed if is_web_page(&received.body) => {
             Fault::find(&received.body).map_or(Verdict::Retry(Cause::Html), |fault| by_fault(&answer, &fault))
         }
         _ => Verdict::Retry(Cause::Garbled),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use qbo_auth::AccessToken;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use bytes::Bytes;
+use qbo_auth::{AccessToken, BodyError, Inflating};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, redirect};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -42,8 +42,7 @@ impl Https {
             .pool_max_idle_per_host(connections)
             // A redirect would carry the token to another host; a hidden retry would be an uncounted call.
             .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .gzip(true);
+            .retry(reqwest::retry::never());
         if !secure {
             builder = builder.no_proxy();
         }
@@ -68,6 +67,8 @@ impl Transport for Https {
         let request = request
             .query(&[("minorversion", MINOR_VERSION)])
             .header(ACCEPT, "application/json")
+            // Decompressed here and not by the client, which knows one spelling of the header.
+            .header(ACCEPT_ENCODING, "gzip")
             .bearer_auth(token.expose());
         let response = request.send().await.map_err(|error| lost(&error))?;
         let headers = response.headers();
@@ -86,14 +87,21 @@ impl Transport for Https {
 async fn body(mut response: reqwest::Response) -> Result<Bytes, Lost> {
     // Without compression the length is known; the buffer is then filled without growing.
     let expected = response.content_length().unwrap_or(0).min(LARGEST_BODY as u64);
-    let mut body = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
+    let mut body = Inflating::new(LARGEST_BODY, usize::try_from(expected).unwrap_or(0));
     loop {
         let chunk = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| Lost::Timeout)?;
         match chunk.map_err(|error| lost(&error))? {
-            None => return Ok(body.freeze()),
-            Some(chunk) if body.len() + chunk.len() > LARGEST_BODY => return Err(Lost::TooLarge),
-            Some(chunk) => body.extend_from_slice(&chunk),
+            None => return Ok(body.finish().map_err(unreadable)?.into()),
+            Some(chunk) => body.push(&chunk).map_err(unreadable)?,
         }
+    }
+}
+
+fn unreadable(error: BodyError) -> Lost {
+    match error {
+        BodyError::TooLarge => Lost::TooLarge,
+        // As when the connection breaks in the middle.
+        BodyError::Damaged => Lost::Connection,
     }
 }
 

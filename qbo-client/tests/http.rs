@@ -231,12 +231,13 @@ async fn a_refused_token_is_replaced_once_and_a_second_refusal_needs_a_person() 
 async fn failures_are_repeated_five_times_and_then_given_up() {
     let bad = [
         (answer(500, ""), Cause::Server),
-        (answer(503, "<html>We'll be back soon</html>"), Cause::Html),
-        (answer(200, "<html>log in</html>"), Cause::Html),
         (answer(200, ""), Cause::Garbled),
         (answer(200, "{}"), Cause::Garbled),
         (answer(200, &PAGE[..PAGE.len() / 2]), Cause::Garbled),
-        (answer(200, r#"{"Fault":{"Error":[{"code":"7001"}],"type":"SystemFault"}}"#), Cause::Server),
+        (
+            answer(400, "<html><p>message=No destination found; errorCode=007001; statusCode=400</p></html>"),
+            Cause::Server,
+        ),
     ];
     for (template, expected) in bad {
         let bench = bench([template]).await;
@@ -249,6 +250,73 @@ async fn failures_are_repeated_five_times_and_then_given_up() {
         assert_eq!(bench.client.usage().calls, 6);
         assert!(bench.clock.elapsed() <= Duration::from_secs(1 + 2 + 4 + 8 + 16));
     }
+}
+
+#[tokio::test]
+async fn a_web_page_is_named_and_blames_neither_token_nor_company_nor_query() {
+    for (status, calls) in [(400, 3), (401, 3), (403, 3), (404, 3), (407, 3), (451, 3), (503, 6), (200, 6)] {
+        let page = "<html><head><title>Blocked by\n<b>policy</b></title></head><body>canary</body></html>";
+        // The tokens of this bench count how often one was given up.
+        let bench = bench([answer(status, page)]).await;
+        let error = bench.client.fetch_page(&invoices()).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::TryLater, "{error}");
+        let said = error.to_string();
+        assert!(
+            said.contains("a web page came in place") && said.contains("\"Blocked by policy\""),
+            "{said}"
+        );
+        assert!(!said.contains("canary") && said.contains(&status.to_string()), "{said}");
+        let asked = bench.server.received_requests().await.unwrap();
+        assert_eq!(asked.len(), calls, "{status}");
+        let tokens =
+            asked.iter().map(|request| request.headers["authorization"].to_str().unwrap().to_owned());
+        assert!(tokens.collect::<Vec<_>>().iter().all(|token| token == "Bearer fake-token-0"), "{status}");
+    }
+    let passing = bench([answer(403, "<html/>"), answer(200, PAGE)]).await;
+    passing.client.fetch_page(&invoices()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_company_that_no_server_is_found_for_is_refused_after_a_few_calls() {
+    let fault = r#"{"Fault":{"Error":[{"Message":"No destination found for given partition key","code":"007001"}],"type":"SystemFault"}}"#;
+    for status in [200, 400, 500] {
+        let lasting = bench([answer(status, fault)]).await;
+        let error = lasting.client.fetch_page(&invoices()).await.unwrap_err();
+        assert_eq!(error.advice(), Advice::Refused, "{error}");
+        assert!(error.to_string().contains("subscription has lapsed"), "{error}");
+        assert_eq!(lasting.client.usage().calls, 3);
+        let passing = bench([answer(status, fault), answer(200, PAGE)]).await;
+        passing.client.fetch_page(&invoices()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_packed_body_is_read_however_its_header_is_spelled() {
+    let pack = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let (one, other) = PAGE.split_at(40);
+    let members = [pack(one), pack(other)].concat();
+    for encoding in [Some("gzip"), Some("GZIP"), Some("x-gzip"), Some("X-GZip"), None] {
+        for body in [pack(PAGE), members.clone()] {
+            let mut template = ResponseTemplate::new(200).set_body_raw(body, "application/json");
+            if let Some(encoding) = encoding {
+                template = template.insert_header("Content-Encoding", encoding);
+            }
+            let bench = bench([template]).await;
+            assert_eq!(bench.client.fetch_page(&invoices()).await.unwrap().len(), 1, "{encoding:?}");
+        }
+    }
+    // A header that stayed on what a proxy has unpacked.
+    let stale = answer(200, PAGE).insert_header("Content-Encoding", "gzip");
+    assert_eq!(bench([stale]).await.client.fetch_page(&invoices()).await.unwrap().len(), 1);
+    let bomb = ResponseTemplate::new(200)
+        .set_body_raw(pack(&" ".repeat(65 << 20)), "application/json")
+        .insert_header("Content-Encoding", "x-gzip");
+    let error = bench([bomb]).await.client.fetch_page(&invoices()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::BodyTooLarge { .. }), "{error}");
 }
 
 #[tokio::test]
