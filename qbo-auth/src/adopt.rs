@@ -13,13 +13,18 @@ use crate::vault::{SecretName, TokenVault, VaultError};
 /// The orchestrator's copy never changes, the real one does about once a day. So the supplied token counts
 /// as a name for a line of tokens: if the vault's set began with it, or with a later one, the vault's set stands;
 /// otherwise the supplied token is a new consent and starts a new line, `about` what it says. Returns the set in
-/// force. A vault that has nothing to adopt is only read.
+/// force. A vault that has nothing to adopt is only read; a text that can be no token, such as a blank one, counts as not
+/// supplied.
 pub async fn adopt_bootstrap(
     vault: &dyn TokenVault,
     supplied: RefreshToken,
     about: &[(SecretName, &str)],
     now: OffsetDateTime,
 ) -> Result<TokenSet, AuthError> {
+    if !supplied.is_presentable() {
+        // It could only be refused.
+        return vault.load().await?.ok_or(AuthError::NoToken);
+    }
     if let Some(tokens) = in_force(vault, &supplied).await? {
         return Ok(tokens);
     }
@@ -30,8 +35,13 @@ pub async fn adopt_bootstrap(
     let displaced = vault.load().await?;
     let generation = displaced.as_ref().map_or(1, |tokens| tokens.generation + 1);
     // What was there is kept and tried if the supplied token is refused: the orchestrator's copy may be the older one,
-    // of a consent that this vault never saw.
-    let previous = displaced.map(|tokens| tokens.refresh);
+    // of a consent that this vault never saw. A token that was itself only handed over, and has not worked yet, does not
+    // take the place of the one that did.
+    let is_untried = displaced.as_ref().is_some_and(TokenSet::is_untried);
+    let previous = displaced.map(|tokens| match tokens.previous {
+        Some(proven) if is_untried => proven,
+        _ => tokens.refresh,
+    });
     let started = TokenSet { previous, ..TokenSet::from_consent(supplied, generation, now) };
     vault.begin(&started, about).await?;
     Ok(started)

@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc2822;
 use zeroize::Zeroizing;
 
 use crate::endpoint::{TokenAnswer, TokenError, TokenErrorKind};
+use crate::page_title::PageTitle;
 use crate::secret::{AccessToken, RefreshToken, Wiped};
 
 /// What Intuit documents for an access token; used if an answer does not say (RFC 6749 §5.1 allows that).
@@ -28,8 +29,10 @@ const MAX_TID_CHARS: usize = 64;
 
 /// The other error codes of RFC 6749 §5.2. Only these are repeated: what a server puts there instead could be
 /// anything, the token it was sent included.
-const REFUSAL_CODES: [&str; 4] =
-    ["invalid_request", "unauthorized_client", "unsupported_grant_type", "invalid_scope"];
+const REFUSAL_CODES: [&str; 3] = ["invalid_request", "unsupported_grant_type", "invalid_scope"];
+
+/// The codes of RFC 6749 §4.1.2.1 for a server that cannot answer now, whatever the status that they come with.
+const OUTAGE_CODES: [&str; 2] = ["server_error", "temporarily_unavailable"];
 
 /// One whole answer, before it is understood. Has no `Debug`: the body may hold tokens.
 pub(crate) struct RawAnswer {
@@ -39,6 +42,11 @@ pub(crate) struct RawAnswer {
     pub(crate) intuit_tid: Option<String>,
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
+
+/// What a web page calls itself, as the cause of an error.
+#[derive(Debug, thiserror::Error)]
+#[error("its title is \"{}\"", .0.as_str())]
+struct Titled(PageTitle);
 
 #[derive(Deserialize)]
 struct Body {
@@ -61,14 +69,26 @@ impl RawAnswer {
     pub(crate) fn into_tokens(self) -> Result<TokenAnswer, TokenError> {
         let intuit_tid = self.tid();
         self.check_status().and_then(|()| self.tokens()).map_or_else(
-            |kind| Err(TokenError::new(kind).with_intuit_tid(intuit_tid.clone())),
+            |kind| Err(self.error(kind)),
             |answer| Ok(TokenAnswer { intuit_tid: intuit_tid.clone(), ..answer }),
         )
     }
 
     /// Understands the answer to a request that returns nothing.
     pub(crate) fn into_done(self) -> Result<(), TokenError> {
-        self.check_status().map_err(|kind| TokenError::new(kind).with_intuit_tid(self.tid()))
+        self.check_status().map_err(|kind| self.error(kind))
+    }
+
+    fn error(&self, kind: TokenErrorKind) -> TokenError {
+        let is_page = matches!(
+            kind,
+            TokenErrorKind::Html { .. } | TokenErrorKind::Unavailable { .. } | TokenErrorKind::Redirect
+        );
+        let error = TokenError::new(kind).with_intuit_tid(self.tid());
+        match PageTitle::of(&self.body).filter(|title| is_page && !title.as_str().is_empty()) {
+            Some(title) => error.because(Titled(title)),
+            None => error,
+        }
     }
 
     fn check_status(&self) -> Result<(), TokenErrorKind> {
@@ -79,7 +99,7 @@ impl RawAnswer {
             // Before the body: a redirect of a proxy or a login page brings a web page along.
             300..=399 => Err(TokenErrorKind::Redirect),
             // The content type decides nothing: web pages and faults are served under any.
-            _ if self.body.trim_ascii_start().starts_with(b"<") => Err(TokenErrorKind::Html { status }),
+            _ if PageTitle::of(&self.body).is_some() => Err(TokenErrorKind::Html { status }),
             200..=299 => Ok(()),
             _ => Err(self.refusal()),
         }
@@ -92,7 +112,10 @@ impl RawAnswer {
         });
         match (code.as_deref(), self.status) {
             (Some("invalid_grant"), _) => TokenErrorKind::InvalidGrant,
-            (Some("invalid_client"), _) | (None, 401) => TokenErrorKind::InvalidClient,
+            (Some("invalid_client" | "unauthorized_client"), _) | (None, 401) => {
+                TokenErrorKind::InvalidClient
+            }
+            (Some(code), status) if OUTAGE_CODES.contains(&code) => TokenErrorKind::Unavailable { status },
             (Some(code), _) => TokenErrorKind::InvalidRequest {
                 code: REFUSAL_CODES.into_iter().find(|known| *known == code).unwrap_or("unknown code"),
             },
@@ -183,6 +206,16 @@ mod tests {
         let refused = |code| TokenErrorKind::InvalidRequest { code };
         check(400, r#"{"error":"invalid_request"}"#, refused("invalid_request"));
         check(400, "{\"error\":\"RT1-1234567890 \\u001b[0m\"}", refused("unknown code"));
+        check(400, r#"{"error":"unauthorized_client"}"#, TokenErrorKind::InvalidClient);
+        for (status, code) in [(400, "temporarily_unavailable"), (400, "server_error"), (403, "server_error")]
+        {
+            check(status, &format!(r#"{{"error":"{code}"}}"#), TokenErrorKind::Unavailable { status });
+        }
+        check(
+            400,
+            r#"{"error":{"code":"invalid_grant"}}"#,
+            TokenErrorKind::Protocol("a refusal without a code"),
+        );
         check(400, "not json", TokenErrorKind::Protocol("a refusal without a code"));
         check(429, "", TokenErrorKind::Throttled { retry_after: None });
         check(429, "<html>", TokenErrorKind::Throttled { retry_after: None });
@@ -190,6 +223,7 @@ mod tests {
         check(502, "<html>", TokenErrorKind::Unavailable { status: 502 });
         check(200, " \n<!DOCTYPE html>", TokenErrorKind::Html { status: 200 });
         check(403, "<html>", TokenErrorKind::Html { status: 403 });
+        check(401, "\u{feff}<html>", TokenErrorKind::Html { status: 401 });
         for status in [301, 302, 303, 307, 308] {
             check(status, "", TokenErrorKind::Redirect);
             check(status, "<html><a href='https://login.example'>moved</a>", TokenErrorKind::Redirect);
@@ -200,6 +234,17 @@ mod tests {
         check(200, r#"{"access_token":" "}"#, TokenErrorKind::Protocol("no access token"));
         let both = r#"{"access_token":"false-access","error":"invalid_grant"}"#;
         check(200, both, TokenErrorKind::Protocol("an error under a status of success"));
+    }
+
+    #[test]
+    fn a_web_page_is_named_by_its_title() {
+        for status in [200, 307, 400, 401, 403, 404, 407, 503] {
+            let page = "<html><head><title>Blocked by\n policy</title></head></html>";
+            let error = answer(status, page).into_tokens().unwrap_err();
+            let title = std::error::Error::source(&error).unwrap().to_string();
+            assert_eq!(title, "its title is \"Blocked by policy\"", "{status}");
+            assert_ne!(*error.kind(), TokenErrorKind::InvalidClient, "{status}");
+        }
     }
 
     #[test]

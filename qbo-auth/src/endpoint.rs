@@ -82,10 +82,11 @@ pub enum TokenErrorKind {
     /// `invalid_grant`: the refresh token is expired, replaced, revoked, or of another key pair.
     #[error("the refresh token was refused (invalid_grant)")]
     InvalidGrant,
-    /// `invalid_client`: wrong id or secret, or the key pair of the other environment.
+    /// `invalid_client` or `unauthorized_client`: wrong id or secret, or the key pair of the other environment.
     #[error("the client id or secret was refused (invalid_client)")]
     InvalidClient,
-    /// The request was refused as such (`invalid_request` and its kin, RFC 6749 §5.2).
+    /// The request was refused as such (`invalid_request` and its kin, RFC 6749 §5.2), or with a code that nobody knows.
+    /// Intuit answers like that during outages, to requests that it takes at any other time.
     #[error("the request was refused ({code})")]
     InvalidRequest {
         /// The error code, if RFC 6749 knows it.
@@ -152,11 +153,15 @@ impl TokenError {
         self.intuit_tid.as_deref()
     }
 
-    /// Whether the server may have acted although no answer says so.
+    /// Whether the server may have acted although no answer says so. The same token may be presented again.
     pub fn is_ambiguous(&self) -> bool {
         matches!(
             self.kind,
-            TokenErrorKind::Unavailable { .. } | TokenErrorKind::Transport | TokenErrorKind::Html { .. }
+            TokenErrorKind::Unavailable { .. }
+                | TokenErrorKind::InvalidRequest { .. }
+                | TokenErrorKind::Transport
+                | TokenErrorKind::Html { .. }
+                | TokenErrorKind::Protocol(_)
         )
     }
 }

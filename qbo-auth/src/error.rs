@@ -105,7 +105,6 @@ impl AuthError {
                 error.kind(),
                 TokenErrorKind::InvalidGrant
                     | TokenErrorKind::InvalidClient
-                    | TokenErrorKind::InvalidRequest { .. }
                     | TokenErrorKind::Throttled { .. }
                     | TokenErrorKind::Setup
                     | TokenErrorKind::Insecure(_)
@@ -132,11 +131,11 @@ fn advice_for_endpoint(error: &TokenError) -> Advice {
         TokenErrorKind::InvalidGrant => Advice::Reauthorise,
         TokenErrorKind::InvalidClient | TokenErrorKind::Setup => Advice::FixConfiguration,
         TokenErrorKind::Insecure(_) | TokenErrorKind::Redirect => Advice::Refused,
-        TokenErrorKind::InvalidRequest { .. } => Advice::GiveUp,
         TokenErrorKind::Throttled { retry_after } => {
             Advice::RetryAfter(retry_after.unwrap_or(DEFAULT_THROTTLE))
         }
         TokenErrorKind::Unavailable { .. }
+        | TokenErrorKind::InvalidRequest { .. }
         | TokenErrorKind::Transport
         | TokenErrorKind::Html { .. }
         | TokenErrorKind::Protocol(_) => Advice::RetryAfter(DEFAULT_OUTAGE),
@@ -151,7 +150,9 @@ fn hint_for_endpoint(error: &TokenError) -> &'static str {
              `qbo-backfill secrets set QBO_CLIENT_SECRET`"
         }
         TokenErrorKind::Setup => "check the token address",
-        TokenErrorKind::InvalidRequest { .. } => "report this as a bug, with the error code",
+        TokenErrorKind::InvalidRequest { .. } => {
+            "run the same command later; the stored token is unchanged. If it lasts, report it with the error code"
+        }
         TokenErrorKind::Throttled { .. } => {
             "run the same command later; if it lasts, the app's monthly allowance of calls is spent"
         }
@@ -197,7 +198,6 @@ mod tests {
         check(endpoint(TokenErrorKind::InvalidGrant), Advice::Reauthorise);
         check(endpoint(TokenErrorKind::InvalidClient), Advice::FixConfiguration);
         check(endpoint(TokenErrorKind::Setup), Advice::FixConfiguration);
-        check(endpoint(TokenErrorKind::InvalidRequest { code: "invalid_request" }), Advice::GiveUp);
         let seven = Duration::from_secs(7);
         check(endpoint(TokenErrorKind::Throttled { retry_after: Some(seven) }), Advice::RetryAfter(seven));
         check(
@@ -206,6 +206,7 @@ mod tests {
         );
         let outage = Advice::RetryAfter(DEFAULT_OUTAGE);
         check(endpoint(TokenErrorKind::Unavailable { status: 503 }), outage);
+        check(endpoint(TokenErrorKind::InvalidRequest { code: "unknown code" }), outage);
         check(endpoint(TokenErrorKind::Transport), outage);
         check(endpoint(TokenErrorKind::Html { status: 200 }), outage);
         check(endpoint(TokenErrorKind::Protocol("no access token")), outage);

@@ -33,6 +33,17 @@ const STORE_TRIES: u32 = 60;
 
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
+/// Whether an error ends the hope in the token that was presented. A token that was accepted before is given up for
+/// `invalid_grant` alone. One that was only handed over, and has displaced another, also for a request that the server
+/// does not take with it: whatever it is, the consent before it must not be lost over it.
+fn is_refused(presented: &TokenSet, error: &TokenError) -> bool {
+    match error.kind() {
+        TokenErrorKind::InvalidGrant => true,
+        TokenErrorKind::InvalidRequest { .. } => presented.is_untried() && presented.previous.is_some(),
+        _ => false,
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Refresher {
     vault: Arc<dyn TokenVault>,
@@ -165,7 +176,7 @@ impl Refresher {
                     .store(turn, stored.rotated(&stored.refresh, &answer, self.clock.now_utc()))
                     .await;
             }
-            Err(AuthError::Endpoint(error)) if *error.kind() == TokenErrorKind::InvalidGrant => {
+            Err(AuthError::Endpoint(error)) if is_refused(&stored, &error) => {
                 self.after_refusal(turn, &stored, error).await
             }
             Err(error) => Err(error),
@@ -232,6 +243,9 @@ impl Refresher {
     /// Presents a token, and again while it is unknown whether the server has acted; each time only while nobody else
     /// can be presenting it.
     async fn present(&self, turn: Turn<'_>, token: &RefreshToken) -> Result<TokenAnswer, AuthError> {
+        if !token.is_presentable() {
+            return Err(TokenError::new(TokenErrorKind::InvalidGrant).into());
+        }
         let mut waits = RETRY_WAITS.into_iter();
         loop {
             if !turn.lock.is_held().await {

@@ -90,6 +90,14 @@ secret! {
     RefreshToken, "QBO_REFRESH_TOKEN"
 }
 
+impl RefreshToken {
+    /// Whether the token can be one at all (RFC 6749, appendix A.17). One that cannot is never sent.
+    pub(crate) fn is_presentable(&self) -> bool {
+        let token = self.expose();
+        !token.trim().is_empty() && token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+    }
+}
+
 /// The first 32 bits of a domain-separated SHA-256: enough to compare, too few to search for a value of
 /// a token's length.
 pub(crate) fn fingerprint(kind: &str, value: &str) -> String {

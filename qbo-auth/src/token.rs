@@ -12,7 +12,8 @@ use crate::secret::{AccessToken, RefreshToken};
 pub struct TokenSet {
     /// The current refresh token.
     pub refresh: RefreshToken,
-    /// The refresh token before the last rotation: the one last hope if an answer was lost on its way.
+    /// The refresh token before the last rotation: the one last hope if an answer was lost on its way. Of a set that
+    /// has not been accepted yet, the token that it displaced.
     pub previous: Option<RefreshToken>,
     /// The current access token; absent right after a new consent.
     pub access: Option<AccessToken>,
@@ -89,6 +90,11 @@ impl TokenSet {
             bootstrap: self.bootstrap.clone(),
             intent: None,
         }
+    }
+
+    /// Whether Intuit has never accepted the refresh token, as far as is known.
+    pub(crate) fn is_untried(&self) -> bool {
+        self.access.is_none()
     }
 
     /// Whether the access token stays valid for longer than `margin`.

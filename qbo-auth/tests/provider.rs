@@ -12,7 +12,7 @@ use fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
     AccessToken, Advice, AuthError, Clock, LAST_CALL, LAST_STORE, LockGuard, ManualClock, MemoryVault,
     RefreshIntent, RefreshToken, RefreshingProvider, SealedVault, SecretName, SecretVault, TokenErrorKind,
-    TokenProvider, TokenSet, TokenVault, VaultError, VaultLock, async_trait,
+    TokenProvider, TokenSet, TokenVault, VaultError, VaultLock, adopt_bootstrap, async_trait,
 };
 
 struct Story {
@@ -162,7 +162,7 @@ async fn a_failed_refresh_leaves_the_tokens_as_they_were_and_a_note_if_its_end_i
     for (kind, end_is_known) in [
         (TokenErrorKind::InvalidGrant, true),
         (TokenErrorKind::InvalidClient, true),
-        (TokenErrorKind::InvalidRequest { code: "invalid_request" }, true),
+        (TokenErrorKind::InvalidRequest { code: "invalid_request" }, false),
         (TokenErrorKind::Throttled { retry_after: None }, true),
         (TokenErrorKind::Unavailable { status: 500 }, false),
         (TokenErrorKind::Transport, false),
@@ -335,16 +335,88 @@ async fn an_unanswered_refresh_is_repeated_with_the_same_token_at_one_three_and_
 }
 
 #[tokio::test]
-async fn a_throttled_or_refused_request_is_not_repeated() {
+async fn a_throttled_request_and_refused_keys_are_not_repeated() {
     let wait = Some(Duration::from_secs(7));
     for (kind, advice) in [
         (TokenErrorKind::Throttled { retry_after: wait }, Advice::RetryAfter(Duration::from_secs(7))),
         (TokenErrorKind::InvalidClient, Advice::FixConfiguration),
-        (TokenErrorKind::InvalidRequest { code: "invalid_request" }, Advice::GiveUp),
     ] {
         let story = Story::of([fails(kind)]).await;
         assert_eq!(story.token().await.unwrap_err().advice(), advice);
         assert_eq!(story.endpoint.presented().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_token_service_in_trouble_says_is_asked_again_within_bounds() {
+    for kind in [
+        TokenErrorKind::InvalidRequest { code: "invalid_request" },
+        TokenErrorKind::InvalidRequest { code: "unknown code" },
+        TokenErrorKind::Unavailable { status: 400 },
+        TokenErrorKind::Html { status: 403 },
+        TokenErrorKind::Protocol("not the expected JSON"),
+    ] {
+        let story = Story::of([fails(kind.clone()), fails(kind.clone()), Reply::Tokens(2)]).await;
+        assert_eq!(story.token().await.unwrap(), "false-access-2", "{kind}");
+        let story = Story::of((0..4).map(|_| fails(kind.clone()))).await;
+        let error = story.token().await.unwrap_err();
+        assert!(matches!(error.advice(), Advice::RetryAfter(_)), "{kind}");
+        assert_eq!(
+            story.endpoint.presented(),
+            ["false-refresh-1"; 4],
+            "{kind}: the one before is not touched"
+        );
+    }
+}
+
+/// Whatever is handed over, the consent that worked is there afterwards.
+#[tokio::test]
+async fn a_handed_over_token_that_does_not_work_never_costs_the_consent_before_it() {
+    let invalid = || fails(TokenErrorKind::InvalidRequest { code: "invalid_request" });
+    for refusal in
+        [vec![fails(TokenErrorKind::InvalidGrant)], vec![invalid(), invalid(), invalid(), invalid()]]
+    {
+        let calls = refusal.len();
+        let story = Story::of(refusal.into_iter().chain([Reply::Tokens(2)])).await;
+        let supplied = RefreshToken::new("false-refresh-handed-over");
+        adopt_bootstrap(&*story.vault, supplied, &[], NOW).await.unwrap();
+        assert_eq!(story.token().await.unwrap(), "false-access-2");
+        let presented = story.endpoint.presented();
+        assert_eq!(presented[..calls], vec!["false-refresh-handed-over"; calls]);
+        assert_eq!(presented[calls..], ["false-refresh-1"]);
+        assert_eq!(story.stored().await.refresh, RefreshToken::new("false-refresh-2"));
+    }
+
+    // During an outage one after the other is handed over: the last one that worked is still the one to go back to.
+    let story = Story::of((0..8).map(|_| unavailable())).await;
+    for supplied in ["false-refresh-wrong", "false-refresh-wrong-too"] {
+        adopt_bootstrap(&*story.vault, RefreshToken::new(supplied), &[], NOW).await.unwrap();
+        assert!(matches!(story.token().await.unwrap_err().advice(), Advice::RetryAfter(_)));
+    }
+    let endpoint = ScriptedEndpoint::new([fails(TokenErrorKind::InvalidGrant), Reply::Tokens(3)]);
+    let later = provider(story.vault.clone(), endpoint.clone(), clock());
+    assert_eq!(later.access_token().await.unwrap().expose(), "false-access-3");
+    assert_eq!(endpoint.presented(), ["false-refresh-wrong-too", "false-refresh-1"]);
+}
+
+#[tokio::test]
+async fn a_text_that_can_be_no_token_is_never_adopted_and_never_sent() {
+    for text in ["", " ", "\n", "false\ntoken", "\u{feff}false-token", "false\u{a0}token"] {
+        let story = Story::of([Reply::Tokens(2)]).await;
+        let adopted = adopt_bootstrap(&*story.vault, RefreshToken::new(text), &[], NOW).await.unwrap();
+        assert_eq!(adopted, expired(), "{text:?}");
+        let empty = MemoryVault::new(clock());
+        let refused = adopt_bootstrap(&empty, RefreshToken::new(text), &[], NOW).await.unwrap_err();
+        assert!(matches!(refused, AuthError::NoToken), "{text:?}");
+
+        // As an earlier version left the vault.
+        let damaged = TokenSet {
+            previous: Some(expired().refresh),
+            ..TokenSet::from_consent(RefreshToken::new(text), 3, NOW)
+        };
+        story.vault.store(&damaged).await.unwrap();
+        assert_eq!(story.token().await.unwrap(), "false-access-2", "{text:?}");
+        assert_eq!(story.endpoint.presented(), ["false-refresh-1"], "{text:?}");
     }
 }
 
