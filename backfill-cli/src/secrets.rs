@@ -202,6 +202,7 @@ impl From<&VaultError> for Exit {
         let code = match error.kind() {
             VaultErrorKind::Busy | VaultErrorKind::Overtaken | VaultErrorKind::LockLost => exit::HELD,
             VaultErrorKind::Restored => exit::REAUTHORISE,
+            VaultErrorKind::TooLarge => exit::USAGE,
             _ => exit::VAULT,
         };
         Self::new(code, exit::chain(error), error.hint())

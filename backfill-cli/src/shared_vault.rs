@@ -117,6 +117,8 @@ mod tests {
         let (_database, third) = vault().await;
         contract::a_secret_is_kept_until_it_is_removed(&third).await;
         contract::the_refresh_token_secret_is_the_token_set(&third).await;
+        let (_database, fourth) = vault().await;
+        contract::a_secret_that_is_too_long_changes_nothing(&fourth).await;
     }
 
     /// Rotates at every call, and counts.

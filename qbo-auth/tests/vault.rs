@@ -68,6 +68,7 @@ over_every_vault!(
     a_line_is_remembered_with_what_it_is_for,
     a_lock_excludes_until_it_is_dropped,
     a_secret_is_kept_until_it_is_removed,
+    a_secret_that_is_too_long_changes_nothing,
     the_refresh_token_secret_is_the_token_set
 );
 

@@ -16,6 +16,10 @@ use crate::token::{RefreshIntent, TokenSet};
 /// More than a vault ever needs: a buffer that never grows leaves no copies of secrets behind.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// Longest secret that is taken. Intuit's tokens have up to 4096 characters; ten secrets of this length and the tokens stay
+/// far below what a vault is read up to.
+const LONGEST_SECRET: usize = 16 * 1024;
+
 /// How many lines of tokens are remembered: a consent is renewed a few times a year at most.
 const LINES: usize = 64;
 
@@ -47,13 +51,23 @@ impl Contents {
         }
     }
 
-    pub(super) fn set(&mut self, name: SecretName, value: SecretString, now: OffsetDateTime) {
+    /// Sets or replaces a secret, unless it is longer than any is.
+    pub(super) fn set(
+        &mut self,
+        name: SecretName,
+        value: SecretString,
+        now: OffsetDateTime,
+    ) -> Result<(), VaultErrorKind> {
+        if value.expose_secret().len() > LONGEST_SECRET {
+            return Err(VaultErrorKind::TooLarge);
+        }
         match name {
             SecretName::QboRefreshToken => {
                 self.put(TokenSet::from_consent(RefreshToken::new(value), self.generation + 1, now));
             }
             _ => drop(self.secrets.insert(name, Secret { value, changed_at: now })),
         }
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, name: SecretName) -> bool {

@@ -130,6 +130,30 @@ pub async fn a_secret_is_kept_until_it_is_removed(vault: &dyn SecretVault) {
     assert_eq!(names().await, []);
 }
 
+/// What could not be read again is refused before anything changes.
+///
+/// # Panics
+///
+/// If the contract is broken.
+pub async fn a_secret_that_is_too_long_changes_nothing<V: TokenVault + SecretVault>(vault: &V) {
+    let lock = vault.lock().await.expect("lock");
+    vault.store(&full_set()).await.expect("store");
+    drop(lock);
+    let longest = "x".repeat(16 * 1024);
+    for name in SecretName::ALL.into_iter().filter(|name| *name != SecretName::QboRefreshToken) {
+        vault.set(name, longest.as_str().into()).await.expect("the longest secret");
+    }
+    for length in [longest.len() + 1, 1_500_000] {
+        for name in SecretName::ALL {
+            let refused = vault.set(name, "y".repeat(length).into()).await.expect_err("it is too long");
+            assert_eq!(refused.kind(), VaultErrorKind::TooLarge);
+        }
+    }
+    assert_eq!(vault.load().await.expect("load"), Some(full_set()));
+    let kept = vault.get(SecretName::PgPassword).await.expect("get").expect("is there");
+    assert_eq!(kept.expose_secret(), longest);
+}
+
 /// `QBO_REFRESH_TOKEN` is the token set under another name.
 ///
 /// # Panics

@@ -64,6 +64,9 @@ pub enum VaultErrorKind {
     /// The same consent was used elsewhere since: there are two vaults for it.
     #[error("is one of two vaults for the same consent")]
     SecondCopy,
+    /// A secret, or the vault with it, would be larger than what is read. Nothing was changed.
+    #[error("would become larger than a vault is read up to; nothing was changed")]
+    TooLarge,
     /// Nobody can say with which of two keys the vault is sealed now.
     #[error("may be sealed with the new key or with the one before")]
     KeyInDoubt,
@@ -131,6 +134,7 @@ impl VaultError {
                 "work with the vault over there, or give this one a consent of its own: qbo-backfill auth login; for \
                  several hosts: --vault postgres"
             }
+            VaultErrorKind::TooLarge => "give the secret itself, which is shorter than 16 KiB",
             VaultErrorKind::KeyInDoubt => "keep both keys; see which one opens it: qbo-backfill auth status",
             VaultErrorKind::Io => "check free space and permissions of the vault's folder",
         }

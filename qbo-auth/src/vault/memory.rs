@@ -65,8 +65,7 @@ impl SecretVault for MemoryVault {
 
     async fn set(&self, name: SecretName, value: SecretString) -> Result<(), VaultError> {
         let _lock = self.lock().await?;
-        self.contents().set(name, value, self.clock.now_utc());
-        Ok(())
+        self.contents().set(name, value, self.clock.now_utc()).map_err(VaultError::new)
     }
 
     async fn remove(&self, name: SecretName) -> Result<bool, VaultError> {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::sealed::LARGEST;
 use super::{VaultError, VaultErrorKind};
 
-/// The largest file that is read. A vault is a few kilobytes.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// The largest file that is read.
+const MAX_FILE_BYTES: u64 = LARGEST as u64;
 
 /// The state before the last change.
 const PREVIOUS: &str = ".1";

@@ -19,6 +19,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::secret::{ClientSecret, RefreshToken};
 use crate::token::TokenSet;
 
+/// The most sealed bytes that are written and read, wherever they lie. A vault has a few kilobytes.
+pub(super) const LARGEST: usize = 1024 * 1024;
+
 /// Keeps secrets and tokens sealed: in one file ([`SealedVault::open`]), or wherever [`VaultBytes`] lie.
 ///
 /// A vault file and its key file must belong to this user and be closed to all others.
@@ -214,6 +217,9 @@ impl SealedVault {
 
     fn opened(&self, sealed: &[u8]) -> Result<Contents, VaultError> {
         let refused = |kind| self.bytes.locate(VaultError::new(kind));
+        if sealed.len() > LARGEST {
+            return Err(refused(VaultErrorKind::Undecipherable));
+        }
         let plain = self.key.open(sealed).map_err(refused)?;
         Contents::from_json(&plain).ok_or_else(|| refused(VaultErrorKind::Undecipherable))
     }
@@ -221,7 +227,11 @@ impl SealedVault {
     fn sealed(&self, contents: &Contents) -> Result<Vec<u8>, VaultError> {
         let failed = || self.bytes.locate(VaultError::new(VaultErrorKind::Io));
         let plain = contents.to_json().map_err(|error| failed().because(error))?;
-        self.key.seal(&plain).map_err(|error| failed().because(error))
+        let sealed = self.key.seal(&plain).map_err(|error| failed().because(error))?;
+        if sealed.len() > LARGEST {
+            return Err(self.bytes.locate(VaultError::new(VaultErrorKind::TooLarge)));
+        }
+        Ok(sealed)
     }
 
     /// Changes the contents, unless the change refuses. The caller holds the lock.
@@ -288,11 +298,7 @@ impl SecretVault for SealedVault {
 
     async fn set(&self, name: SecretName, value: SecretString) -> Result<(), VaultError> {
         let now = self.clock.now_utc();
-        self.change(move |contents| {
-            contents.set(name, value, now);
-            Ok(())
-        })
-        .await
+        self.change(move |contents| contents.set(name, value, now)).await
     }
 
     async fn remove(&self, name: SecretName) -> Result<bool, VaultError> {
