@@ -1,15 +1,16 @@
 //! Secrets handed over for one process: on the first line of stdin, or as a folder of files (container secrets).
 
 use std::collections::BTreeMap;
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Read as _};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use qbo_auth::{SecretName, SecretString};
 
 use crate::exit::Exit;
+use crate::secret_text;
 
-/// Longest line or file that is taken for a secret.
+/// Longest line or file that is taken for secrets.
 const LONGEST: u64 = 64 * 1024;
 
 /// Secrets by name.
@@ -38,16 +39,16 @@ fn first_line() -> Result<Given, Exit> {
         )
     };
     // Only the first line: what follows may be somebody's way of telling that the parent is still there.
-    std::io::stdin().lock().read_line(&mut line).map_err(|_| wrong("it cannot be read"))?;
+    std::io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(|_| wrong("it cannot be read"))?;
     // The parser's own message could quote a secret.
-    let values: BTreeMap<String, String> =
-        serde_json::from_str(&line).map_err(|_| wrong("the first line is not a JSON object of texts"))?;
+    let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
+        .map_err(|_| wrong("the first line is not a JSON object of texts"))?;
     let mut given = Given::new();
-    for (name, value) in values {
+    for (name, text) in values {
         let name = name
             .parse::<SecretName>()
             .map_err(|_| wrong(&format!("it has a key that names no secret; known are {}", known())))?;
-        given.insert(name, value.into());
+        take(&mut given, name, &text.unwrap_or_default())?;
     }
     Ok(given)
 }
@@ -62,7 +63,7 @@ fn from_folder(folder: &Path) -> Result<Given, Exit> {
     if !folder.is_dir() {
         return Err(wrong("it is not a folder".into()));
     }
-    let mut given = Given::new();
+    let (mut given, mut holds_any) = (Given::new(), false);
     for name in SecretName::ALL {
         let names = [name.as_str().to_owned(), name.as_str().to_ascii_lowercase()];
         let Some(file) = names.iter().map(|file| folder.join(file)).find(|file| file.exists()) else {
@@ -71,13 +72,27 @@ fn from_folder(folder: &Path) -> Result<Given, Exit> {
         let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
         let text = if size <= LONGEST { std::fs::read_to_string(&file).ok() } else { None };
         let text = text.ok_or_else(|| wrong(format!("{name} cannot be read as a text")))?;
-        // Editors and `echo` end files with a newline that is not part of the secret.
-        given.insert(name, text.trim_end_matches(['\r', '\n']).to_owned().into());
+        holds_any = true;
+        take(&mut given, name, &text)?;
     }
-    if given.is_empty() {
+    if !holds_any {
         return Err(wrong(format!("it holds none of {}", known())));
     }
     Ok(given)
+}
+
+/// Takes one secret over. A blank one counts as not given: that is what is left of a variable that was never set.
+fn take(given: &mut Given, name: SecretName, text: &str) -> Result<(), Exit> {
+    let value = secret_text::value(name, text).map_err(|problem| {
+        Exit::usage(
+            format!("the secret {name} that was handed over cannot be used: {problem}; nothing was called"),
+            format!("correct {name} where it comes from, or leave it out"),
+        )
+    })?;
+    if let Some(value) = value {
+        given.insert(name, value.into());
+    }
+    Ok(())
 }
 
 fn known() -> String {

@@ -27,6 +27,7 @@ mod profile;
 mod progress;
 mod refused;
 mod render;
+mod secret_text;
 mod secrets;
 mod settings;
 mod shared_vault;

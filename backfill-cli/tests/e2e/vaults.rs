@@ -149,6 +149,86 @@ async fn a_handed_over_token_displaces_neither_another_company_nor_a_newer_conse
     assert_eq!(stored(house.run(&status).await), before);
 }
 
+/// The consent in the vault, and that it still works without anything that is handed over.
+async fn still_consented(house: &House) {
+    house.sandbox.expire_access_tokens();
+    house.at(&[&MONTH[..], &["--force"]].concat()).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blank_secret_is_not_given_and_a_wrong_one_costs_no_consent() {
+    let house = House::new(&Shape::empty()).await;
+    let again = [&MONTH[..], &["--force"]].concat();
+    house.at(&again).await.expect(0);
+    let realm = house.sandbox.realm_id().to_owned();
+    // As an orchestrator writes it whose variable was never set.
+    for (name, blank) in
+        [("empty", ""), ("line", "\n"), ("spaces", " \r\n"), ("mark", "\u{feff}"), ("quotes", "\"\"\n")]
+    {
+        let given = handed_over(&house, name, blank, &realm);
+        house.sandbox.expire_access_tokens();
+        let calls = house.sandbox.token_calls();
+        house.at(&[&again[..], &["--secrets", &given]].concat()).await.expect(0);
+        assert_eq!(house.sandbox.token_calls(), calls + 1, "{name}: only the vault's own was presented");
+    }
+    let mut stdin = house.command(&[&again[..], &["--secrets", "stdin"]].concat());
+    stdin.args(house.addresses());
+    with_stdin(stdin, r#"{"QBO_REFRESH_TOKEN":"","QBO_CLIENT_SECRET":null,"QBO_REALM_ID":" ","PG_HOST":""}"#)
+        .await
+        .expect(0);
+    still_consented(&house).await;
+
+    // A token that Intuit does not know, one after the other.
+    for (name, token) in [("wrong", "false-token"), ("wrong-too", "another-false-token")] {
+        let given = handed_over(&house, name, token, &realm);
+        house.at(&[&again[..], &["--secrets", &given]].concat()).await.expect(0);
+    }
+    still_consented(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_surrounds_a_handed_over_secret_is_stripped_and_what_damages_it_is_refused() {
+    let house = House::new(&Shape::empty()).await;
+    let current = house.sandbox.current_refresh_token();
+    let realm = house.sandbox.realm_id();
+    let given = handed_over(&house, "given", &format!("\u{feff}\"{current}\"\r\n"), &format!(" {realm}\n"));
+    let again = [&MONTH[..], &["--force", "--secrets"]].concat();
+    house.at(&[&again[..], &[&given]].concat()).await.expect(0);
+    house
+        .set_secret("QBO_REFRESH_TOKEN", &format!("\u{feff} '{}'\r", house.sandbox.current_refresh_token()))
+        .await
+        .expect(0);
+    still_consented(&house).await;
+
+    let calls = house.sandbox.token_calls();
+    for (name, value) in [
+        ("QBO_REFRESH_TOKEN", "canary\ncanary"),
+        ("QBO_CLIENT_SECRET", "canary\tcanary"),
+        ("QBO_CLIENT_ID", "\"canary"),
+        ("QBO_REALM_ID", "canary"),
+        ("PG_PASSWORD", "canary\u{7}canary"),
+        ("PG_PORT", "canary"),
+    ] {
+        let folder = handed_over(&house, name, "", "");
+        fs::write(house.home().join(name).join(name), value).unwrap();
+        let mut stdin = house.command(&[&again[..], &["stdin"]].concat());
+        stdin.args(house.addresses());
+        let json = serde_json::json!({ name: value }).to_string();
+        let mut doors =
+            vec![house.at(&[&again[..], &[&folder]].concat()).await, with_stdin(stdin, &json).await];
+        if !value.contains('\n') {
+            doors.push(house.set_secret(name, value).await);
+        }
+        for ended in doors {
+            let ended = ended.expect(2);
+            assert!(ended.error().contains(name), "{}", ended.error());
+            assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+        }
+    }
+    assert_eq!(house.sandbox.token_calls(), calls);
+    still_consented(&house).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_vault_of_the_same_token_is_found_while_the_first_one_runs() {
     let house = House::new(&Shape::empty()).await;

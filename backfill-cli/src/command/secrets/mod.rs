@@ -1,17 +1,18 @@
 mod seal;
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 use qbo_auth::{
-    Clock as _, Environment, ExposeSecret as _, RealmId, SecretName, SecretString, SecretVault as _,
-    SystemClock, TokenVault as _,
+    Clock as _, ExposeSecret as _, SecretName, SecretString, SecretVault as _, SystemClock, TokenVault as _,
 };
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::args::{Output, Secrets};
 use crate::exit::{DONE, Exit};
 use crate::instant::utc;
 use crate::render::{Table, out, out_json, say};
+use crate::secret_text;
 use crate::settings::Settings;
 use crate::unlock;
 
@@ -73,50 +74,33 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
 async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
     // A vault that cannot be used is said before somebody types a secret.
     let vault = unlock::open(settings).await?.vault;
-    let value = value(name)?;
-    check(name, &value)?;
-    vault.set(name, SecretString::from(value)).await?;
+    vault.set(name, value(name)?).await?;
     say(&format!("{name} is stored"));
     Ok(())
 }
 
-fn value(name: SecretName) -> Result<String, Exit> {
+fn value(name: SecretName) -> Result<SecretString, Exit> {
     let unread = |_| {
         Exit::usage(
             format!("{name} could not be read"),
             format!("echo it into: qbo-backfill secrets set {name}"),
         )
     };
-    let mut value = String::new();
+    let mut text = Zeroizing::new(String::new());
     if std::io::stdin().is_terminal() {
-        value = rpassword::prompt_password(format!("{name} (not shown): ")).map_err(unread)?;
+        *text = rpassword::prompt_password(format!("{name} (not shown): ")).map_err(unread)?;
     } else {
-        std::io::stdin().lock().read_line(&mut value).map_err(unread)?;
+        // One byte more than is taken: what is longer is not read to its end.
+        let limit = secret_text::LONGEST as u64 + 1;
+        std::io::stdin().lock().take(limit).read_line(&mut text).map_err(unread)?;
     }
-    let trimmed = value.trim();
-    if trimmed.is_empty() {
-        return Err(Exit::usage(
-            format!("nothing was given for {name}"),
-            "type the value, or send it to stdin",
-        ));
-    }
-    Ok(trimmed.to_owned())
-}
-
-/// Catches what would only fail much later. The value itself is never repeated.
-fn check(name: SecretName, value: &str) -> Result<(), Exit> {
-    let problem = match name {
-        SecretName::QboRealmId => value.parse::<RealmId>().err().map(|error| error.to_string()),
-        SecretName::QboEnvironment => value.parse::<Environment>().err().map(|error| error.to_string()),
-        SecretName::PgPort => value.parse::<u16>().err().map(|_| "a port is a number up to 65535".to_owned()),
-        _ => None,
-    };
-    problem.map_or(Ok(()), |problem| {
-        Err(Exit::usage(
-            format!("{name} was not stored: {problem}"),
-            format!("qbo-backfill secrets set {name}"),
-        ))
-    })
+    let value = secret_text::value(name, &text).map_err(|problem| {
+        Exit::usage(format!("{name} was not stored: {problem}"), format!("qbo-backfill secrets set {name}"))
+    })?;
+    let value = value.ok_or_else(|| {
+        Exit::usage(format!("nothing was given for {name}"), "type the value, or send it to stdin")
+    })?;
+    Ok(SecretString::from(value))
 }
 
 async fn list(settings: &Settings) -> Result<(), Exit> {
