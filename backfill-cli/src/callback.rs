@@ -1,83 +1,110 @@
-//! The address on this machine that Intuit's page sends a person back to. Gives one answer, then is gone.
+//! The address on this machine that Intuit's page sends a person back to. Whoever else comes is answered and ignored.
 
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use qbo_auth::RedirectUrl;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 /// How long the person's browser may take to fetch the last page.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Not kept by the browser, not passed on to other sites, and nothing runs or loads in it.
-const HEADERS: [(HeaderName, &str); 5] = [
-    (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-    (header::CACHE_CONTROL, "no-store"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    ),
-    (header::CONNECTION, "close"),
-];
+/// How long a visitor may take to say what it wants, and then to take its page.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A listener that nobody has visited yet.
+/// Longest request that is read. An answer of Intuit's has under 4 KiB, and a browser's headers some more.
+const LARGEST_REQUEST: usize = 16 << 10;
+
+/// Visitors at the same time. One more takes the place of the one that has said nothing for longest.
+const MOST_VISITORS: usize = 32;
+
+/// How often another port is tried where any will do.
+const PORTS: u32 = 16;
+
+/// Not kept by the browser, not passed on to other sites, and nothing runs or loads in it.
+const HEADERS: &str = "content-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n\
+                       referrer-policy: no-referrer\r\nx-content-type-options: nosniff\r\n\
+                       content-security-policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n\
+                       connection: close\r\n";
+
+/// A listener that nobody has answered yet.
 #[derive(Debug)]
 pub(crate) struct Callback {
     redirect: RedirectUrl,
-    visitors: oneshot::Receiver<Visitor>,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+    visitors: mpsc::Receiver<Visitor>,
+    servers: Vec<Server>,
 }
 
-/// The one visit, which waits for its page.
+/// The one visit that belongs to the login, which waits for its page.
 #[derive(Debug)]
 pub(crate) struct Visit {
     /// The address that was visited, with its parameters. Holds a secret.
     pub(crate) answer: String,
     page: oneshot::Sender<Page>,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+    gone: oneshot::Receiver<()>,
+    _servers: Vec<Server>,
 }
 
-type Visitor = (String, oneshot::Sender<Page>);
+/// Somebody who came to the right address, and waits to be told something.
+#[derive(Debug)]
+struct Visitor {
+    answer: String,
+    page: oneshot::Sender<Page>,
+    /// Ends when the page has been sent.
+    gone: oneshot::Receiver<()>,
+}
 
 /// What the person is told in the browser. Why something failed is told in the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Page {
     Connected,
     Failed,
+    Foreign,
     Over,
     NotHere,
 }
 
-#[derive(Clone, Debug)]
-struct Door {
-    redirect: RedirectUrl,
-    first: Arc<Mutex<Option<oneshot::Sender<Visitor>>>>,
+/// A task that accepts connections. It and all that it has accepted end with it.
+#[derive(Debug)]
+struct Server(JoinHandle<()>);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Callback {
-    /// Begins to listen, on 127.0.0.1 only. Port 0 is any free one.
-    pub(crate) async fn bind(port: u16) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let redirect = RedirectUrl::loopback(listener.local_addr()?.port());
-        let (first, visitors) = oneshot::channel();
-        let door = Door { redirect: redirect.clone(), first: Arc::new(Mutex::new(Some(first))) };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let app = axum::Router::new().fallback(receive).with_state(door);
-        let server = tokio::spawn(async move {
-            let until = async move { drop(stopped.await) };
-            // An error of the listener looks like nobody coming.
-            drop(axum::serve(listener, app).with_graceful_shutdown(until).await);
-        });
-        Ok(Self { redirect, visitors, stop, server })
+    /// Begins to listen on the loopback addresses of this machine, for `localhost` may mean either of them, and on nothing
+    /// else. Port 0 is any free one.
+    pub(crate) async fn bind(port: u16) -> io::Result<Self> {
+        let mut tries = if port == 0 { PORTS } else { 1 };
+        let listeners = loop {
+            tries -= 1;
+            match listeners(port).await {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+                ended => break ended?,
+            }
+        };
+        let port =
+            listeners.first().map_or(Ok(port), |listener| listener.local_addr().map(|at| at.port()))?;
+        let redirect = RedirectUrl::loopback(port);
+        let (sender, visitors) = mpsc::channel(MOST_VISITORS);
+        let serve = |listener| {
+            let door = Door {
+                path: redirect.path().to_owned(),
+                redirect: redirect.clone(),
+                visitors: sender.clone(),
+            };
+            Server(tokio::spawn(serve(listener, door)))
+        };
+        let servers = listeners.into_iter().map(serve).collect();
+        Ok(Self { redirect, visitors, servers })
     }
 
     /// The address to be sent back to.
@@ -85,59 +112,164 @@ impl Callback {
         &self.redirect
     }
 
-    /// Waits for the one visit; `None` if nobody comes in time.
-    pub(crate) async fn visit(self, patience: Duration) -> Option<Visit> {
-        let Self { visitors, stop, server, .. } = self;
-        let (answer, page) = tokio::time::timeout(patience, visitors).await.ok()?.ok()?;
-        Some(Visit { answer, page, stop, server })
+    /// Waits for the visit that belongs to the login, as `is_ours` tells from its address; `None` if it does not come in
+    /// time. All others are told so, and change nothing.
+    pub(crate) async fn visit(self, patience: Duration, is_ours: impl Fn(&str) -> bool) -> Option<Visit> {
+        let Self { mut visitors, servers, .. } = self;
+        let ours = async {
+            loop {
+                let visitor = visitors.recv().await?;
+                if is_ours(&visitor.answer) {
+                    return Some(visitor);
+                }
+                // A visitor that has left needs no page.
+                let _ = visitor.page.send(Page::Foreign);
+            }
+        };
+        let Visitor { answer, page, gone } = tokio::time::timeout(patience, ours).await.ok()??;
+        // Whoever comes from now on is too late.
+        visitors.close();
+        while let Ok(late) = visitors.try_recv() {
+            let _ = late.page.send(Page::Over);
+        }
+        Some(Visit { answer, page, gone, _servers: servers })
     }
 }
 
 impl Visit {
     /// Gives the visitor a page, and stops listening.
     pub(crate) async fn conclude(self, page: Page) {
-        // A visitor that has left needs no page.
         let _ = self.page.send(page);
-        let _ = self.stop.send(());
-        let _ = tokio::time::timeout(FAREWELL, self.server).await;
+        let _ = tokio::time::timeout(FAREWELL, self.gone).await;
     }
 }
 
-async fn receive(State(door): State<Door>, request: Request) -> Response {
-    let uri = request.uri();
-    if request.method() != Method::GET || uri.path() != door.redirect.path() {
-        return Page::NotHere.into_response();
+/// One listener on each loopback address that this machine has. What somebody else already has is not shared.
+async fn listeners(port: u16) -> io::Result<Vec<TcpListener>> {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let port = first.local_addr()?.port();
+    let second = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port);
+    match TcpListener::bind(second).await {
+        Ok(second) => Ok(vec![first, second]),
+        Err(error) if is_no_such_address(&error) => Ok(vec![first]),
+        Err(error) => Err(error),
     }
-    let mut answer = door.redirect.as_str().to_owned();
-    if let Some(query) = uri.query() {
-        answer = format!("{answer}?{query}");
+}
+
+/// Whether the machine has no IPv6 at all, or not on its loopback.
+fn is_no_such_address(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let absent = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT];
+    error.raw_os_error().is_some_and(|code| absent.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+#[derive(Clone, Debug)]
+struct Door {
+    redirect: RedirectUrl,
+    path: String,
+    visitors: mpsc::Sender<Visitor>,
+}
+
+/// Accepts for ever.
+async fn serve(listener: TcpListener, door: Door) {
+    let mut connections = JoinSet::new();
+    let mut reading: VecDeque<AbortHandle> = VecDeque::new();
+    // Ends of those whose request is understood: no newcomer takes their place any more.
+    let (settled, mut understood) = mpsc::unbounded_channel();
+    loop {
+        tokio::select! {
+            Some(id) = understood.recv() => reading.retain(|task: &AbortHandle| task.id() != id),
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    no_descriptor().await;
+                    continue;
+                };
+                reading.retain(|task| !task.is_finished());
+                if reading.len() >= MOST_VISITORS && let Some(oldest) = reading.pop_front() {
+                    oldest.abort();
+                }
+                reading.push_back(connections.spawn(receive(stream, door.clone(), settled.clone())));
+            }
+        }
     }
-    let first = door.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+}
+
+/// Waits a moment for a descriptor to become free.
+#[expect(clippy::disallowed_methods, reason = "what the system lacks comes back by its own clock")]
+async fn no_descriptor() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// One connection: a request, its page, the end.
+async fn receive(mut stream: TcpStream, door: Door, settled: mpsc::UnboundedSender<tokio::task::Id>) {
+    let Ok(Some(target)) = tokio::time::timeout(PATIENCE, target(&mut stream)).await else { return };
     let (page, told) = oneshot::channel();
-    match first.map(|first| first.send((answer, page))) {
-        Some(Ok(())) => told.await.unwrap_or(Page::Failed).into_response(),
-        _ => Page::Over.into_response(),
+    let (going, gone) = oneshot::channel();
+    let query = match target.strip_prefix(&door.path) {
+        Some("") => Some(""),
+        Some(rest) => rest.strip_prefix('?'),
+        None => None,
+    };
+    let page = match query {
+        None => Page::NotHere,
+        Some(query) => {
+            let answer = format!("{}?{query}", door.redirect);
+            match door.visitors.try_send(Visitor { answer, page, gone }) {
+                Ok(()) => {
+                    let _ = settled.send(tokio::task::id());
+                    told.await.unwrap_or(Page::Failed)
+                }
+                // Nobody is waited for any more, or too many came at once.
+                Err(_) => Page::Over,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, async {
+        stream.write_all(page.response().as_bytes()).await?;
+        stream.shutdown().await
+    })
+    .await;
+    drop(going);
+}
+
+/// What a GET asks for; `None` for anything else, and for what is no request.
+async fn target(stream: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::with_capacity(2048);
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        if request.len() >= LARGEST_REQUEST || stream.read_buf(&mut request).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let line = request.split(|byte| *byte == b'\r').next()?;
+    let mut words = str::from_utf8(line).ok()?.split(' ');
+    match (words.next()?, words.next()?, words.next()?) {
+        ("GET", target, version) if version.starts_with("HTTP/1.") => Some(target.to_owned()),
+        // Answered like any other address that is not here.
+        (_, _, version) if version.starts_with("HTTP/1.") => Some(String::new()),
+        _ => None,
     }
 }
 
-impl IntoResponse for Page {
-    fn into_response(self) -> Response {
+impl Page {
+    fn response(self) -> String {
         let (status, title, text) = match self {
-            Self::Connected => (
-                StatusCode::OK,
-                "QuickBooks is connected",
-                "You can close this page and go back to the terminal.",
-            ),
-            Self::Failed => (
-                StatusCode::BAD_REQUEST,
-                "QuickBooks is not connected",
-                "The terminal says why, and what to do.",
+            Self::Connected => {
+                ("200 OK", "QuickBooks is connected", "You can close this page and go back to the terminal.")
+            }
+            Self::Failed => {
+                ("400 Bad Request", "QuickBooks is not connected", "The terminal says why, and what to do.")
+            }
+            Self::Foreign => (
+                "400 Bad Request",
+                "This does not belong to the login",
+                "It was ignored. Use the page whose address the terminal shows.",
             ),
             Self::Over => {
-                (StatusCode::GONE, "This login is over", "It takes one answer. Begin again in the terminal.")
+                ("410 Gone", "This login is over", "It takes one answer. Begin again in the terminal.")
             }
             Self::NotHere => {
-                (StatusCode::NOT_FOUND, "Nothing is here", "Intuit's page leads to the right address.")
+                ("404 Not Found", "Nothing is here", "Intuit's page leads to the right address.")
             }
         };
         let body = format!(
@@ -146,10 +278,6 @@ impl IntoResponse for Page {
              padding:0 1rem;color:#1b1f24;background:#fff}}@media(prefers-color-scheme:dark){{body{{color:#e6e8ea;\
              background:#15181b}}}}</style><h1>{title}</h1><p>{text}</p></html>\n"
         );
-        let mut response = (status, body).into_response();
-        for (name, value) in HEADERS {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-        response
+        format!("HTTP/1.1 {status}\r\n{HEADERS}content-length: {}\r\n\r\n{body}", body.len())
     }
 }

@@ -163,6 +163,22 @@ impl ConsentRequest {
         &self.redirect
     }
 
+    /// Whether an address that somebody came to belongs to this request: it has the right state, once. Whoever comes
+    /// without it, such as a scanner, a tab of an earlier login or a page that was lured here, is to be ignored; the
+    /// request stays good for its own answer.
+    pub fn recognises(&self, answer: &str) -> bool {
+        let url = if answer.len() <= LONGEST_ANSWER { Url::parse(answer.trim()).ok() } else { None };
+        url.is_some_and(|url| {
+            let mut states = url.query_pairs().filter(|(name, _)| name == "state");
+            matches!((states.next(), states.next()), (Some((_, state)), None) if self.is_state(&state))
+        })
+    }
+
+    /// Compares digests, so that the time it takes says nothing about the state.
+    fn is_state(&self, state: &str) -> bool {
+        Sha256::digest(state) == Sha256::digest(self.state.expose_secret())
+    }
+
     /// Reads the address that the person was sent back to. One answer is read, whatever it says.
     pub fn accept(self, answer: &str, now: OffsetDateTime) -> Result<Redirected, ConsentError> {
         if answer.len() > LONGEST_ANSWER {
@@ -176,9 +192,7 @@ impl ConsentRequest {
             return Err(ConsentError::WrongAddress);
         }
         let answer = Answer::of(&url)?;
-        // Digests, so that the time a comparison takes says nothing about the state.
-        let expected = Sha256::digest(self.state.expose_secret());
-        if answer.state.is_none_or(|state| Sha256::digest(state) != expected) {
+        if answer.state.as_deref().is_none_or(|state| !self.is_state(state)) {
             return Err(ConsentError::WrongState);
         }
         if now > self.ends_at {
@@ -304,6 +318,30 @@ mod tests {
         {
             assert_eq!(request().accept(elsewhere, NOW).unwrap_err(), ConsentError::WrongAddress);
         }
+    }
+
+    #[test]
+    fn only_an_address_with_the_right_state_belongs_to_a_login() {
+        let check = |query: &str, expected: bool| {
+            let request = request();
+            let query = query.replace("STATE", request.state.expose_secret());
+            assert_eq!(
+                request.recognises(&format!("http://localhost:8484/callback?{query}")),
+                expected,
+                "{query}"
+            );
+        };
+        check("code=c&state=STATE&realmId=1", true);
+        check("error=access_denied&state=STATE", true);
+        check("state=STATE", true);
+        check("", false);
+        check("error=access_denied", false);
+        check("error=access_denied&state=other", false);
+        check("code=c&state=STATEx&realmId=1", false);
+        check("code=c&state=&realmId=1", false);
+        check("code=c&state=other&state=STATE", false);
+        check("code=c&state=STATE&state=other", false);
+        check(&format!("state=STATE&x={}", "y".repeat(LONGEST_ANSWER)), false);
     }
 
     #[test]

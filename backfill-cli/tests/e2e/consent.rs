@@ -174,14 +174,12 @@ async fn a_consent_that_is_being_exchanged_outlives_every_signal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_belong_to_the_login_is_refused_and_nothing_is_stored() {
+async fn an_answer_that_brings_no_consent_ends_the_login_and_nothing_is_stored() {
     let house = unconsented().await;
     let before = house.run(&["secrets", "list", "--output", "json"]).await.expect(0).stdout;
     let realm = house.sandbox.realm_id().to_owned();
     for (query, word) in [
         ("error=access_denied&state=STATE".to_owned(), "not given"),
-        (format!("code=false&state=other&realmId={realm}"), "wrong state"),
-        (format!("code=false&realmId={realm}"), "wrong state"),
         ("code=false&state=STATE".to_owned(), "not complete"),
         // A code that Intuit does not know, or that has been used.
         (format!("code=false-code&state=STATE&realmId={realm}"), "no longer valid"),
@@ -201,7 +199,65 @@ async fn what_does_not_belong_to_the_login_is_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_vault_keeps_to_its_company_and_a_company_must_answer() {
+async fn whoever_does_not_know_the_state_is_answered_and_changes_nothing() {
+    let house = unconsented().await;
+    let realm = house.sandbox.realm_id().to_owned();
+    let login = Login::start(&house, &[]).await;
+    for query in [
+        String::new(),
+        "error=access_denied".to_owned(),
+        "error=access_denied&state=other".to_owned(),
+        format!("code=false&state=other&realmId={realm}"),
+        format!("code=false&realmId={realm}"),
+        format!("code=false&state=&realmId={realm}"),
+        "state=other&state=STATE".to_owned(),
+    ] {
+        let page = visit(&login.back(&query)).await;
+        assert_eq!(page.status(), 400, "{query}");
+        assert!(page.text().await.unwrap().contains("does not belong to the login"), "{query}");
+    }
+    assert_eq!(visit(&login.back("").replace("callback", "robots.txt")).await.status(), 404);
+    let port = login.parameter("redirect_uri").parse::<Url>().unwrap().port().unwrap();
+    // More of them than are let in at once, who say nothing, or never come to an end.
+    let mut strangers = Vec::new();
+    for number in 0..100 {
+        let mut stranger = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let said: &[u8] = if number % 2 == 0 { b"" } else { b"GET /callback?state=" };
+        tokio::io::AsyncWriteExt::write_all(&mut stranger, said).await.unwrap();
+        strangers.push(stranger);
+    }
+    let mut endless = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let _ = tokio::io::AsyncWriteExt::write_all(&mut endless, &vec![b'x'; 1 << 20]).await;
+
+    assert_eq!(visit(login.page.as_str()).await.status(), 200);
+    login.end().await.expect(0);
+    house.at(&MONTH).await.expect(0);
+    assert_eq!(house.sandbox.token_calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_loopback_addresses_are_the_logins_or_it_does_not_begin() {
+    let Ok(squatter) = std::net::TcpListener::bind("[::1]:0") else {
+        println!("skipped: this machine has no IPv6 loopback");
+        return;
+    };
+    let house = unconsented().await;
+    let taken = squatter.local_addr().unwrap().port();
+    let refused = house.at(&["auth", "login", "--no-browser", "--port", &taken.to_string()]).await.expect(2);
+    assert!(refused.error().contains("[::1]") && refused.error().contains("--port"), "{}", refused.error());
+
+    let login = Login::start(&house, &[]).await;
+    let port = login.parameter("redirect_uri").parse::<Url>().unwrap().port().unwrap();
+    let code = house.sandbox.authorization_code();
+    let query = format!("code={code}&state=STATE&realmId={}", house.sandbox.realm_id());
+    let back = login.back(&query).replace("localhost", "[::1]");
+    assert!(back.contains(&format!("[::1]:{port}")));
+    assert_eq!(visit(&back).await.status(), 200);
+    login.end().await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_keeps_to_its_company_and_a_consent_that_a_company_refuses_is_kept() {
     let house = unconsented().await;
     house.set_secret("QBO_REALM_ID", "424242").await.expect(0);
     let login = Login::start(&house, &[]).await;
@@ -210,15 +266,24 @@ async fn a_vault_keeps_to_its_company_and_a_company_must_answer() {
     assert!(other.error().contains("this vault is for company 424242"), "{}", other.error());
     house.run(&["secrets", "rm", "QBO_REALM_ID"]).await.expect(0);
 
-    // The token is for another company than the address says: QuickBooks refuses, and nothing is stored.
+    // A company whose subscription has ended today: the code works once, and what it brought is kept.
+    let ended = Fault::Json {
+        status: 403,
+        fault_type: "AuthorizationFault".into(),
+        code: "6190".into(),
+        message: "Subscription period has ended".into(),
+    };
+    house.sandbox.faults().push(Rule::on(CallKind::Query, ended));
     let login = Login::start(&house, &[]).await;
-    let code = house.sandbox.authorization_code();
-    visit(&login.back(&format!("code={code}&state=STATE&realmId=424242"))).await;
+    visit(login.page.as_str()).await;
     let refused = login.end().await.expect(5);
-    assert!(refused.error().contains("does not answer to this consent"), "{}", refused.error());
-    house.run(&["auth", "status"]).await.expect(4);
-    let listed = house.run(&["secrets", "list"]).await.expect(0);
-    assert!(!listed.stdout.contains("QBO_REALM_ID"));
+    assert!(refused.error().contains("is stored, but"), "{}", refused.error());
+    assert!(refused.error().contains("subscription"), "{}", refused.error());
+    assert!(!refused.error().contains("nothing was stored"), "{}", refused.error());
+    house.run(&["auth", "status"]).await.expect(0);
+    // It has been renewed.
+    house.at(&MONTH).await.expect(0);
+    assert_eq!(house.sandbox.token_calls(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ use crate::secrets::Secrets;
 use crate::settings::Settings;
 
 /// `auth login`: a person consents on Intuit's page, and the vault keeps what that brings. Whatever goes wrong
-/// before the last step, nothing is stored.
+/// before the code is exchanged, nothing is stored; what the exchange brings is stored in any case.
 pub(super) async fn login(settings: &Settings, arguments: &LoginArgs) -> Result<u8, Exit> {
     let mut secrets = Secrets::open(settings).await?;
     let (client_id, _) = keys(settings, &secrets).await?;
@@ -69,7 +69,11 @@ impl Login<'_> {
     async fn listen(&self, arguments: &LoginArgs) -> Result<TokenSet, Exit> {
         let callback = Callback::bind(arguments.port).await.map_err(|error| {
             Exit::usage(
-                format!("port {} of this machine cannot be listened on ({})", arguments.port, error.kind()),
+                format!(
+                    "port {} of this machine cannot be listened on, on 127.0.0.1 and [::1] alike ({})",
+                    arguments.port,
+                    error.kind()
+                ),
                 "choose another one with --port, and register http://localhost:PORT/callback with the app",
             )
         })?;
@@ -84,7 +88,7 @@ impl Login<'_> {
         let stop = Stop::waiting()?;
         let patience = Duration::from_secs(arguments.timeout);
         let visit = tokio::select! {
-            visit = callback.visit(patience) => visit.ok_or_else(|| {
+            visit = callback.visit(patience, |answer| request.recognises(answer)) => visit.ok_or_else(|| {
                 refused(format!("nobody consented within {} s", arguments.timeout), "run the same command again, and use the page it opens")
             })?,
             () = stop.token.cancelled() => {
@@ -117,7 +121,7 @@ impl Login<'_> {
         request.map_err(|error| consent_refused(&error))
     }
 
-    /// Exchanges what came back, makes sure of the company, and only then stores.
+    /// Exchanges what came back, asks the company, and stores.
     async fn finish(&self, request: ConsentRequest, answer: &str) -> Result<TokenSet, Exit> {
         let redirect = request.redirect().clone();
         let given = request.accept(answer, self.clock.now_utc()).map_err(|error| consent_refused(&error))?;
@@ -146,31 +150,30 @@ impl Login<'_> {
             }
             exit
         })?;
-        let unchecked = match self.check(&given.realm, answer.access.clone()).await {
-            Ok(()) => None,
-            // The company is as the person chose it; a consent is not thrown away for an outage.
-            Err(exit) if exit.code == exit::SOURCE => Some(exit),
-            Err(mut exit) => {
-                exit.what = format!(
-                    "company {} does not answer to this consent, and nothing was stored: {}",
-                    given.realm, exit.what
-                );
-                return Err(exit);
-            }
-        };
+        // The company is as the person chose it, and the code works once: a consent is thrown away neither for an outage
+        // nor for a company that QuickBooks refuses today.
+        let unchecked = self.check(&given.realm, answer.access.clone()).await.err();
         let environment = self.environment.to_string();
         let about =
             [(SecretName::QboRealmId, given.realm.as_str()), (SecretName::QboEnvironment, &environment)];
         let tokens = adopt_consent(&*self.vault, &answer, &about, self.clock.now_utc()).await?;
         match unchecked {
             None => Ok(tokens),
-            Some(exit) => Err(Exit::new(
+            Some(exit) if exit.code == exit::SOURCE => Err(Exit::new(
                 exit.code,
                 format!(
                     "the consent of company {} is stored, but QuickBooks could not be asked yet: {}",
                     given.realm, exit.what
                 ),
                 "qbo-backfill doctor, later",
+            )),
+            Some(exit) => Err(Exit::new(
+                exit.code,
+                format!(
+                    "the consent of company {} is stored, but QuickBooks does not answer to it: {}",
+                    given.realm, exit.what
+                ),
+                format!("{}; then qbo-backfill doctor", exit.next),
             )),
         }
     }
