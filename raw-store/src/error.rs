@@ -35,6 +35,9 @@ pub enum StoreErrorKind {
     /// The server's disk or memory is used up.
     #[error("the database has no room left (SQLSTATE {0})")]
     Full(Box<str>),
+    /// The server takes no changes: a standby, or a primary that its provider or somebody else has made read-only.
+    #[error("the database takes no changes now: it is read-only (SQLSTATE 25006)")]
+    ReadOnly,
     /// The role lacks a right.
     #[error("permission denied for {0} (SQLSTATE 42501)")]
     Forbidden(Box<str>),
@@ -161,6 +164,7 @@ impl StoreError {
             Kind::Insecure(_) => "store.insecure",
             Kind::Busy(_) => "store.busy",
             Kind::Full(_) => "store.full",
+            Kind::ReadOnly => "store.read_only",
             Kind::Forbidden(_) => "store.forbidden",
             Kind::Lacks(_) => "store.lacks_rights",
             Kind::NotSetUp(_) => "store.not_set_up",
@@ -184,7 +188,7 @@ impl StoreError {
     pub fn advice(&self) -> Advice {
         use StoreErrorKind as Kind;
         match &self.kind {
-            Kind::Unavailable(_) | Kind::Busy(_) => Advice::Retry,
+            Kind::Unavailable(_) | Kind::Busy(_) | Kind::ReadOnly => Advice::Retry,
             Kind::LoginRefused(_)
             | Kind::Insecure(_)
             | Kind::Full(_)
@@ -216,6 +220,11 @@ impl StoreError {
             Kind::Insecure(_) => "give the server a certificate that its name and a known authority vouch for, or sslrootcert=FILE".into(),
             Kind::Busy(_) => "run the same command again; what is committed stays".into(),
             Kind::Full(_) => "make room on the database server, then run the same command again".into(),
+            Kind::ReadOnly => {
+                "see what the database's provider says: a full disk is the usual reason. If this server only follows \
+                 another one, name that one; then run the same command again"
+                    .into()
+            }
             Kind::Forbidden(_) => "qbo-backfill db check names the missing right; or use a role that has it".into(),
             Kind::Lacks(statements) => format!("as the owner: {statements}"),
             Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),

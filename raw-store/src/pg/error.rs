@@ -50,7 +50,7 @@ fn from_sqlstate(code: &str, place: Place<'_>) -> StoreErrorKind {
     match code {
         "57P01" | "57P02" => Kind::Unavailable("the server is shutting down or cut the connection".into()),
         "57P03" => Kind::Unavailable("the server is starting".into()),
-        "25006" => Kind::Unavailable("the server is a read-only standby".into()),
+        "25006" => Kind::ReadOnly,
         "57P05" => Kind::Unavailable("the server ended an idle session".into()),
         "53300" | "40001" | "40P01" | "55P03" | "57014" | "25P03" | "55006" => Kind::Busy(code.into()),
         "3D000" => Kind::LoginRefused(code.into()),
@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn every_sqlstate_has_one_advice() {
         for (codes, advice, text) in [
-            (&["08006", "08P01", "57P01", "57P02", "57P03", "25006"][..], Advice::Retry, "not reachable"),
+            (&["08006", "08P01", "57P01", "57P02", "57P03"][..], Advice::Retry, "not reachable"),
+            (&["25006"], Advice::Retry, "takes no changes now: it is read-only"),
             (&["40001", "40P01", "55P03", "57014", "53300"], Advice::Retry, "too busy"),
             (&["28P01", "28000", "3D000"], Advice::FixDatabase, "refused the login"),
             (&["53100", "53200"], Advice::FixDatabase, "no room left"),
