@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use qbo_auth::Clock;
 use qbo_client::{QboClient, Signal, Usage};
-use raw_store::{LogFilter, RunEnd, RunStatus, Store, StoreErrorKind};
+use raw_store::{LogFilter, RunEnd, RunStatus, Store, StoreError, StoreErrorKind};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
@@ -187,7 +187,9 @@ impl Engine {
             (_, Some(failure)) => Err(failure),
             (Err(error), None) => Err(RunError::general(error)),
             (Ok(None), None) => {
-                Err(RunError::general(Failure::Broken("the run's own record is gone".into())))
+                // Somebody deleted it, or an older state of the database was put back.
+                let gone = StoreErrorKind::Differs("the run's own record is gone from the log".into());
+                Err(RunError::general(StoreError::new("finishing the run", gone)))
             }
         }
     }

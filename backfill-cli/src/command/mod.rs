@@ -30,7 +30,7 @@ use raw_store::{StoreError, StoreErrorKind};
 
 use crate::args::{self, Cli, Command};
 use crate::compose::{Database, open_database};
-use crate::exit::{BUG, DONE, Exit};
+use crate::exit::{DONE, Exit};
 use crate::logging;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -45,7 +45,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     let settings = Settings::resolve(&cli.global)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
-        runtime.map_err(|_| Exit::new(BUG, "the runtime cannot be started", "check the system's limits"))?;
+        runtime.map_err(|_| Exit::usage("the runtime cannot be started", "check the system's limits"))?;
     runtime.block_on(async {
         match cli.command {
             Command::Run(arguments) if arguments.dry_run => plan::plan(&settings, &arguments).await,

@@ -45,9 +45,8 @@ impl Stop {
         let hangup = Some((SignalKind::hangup(), TERMINATED)).filter(|(kind, _)| !is_ignored(*kind));
         let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
         for (kind, code) in kinds.into_iter().chain(hangup) {
-            let mut arrivals = signal(kind).map_err(|_| {
-                Exit::new(crate::exit::BUG, "signals cannot be heard", "check the system's limits")
-            })?;
+            let mut arrivals = signal(kind)
+                .map_err(|_| Exit::usage("signals cannot be heard", "check the system's limits"))?;
             let heard = stop.clone();
             tokio::spawn(async move {
                 while arrivals.recv().await.is_some() {
@@ -75,9 +74,7 @@ impl Stop {
         };
         // A thread of its own: the runtime would wait for one of its threads before it ends.
         let started = std::thread::Builder::new().name("lifeline".into()).spawn(wait);
-        started
-            .map(drop)
-            .map_err(|_| Exit::new(crate::exit::BUG, "no thread can be started", "check the system's limits"))
+        started.map(drop).map_err(|_| Exit::usage("no thread can be started", "check the system's limits"))
     }
 
     /// Names the tokens that are not to be lost.
