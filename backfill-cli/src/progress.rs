@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use backfill_core::{EventSink, RunEvent};
+use backfill_core::{EventSink, RunEvent, WindowReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qbo_client::{BreakerState, QboClient, Signal};
-use raw_store::{RunId, TriggerState, WindowCounts, WindowState};
+use raw_store::{RunId, TriggerState, Window, WindowCounts, WindowState};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -25,7 +25,12 @@ pub(crate) fn shows_bar(settings: &Settings) -> bool {
 /// Chooses the sink for the one run of a process.
 pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn EventSink> {
     if shows_bar(settings) {
-        return Journal::before(Arc::new(Display { bar: OnceLock::new(), rows: Mutex::new(0), client }));
+        return Journal::before(Arc::new(Display {
+            bar: OnceLock::new(),
+            rows: Mutex::new(0),
+            failures: Failures::default(),
+            client,
+        }));
     }
     plain_sink(settings)
 }
@@ -34,7 +39,7 @@ pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn E
 pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
     Journal::before(match settings.output {
         Output::Json => Arc::new(Ndjson { run: OnceLock::new() }),
-        Output::Text => Arc::new(Lines),
+        Output::Text => Arc::new(Lines::default()),
     })
 }
 
@@ -42,7 +47,64 @@ pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
 struct Display {
     bar: OnceLock<ProgressBar>,
     rows: Mutex<u64>,
+    failures: Failures,
     client: Arc<dyn QboClient>,
+}
+
+/// Failed windows that say the same, which are told as one line when something else happens: a refusal of the whole range
+/// fails hundreds of them.
+#[derive(Debug, Default)]
+struct Failures(Mutex<Option<Alike>>);
+
+#[derive(Debug)]
+struct Alike {
+    first: WindowReport,
+    last: Window,
+    count: usize,
+}
+
+impl Failures {
+    /// Takes what happens, and gives the line that is due before it.
+    fn before(&self, event: &RunEvent) -> Option<String> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = match event {
+            RunEvent::Window(report) if report.state == WindowState::Failed => Some(report),
+            _ => None,
+        };
+        if let (Some(alike), Some(next)) = (&mut *waiting, failed)
+            && alike.takes(next)
+        {
+            alike.last = next.window;
+            alike.count += 1;
+            return None;
+        }
+        let next = failed.map(|report| Alike { first: report.clone(), last: report.window, count: 1 });
+        std::mem::replace(&mut *waiting, next).map(|alike| alike.line())
+    }
+}
+
+impl Alike {
+    fn takes(&self, next: &WindowReport) -> bool {
+        let first = &self.first;
+        self.last.end() == next.window.start()
+            && (&first.pipeline, &first.message) == (&next.pipeline, &next.message)
+            && [&first.counts, &next.counts].into_iter().all(|counts| *counts == WindowCounts::default())
+    }
+
+    fn line(&self) -> String {
+        if self.count == 1 {
+            return window_line(&self.first);
+        }
+        let Self { first, last, count } = self;
+        let message = first.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        format!(
+            "{} {}..{}: {count} windows {}{message}",
+            first.pipeline,
+            short(first.window.start()),
+            short(last.end()),
+            first.state
+        )
+    }
 }
 
 impl Debug for Display {
@@ -84,15 +146,15 @@ impl Display {
 
 impl EventSink for Display {
     fn emit(&self, event: &RunEvent) {
+        if let Some(line) = self.failures.before(event) {
+            self.say(&line);
+        }
         match event {
             RunEvent::RunStarted { windows, .. } => self.start(*windows),
             RunEvent::PageLanded { rows, .. } => self.landed(*rows),
-            RunEvent::Window(report) => {
+            RunEvent::Window(_) => {
                 if let Some(bar) = self.bar.get() {
                     bar.inc(1);
-                }
-                if report.state == WindowState::Failed {
-                    self.say(&window_line(report));
                 }
             }
             RunEvent::RunFinished { .. } => {
@@ -110,12 +172,14 @@ impl EventSink for Display {
 }
 
 /// A line for whatever a log file should tell; the windows themselves are in the log table.
-#[derive(Debug)]
-struct Lines;
+#[derive(Debug, Default)]
+struct Lines {
+    failures: Failures,
+}
 
 impl EventSink for Lines {
     fn emit(&self, event: &RunEvent) {
-        if let Some(line) = line(event) {
+        for line in self.failures.before(event).into_iter().chain(line(event)) {
             say(&line);
         }
     }
@@ -130,7 +194,6 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::PageLanded { pipeline, page, rows, counts, time } => {
             format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
         }
-        RunEvent::Window(report) if report.state == WindowState::Failed => window_line(report),
         RunEvent::Source(Signal::Waiting { reason, time }) => {
             format!("waiting {:.0} s ({reason})", time.as_secs_f64())
         }
@@ -186,7 +249,7 @@ fn named(pipelines: &[String]) -> String {
     if pipelines.len() <= FEW { pipelines.join(", ") } else { format!("{} pipelines", pipelines.len()) }
 }
 
-fn window_line(report: &backfill_core::WindowReport) -> String {
+fn window_line(report: &WindowReport) -> String {
     let window = report.window;
     let place = format!("{} {}..{}", report.pipeline, short(window.start()), short(window.end()));
     let message = report.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
@@ -331,4 +394,46 @@ fn finding(event: &RunEvent) -> Option<Value> {
 
 fn milliseconds(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn failed(day: u8, message: &str) -> RunEvent {
+        let start = datetime!(2024-01-01 0:00 UTC).replace_day(day).unwrap();
+        RunEvent::Window(WindowReport {
+            pipeline: "qb_invoices_backfill".into(),
+            window: Window::new(start, start + time::Duration::DAY).unwrap(),
+            state: WindowState::Failed,
+            counts: WindowCounts::default(),
+            pages: 0,
+            message: Some(message.into()),
+        })
+    }
+
+    #[test]
+    fn failures_that_say_the_same_are_one_line_with_their_number() {
+        let failures = Failures::default();
+        let events = [
+            failed(1, "refused"),
+            failed(2, "refused"),
+            failed(3, "refused"),
+            failed(4, "another"),
+            failed(6, "another"),
+        ];
+        let other = RunEvent::WorkerTrouble { message: "x".into() };
+        let lines: Vec<_> =
+            events.iter().chain([&other, &other]).filter_map(|event| failures.before(event)).collect();
+        assert_eq!(
+            lines,
+            [
+                "qb_invoices_backfill 2024-01-01..2024-01-04: 3 windows failed: refused",
+                "qb_invoices_backfill 2024-01-04..2024-01-05 failed: 0 inserted, 0 updated, 0 unchanged: another",
+                "qb_invoices_backfill 2024-01-06..2024-01-07 failed: 0 inserted, 0 updated, 0 unchanged: another",
+            ]
+        );
+    }
 }

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
+
 use backfill_core::{Report, RunOutcome, RunRequest};
 use qbo_auth::TokenVault as _;
-use raw_store::WindowCounts;
+use raw_store::{WindowCounts, WindowState};
 use serde_json::json;
 
 use super::auth::warn_if_ending;
@@ -77,7 +79,7 @@ async fn conclude(
     }
     let record = outcome.record.clone();
     let (totals, usage) = (outcome.totals(), outcome.usage);
-    let verdict = verdict(outcome, stop);
+    let verdict = verdict(outcome, report.as_ref().ok(), stop);
     if settings.output == Output::Json {
         let (code, next) = match &verdict {
             Ok(()) => (exit::DONE, String::new()),
@@ -114,8 +116,24 @@ async fn final_report(
     Ok(Report::build(store, &settings.catalog, Some(outcome.run())).await?)
 }
 
+/// Why windows of a run failed: the reason of most of them, and how many other reasons there are.
+fn cause(report: &Report) -> Option<String> {
+    let mut reasons = BTreeMap::<&str, usize>::new();
+    let lines = report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
+    for line in
+        lines.filter(|line| line.state == WindowState::Failed && line.run.as_ref() == Some(&report.run.id))
+    {
+        *reasons.entry(line.error_message.as_deref().unwrap_or("no reason is kept")).or_default() += 1;
+    }
+    let (most, _) = reasons.iter().max_by_key(|(_, windows)| **windows)?;
+    Some(match reasons.len() - 1 {
+        0 => (*most).to_owned(),
+        others => format!("{most} (and {others} other reasons)"),
+    })
+}
+
 /// 0, or what the exit code is and why.
-fn verdict(outcome: RunOutcome, stop: &Stop) -> Result<(), Exit> {
+fn verdict(outcome: RunOutcome, report: Option<&Report>, stop: &Stop) -> Result<(), Exit> {
     let totals = outcome.totals();
     let id = outcome.run().clone();
     if let Some(failure) = outcome.failure {
@@ -129,8 +147,9 @@ fn verdict(outcome: RunOutcome, stop: &Stop) -> Result<(), Exit> {
     Err(Exit::new(
         exit::INCOMPLETE,
         format!(
-            "run {id} finished with {} failed windows and {quarantined} records in quarantine; everything else is stored",
-            totals.windows_failed
+            "run {id} finished with {} failed windows and {quarantined} records in quarantine{}; everything else is stored",
+            totals.windows_failed,
+            report.and_then(cause).map(|cause| format!(": {cause}")).unwrap_or_default()
         ),
         format!(
             "see: qbo-backfill report {id} and qbo-backfill quarantine list; then run the same command again"

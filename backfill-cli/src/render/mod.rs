@@ -1,5 +1,6 @@
 //! Results as text, Markdown or JSON. Only here is decided what anything looks like.
 
+mod alike;
 mod findings;
 mod html;
 mod month;

@@ -7,8 +7,9 @@ use backfill_core::{Axis, PipelineReport, Report, Totals};
 use raw_store::{Finding, LogLine, RunStatus, Severity, Validated, WindowState};
 use time::Date;
 
+use super::alike::{Alike, alike};
 use super::html::{Bar, Escaped, STYLE, bars, calendar, grouped, push_table};
-use super::report_text::{resume, standing_numbers, total_numbers, window_cells};
+use super::report_text::{resume, standing_numbers, total_numbers};
 use super::{Shown, findings, percent, seconds};
 use crate::instant::{short, utc};
 
@@ -291,27 +292,29 @@ fn brief(time: f64) -> String {
 
 fn push_windows(page: &mut String, pipeline: &PipelineReport) {
     let telling = |line: &&LogLine| line.metrics.records_read > 0 || line.state != WindowState::Completed;
-    let lines: Vec<_> = pipeline.windows.iter().filter(telling).collect();
-    let empty = pipeline.windows.len() - lines.len();
+    let told = pipeline.windows.iter().filter(telling).count();
+    let lines = alike(pipeline.windows.iter().filter(telling));
+    let empty = pipeline.windows.len() - told;
     let _ = write!(
         page,
         "<details><summary>{} windows with records or open; {} completed and empty</summary>",
-        grouped(lines.len() as u64),
+        grouped(told as u64),
         grouped(empty as u64)
     );
-    let row = |line: &&LogLine| {
-        let [window, cells @ ..] = window_cells(line);
+    let row = |line: &Alike<'_>| {
+        let [window, cells @ ..] = line.cells();
         (window, cells.to_vec())
     };
     let rows: Vec<_> = lines.iter().take(MOST_WINDOWS).map(row).collect();
     let columns =
         ["window", "status", "read", "inserted", "updated", "unchanged", "quarant.", "seconds", "message"];
     push_table(page, "windows", &columns, &rows);
-    if lines.len() > MOST_WINDOWS {
+    let more: usize = lines.iter().skip(MOST_WINDOWS).map(|line| line.count).sum();
+    if more > 0 {
         let _ = write!(
             page,
             "<p class=\"quiet\">… and {} more, in <code>report --format json</code> and in <code>raw.backfill_log</code>.</p>",
-            grouped((lines.len() - MOST_WINDOWS) as u64)
+            grouped(more as u64)
         );
     }
     page.push_str("</details>\n");

@@ -2,7 +2,8 @@ use std::fmt::Write as _;
 
 use backfill_core::Report;
 
-use super::report_text::{again, cost, resume, total_cells, window_cells};
+use super::alike::alike;
+use super::report_text::{again, cost, resume, total_cells};
 use super::{Shown, findings};
 use crate::instant::{short, utc};
 
@@ -57,8 +58,8 @@ pub(crate) fn markdown(shown: Shown<'_>) -> String {
             &mut text,
             ["---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "---"].map(str::to_owned),
         );
-        for line in &pipeline.windows {
-            push_row(&mut text, window_cells(line).map(|cell| escaped(&cell)));
+        for line in alike(&pipeline.windows) {
+            push_row(&mut text, line.cells().map(|cell| escaped(&cell)));
         }
     }
     text

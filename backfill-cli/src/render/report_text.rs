@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use backfill_core::{PipelineReport, Report, Totals};
 use raw_store::{LogLine, WindowState};
 
+use super::alike::alike;
 use super::{Shown, Table, findings, percent, seconds};
 use crate::instant::{short, utc};
 
@@ -194,13 +195,13 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
         }
     }
     let telling = |line: &&LogLine| line.metrics.records_read > 0 || line.state != WindowState::Completed;
-    let lines: Vec<_> = pipeline.windows.iter().filter(telling).collect();
-    let empty = pipeline.windows.len() - lines.len();
+    let told = pipeline.windows.iter().filter(telling).count();
+    let lines = alike(pipeline.windows.iter().filter(telling));
+    let empty = pipeline.windows.len() - told;
     let _ = writeln!(
         text,
-        "\n{}: {} windows with records or open, {empty} completed and empty",
+        "\n{}: {told} windows with records or open, {empty} completed and empty",
         pipeline.pipeline,
-        lines.len()
     );
     if lines.is_empty() {
         return;
@@ -217,30 +218,14 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
         "message",
     ]);
     for line in lines.iter().take(MOST_WINDOWS) {
-        table.row(window_cells(line));
+        table.row(line.cells());
     }
     let _ = write!(text, "{table}");
-    if lines.len() > MOST_WINDOWS {
+    let more: usize = lines.iter().skip(MOST_WINDOWS).map(|line| line.count).sum();
+    if more > 0 {
         let _ = writeln!(
             text,
-            "  … and {} more: qbo-backfill report --format md or json, or raw.backfill_log",
-            lines.len() - MOST_WINDOWS
+            "  … and {more} more: qbo-backfill report --format md or json, or raw.backfill_log",
         );
     }
-}
-
-/// The cells of one log line.
-pub(super) fn window_cells(line: &LogLine) -> [String; 9] {
-    let metrics = line.metrics;
-    [
-        format!("{} .. {}", short(line.window.start()), short(line.window.end())),
-        line.state.to_string(),
-        metrics.records_read.to_string(),
-        metrics.records_inserted.to_string(),
-        metrics.records_updated.to_string(),
-        metrics.records_unchanged.to_string(),
-        metrics.records_quarantined.to_string(),
-        seconds(line.duration.as_secs_f64()),
-        line.error_message.as_deref().unwrap_or_default().to_owned(),
-    ]
 }

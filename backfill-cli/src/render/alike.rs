@@ -1,0 +1,71 @@
+//! Neighbouring windows that failed or were left unread for one and the same reason: one line, with a count.
+
+use raw_store::{LogLine, WindowState};
+
+use super::seconds;
+use crate::instant::short;
+
+/// One line of a report: a window, or several that say the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alike<'a> {
+    first: &'a LogLine,
+    last: &'a LogLine,
+    /// How many windows.
+    pub(crate) count: usize,
+    seconds: f64,
+}
+
+/// Puts neighbours that say the same together.
+pub(crate) fn alike<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<Alike<'a>> {
+    let mut groups: Vec<Alike<'a>> = Vec::new();
+    for line in lines {
+        let seconds = line.duration.as_secs_f64();
+        match groups.last_mut().filter(|group| group.takes(line)) {
+            Some(group) => {
+                group.last = line;
+                group.count += 1;
+                group.seconds += seconds;
+            }
+            None => groups.push(Alike { first: line, last: line, count: 1, seconds }),
+        }
+    }
+    groups
+}
+
+impl Alike<'_> {
+    fn takes(&self, line: &LogLine) -> bool {
+        let tells = |line: &LogLine| {
+            matches!(line.state, WindowState::Failed | WindowState::Unavailable)
+                && line.metrics.records_read == 0
+                && line.error_message.is_some()
+        };
+        tells(self.last)
+            && tells(line)
+            && self.last.window.end() == line.window.start()
+            && (&self.last.entity_name, self.last.state, self.last.attempts)
+                == (&line.entity_name, line.state, line.attempts)
+            && self.last.error_message == line.error_message
+    }
+
+    /// `2024-01-01 .. 2024-12-31 (365 windows)`.
+    fn place(&self) -> String {
+        let place = format!("{} .. {}", short(self.first.window.start()), short(self.last.window.end()));
+        if self.count == 1 { place } else { format!("{place} ({} windows)", self.count) }
+    }
+
+    /// The cells of its line in a report.
+    pub(super) fn cells(&self) -> [String; 9] {
+        let metrics = &self.first.metrics;
+        [
+            self.place(),
+            self.first.state.to_string(),
+            metrics.records_read.to_string(),
+            metrics.records_inserted.to_string(),
+            metrics.records_updated.to_string(),
+            metrics.records_unchanged.to_string(),
+            metrics.records_quarantined.to_string(),
+            seconds(self.seconds),
+            self.first.error_message.as_deref().unwrap_or_default().to_owned(),
+        ]
+    }
+}
