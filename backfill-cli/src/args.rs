@@ -221,10 +221,10 @@ pub(crate) struct RunArgs {
     #[arg(required = true, value_name = "PIPELINE")]
     pub(crate) pipelines: Vec<String>,
     /// First instant: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
-    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse)]
+    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) from: OffsetDateTime,
     /// First instant that is not read any more
-    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse)]
+    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) to: OffsetDateTime,
     /// Length of a window: day, week, month, quarter, year or whole
     #[arg(long, default_value_t = ChunkSize::Day)]
@@ -268,7 +268,7 @@ pub(crate) struct RetryArgs {
     #[arg(long)]
     pub(crate) failed: bool,
     /// The windows that hold this instant, from their start, whatever their status
-    #[arg(long, value_name = "T", value_parser = instant::parse)]
+    #[arg(long, value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) window: Option<OffsetDateTime>,
 }
 
@@ -282,10 +282,10 @@ pub(crate) struct VerifyArgs {
     #[arg(required = true, value_name = "PIPELINE")]
     pub(crate) pipelines: Vec<String>,
     /// First instant of the last updates to compare [default: what the log says was read]
-    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, requires = "to")]
+    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "to")]
     pub(crate) from: Option<OffsetDateTime>,
     /// First instant that is not compared any more
-    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, requires = "from")]
+    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "from")]
     pub(crate) to: Option<OffsetDateTime>,
     /// Read the windows again where something is missing or changed
     #[arg(long)]
@@ -348,10 +348,10 @@ pub(crate) struct TriggerAddArgs {
     #[command(flatten)]
     pub(crate) when: When,
     /// First instant that its run reads
-    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse)]
+    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) from: OffsetDateTime,
     /// First instant that is not read any more
-    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse)]
+    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) to: OffsetDateTime,
     /// Its name; letters, digits, dots, dashes, underscores [default: made of pipeline and time]
     #[arg(long)]
@@ -375,7 +375,7 @@ pub(crate) struct TriggerAddArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct When {
     /// When it fires: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
-    #[arg(long, value_name = "T", value_parser = instant::parse, required_unless_present = "now")]
+    #[arg(long, value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, required_unless_present = "now")]
     pub(crate) at: Option<OffsetDateTime>,
     /// Fire at once; also a time that is past is accepted then
     #[arg(long)]

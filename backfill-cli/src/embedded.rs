@@ -8,10 +8,11 @@ use crate::settings::PrivateServer;
 
 /// Starts the private server, or joins the one that another process runs in its folder.
 pub(crate) async fn start(wanted: &PrivateServer) -> Result<LocalServer, Exit> {
+    let folder = wanted.folder.as_ref().map_err(Exit::clone)?;
     let options = if wanted.temporary {
-        ServerOptions::new(&wanted.folder).not_durable().temporary()
+        ServerOptions::new(folder).not_durable().temporary()
     } else {
-        ServerOptions::new(fixtures::usable_folder(&wanted.folder))
+        ServerOptions::new(fixtures::usable_folder(folder))
     };
     let server = LocalServer::start(&options).await?;
     server.create_database(&wanted.database).await?;

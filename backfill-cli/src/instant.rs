@@ -13,6 +13,12 @@ use crate::exit::Exit;
 /// A sentence with the value and the form that is wanted.
 pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
     let form = "use 2026-01-31, 2026-01-31T00:00:00Z or 2026-01-31T00:00:00-05:00";
+    // A sign is no part of either form; a time without one would have passed the parser below.
+    if text.starts_with(['-', '+']) && text.contains(|c: char| c.is_ascii_digit()) {
+        return Err(format!(
+            "a year has four digits and no sign: QuickBooks knows the years 0 to 9999; {form}"
+        ));
+    }
     if let Ok(date) = Date::parse(text, format_description!("[year]-[month]-[day]")) {
         return Ok(date.midnight().assume_utc());
     }
@@ -81,6 +87,10 @@ mod tests {
             "9999-12-31T23:59:59-05:00",
             "0000-01-01T00:00:00+05:00",
             "",
+            "-0044-03-15",
+            "+2026-01-01",
+            "-0044-03-15T00:00:00Z",
+            "--to",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -25,6 +25,7 @@ mod logging;
 mod passfile;
 mod profile;
 mod progress;
+mod proxy;
 mod refused;
 mod render;
 mod secret_text;

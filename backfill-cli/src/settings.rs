@@ -11,7 +11,7 @@ use raw_store::SchemaName;
 use crate::args::{Allowance, Global, Lifeline, Output, Rate};
 use crate::exit::Exit;
 use crate::profile::{File, MonthlyCalls, Profile, SHARED_VAULT};
-use crate::refused;
+use crate::{proxy, refused};
 
 /// Calls a month that Intuit's Builder tier has, over all companies and apps of a developer's workspace (Intuit App Partner
 /// Program).
@@ -53,7 +53,8 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "there is no private server in this build"))]
 pub(crate) struct PrivateServer {
-    pub(crate) folder: PathBuf,
+    /// Where it keeps its data; an error where there is no home folder.
+    pub(crate) folder: Result<PathBuf, Exit>,
     pub(crate) database: String,
     /// Whether it ends with this process, and leaves nothing.
     pub(crate) temporary: bool,
@@ -104,7 +105,7 @@ impl Settings {
     /// Decides.
     pub(crate) fn resolve(global: &Global) -> Result<Self, Exit> {
         refused::environment(|name| variable(name).is_some())?;
-        let data_folder = data_folder()?;
+        proxy::check(variable)?;
         let profile = profile(global)?;
         let word = |name: &str, error: &dyn std::fmt::Display| {
             Exit::usage(format!("the profile's {name}: {error}"), "correct the settings file")
@@ -118,18 +119,15 @@ impl Settings {
         let realm = realm.transpose().map_err(|error| word("realm", &error))?;
         let schema = parsed(&profile.schema, "schema")?;
         profile.validation.check().map_err(|error| word("validation", &error))?;
-        let vault = global.vault.clone().or(profile.vault);
-        let vault_key = global.vault_key_file.clone().or(profile.vault_key_file);
+        let vault = vault(global.vault.clone().or(profile.vault))?;
+        let vault_key = vault_key(global.vault_key_file.clone().or(profile.vault_key_file), &vault)?;
         let settings = Self {
             environment: global.environment.or(environment),
             realm: global.realm.clone().or(realm),
             database: global.database.clone().or(profile.database),
             schema: global.schema.clone().or(schema).unwrap_or_default(),
-            vault: Place { named: vault.is_some(), path: vault.unwrap_or_else(|| data_folder.join("vault")) },
-            vault_key: Place {
-                named: vault_key.is_some(),
-                path: vault_key.unwrap_or_else(|| data_folder.join("vault.key")),
-            },
+            vault,
+            vault_key,
             credentials: variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             secrets: global.secrets.clone(),
             lifeline: global.lifeline,
@@ -144,7 +142,7 @@ impl Settings {
             ask: !global.yes,
             passfile: passfile(),
             private: PrivateServer {
-                folder: data_folder.join("postgres"),
+                folder: data_folder().map(|folder| folder.join("postgres")),
                 database: "qbo".into(),
                 temporary: false,
             },
@@ -155,6 +153,26 @@ impl Settings {
         }
         Ok(settings)
     }
+}
+
+fn vault(named: Option<PathBuf>) -> Result<Place, Exit> {
+    Ok(match named {
+        Some(path) => Place { path, named: true },
+        None => Place { path: data_folder()?.join("vault"), named: false },
+    })
+}
+
+/// The key lies in the home folder unless somebody names it; where there is none, beside the vault.
+fn vault_key(named: Option<PathBuf>, vault: &Place) -> Result<Place, Exit> {
+    let path = match named {
+        Some(path) => return Ok(Place { path, named: true }),
+        None => match data_folder() {
+            Ok(folder) => folder.join("vault.key"),
+            Err(_) if vault.named && !vault.is_shared() => vault.path.with_added_extension("key"),
+            Err(homeless) => return Err(homeless),
+        },
+    };
+    Ok(Place { path, named: false })
 }
 
 fn monthly_calls(global: &Global, profile: Option<&MonthlyCalls>) -> Result<Option<u64>, Exit> {
@@ -193,7 +211,7 @@ fn limits(global: &Global, profile: Option<std::num::NonZeroU32>) -> Result<Opti
 }
 
 fn profile(global: &Global) -> Result<Profile, Exit> {
-    let Some(path) = settings_file(global)? else {
+    let Some(path) = settings_file(global) else {
         return match &global.profile {
             None => Ok(Profile::default()),
             Some(name) => Err(Exit::usage(
@@ -222,7 +240,7 @@ pub(crate) fn profiles(global: &Global) -> Result<Vec<String>, Exit> {
             "write ./qbo-backfill.toml with a [profile.NAME] table",
         )
     };
-    let path = settings_file(global)?.ok_or_else(none)?;
+    let path = settings_file(global).ok_or_else(none)?;
     let names: Vec<String> = file(&path)?.profile.into_keys().collect();
     if names.is_empty() { Err(none()) } else { Ok(names) }
 }
@@ -235,13 +253,15 @@ fn file(path: &Path) -> Result<File, Exit> {
     File::read(&text).map_err(|error| unreadable(&error.message()))
 }
 
-fn settings_file(global: &Global) -> Result<Option<PathBuf>, Exit> {
+fn settings_file(global: &Global) -> Option<PathBuf> {
     if let Some(path) = &global.config {
-        return Ok(Some(path.clone()));
+        return Some(path.clone());
     }
     let here = PathBuf::from("qbo-backfill.toml");
-    let home = folder("XDG_CONFIG_HOME", ".config")?.join("qbo-backfill").join("config.toml");
-    Ok([here, home].into_iter().find(|path| path.exists()))
+    // Without a home folder there is none to look in.
+    let home =
+        folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("qbo-backfill").join("config.toml"));
+    [Some(here), home.ok()].into_iter().flatten().find(|path| path.exists())
 }
 
 fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
@@ -265,7 +285,12 @@ fn folder(variable_name: &str, under_home: &str) -> Result<PathBuf, Exit> {
         return Ok(folder.into());
     }
     let home = variable("HOME").ok_or_else(|| {
-        Exit::usage("there is no home folder (HOME is not set)", format!("set HOME or {variable_name}"))
+        Exit::usage(
+            "there is no home folder (HOME is not set)",
+            format!(
+                "set HOME or {variable_name}, or name every file: --vault, --vault-key-file and --database"
+            ),
+        )
     })?;
     Ok(Path::new(&home).join(under_home))
 }

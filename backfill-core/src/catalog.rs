@@ -253,6 +253,8 @@ mod tests {
         check("name='Widget'\nplural='w'\nkind='list'\naxes=[]", "at least one axis");
         check("name='Widget'\nplurl='w'\nkind='list'\naxes=['updated']", "entity Widget: ");
         check("name='Widget'\nkind='list'\naxes=['updated']", "plural");
+        check("name='Widget'\nplural=''\nkind='list'\naxes=['updated']", "must have a letter");
+        check("name='Widget'\nplural='_1'\nkind='list'\naxes=['updated']", "must have a letter");
         check("name='Widget'\nplural='lists'\nkind='list'\naxes=['updated']", "several entities");
         check("name='Widget'\nplural='bills'\nkind='list'\naxes=['updated']", "Bill has the same plural");
         check("name='Bill'\npage_size=1001", "1 to 1000");

@@ -47,6 +47,9 @@ impl Entry {
         let table = format!("qb_{}", self.plural)
             .parse()
             .map_err(|_| "the plural must be lower-case letters, digits and underscores")?;
+        if !self.plural.contains(|c: char| c.is_ascii_lowercase()) {
+            return Err("the plural must have a letter: it names the table and the pipeline");
+        }
         if GROUPS.contains(&self.plural.as_str()) {
             return Err("the plural is a word that stands for several entities");
         }

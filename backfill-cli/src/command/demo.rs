@@ -65,7 +65,7 @@ async fn company(arguments: &DemoArgs, span: Window) -> Result<Sandbox, Exit> {
         .with_bulk_import(60);
     let company = Company::generate(2025, &shape);
     Sandbox::start(company, SandboxOptions::default()).await.map_err(|error| {
-        Exit::new(BUG, format!("the emulator cannot listen: {error}"), "check the loopback interface")
+        Exit::usage(format!("the emulator cannot listen: {error}"), "check the loopback interface")
     })
 }
 
@@ -102,7 +102,7 @@ async fn configure(
         } else {
             // Beside the demo's own folder, which no other user may enter: the server of root is another user.
             let folder = std::env::temp_dir().join(format!("qbo-demo-{}", std::process::id()));
-            PrivateServer { folder, database: "demo".into(), temporary: true }
+            PrivateServer { folder: Ok(folder), database: "demo".into(), temporary: true }
         },
         output: crate::args::Output::Text,
         ..settings

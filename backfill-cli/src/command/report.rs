@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use backfill_core::Report;
 
 use qbo_auth::{Clock as _, SystemClock, TokenVault as _};
@@ -32,7 +34,9 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
         ReportFormat::Json => format!("{:#}\n", report_json(shown)),
         ReportFormat::Html => report_html(shown),
     };
-    let Some(file) = &arguments.out else {
+    // As other programs have it, `-` is stdout.
+    let file = arguments.out.as_deref().filter(|file| *file != Path::new("-"));
+    let Some(file) = file else {
         out(&text);
         return Ok(DONE);
     };

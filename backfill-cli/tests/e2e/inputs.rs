@@ -41,6 +41,8 @@ const WRONG: &[(&[&str], &str)] = &[
     (&["run", "Invoice", "--chunk", "fortnight", "--from", "2024-01-01", "--to", "2024-03-01"], "quarter"),
     (&["report", "--format", "pdf"], "pdf"),
     (&["runn"], "run"),
+    (&["run", "Invoice", "--from", "-0044-03-15", "--to", "2024-03-01"], "four digits and no sign"),
+    (&["plan", "Invoice", "--from", "2024-01-01", "--to", "-0001-01-01"], "four digits and no sign"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,6 +171,153 @@ async fn a_consent_that_has_ended_is_exit_4_and_a_refused_app_exit_5() {
     assert!(ended.error().contains("qbo-backfill auth login"), "{}", ended.error());
     // The dead token stays where it is: nothing but a new consent replaces it.
     assert!(house.run(&["secrets", "list"]).await.expect(0).stdout.contains("QBO_REFRESH_TOKEN"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_service_in_trouble_is_exit_6_whatever_it_says_and_never_a_bug() {
+    let house = small().await;
+    for (fault, code, word) in [
+        (Fault::Oauth { status: 400, error: "something_new".into() }, 6, "later"),
+        (Fault::Oauth { status: 400, error: "unauthorized_client".into() }, 4, "QBO_CLIENT_SECRET"),
+    ] {
+        house.sandbox.expire_access_tokens();
+        let before = house.sandbox.token_calls();
+        house.sandbox.faults().push(Rule::on(CallKind::Token, fault.clone()).times(4));
+        let ended = house.backfill(&["Invoice"], &["--force"]).await.expect(code);
+        assert!(ended.error().contains(word), "{fault:?}: {}", ended.error());
+        house.sandbox.faults().clear();
+        // Whatever it said, the consent is as it was.
+        house.backfill(&["Invoice"], &["--force"]).await.expect(0);
+        assert!(house.sandbox.token_calls() > before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_page_in_place_of_an_answer_is_named_and_costs_no_token() {
+    let house = small().await;
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    let tokens = house.sandbox.token_calls();
+    for status in [401, 403] {
+        house.sandbox.faults().push(Rule::on(CallKind::Query, Fault::Html { status }).times(3));
+        let ended = house.backfill(&["Invoice"], &["--force"]).await.expect(6);
+        assert!(ended.error().contains("\"We'll be back soon\""), "{}", ended.error());
+        for blamed in ["keys", "consent", "realm", "query"] {
+            assert!(!ended.error().contains(blamed), "{}", ended.error());
+        }
+        house.sandbox.faults().clear();
+    }
+    assert_eq!(house.sandbox.token_calls(), tokens);
+    house.backfill(&["Invoice"], &["--force"]).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entity_that_the_company_does_not_know_is_unavailable_in_whichever_words() {
+    let house = small().await;
+    for (code, message) in [
+        ("4001", "QueryValidationError: Metadata not found for Entity: Invoice"),
+        ("4001", "QueryValidationError: invalid context declaration: Invoice"),
+        ("500", "Unsupported Operation"),
+    ] {
+        let fault = Fault::Json {
+            status: 400,
+            fault_type: "ValidationFault".into(),
+            code: code.into(),
+            message: message.into(),
+        };
+        house.sandbox.faults().push(Rule::on(CallKind::Query, fault));
+        let ended = house.backfill(&["Invoice"], &["--force", "--concurrency", "1"]).await.expect(0);
+        assert!(ended.stderr.contains("not available in this company"), "{message}: {}", ended.stderr);
+        house.sandbox.faults().clear();
+    }
+    house.backfill(&["Invoice"], &["--force"]).await.expect(0);
+    let nowhere = Fault::Json {
+        status: 400,
+        fault_type: "SystemFault".into(),
+        code: "7001".into(),
+        message: "No destination found for given partition key".into(),
+    };
+    house.sandbox.faults().push(Rule::on(CallKind::Query, nowhere).times(3));
+    let ended = house.backfill(&["Invoice"], &["--force", "--concurrency", "1"]).await.expect(5);
+    assert!(ended.error().contains("subscription"), "{}", ended.error());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_the_whole_range_is_one_line_with_its_reason() {
+    let house = small().await;
+    let fault = Fault::Json {
+        status: 400,
+        fault_type: "ValidationFault".into(),
+        code: "4000".into(),
+        message: "no".into(),
+    };
+    house.sandbox.faults().push(Rule::on(CallKind::Query, fault).always());
+    let words = ["--force", "--concurrency", "1", "--no-count"];
+    let ended = house.backfill(&["Invoice"], &words).await.expect(3);
+    assert!(ended.error().contains("(code 4000)"), "{}", ended.error());
+    let lines = |text: &str| text.lines().filter(|line| line.contains("code 4000")).count();
+    assert!(lines(&ended.stdout) <= 2 && lines(&ended.stderr) <= 3, "{}\n{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("windows)"), "{}", ended.stdout);
+    let report = house.at(&["report", "--format", "md"]).await.expect(0);
+    assert!(lines(&report.stdout) <= 2, "{}", report.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_proxy_is_refused_by_name_before_anything_is_called() {
+    let house = small().await;
+    for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY"] {
+        let mut command = house.command(&["run", "Invoice"]);
+        command.args(YEAR).args(house.addresses()).env(name, "http://canary:canary@:port/");
+        let ended = crate::house::ended(command).await.expect(2);
+        assert!(ended.error().contains(name) && !ended.stderr.contains("canary"), "{}", ended.error());
+    }
+    assert_eq!(house.sandbox.journal().calls().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_home_is_needed_where_every_path_is_named() {
+    let house = small().await;
+    let (vault, key) = (house.data().join("vault"), house.data().join("vault.key"));
+    let mut command = house.command(&["run", "Invoice"]);
+    command.args(YEAR).args(house.addresses()).env_remove("HOME");
+    command.arg("--vault").arg(&vault).arg("--vault-key-file").arg(&key);
+    crate::house::ended(command).await.expect(0);
+    let mut homeless = house.command(&["run", "Invoice"]);
+    homeless.args(YEAR).args(house.addresses()).env_remove("HOME");
+    let ended = crate::house::ended(homeless).await.expect(2);
+    assert!(ended.error().contains("HOME") && ended.error().contains("--vault"), "{}", ended.error());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_to_a_dash_is_printed() {
+    let house = small().await;
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    let printed = house.at(&["report", "--format", "md", "--out", "-"]).await.expect(0);
+    assert!(printed.stdout.contains("qb_invoices_backfill"), "{}", printed.stdout);
+    assert!(!house.home().join("-").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_too_long_is_refused_and_the_vault_is_as_it_was() {
+    let house = small().await;
+    let before = std::fs::read(house.data().join("vault")).unwrap();
+    for length in [16 * 1024 + 1, 1_500_000] {
+        let refused = house.set_secret("QBO_CLIENT_SECRET", &"x".repeat(length)).await.expect(2);
+        assert!(refused.error().contains("16 KiB"), "{}", refused.error());
+    }
+    assert_eq!(std::fs::read(house.data().join("vault")).unwrap(), before);
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_made_read_only_is_no_standby() {
+    let house = small().await;
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    let name = house.database.name();
+    let read_only = format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on");
+    house.client().await.batch_execute(&read_only).await.unwrap();
+    let ended = house.backfill(&["Invoice"], &["--force"]).await.expect(7);
+    assert!(ended.error().contains("read-only"), "{}", ended.error());
+    assert!(ended.error().contains("disk") && !ended.stderr.contains("standby"), "{}", ended.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
