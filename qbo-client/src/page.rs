@@ -25,6 +25,7 @@ pub(crate) struct RecordSpan {
     pub(crate) updated_at: Option<OffsetDateTime>,
     pub(crate) created_at: Option<OffsetDateTime>,
     pub(crate) txn_date: Option<Date>,
+    pub(crate) number: Option<u64>,
 }
 
 /// Why a record has no usable id.
@@ -156,6 +157,12 @@ impl<'a> RawRecord<'a> {
     /// `TxnDate`, where it can be read.
     pub fn txn_date(&self) -> Option<Date> {
         self.span.txn_date
+    }
+
+    /// A mark of `DocNumber`, where the record has one that is not empty: records with one number have one mark, in this
+    /// process and no other.
+    pub fn number_mark(&self) -> Option<u64> {
+        self.span.number
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -255,16 +256,75 @@ impl<'de: 'a, 'a> Deserialize<'de> for Time<'a> {
     }
 }
 
-#[derive(Deserialize)]
+/// What is read of each record. A key of it that stands twice makes the record none; of two numbers the last one counts, as in
+/// the row.
+#[derive(Default)]
 struct Head<'a> {
-    #[serde(rename = "Id", borrow)]
     id: Option<&'a RawValue>,
-    #[serde(rename = "SyncToken", borrow)]
     sync_token: Option<&'a RawValue>,
-    #[serde(rename = "TxnDate", borrow)]
     txn_date: Option<&'a RawValue>,
-    #[serde(rename = "MetaData", borrow)]
     meta: Option<&'a RawValue>,
+    number: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier)]
+enum HeadKey {
+    Id,
+    SyncToken,
+    TxnDate,
+    MetaData,
+    DocNumber,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Head<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadVisitor)
+    }
+}
+
+struct HeadVisitor;
+
+impl<'de> Visitor<'de> for HeadVisitor {
+    type Value = Head<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
+        // Nothing, or what stands there: `null` is nothing that stands there.
+        let (mut id, mut sync_token, mut txn_date, mut meta) = (None, None, None, None);
+        let mut number = None;
+        while let Some(key) = map.next_key()? {
+            let place = match key {
+                HeadKey::Id => &mut id,
+                HeadKey::SyncToken => &mut sync_token,
+                HeadKey::TxnDate => &mut txn_date,
+                HeadKey::MetaData => &mut meta,
+                HeadKey::DocNumber => {
+                    number = map.next_value()?;
+                    continue;
+                }
+                HeadKey::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if place.replace(map.next_value()?).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(Head {
+            id: id.flatten(),
+            sync_token: sync_token.flatten(),
+            txn_date: txn_date.flatten(),
+            meta: meta.flatten(),
+            number,
+        })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -294,6 +354,7 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
             updated_at: None,
             created_at: None,
             txn_date: None,
+            number: None,
         };
     };
     let meta: Meta<'_> = head.meta.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
@@ -305,7 +366,21 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
         updated_at: meta.updated.and_then(text).as_deref().and_then(instant),
         created_at: meta.created.and_then(text).as_deref().and_then(instant),
         txn_date: head.txn_date.and_then(text).as_deref().and_then(date),
+        number: head.number.and_then(number),
     }
+}
+
+/// The mark of a number that people know a document by; an empty one is none.
+fn number(raw: &RawValue) -> Option<u64> {
+    let number = text(raw).unwrap_or(Cow::Borrowed(raw.get()));
+    (!number.is_empty()).then(|| mark(&number))
+}
+
+/// Eight bytes for a text. Two texts share them by a chance of one in 2^64.
+fn mark(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The place of a part of the body's text in it.
@@ -405,6 +480,29 @@ mod tests {
     }
 
     #[test]
+    fn documents_with_one_number_have_one_mark() {
+        let record = |number: &str| format!(r#"{{"Id":"1"{number}}}"#);
+        let numbers = [
+            r#","DocNumber":"A-1""#,
+            r#","DocNumber":"\u0041-1""#,
+            r#","DocNumber":"B","DocNumber":"A-1""#,
+            r#","DocNumber":"A-2""#,
+            r#","DocNumber":7"#,
+            r#","DocNumber":"7""#,
+            r#","DocNumber":"""#,
+            r#","DocNumber":null"#,
+            "",
+        ];
+        let records = numbers.map(record).join(",");
+        let page = page(format!(r#"{{"QueryResponse":{{"Invoice":[{records}]}},"time":"x"}}"#)).unwrap();
+        let marks: Vec<_> = page.records().map(|record| record.number_mark()).collect();
+        assert!(page.records().all(|record| record.id() == Ok("1")));
+        assert!(marks[0].is_some() && marks[..3].iter().all(|mark| *mark == marks[0]), "{marks:?}");
+        assert!(marks[3].is_some() && marks[3] != marks[0] && marks[4] == marks[5] && marks[4].is_some());
+        assert_eq!(marks[6..], [None; 3]);
+    }
+
+    #[test]
     fn only_a_whole_answer_with_its_time_is_an_empty_page() {
         assert_eq!(page(r#"{"QueryResponse":{},"time":"2020-09-29T06:03:53.903-07:00"}"#).unwrap().len(), 0);
         let refused = [
@@ -446,6 +544,7 @@ mod tests {
         check(r#"{"Id":""}"#, IdentityProblem::Unusable);
         check(r#"{"Id":"a\u0000b"}"#, IdentityProblem::Unusable);
         check(r#"{"Id":"1","Id":"2"}"#, IdentityProblem::NotAnObject);
+        check(r#"{"Id":null,"Id":"2"}"#, IdentityProblem::NotAnObject);
         check("[1]", IdentityProblem::NotAnObject);
     }
 
