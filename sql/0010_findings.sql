@@ -62,7 +62,8 @@ FROM (
 ) AS line
 GROUP BY entity_name, time_axis;
 
--- A line per pipeline and day, in UTC. A day that lies in a longer window has its state, and no number of its own.
+-- A line per pipeline and day, in UTC. A day that lies in a longer window has its state, and no number of its own. A window of at most a day
+-- that crosses midnight, as one that begins with the day of a time zone, has its numbers on the day in which its middle lies.
 CREATE OR REPLACE VIEW v_backfill_daily AS
 SELECT
     entity_name,
@@ -76,15 +77,19 @@ SELECT
         ELSE 'completed'
     END AS status,
     count(*) AS windows,
-    (sum(records_read) FILTER (WHERE window_end_utc - window_start_utc <= interval '1 day'))::bigint AS records_read,
-    (sum(records_inserted) FILTER (WHERE window_end_utc - window_start_utc <= interval '1 day'))::bigint AS records_inserted,
-    (sum(records_updated) FILTER (WHERE window_end_utc - window_start_utc <= interval '1 day'))::bigint AS records_updated,
+    (sum(records_read) FILTER (WHERE has_numbers))::bigint AS records_read,
+    (sum(records_inserted) FILTER (WHERE has_numbers))::bigint AS records_inserted,
+    (sum(records_updated) FILTER (WHERE has_numbers))::bigint AS records_updated,
     max(attempts) AS attempts
-FROM backfill_log
-CROSS JOIN LATERAL generate_series(
-    date_trunc('day', window_start_utc AT TIME ZONE 'UTC'),
-    (window_end_utc - interval '1 microsecond') AT TIME ZONE 'UTC',
-    interval '1 day') AS day
+FROM (
+    SELECT log.*, day, window_end_utc - window_start_utc <= interval '1 day'
+        AND day = date_trunc('day', (window_start_utc + (window_end_utc - window_start_utc) / 2) AT TIME ZONE 'UTC') AS has_numbers
+    FROM backfill_log AS log
+    CROSS JOIN LATERAL generate_series(
+        date_trunc('day', window_start_utc AT TIME ZONE 'UTC'),
+        (window_end_utc - interval '1 microsecond') AT TIME ZONE 'UTC',
+        interval '1 day') AS day
+) AS line
 GROUP BY entity_name, time_axis, day;
 
 -- What the last examination of each pipeline found, the most serious first.

@@ -66,6 +66,36 @@ async fn a_day_has_its_state_and_its_own_numbers() {
 }
 
 #[tokio::test]
+async fn a_window_of_a_day_that_crosses_midnight_has_its_numbers_once() {
+    let (_database, client) = filled().await;
+    // Days west and east of Greenwich, one after another; the last one ends within an hour after midnight.
+    let lines = "
+        INSERT INTO raw.backfill_log (entity_name, time_axis, window_start_utc, window_end_utc, status, records_read,
+            records_inserted)
+        VALUES ('west', 'updated', '2024-03-01 06:00Z', '2024-03-02 06:00Z', 'completed', 3, 3),
+            ('west', 'updated', '2024-03-02 06:00Z', '2024-03-03 06:00Z', 'failed', 4, 4),
+            ('east', 'updated', '2024-02-29 15:00Z', '2024-03-01 15:00Z', 'completed', 3, 3),
+            ('east', 'updated', '2024-03-01 15:00Z', '2024-03-02 00:30Z', 'completed', 4, 4)";
+    client.batch_execute(lines).await.unwrap();
+    let sql = "
+        SELECT extract(day FROM day_utc)::int8, status, records_read, records_inserted FROM raw.v_backfill_daily
+        WHERE entity_name = $1 ORDER BY day_utc";
+    let days = async |name: &str| -> Vec<(i64, String, Option<i64>, Option<i64>)> {
+        let rows = client.query(sql, &[&name]).await.unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
+    };
+    let line = |day, status: &str, records| (day, status.to_owned(), records, records);
+    assert_eq!(
+        days("west").await,
+        [line(1, "completed", Some(3)), line(2, "failed", Some(4)), line(3, "failed", None)]
+    );
+    assert_eq!(
+        days("east").await,
+        [line(29, "completed", None), line(1, "completed", Some(7)), line(2, "completed", None)]
+    );
+}
+
+#[tokio::test]
 async fn findings_are_those_of_the_last_examination_the_most_serious_first() {
     let (_database, client) = filled().await;
     let found = "

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 
 use backfill_core::PipelineReport;
 use raw_store::{LogLine, WindowState};
-use time::{Date, Duration, Month};
+use time::{Date, Duration, Month, OffsetDateTime};
 
 use super::{Escaped, grouped};
 use crate::instant::short;
@@ -15,6 +15,20 @@ struct Cell {
     records: u64,
     /// The window, where it is longer than a day.
     part_of: Option<String>,
+}
+
+impl Cell {
+    /// Adds another window of the day: its own records count, and not those of a window that it is only a part of.
+    fn merge(&mut self, other: &Self) {
+        match (&self.part_of, &other.part_of) {
+            (None, Some(_)) => {}
+            (Some(_), None) => (self.records, self.part_of) = (other.records, None),
+            _ => self.records += other.records,
+        }
+        if weight(other.state) > weight(self.state) {
+            self.state = other.state;
+        }
+    }
 }
 
 /// The days of a year, by month.
@@ -85,28 +99,23 @@ fn push_month(
     html.push_str("</svg>");
 }
 
-/// The days of all windows. A day of several windows has the sum of their records, and the state that matters most.
+/// The days of all windows. A day of several windows has the sum of their records, and the state that matters most. A window of
+/// at most a day that crosses midnight, as one that begins with the day of a time zone, has its records on the day in which its
+/// middle lies.
 fn cells(windows: &[LogLine]) -> BTreeMap<Date, Cell> {
     let mut cells: BTreeMap<Date, Cell> = BTreeMap::new();
     for line in windows {
         let (start, end) = (line.window.start(), line.window.end());
-        let is_long = end - start > Duration::DAY;
-        let part_of = is_long.then(|| format!("{} to {}", short(start), short(end)));
+        let middle: OffsetDateTime = start + (end - start) / 2;
+        let own = (end - start <= Duration::DAY).then(|| middle.date());
+        let whole = format!("{} to {}", short(start), short(end));
         let last = (end - Duration::NANOSECOND).date();
         let days =
             std::iter::successors(Some(start.date()), |day| day.next_day()).take_while(|day| *day <= last);
         for day in days {
-            let new =
-                Cell { state: line.state, records: line.metrics.records_read, part_of: part_of.clone() };
-            cells
-                .entry(day)
-                .and_modify(|cell| {
-                    cell.records += new.records;
-                    if weight(new.state) > weight(cell.state) {
-                        cell.state = new.state;
-                    }
-                })
-                .or_insert(new);
+            let part_of = (own != Some(day)).then(|| whole.clone());
+            let new = Cell { state: line.state, records: line.metrics.records_read, part_of };
+            cells.entry(day).and_modify(|cell| cell.merge(&new)).or_insert(new);
         }
     }
     cells
