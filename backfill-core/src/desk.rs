@@ -14,6 +14,7 @@ use raw_store::{
 use tokio_util::sync::CancellationToken;
 
 use crate::availability::Availability;
+use crate::heads::Heads;
 use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
 
 /// How often landing one page is tried again while the database restarts or is busy.
@@ -32,6 +33,8 @@ pub(crate) struct Desk {
     pub(crate) lease: Lease,
     pub(crate) pages: AtomicU32,
     pub(crate) availability: Availability,
+    /// Where the heads of what lands are kept, if somebody looks over it afterwards.
+    pub(crate) heads: Option<Arc<Heads>>,
 }
 
 /// Why a question was not answered.

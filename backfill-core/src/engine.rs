@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::heads::RunHeads;
 use crate::outcome::Totals;
 use crate::pipeline::{self, names};
 use crate::{EventSink, Failure, PipelinePlan, Plan, RunError, RunEvent, RunOutcome, RunRequest};
@@ -23,6 +24,8 @@ pub struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn EventSink>,
+    /// Whether somebody looks over the rows of its runs afterwards.
+    pub(crate) keeps_heads: bool,
 }
 
 /// What a pipeline works with.
@@ -35,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) stop: CancellationToken,
     /// As many places as questions may be under way.
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) heads: Option<Arc<RunHeads>>,
 }
 
 impl Engine {
@@ -45,7 +49,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         sink: Arc<dyn EventSink>,
     ) -> Self {
-        Self { client, store, clock, sink }
+        Self { client, store, clock, sink, keeps_heads: true }
     }
 
     /// Hands the client's signals on as events, until the client is gone.
@@ -92,8 +96,9 @@ impl Engine {
             windows: plan.open_windows(),
             estimated_calls: plan.estimated_calls,
         });
-        let failure = self.read_all(&request, plan, stop).await;
-        self.finish(&request, failure, began).await
+        let heads = Arc::new(RunHeads::default());
+        let failure = self.read_all(&request, plan, stop, &heads).await;
+        self.finish(&request, failure, began, heads).await
     }
 
     /// Reads every pipeline of the plan. Returns what stopped one of them, the most telling first.
@@ -102,6 +107,7 @@ impl Engine {
         request: &Arc<RunRequest>,
         plan: Plan,
         stop: CancellationToken,
+        heads: &Arc<RunHeads>,
     ) -> Option<RunError> {
         // A pipeline with nothing to read or to count is done without a lease or a call.
         let has_work = |pipeline: &PipelinePlan| !pipeline.scans.is_empty() || pipeline.uncounted > 0;
@@ -120,7 +126,7 @@ impl Engine {
                 // the further places of those that have begun.
                 Ok(place) = Arc::clone(&places).acquire_owned(), if may_begin => {
                     if let Some(next) = waiting.pop_front() {
-                        let parts = self.parts(&places, &halt);
+                        let parts = self.parts(&places, &halt, heads);
                         working.spawn(pipeline::read(parts, Arc::clone(request), next, place));
                     }
                     continue;
@@ -147,7 +153,7 @@ impl Engine {
         failure
     }
 
-    fn parts(&self, places: &Arc<Semaphore>, stop: &CancellationToken) -> Parts {
+    fn parts(&self, places: &Arc<Semaphore>, stop: &CancellationToken, heads: &Arc<RunHeads>) -> Parts {
         Parts {
             client: Arc::clone(&self.client),
             store: Arc::clone(&self.store),
@@ -155,6 +161,7 @@ impl Engine {
             sink: Arc::clone(&self.sink),
             stop: stop.clone(),
             places: Arc::clone(places),
+            heads: self.keeps_heads.then(|| Arc::clone(heads)),
         }
     }
 
@@ -163,6 +170,7 @@ impl Engine {
         request: &RunRequest,
         failure: Option<RunError>,
         (began, used): (Duration, Usage),
+        heads: Arc<RunHeads>,
     ) -> Result<RunOutcome, RunError> {
         let usage = self.client.usage().since(&used);
         let status = self.status(request, failure.as_ref()).await;
@@ -182,7 +190,7 @@ impl Engine {
         let time = self.clock.elapsed().saturating_sub(began);
         self.sink.emit(&RunEvent::RunFinished { run: request.id.clone(), status, usage, time });
         match (record, failure) {
-            (Ok(Some(record)), failure) => Ok(RunOutcome { record, usage, failure }),
+            (Ok(Some(record)), failure) => Ok(RunOutcome { record, usage, failure, heads }),
             // The store may be what failed in the first place: then the first error says more than this one.
             (_, Some(failure)) => Err(failure),
             (Err(error), None) => Err(RunError::general(error)),

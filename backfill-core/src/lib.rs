@@ -37,6 +37,7 @@ mod verify;
 mod outcome;
 mod report;
 mod finding_kind;
+mod heads;
 mod held;
 mod thresholds;
 pub mod volumetry;

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use qbo_client::Usage;
 use raw_store::{PipelineTotals, RunId, RunRecord, RunStatus, WindowCounts};
 
 use crate::RunError;
+use crate::heads::RunHeads;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -12,6 +15,8 @@ pub struct RunOutcome {
     pub usage: Usage,
     /// What stopped it, if something did. Everything committed before stays.
     pub failure: Option<RunError>,
+    /// What it has learned of the records that it landed.
+    pub(crate) heads: Arc<RunHeads>,
 }
 
 impl RunOutcome {

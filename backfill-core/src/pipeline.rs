@@ -48,6 +48,7 @@ pub(crate) async fn read(
         lease: held.lease().clone(),
         pages: AtomicU32::default(),
         availability: Availability::default(),
+        heads: parts.heads.map(|heads| heads.of(plan.spec.entity_name())),
     });
     let mut result = tokio::select! {
         biased;
@@ -111,6 +112,9 @@ async fn read_windows(
 ) -> Result<Read, RunError> {
     let open = desk.store.open_windows(desk.owner(), windows, reopen).await;
     let open = open.map_err(|error| desk.error(None, error))?;
+    if let Some(heads) = &desk.heads {
+        heads.open(&open);
+    }
     if open.iter().any(|window| window.cursor.is_some()) {
         // An earlier run has read some of it.
         desk.availability.confirm();

@@ -39,6 +39,8 @@ pub struct PipelineReport {
     pub windows: Vec<LogLine>,
     /// Rows in the raw table now.
     pub rows: u64,
+    /// Whether it holds more than that: a run counts no further than it needs to.
+    pub has_more_rows: bool,
 }
 
 /// A report could not be made.
@@ -70,6 +72,21 @@ impl Report {
             Some(id) => store.run(id).await?.ok_or_else(|| ReportError::UnknownRun(id.clone()))?,
             None => store.runs(1).await?.into_iter().next().ok_or(ReportError::NoRuns)?,
         };
+        let mut report = Self::of(store, catalog, run).await?;
+        for pipeline in &mut report.pipelines {
+            if let Some(spec) = &pipeline.spec {
+                pipeline.rows = store.count_rows(&spec.pipeline(pipeline.axis)).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// The report of a run without the rows of its tables: counting all of them takes as long as they are many.
+    pub(crate) async fn of(
+        store: &dyn Store,
+        catalog: &Catalog,
+        run: RunRecord,
+    ) -> Result<Self, ReportError> {
         let mut pipelines = Vec::new();
         for totals in &run.pipelines {
             pipelines.push(pipeline(store, catalog, &run, totals).await?);
@@ -131,10 +148,6 @@ async fn pipeline(
     let axis: Axis = axis.unwrap_or_default();
     let spec = catalog.find(&totals.entity_name).ok();
     keep_own(&mut windows, run, axis, spec);
-    let rows = match spec {
-        Some(spec) => store.count_rows(&spec.pipeline(axis)).await?,
-        None => 0,
-    };
     Ok(PipelineReport {
         pipeline: format!("qb_{}_backfill", totals.entity_name),
         table: format!("qb_{}", totals.entity_name),
@@ -142,7 +155,8 @@ async fn pipeline(
         spec: spec.cloned(),
         totals: totals.clone(),
         windows,
-        rows,
+        rows: 0,
+        has_more_rows: false,
     })
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use crate::accounting::Accounting;
 use crate::density::page_span;
 use crate::desk::{Desk, Unread};
+use crate::heads::Head;
 use crate::plan::span;
 use crate::share::{Left, Share, Stretch, later_part};
 use crate::walk::{Poisoned, Reached, Step, Walk};
@@ -31,6 +32,8 @@ pub(crate) struct Scan {
     pub(super) accounting: Accounting,
     /// What earlier pages brought for windows that are not closed.
     running: Vec<Tally>,
+    /// The heads of the page that lands.
+    heads: Vec<Head>,
     /// Records that were found to be unreadable.
     pub(super) lost: u32,
     /// The time that a whole page covers, as far as the last one tells.
@@ -76,6 +79,7 @@ impl Scan {
             walk,
             accounting: Accounting::new(windows, desk.request.axis),
             running: Vec::new(),
+            heads: Vec::new(),
             lost: 0,
             page_span: None,
             from,
@@ -232,6 +236,9 @@ impl Scan {
         let (mut commit, places) = self.entry(&query.text(), answered_at, &times, step.reached);
         for ((record, _), place) in step.fresh.iter().zip(places) {
             put(&mut commit, record, place);
+            if let (Some(_), Ok(id)) = (&self.desk.heads, record.id()) {
+                self.heads.push(Head::of(record, id, place));
+            }
         }
         commit
     }
@@ -249,6 +256,7 @@ impl Scan {
         let entry = self.accounting.enter(answered_at, times, (&self.walk, reached), spent);
         let started_at = self.page_began_at;
         (self.page_began, self.page_began_at) = (now, self.desk.clock.now_utc());
+        self.heads.clear();
         let commit = PageCommit {
             pipeline: self.desk.pipeline.clone(),
             run: self.desk.run().clone(),
@@ -276,6 +284,9 @@ impl Scan {
 
     /// Tells what a landed page brought.
     fn settle(&mut self, commit: &PageCommit, outcome: &PageOutcome) {
+        if let Some(heads) = &self.desk.heads {
+            heads.add(commit, &self.heads, outcome);
+        }
         self.desk.emit(&RunEvent::PageLanded {
             pipeline: self.desk.spec.pipeline_name(),
             page: commit.page_number,

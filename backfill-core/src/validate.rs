@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qbo_client::Property;
 use raw_store::{
-    Examined, Finding, Inquiry, LogLine, StoreError, Validated, Validation, Window, WindowState,
+    Examined, Finding, Inquiry, LogLine, RunId, RunRecord, Store, StoreError, Surveyed, Validated,
+    Validation, Window, WindowState,
 };
 use time::{Date, Duration, OffsetDateTime};
 
-use crate::volumetry::{DayVolume, EmptyStretch, Outlier, empty_stretches, outliers};
-use crate::{Axis, EntitySpec, FindingKind, PipelineReport, Report, Thresholds};
+use crate::heads::Told;
+use crate::volumetry::{DayVolume, EmptyStretch, Outlier, Sight, empty_stretches, outliers};
+use crate::{
+    Axis, Catalog, EntitySpec, FindingKind, PipelineReport, Report, ReportError, RunOutcome, Thresholds,
+};
 
 /// The member of a document that people know it by. What has none is not counted.
 const NUMBER: [&str; 1] = ["DocNumber"];
@@ -18,8 +22,14 @@ const NUMBER: [&str; 1] = ["DocNumber"];
 /// Findings of one kind and pipeline; what is beyond is summed up in one more.
 const MOST: usize = 50;
 
+/// How long after a range it is looked for records that were made in it.
+const LATER: Duration = Duration::days(92);
+
+/// Rows of a table that the report of a run counts, beyond as many as the run has read.
+const COUNTED: u64 = 10_000;
+
 impl Report {
-    /// Looks over the rows of every pipeline of the run, as they are now.
+    /// Looks over the rows of every pipeline of the run's range, as they are now, whoever wrote them.
     ///
     /// # Errors
     ///
@@ -34,38 +44,231 @@ impl Report {
         for pipeline in &self.pipelines {
             // What the catalogue does not know any more has no table to look into.
             let Some(spec) = &pipeline.spec else { continue };
-            let examined = examine(store, self.run.span, pipeline, spec).await?;
-            validated.push(Validated {
-                entity_name: pipeline.totals.entity_name.clone(),
-                time_axis: pipeline.axis.as_str().into(),
-                at,
-                rows: examined.rows,
-                findings: judge(pipeline, spec, &examined, thresholds),
-            });
+            let look = Look { run: &self.run, pipeline, spec, lines: apart(pipeline), is_whole: true };
+            let examined = look.examine(store, self.run.span).await?;
+            validated.push(look.validated(store, thresholds, at, &examined).await?);
         }
         Ok(validated)
     }
+
+    /// The report of a run that has just ended, with what a look over its rows finds: those of the windows that it has read,
+    /// and of windows in its range that nobody has looked over since they were read. What it costs grows with these, not with
+    /// what is stored. A pipeline without any is not looked over.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError`] if the log or the rows cannot be read.
+    pub async fn of_run<S: Store + Validation>(
+        store: &S,
+        catalog: &Catalog,
+        outcome: &RunOutcome,
+        thresholds: &Thresholds,
+        at: OffsetDateTime,
+    ) -> Result<Self, ReportError> {
+        let mut report = Self::of(store, catalog, outcome.record.clone()).await?;
+        for pipeline in &mut report.pipelines {
+            let Some(spec) = pipeline.spec.clone() else { continue };
+            let all = apart(pipeline);
+            let lines = due(store, pipeline, &report.run.id, &all).await?;
+            let enough = pipeline.totals.counts.read() + COUNTED;
+            let is_whole = lines.len() == all.len();
+            let look = Look { run: &report.run, pipeline, spec: &spec, lines, is_whole };
+            let heads = outcome.heads.of(spec.entity_name());
+            let surveyed = look.survey(store, enough.max(look.enough()) + 1).await?;
+            if !look.lines.is_empty() {
+                let examined = match (heads.told(&look.windows()), look.span()) {
+                    (None, Some(span)) => look.examine(store, span).await?,
+                    (told, _) => look.told(&told.unwrap_or_default(), &surveyed),
+                };
+                let validated = look.validated(store, thresholds, at, &examined).await?;
+                report.validated.push(validated);
+            }
+            pipeline.has_more_rows = surveyed.all_rows > enough;
+            pipeline.rows = surveyed.all_rows.min(enough);
+        }
+        Ok(report)
+    }
 }
 
-async fn examine(
+/// The lines that a run looks over: its own, and those of runs after which nobody did, as when they were killed.
+async fn due<'a>(
     store: &dyn Validation,
-    span: Window,
     pipeline: &PipelineReport,
-    spec: &EntitySpec,
-) -> Result<Examined, StoreError> {
-    let path = |property: Property| property.as_str().split('.').collect::<Vec<_>>();
-    let (updated, created) = (path(Property::LAST_UPDATED_TIME), path(Property::CREATE_TIME));
-    let windows: Vec<Window> = apart(pipeline).iter().map(|line| line.window).collect();
-    let inquiry = Inquiry {
-        pipeline: &spec.pipeline(pipeline.axis),
-        span,
-        windows: &windows,
-        by_update: measures_update(pipeline, spec),
-        updated: &updated,
-        created: &created,
-        number: &NUMBER,
+    run: &RunId,
+    lines: &[&'a LogLine],
+) -> Result<Vec<&'a LogLine>, StoreError> {
+    let read = || lines.iter().copied().filter(|line| is_read(line));
+    let others: BTreeSet<&RunId> =
+        read().filter_map(|line| line.run.as_ref()).filter(|other| *other != run).collect();
+    let others: Vec<RunId> = others.into_iter().cloned().collect();
+    let done: BTreeSet<RunId> = if others.is_empty() {
+        BTreeSet::new()
+    } else {
+        store.looked_over(&pipeline.totals.entity_name, &others).await?.into_iter().collect()
     };
-    store.examine(&inquiry).await
+    Ok(read().filter(|line| line.run.as_ref().is_some_and(|run| !done.contains(run))).collect())
+}
+
+/// Some windows of a pipeline, looked over together.
+#[derive(Debug)]
+struct Look<'a> {
+    run: &'a RunRecord,
+    pipeline: &'a PipelineReport,
+    spec: &'a EntitySpec,
+    /// The lines of the windows, in ascending order, none over another.
+    lines: Vec<&'a LogLine>,
+    /// Whether they are all of the run's range.
+    is_whole: bool,
+}
+
+impl Look<'_> {
+    fn windows(&self) -> Vec<Window> {
+        self.lines.iter().map(|line| line.window).collect()
+    }
+
+    fn span(&self) -> Option<Window> {
+        let (first, last) = (self.lines.first()?, self.lines.last()?);
+        Window::new(first.window.start(), last.window.end()).ok()
+    }
+
+    /// Whether the windows say when a record was last changed: the one window of what is read as a whole does not.
+    fn by_update(&self) -> bool {
+        self.pipeline.axis == Axis::Updated && !self.spec.is_snapshot()
+    }
+
+    /// How many rows of the whole table have to be counted: where windows do not say when a record was changed, it is known
+    /// only how many there must be together.
+    fn enough(&self) -> u64 {
+        if self.by_update() {
+            return 0;
+        }
+        self.lines.iter().filter(|line| is_read(line)).map(|line| landed(line)).sum()
+    }
+
+    /// Asks for everything that the rows of a span say.
+    async fn examine(&self, store: &dyn Validation, span: Window) -> Result<Examined, StoreError> {
+        let path = |property: Property| property.as_str().split('.').collect::<Vec<_>>();
+        let (updated, created) = (path(Property::LAST_UPDATED_TIME), path(Property::CREATE_TIME));
+        let inquiry = Inquiry {
+            pipeline: &self.spec.pipeline(self.pipeline.axis),
+            span,
+            windows: &self.windows(),
+            by_update: self.by_update(),
+            enough: self.enough(),
+            updated: &updated,
+            created: &created,
+            number: &NUMBER,
+        };
+        store.examine(&inquiry).await
+    }
+
+    /// Asks for what only the table can say.
+    async fn survey(&self, store: &dyn Validation, enough: u64) -> Result<Surveyed, StoreError> {
+        let windows = if self.by_update() { self.windows() } else { Vec::new() };
+        store.survey(&self.spec.pipeline(self.pipeline.axis), &windows, enough).await
+    }
+
+    /// What the heads and the table say together is what an examination would say.
+    fn told(&self, told: &Told, surveyed: &Surveyed) -> Examined {
+        let span = self.run.span;
+        let in_span = |day: &Date| span.start().date() <= *day && day.midnight().assume_utc() < span.end();
+        let made = told.by(|days| days.made.filter(in_span));
+        Examined {
+            rows: if self.by_update() { surveyed.in_windows.iter().sum() } else { told.rows },
+            all_rows: surveyed.all_rows,
+            without_key: surveyed.without_key,
+            // The primary key, which landing needs, allows none.
+            repeated_keys: 0,
+            empty_payloads: if self.by_update() {
+                surveyed.empty_payloads
+            } else {
+                told.altered.empty_payloads
+            },
+            other_times: told.altered.other_times,
+            outside_window: surveyed.outside_window,
+            repeated_numbers: told.repeated_numbers,
+            in_windows: surveyed.in_windows.clone(),
+            by_update: told.by(|days| days.changed),
+            by_creation: made,
+            lags: told.lags(half(span)),
+        }
+    }
+
+    /// Records made in the range and changed soon after it, where later windows were read: they are counted there.
+    async fn made_later(&self, store: &dyn Validation) -> Result<Vec<(Date, u64)>, StoreError> {
+        let end = self.run.span.end();
+        let Ok(later) = Window::new(end, end + LATER) else { return Ok(Vec::new()) };
+        let created: Vec<_> = Property::CREATE_TIME.as_str().split('.').collect();
+        store.made_by_day(&self.spec.pipeline(self.pipeline.axis), later, &created).await
+    }
+
+    /// Judges what was found.
+    async fn validated(
+        &self,
+        store: &dyn Validation,
+        thresholds: &Thresholds,
+        at: OffsetDateTime,
+        examined: &Examined,
+    ) -> Result<Validated, StoreError> {
+        let mut found = Found { thresholds, findings: Vec::new() };
+        found.push_rows(examined);
+        let missing = self.missing(examined);
+        let sum: u64 = missing.iter().map(|one| one.1).sum();
+        // A record that was edited has left the window that it was counted in.
+        if sum > 0 && sum > store.replaced(&self.pipeline.totals.entity_name).await? {
+            found.push_all(FindingKind::RowsMissing, missing);
+        }
+        if !self.spec.is_snapshot() {
+            let mut volumes = Volumes::of(self, examined);
+            if volumes.may_be_seen_later(thresholds) {
+                volumes.add_made(self.made_later(store).await?);
+            }
+            found.push_volumes(&volumes, |span| {
+                self.is_whole || self.lines.iter().any(|line| line.window.overlaps(span))
+            });
+        }
+        found.findings.sort_by_key(|finding| (Reverse(finding.severity), finding.span));
+        Ok(Validated {
+            entity_name: self.pipeline.totals.entity_name.clone(),
+            time_axis: self.pipeline.axis.as_str().into(),
+            at,
+            rows: examined.rows,
+            findings: found.findings,
+        })
+    }
+
+    /// Rows that the log has and the table lacks: by window, or together where windows do not say when a record was changed.
+    /// One of which a later version landed first was counted in its window as unchanged.
+    fn missing(&self, examined: &Examined) -> Vec<Missing> {
+        let lines = self.lines.iter().zip(&examined.in_windows).filter(|(line, _)| is_read(line));
+        if !self.by_update() {
+            let read = self.enough();
+            let missing = read.saturating_sub(examined.all_rows);
+            let detail = format!("the log has {read} records, the table {} rows", examined.all_rows);
+            return if missing > 0 { vec![(None, missing, detail)] } else { Vec::new() };
+        }
+        let one = |(line, rows): (&&LogLine, &u64)| {
+            let read = landed(line);
+            let missing = read.saturating_sub(*rows).saturating_sub(line.metrics.records_unchanged);
+            let detail = format!("the log has {read} records, the table {rows} rows");
+            (missing > 0).then_some((Some(line.window), missing, detail))
+        };
+        lines.filter_map(one).collect()
+    }
+}
+
+/// The day in the middle of a span.
+fn half(span: Window) -> Date {
+    let middle: OffsetDateTime = span.start() + (span.end() - span.start()) / 2;
+    middle.date()
+}
+
+/// Where rows are missing, how many, and how that is said.
+type Missing = (Option<Window>, u64, String);
+
+/// Records of a window that must have become rows.
+fn landed(line: &LogLine) -> u64 {
+    line.metrics.records_read - line.metrics.records_quarantined
 }
 
 /// The lines of a pipeline, without those whose time another one has too: windows that were chosen one by one may overlap.
@@ -77,28 +280,6 @@ fn apart(pipeline: &PipelineReport) -> Vec<&LogLine> {
         }
     }
     lines
-}
-
-/// Whether the windows say when a record was last changed: the one window of what is read as a whole does not.
-fn measures_update(pipeline: &PipelineReport, spec: &EntitySpec) -> bool {
-    pipeline.axis == Axis::Updated && !spec.is_snapshot()
-}
-
-/// Everything worth telling, the most serious first.
-fn judge(
-    pipeline: &PipelineReport,
-    spec: &EntitySpec,
-    examined: &Examined,
-    thresholds: &Thresholds,
-) -> Vec<Finding> {
-    let mut found = Found { thresholds, findings: Vec::new() };
-    found.push_rows(examined);
-    found.push_missing(&apart(pipeline), measures_update(pipeline, spec), examined);
-    if !spec.is_snapshot() {
-        found.push_volumes(&Volumes::of(pipeline, examined));
-    }
-    found.findings.sort_by_key(|finding| (Reverse(finding.severity), finding.span));
-    found.findings
 }
 
 /// What was found so far.
@@ -117,10 +298,10 @@ impl Found<'_> {
     }
 
     /// Tells of each, or of the first ones and how many more there are.
-    fn push_all(&mut self, kind: FindingKind, all: Vec<(Window, u64, String)>) {
+    fn push_all(&mut self, kind: FindingKind, all: Vec<(Option<Window>, u64, String)>) {
         let more = all.len().saturating_sub(MOST) as u64;
         for (span, amount, detail) in all.into_iter().take(MOST) {
-            self.push(kind, Some(span), amount, detail);
+            self.push(kind, span, amount, detail);
         }
         if more > 0 {
             self.push(kind, None, more, format!("and {more} more of this kind"));
@@ -156,45 +337,15 @@ impl Found<'_> {
         }
     }
 
-    /// Rows that the log has and the table lacks. A record that was edited has left its window, and so has one of which a
-    /// later version landed first: it was counted there as unchanged.
-    fn push_missing(&mut self, lines: &[&LogLine], by_update: bool, examined: &Examined) {
-        let lines: Vec<_> =
-            lines.iter().zip(&examined.in_windows).filter(|(line, _)| is_read(line)).collect();
-        let landed = |line: &LogLine| line.metrics.records_read - line.metrics.records_quarantined;
-        if !by_update {
-            let read: u64 = lines.iter().map(|(line, _)| landed(line)).sum();
-            let missing = read.saturating_sub(examined.all_rows);
-            if missing > examined.replaced {
-                let detail = format!("the log has {read} records, the table {} rows", examined.all_rows);
-                self.push(FindingKind::RowsMissing, None, missing, detail);
-            }
-            return;
-        }
-        let mut lacking = Vec::new();
-        let mut sum = 0;
-        for (line, rows) in lines {
-            let read = landed(line);
-            let missing = read.saturating_sub(*rows).saturating_sub(line.metrics.records_unchanged);
-            if missing > 0 {
-                sum += missing;
-                lacking.push((
-                    line.window,
-                    missing,
-                    format!("the log has {read} records, the table {rows} rows"),
-                ));
-            }
-        }
-        if sum > examined.replaced {
-            self.push_all(FindingKind::RowsMissing, lacking);
-        }
-    }
-
-    /// Days that should not be empty, and days that stand out.
-    fn push_volumes(&mut self, volumes: &Volumes) {
+    /// Days that should not be empty, and days that stand out, where the days are among those looked over.
+    fn push_volumes(&mut self, volumes: &Volumes, is_looked_over: impl Fn(Window) -> bool) {
         let (days, verb) = volumes.made.as_ref().unwrap_or(&volumes.read);
-        let empty = empty_stretches(days, self.thresholds);
-        self.push_all(FindingKind::EmptyDays, empty.iter().map(|one| told_stretch(one, verb)).collect());
+        let empty = empty_stretches(days, &volumes.sight, self.thresholds);
+        let empty = empty.iter().map(|one| told_stretch(one, verb));
+        self.push_all(
+            FindingKind::EmptyDays,
+            empty.filter(|one| is_looked_over(one.0)).map(placed).collect(),
+        );
         let high = outliers(days, self.thresholds);
         let mut told: Vec<_> = high.iter().map(|one| told_outlier(one, verb)).collect();
         if volumes.made.is_some() {
@@ -204,8 +355,13 @@ impl Found<'_> {
             let changed = changed.iter().filter(|one| high.iter().all(|known| known.day != one.day));
             told.extend(changed.map(|one| told_outlier(one, verb)));
         }
-        self.push_all(FindingKind::Outlier, told);
+        let told = told.into_iter().filter(|one| is_looked_over(one.0));
+        self.push_all(FindingKind::Outlier, told.map(placed).collect());
     }
+}
+
+fn placed((span, amount, detail): (Window, u64, String)) -> (Option<Window>, u64, String) {
+    (Some(span), amount, detail)
 }
 
 fn told_stretch(one: &EmptyStretch, verb: &str) -> (Window, u64, String) {
@@ -256,10 +412,13 @@ struct Volumes {
     /// By the day on which records were made: what people do, which later edits do not move. `None` where it is not known
     /// of almost all, or where records that were edited since may not have been read.
     made: Option<Series>,
+    /// What can still be seen of the last days.
+    sight: Sight,
 }
 
 impl Volumes {
-    fn of(pipeline: &PipelineReport, examined: &Examined) -> Self {
+    fn of(look: &Look<'_>, examined: &Examined) -> Self {
+        let (pipeline, span) = (look.pipeline, look.run.span);
         let lines = apart(pipeline);
         let days: BTreeSet<Date> = lines
             .iter()
@@ -279,7 +438,7 @@ impl Volumes {
         let in_log = || lines.iter().map(|line| (line.window.start().date(), line.metrics.records_read));
         let read = if lines.iter().all(|line| line.window.end() - line.window.start() <= Duration::DAY) {
             volumes(&in_log().collect())
-        } else if pipeline.axis == Axis::Updated {
+        } else if pipeline.axis == Axis::Updated && look.is_whole {
             volumes(&examined.by_update.iter().copied().collect())
         } else {
             Vec::new()
@@ -287,8 +446,27 @@ impl Volumes {
         let made: u64 = examined.by_creation.iter().map(|(_, records)| records).sum();
         let is_known = made * 10 >= examined.rows * 9 && lines.iter().all(|line| is_read(line));
         let by_creation = || (volumes(&examined.by_creation.iter().copied().collect()), "made");
-        let made = (pipeline.axis == Axis::Updated && is_known).then(by_creation);
-        Self { read: (read, verb), made }
+        let made = (pipeline.axis == Axis::Updated && look.is_whole && is_known).then(by_creation);
+        // What was changed between the end of the range and the run is not in it any more.
+        let is_past = pipeline.axis == Axis::Updated && span.end() + Duration::DAY < look.run.started_at;
+        let sight = if is_past { Sight::until(span.end().date(), &examined.lags) } else { Sight::default() };
+        Self { read: (read, verb), made, sight }
+    }
+
+    /// Whether days are empty of which records may be stored that were changed after the range.
+    fn may_be_seen_later(&self, thresholds: &Thresholds) -> bool {
+        let is_empty = |(days, _): &Series| !empty_stretches(days, &Sight::default(), thresholds).is_empty();
+        self.sight != Sight::default() && self.made.as_ref().is_some_and(is_empty)
+    }
+
+    /// Adds records that were made on days of the range, and read elsewhere.
+    fn add_made(&mut self, later: Vec<(Date, u64)>) {
+        let Some((days, _)) = &mut self.made else { return };
+        for (day, records) in later {
+            if let Ok(at) = days.binary_search_by_key(&day, |known| known.day) {
+                days[at].records += records;
+            }
+        }
     }
 }
 

@@ -151,12 +151,14 @@ impl Engine {
         };
         let rows: Arc<dyn RawInspection> = self.store.clone();
         let rehearsal = Arc::new(Rehearsal::new(rows, Arc::clone(&self.sink), &request));
-        let engine = Self::new(
-            Arc::clone(&self.client),
-            rehearsal.clone(),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.sink),
-        );
+        let engine = Self {
+            client: Arc::clone(&self.client),
+            store: rehearsal.clone(),
+            clock: Arc::clone(&self.clock),
+            sink: Arc::clone(&self.sink),
+            // It lands nothing.
+            keeps_heads: false,
+        };
         let outcome = engine.run(request.clone(), stop.clone()).await?;
         let mut failure = outcome.failure;
         let mut pipelines = Vec::new();

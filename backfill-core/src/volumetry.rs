@@ -64,8 +64,50 @@ pub struct Outlier {
     pub usual: f64,
 }
 
+/// Which records of a day can still be seen. One that was changed after the time that was read is not: it is counted where it
+/// is now, or nowhere.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sight {
+    /// The first day that nothing is known of; `None` if there is none.
+    end: Option<Date>,
+    /// So many days after they were made, this share of the records had been changed for the last time; ascending.
+    settled: Vec<(i64, f64)>,
+}
+
+impl Sight {
+    /// What is seen of the days before `end`, where records were changed for the last time so many days after they were made.
+    pub fn until(end: Date, lags: &[(u32, u64)]) -> Self {
+        let all: u64 = lags.iter().map(|(_, records)| records).sum();
+        let mut sum = 0;
+        let share = |(days, records): &(u32, u64)| {
+            sum += records;
+            (i64::from(*days), real(sum) / real(all.max(1)))
+        };
+        Self { end: Some(end), settled: lags.iter().map(share).collect() }
+    }
+
+    /// The share of the records of a day that is seen.
+    fn share(&self, day: Date) -> f64 {
+        let Some(end) = self.end else { return 1.0 };
+        let left = (end - day).whole_days() - 1;
+        let known = self.settled.partition_point(|(days, _)| *days <= left);
+        match self.settled.get(known.wrapping_sub(1)) {
+            _ if self.settled.is_empty() => 1.0,
+            Some((_, share)) => *share,
+            None => 0.0,
+        }
+    }
+
+    /// Days without a record right before the end say nothing: all of theirs may have been changed since.
+    fn judged<'a>(&self, days: &'a [DayVolume]) -> &'a [DayVolume] {
+        let last = days.iter().rposition(|day| day.records > 0);
+        if self.end.is_some() { &days[..last.map_or(0, |last| last + 1)] } else { days }
+    }
+}
+
 /// The days that should not be empty. `days` is in ascending order; days that were not read are left out of it.
-pub fn empty_stretches(days: &[DayVolume], thresholds: &Thresholds) -> Vec<EmptyStretch> {
+pub fn empty_stretches(days: &[DayVolume], sight: &Sight, thresholds: &Thresholds) -> Vec<EmptyStretch> {
+    let days = sight.judged(days);
     // Before its first record a company has no habits.
     let Some(mut at) = days.iter().position(|day| day.records > 0) else { return Vec::new() };
     let spread = typical_spread(days);
@@ -75,7 +117,7 @@ pub fn empty_stretches(days: &[DayVolume], thresholds: &Thresholds) -> Vec<Empty
         let own = at..at + stretch.len();
         at = own.end;
         if stretch[0].records == 0 {
-            found.extend(unexpected(days, &own, spread, thresholds));
+            found.extend(unexpected(days, &own, (sight, spread), thresholds));
         }
     }
     found
@@ -85,7 +127,7 @@ pub fn empty_stretches(days: &[DayVolume], thresholds: &Thresholds) -> Vec<Empty
 fn unexpected(
     days: &[DayVolume],
     own: &Range<usize>,
-    spread: f64,
+    (sight, spread): (&Sight, f64),
     thresholds: &Thresholds,
 ) -> Option<EmptyStretch> {
     let mut chance_log = 0.0;
@@ -97,7 +139,7 @@ fn unexpected(
         }
         usual.push(near.median());
         // Where records come in bursts, the bursts are what comes by chance.
-        chance_log -= near.median() / spread;
+        chance_log -= near.median() * sight.share(days[at].day) / spread;
     }
     let is_told = !usual.is_empty() && chance_log < thresholds.gap_chance.ln();
     is_told.then(|| EmptyStretch {
@@ -239,7 +281,8 @@ mod tests {
     }
 
     fn found(days: &[DayVolume]) -> (Vec<EmptyStretch>, Vec<Outlier>) {
-        (empty_stretches(days, &Thresholds::default()), outliers(days, &Thresholds::default()))
+        let thresholds = Thresholds::default();
+        (empty_stretches(days, &Sight::default(), &thresholds), outliers(days, &thresholds))
     }
 
     #[test]
@@ -283,6 +326,26 @@ mod tests {
             day.records = 0;
         }
         assert_eq!(found(&year).0.len(), 1);
+    }
+
+    #[test]
+    fn what_was_changed_after_the_end_leaves_no_gap() {
+        let thresholds = Thresholds::default();
+        let end = date!(2024 - 01 - 01) + Duration::days(364);
+        // Nine in ten are paid a month after they were made, and changed by it: a tenth is left of the last month.
+        let mut year = days(364, |n, _| if n < 334 { 20 } else { 2 });
+        for empty in [150, 340, 350, 362, 363] {
+            year[empty].records = 0;
+        }
+        let told = |sight: &Sight| -> Vec<i64> {
+            let found = empty_stretches(&year, sight, &thresholds);
+            found.iter().map(|gap| (gap.first - date!(2024 - 01 - 01)).whole_days()).collect()
+        };
+        assert_eq!(told(&Sight::default()), [150, 340, 350, 362]);
+        assert_eq!(told(&Sight::until(end, &[(0, 10), (30, 90)])), [150]);
+        // Where nothing is changed later, a gap is one unless nothing follows it.
+        assert_eq!(told(&Sight::until(end, &[(0, 100)])), [150, 340, 350]);
+        assert_eq!(told(&Sight::until(end, &[])), [150, 340, 350]);
     }
 
     #[test]

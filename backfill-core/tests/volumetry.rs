@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backfill_core::Thresholds;
-use backfill_core::volumetry::{DayVolume, empty_stretches, outliers};
+use backfill_core::volumetry::{DayVolume, Sight, empty_stretches, outliers};
 use fixtures::{Company, Record, Shape};
 use time::macros::datetime;
 use time::{Date, OffsetDateTime, UtcOffset};
@@ -34,7 +34,7 @@ fn the_planted_gaps_and_outlier_of_the_demos_company_are_found() {
         .with_bulk_import(60);
     let company = Company::generate(2025, &shape);
     let made = days(&company, "Invoice", &shape, MADE);
-    let gaps = empty_stretches(&made, &Thresholds::default());
+    let gaps = empty_stretches(&made, &Sight::default(), &Thresholds::default());
     // Whatever has no invoice at all is planted, unless it is a Sunday: these have one or two.
     let planted: BTreeSet<Date> = made
         .iter()
@@ -72,7 +72,11 @@ fn fifty_quiet_companies_have_no_finding() {
         for entity in ["Invoice", "Customer", "Item"] {
             for time in [MADE, CHANGED] {
                 let days = days(&company, entity, &shape, time);
-                assert_eq!(empty_stretches(&days, &thresholds), [], "seed {seed}, {entity}");
+                assert_eq!(
+                    empty_stretches(&days, &Sight::default(), &thresholds),
+                    [],
+                    "seed {seed}, {entity}"
+                );
                 assert_eq!(outliers(&days, &thresholds), [], "seed {seed}, {entity}");
             }
         }

@@ -93,6 +93,8 @@ pub struct Inquiry<'a> {
     pub windows: &'a [Window],
     /// Whether the windows measure when the source last changed a document.
     pub by_update: bool,
+    /// Rows of the whole table are counted up to so many.
+    pub enough: u64,
     /// The member of a document that says when it was last changed: the names on the way to it.
     pub updated: &'a [&'a str],
     /// The member that says when it was made.
@@ -106,7 +108,7 @@ pub struct Inquiry<'a> {
 pub struct Examined {
     /// Rows that were looked at.
     pub rows: u64,
-    /// Rows in the whole table.
+    /// Rows in the whole table, but no more than [`Inquiry::enough`].
     pub all_rows: u64,
     /// Rows without an id.
     pub without_key: u64,
@@ -120,27 +122,68 @@ pub struct Examined {
     pub outside_window: u64,
     /// Numbers that several documents have, each counted once.
     pub repeated_numbers: u64,
-    /// Rows that runs have replaced, ever: so many may have left the window that they were counted in.
-    pub replaced: u64,
     /// Rows whose time lies in each of [`Inquiry::windows`], wherever they were read.
     pub in_windows: Vec<u64>,
     /// Rows of the span by the day, in UTC, on which the source last changed them; days with none are left out.
     pub by_update: Vec<(Date, u64)>,
     /// Rows of the span by the day on which they were made, where the document says so.
     pub by_creation: Vec<(Date, u64)>,
+    /// Rows that were made in the first half of the span, by the days until their last change.
+    pub lags: Vec<(u32, u64)>,
+}
+
+/// What a survey counted: as much of an [`Examined`] as can be told without unpacking a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surveyed {
+    /// Rows in the whole table, but no more than asked for.
+    pub all_rows: u64,
+    /// Rows of the windows without an id.
+    pub without_key: u64,
+    /// Rows of the windows whose document says nothing.
+    pub empty_payloads: u64,
+    /// Rows of the windows that name another one of them.
+    pub outside_window: u64,
+    /// Rows whose time lies in each window, wherever they were read.
+    pub in_windows: Vec<u64>,
 }
 
 /// Looks over what is stored, and remembers what was found.
 ///
 /// # Contract
 ///
-/// - [`examine`](Self::examine) changes nothing and sees one moment. A table that does not exist holds nothing.
+/// - [`examine`](Self::examine) and [`survey`](Self::survey) change nothing and see one moment. A table that does not exist
+///   holds nothing.
+/// - What an examination costs grows with the rows of its span; what a survey costs, with the rows of its windows, whatever
+///   else is stored.
 /// - What was found is only added to: every examination stays, and [`validated`](Self::validated) shows the newest of each
 ///   pipeline.
 #[async_trait]
 pub trait Validation: fmt::Debug + Send + Sync {
     /// Counts what an examination needs to know.
     async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError>;
+
+    /// Counts the rows whose time lies in windows that do not overlap, in ascending order, and the rows of the whole table up
+    /// to `enough`.
+    async fn survey(
+        &self,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        enough: u64,
+    ) -> Result<Surveyed, StoreError>;
+
+    /// Rows whose time lies in a window, by the day on which they were made, where the document says so.
+    async fn made_by_day(
+        &self,
+        pipeline: &Pipeline,
+        window: Window,
+        created: &[&str],
+    ) -> Result<Vec<(Date, u64)>, StoreError>;
+
+    /// Rows that runs have replaced, ever: so many may have left the window that they were counted in.
+    async fn replaced(&self, entity_name: &str) -> Result<u64, StoreError>;
+
+    /// Those of some runs whose rows of a pipeline were looked over.
+    async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
     /// Remembers what was found after a run.
     async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError>;

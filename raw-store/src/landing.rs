@@ -2,11 +2,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::mem;
 
+use time::OffsetDateTime;
+
 use crate::digest::Digest;
 use crate::guard::LARGEST;
 use crate::keys::repeats_a_key;
 use crate::planted::is_planted;
-use crate::{PageCommit, PageOutcome, Row, StoreErrorKind, Unstorable, WindowCounts, check_storable};
+use crate::{
+    Altered, PageCommit, PageOutcome, Row, StoreErrorKind, Unstorable, WindowCounts, check_storable,
+};
 
 /// Why a document is kept beside its row.
 const REPEATED_KEY: &str =
@@ -139,8 +143,22 @@ impl Tally {
 
 impl PageOutcome {
     pub(crate) fn from_windows(windows: Vec<WindowCounts>) -> Self {
-        Self { total: windows.iter().copied().sum(), windows }
+        Self { total: windows.iter().copied().sum(), windows, altered: Altered::default() }
     }
+}
+
+/// Adds what is stored of a document that landed before: its row's time, and whether the row's document says nothing.
+pub(crate) fn note_altered(
+    altered: &mut Altered,
+    row: &Row,
+    updated_at: Option<OffsetDateTime>,
+    says_nothing: bool,
+) {
+    // Fractions of a second aside: no database keeps all of them.
+    let differs =
+        |(said, stored): (OffsetDateTime, OffsetDateTime)| said.unix_timestamp() != stored.unix_timestamp();
+    altered.other_times += u64::from(row.updated_at.zip(updated_at).is_some_and(differs));
+    altered.empty_payloads += u64::from(says_nothing);
 }
 
 /// What keeps a document from being a row, if anything.

@@ -49,7 +49,7 @@ mod witness;
 pub use bytes::Bytes;
 pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};
 pub use error::{Advice, StoreError, StoreErrorKind};
-pub use finding::{Examined, Finding, Inquiry, Severity, UnknownSeverity, Validated, Validation};
+pub use finding::{Examined, Finding, Inquiry, Severity, Surveyed, UnknownSeverity, Validated, Validation};
 pub use guard::{Unstorable, check_storable};
 pub use inspect::{Deviation, PageComparison, RawInspection};
 pub use lease::{Lease, Owner};
@@ -58,7 +58,7 @@ pub use log::{
     WindowMetrics, WindowState,
 };
 pub use memory::{MemoryStore, StoredRow};
-pub use page::{PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};
+pub use page::{Altered, PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};
 #[cfg(feature = "pg")]
 pub use pg::{
     ChannelBinding, DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SealedRow, SealedRowLock,

@@ -126,4 +126,23 @@ pub struct PageOutcome {
     pub total: WindowCounts,
     /// The same, per entry of [`PageCommit::windows`].
     pub windows: Vec<WindowCounts>,
+    /// What was found beside the documents that are stored already.
+    pub altered: Altered,
+}
+
+/// Rows that do not agree with their document, although it landed in them: somebody has changed them since. A page looks at
+/// the rows of its own documents, as far as their fingerprints are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Altered {
+    /// Rows that have another time than their document gives.
+    pub other_times: u64,
+    /// Rows whose document says nothing any more.
+    pub empty_payloads: u64,
+}
+
+impl AddAssign for Altered {
+    fn add_assign(&mut self, more: Self) {
+        self.other_times += more.other_times;
+        self.empty_payloads += more.empty_payloads;
+    }
 }

@@ -123,8 +123,9 @@ async fn the_script_serves_psql_too() {
         "0009_triggers.sql",
         "0010_findings.sql",
         "0011_outage.sql",
+        "0012_looked_over.sql",
     ];
-    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(22) {
+    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(24) {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
         psql.args(["-p", &database.port().to_string(), "-U", database.user(), "-d", database.name()]);
@@ -136,6 +137,46 @@ async fn the_script_serves_psql_too() {
         }
     }
     assert_eq!(bare_store(&database).await.check().await.unwrap(), []);
+}
+
+/// The indexes of a table by the time of the last change: whether each is valid.
+async fn indexes(owner: &tokio_postgres::Client, table: &str) -> Vec<bool> {
+    let sql = "
+        SELECT indisvalid FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+        WHERE indrelid = to_regclass('raw.' || $1) AND attname = 'source_updated_at_utc'";
+    let rows = owner.query(sql, &[&table]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn every_raw_table_has_its_index_by_time_also_one_that_was_there_before() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    let mut work = Work::begin(&store).await.pipeline;
+    work.table = "qb_bills".parse().unwrap();
+    store.prepare(&work).await.unwrap();
+    for table in ["qb_invoices", "qb_bills"] {
+        assert_eq!(indexes(&owner, table).await, [true], "{table}");
+    }
+    // A table of an older version, and one whose index was never built to its end.
+    let older = "
+        DROP INDEX raw.qb_invoices_by_update;
+        UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'raw.qb_bills_by_update'::regclass";
+    owner.batch_execute(older).await.unwrap();
+    store.migrate().await.unwrap();
+    for table in ["qb_invoices", "qb_bills"] {
+        assert_eq!(indexes(&owner, table).await, [true], "{table}");
+    }
+    // Another index that serves as well is enough.
+    owner
+        .batch_execute(
+            "DROP INDEX raw.qb_bills_by_update; CREATE INDEX own ON raw.qb_bills (source_updated_at_utc, id)",
+        )
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    assert_eq!(indexes(&owner, "qb_bills").await, [true]);
 }
 
 #[tokio::test]
@@ -197,14 +238,14 @@ async fn a_schema_of_another_version_is_refused() {
     owner.batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')").await.unwrap();
     let newer = bare_store(&database).await;
     let error = newer.lines(&LogFilter::default()).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 11 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 12 }), "{error}");
     assert!(matches!(newer.migrate().await.unwrap_err().kind, StoreErrorKind::Newer { .. }));
 
     owner.batch_execute("UPDATE raw.schema_version SET version = version - 99").await.unwrap();
     owner.batch_execute("DELETE FROM raw.schema_version WHERE version < 0").await.unwrap();
     let older = bare_store(&database).await;
     let error = older.runs(1).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 11 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 12 }), "{error}");
     older.migrate().await.unwrap();
     assert!(older.runs(1).await.unwrap().is_empty());
 }

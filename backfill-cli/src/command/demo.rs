@@ -122,7 +122,7 @@ async fn show(
     let outcome = engine_run(composed, first, stop).await?;
     let took = spoken(composed.clock.elapsed().saturating_sub(began));
     let now = composed.clock.now_utc();
-    let report = examined(settings, composed.database_store(), outcome.run(), now).await?;
+    let report = examined(settings, composed.database_store(), &outcome, now).await?;
     out(&report_text(Shown { report: &report, allowance: settings.monthly_calls }));
     out(&format!("took {took}"));
 

@@ -1,5 +1,5 @@
-use backfill_core::{Report, Thresholds};
-use raw_store::{PgStore, RunId, StoreError, Validation};
+use backfill_core::{Report, RunOutcome, Thresholds};
+use raw_store::{PgStore, StoreError, Validation};
 use time::OffsetDateTime;
 
 use crate::args::Output;
@@ -8,15 +8,15 @@ use crate::progress::write_event;
 use crate::render::{findings_json, findings_lines, say};
 use crate::settings::Settings;
 
-/// The report of a run that has ended, with what a look over its rows finds; that is kept.
+/// The report of a run that has just ended, with what a look over what it wrote finds; that is kept.
 pub(super) async fn examined(
     settings: &Settings,
     store: &PgStore,
-    run: &RunId,
+    outcome: &RunOutcome,
     now: OffsetDateTime,
 ) -> Result<Report, Exit> {
-    let mut report = Report::build(store, &settings.catalog, Some(run)).await?;
-    report.validated = report.validate(store, &settings.thresholds, now).await?;
+    let run = outcome.run();
+    let report = Report::of_run(store, &settings.catalog, outcome, &settings.thresholds, now).await?;
     point!("report.examined");
     for validated in &report.validated {
         tracing::info!(

@@ -107,7 +107,7 @@ async fn final_report(
 ) -> Result<Report, Exit> {
     let store = composed.database_store();
     if outcome.failure.is_none() {
-        let look = findings::examined(settings, store, outcome.run(), composed.clock.now_utc());
+        let look = findings::examined(settings, store, outcome, composed.clock.now_utc());
         if let Some(report) = stop.token.run_until_cancelled(look).await {
             return report;
         }

@@ -213,7 +213,7 @@ impl RunMaker for Maker {
             return;
         }
         let (store, now) = (&*self.workshop.store, self.workshop.company.clock.now_utc());
-        match findings::examined(&self.settings, store, outcome.run(), now).await {
+        match findings::examined(&self.settings, store, outcome, now).await {
             Ok(report) => findings::tell(&self.settings, &report),
             // The run itself has ended well; a report looks over what it left.
             Err(exit) => {

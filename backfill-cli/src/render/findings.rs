@@ -39,7 +39,7 @@ pub(super) fn pipeline(validated: &Validated) -> String {
 /// `3 pipelines, 5,000 rows looked over: 1 error, 2 warnings, 3 notes`.
 pub(super) fn sum(report: &Report) -> String {
     if report.validated.is_empty() {
-        return "The rows have not been looked over.".into();
+        return "Nothing was read, so no rows were looked over; `qbo-backfill report` looks over the whole range.".into();
     }
     let rows: u64 = report.validated.iter().map(|one| one.rows).sum();
     let number = |severity| all(report).filter(|(_, finding)| finding.severity == severity).count();

@@ -173,7 +173,10 @@ fn standing(report: &Report) -> Table {
         "seconds#",
     ]);
     for pipeline in &report.pipelines {
-        let numbers = standing_numbers(pipeline).map(|number| number.to_string());
+        let mut numbers = standing_numbers(pipeline).map(|number| number.to_string());
+        if pipeline.has_more_rows {
+            numbers[0].insert(0, '>');
+        }
         let seconds = seconds(pipeline.duration().as_secs_f64());
         table.row(std::iter::once(pipeline.table.clone()).chain(numbers).chain([seconds]));
     }

@@ -295,6 +295,97 @@ async fn what_somebody_changed_by_hand_is_found_and_thresholds_are_settings() {
     }
 }
 
+/// What the last look over the invoices found.
+async fn told(house: &House) -> Vec<String> {
+    let sql = "
+        SELECT concat_ws('|', severity, kind, span_start_utc, span_end_utc, amount, detail)
+        FROM raw.v_backfill_findings WHERE entity_name = 'invoices' ORDER BY 1";
+    house.query(sql).await.iter().map(|row| row.get(0)).collect()
+}
+
+/// What a look over everything finds: nobody has looked yet, and a report is asked for.
+async fn told_by_a_report(house: &House) -> Vec<String> {
+    house.client().await.batch_execute("DELETE FROM raw.backfill_validation").await.unwrap();
+    report(house, "", "json").await;
+    told(house).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_finds_is_what_a_look_over_everything_finds() {
+    let house = House::new(&Shape::default().with_counts(5000, 40, 10).with_bulk_import(60)).await;
+    for chunk in ["day", "month"] {
+        house.backfill(&["Invoice"], &["--chunk", chunk]).await.expect(0);
+        let found = told(&house).await;
+        assert!(found.len() > 3, "{found:?}");
+        assert_eq!(found, told_by_a_report(&house).await, "{chunk}");
+    }
+    // By hand, so that the log knows nothing of it; every row is read again, and most of it stays.
+    let harm = "
+        DELETE FROM raw.qb_invoices WHERE id IN ('3', '4');
+        UPDATE raw.qb_invoices SET payload = '{}' WHERE id = '8';
+        UPDATE raw.qb_invoices SET source_updated_at_utc = source_updated_at_utc + interval '8 hours' WHERE id = '9';
+        UPDATE raw.qb_invoices SET extract_window_start_utc = '2024-01-01Z', extract_window_end_utc = '2024-01-02Z'
+        WHERE id = '10'";
+    house.client().await.batch_execute(harm).await.unwrap();
+    house.backfill(&["Invoice"], &["--force"]).await;
+    let found = told(&house).await;
+    for kind in ["payload_empty", "time_differs", "outside_window"] {
+        assert!(found.iter().any(|one| one.starts_with(&format!("error|{kind}"))), "{kind}: {found:?}");
+    }
+    assert_eq!(found, told_by_a_report(&house).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_looks_over_what_was_not_looked_over_and_nothing_else() {
+    let house = House::new(&Shape::default().with_counts(5000, 40, 10)).await;
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    let first = told(&house).await;
+    let looked_over = "SELECT coalesce(sum(rows_examined), 0)::bigint FROM raw.backfill_validation";
+    assert_eq!(house.number(looked_over).await, 5000);
+    // Everything is read: nothing is looked over, and what was found stays.
+    let again = house.backfill(&["Invoice"], &[]).await.expect(0).stdout;
+    assert!(again.contains("Nothing was read, so no rows were looked over"), "{again}");
+    assert_eq!((house.number(looked_over).await, told(&house).await), (5000, first.clone()));
+    // Nobody has looked after the first run, as if it had been killed.
+    house.client().await.batch_execute("DELETE FROM raw.backfill_validation").await.unwrap();
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    assert_eq!((house.number(looked_over).await, told(&house).await), (5000, first));
+    // A day of its own.
+    house.at(&["run", "Invoice", "--from", "2024-03-05", "--to", "2024-03-06", "--force"]).await.expect(0);
+    let day = "SELECT records_read FROM raw.backfill_log WHERE window_start_utc = '2024-03-05Z'";
+    assert_eq!(house.number(looked_over).await, 5000 + house.number(day).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_whose_records_were_changed_after_the_range_are_not_told_to_be_empty() {
+    let house = House::new(&Shape::default().with_counts(5000, 40, 10)).await;
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    let last = "
+        SELECT id FROM raw.qb_invoices
+        WHERE (payload #>> '{MetaData,CreateTime}')::timestamptz >= '2024-12-20Z'";
+    let last: Vec<String> = house.query(last).await.iter().map(|row| row.get(0)).collect();
+    assert!(last.len() > 100, "{}", last.len());
+    house.sandbox.with_company(|company| {
+        for id in &last {
+            assert!(company.edit("Invoice", id));
+        }
+    });
+    // A table that has never seen them, and one that has them where they are now.
+    for later in [false, true] {
+        house.client().await.batch_execute("TRUNCATE raw.qb_invoices").await.unwrap();
+        if later {
+            let range = ["--from", "2025-01-01", "--to", "2025-01-04"];
+            house.at(&[&["run", "Invoice", "--force"], &range[..]].concat()).await.expect(0);
+        }
+        house.backfill(&["Invoice"], &["--force"]).await.expect(0);
+        let empty = "
+            SELECT count(*) FROM raw.v_backfill_findings WHERE kind = 'empty_days' AND span_end_utc > '2024-12-21Z'";
+        assert_eq!(house.number(empty).await, 0, "{:?}", told(&house).await);
+        let others = "SELECT count(*) FROM raw.v_backfill_findings WHERE kind = 'empty_days'";
+        assert!(house.number(others).await > 3);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sound_is_sound_for_every_entity_axis_and_size_of_window() {
     let house = House::new(&Shape::default().with_counts(300, 40, 20).every_entity(12)).await;
@@ -428,6 +519,30 @@ async fn every_state_has_its_cell_and_no_word_of_the_log_is_markup() {
     house.at(&[&["run", "Invoice", "--chunk", "month"], &YEAR[..]].concat()).await.expect(0);
     let page = report(&house, "", "html").await;
     assert_eq!(page.matches(": in the window 2024-").count(), 366);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_a_time_zone_is_counted_once_in_the_calendar() {
+    let house = House::new(&Shape::default().with_counts(5000, 5, 5)).await;
+    // A day west of Greenwich and one east of it, each as one window over two days in UTC.
+    for (from, to, month) in [
+        ("2024-03-05T06:00:00Z", "2024-03-06T06:00:00Z", "March"),
+        ("2024-04-08T15:00:00Z", "2024-04-09T15:00:00Z", "April"),
+    ] {
+        house.at(&["run", "Invoice", "--from", from, "--to", to, "--chunk", "whole"]).await.expect(0);
+        let records = house.number(&format!(
+            "SELECT sum(records_read)::bigint FROM raw.backfill_log WHERE window_start_utc = '{from}'"
+        ));
+        let records = records.await;
+        assert!(records > 5, "{records}");
+        let daily = format!(
+            "SELECT sum(records_read)::bigint FROM raw.v_backfill_daily WHERE to_char(day_utc, 'FMMonth') = '{month}'"
+        );
+        assert_eq!(house.number(&daily).await, records);
+        let page = report(&house, "", "html").await;
+        let label = format!("{month} 2024: 2 of 2 days completed, {records} records");
+        assert!(page.contains(&label), "{label}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,18 +33,21 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
         span,
         windows: &windows,
         by_update: true,
+        enough: 100,
         updated: &["Meta", "Changed"],
         created: &["Meta", "Made"],
         number: &["No"],
     };
     let found = store.examine(&inquiry).await?;
-    assert_eq!((found.rows, found.all_rows, found.replaced), (4, 4, 0));
+    assert_eq!((found.rows, found.all_rows), (4, 4));
+    assert_eq!(store.replaced(&pipeline.entity_name).await?, 0);
     assert_eq!((found.without_key, found.repeated_keys, found.empty_payloads), (0, 0, 1));
     assert_eq!((found.other_times, found.outside_window, found.repeated_numbers), (1, 1, 1));
     assert_eq!(found.in_windows[..3], [3, 1, 0]);
     let days = [day(0), day(1)].map(|window| window.start().date());
     assert_eq!(found.by_update, [(days[0], 3), (days[1], 1)]);
     assert_eq!(found.by_creation[0], (days[0], 2));
+    assert_eq!(found.lags[0], (0, 2));
 
     let elsewhere = Window::new(day(5).start(), day(6).end()).unwrap();
     let none = store.examine(&Inquiry { span: elsewhere, ..inquiry.clone() }).await?;
@@ -54,9 +57,24 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
 
     scene.land(vec![row("4", r#"{"Id":"4"}"#, noon(0) + Duration::HOUR)]).await?;
     let again = store.examine(&inquiry).await?;
-    assert_eq!((again.empty_payloads, again.replaced), (0, 1));
+    assert_eq!(again.empty_payloads, 0);
+    assert_eq!(store.replaced(&pipeline.entity_name).await?, 1);
+
+    // The same without a document: windows that do not follow one another, and no more of the table than is asked for.
+    let some = [day(0), day(1), day(4)];
+    let surveyed = store.survey(&pipeline, &some, 3).await?;
+    assert_eq!((surveyed.all_rows, surveyed.without_key, surveyed.outside_window), (3, 0, 1));
+    assert_eq!((surveyed.empty_payloads, &surveyed.in_windows[..]), (0, &[3, 1, 0][..]));
+    assert_eq!(store.survey(&pipeline, &[day(1)], 0).await?.outside_window, 0);
+    let nothing = store.survey(&pipeline, &[], 0).await?;
+    assert_eq!(nothing, crate::Surveyed::default());
+    // Those that can be dated, and only those that lie in the window.
+    let made = store.made_by_day(&pipeline, day(0), &["Meta", "Made"]).await?;
+    assert_eq!(made, [(days[0], 2)]);
+    assert_eq!(store.made_by_day(&pipeline, day(5), &["Meta", "Made"]).await?, []);
     let missing = crate::Pipeline { table: "qb_never_prepared".parse().unwrap(), ..pipeline.clone() };
     assert_eq!(store.examine(&Inquiry { pipeline: &missing, ..inquiry }).await?.rows, 0);
+    assert_eq!(store.survey(&missing, &some, 3).await?.in_windows, [0, 0, 0]);
     Ok(())
 }
 
@@ -82,7 +100,11 @@ pub async fn findings_are_remembered<S: Store + Validation>(store: &S) -> Result
             finding("c", Severity::Info, Some(day(1))),
         ],
     };
+    let (name, runs) = (&*scene.pipeline.entity_name, [scene.run.clone(), "another".parse().unwrap()]);
+    assert_eq!(store.looked_over(name, &runs).await?, []);
     store.keep_validated(&scene.run, std::slice::from_ref(&first)).await?;
+    assert_eq!(store.looked_over(name, &runs).await?, runs[..1]);
+    assert_eq!(store.looked_over("another", &runs).await?, []);
     assert_eq!(store.validated(&scene.run).await?, std::slice::from_ref(&first));
     let later = Validated { at: first.at + Duration::HOUR, findings: Vec::new(), ..first };
     store.keep_validated(&scene.run, std::slice::from_ref(&later)).await?;

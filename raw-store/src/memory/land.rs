@@ -5,11 +5,11 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::{Aside, Line, State, StoredRow, ledger};
-use crate::landing::{Candidate, Landing};
+use crate::landing::{Candidate, Landing, note_altered};
 use crate::planted::is_planted;
 use crate::{
-    PageCommit, PageOutcome, Quarantined, Row, RunRecord, StoreErrorKind, WindowChange, WindowCounts,
-    WindowMetrics, WindowState,
+    Altered, PageCommit, PageOutcome, Quarantined, Row, RunRecord, StoreErrorKind, WindowChange,
+    WindowCounts, WindowMetrics, WindowState,
 };
 
 /// Lands a page. Everything is checked first, so that a refusal changes nothing.
@@ -26,7 +26,13 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
     check_lines(state, page)?;
 
     let table = state.tables.get_mut(&page.pipeline.table).ok_or_else(no_table)?;
+    let mut altered = Altered::default();
     for candidate in &landing.candidates {
+        if let Some(stored) = table.get(&candidate.row.id).filter(|_| !page.by_content)
+            && same_json(&stored.payload, &candidate.row.payload)
+        {
+            note_altered(&mut altered, candidate.row, stored.updated_at, false);
+        }
         let counts = landing.tally.of(candidate.row);
         land(table, page, candidate, counts);
     }
@@ -48,7 +54,7 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
         };
         state.quarantine.insert(key, Aside { shown, raw });
     }
-    let outcome = landing.tally.outcome();
+    let outcome = PageOutcome { altered, ..landing.tally.outcome() };
     if !is_planted("ledger in a second transaction") {
         enter(state, page, &outcome);
     }

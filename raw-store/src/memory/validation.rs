@@ -5,26 +5,19 @@ use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-use super::{MemoryStore, StoredRow};
-use crate::{Examined, Inquiry, RunId, StoreError, Validated, Validation, Window};
+use super::{MemoryStore, State, StoredRow};
+use crate::{Examined, Inquiry, Pipeline, RunId, StoreError, Surveyed, Validated, Validation, Window};
 
 #[async_trait]
 impl Validation for MemoryStore {
     async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError> {
         let state = self.state();
-        let entity_name = &inquiry.pipeline.entity_name;
         let mut examined = Examined { in_windows: vec![0; inquiry.windows.len()], ..Examined::default() };
         let Some(table) = state.tables.get(&inquiry.pipeline.table) else { return Ok(examined) };
-        let totals = state.runs.iter().flat_map(|run| &run.pipelines);
-        examined.replaced =
-            totals.filter(|one| one.entity_name == *entity_name).map(|one| one.counts.updated).sum();
-        examined.all_rows = table.len() as u64;
-        let has_twin = |window: Window| {
-            state.lines.keys().any(|(name, axis, other)| {
-                name == entity_name && *axis != inquiry.pipeline.time_axis && *other == window
-            })
-        };
-        let (mut updates, mut creations) = (BTreeMap::new(), BTreeMap::new());
+        examined.all_rows = inquiry.enough.min(table.len() as u64);
+        let (mut updates, mut creations, mut lags) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (start, end) = (inquiry.span.start(), inquiry.span.end());
+        let half: OffsetDateTime = start + (end - start) / 2;
         let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
         for row in table.values() {
             if let Some(at) = row.updated_at {
@@ -43,11 +36,15 @@ impl Validation for MemoryStore {
             examined.empty_payloads += u64::from(says_nothing(&document));
             let said = instant(&document, inquiry.updated);
             examined.other_times += u64::from(said.zip(row.updated_at).is_some_and(|(said, at)| said != at));
-            let measured =
-                inquiry.by_update && inquiry.windows.contains(&row.window) && !has_twin(row.window);
-            examined.outside_window += u64::from(measured && is_outside(row));
+            let measured = inquiry.by_update && inquiry.windows.contains(&row.window);
+            let is_outside = measured && is_outside(row) && !has_twin(&state, inquiry.pipeline, row.window);
+            examined.outside_window += u64::from(is_outside);
             if let Some(made) = instant(&document, inquiry.created).filter(|at| inquiry.span.contains(*at)) {
                 *creations.entry(made.date()).or_default() += 1;
+                if let Some(changed) = row.updated_at.filter(|_| made.date() < half.date()) {
+                    let days = (changed.to_offset(UtcOffset::UTC).date() - made.date()).whole_days();
+                    *lags.entry(u32::try_from(days).unwrap_or(0)).or_default() += 1;
+                }
             }
             let number = if inquiry.number.is_empty() { None } else { member(&document, inquiry.number) };
             if let Some(number) = number.filter(|number| !number.is_empty()) {
@@ -56,8 +53,64 @@ impl Validation for MemoryStore {
         }
         examined.by_update = updates.into_iter().collect();
         examined.by_creation = creations.into_iter().collect::<Vec<(Date, u64)>>();
+        examined.lags = lags.into_iter().collect();
         examined.repeated_numbers = numbers.values().filter(|times| **times > 1).count() as u64;
         Ok(examined)
+    }
+
+    async fn survey(
+        &self,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        enough: u64,
+    ) -> Result<Surveyed, StoreError> {
+        let state = self.state();
+        let mut surveyed = Surveyed { in_windows: vec![0; windows.len()], ..Surveyed::default() };
+        let Some(table) = state.tables.get(&pipeline.table) else { return Ok(surveyed) };
+        surveyed.all_rows = enough.min(table.len() as u64);
+        for row in table.values() {
+            let place = row.updated_at.and_then(|at| windows.iter().position(|window| window.contains(at)));
+            let Some(place) = place else { continue };
+            surveyed.in_windows[place] += 1;
+            surveyed.without_key += u64::from(row.id.is_empty());
+            let document = serde_json::from_slice(&row.payload).unwrap_or_default();
+            surveyed.empty_payloads += u64::from(says_nothing(&document));
+            let is_outside =
+                is_outside(row) && windows.contains(&row.window) && !has_twin(&state, pipeline, row.window);
+            surveyed.outside_window += u64::from(is_outside);
+        }
+        Ok(surveyed)
+    }
+
+    async fn made_by_day(
+        &self,
+        pipeline: &Pipeline,
+        window: Window,
+        created: &[&str],
+    ) -> Result<Vec<(Date, u64)>, StoreError> {
+        let state = self.state();
+        let mut days: BTreeMap<Date, u64> = BTreeMap::new();
+        for row in state.tables.get(&pipeline.table).into_iter().flat_map(BTreeMap::values) {
+            let document: Value = serde_json::from_slice(&row.payload).unwrap_or_default();
+            let made =
+                instant(&document, created).filter(|_| row.updated_at.is_some_and(|at| window.contains(at)));
+            made.map(|made| *days.entry(made.date()).or_default() += 1).unwrap_or_default();
+        }
+        Ok(days.into_iter().collect())
+    }
+
+    async fn replaced(&self, entity_name: &str) -> Result<u64, StoreError> {
+        let state = self.state();
+        let totals = state.runs.iter().flat_map(|run| &run.pipelines);
+        Ok(totals.filter(|one| &*one.entity_name == entity_name).map(|one| one.counts.updated).sum())
+    }
+
+    async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        let state = self.state();
+        let has_line = |run: &&RunId| {
+            state.validated.iter().any(|(of, one)| of == *run && &*one.entity_name == entity_name)
+        };
+        Ok(runs.iter().filter(has_line).cloned().collect())
     }
 
     async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
@@ -77,6 +130,13 @@ impl Validation for MemoryStore {
         }
         Ok(newest.into_values().cloned().collect())
     }
+}
+
+/// Whether another axis has the window, too.
+fn has_twin(state: &State, pipeline: &Pipeline, window: Window) -> bool {
+    state.lines.keys().any(|(name, axis, other)| {
+        *name == pipeline.entity_name && *axis != pipeline.time_axis && *other == window
+    })
 }
 
 fn is_outside(row: &StoredRow) -> bool {

@@ -5,7 +5,7 @@ use futures_util::try_join;
 
 use super::{advance, documents, lease, pages, quarantine};
 use crate::landing::Landing;
-use crate::{PageCommit, PageOutcome, StoreErrorKind};
+use crate::{Altered, PageCommit, PageOutcome, StoreErrorKind};
 
 /// Lands one page in one transaction.
 ///
@@ -15,10 +15,11 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
     let mut landing = Landing::of(page)?;
     let transaction = client.transaction().await?;
     point!("page.begun");
-    match begin(&transaction, page, &landing).await? {
+    let (begun, altered) = begin(&transaction, page, &landing).await?;
+    match begun {
         Begun::Known(outcome) => {
             transaction.rollback().await?;
-            return Ok(outcome);
+            return Ok(PageOutcome { altered, ..outcome });
         }
         Begun::New { unchanged, meddles } => {
             count_unchanged(&mut landing, &unchanged);
@@ -28,7 +29,7 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
     }
     point!("page.written");
     let kept = landing.take_kept();
-    let outcome = landing.tally.outcome();
+    let outcome = PageOutcome { altered, ..landing.tally.outcome() };
     try_join!(
         quarantine::keep(&transaction, page, &kept),
         advance::advance(&transaction, page, &outcome),
@@ -48,18 +49,19 @@ enum Begun {
     New { unchanged: Vec<bool>, meddles: bool },
 }
 
-/// Checks the lease, claims the page's name and asks which documents are stored already, in one round trip.
+/// Checks the lease, claims the page's name and asks which documents are stored already, in one round trip. What was changed
+/// beside these is told for a page that is known, too: all of it is stored.
 async fn begin(
     transaction: &Transaction<'_>,
     page: &PageCommit,
     landing: &Landing<'_>,
-) -> Result<Begun, StoreErrorKind> {
+) -> Result<(Begun, Altered), StoreErrorKind> {
     let fence = transaction.prepare_cached(lease::FENCE).await?;
     let claim = transaction.prepare_cached(pages::CLAIM).await?;
     let look_up = documents::prepare_look_up(transaction, page).await?;
     let meddled = transaction.prepare_cached(documents::MEDDLED).await?;
     // Polled in this order, so they reach the server in this order.
-    let (held, claimed, unchanged, meddles) = try_join!(
+    let (held, claimed, (unchanged, altered), meddles) = try_join!(
         async {
             Ok(transaction
                 .query_opt(&fence, &[&&*page.lease.entity_name, &page.lease.epoch])
@@ -69,7 +71,7 @@ async fn begin(
         pages::claim(transaction, &claim, page),
         async {
             if page.by_content {
-                return Ok(vec![false; landing.candidates.len()]);
+                return Ok((vec![false; landing.candidates.len()], Altered::default()));
             }
             documents::unchanged(transaction, &look_up, &landing.candidates).await
         },
@@ -81,9 +83,9 @@ async fn begin(
     if claimed {
         // The fingerprint is of what was sent, whatever was stored for it.
         let unchanged = if meddles { vec![false; unchanged.len()] } else { unchanged };
-        return Ok(Begun::New { unchanged, meddles });
+        return Ok((Begun::New { unchanged, meddles }, altered));
     }
-    Ok(Begun::Known(pages::outcome(transaction, page).await?))
+    Ok((Begun::Known(pages::outcome(transaction, page).await?), altered))
 }
 
 fn count_unchanged(landing: &mut Landing<'_>, unchanged: &[bool]) {

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::jsonb::Jsonb;
-use crate::landing::{Candidate, Landing};
-use crate::{PageCommit, StoreErrorKind, TableName};
+use crate::landing::{Candidate, Landing, note_altered};
+use crate::{Altered, PageCommit, StoreErrorKind, TableName};
 
 /// Payload bytes of one statement. The driver keeps its buffers at the size of the largest statement for the life of a
 /// connection (rust-postgres issue 1081), and the server writes what `unnest` yields to a temporary file once it is larger
@@ -18,9 +18,16 @@ const STATEMENT_BYTES: usize = 512 * 1024;
 /// program (54000) or of its stack (54001).
 const ABOUT_ONE_RECORD: [&str; 7] = ["22021", "22032", "22P02", "22P05", "22003", "54000", "54001"];
 
-/// Asks for the digests: a small column, so that an unchanged page reads no payload and writes nothing.
+/// A document that says nothing; its size is known without unpacking it.
+pub(super) const SAYS_NOTHING: &str =
+    "(payload IS NULL OR (pg_column_size(payload) < 64 AND payload::text IN ('{}', '[]', 'null', '\"\"')))";
+
+/// Asks for the digests: a small column, so that an unchanged page reads no payload and writes nothing. Beside it for what
+/// somebody may have changed since.
 fn look_up_sql(table: &TableName) -> String {
-    format!("SELECT id, payload_digest FROM \"{table}\" WHERE id = ANY($1)")
+    format!(
+        "SELECT id, payload_digest, source_updated_at_utc, {SAYS_NOTHING} FROM \"{table}\" WHERE id = ANY($1)"
+    )
 }
 
 /// Inserts, or replaces what is older. `xmax` is 0 only in a row that this statement has made.
@@ -96,45 +103,63 @@ pub(super) async fn prepare_look_up(
     Ok(transaction.prepare_cached(&look_up_sql(&page.pipeline.table)).await?)
 }
 
-/// Which of the candidates are stored already, byte for byte.
+/// What is stored under the id of a candidate.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) digest: Vec<u8>,
+    updated_at: Option<OffsetDateTime>,
+    says_nothing: bool,
+}
+
+/// Which of the candidates are stored already, byte for byte, and what was changed beside them since.
 pub(super) async fn unchanged(
     transaction: &Transaction<'_>,
     look_up: &Statement,
     candidates: &[Candidate<'_>],
-) -> Result<Vec<bool>, StoreErrorKind> {
-    let stored = digests(&**transaction, look_up, candidates).await?;
-    let same = |(candidate, stored): (&Candidate<'_>, Option<Vec<u8>>)| {
-        stored.is_some_and(|digest| *digest == *candidate.digest.as_bytes())
-    };
-    Ok(candidates.iter().zip(stored).map(same).collect())
+) -> Result<(Vec<bool>, Altered), StoreErrorKind> {
+    let stored = look_up_all(&**transaction, look_up, candidates).await?;
+    let mut altered = Altered::default();
+    let mut same = Vec::with_capacity(candidates.len());
+    for (candidate, stored) in candidates.iter().zip(stored) {
+        let stored = stored.filter(|stored| *stored.digest == *candidate.digest.as_bytes());
+        if let Some(stored) = &stored {
+            note_altered(&mut altered, candidate.row, stored.updated_at, stored.says_nothing);
+        }
+        same.push(stored.is_some());
+    }
+    Ok((same, altered))
 }
 
-/// The digest of what is stored under each candidate's id.
+/// What is stored under each candidate's id.
 pub(super) async fn stored(
     client: &Object,
     table: &TableName,
     candidates: &[Candidate<'_>],
-) -> Result<Vec<Option<Vec<u8>>>, StoreErrorKind> {
+) -> Result<Vec<Option<Stored>>, StoreErrorKind> {
     let look_up = client.prepare_cached(&look_up_sql(table)).await?;
-    digests(&***client, &look_up, candidates).await
+    look_up_all(&***client, &look_up, candidates).await
 }
 
-async fn digests(
+async fn look_up_all(
     client: &impl GenericClient,
     look_up: &Statement,
     candidates: &[Candidate<'_>],
-) -> Result<Vec<Option<Vec<u8>>>, StoreErrorKind> {
-    let mut digests = vec![None; candidates.len()];
+) -> Result<Vec<Option<Stored>>, StoreErrorKind> {
+    let mut all = vec![None; candidates.len()];
     if candidates.is_empty() {
-        return Ok(digests);
+        return Ok(all);
     }
     let ids: Vec<&str> = candidates.iter().map(|candidate| &*candidate.row.id).collect();
-    for stored in client.query(look_up, &[&ids]).await? {
-        if let Ok(at) = position(candidates, stored.try_get(0)?) {
-            digests[at] = Some(stored.try_get(1)?);
+    for row in client.query(look_up, &[&ids]).await? {
+        if let Ok(at) = position(candidates, row.try_get(0)?) {
+            all[at] = Some(Stored {
+                digest: row.try_get(1)?,
+                updated_at: row.try_get(2)?,
+                says_nothing: row.try_get(3)?,
+            });
         }
     }
-    Ok(digests)
+    Ok(all)
 }
 
 /// Writes the candidates of a page. One that the server refuses is put aside alone: the rest lands. What the table may not

@@ -40,7 +40,7 @@ pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageCo
         let stored = documents::stored(client, table, &landing.candidates).await?;
         for (candidate, stored) in landing.candidates.iter().zip(stored) {
             match stored {
-                Some(digest) if !page.by_content && *digest == *candidate.digest.as_bytes() => {
+                Some(stored) if !page.by_content && *stored.digest == *candidate.digest.as_bytes() => {
                     comparison.same += 1;
                 }
                 stored => doubtful.push((*candidate, stored.is_some())),

@@ -10,7 +10,7 @@ struct Script {
     sql: &'static str,
 }
 
-const SCRIPTS: [Script; 11] = [
+const SCRIPTS: [Script; 12] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -22,6 +22,7 @@ const SCRIPTS: [Script; 11] = [
     Script { version: 9, sql: include_str!("../../sql/0009_triggers.sql") },
     Script { version: 10, sql: include_str!("../../sql/0010_findings.sql") },
     Script { version: 11, sql: include_str!("../../sql/0011_outage.sql") },
+    Script { version: 12, sql: include_str!("../../sql/0012_looked_over.sql") },
 ];
 
 /// Roles, and what each may do. Not a numbered script: only an administrator can run it.
@@ -68,6 +69,48 @@ pub(super) async fn create_roles(client: &mut Object, schema: &SchemaName) -> Re
     let transaction = locked(client, schema).await?;
     transaction.batch_execute(&ROLES.replace(PLACEHOLDER, &quoted)).await?;
     transaction.commit().await?;
+    Ok(())
+}
+
+/// Raw tables of ours without an index by the time of the last change. One that was left half built is not valid.
+const UNINDEXED: &str = "
+    SELECT class.relname::text, to_regclass(format('%I.%I', current_schema(), class.relname || '_by_update')) IS NOT NULL
+    FROM pg_class AS class
+    WHERE class.relnamespace = to_regnamespace(current_schema()) AND class.relkind = 'r'
+      AND pg_has_role(class.relowner, 'USAGE')
+      AND EXISTS (
+          SELECT FROM pg_attribute WHERE attrelid = class.oid AND attname = 'payload_digest' AND NOT attisdropped)
+      AND NOT EXISTS (
+          SELECT FROM pg_index AS index
+          JOIN pg_attribute AS column_ ON column_.attrelid = class.oid AND column_.attnum = index.indkey[0]
+          WHERE index.indrelid = class.oid AND index.indisvalid AND column_.attname = 'source_updated_at_utc')
+    ORDER BY class.relname";
+
+/// One process at a time builds indexes; another one leaves it to it.
+const BUILD_LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('qbo-backfill index'), hashtext($1))";
+
+/// Builds what is missing beside the work of others: no table is locked against them, and it takes as long as it takes.
+/// Interrupted, it begins again with the next call.
+pub(super) async fn build_indexes(client: &mut Object, schema: &SchemaName) -> Result<(), StoreErrorKind> {
+    let unindexed = client.query(UNINDEXED, &[]).await?;
+    if unindexed.is_empty()
+        || !client.query_one(BUILD_LOCK, &[&schema.as_str()]).await?.try_get::<_, bool>(0)?
+    {
+        return Ok(());
+    }
+    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+    for row in unindexed {
+        let (table, is_half_built): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+        tracing::info!(phase = "migrate", table, "the table gets its index by time");
+        if is_half_built {
+            client.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS \"{table}_by_update\"")).await?;
+        }
+        let build = format!(
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS \"{table}_by_update\" ON \"{table}\" (source_updated_at_utc)"
+        );
+        client.batch_execute(&build).await?;
+        point!("migrate.indexed");
+    }
     Ok(())
 }
 

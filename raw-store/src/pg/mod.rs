@@ -34,7 +34,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use self::connect::{Connector, Session};
 use self::desk::CallDesk;
@@ -47,7 +47,7 @@ use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Examined,
     Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
     PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
-    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Testimony, Trigger,
+    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Surveyed, Testimony, Trigger,
     TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validated, Validation, Window,
     WindowFailure, WindowState, Witness,
 };
@@ -90,7 +90,10 @@ impl PgStore {
         let mut session = self.any_session(op).await?;
         migrate::migrate(&mut session, &self.schema).await.map_err(self.failed(op))?;
         session.done();
-        Ok(())
+        // With its settings and its lock it does not go back to the pool.
+        let op = "indexing the raw tables";
+        let mut session = self.any_session(op).await?;
+        migrate::build_indexes(&mut session, &self.schema).await.map_err(self.failed(op))
     }
 
     /// What is there: version, company, tables.
@@ -397,6 +400,50 @@ impl Validation for PgStore {
         let examined = validation::examine(&mut session, inquiry).await.map_err(self.failed(&op))?;
         session.done();
         Ok(examined)
+    }
+
+    async fn survey(
+        &self,
+        pipeline: &Pipeline,
+        windows: &[Window],
+        enough: u64,
+    ) -> Result<Surveyed, StoreError> {
+        let op = format!("counting rows of {}", pipeline.table);
+        let mut session = self.session(&op).await?;
+        let surveyed = validation::survey(&mut session, pipeline, windows, enough).await;
+        let surveyed = surveyed.map_err(self.failed(&op))?;
+        session.done();
+        Ok(surveyed)
+    }
+
+    async fn made_by_day(
+        &self,
+        pipeline: &Pipeline,
+        window: Window,
+        created: &[&str],
+    ) -> Result<Vec<(Date, u64)>, StoreError> {
+        let op = format!("counting rows of {} by day", pipeline.table);
+        let mut session = self.session(&op).await?;
+        let days = validation::made_by_day(&mut session, &pipeline.table, window, created).await;
+        let days = days.map_err(self.failed(&op))?;
+        session.done();
+        Ok(days)
+    }
+
+    async fn replaced(&self, entity_name: &str) -> Result<u64, StoreError> {
+        let op = "reading the totals of the runs";
+        let session = self.session(op).await?;
+        let replaced = validation::replaced(&session, entity_name).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(replaced)
+    }
+
+    async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+        let op = "asking what was looked over";
+        let session = self.session(op).await?;
+        let found = validation::looked_over(&session, entity_name, runs).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(found)
     }
 
     async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {

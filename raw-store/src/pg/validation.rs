@@ -1,79 +1,167 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{Object, Transaction};
+use postgres_types::ToSql;
 use time::{Date, OffsetDateTime};
 use tokio_postgres::{Client, IsolationLevel, Row};
 
-use super::lines::unexpected;
+use super::documents::SAYS_NOTHING;
+use super::lines::{run_id, unexpected};
 use super::migrate;
 use super::pages::kept;
-use crate::{Examined, Finding, Inquiry, RunId, StoreErrorKind, TableName, Validated, Window};
+use crate::{
+    Examined, Finding, Inquiry, Pipeline, RunId, StoreErrorKind, Surveyed, TableName, Validated, Window,
+};
 
 /// All rows of a span are read, and a role may be allowed less time for a statement.
 const PATIENCE: &str = "SET LOCAL statement_timeout = '15min'";
 
-/// The rows to look at, with their documents' own times. Both are compared and counted without a cast that a document could
-/// make fail. `OFFSET 0` keeps each step from being merged into the next one, which would unpack a document once for every
-/// mention of its time.
-fn looked_at(table: &TableName) -> String {
+/// An offset such as `-08:00`, or `Z`, as an interval.
+fn offset(zone: &str) -> String {
     format!(
-        "WITH said AS (
-             SELECT id, source_updated_at_utc AS updated, extract_window_start_utc AS window_start,
-                 extract_window_end_utc AS window_end,
-                 -- The size is known without unpacking the document.
-                 payload IS NULL OR (pg_column_size(payload) < 64 AND payload::text IN ('{{}}', '[]', 'null', '\"\"'))
-                     AS says_nothing,
-                 payload #>> $3 AS words
-             FROM \"{table}\"
-             WHERE extract_window_start_utc < $2 AND extract_window_end_utc > $1
-             OFFSET 0
-         ), looked_at AS (
-             SELECT said.*,
-                 substring(words FROM '^\\d{{4}}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?=\\.\\d+|Z|[+-])') AS said,
-                 substring(words FROM '(Z|[+-](?:0\\d|1[0-5]):?[0-5]\\d)$') AS zone
-             FROM said
-             OFFSET 0
-         )"
+        "CASE WHEN {zone} = 'Z' THEN interval '0' ELSE make_interval(
+             hours => (left({zone}, 1) || substr({zone}, 2, 2))::integer,
+             mins => (left({zone}, 1) || right({zone}, 2))::integer) END"
     )
 }
 
-/// An offset such as `-08:00`, or `Z`, as an interval.
-const OFFSET: &str = "CASE WHEN zone = 'Z' THEN interval '0' ELSE make_interval(
-        hours => (left(zone, 1) || substr(zone, 2, 2))::integer, mins => (left(zone, 1) || right(zone, 2))::integer) END";
-
-fn counts_sql(table: &TableName) -> String {
-    let looked_at = looked_at(table);
+/// The part of a text that is a time, and the offset behind it. No cast looks at them that a document could make fail.
+fn time_and_zone(words: &str, name: &str) -> String {
     format!(
-        "{looked_at}, own AS (
+        "substring({words} FROM '^\\d{{4}}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?=\\.\\d+|Z|[+-])') AS {name},
+         substring({words} FROM '(Z|[+-](?:0\\d|1[0-5]):?[0-5]\\d)$') AS {name}_zone"
+    )
+}
+
+/// The instant in UTC at which a document was made. Day of month and time are added to the first of the month: no date that a
+/// document makes up can fail.
+fn made_at() -> String {
+    let offset = offset("made_zone");
+    format!(
+        "CASE WHEN made_zone IS NOT NULL AND substr(made, 6, 2) BETWEEN '01' AND '12' AND substr(made, 1, 4) > '0000'
+             THEN make_date(substr(made, 1, 4)::integer, substr(made, 6, 2)::integer, 1)
+                 + (substr(made, 9, 2)::integer - 1)
+                 + make_interval(hours => substr(made, 12, 2)::integer, mins => substr(made, 15, 2)::integer,
+                     secs => substr(made, 18, 2)::integer)
+                 - {offset} END"
+    )
+}
+
+fn made_by_day_sql(table: &TableName) -> String {
+    let (made, made_at) = (time_and_zone("made", "made"), made_at());
+    format!(
+        "SELECT made_at::date AS day, count(*)
+         FROM (
+             SELECT {made_at} AS made_at
+             FROM (
+                 SELECT {made}
+                 FROM (
+                     SELECT payload #>> $3 AS made FROM \"{table}\"
+                     WHERE source_updated_at_utc >= $1 AND source_updated_at_utc < $2
+                     OFFSET 0
+                 ) AS told
+                 OFFSET 0
+             ) AS parsed
+         ) AS dated
+         WHERE made_at IS NOT NULL
+         GROUP BY day ORDER BY day"
+    )
+}
+
+/// Everything that is told from the rows themselves, in one pass that unpacks each document once: `#> '{}'` is the whole of
+/// it, unpacked. `OFFSET 0` keeps a step from being merged into the next one, which would unpack a document for each mention.
+/// What is kept of a row is small, and looked at three times.
+fn examine_sql(table: &TableName) -> String {
+    let (changed, made) = (time_and_zone("changed", "changed"), time_and_zone("made", "made"));
+    let (changed_offset, made_at) = (offset("changed_zone"), made_at());
+    format!(
+        "WITH looked_at AS MATERIALIZED (
+             SELECT id, updated, window_start, window_end, says_nothing, number,
+                 updated IS NOT NULL AND changed IS NOT NULL AND changed_zone IS NOT NULL
+                     AND to_char((updated AT TIME ZONE 'UTC') + {changed_offset}, 'YYYY-MM-DD\"T\"HH24:MI:SS') <> changed
+                     AS differs,
+                 {made_at} AS made_at
+             FROM (
+                 SELECT id, updated, window_start, window_end, says_nothing, number, {changed}, {made}
+                 FROM (
+                     SELECT id, updated, window_start, window_end, says_nothing, document #>> $3 AS changed,
+                         document #>> $4 AS made, document #>> $5 AS number
+                     FROM (
+                         SELECT id, source_updated_at_utc AS updated, extract_window_start_utc AS window_start,
+                             extract_window_end_utc AS window_end, {SAYS_NOTHING} AS says_nothing,
+                             payload #> '{{}}' AS document
+                         FROM \"{table}\"
+                         WHERE extract_window_start_utc < $2 AND extract_window_end_utc > $1
+                         OFFSET 0
+                     ) AS unpacked
+                     OFFSET 0
+                 ) AS told
+                 OFFSET 0
+             ) AS parsed
+         ), own AS (
              -- A window that another axis has too says nothing about the rows that name it.
-             SELECT * FROM unnest($4::timestamptz[], $5::timestamptz[]) AS own (window_start, window_end)
+             SELECT * FROM unnest($6::timestamptz[], $7::timestamptz[]) AS own (window_start, window_end)
              WHERE NOT EXISTS (
                  SELECT FROM backfill_log AS other
-                 WHERE other.entity_name = $6 AND other.time_axis <> $7
+                 WHERE other.entity_name = $8 AND other.time_axis <> $9
                    AND other.window_start_utc = own.window_start AND other.window_end_utc = own.window_end)
+         ), made AS (
+             SELECT made_at::date AS day, count(*) AS records FROM looked_at
+             WHERE made_at >= $1 AT TIME ZONE 'UTC' AND made_at < $2 AT TIME ZONE 'UTC'
+             GROUP BY day
+         ), lagged AS (
+             SELECT greatest(0, (updated AT TIME ZONE 'UTC')::date - made_at::date) AS lag, count(*) AS records
+             FROM looked_at
+             WHERE made_at >= $1 AT TIME ZONE 'UTC'
+               AND made_at < date_trunc('day', ($1 + ($2 - $1) / 2) AT TIME ZONE 'UTC') AND updated IS NOT NULL
+             GROUP BY lag
          )
-         SELECT count(*), (SELECT count(*) FROM \"{table}\"),
+         SELECT count(*),
              count(*) FILTER (WHERE id IS NULL OR id = ''),
              count(id) - count(DISTINCT id),
              count(*) FILTER (WHERE says_nothing),
-             count(*) FILTER (WHERE updated IS NOT NULL AND said IS NOT NULL AND zone IS NOT NULL
-                 AND to_char((updated AT TIME ZONE 'UTC') + {OFFSET}, 'YYYY-MM-DD\"T\"HH24:MI:SS') <> said),
+             count(*) FILTER (WHERE differs),
              count(*) FILTER (WHERE own.window_start IS NOT NULL AND (updated < window_start OR updated >= window_end)),
-             (SELECT coalesce(sum(records_updated), 0)::bigint FROM backfill_run_pipeline WHERE entity_name = $6)
+             (SELECT count(*) FROM (
+                 SELECT FROM looked_at WHERE number <> '' GROUP BY number HAVING count(*) > 1) AS repeated),
+             ARRAY(SELECT day FROM made ORDER BY day),
+             ARRAY(SELECT records FROM made ORDER BY day),
+             ARRAY(SELECT lag FROM lagged ORDER BY lag),
+             ARRAY(SELECT records FROM lagged ORDER BY lag)
          FROM looked_at LEFT JOIN own USING (window_start, window_end)"
     )
 }
 
-fn in_windows_sql(table: &TableName) -> String {
+/// Windows that follow one another are one stretch, and an index finds the rows of each. Rows that name another one of the
+/// windows are seen by the way, if no other axis has it.
+fn survey_sql(table: &TableName) -> String {
     format!(
-        "SELECT number, count(*)
+        "WITH own AS (
+             SELECT * FROM unnest($3::timestamptz[], $4::timestamptz[]) AS own (own_start, own_end)
+             WHERE NOT EXISTS (
+                 SELECT FROM backfill_log AS other
+                 WHERE other.entity_name = $5 AND other.time_axis <> $6
+                   AND other.window_start_utc = own_start AND other.window_end_utc = own_end)
+         )
+         SELECT number, count(*), count(*) FILTER (WHERE id IS NULL OR id = ''), count(*) FILTER (WHERE says_nothing),
+             count(*) FILTER (WHERE (updated < window_start OR updated >= window_end)
+                 AND (window_start, window_end) IN (SELECT own_start, own_end FROM own))
          FROM (
-             SELECT width_bucket(source_updated_at_utc, $1::timestamptz[]) AS number, source_updated_at_utc AS updated
-             FROM \"{table}\" WHERE source_updated_at_utc >= ($1::timestamptz[])[1]
-         ) AS placed
-         WHERE updated < ($2::timestamptz[])[number]
+             SELECT width_bucket(updated, $3::timestamptz[]) AS number, placed.*
+             FROM unnest($1::timestamptz[], $2::timestamptz[]) AS stretch (first, last), LATERAL (
+                 SELECT id, source_updated_at_utc AS updated, extract_window_start_utc AS window_start,
+                     extract_window_end_utc AS window_end, {SAYS_NOTHING} AS says_nothing
+                 FROM \"{table}\"
+                 WHERE source_updated_at_utc >= first AND source_updated_at_utc < last
+                 OFFSET 0
+             ) AS placed
+         ) AS numbered
          GROUP BY number"
     )
+}
+
+fn all_rows_sql(table: &TableName) -> String {
+    format!("SELECT count(*) FROM (SELECT FROM \"{table}\" LIMIT $1) AS counted")
 }
 
 fn by_update_sql(table: &TableName) -> String {
@@ -84,112 +172,178 @@ fn by_update_sql(table: &TableName) -> String {
     )
 }
 
-fn by_creation_sql(table: &TableName) -> String {
-    let looked_at = looked_at(table);
-    // Of a date, day of month and time are added to the first of the month: no date that a document makes up can fail.
-    format!(
-        "{looked_at}, made AS (
-             SELECT make_date(substr(said, 1, 4)::integer, substr(said, 6, 2)::integer, 1) + (substr(said, 9, 2)::integer - 1)
-                     + make_interval(hours => substr(said, 12, 2)::integer, mins => substr(said, 15, 2)::integer,
-                         secs => substr(said, 18, 2)::integer)
-                     - {OFFSET} AS at
-             FROM looked_at
-             WHERE zone IS NOT NULL AND substr(said, 6, 2) BETWEEN '01' AND '12' AND substr(said, 1, 4) > '0000'
-         )
-         SELECT at::date AS day, count(*)
-         FROM made WHERE at >= $1 AT TIME ZONE 'UTC' AND at < $2 AT TIME ZONE 'UTC'
-         GROUP BY day ORDER BY day"
-    )
-}
-
-fn repeated_numbers_sql(table: &TableName) -> String {
-    format!(
-        "SELECT count(*) FROM (
-             SELECT FROM \"{table}\"
-             WHERE extract_window_start_utc < $2 AND extract_window_end_utc > $1 AND payload #>> $3 <> ''
-             GROUP BY payload #>> $3 HAVING count(*) > 1
-         ) AS repeated"
-    )
-}
-
-/// Counts what an examination needs to know, all of it at one moment.
-pub(super) async fn examine(client: &mut Object, inquiry: &Inquiry<'_>) -> Result<Examined, StoreErrorKind> {
-    let table = &inquiry.pipeline.table;
+/// A transaction that sees one moment, and changes nothing.
+async fn moment(client: &mut Object) -> Result<Transaction<'_>, StoreErrorKind> {
     let transaction =
         client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead);
     let transaction = transaction.start().await?;
     transaction.batch_execute(PATIENCE).await?;
+    Ok(transaction)
+}
+
+/// Counts what an examination needs to know.
+pub(super) async fn examine(client: &mut Object, inquiry: &Inquiry<'_>) -> Result<Examined, StoreErrorKind> {
+    let table = &inquiry.pipeline.table;
+    let transaction = moment(client).await?;
     if !migrate::exists(&*transaction, table.as_str()).await? {
         return Ok(Examined { in_windows: vec![0; inquiry.windows.len()], ..Examined::default() });
     }
-    let mut examined = counts(&transaction, inquiry).await?;
     let (start, end) = (inquiry.span.start(), inquiry.span.end());
-    examined.in_windows = in_windows(&transaction, inquiry).await?;
-    examined.by_update = days(&transaction.query(&by_update_sql(table), &[&start, &end]).await?)?;
-    let created = inquiry.created;
-    examined.by_creation =
-        days(&transaction.query(&by_creation_sql(table), &[&start, &end, &created]).await?)?;
-    if !inquiry.number.is_empty() {
-        let number = inquiry.number;
-        let row = transaction.query_one(&repeated_numbers_sql(table), &[&start, &end, &number]).await?;
-        examined.repeated_numbers = row.try_get::<_, i64>(0)?.cast_unsigned();
-    }
+    // Where windows measure something else, none of them says anything about the time of the last change.
+    let (starts, ends) = bounds(if inquiry.by_update { inquiry.windows } else { &[] });
+    let number = (!inquiry.number.is_empty()).then_some(inquiry.number);
+    let (entity_name, time_axis) = (&*inquiry.pipeline.entity_name, &*inquiry.pipeline.time_axis);
+    let row = transaction
+        .query_one(
+            &examine_sql(table),
+            &[
+                &start,
+                &end,
+                &inquiry.updated,
+                &inquiry.created,
+                &number,
+                &starts,
+                &ends,
+                &entity_name,
+                &time_axis,
+            ],
+        )
+        .await?;
+    let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
+    let (days, records): (Vec<Date>, Vec<i64>) = (row.try_get(7)?, row.try_get(8)?);
+    let (lags, lagged): (Vec<i32>, Vec<i64>) = (row.try_get(9)?, row.try_get(10)?);
+    let surveyed = surveyed(&transaction, inquiry.pipeline, inquiry.windows, inquiry.enough).await?;
+    let by_update = days_of(&transaction.query(&by_update_sql(table), &[&start, &end]).await?)?;
+    let examined = Examined {
+        rows: count(0)?,
+        all_rows: surveyed.all_rows,
+        without_key: count(1)?,
+        repeated_keys: count(2)?,
+        empty_payloads: count(3)?,
+        other_times: count(4)?,
+        outside_window: count(5)?,
+        repeated_numbers: count(6)?,
+        in_windows: surveyed.in_windows,
+        by_update,
+        by_creation: days.into_iter().zip(records.into_iter().map(i64::cast_unsigned)).collect(),
+        lags: lags
+            .into_iter()
+            .map(i32::cast_unsigned)
+            .zip(lagged.into_iter().map(i64::cast_unsigned))
+            .collect(),
+    };
     transaction.commit().await?;
     Ok(examined)
 }
 
-async fn counts(transaction: &Transaction<'_>, inquiry: &Inquiry<'_>) -> Result<Examined, StoreErrorKind> {
-    // Where windows measure something else, none of them says anything about the time of the last change.
-    let measured = if inquiry.by_update { inquiry.windows } else { &[] };
-    let (starts, ends) = bounds(measured);
-    let (span_start, span_end) = (inquiry.span.start(), inquiry.span.end());
-    let (entity_name, time_axis) = (&*inquiry.pipeline.entity_name, &*inquiry.pipeline.time_axis);
-    let updated = inquiry.updated;
-    let row = transaction
-        .query_one(
-            &counts_sql(&inquiry.pipeline.table),
-            &[&span_start, &span_end, &updated, &starts, &ends, &entity_name, &time_axis],
-        )
-        .await?;
-    let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
-    Ok(Examined {
-        rows: count(0)?,
-        all_rows: count(1)?,
-        without_key: count(2)?,
-        repeated_keys: count(3)?,
-        empty_payloads: count(4)?,
-        other_times: count(5)?,
-        outside_window: count(6)?,
-        replaced: count(7)?,
-        ..Examined::default()
-    })
+/// Counts the rows of windows, and those of the table up to a number.
+pub(super) async fn survey(
+    client: &mut Object,
+    pipeline: &Pipeline,
+    windows: &[Window],
+    enough: u64,
+) -> Result<Surveyed, StoreErrorKind> {
+    let transaction = moment(client).await?;
+    if !migrate::exists(&*transaction, pipeline.table.as_str()).await? {
+        return Ok(Surveyed { in_windows: vec![0; windows.len()], ..Surveyed::default() });
+    }
+    let surveyed = surveyed(&transaction, pipeline, windows, enough).await?;
+    transaction.commit().await?;
+    Ok(surveyed)
 }
 
-async fn in_windows(
+async fn surveyed(
     transaction: &Transaction<'_>,
-    inquiry: &Inquiry<'_>,
-) -> Result<Vec<u64>, StoreErrorKind> {
-    let mut rows = vec![0; inquiry.windows.len()];
-    if rows.is_empty() {
-        return Ok(rows);
+    pipeline: &Pipeline,
+    windows: &[Window],
+    enough: u64,
+) -> Result<Surveyed, StoreErrorKind> {
+    let mut surveyed = Surveyed { in_windows: vec![0; windows.len()], ..Surveyed::default() };
+    if enough > 0 {
+        let row = transaction.query_one(&all_rows_sql(&pipeline.table), &[&enough.cast_signed()]).await?;
+        surveyed.all_rows = row.try_get::<_, i64>(0)?.cast_unsigned();
     }
-    let (starts, ends) = bounds(inquiry.windows);
-    for row in transaction.query(&in_windows_sql(&inquiry.pipeline.table), &[&starts, &ends]).await? {
+    if windows.is_empty() {
+        return Ok(surveyed);
+    }
+    let (firsts, lasts) = stretches(windows);
+    let (starts, ends) = bounds(windows);
+    let (entity_name, time_axis) = (&*pipeline.entity_name, &*pipeline.time_axis);
+    let parameters: [&(dyn ToSql + Sync); 6] = [&firsts, &lasts, &starts, &ends, &entity_name, &time_axis];
+    for row in transaction.query(&survey_sql(&pipeline.table), &parameters).await? {
+        let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
         // The first one is number 1.
         let place = usize::try_from(row.try_get::<_, i32>(0)? - 1).ok();
-        let Some(rows) = place.and_then(|place| rows.get_mut(place)) else { continue };
-        *rows = row.try_get::<_, i64>(1)?.cast_unsigned();
+        let Some(rows) = place.and_then(|place| surveyed.in_windows.get_mut(place)) else { continue };
+        *rows = count(1)?;
+        surveyed.without_key += count(2)?;
+        surveyed.empty_payloads += count(3)?;
+        surveyed.outside_window += count(4)?;
     }
-    Ok(rows)
+    Ok(surveyed)
+}
+
+/// Counts the rows of a window by the day on which they were made.
+pub(super) async fn made_by_day(
+    client: &mut Object,
+    table: &TableName,
+    window: Window,
+    created: &[&str],
+) -> Result<Vec<(Date, u64)>, StoreErrorKind> {
+    let transaction = moment(client).await?;
+    if !migrate::exists(&*transaction, table.as_str()).await? {
+        return Ok(Vec::new());
+    }
+    let (start, end) = (window.start(), window.end());
+    let rows = transaction.query(&made_by_day_sql(table), &[&start, &end, &created]).await?;
+    transaction.commit().await?;
+    days_of(&rows)
+}
+
+fn days_of(rows: &[Row]) -> Result<Vec<(Date, u64)>, StoreErrorKind> {
+    let day = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned()));
+    rows.iter().map(day).collect()
 }
 
 fn bounds(windows: &[Window]) -> (Vec<OffsetDateTime>, Vec<OffsetDateTime>) {
     windows.iter().map(|window| (window.start(), window.end())).unzip()
 }
 
-fn days(rows: &[Row]) -> Result<Vec<(Date, u64)>, StoreErrorKind> {
-    let day = |row: &Row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)?.cast_unsigned()));
-    rows.iter().map(day).collect()
+/// The stretches that windows which follow one another cover.
+fn stretches(windows: &[Window]) -> (Vec<OffsetDateTime>, Vec<OffsetDateTime>) {
+    let one = |stretch: &[Window]| (stretch[0].start(), stretch[stretch.len() - 1].end());
+    windows.chunk_by(|a, b| a.end() == b.start()).map(one).unzip()
+}
+
+const REPLACED: &str = "
+    SELECT coalesce(sum(records_updated), 0)::bigint FROM backfill_run_pipeline WHERE entity_name = $1";
+
+/// Rows that runs have replaced.
+pub(super) async fn replaced(client: &Client, entity_name: &str) -> Result<u64, StoreErrorKind> {
+    Ok(client.query_one(REPLACED, &[&entity_name]).await?.try_get::<_, i64>(0)?.cast_unsigned())
+}
+
+const LOOKED_OVER: &str = "
+    SELECT run_id FROM unnest($2::text[]) AS asked (run_id)
+    WHERE EXISTS (
+        SELECT FROM backfill_validation AS line WHERE line.run_id = asked.run_id AND line.entity_name = $1)";
+
+/// Those of some runs whose rows were looked over.
+pub(super) async fn looked_over(
+    client: &Client,
+    entity_name: &str,
+    runs: &[RunId],
+) -> Result<Vec<RunId>, StoreErrorKind> {
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked: Vec<&str> = runs.iter().map(RunId::as_str).collect();
+    let rows = client.query(LOOKED_OVER, &[&entity_name, &asked]).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        found.extend(run_id(Some(row.try_get(0)?))?);
+    }
+    Ok(found)
 }
 
 /// Returns how many there are now: one that was there before, or the one of this statement, which the other part of it does
