@@ -25,7 +25,10 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) store: Arc<PgStore>,
-    /// How people reach it with psql while this process runs.
+    /// How to reach it, with the password.
+    pub(crate) options: DatabaseOptions,
+    /// How people reach it with psql while this process runs: a line for a shell.
+    #[cfg_attr(not(feature = "demo"), expect(dead_code, reason = "only the demo shows it"))]
     pub(crate) psql: String,
     /// How people look at it at any time.
     pub(crate) look: String,
@@ -236,16 +239,12 @@ pub(crate) async fn open_database(
     let Some(options) = database_options(settings, secrets).await? else {
         return private_database(settings, connections).await;
     };
-    let psql = format!(
-        "psql -h {} -p {} -U {} -d {}",
-        options.host(),
-        options.port(),
-        options.user(),
-        options.database()
-    );
-    let store = connect(options, settings, connections).await?;
+    // Of the characters that a shell gives a meaning, only those between parameters are left in an address.
+    let psql = format!("psql '{}'", options.url());
+    let store = connect(options.clone(), settings, connections).await?;
     Ok(Database {
         store,
+        options,
         look: psql.clone(),
         psql,
         #[cfg(feature = "embedded")]
@@ -314,9 +313,11 @@ async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Res
     use crate::embedded;
     let database = &settings.private.database;
     let server = embedded::start(&settings.private).await?;
-    let store = connect(embedded::options(&server, database), settings, connections).await?;
+    let options = embedded::options(&server, database);
+    let store = connect(options.clone(), settings, connections).await?;
     Ok(Database {
         store,
+        options,
         psql: server.psql_line(database),
         look: "qbo-backfill db psql".into(),
         server: Some(server),

@@ -1,5 +1,6 @@
 use raw_store::{PgStore, StoreError, StoreErrorKind};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::reader;
 use crate::args::{Db, Output};
@@ -15,7 +16,7 @@ pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
         Db::Init { roles } => init(settings, &database.store, *roles).await,
         Db::Check => check(settings, &database.store).await,
         Db::Status => status(settings, &database).await,
-        Db::Psql { arguments } => psql(&database, arguments),
+        Db::Psql { arguments } => psql(&database, arguments).await,
     };
     let closed = database.close().await;
     result.and_then(|code| closed.map(|()| code))
@@ -99,15 +100,17 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
     Ok(DONE)
 }
 
-/// Runs psql on the database; a private one runs for as long as psql does.
-fn psql(database: &Database, arguments: &[String]) -> Result<u8, Exit> {
-    // The line is ours, made for a shell; the arguments go behind it untouched.
-    let status = std::process::Command::new("sh")
-        .arg("-c")
-        .arg(format!("{} \"$@\"", database.psql))
-        .arg("psql")
-        .args(arguments)
-        .status()
-        .map_err(|_| Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client"))?;
+/// Runs psql on the database, as the store reaches it; a private one runs for as long as psql does.
+async fn psql(database: &Database, arguments: &[String]) -> Result<u8, Exit> {
+    // Ctrl-C is psql's: it ends a query, and neither psql nor what waits for it. A handler of ours is not inherited.
+    let _interrupts = signal(SignalKind::interrupt());
+    let mut psql = std::process::Command::new("psql");
+    psql.args(arguments);
+    database.options.tell_libpq(&mut psql);
+    let ended = tokio::task::spawn_blocking(move || psql.status()).await;
+    let status = ended
+        .ok()
+        .and_then(Result::ok)
+        .ok_or_else(|| Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client"))?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(DESTINATION))
 }

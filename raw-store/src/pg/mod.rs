@@ -12,6 +12,7 @@ mod identity;
 mod inspect;
 mod jsonb;
 mod lease;
+mod libpq;
 mod lines;
 mod migrate;
 mod options;
