@@ -1,17 +1,13 @@
 //! Secrets handed over for one process: on the first line of stdin, or as a folder of files (container secrets).
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, Read as _};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use qbo_auth::{SecretName, SecretString};
 
 use crate::exit::Exit;
-use crate::secret_text;
-
-/// Longest line or file that is taken for secrets.
-const LONGEST: u64 = 64 * 1024;
+use crate::{secret_text, trusted, typed};
 
 /// Secrets by name.
 pub(crate) type Given = BTreeMap<SecretName, SecretString>;
@@ -31,7 +27,6 @@ fn from_stdin() -> Result<Given, Exit> {
 }
 
 fn first_line() -> Result<Given, Exit> {
-    let mut line = String::new();
     let wrong = |what: &str| {
         Exit::usage(
             format!("--secrets stdin: {what}"),
@@ -39,7 +34,7 @@ fn first_line() -> Result<Given, Exit> {
         )
     };
     // Only the first line: what follows may be somebody's way of telling that the parent is still there.
-    std::io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(|_| wrong("it cannot be read"))?;
+    let line = typed::line().map_err(|_| wrong("its first line is too long, or is no text"))?;
     // The parser's own message could quote a secret.
     let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
         .map_err(|_| wrong("the first line is not a JSON object of texts"))?;
@@ -64,14 +59,16 @@ fn from_folder(folder: &Path) -> Result<Given, Exit> {
         return Err(wrong("it is not a folder".into()));
     }
     let (mut given, mut holds_any) = (Given::new(), false);
+    let distrusted = |path: &Path, error: &trusted::Distrusted| {
+        Exit::usage(format!("--secrets {}: {error}", path.display()), error.remedy(path))
+    };
+    trusted::check_secret_folder(folder).map_err(|error| distrusted(folder, &error))?;
     for name in SecretName::ALL {
         let names = [name.as_str().to_owned(), name.as_str().to_ascii_lowercase()];
         let Some(file) = names.iter().map(|file| folder.join(file)).find(|file| file.exists()) else {
             continue;
         };
-        let size = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        let text = if size <= LONGEST { std::fs::read_to_string(&file).ok() } else { None };
-        let text = text.ok_or_else(|| wrong(format!("{name} cannot be read as a text")))?;
+        let text = trusted::read_secret(&file).map_err(|error| distrusted(&file, &error))?;
         holds_any = true;
         take(&mut given, name, &text)?;
     }

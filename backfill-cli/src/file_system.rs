@@ -15,6 +15,16 @@ pub(crate) fn shared(path: &Path) -> Option<String> {
     kind(&mounts, &known).filter(|kind| SHARED.contains(&kind.as_str()) || kind.starts_with("fuse."))
 }
 
+/// Whether something was mounted just there. Only root mounts, so what lies there is what root chose.
+pub(crate) fn is_mount_point(path: &Path) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    path.canonicalize().is_ok_and(|path| points(&mounts).any(|point| point == path))
+}
+
+fn points(mounts: &str) -> impl Iterator<Item = PathBuf> {
+    mounts.lines().filter_map(|line| Some(PathBuf::from(unescaped(line.split(' ').nth(4)?))))
+}
+
 /// The type of the innermost mount that holds `path`, by proc(5): the mount point is the fifth field, the type the
 /// first after a lone dash. Of several mounts on one point the last one counts.
 fn kind(mounts: &str, path: &Path) -> Option<String> {
@@ -45,5 +55,6 @@ mod tests {
         check("/home/vault", "nfs4");
         check("/home/a b/vault", "xfs");
         check("/homeless/vault", "ext4");
+        assert!(points(mounts).eq(["/", "/home", "/home/a b"].map(PathBuf::from)));
     }
 }

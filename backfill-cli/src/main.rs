@@ -32,6 +32,8 @@ mod secret_text;
 mod secrets;
 mod settings;
 mod shared_vault;
+mod trusted;
+mod typed;
 mod unlock;
 #[cfg(feature = "embedded")]
 mod embedded;

@@ -1,20 +1,24 @@
 //! libpq's password file: `host:port:database:user:password`, one a line.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use qbo_auth::SecretString;
 use raw_store::DatabaseOptions;
 
-/// Finds the password for a connection. As with libpq, a file that others can read is passed over.
+use crate::trusted::{self, Distrusted};
+
+/// Finds the password for a connection. As with libpq, a file that others can read is passed over; here also one that
+/// somebody else has written.
 pub(crate) fn find(file: &Path, wanted: &DatabaseOptions) -> Option<SecretString> {
-    let open_to_others = fs::metadata(file).ok()?.permissions().mode() & 0o077 != 0;
-    if open_to_others {
-        tracing::warn!(file = %file.display(), "the password file is open to other users and is not used");
-        return None;
-    }
-    let text = fs::read_to_string(file).ok()?;
+    let text = match trusted::read_passfile(file) {
+        Ok(text) => text,
+        Err(Distrusted::Unread(qbo_auth::FileError::Io(_))) => return None,
+        Err(why) => {
+            let (file, why) = (file.display(), why.to_string());
+            tracing::warn!(%file, why, "the password file is not used: it has to be a file of this user, closed to all others");
+            return None;
+        }
+    };
     let port = wanted.port().to_string();
     let host = wanted.host();
     let parts = [host.as_str(), &port, wanted.database(), wanted.user()];

@@ -11,7 +11,7 @@ use raw_store::SchemaName;
 use crate::args::{Allowance, Global, Lifeline, Output, Rate};
 use crate::exit::Exit;
 use crate::profile::{File, MonthlyCalls, Profile, SHARED_VAULT};
-use crate::{proxy, refused};
+use crate::{proxy, refused, trusted};
 
 /// Calls a month that Intuit's Builder tier has, over all companies and apps of a developer's workspace (Intuit App Partner
 /// Program).
@@ -20,6 +20,8 @@ const BUILDER_TIER: u64 = 500_000;
 /// Everything that was decided before anything is touched.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// The settings file that was read.
+    pub(crate) file: Option<PathBuf>,
     pub(crate) environment: Option<Environment>,
     pub(crate) realm: Option<RealmId>,
     pub(crate) database: Option<String>,
@@ -122,6 +124,7 @@ impl Settings {
         let vault = vault(global.vault.clone().or(profile.vault))?;
         let vault_key = vault_key(global.vault_key_file.clone().or(profile.vault_key_file), &vault)?;
         let settings = Self {
+            file: settings_file(global),
             environment: global.environment.or(environment),
             realm: global.realm.clone().or(realm),
             database: global.database.clone().or(profile.database),
@@ -173,6 +176,16 @@ fn vault_key(named: Option<PathBuf>, vault: &Place) -> Result<Place, Exit> {
         },
     };
     Ok(Place { path, named: false })
+}
+
+impl Settings {
+    /// Which settings file was read, for people.
+    pub(crate) fn told_by(&self) -> String {
+        match &self.file {
+            Some(file) => format!("settings of {}", file.display()),
+            None => "no settings file".into(),
+        }
+    }
 }
 
 fn monthly_calls(global: &Global, profile: Option<&MonthlyCalls>) -> Result<Option<u64>, Exit> {
@@ -249,8 +262,12 @@ fn file(path: &Path) -> Result<File, Exit> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    let text = trusted::read_settings(path).map_err(|error| distrusted(path, &error))?;
     File::read(&text).map_err(|error| unreadable(&error.message()))
+}
+
+fn distrusted(path: &Path, error: &trusted::Distrusted) -> Exit {
+    Exit::usage(format!("{}: {error}", path.display()), error.remedy(path))
 }
 
 fn settings_file(global: &Global) -> Option<PathBuf> {
@@ -271,7 +288,7 @@ fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
     let unusable = |error: &dyn std::fmt::Display| {
         Exit::usage(format!("{}: {error}", path.display()), "correct the catalogue file")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
+    let text = trusted::read_settings(path).map_err(|error| distrusted(path, &error))?;
     Catalog::bundled().extended(&text).map_err(|error| unusable(&error))
 }
 

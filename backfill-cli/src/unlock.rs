@@ -1,7 +1,7 @@
 //! What opens the vault: the key file that was named, a passphrase if the vault wants one, a key that a container
 //! engine or systemd mounted, otherwise the key file beside the vault, or the system's keyring.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::render::say;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::shared_vault;
+use crate::typed;
 
 /// The name of a mounted key: a Docker secret or a systemd credential.
 const MOUNTED_NAME: &str = "qbo-backfill-vault-key";
@@ -300,7 +301,6 @@ fn ask(prompt: &str) -> Result<String, Exit> {
     if std::io::stdin().is_terminal() {
         return rpassword::prompt_password(prompt).map_err(unread);
     }
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(unread)?;
+    let line = typed::line().map_err(unread)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -41,7 +41,12 @@ async fn look(settings: &Settings, arguments: &DoctorArgs, stop: &Stop) -> Findi
     let mut findings = Findings::default();
     findings.fine(
         "configuration",
-        format!("schema {}, vault {}", settings.schema, settings.vault.path.display()),
+        format!(
+            "schema {}, vault {}, {}",
+            settings.schema,
+            settings.vault.path.display(),
+            settings.told_by()
+        ),
     );
     if let Some(mut secrets) = vault(&mut findings, settings).await {
         lifetime(&mut findings, settings, &secrets).await;

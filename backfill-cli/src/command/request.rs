@@ -27,6 +27,9 @@ pub(crate) fn span(settings: &Settings, from: OffsetDateTime, to: OffsetDateTime
             None | Some("UTC") => String::new(),
             Some(zone) => format!(" ({} to {})", in_zone(from, zone)?, in_zone(to, zone)?),
         };
+        if let Some(file) = &settings.file {
+            say(&format!("settings: {}", file.display()));
+        }
         say(&format!("range: {} to {}{zone}, the end not included", utc(from), utc(to)));
         if (to.hour(), to.minute(), to.second()) == (23, 59, 59) {
             say(

@@ -1,13 +1,14 @@
 //! Files that only their owner may touch: checked before reading, replaced whole when writing.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::sealed::LARGEST;
 use super::{VaultError, VaultErrorKind};
+use crate::{FileError, Links, RegularFile};
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = LARGEST as u64;
@@ -17,9 +18,6 @@ const PREVIOUS: &str = ".1";
 
 /// A state that could not be read, and was replaced by the one before.
 const DAMAGED: &str = ".damaged";
-
-#[cfg(unix)]
-const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Turns an operating system's refusal into an error about `path`.
 pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> VaultError + '_ {
@@ -49,26 +47,34 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
 
 /// Reads a whole file that is private as far as `trust` says.
 pub(super) fn read_trusting(path: &Path, trust: Trust) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let refused = |kind| VaultError::new(kind).at(path);
-    let named = match trust {
-        Trust::OwnerOnly => fs::symlink_metadata(path),
-        Trust::Mounted => fs::metadata(path),
+    let links = match trust {
+        Trust::OwnerOnly => Links::Refused,
+        Trust::Mounted => Links::Followed,
+    };
+    let file = match RegularFile::open(path, links) {
+        Ok(file) => file,
+        Err(error) => {
+            // Whose file it is says more than that it cannot be read.
+            if let Ok(named) = fs::symlink_metadata(path)
+                && named.is_file()
+            {
+                check_owner_and_mode(&named, trust, path)?;
+            }
+            return Err(unread(error, path));
+        }
+    };
+    check_owner_and_mode(file.metadata(), trust, path)?;
+    file.read(MAX_FILE_BYTES).map_err(|error| unread(error, path))
+}
+
+fn unread(error: FileError, path: &Path) -> VaultError {
+    match error {
+        FileError::Io(error) => failed(path)(error),
+        FileError::NotAFile => VaultError::new(VaultErrorKind::NotAFile).at(path),
+        FileError::TooLarge(_) | FileError::NotText => {
+            VaultError::new(VaultErrorKind::Undecipherable).at(path)
+        }
     }
-    .map_err(failed(path))?;
-    // Before it is opened: opening a pipe would wait for a writer.
-    if !named.is_file() {
-        return Err(refused(VaultErrorKind::NotAFile));
-    }
-    check_owner_and_mode(&named, trust, path)?;
-    let file = File::open(path).map_err(failed(path))?;
-    let opened = file.metadata().map_err(failed(path))?;
-    check_owner_and_mode(&opened, trust, path)?;
-    if opened.len() > MAX_FILE_BYTES {
-        return Err(refused(VaultErrorKind::Undecipherable));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(opened.len()).unwrap_or_default() + 1));
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed(path))?;
-    Ok(bytes)
 }
 
 /// Creates a private file that must not exist yet, durably.
@@ -108,8 +114,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
 pub(super) fn rehearse(path: &Path) -> Result<(), VaultError> {
     let folder = folder_of(path);
     let prefix = aside_prefix(path);
-    let rehearsed = fs::read(path).and_then(|bytes| {
-        remove_leftovers(folder, &prefix)?;
+    let bytes = read(path)?;
+    let rehearsed = remove_leftovers(folder, &prefix).and_then(|()| {
         write_aside(folder, &prefix, &bytes)?;
         lay_by_spare(path, bytes.len())
     });
@@ -154,10 +160,9 @@ pub(super) fn open_lock_file(path: &Path) -> Result<File, VaultError> {
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // A link could lead to a file that somebody else can replace, or keep locked.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NO_FOLLOW);
-    options.open(&name).map_err(failed(&name))
+    // A link could lead to a file that somebody else can replace, or keep locked; a pipe would wait for its reader.
+    let file = RegularFile::checked(&mut options, &name, Links::Refused);
+    file.map(RegularFile::into_file).map_err(|error| unread(error, &name))
 }
 
 /// A second name for the current state, so that a file that something else damages has a state before it.

@@ -1,4 +1,4 @@
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
 use crate::render::say;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
+use crate::typed;
 
 /// `auth login`: a person consents on Intuit's page, and the vault keeps what that brings. Whatever goes wrong
 /// before the code is exchanged, nothing is stored; what the exchange brings is stored in any case.
@@ -209,9 +210,7 @@ fn pasted() -> std::io::Result<Zeroizing<String>> {
     if std::io::stdin().is_terminal() {
         return rpassword::prompt_password("address (not shown): ").map(Zeroizing::new);
     }
-    let mut line = Zeroizing::new(String::new());
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line)
+    typed::line()
 }
 
 fn consent_refused(error: &ConsentError) -> Exit {

@@ -3,7 +3,7 @@
 mod login;
 mod status;
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::exit::{DONE, Exit, HELD, REAUTHORISE, chain};
 use crate::render::say;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
+use crate::typed;
 
 /// `auth`: asks for a consent, shows it, refreshes it, ends it.
 pub(crate) async fn auth(settings: &Settings, command: Auth) -> Result<u8, Exit> {
@@ -125,8 +126,7 @@ fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
         return Err(unasked());
     }
     say(&format!("End the consent of {company}? Nobody can read it until somebody consents again. [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|_| unasked())?;
+    let answer = typed::line().map_err(|_| unasked())?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }

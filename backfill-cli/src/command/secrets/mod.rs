@@ -1,6 +1,6 @@
 mod seal;
 
-use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::io::{ErrorKind, IsTerminal as _};
 
 use qbo_auth::{
     Clock as _, ExposeSecret as _, SecretName, SecretString, SecretVault as _, SystemClock, TokenVault as _,
@@ -14,6 +14,7 @@ use crate::instant::utc;
 use crate::render::{Table, out, out_json, say};
 use crate::secret_text;
 use crate::settings::Settings;
+use crate::typed;
 use crate::unlock;
 
 /// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
@@ -80,20 +81,18 @@ async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
 }
 
 fn value(name: SecretName) -> Result<SecretString, Exit> {
-    let unread = |_| {
-        Exit::usage(
-            format!("{name} could not be read"),
-            format!("echo it into: qbo-backfill secrets set {name}"),
-        )
+    let unread = |error: std::io::Error| {
+        let what = match error.kind() {
+            ErrorKind::FileTooLarge => format!("{name} was not stored: it is longer than 16 KiB"),
+            _ => format!("{name} could not be read"),
+        };
+        Exit::usage(what, format!("echo it into: qbo-backfill secrets set {name}"))
     };
-    let mut text = Zeroizing::new(String::new());
-    if std::io::stdin().is_terminal() {
-        *text = rpassword::prompt_password(format!("{name} (not shown): ")).map_err(unread)?;
+    let text = if std::io::stdin().is_terminal() {
+        Zeroizing::new(rpassword::prompt_password(format!("{name} (not shown): ")).map_err(unread)?)
     } else {
-        // One byte more than is taken: what is longer is not read to its end.
-        let limit = secret_text::LONGEST as u64 + 1;
-        std::io::stdin().lock().take(limit).read_line(&mut text).map_err(unread)?;
-    }
+        typed::line().map_err(unread)?
+    };
     let value = secret_text::value(name, &text).map_err(|problem| {
         Exit::usage(format!("{name} was not stored: {problem}"), format!("qbo-backfill secrets set {name}"))
     })?;

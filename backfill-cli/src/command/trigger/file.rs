@@ -15,6 +15,7 @@ use crate::exit::Exit;
 use crate::instant;
 use crate::render::say;
 use crate::settings::Settings;
+use crate::trusted;
 
 /// The one-time triggers of a file.
 pub(super) fn triggers(
@@ -25,7 +26,7 @@ pub(super) fn triggers(
 ) -> Result<Vec<NewTrigger>, Exit> {
     let present = SystemClock::new().now_utc();
     let unusable = |what: String| Exit::usage(format!("{}: {what}", path.display()), "correct the file");
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let text = trusted::read_text(path).map_err(|error| unusable(error.to_string()))?;
     let entries = mage::entries(&text).map_err(|_| {
         unusable("it is not a list `triggers:` of entries with a name, as Mage writes it".into())
     })?;
