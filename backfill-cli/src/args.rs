@@ -1,6 +1,5 @@
 //! What the user typed. Nothing is computed here but values that a single argument holds.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,6 +12,7 @@ use raw_store::{RunId, SchemaName, TriggerName, WindowState};
 use time::OffsetDateTime;
 
 use crate::exit::{DONE, Exit};
+use crate::output;
 use crate::{instant, refused};
 
 /// How long a pipeline is waited for that another process has, in seconds: longer than the lease of a process that is
@@ -625,8 +625,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     refused::flags(std::env::args_os().skip(1))?;
     let cli = Cli::try_parse().map_err(|error| {
         if !error.use_stderr() {
-            // A closed pipe is no reason to fail.
-            drop(error.print());
+            output::result(&error.render().ansi().to_string());
             return Exit::new(DONE, "", "");
         }
         let words = || std::env::args_os().skip(1);
@@ -650,8 +649,7 @@ pub(crate) fn completions(shell: clap_complete::Shell) {
 /// clap explains over several lines; the contract is one.
 fn one_line(error: &clap::Error) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // Nobody may be listening any more.
-        drop(write!(anstream::stderr(), "{}", error.render().ansi()));
+        output::note(error.render().ansi().to_string().trim_end());
         return Exit::usage("", "");
     }
     let text = error.render().to_string();

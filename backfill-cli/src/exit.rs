@@ -6,6 +6,8 @@ use backfill_core::{Failure, ReportError, RunError, UnknownPipeline};
 use qbo_auth::AuthError;
 use raw_store::{StoreError, StoreErrorKind};
 
+use crate::foreign::Foreign;
+use crate::output;
 use crate::render::say;
 
 /// All windows completed.
@@ -28,6 +30,8 @@ pub(crate) const VAULT: u8 = 8;
 pub(crate) const HELD: u8 = 9;
 /// A broken invariant: a bug.
 pub(crate) const BUG: u8 = 70;
+/// What was said could not be written: `EX_IOERR` of sysexits(3).
+pub(crate) const OUTPUT: u8 = 74;
 /// Stopped by SIGINT after a clean end.
 pub(crate) const INTERRUPTED: u8 = 130;
 /// Stopped by SIGTERM after a clean end.
@@ -60,7 +64,7 @@ impl Exit {
             let stop = if self.what.ends_with(['?', '.']) { "" } else { "." };
             format!("{}{stop} Next: {}", self.what, self.next)
         };
-        text.split_whitespace().collect::<Vec<_>>().join(" ").replace(|c: char| c.is_control(), "?")
+        Foreign(&text.split_whitespace().collect::<Vec<_>>().join(" ")).to_string()
     }
 }
 
@@ -76,6 +80,7 @@ pub(crate) fn hide_panics() {
         let place =
             panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         say(&format!("a broken invariant{place}"));
+        output::settle();
     }));
 }
 
@@ -90,16 +95,43 @@ pub(crate) fn guarded(command: impl FnOnce() -> Result<u8, Exit>) -> Result<u8, 
     })
 }
 
-/// Turns the command's outcome into an exit code, and prints its line.
+/// Turns the command's outcome into an exit code, prints its line, and waits until all that was said is written. Where that
+/// is not possible, a command that has done its work has still not ended well.
 pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
-    match outcome {
-        Ok(code) => ExitCode::from(code),
+    let code = match outcome {
+        Ok(code) => code,
         Err(exit) => {
             if !exit.what.is_empty() {
                 say(&format!("error: {}", exit.line()));
             }
-            ExitCode::from(exit.code)
+            exit.code
         }
+    };
+    let Some(kind) = output::finish() else { return ExitCode::from(code) };
+    let unwritten = Exit::new(
+        OUTPUT,
+        format!("the output could not be written in full: {kind}; what this command did is done"),
+        "make room, or send its output elsewhere; what was stored is shown again by: qbo-backfill report",
+    );
+    let word = if code == DONE { "error" } else { "note" };
+    say(&format!("{word}: {}", unwritten.line()));
+    let _ = output::finish();
+    ExitCode::from(if code == DONE { OUTPUT } else { code })
+}
+
+/// A file that was named for a result and does not take it.
+pub(crate) fn unwritten(file: &std::path::Path, error: &std::io::Error) -> Exit {
+    use std::io::ErrorKind;
+    let what = format!("{}: {error}", file.display());
+    match error.kind() {
+        ErrorKind::NotFound
+        | ErrorKind::PermissionDenied
+        | ErrorKind::IsADirectory
+        | ErrorKind::NotADirectory
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidFilename => Exit::usage(what, "name a file that can be written with --out"),
+        _ => Exit::new(OUTPUT, what, "make room, or name another file with --out"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run shows while it goes on: a display on a terminal, plain lines elsewhere, or NDJSON for programs.
 
 use std::fmt::Debug;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use backfill_core::{EventSink, RunEvent, WindowReport};
@@ -12,10 +12,15 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::args::Output;
+use crate::foreign::Foreign;
 use crate::instant::{short, utc};
 use crate::journal::Journal;
+use crate::output::{self, Screen};
 use crate::render::say;
 use crate::settings::Settings;
+
+/// How often a second the bar is drawn.
+const REDRAWN: u8 = 20;
 
 /// Whether a bar shows how far it is.
 pub(crate) fn shows_bar(settings: &Settings) -> bool {
@@ -119,7 +124,7 @@ impl Display {
             "{spinner:.green} [{bar:30}] {pos}/{len} windows  {msg}  {elapsed}, {eta} left",
         );
         let style = style.expect("the template is a constant").progress_chars("━╸ ");
-        let target = ProgressDrawTarget::stderr();
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), REDRAWN);
         let bar = ProgressBar::with_draw_target(Some(windows as u64), target).with_style(style);
         drop(self.bar.set(bar));
     }
@@ -138,7 +143,7 @@ impl Display {
 
     fn say(&self, line: &str) {
         match self.bar.get() {
-            Some(bar) => bar.println(line),
+            Some(bar) => bar.println(Foreign(line).to_string()),
             None => say(line),
         }
     }
@@ -297,9 +302,7 @@ pub(crate) fn write_event(name: &str, fields: Value) {
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
-    let mut stdout = std::io::stdout().lock();
-    // A reader that has gone away is no reason to stop.
-    drop(writeln!(stdout, "{}", Value::Object(object)).and_then(|()| stdout.flush()));
+    output::event(&Value::Object(object).to_string());
 }
 
 #[expect(clippy::disallowed_methods, reason = "an event carries the moment at which it is written")]

@@ -1,14 +1,23 @@
-//! Lines from stdin: one, and not longer than anybody types.
+//! What comes by stdin or is typed: one line, and not a longer one than anybody types.
 
 use std::io::{self, BufRead};
 
 use zeroize::Zeroizing;
 
+use crate::output;
+
 /// The longest line that is taken.
 const LONGEST: u64 = 64 * 1024;
 
+/// What somebody types at a prompt without echo; what was said before stands before it.
+pub(crate) fn hidden(prompt: &str) -> io::Result<Zeroizing<String>> {
+    output::settle();
+    rpassword::prompt_password(prompt).map(Zeroizing::new)
+}
+
 /// The next line of stdin, with its end. Whatever follows is left to whom it is for.
 pub(crate) fn line() -> io::Result<Zeroizing<String>> {
+    output::settle();
     line_of(io::stdin().lock())
 }
 

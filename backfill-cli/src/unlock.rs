@@ -299,7 +299,7 @@ fn ask(prompt: &str) -> Result<String, Exit> {
     let unread =
         |_| Exit::new(VAULT, "the passphrase could not be read", "type it, or send it as a line to stdin");
     if std::io::stdin().is_terminal() {
-        return rpassword::prompt_password(prompt).map_err(unread);
+        return typed::hidden(prompt).map(|typed| typed.to_string()).map_err(unread);
     }
     let line = typed::line().map_err(unread)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())

@@ -6,6 +6,7 @@ use super::reader;
 use crate::args::{Db, Output};
 use crate::compose::Database;
 use crate::exit::{DESTINATION, DONE, Exit};
+use crate::foreign::Foreign;
 use crate::render::{Table, out, out_json, say};
 use crate::settings::Settings;
 
@@ -55,7 +56,7 @@ async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
     match settings.output {
         Output::Json => out_json(&found.iter().map(|one| json!(one)).collect()),
         Output::Text if found.is_empty() => out(&format!("schema {} is as expected", settings.schema)),
-        Output::Text => found.iter().for_each(|one| out(one)),
+        Output::Text => found.iter().for_each(|one| out(&Foreign(one).to_string())),
     }
     if found.is_empty() {
         return Ok(DONE);
@@ -89,7 +90,7 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
         status.found.map_or_else(|| "none: qbo-backfill db init".into(), |version| version.to_string()),
         status.known
     ));
-    out(&format!("company: {}", company.as_deref().unwrap_or("none yet; the first run binds it")));
+    out(&format!("company: {}", Foreign(company.as_deref().unwrap_or("none yet; the first run binds it"))));
     out(&format!("lz4 compression: {}", if status.lz4 { "yes" } else { "no (loading is slower)" }));
     let mut table = Table::new(&["table", "rows (estimate)#"]);
     for (name, rows) in &status.tables {

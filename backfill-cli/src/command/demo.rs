@@ -19,8 +19,9 @@ use crate::args::{DemoArgs, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{BUG, DESTINATION, DONE, Exit};
 use crate::progress::sink;
-use crate::render::{Shown, out, report_text, say};
+use crate::render::{Shown, out, report_text, say, say_lines};
 use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
+use crate::typed;
 
 /// `demo`.
 pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
@@ -117,7 +118,7 @@ async fn show(
 ) -> Result<(), Exit> {
     first.identity = composed.identity.clone();
     let mut second = first.clone();
-    say("\nFirst run: every day of the year, three pipelines.");
+    say_lines("\nFirst run: every day of the year, three pipelines.");
     let began = composed.clock.elapsed();
     let outcome = engine_run(composed, first, stop).await?;
     let took = spoken(composed.clock.elapsed().saturating_sub(began));
@@ -200,8 +201,8 @@ fn look(composed: &Composed, arguments: &DemoArgs, ask: bool) {
     }
     out(&format!("  {} -c '{query}'", composed.psql()));
     if ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        say("\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.");
-        drop(std::io::stdin().read_line(&mut String::new()));
+        say_lines("\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.");
+        drop(typed::line());
     } else {
         out("The database ends with the demo; demo --keep keeps it.");
     }

@@ -13,6 +13,7 @@ use crate::compose::{Database, company, let_it_age, open_database};
 use crate::consent;
 use crate::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
 use crate::file_system;
+use crate::foreign::Foreign;
 use crate::instant::utc;
 use crate::render::{out, out_json};
 use crate::secrets::Secrets;
@@ -108,9 +109,11 @@ impl Findings {
 
 impl Finding {
     fn text(&self) -> String {
-        let remedy =
-            if self.remedy.is_empty() { String::new() } else { format!("\n{:24}→ {}", "", self.remedy) };
-        format!("{:8}{:14}  {}{remedy}", self.state, self.subject, self.what)
+        let remedy = match self.remedy.as_str() {
+            "" => String::new(),
+            remedy => format!("\n{:24}→ {}", "", Foreign(remedy)),
+        };
+        format!("{:8}{:14}  {}{remedy}", self.state, self.subject, Foreign(&self.what))
     }
 
     fn json(&self) -> serde_json::Value {

@@ -46,6 +46,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|_| Exit::usage("the runtime cannot be started", "check the system's limits"))?;
+    // It outlives the command: signals are heard for as long as somebody may still read what was said.
+    let runtime: &'static tokio::runtime::Runtime = Box::leak(Box::new(runtime));
     runtime.block_on(async {
         match cli.command {
             Command::Run(arguments) if arguments.dry_run => plan::plan(&settings, &arguments).await,

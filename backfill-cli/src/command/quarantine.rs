@@ -1,5 +1,3 @@
-use std::io::Write as _;
-
 use raw_store::{LogLine, Quarantine as _, Quarantined, Reopen};
 use serde_json::json;
 
@@ -7,6 +5,7 @@ use super::{again, is_wanted, or_nothing, reader};
 use crate::args::{Output, Quarantine};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
+use crate::output;
 use crate::render::{Table, out, out_json, say};
 use crate::settings::Settings;
 
@@ -75,8 +74,7 @@ async fn show(settings: &Settings, pipeline: &str, digest: &str) -> Result<u8, E
     database.close().await?;
     let (one, bytes) = found?;
     say(&format!("{}, window {}: {}", one.entity_name, one.window, one.reason));
-    // A reader that has gone away is no reason to fail.
-    let _ = std::io::stdout().write_all(&bytes);
+    output::bytes(&bytes);
     Ok(DONE)
 }
 

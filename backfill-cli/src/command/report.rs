@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 use backfill_core::Report;
@@ -7,7 +9,8 @@ use qbo_auth::{Clock as _, SystemClock, TokenVault as _};
 use super::auth::warn_if_ending;
 use super::{findings, reader_and_secrets};
 use crate::args::{Output, ReportArgs, ReportFormat};
-use crate::exit::{DONE, Exit};
+use crate::exit::{DONE, Exit, unwritten};
+use crate::foreign;
 use crate::render::{Shown, out, report_html, report_json, report_markdown, report_text, say};
 use crate::settings::Settings;
 
@@ -31,7 +34,7 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
     let text = match format {
         ReportFormat::Text => report_text(shown),
         ReportFormat::Md => report_markdown(shown),
-        ReportFormat::Json => format!("{:#}\n", report_json(shown)),
+        ReportFormat::Json => foreign::in_json(&format!("{:#}\n", report_json(shown))).into_owned(),
         ReportFormat::Html => report_html(shown),
     };
     // As other programs have it, `-` is stdout.
@@ -41,10 +44,16 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
         return Ok(DONE);
     };
     point!("report.write");
-    std::fs::write(file, text).map_err(|error| {
-        Exit::usage(format!("{}: {error}", file.display()), "name a file that can be written with --out")
-    })?;
+    write(file, &text).map_err(|error| unwritten(file, &error))?;
     point!("report.written");
     say(&format!("the report is in {}", file.display()));
     Ok(DONE)
+}
+
+/// Writes a file and waits until it is on the disk: some systems say only then that there was no room.
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut opened = File::create(file)?;
+    opened.write_all(text.as_bytes())?;
+    // A pipe or a terminal has no disk.
+    if opened.metadata()?.is_file() { opened.sync_all() } else { Ok(()) }
 }

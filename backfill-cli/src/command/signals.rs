@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::args::Lifeline;
 use crate::exit::{Exit, INTERRUPTED, TERMINATED};
+use crate::output;
 use crate::render::say;
 use crate::settings::Settings;
 
@@ -50,7 +51,7 @@ impl Stop {
             let heard = stop.clone();
             tokio::spawn(async move {
                 while arrivals.recv().await.is_some() {
-                    if heard.code.swap(code, Ordering::Relaxed) != 0 {
+                    if heard.code.swap(code, Ordering::Relaxed) != 0 || output::is_ending() {
                         heard.end(code).await;
                     }
                     say(word);
@@ -100,6 +101,7 @@ impl Stop {
         }
         drop(ending.join_all().await);
         drop(tokio::time::timeout(LAST_CALL, self.exchange.lock()).await);
+        output::settle();
         std::process::exit(code.into());
     }
 

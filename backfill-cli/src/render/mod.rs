@@ -26,9 +26,10 @@ pub(crate) use table::Table;
 pub(crate) use verification::{json as verification_json, text as verification_text};
 pub(crate) use windows::windows;
 
-use std::io::Write as _;
-
 use backfill_core::Report;
+
+use crate::foreign::Foreign;
+use crate::output;
 
 /// A report, and what it is measured by.
 #[derive(Clone, Copy, Debug)]
@@ -67,24 +68,28 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// Writes a result to stdout. A reader that has gone away is no error.
+/// Writes a result to stdout.
 pub(crate) fn out(text: &str) {
-    let mut stdout = anstream::stdout().lock();
-    drop(stdout.write_all(text.as_bytes()));
-    if !text.ends_with('\n') {
-        drop(stdout.write_all(b"\n"));
-    }
-    drop(stdout.flush());
+    output::result(text);
 }
 
 /// Writes a result to stdout as indented JSON.
 pub(crate) fn out_json(value: &serde_json::Value) {
-    out(&format!("{value:#}"));
+    output::json(&format!("{value:#}"));
 }
 
-/// Says something to the person at the terminal: stderr. That nobody listens any more is no error.
+/// Says something to the person at the terminal, in one line of stderr, whatever it was made of.
 pub(crate) fn say(text: &str) {
-    drop(writeln!(anstream::stderr(), "{text}"));
+    output::note(&Foreign(text).to_string());
+}
+
+/// Says something of our own to the person at the terminal, in as many lines as it has.
+#[cfg_attr(
+    not(feature = "demo"),
+    expect(dead_code, reason = "only the demo has something to say in paragraphs")
+)]
+pub(crate) fn say_lines(text: &str) {
+    output::note(text);
 }
 
 /// Seconds with one decimal, or two below one second.

@@ -5,6 +5,7 @@ use backfill_core::Report;
 use super::alike::alike;
 use super::report_text::{again, cost, resume, total_cells};
 use super::{Shown, findings};
+use crate::foreign::is_obeyed;
 use crate::instant::{short, utc};
 
 /// The report as Markdown, with every window.
@@ -17,13 +18,18 @@ pub(crate) fn markdown(shown: Shown<'_>) -> String {
     if let Some(message) = &run.message {
         let _ = writeln!(text, "- Message: {}", escaped(message));
     }
-    let _ = writeln!(text, "- Company: {} ({})", run.identity.realm_id, run.identity.environment);
+    let _ = writeln!(
+        text,
+        "- Company: {} ({})",
+        escaped(&run.identity.realm_id),
+        escaped(&run.identity.environment)
+    );
     let _ = writeln!(
         text,
         "- Range: {} to {} (UTC, half-open), by {}",
         short(run.span.start()),
         short(run.span.end()),
-        run.chunk
+        escaped(&run.chunk)
     );
     let finished = run.finished_at.map_or_else(|| "not recorded".into(), utc);
     let _ = writeln!(text, "- Started: {}, finished: {finished}", utc(run.started_at));
@@ -87,7 +93,7 @@ fn push_totals(text: &mut String, report: &Report) {
     );
     push_row(text, ["---"].into_iter().chain(["--:"; 11]).map(str::to_owned));
     for (name, cells) in total_cells(report) {
-        push_row(text, std::iter::once(name).chain(cells));
+        push_row(text, std::iter::once(escaped(&name)).chain(cells));
     }
 }
 
@@ -111,6 +117,17 @@ fn push_row(text: &mut String, cells: impl IntoIterator<Item = String>) {
     text.push('\n');
 }
 
+/// Text that stands for itself: no markup, no link, no cell of its own.
 fn escaped(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "&lt;").replace(char::is_control, " ")
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '<' => escaped.push_str("&lt;"),
+            '&' => escaped.push_str("&amp;"),
+            '\\' | '|' | '`' | '*' | '[' | ']' => escaped.extend(['\\', letter]),
+            letter if is_obeyed(letter) => escaped.push(' '),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
 }

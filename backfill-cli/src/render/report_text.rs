@@ -5,6 +5,7 @@ use raw_store::{LogLine, WindowState};
 
 use super::alike::alike;
 use super::{Shown, Table, findings, percent, seconds};
+use crate::foreign::Foreign;
 use crate::instant::{short, utc};
 
 /// Windows shown one by one; a longer list is in the database and in the JSON report.
@@ -22,11 +23,11 @@ pub(crate) fn text(shown: Shown<'_>) -> String {
         run.status.as_str(),
         short(run.span.start()),
         short(run.span.end()),
-        run.chunk
+        Foreign(&run.chunk)
     );
-    let _ = writeln!(text, "{}, started {}", run.identity, utc(run.started_at));
+    let _ = writeln!(text, "{}, started {}", Foreign(&run.identity.to_string()), utc(run.started_at));
     if let Some(message) = &run.message {
-        let _ = writeln!(text, "{message}");
+        let _ = writeln!(text, "{}", Foreign(message));
     }
     let _ = writeln!(text, "\nThis run");
     let _ = write!(text, "{}", this_run(report));
@@ -190,8 +191,9 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
         let why = line.error_message.as_deref().unwrap_or_default();
         let _ = writeln!(
             text,
-            "\n{}: {why}; {unread} windows left unread, a later run asks again",
-            pipeline.pipeline
+            "\n{}: {}; {unread} windows left unread, a later run asks again",
+            pipeline.pipeline,
+            Foreign(why)
         );
         if unread == pipeline.windows.len() {
             return;

@@ -1,3 +1,4 @@
+use crate::foreign::Foreign;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
 /// One line under the header; everything else is done by columns.
@@ -22,7 +23,8 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.table.add_row(cells.into_iter().collect::<Vec<_>>());
+        // Much of what stands in tables was named by somebody else.
+        self.table.add_row(cells.into_iter().map(|cell| Foreign(&cell).to_string()));
     }
 }
 

@@ -19,6 +19,7 @@ mod inputs;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod kills;
+mod output;
 mod report;
 mod lifeline;
 mod mage;

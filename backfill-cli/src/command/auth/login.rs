@@ -198,7 +198,8 @@ impl Login<'_> {
 
 /// Shows the page in a browser where there is one, and its address in any case.
 fn show(request: &ConsentRequest, arguments: &LoginArgs) {
-    say(&format!("connect the company on this page:\n{}", request.url()));
+    say("connect the company on this page:");
+    say(request.url());
     let opens = !arguments.no_browser && std::io::stderr().is_terminal();
     if opens && open::that_detached(request.url()).is_err() {
         say("no browser could be started; open the page yourself");
@@ -208,7 +209,7 @@ fn show(request: &ConsentRequest, arguments: &LoginArgs) {
 /// The pasted address holds a code, so it is not shown where it is typed.
 fn pasted() -> std::io::Result<Zeroizing<String>> {
     if std::io::stdin().is_terminal() {
-        return rpassword::prompt_password("address (not shown): ").map(Zeroizing::new);
+        return typed::hidden("address (not shown): ");
     }
     typed::line()
 }

@@ -6,7 +6,6 @@ use qbo_auth::{
     Clock as _, ExposeSecret as _, SecretName, SecretString, SecretVault as _, SystemClock, TokenVault as _,
 };
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::args::{Output, Secrets};
 use crate::exit::{DONE, Exit};
@@ -89,7 +88,7 @@ fn value(name: SecretName) -> Result<SecretString, Exit> {
         Exit::usage(what, format!("echo it into: qbo-backfill secrets set {name}"))
     };
     let text = if std::io::stdin().is_terminal() {
-        Zeroizing::new(rpassword::prompt_password(format!("{name} (not shown): ")).map_err(unread)?)
+        typed::hidden(&format!("{name} (not shown): ")).map_err(unread)?
     } else {
         typed::line().map_err(unread)?
     };

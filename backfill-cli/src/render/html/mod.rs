@@ -10,6 +10,8 @@ pub(crate) use table::push_table;
 
 use std::fmt::{self, Write as _};
 
+use crate::foreign::is_obeyed;
+
 /// The page's looks. No file, font or picture from anywhere else.
 pub(crate) const STYLE: &str = include_str!("report.css");
 
@@ -26,13 +28,7 @@ impl fmt::Display for Escaped<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                // Also those that turn the direction of what follows.
-                letter
-                    if letter.is_control()
-                        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-                {
-                    f.write_char(' ')?;
-                }
+                letter if is_obeyed(letter) => f.write_char(' ')?,
                 letter => f.write_char(letter)?,
             }
         }

@@ -1,0 +1,127 @@
+//! Text that somebody else has chosen: names in files and in the database, reasons, what a driver says. None of it may
+//! move a cursor, forge a line or turn the direction of what stands beside it.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+/// Foreign text within a line: one line of it, without anything that a terminal obeys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Foreign<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Foreign<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars() {
+            match letter {
+                '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                    f.write_char(' ')?;
+                }
+                letter if is_obeyed(letter) => f.write_char('?')?,
+                letter => f.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character does something instead of being seen: controls (C0, DEL, C1), marks that turn the direction of text,
+/// separators of lines, and tags, which hide text.
+pub(crate) fn is_obeyed(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Our own text of several lines, with colours perhaps. What else a terminal would obey came with something foreign.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let is_own = |letter: char| letter == '\n' || !is_obeyed(letter);
+    if text.chars().all(is_own) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let length = colour(rest).unwrap_or(letter.len_utf8());
+        let (part, behind) = rest.split_at(length);
+        match letter {
+            '\u{1b}' if length > 1 => shown.push_str(part),
+            '\t' | '\r' => shown.push(' '),
+            letter if is_own(letter) => shown.push(letter),
+            _ => shown.push('?'),
+        }
+        rest = behind;
+    }
+    Cow::Owned(shown)
+}
+
+/// The length of a sequence that sets colours and nothing else (ECMA-48, SGR), if the text begins with one.
+fn colour(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let length = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[length..].starts_with('m').then_some(2 + length + 1)
+}
+
+/// A text in JSON, in which what a terminal would obey is escaped: whoever reads the JSON has the exact value. Such characters
+/// can only stand in its strings.
+pub(crate) fn in_json(json: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| letter == '\n' || !is_obeyed(letter);
+    if json.chars().all(is_plain) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for letter in json.chars() {
+        if is_plain(letter) {
+            escaped.push(letter);
+        } else {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                // Writing into a text cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "a\u{1b}[31mb\u{1b}]0;title\u{7}\u{9b}2J\nforged\r\u{202e}c\u{2066}\u{85}\u{7f}\u{feff}\u{e0041}é中\u{300}";
+
+    #[test]
+    fn nothing_foreign_is_obeyed() {
+        let one = Foreign(HOSTILE).to_string();
+        assert_eq!(one, "a?[31mb?]0;title??2J forged ?c? ????é中\u{300}".replacen("????", "???", 1));
+        assert!(!one.chars().any(is_obeyed));
+    }
+
+    #[test]
+    fn of_what_is_shown_only_lines_and_colours_are_left() {
+        let text = shown(HOSTILE).into_owned();
+        assert!(text.starts_with("a\u{1b}[31mb?]0;title??2J\nforged ?c?"), "{text:?}");
+        assert!(!text.replace("\u{1b}[31m", "").replace('\n', "").chars().any(is_obeyed), "{text:?}");
+        for odd in ["\u{1b}[2J", "\u{1b}[31", "\u{1b}[", "\u{1b}", "\u{1b}[?25lm", "\u{1b}[31mm\u{1b}[1A"] {
+            let text = shown(odd).replace("\u{1b}[31m", "");
+            assert!(!text.contains('\u{1b}'), "{odd:?}: {text:?}");
+        }
+        assert!(matches!(shown("plain ✓\nlines"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_has_the_exact_value_and_nothing_that_is_obeyed() {
+        let value = serde_json::json!({ HOSTILE: [HOSTILE, 1] });
+        let pretty = format!("{value:#}");
+        let text = in_json(&pretty);
+        assert!(!text.replace('\n', "").chars().any(is_obeyed), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+}

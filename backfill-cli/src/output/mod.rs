@@ -1,0 +1,116 @@
+//! What this process says: results on stdout, everything else on stderr. Each has a thread and a bounded queue of its own,
+//! so that nobody who does not read stops the work, a lease or a signal.
+//!
+//! A result waits for room; only the part of the work that has it waits with it. Notes, progress and logs are left out when
+//! there is no room, and how many is said when there is again.
+
+mod screen;
+mod stream;
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anstream::{AutoStream, ColorChoice};
+
+pub(crate) use screen::Screen;
+use stream::{End, Stream};
+
+use crate::foreign;
+
+static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stdout));
+static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stderr));
+
+/// Whether the work is over, and only what was said of it still has to be read.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Writes a result: text of one or several lines.
+pub(crate) fn result(text: &str) {
+    let text = foreign::shown(text);
+    let text = without_colours(&text, AutoStream::choice(&io::stdout()));
+    put(&text);
+}
+
+/// Writes a result in JSON.
+pub(crate) fn json(text: &str) {
+    put(&foreign::in_json(text));
+}
+
+/// Writes the bytes of a result as they are; a terminal shows them as text that it does not obey.
+pub(crate) fn bytes(bytes: &[u8]) {
+    if io::stdout().is_terminal() {
+        put(&foreign::shown(&String::from_utf8_lossy(bytes)));
+    } else {
+        STDERR.settle();
+        STDOUT.put(bytes);
+    }
+}
+
+/// Writes one event of a run, a line in JSON.
+pub(crate) fn event(line: &str) {
+    STDOUT.put(format!("{}\n", foreign::in_json(line)).as_bytes());
+}
+
+/// Says something to the person at the terminal.
+pub(crate) fn note(text: &str) {
+    STDOUT.settle();
+    let text = foreign::shown(text);
+    let text = without_colours(&text, AutoStream::choice(&io::stderr()));
+    STDERR.offer(format!("{text}\n").as_bytes());
+}
+
+/// Waits until what was said is written, as far as somebody reads: before a question, and before an end at once.
+pub(crate) fn settle() {
+    STDERR.settle();
+    STDOUT.settle();
+}
+
+/// Whether the work is over.
+pub(crate) fn is_ending() -> bool {
+    ENDING.load(Ordering::Relaxed)
+}
+
+/// Waits until every result is written, and says what became of those that could not be.
+pub(crate) fn finish() -> Option<io::ErrorKind> {
+    ENDING.store(true, Ordering::Relaxed);
+    STDOUT.finish();
+    STDERR.finish_if_read();
+    STDOUT.failure().or(STDERR.failure())
+}
+
+/// Where log lines go.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) is_json: bool,
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let text = if self.is_json { foreign::in_json(&text) } else { foreign::shown(&text) };
+        STDERR.offer(text.as_bytes());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn put(text: &str) {
+    // What was said before stands before it, where both go to one terminal.
+    STDERR.settle();
+    STDOUT.put(text.as_bytes());
+    if !text.ends_with('\n') {
+        STDOUT.put(b"\n");
+    }
+}
+
+fn without_colours(text: &str, choice: ColorChoice) -> Cow<'_, str> {
+    if choice == ColorChoice::Never && text.contains('\u{1b}') {
+        Cow::Owned(anstream::adapter::strip_str(text).to_string())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
