@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
 use raw_store::{CallLedger as _, PgStore};
 use tokio::net::TcpListener;
 
+use crate::doorway::{self, Answer};
 use crate::exit::Exit;
+use crate::foreign::Foreign;
 use crate::gauges::Gauges;
 
 /// How long a database may take to answer before it counts as gone.
@@ -66,48 +64,59 @@ impl Health {
         };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
-        let routes = axum::Router::new()
-            .route("/healthz", get(healthz))
-            .route("/metrics", get(metrics))
-            .with_state(Arc::clone(self));
-        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let health = Arc::clone(self);
+        let answer = move |path| {
+            let health = Arc::clone(&health);
+            async move { health.answer(path).await }
+        };
+        tokio::spawn(doorway::serve(listener, bound, answer));
         Ok(bound)
     }
-}
 
-/// 200 as long as every database answers; a company that waits for somebody, such as for a consent, is no illness of this
-/// process, and said.
-async fn healthz(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let (mut status, mut lines) = (StatusCode::OK, String::new());
-    for Company { profile, standing } in health.companies() {
-        let word = match standing {
-            Standing::Waits(why) => format!("waiting: {why}"),
-            Standing::Works { store, .. } => match tokio::time::timeout(PATIENCE, store.month()).await {
-                Ok(Ok(_)) => "ok".into(),
-                Ok(Err(error)) => {
-                    status = StatusCode::SERVICE_UNAVAILABLE;
-                    error.to_string()
-                }
-                Err(_) => {
-                    status = StatusCode::SERVICE_UNAVAILABLE;
-                    "the database does not answer".into()
-                }
-            },
-        };
-        // Writing into a text cannot fail.
-        let _ = writeln!(lines, "{profile}: {word}");
-    }
-    (status, lines)
-}
-
-async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    for Company { profile, standing } in health.companies() {
-        if let Standing::Works { store, allowance } = standing
-            && let Ok(Ok(month)) = tokio::time::timeout(PATIENCE, store.month()).await
-        {
-            health.gauges.month(&profile, month, allowance);
+    async fn answer(&self, path: String) -> Answer {
+        match path.as_str() {
+            "/healthz" => self.healthz().await,
+            "/metrics" => self.metrics().await,
+            _ => Answer::plain("404 Not Found", "here are /healthz and /metrics\n"),
         }
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], health.gauges.text())
+
+    /// 200 as long as every database answers; a company that waits for somebody, such as for a consent, is no illness of this
+    /// process, and said.
+    async fn healthz(&self) -> Answer {
+        const WELL: &str = "200 OK";
+        const ILL: &str = "503 Service Unavailable";
+        let (mut status, mut lines) = (WELL, String::new());
+        for Company { profile, standing } in self.companies() {
+            let word = match standing {
+                Standing::Waits(why) => format!("waiting: {why}"),
+                Standing::Works { store, .. } => match tokio::time::timeout(PATIENCE, store.month()).await {
+                    Ok(Ok(_)) => "ok".into(),
+                    Ok(Err(error)) => {
+                        status = ILL;
+                        error.to_string()
+                    }
+                    Err(_) => {
+                        status = ILL;
+                        "the database does not answer".into()
+                    }
+                },
+            };
+            // Writing into a text cannot fail.
+            let _ = writeln!(lines, "{}: {}", Foreign(&profile), Foreign(&word));
+        }
+        Answer::plain(status, lines)
+    }
+
+    async fn metrics(&self) -> Answer {
+        for Company { profile, standing } in self.companies() {
+            if let Standing::Works { store, allowance } = standing
+                && let Ok(Ok(month)) = tokio::time::timeout(PATIENCE, store.month()).await
+            {
+                self.gauges.month(&profile, month, allowance);
+            }
+        }
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        Answer { status: "200 OK", kind, text: self.gauges.text() }
+    }
 }

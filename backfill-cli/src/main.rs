@@ -14,6 +14,7 @@ mod callback;
 mod command;
 mod compose;
 mod consent;
+mod doorway;
 mod exit;
 mod file_system;
 mod foreign;

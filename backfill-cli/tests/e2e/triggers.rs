@@ -1,7 +1,8 @@
 //! One-time triggers and workers.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStderr, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use fixtures::{CallKind, Fault, Gate, OauthOptions, Rotation, Rule, SandboxOptions, Shape};
 use serde_json::Value;
@@ -19,6 +20,10 @@ impl Worker {
     fn start(house: &House, more: &[&str]) -> Self {
         let mut command = house.command(&["worker", "--listen", "127.0.0.1:0"]);
         command.args(more).args(house.addresses());
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -309,4 +314,50 @@ async fn a_file_of_mages_is_read_and_applying_it_again_fires_nothing() {
     std::fs::write(&file, "triggers: [{name: x, schedule_interval: '@once', pipeline_uuid: qb_x}]").unwrap();
     let bad = house.at(&apply).await.expect(2);
     assert!(bad.error().contains("trigger x: it has no variable fecha_inicio"), "{}", bad.error());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_visitors_cost_the_work_nothing_and_strangers_are_not_answered() {
+    let house = House::new(&Shape::default().with_counts(40, 5, 5)).await;
+    house.at(&["db", "init"]).await.expect(0);
+    // Far fewer descriptors than visitors.
+    let mut command = house.command(&[]);
+    let program = command.get_program().to_owned();
+    let environment: Vec<_> =
+        command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    command = Command::new("sh");
+    command.args(["-c", "ulimit -n 96; exec \"$0\" \"$@\""]).arg(program).args([
+        "worker",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    command.args(house.addresses()).env_clear().envs(environment).current_dir(house.home());
+    let mut worker = Worker::of(command);
+    let mut idle = Vec::new();
+    for number in 0..400 {
+        let mut visitor = TcpStream::connect(&worker.address).unwrap();
+        // Half of them begin to ask, and never end.
+        if number % 2 == 0 {
+            let _ = visitor.write_all(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ");
+        }
+        idle.push(visitor);
+    }
+    add(&house, "soon", "Invoice", &LONG_AGO).await.expect(0);
+    worker.until("trigger soon: done");
+    assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 40);
+    assert_eq!(worker.get("healthz").await, (200, "default: ok\n".into()));
+    assert_eq!(worker.get("elsewhere").await.0, 404);
+
+    let url = format!("http://{}/healthz", worker.address);
+    let client = reqwest::Client::new();
+    for (host, status) in [("evil.example", 421), ("localhost:80", 200), ("127.0.0.1.evil.example", 421)] {
+        let answer = client.get(&url).header("host", host).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{host}");
+    }
+    // A request without an end is none.
+    let mut endless = TcpStream::connect(&worker.address).unwrap();
+    while endless.write_all(&[b'x'; 4096]).is_ok() {}
+    assert_eq!(worker.get("healthz").await.0, 200);
+    drop(idle);
+    worker.stop().await.expect(143);
 }
