@@ -58,8 +58,10 @@ pub enum Cause {
     Html,
     /// No server is found for the company (code 7001): for a moment, or for good.
     NoDestination,
-    /// The body was empty, cut short, or contradicts itself.
+    /// The body was empty or cut short.
     Garbled,
+    /// What the answer says of its records is not what it holds.
+    Contradiction,
     /// The company was asked too often.
     Throttled,
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Cause {
             Self::Html => "a web page came instead of an answer",
             Self::NoDestination => "QuickBooks found no server for the company (code 7001)",
             Self::Garbled => "the answer was not whole",
+            Self::Contradiction => "the answer contradicts itself: it holds other records than it says",
             Self::Throttled => "QuickBooks asked to slow down",
         })
     }

@@ -87,6 +87,12 @@ pub enum ErrorKind {
         /// For how long.
         refused: Duration,
     },
+    /// Nothing has come back for as long as one command waits.
+    #[error("QuickBooks has not answered at all for {} minutes", silent.as_secs() / 60)]
+    Unanswered {
+        /// For how long.
+        silent: Duration,
+    },
     /// QuickBooks refuses this company or this app.
     #[error("refused by QuickBooks (HTTP {status}): {why}")]
     Refused {
@@ -140,6 +146,7 @@ impl ErrorKind {
             Self::WebPage { .. } => "source.web_page",
             Self::Budget(_) => "source.budget",
             Self::LastingRefusal { .. } => "source.lasting_refusal",
+            Self::Unanswered { .. } => "source.unanswered",
             Self::Refused { .. } => "source.refused",
             Self::BadQuery { .. } => "source.bad_query",
             Self::EntityUnavailable { .. } => "source.entity_unavailable",
@@ -230,6 +237,7 @@ impl ErrorKind {
             Self::NeedsConsent => Advice::Reauthorise,
             Self::Exhausted { .. }
             | Self::WebPage { .. }
+            | Self::Unanswered { .. }
             | Self::LastingRefusal { .. }
             | Self::Budget(BudgetError::UsedUp { .. }) => Advice::TryLater,
             Self::Budget(BudgetError::Unavailable { .. }) => Advice::AskBudget,

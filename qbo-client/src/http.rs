@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::breaker::COOL_DOWN;
 use crate::classify::{by_fault, is_web_page, throttled_tokens};
 use crate::https::{Https, LARGEST_BODY};
+use crate::silence::{MOST_SILENCE, Silence};
 use crate::split::total_count;
 use crate::{
     Admission, Answer, Backoff, Breaker, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit,
@@ -53,6 +54,7 @@ pub struct HttpQboClient {
     /// Held by the one request that asks for a permit or waits for it; the others stand in line behind it.
     turn: tokio::sync::Mutex<()>,
     breaker: Mutex<Breaker>,
+    silence: Mutex<Silence>,
     /// Wakes whoever waits for the breaker when it closes.
     recovered: Notify,
     meter: Meter,
@@ -156,6 +158,7 @@ impl HttpQboClientBuilder {
             budget,
             turn: tokio::sync::Mutex::default(),
             breaker: Mutex::default(),
+            silence: Mutex::default(),
             recovered: Notify::new(),
             meter: Meter::default(),
             seed: self.seed,
@@ -282,15 +285,27 @@ impl HttpQboClient {
             Err(kind) => return Err(kind),
         };
         self.meter.call(repeated);
+        let sent = self.clock.elapsed();
         let received = match self.transport.send(call, &token).await {
-            Ok(received) => received,
+            Ok(received) => {
+                self.silence().answered(self.clock.elapsed());
+                received
+            }
             Err(lost) => {
                 match lost {
                     Lost::Connection | Lost::Insecure(_) => permit.conclude(CallEnd::Failed).await,
                     // The other end may still work on it, or has served it: it is given back as one that was abandoned.
                     Lost::Timeout | Lost::TooLarge => drop(permit),
                 }
-                return Ok(Attempt::lost(lost.into()));
+                let verdict = match lost {
+                    Lost::Connection | Lost::Timeout => {
+                        let silent = self.silence().unanswered(sent, self.clock.elapsed());
+                        let is_over = silent >= MOST_SILENCE;
+                        if is_over { Verdict::Final(ErrorKind::Unanswered { silent }) } else { lost.into() }
+                    }
+                    Lost::Insecure(_) | Lost::TooLarge => lost.into(),
+                };
+                return Ok(Attempt::lost(verdict));
             }
         };
         self.meter.received(received.body.len());
@@ -328,7 +343,9 @@ impl HttpQboClient {
         let Attempt { verdict, status, title, .. } = attempt;
         let failures = tries.attempts - tries.refusals;
         let changed = match &verdict {
-            Err(Verdict::Retry(_)) => self.breaker().failed(self.clock.elapsed()),
+            Err(Verdict::Retry(_) | Verdict::Final(ErrorKind::Unanswered { .. })) => {
+                self.breaker().failed(self.clock.elapsed())
+            }
             // The token service may have said it, which says nothing of the API.
             Err(Verdict::Throttled(_)) => None,
             _ => self.breaker().succeeded(),
@@ -460,6 +477,10 @@ impl HttpQboClient {
         }
     }
 
+    fn silence(&self) -> MutexGuard<'_, Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -497,6 +518,7 @@ fn judge<T>(
         SplitError::Malformed if is_web_page(&received.body) => {
             Fault::find(&received.body).map_or(Verdict::Retry(Cause::Html), |fault| by_fault(&answer, &fault))
         }
+        SplitError::Contradiction => Verdict::Retry(Cause::Contradiction),
         _ => Verdict::Retry(Cause::Garbled),
     })
 }

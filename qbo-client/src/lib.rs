@@ -21,6 +21,8 @@ mod fault;
 mod throttle;
 mod slow_start;
 mod refusals;
+#[cfg(feature = "http")]
+mod silence;
 mod backoff;
 mod breaker;
 mod meter;
@@ -46,6 +48,8 @@ pub use page::{IdentityProblem, RawPage, RawRecord};
 pub use page_size::{InvalidPageSize, PageSize};
 pub use query::{Comparison, MINOR_VERSION, Predicate, Property, Query, Value};
 pub use signal::{Signal, WaitReason};
+#[cfg(feature = "http")]
+pub use silence::MOST_SILENCE;
 pub use split::SplitError;
 pub use throttle::{Limits, Throttle, Ticket};
 pub use transport::{Call, Lost, Received, Transport};

@@ -57,20 +57,21 @@ impl RawPage {
     /// [`SplitError`] for anything that is not a whole, consistent page. In particular a fault, a truncated
     /// body and an answer without its envelope are errors, never "no rows".
     pub fn split(body: Bytes, key: &str) -> Result<Self, SplitError> {
-        Self::laid_out(body, key, &RecordLayout::default())
+        let Envelope { records, answered_at, .. } = split::split(&body, key, &RecordLayout::default())?;
+        Ok(Self { body, records, answered_at })
     }
 
     /// Splits the answer to a query.
     ///
     /// # Errors
     ///
-    /// As [`split`](Self::split).
+    /// As [`split`](Self::split), and for a page that begins elsewhere or holds fewer records than it says that there are.
     pub fn answering(body: Bytes, query: &Query) -> Result<Self, SplitError> {
-        Self::laid_out(body, query.entity().as_str(), query.record_layout())
-    }
-
-    fn laid_out(body: Bytes, key: &str, layout: &RecordLayout) -> Result<Self, SplitError> {
-        let Envelope { records, answered_at } = split::split(&body, key, layout)?;
+        let envelope = split::split(&body, query.entity().as_str(), query.record_layout())?;
+        if !envelope.answers(query.start_position(), query.page_size().get()) {
+            return Err(SplitError::Contradiction);
+        }
+        let Envelope { records, answered_at, .. } = envelope;
         Ok(Self { body, records, answered_at })
     }
 

@@ -161,6 +161,11 @@ impl Query {
         &self.layout
     }
 
+    /// At which of the records that match the page begins, from 1.
+    pub fn start_position(&self) -> u32 {
+        self.start_position
+    }
+
     /// How many records are asked for.
     pub fn page_size(&self) -> PageSize {
         self.page_size

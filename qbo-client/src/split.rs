@@ -43,7 +43,7 @@ pub enum SplitError {
     /// Records came under a key that was not asked for.
     #[error("the answer holds records of something else")]
     OtherRecords,
-    /// The answer's own count of its records is not what it holds.
+    /// What the answer says of its records is not what it holds, or not what was asked for.
     #[error("the answer counts its records differently than it holds")]
     Contradiction,
 }
@@ -51,6 +51,21 @@ pub enum SplitError {
 pub(crate) struct Envelope {
     pub(crate) records: Vec<RecordSpan>,
     pub(crate) answered_at: Option<OffsetDateTime>,
+    start_position: Option<u64>,
+    total_count: Option<u64>,
+}
+
+impl Envelope {
+    /// Whether what the answer says of its place fits to the question: where it begins, and that a page with room left ends
+    /// where the records end. QBO leaves these members out of many answers, and then there is nothing to compare.
+    pub(crate) fn answers(&self, start_position: u32, page_size: u16) -> bool {
+        let held = self.records.len() as u64;
+        // A question for position 0 is answered as one for 1 is.
+        let begins = self.start_position.is_none_or(|said| said.max(1) == u64::from(start_position.max(1)));
+        let has_room = held < u64::from(page_size);
+        let end = u64::from(start_position.max(1)) - 1 + held;
+        begins && !(has_room && self.total_count.is_some_and(|total| total > end))
+    }
 }
 
 pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
@@ -64,10 +79,21 @@ pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Env
     if answer.max_results.is_some_and(|claimed| claimed != answer.records.len() as u64) {
         return Err(SplitError::Contradiction);
     }
+    // The total is that of the page or that of the query, as it seems: at least as many as there are here in any case, and
+    // not some where there are none.
+    let held = answer.records.len() as u64;
+    if answer.total_count.is_some_and(|total| total < held || (held == 0 && total > 0)) {
+        return Err(SplitError::Contradiction);
+    }
     let base = text.as_ptr() as usize;
     let span = |record: &&RawValue| span(record.get(), base, layout);
     let answered_at = outer.time.as_deref().and_then(instant);
-    Ok(Envelope { records: answer.records.iter().map(span).collect(), answered_at })
+    Ok(Envelope {
+        records: answer.records.iter().map(span).collect(),
+        answered_at,
+        start_position: answer.start_position,
+        total_count: answer.total_count,
+    })
 }
 
 /// The number in `{"QueryResponse":{"totalCount":n}}`.
@@ -129,6 +155,7 @@ struct Outer<'a> {
 struct Answer<'a> {
     records: Vec<&'a RawValue>,
     max_results: Option<u64>,
+    start_position: Option<u64>,
     total_count: Option<u64>,
     fault: bool,
     other_records: bool,
@@ -204,6 +231,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
             match &*name {
                 name if self.keys.contain(name) => map.next_value_seed(Records(&mut answer.records))?,
                 "maxResults" => answer.max_results = map.next_value()?,
+                "startPosition" => answer.start_position = map.next_value()?,
                 "totalCount" => answer.total_count = map.next_value()?,
                 "Fault" | "fault" => answer.fault |= map.next_value::<Option<IgnoredAny>>()?.is_some(),
                 _ => answer.other_records |= is_filled_array(map.next_value::<&RawValue>()?),
@@ -521,6 +549,12 @@ mod tests {
                 r#"{"QueryResponse":{"Invoice":[{"Id":"1"}],"maxResults":2},"time":"x"}"#,
                 SplitError::Contradiction,
             ),
+            (r#"{"QueryResponse":{"totalCount":2500},"time":"x"}"#, SplitError::Contradiction),
+            (r#"{"QueryResponse":{"maxResults":2},"time":"x"}"#, SplitError::Contradiction),
+            (
+                r#"{"QueryResponse":{"Invoice":[{"Id":"1"},{"Id":"2"}],"totalCount":1},"time":"x"}"#,
+                SplitError::Contradiction,
+            ),
             (r#"{"Fault":{"Error":[]},"time":"x"}"#, SplitError::Fault),
             (r#"{"fault":{"error":[]},"queryResponse":null,"time":1601391072830}"#, SplitError::Fault),
             (r#"{"QueryResponse":{"Fault":{"Error":[]}},"time":"x"}"#, SplitError::Fault),
@@ -528,6 +562,36 @@ mod tests {
         for (body, error) in refused {
             assert_eq!(page(body).unwrap_err(), error, "{body}");
         }
+    }
+
+    /// A page with room left is the last one, so no record can be behind it; and it begins where it was asked to.
+    #[test]
+    fn an_answer_that_does_not_fit_to_its_question_is_none() {
+        let check = |(start, size), says: &str, fits: bool| {
+            let records = r#"{"Id":"1"},{"Id":"2"}"#;
+            let body = format!(r#"{{"QueryResponse":{{"Invoice":[{records}]{says}}},"time":"x"}}"#);
+            let query = crate::Query::select("Invoice".parse().unwrap());
+            let query = query.page(start, crate::PageSize::new(size).unwrap());
+            let page = RawPage::answering(body.into(), &query).map(|page| page.len());
+            assert_eq!(
+                page,
+                if fits { Ok(2) } else { Err(SplitError::Contradiction) },
+                "{start} {size} {says}"
+            );
+        };
+        check((1, 1000), "", true);
+        check((1, 1000), r#","startPosition":1,"maxResults":2,"totalCount":2"#, true);
+        check((1, 1000), r#","startPosition":0"#, true);
+        check((1, 1000), r#","totalCount":3"#, false);
+        check((1, 1000), r#","startPosition":2"#, false);
+        // A full page says nothing of what is behind it, and more than asked for is a full one, too.
+        check((1, 2), r#","totalCount":2500"#, true);
+        check((1, 1), r#","totalCount":2500"#, true);
+        // The total is that of the page, as QBO was seen to say, or that of the query.
+        check((1001, 1000), r#","startPosition":1001,"totalCount":2"#, true);
+        check((1001, 1000), r#","startPosition":1001,"totalCount":1002"#, true);
+        check((1001, 1000), r#","startPosition":1001,"totalCount":1003"#, false);
+        check((1001, 1000), r#","startPosition":1,"totalCount":1002"#, false);
     }
 
     #[test]

@@ -13,8 +13,9 @@ use qbo_auth::{
     TokenErrorKind, TokenProvider,
 };
 use qbo_client::{
-    Admission, Advice, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, Cause, ErrorKind,
-    HttpQboClient, HttpQboClientBuilder, PageSize, QboClient, Query, Refusal, Signal, WaitReason,
+    Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ErrorKind,
+    HttpQboClient, HttpQboClientBuilder, Lost, PageSize, QboClient, Query, Received, Refusal, Signal,
+    Transport, WaitReason,
 };
 use time::macros::datetime;
 use wiremock::matchers::{body_string, header, method, path, query_param};
@@ -238,6 +239,8 @@ async fn failures_are_repeated_five_times_and_then_given_up() {
             answer(400, "<html><p>message=No destination found; errorCode=007001; statusCode=400</p></html>"),
             Cause::Server,
         ),
+        (answer(200, r#"{"QueryResponse":{"totalCount":2500},"time":"x"}"#), Cause::Contradiction),
+        (answer(200, &PAGE.replace("\"maxResults\":1", "\"totalCount\":7")), Cause::Contradiction),
     ];
     for (template, expected) in bad {
         let bench = bench([template]).await;
@@ -408,6 +411,40 @@ async fn a_broken_connection_is_a_failure_that_may_pass() {
         HttpQboClient::builder("1".parse().unwrap(), endpoints, tokens, bench.clock).build().unwrap();
     let error = client.fetch_page(&invoices()).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Exhausted { cause: Cause::Connection, .. }), "{error}");
+}
+
+/// Every request takes as long as one may, and nothing comes back.
+#[derive(Debug)]
+struct Silent(Arc<ManualClock>);
+
+#[async_trait]
+impl Transport for Silent {
+    async fn send(&self, _: Call<'_>, _: &AccessToken) -> Result<Received, Lost> {
+        self.0.advance(Duration::from_secs(130));
+        Err(Lost::Timeout)
+    }
+}
+
+/// However it is asked, and in however many parts: a caller that asks for ever smaller pages hears the same.
+#[tokio::test]
+async fn a_source_that_never_answers_is_given_up_in_minutes() {
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let client = HttpQboClient::builder(
+        "1".parse().unwrap(),
+        Endpoints::of(Environment::Sandbox),
+        Arc::new(CountingTokens::default()),
+        clock.clone(),
+    );
+    let client = client.transport(Arc::new(Silent(clock.clone()))).build().unwrap();
+    let error = client.fetch_page(&invoices()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::PageTooSlow), "{error}");
+    let error = client.fetch_page(&invoices()).await.unwrap_err();
+    assert_eq!((error.advice(), error.kind.code()), (Advice::TryLater, "source.unanswered"));
+    assert_eq!(error.kind.to_string(), "QuickBooks has not answered at all for 4 minutes");
+    assert!(clock.elapsed() < Duration::from_mins(5), "{:?}", clock.elapsed());
+    let error = client.count(&invoices()).await.unwrap_err();
+    assert_eq!(error.kind.code(), "source.unanswered");
+    assert_eq!(client.usage().calls, 3);
 }
 
 #[tokio::test]

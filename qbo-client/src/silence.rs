@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+/// How long a company may not answer at all before that is taken for an answer. Its own gateway cuts every request at two minutes
+/// and says so; an outage that takes longer than two of these is for whoever asked to come back to, not for one command to sit
+/// out.
+pub const MOST_SILENCE: Duration = Duration::from_mins(4);
+
+/// Since when nothing has come back: a pure machine. Time is an argument, as the duration since any fixed start.
+///
+/// Any answer ends it, a refusal as well. One request may take long while others are answered.
+#[derive(Debug, Default)]
+pub(crate) struct Silence {
+    /// The last answer.
+    answered: Option<Duration>,
+    /// When the first request was sent that brought nothing since.
+    since: Option<Duration>,
+}
+
+impl Silence {
+    /// Something came back.
+    pub(crate) fn answered(&mut self, now: Duration) {
+        self.answered = Some(now);
+        self.since = None;
+    }
+
+    /// A request that was sent then brought nothing. Returns for how long nothing has.
+    pub(crate) fn unanswered(&mut self, sent: Duration, now: Duration) -> Duration {
+        let sent = self.answered.map_or(sent, |answered| answered.max(sent));
+        now.saturating_sub(*self.since.get_or_insert(sent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn it_lasts_from_the_first_request_that_brought_nothing_to_the_next_answer() {
+        let mut silence = Silence::default();
+        assert_eq!(silence.unanswered(s(10), s(140)), s(130));
+        assert_eq!(silence.unanswered(s(20), s(150)), s(140));
+        assert_eq!(silence.unanswered(s(150), s(280)), s(270));
+        silence.answered(s(300));
+        // It was under way when another one was answered.
+        assert_eq!(silence.unanswered(s(200), s(330)), s(30));
+        assert_eq!(silence.unanswered(s(330), s(460)), s(160));
+    }
+}
