@@ -241,7 +241,7 @@ pub(crate) struct RunArgs {
     /// Read completed windows again
     #[arg(long)]
     pub(crate) force: bool,
-    /// Leave out the closing COUNT(*), which costs one call per scan
+    /// Count only what empty or short answers leave open, and not what was read; saves a call seldom
     #[arg(long)]
     pub(crate) no_count: bool,
     /// Only show what would be done, as plan does

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use backfill_core::{Failure, ReportError, RunError, UnknownPipeline};
+use backfill_core::{Failure, ReportError, RunError, TooManyWindows, UnknownPipeline};
 use qbo_auth::AuthError;
 use raw_store::{StoreError, StoreErrorKind};
 
@@ -262,11 +262,18 @@ impl From<RunError> for Exit {
         let mut exit = match error.failure {
             Failure::Read(error) => Self::from(error),
             Failure::Land(error) => Self::from(error),
+            Failure::TooManyWindows(error) => error.into(),
             Failure::Stopped => Self::new(INTERRUPTED, "", "run the same command again to go on"),
             _ => Self::new(BUG, "", "what is committed is sound; please report this"),
         };
         exit.what = format!("{place}{safe}");
         exit
+    }
+}
+
+impl From<TooManyWindows> for Exit {
+    fn from(error: TooManyWindows) -> Self {
+        Self::usage(error.to_string(), "give a shorter range, or longer windows: --chunk month")
     }
 }
 

@@ -7,6 +7,7 @@ use raw_store::{OpenWindow, ScanCursor, Window, WindowChange, WindowState};
 use time::OffsetDateTime;
 
 use crate::Axis;
+use crate::clocks::Moment;
 use crate::walk::{Reached, Walk};
 
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub(crate) struct Accounting {
     first: usize,
     /// How far before QBO's clock a window must end to be complete.
     margin: time::Duration,
-    /// Nothing before this instant can change any more, by QBO's clock at the first answer.
-    settled_before: Option<OffsetDateTime>,
+    /// The first answer.
+    answered: Option<Moment>,
 }
 
 /// The windows that a page changes, and the part of the walk that decides about them.
@@ -27,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) changes: Vec<WindowChange>,
     /// For each record, the place of its window in `changes`.
     pub(crate) places: Vec<usize>,
+    /// Whether a window is provisional that had ended long ago by another clock.
+    pub(crate) is_held_back: bool,
 }
 
 impl Accounting {
@@ -36,7 +39,7 @@ impl Accounting {
             windows: windows.iter().map(|open| open.window).collect(),
             first: 0,
             margin: axis.margin(),
-            settled_before: None,
+            answered: None,
         }
     }
 
@@ -50,22 +53,23 @@ impl Accounting {
         self.windows.split_off(self.first + place)
     }
 
-    /// QBO's clock, as an answer told it. The first one counts.
-    pub(crate) fn answered(&mut self, at: OffsetDateTime) {
-        self.settled_before.get_or_insert(at - self.margin);
+    /// The time of an answer, by the earliest clock. The first one counts.
+    pub(crate) fn answered(&mut self, at: Moment) -> Moment {
+        *self.answered.get_or_insert(at)
     }
 
-    /// Enters one page: when QBO answered, the instants of its new records (ascending), how far the walk is
+    /// Enters one page: when QBO answered by the earliest clock, the instants of its new records (ascending), how far the walk is
     /// now, and the time the page took.
     pub(crate) fn enter(
         &mut self,
-        answered_at: OffsetDateTime,
+        answered: impl Into<Moment>,
         times: &[OffsetDateTime],
         walk: (&Walk, Reached),
         spent: Duration,
     ) -> Entry {
-        self.answered(answered_at);
-        let settled_before = self.settled_before.unwrap_or(answered_at);
+        let answered = self.answered(answered.into());
+        // Nothing before this instant can change any more.
+        let settled_before = answered.earliest - self.margin;
         let (walk, reached) = walk;
         let open = self.open();
         let place = |at: OffsetDateTime| {
@@ -79,6 +83,8 @@ impl Accounting {
             Reached::Instant(at) => open.partition_point(|window| window.end() <= at),
             Reached::Unproved => 0,
         };
+        // That nothing is left is what the last answer does not say. Its windows stay open until another one confirms it.
+        let is_silent = reached == Reached::End;
         // The window that the walk stands in is still running; behind the last one it stands in none.
         let standing = if closed < open.len() { place(walk.position().0).max(closed) + 1 } else { closed };
         let touched = times.last().map_or(0, |at| place(*at) + 1).max(standing);
@@ -90,17 +96,22 @@ impl Accounting {
                 window: *window,
                 state: match (n < closed, settled) {
                     (false, _) => WindowState::Running,
+                    (true, true) if is_silent => WindowState::Running,
                     (true, true) => WindowState::Completed,
                     (true, false) => WindowState::Provisional,
                 },
                 // What is not settled is read again from its start, so nothing is kept of where it stood.
-                cursor: (n >= closed && settled).then(|| cursor_in(*window, walk)).flatten(),
+                cursor: ((n >= closed || is_silent) && settled).then(|| cursor_in(*window, walk)).flatten(),
                 duration: shares[n],
             }
         });
         let changes = changes.collect();
+        let would_be_settled = answered.latest - self.margin;
+        let is_held_back = open[..closed]
+            .iter()
+            .any(|window| window.end() > settled_before && window.end() <= would_be_settled);
         self.first += closed;
-        Entry { changes, places }
+        Entry { changes, places, is_held_back }
     }
 }
 
@@ -132,7 +143,11 @@ mod tests {
 
     fn days(count: i64) -> Vec<OpenWindow> {
         let span = Window::new(START, START + time::Duration::days(count)).unwrap();
-        tile(span, ChunkSize::Day).into_iter().map(|window| OpenWindow { window, cursor: None }).collect()
+        tile(span, ChunkSize::Day)
+            .unwrap()
+            .into_iter()
+            .map(|window| OpenWindow { window, cursor: None })
+            .collect()
     }
 
     fn walk_at(at: OffsetDateTime, end: OffsetDateTime) -> Walk {
@@ -144,11 +159,11 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_answer_closes_every_window() {
+    fn an_empty_answer_leaves_every_window_to_its_proof() {
         let mut accounting = Accounting::new(&days(30), Axis::Updated);
         let walk = walk_at(START, START + time::Duration::days(30));
         let entry = accounting.enter(LATER, &[], (&walk, Reached::End), Duration::from_secs(3));
-        assert_eq!(states(&entry), [WindowState::Completed; 30]);
+        assert_eq!(states(&entry), [WindowState::Running; 30]);
         assert!(accounting.open().is_empty());
         let spent: Duration = entry.changes.iter().map(|change| change.duration).sum();
         assert!(spent.abs_diff(Duration::from_secs(3)) < Duration::from_micros(1));

@@ -81,16 +81,35 @@ impl FromStr for ChunkSize {
     }
 }
 
+/// Windows of one pipeline that one request may have: each is a line of the log, and is kept in memory while the run lasts, at
+/// some seven hundred bytes. By day it is more than sixty years, several times as long as there has been anything to read.
+pub const MOST_WINDOWS: usize = 25_000;
+
+/// A range is cut into more windows than a request may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the range has more than {MOST_WINDOWS} windows by {chunk}")]
+pub struct TooManyWindows {
+    /// The word for how long each of them was to be.
+    pub chunk: &'static str,
+}
+
 /// Cuts a span into windows: without gap, without overlap, the first and last clipped to the span.
-pub fn tile(span: Window, size: ChunkSize) -> Vec<Window> {
+///
+/// # Errors
+///
+/// [`TooManyWindows`] beyond [`MOST_WINDOWS`], without having made more of them.
+pub fn tile(span: Window, size: ChunkSize) -> Result<Vec<Window>, TooManyWindows> {
     let mut windows = Vec::new();
     let mut start = span.start();
     while start < span.end() {
+        if windows.len() == MOST_WINDOWS {
+            return Err(TooManyWindows { chunk: size.as_str() });
+        }
         let end = next_boundary(start, size).map_or(span.end(), |boundary| boundary.min(span.end()));
         windows.push(Window::new(start, end).expect("a boundary lies after its start"));
         start = end;
     }
-    windows
+    Ok(windows)
 }
 
 fn next_boundary(at: OffsetDateTime, size: ChunkSize) -> Option<OffsetDateTime> {
@@ -105,7 +124,7 @@ mod tests {
     use super::*;
 
     fn starts(from: OffsetDateTime, to: OffsetDateTime, size: ChunkSize) -> Vec<String> {
-        tile(Window::new(from, to).unwrap(), size).iter().map(ToString::to_string).collect()
+        tile(Window::new(from, to).unwrap(), size).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -137,8 +156,22 @@ mod tests {
     fn the_end_of_the_calendar_is_an_end() {
         let span = Window::new(datetime!(9999-12-30 0:00 UTC), datetime!(9999-12-31 23:59:59 UTC)).unwrap();
         for size in ChunkSize::ALL {
-            assert_eq!(tile(span, size).last().unwrap().end(), span.end());
+            assert_eq!(tile(span, size).unwrap().last().unwrap().end(), span.end());
         }
+    }
+
+    #[test]
+    fn a_range_of_more_windows_than_a_request_may_have_is_refused() {
+        let from = datetime!(1950-01-01 0:00 UTC);
+        let most = Duration::DAY * u16::try_from(MOST_WINDOWS).unwrap();
+        let days = |more| tile(Window::new(from, from + most + more).unwrap(), ChunkSize::Day);
+        assert_eq!(days(Duration::ZERO).unwrap().len(), MOST_WINDOWS);
+        assert_eq!(days(Duration::SECOND), Err(TooManyWindows { chunk: "day" }));
+        let all = Window::new(datetime!(0001-01-01 0:00 UTC), datetime!(9999-12-31 0:00 UTC)).unwrap();
+        for size in [ChunkSize::Day, ChunkSize::Week, ChunkSize::Month] {
+            assert!(tile(all, size).is_err(), "{size}");
+        }
+        assert_eq!(tile(all, ChunkSize::Year).unwrap().len(), 9999);
     }
 
     proptest! {
@@ -150,7 +183,7 @@ mod tests {
         ) {
             let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
             let span = Window::new(at(from), at(from + seconds)).unwrap();
-            let windows = tile(span, size);
+            let windows = tile(span, size).unwrap();
             prop_assert_eq!(windows[0].start(), span.start());
             prop_assert_eq!(windows[windows.len() - 1].end(), span.end());
             for pair in windows.windows(2) {
@@ -171,7 +204,7 @@ mod tests {
             let shifted = |seconds| at(seconds).to_offset(UtcOffset::from_whole_seconds(
                 i32::try_from(offset * 900).unwrap()).unwrap());
             let (first, last) = (from, from + days * 86_400);
-            let windows = tile(Window::new(shifted(first), shifted(last)).unwrap(), size);
+            let windows = tile(Window::new(shifted(first), shifted(last)).unwrap(), size).unwrap();
             let begins = |second: i64| {
                 let (now, before) = (at(second).date(), at(second - 1).date());
                 match size {

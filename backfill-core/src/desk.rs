@@ -1,7 +1,8 @@
 //! What every scan of one pipeline shares.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
@@ -14,6 +15,7 @@ use raw_store::{
 use tokio_util::sync::CancellationToken;
 
 use crate::availability::Availability;
+use crate::clocks::{Clocks, Reading};
 use crate::heads::Heads;
 use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
 
@@ -35,6 +37,16 @@ pub(crate) struct Desk {
     pub(crate) availability: Availability,
     /// Where the heads of what lands are kept, if somebody looks over it afterwards.
     pub(crate) heads: Option<Arc<Heads>>,
+    pub(crate) clocks: Clocks,
+    /// What was read in windows that wait for their proof, for whoever listens.
+    pub(crate) unproved: Mutex<HashMap<Window, Tally>>,
+}
+
+/// What this run has read in one window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) counts: WindowCounts,
+    pub(crate) pages: u64,
 }
 
 /// Why a question was not answered.
@@ -50,6 +62,15 @@ pub(crate) enum Unread {
     Rest(String),
     /// The company does not have the entity.
     Unavailable(String),
+}
+
+/// What windows are closed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    /// The source counts what was read.
+    ByCount,
+    /// Another answer, where it does not count.
+    Otherwise,
 }
 
 impl Desk {
@@ -69,6 +90,11 @@ impl Desk {
 
     pub(crate) fn emit(&self, event: &RunEvent) {
         self.sink.emit(event);
+    }
+
+    /// The host's clocks, as they are.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading { elapsed: self.clock.elapsed(), host: self.clock.now_utc() }
     }
 
     /// Reads a page, unless the run is stopped first.
@@ -114,6 +140,36 @@ impl Desk {
                 Err(error) => return Err(Failure::Land(error)),
             }
         }
+    }
+
+    /// Notes what was read in a window that waits for its proof.
+    pub(crate) fn await_proof(&self, window: Window, tally: Tally) {
+        self.unproved.lock().unwrap_or_else(PoisonError::into_inner).insert(window, tally);
+    }
+
+    /// Closes windows that were confirmed, by a count or by another answer: in the log, and to whoever listens.
+    pub(crate) async fn close(&self, windows: &[Window], by: Confirmed) -> Result<(), StoreError> {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        let at = self.clock.now_utc();
+        match by {
+            Confirmed::ByCount => self.store.note_counted(self.owner(), windows, at).await?,
+            Confirmed::Otherwise => self.store.close_windows(self.owner(), windows, at).await?,
+        }
+        for window in windows {
+            let waited = self.unproved.lock().unwrap_or_else(PoisonError::into_inner).remove(window);
+            let Some(Tally { counts, pages }) = waited else { continue };
+            self.emit(&RunEvent::Window(WindowReport {
+                pipeline: self.spec.pipeline_name(),
+                window: *window,
+                state: WindowState::Completed,
+                counts,
+                pages,
+                message: None,
+            }));
+        }
+        Ok(())
     }
 
     /// Gives windows up: in the log, and to whoever listens.

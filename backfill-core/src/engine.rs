@@ -1,7 +1,7 @@
 //! The one scheduling loop: as many pipelines at a time as asked for, until all are read or something stops them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::heads::RunHeads;
 use crate::outcome::Totals;
 use crate::pipeline::{self, names};
-use crate::{EventSink, Failure, PipelinePlan, Plan, RunError, RunEvent, RunOutcome, RunRequest};
+use crate::{ClockApart, EventSink, Failure, PipelinePlan, Plan, RunError, RunEvent, RunOutcome, RunRequest};
 
 /// Runs backfills: the one thing an embedding service builds.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct Parts {
     /// As many places as questions may be under way.
     pub(crate) places: Arc<Semaphore>,
     pub(crate) heads: Option<Arc<RunHeads>>,
+    /// The clock that is off, once that is known.
+    pub(crate) apart: Arc<Mutex<Option<ClockApart>>>,
 }
 
 impl Engine {
@@ -66,11 +68,12 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`RunError`] if the log cannot be read.
+    /// [`RunError`] if the request has too many windows, or the log cannot be read.
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, RunError> {
+        request.check().map_err(RunError::general)?;
         let filter = LogFilter { span: Some(request.span), ..LogFilter::default() };
         let lines = self.store.lines(&filter).await.map_err(RunError::general)?;
-        Ok(Plan::new(request, &lines))
+        Plan::new(request, &lines).map_err(RunError::general)
     }
 
     /// Runs a backfill to its end, or until `stop` is cancelled; the page in hand is committed first.
@@ -81,6 +84,7 @@ impl Engine {
     ///
     /// [`RunError`] if the run could not begin: nothing was read. What stops it later is in the outcome.
     pub async fn run(&self, request: RunRequest, stop: CancellationToken) -> Result<RunOutcome, RunError> {
+        request.check().map_err(RunError::general)?;
         let began = (self.clock.elapsed(), self.client.usage());
         let request = Arc::new(request);
         self.store.bind(&request.identity).await.map_err(RunError::general)?;
@@ -96,9 +100,11 @@ impl Engine {
             windows: plan.open_windows(),
             estimated_calls: plan.estimated_calls,
         });
-        let heads = Arc::new(RunHeads::default());
-        let failure = self.read_all(&request, plan, stop, &heads).await;
-        self.finish(&request, failure, began, heads).await
+        let (heads, apart) = (Arc::new(RunHeads::default()), Arc::default());
+        let failure = self.read_all(&request, plan, stop, (&heads, &apart)).await;
+        let mut outcome = self.finish(&request, failure, began, heads).await?;
+        outcome.clock = *apart.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(outcome)
     }
 
     /// Reads every pipeline of the plan. Returns what stopped one of them, the most telling first.
@@ -107,7 +113,7 @@ impl Engine {
         request: &Arc<RunRequest>,
         plan: Plan,
         stop: CancellationToken,
-        heads: &Arc<RunHeads>,
+        learned: (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
     ) -> Option<RunError> {
         // A pipeline with nothing to read or to count is done without a lease or a call.
         let has_work = |pipeline: &PipelinePlan| !pipeline.scans.is_empty() || pipeline.uncounted > 0;
@@ -126,7 +132,7 @@ impl Engine {
                 // the further places of those that have begun.
                 Ok(place) = Arc::clone(&places).acquire_owned(), if may_begin => {
                     if let Some(next) = waiting.pop_front() {
-                        let parts = self.parts(&places, &halt, heads);
+                        let parts = self.parts(&places, &halt, learned);
                         working.spawn(pipeline::read(parts, Arc::clone(request), next, place));
                     }
                     continue;
@@ -153,7 +159,12 @@ impl Engine {
         failure
     }
 
-    fn parts(&self, places: &Arc<Semaphore>, stop: &CancellationToken, heads: &Arc<RunHeads>) -> Parts {
+    fn parts(
+        &self,
+        places: &Arc<Semaphore>,
+        stop: &CancellationToken,
+        (heads, apart): (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
+    ) -> Parts {
         Parts {
             client: Arc::clone(&self.client),
             store: Arc::clone(&self.store),
@@ -162,6 +173,7 @@ impl Engine {
             stop: stop.clone(),
             places: Arc::clone(places),
             heads: self.keeps_heads.then(|| Arc::clone(heads)),
+            apart: Arc::clone(apart),
         }
     }
 
@@ -190,7 +202,7 @@ impl Engine {
         let time = self.clock.elapsed().saturating_sub(began);
         self.sink.emit(&RunEvent::RunFinished { run: request.id.clone(), status, usage, time });
         match (record, failure) {
-            (Ok(Some(record)), failure) => Ok(RunOutcome { record, usage, failure, heads }),
+            (Ok(Some(record)), failure) => Ok(RunOutcome { record, usage, failure, heads, clock: None }),
             // The store may be what failed in the first place: then the first error says more than this one.
             (_, Some(failure)) => Err(failure),
             (Err(error), None) => Err(RunError::general(error)),
@@ -220,7 +232,7 @@ fn concerns_one_pipeline(failure: &Failure) -> bool {
         Failure::Land(error) => {
             matches!(error.kind, StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_))
         }
-        Failure::Read(_) | Failure::Stopped | Failure::Broken(_) => false,
+        Failure::Read(_) | Failure::TooManyWindows(_) | Failure::Stopped | Failure::Broken(_) => false,
     }
 }
 

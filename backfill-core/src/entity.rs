@@ -4,7 +4,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::scale::Scale;
-use crate::{Axis, ChunkSize, tile};
+use crate::{Axis, ChunkSize, TooManyWindows, tile};
 
 /// What kind of thing an entity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -104,7 +104,11 @@ impl EntitySpec {
     }
 
     /// The windows that account for a span: its tiles, or the span as one for what is read as a whole.
-    pub fn windows(&self, span: Window, chunk: ChunkSize) -> Vec<Window> {
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyWindows`] if they are more than a request may have.
+    pub fn windows(&self, span: Window, chunk: ChunkSize) -> Result<Vec<Window>, TooManyWindows> {
         tile(span, if self.snapshot { ChunkSize::Whole } else { chunk })
     }
 
@@ -201,8 +205,8 @@ mod tests {
         assert_eq!(text("Preferences", Axis::Updated), "SELECT * FROM Preferences");
         let span = Window::new(datetime!(2026-01-01 0:00 UTC), datetime!(2026-02-01 0:00 UTC)).unwrap();
         let catalog = Catalog::bundled();
-        assert_eq!(catalog.find("company_info").unwrap().windows(span, ChunkSize::Day), [span]);
-        assert_eq!(catalog.find("invoices").unwrap().windows(span, ChunkSize::Day).len(), 31);
+        assert_eq!(catalog.find("company_info").unwrap().windows(span, ChunkSize::Day).unwrap(), [span]);
+        assert_eq!(catalog.find("invoices").unwrap().windows(span, ChunkSize::Day).unwrap().len(), 31);
     }
 
     #[test]

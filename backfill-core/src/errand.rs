@@ -207,6 +207,6 @@ fn may_pass(failure: &Failure) -> bool {
             _ => error.advice() == SourceAdvice::TryLater,
         },
         Failure::Land(error) => matches!(error.advice(), StoreAdvice::Retry | StoreAdvice::WaitForOther),
-        Failure::Stopped | Failure::Broken(_) => false,
+        Failure::TooManyWindows(_) | Failure::Stopped | Failure::Broken(_) => false,
     }
 }

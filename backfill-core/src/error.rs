@@ -1,5 +1,7 @@
 use raw_store::{StoreError, Window};
 
+use crate::TooManyWindows;
+
 /// A run, or one of its pipelines, could not go on.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{failure}", Place { pipeline: pipeline.as_deref(), window: *window })]
@@ -22,6 +24,9 @@ pub enum Failure {
     /// Landing in the database, or asking it.
     #[error(transparent)]
     Land(#[from] StoreError),
+    /// The request has more windows than one may have: nothing was touched.
+    #[error(transparent)]
+    TooManyWindows(#[from] TooManyWindows),
     /// Somebody asked it to stop.
     #[error("stopped on request")]
     Stopped,
@@ -37,7 +42,7 @@ impl Failure {
             Self::Read(error) if error.kind.code().starts_with("auth.") => "auth",
             Self::Read(_) => "extract",
             Self::Land(_) => "load",
-            Self::Stopped | Self::Broken(_) => "run",
+            Self::TooManyWindows(_) | Self::Stopped | Self::Broken(_) => "run",
         }
     }
 
@@ -46,6 +51,7 @@ impl Failure {
         match self {
             Self::Read(error) => error.kind.code(),
             Self::Land(error) => error.code(),
+            Self::TooManyWindows(_) => "run.too_many_windows",
             Self::Stopped => "run.stopped",
             Self::Broken(_) => "run.broken",
         }

@@ -25,6 +25,8 @@ pub enum FindingKind {
     Outlier,
     /// Several documents with one number.
     NumberRepeated,
+    /// The clocks of the source, the database and the host were too far apart while a run read.
+    ClocksDisagree,
 }
 
 impl FindingKind {
@@ -40,6 +42,7 @@ impl FindingKind {
             Self::EmptyDays => "empty_days",
             Self::Outlier => "outlier",
             Self::NumberRepeated => "number_repeated",
+            Self::ClocksDisagree => "clocks_disagree",
         }
     }
 
@@ -52,7 +55,7 @@ impl FindingKind {
             | Self::TimeDiffers
             | Self::OutsideWindow
             | Self::RowsMissing => Severity::Error,
-            Self::EmptyDays | Self::Outlier => Severity::Warning,
+            Self::EmptyDays | Self::Outlier | Self::ClocksDisagree => Severity::Warning,
             Self::NumberRepeated => Severity::Info,
         }
     }

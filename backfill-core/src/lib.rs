@@ -22,6 +22,7 @@ mod walk;
 mod worker;
 mod accounting;
 mod availability;
+mod clocks;
 mod desk;
 mod density;
 mod share;
@@ -47,7 +48,8 @@ mod error;
 
 pub use axis::{Axis, UnknownAxis};
 pub use catalog::{Catalog, CatalogError, UnknownPipeline};
-pub use chunk::{ChunkSize, UnknownChunk, tile};
+pub use chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
+pub use clocks::{CLOCKS_AGREE_WITHIN, ClockApart, ClockOf};
 pub use engine::Engine;
 pub use entity::{EntityKind, EntitySpec};
 pub use error::{Failure, RunError};

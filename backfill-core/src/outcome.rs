@@ -3,8 +3,8 @@ use std::sync::Arc;
 use qbo_client::Usage;
 use raw_store::{PipelineTotals, RunId, RunRecord, RunStatus, WindowCounts};
 
-use crate::RunError;
 use crate::heads::RunHeads;
+use crate::{ClockApart, RunError};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct RunOutcome {
     pub failure: Option<RunError>,
     /// What it has learned of the records that it landed.
     pub(crate) heads: Arc<RunHeads>,
+    /// The clock that is too far from the others, if one is: then what has not ended by the earliest of them is provisional.
+    pub clock: Option<ClockApart>,
 }
 
 impl RunOutcome {

@@ -1,19 +1,20 @@
 //! One pipeline of a run: its lease, its scans in as many places as there are, and their proof.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use raw_store::{Reopen, Window};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::availability::Availability;
+use crate::clocks::Clocks;
 use crate::desk::Desk;
 use crate::engine::{Parts, broken};
 use crate::lease;
 use crate::plan::consecutive;
-use crate::proof::{Empty, claims, shortfalls};
+use crate::proof::{About, claims, shortfalls};
 use crate::scan::Scan;
 use crate::share::{Share, Stretch};
 use crate::{EntitySpec, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
@@ -31,7 +32,19 @@ pub(crate) async fn read(
     let pipeline = plan.spec.pipeline(request.axis);
     let name = plan.spec.pipeline_name();
     let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
-    let (held, place) = taken.map_err(|failure| RunError { pipeline: Some(name), window: None, failure })?;
+    let (held, place) =
+        taken.map_err(|failure| RunError { pipeline: Some(name.clone()), window: None, failure })?;
+    let read_at = parts.clock.elapsed();
+    let database = parts.store.clock().await;
+    let database = match database {
+        Ok(database) => database,
+        Err(error) => {
+            // What cannot be given back either ends by itself.
+            drop(held.release().await);
+            return Err(RunError { pipeline: Some(name), window: None, failure: error.into() });
+        }
+    };
+    let clocks = Clocks { database, read_at, found: parts.apart };
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
@@ -47,6 +60,8 @@ pub(crate) async fn read(
         pipeline,
         lease: held.lease().clone(),
         pages: AtomicU32::default(),
+        clocks,
+        unproved: Mutex::default(),
         availability: Availability::default(),
         heads: parts.heads.map(|heads| heads.of(plan.spec.entity_name())),
     });
@@ -79,10 +94,8 @@ async fn read_and_prove(
         return Ok(());
     }
     point!("proof.due");
-    if desk.request.proof == Proof::None || !desk.spec.is_counted() {
-        return Ok(());
-    }
-    let short = shortfalls(desk, claims(desk, plan).await?, Empty::Believed).await?;
+    let about = if desk.request.proof == Proof::None { About::Silence } else { About::All };
+    let short = shortfalls(desk, claims(desk, plan, about).await?, &[]).await?;
     if short.is_empty() {
         return Ok(());
     }
@@ -90,7 +103,7 @@ async fn read_and_prove(
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
     desk.store.reopen_windows(desk.owner(), &again).await.map_err(|error| desk.error(None, error))?;
     let _read = read_windows(desk, places, &again, Reopen::Unfinished, read.place).await?;
-    for still in shortfalls(desk, claims(desk, &again).await?, Empty::Counted).await? {
+    for still in shortfalls(desk, claims(desk, &again, About::All).await?, &short).await? {
         still.fail(desk).await?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use qbo_client::PageSize;
 use raw_store::{Lease, LogLine, OpenWindow, Reopen, RunId, RunStart, StoreIdentity, Window, WindowState};
 use time::OffsetDateTime;
 
-use crate::{Axis, ChunkSize, EntitySpec};
+use crate::{Axis, ChunkSize, EntitySpec, MOST_WINDOWS, TooManyWindows};
 
 /// What to read, and how.
 #[derive(Clone, Debug)]
@@ -52,12 +52,24 @@ pub(crate) const CHOSEN: &str = "chosen";
 
 impl RunRequest {
     /// The windows that account for an entity, in ascending order.
-    fn windows(&self, spec: &EntitySpec) -> Vec<Window> {
+    pub(crate) fn windows(&self, spec: &EntitySpec) -> Result<Vec<Window>, TooManyWindows> {
         let Some(chosen) = &self.chosen else { return spec.windows(self.span, self.chunk) };
         let mut windows = chosen.get(spec.entity_name()).cloned().unwrap_or_default();
         windows.sort_unstable();
         windows.dedup();
-        windows
+        if windows.len() > MOST_WINDOWS {
+            return Err(TooManyWindows { chunk: CHOSEN });
+        }
+        Ok(windows)
+    }
+
+    /// Makes sure that it can be planned. Nothing is asked or written.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyWindows`] if a pipeline has more windows than a request may have.
+    pub fn check(&self) -> Result<(), TooManyWindows> {
+        self.entities.iter().try_for_each(|spec| self.windows(spec).map(drop))
     }
 
     /// As many questions at once as QBO allows.
@@ -86,10 +98,11 @@ impl RunRequest {
 /// How a pipeline's result is checked against the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// One `COUNT(*)` per scan that read records: one call. A shortfall fails the scan's windows.
+    /// One `COUNT(*)` per stretch that was read: one call. What is short is read again, and fails if it stays short.
     #[default]
     Count,
-    /// No extra call.
+    /// Only what the last answer of a scan was silent about is counted, because an answer that is empty or shorter than
+    /// asked proves nothing alone: one call as well, over fewer windows.
     None,
 }
 
@@ -98,7 +111,7 @@ pub enum Proof {
 pub struct Plan {
     /// Per pipeline, in the order asked for.
     pub pipelines: Vec<PipelinePlan>,
-    /// API calls it will take at least: one a scan, one a count, and one for every page of rows that the log
+    /// API calls it will take at least: one a scan, one a scan to confirm it, and one for every page of rows that the log
     /// already knows. Records that nobody has counted yet come on top, one call for 999, and more for an entity with
     /// smaller pages.
     pub estimated_calls: u64,
@@ -131,7 +144,11 @@ pub struct PlannedScan {
 
 impl Plan {
     /// Plans a run over what the log says is done.
-    pub fn new(request: &RunRequest, log: &[LogLine]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyWindows`] as [`RunRequest::check`] says.
+    pub fn new(request: &RunRequest, log: &[LogLine]) -> Result<Self, TooManyWindows> {
         let mut lines: HashMap<(&str, &str), Vec<&LogLine>> = HashMap::new();
         for line in log {
             lines.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
@@ -143,7 +160,7 @@ impl Plan {
         let mut pipelines = Vec::new();
         for spec in &request.entities {
             let pipeline = spec.pipeline(request.axis);
-            let windows = request.windows(spec);
+            let windows = request.windows(spec)?;
             let lines =
                 lines.get(&(&*pipeline.entity_name, &*pipeline.time_axis)).map_or(&[][..], Vec::as_slice);
             let known = |window: &Window| {
@@ -152,6 +169,8 @@ impl Plan {
             };
             let is_done =
                 |line: &LogLine| request.reopen == Reopen::Unfinished && line.state == WindowState::Completed;
+            let was_read =
+                |line: &LogLine| line.finished_at.is_some() && line.state != WindowState::Unavailable;
             let known: Vec<(&Window, Option<&LogLine>)> =
                 windows.iter().map(|window| (window, known(window))).collect();
             let open = known.iter().filter(|(_, line)| !line.is_some_and(is_done));
@@ -159,12 +178,15 @@ impl Plan {
                 open.clone().filter_map(|(_, line)| *line).map(|line| line.metrics.records_read).sum();
             let completed = windows.len() - open.clone().count();
             let unread = |window: &Window| OpenWindow { window: *window, cursor: None };
-            let scans: Vec<_> = consecutive(open.map(|(window, _)| unread(window)))
+            let scans: Vec<_> = consecutive(open.clone().map(|(window, _)| unread(window)))
                 .into_iter()
                 .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
                 .collect();
+            // What a last answer is silent about is counted in any case. An answer that held records is its own proof where
+            // nothing is counted, and one that held none is asked for once more.
+            let is_empty = rows == 0 && open.clone().all(|(_, line)| line.is_some_and(was_read));
+            let proofs = if spec.is_counted() || is_empty { scans.len() } else { 0 };
             let counted = request.proof == Proof::Count && spec.is_counted();
-            let proofs = if counted { scans.len() } else { 0 };
             let uncounted = known.iter().filter(|(_, line)| {
                 counted && line.is_some_and(|line| is_done(line) && line.counted_at.is_none())
             });
@@ -174,7 +196,7 @@ impl Plan {
             estimated_calls += (scans.len() + proofs + uncounted) as u64 + rows / fresh;
             pipelines.push(PipelinePlan { spec: spec.clone(), windows, completed, uncounted, scans });
         }
-        Self { pipelines, estimated_calls }
+        Ok(Self { pipelines, estimated_calls })
     }
 
     /// Windows that will be read.
@@ -220,6 +242,7 @@ mod tests {
     fn scans_break_at_gaps_and_where_another_one_had_begun() {
         let days = Window::new(datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-08 0:00 UTC)).unwrap();
         let mut open: Vec<_> = tile(days, ChunkSize::Day)
+            .unwrap()
             .into_iter()
             .map(|window| OpenWindow { window, cursor: None })
             .collect();

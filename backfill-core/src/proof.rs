@@ -2,152 +2,265 @@
 //!
 //! Fewer at the source is harmless: records that were edited or deleted after they were read. More means that something
 //! was missed: the windows where it was are found by counting halves, and read again.
+//!
+//! An answer that is empty, or shorter than asked, is the only witness that nothing is left. Its windows are not closed on its
+//! word: they stay open in the log until a count confirms them, or a second answer to the same question where the source
+//! does not count. What a process that dies leaves open, the next run reads again.
 
 use std::collections::{HashMap, HashSet};
 
-use raw_store::{LogFilter, OpenWindow, Window, WindowState};
+use qbo_auth::planted::is_planted;
+use raw_store::{LogFilter, LogLine, OpenWindow, Window, WindowState};
 
-use crate::desk::{Desk, Unread};
+use crate::desk::{Confirmed, Desk, Unread};
 use crate::plan::consecutive;
 use crate::{RunError, RunEvent};
 
-/// Consecutive completed windows, and the records read in each.
+/// A window that waits for its proof.
+#[derive(Clone, Copy, Debug)]
+struct Claimed {
+    window: Window,
+    /// Records read in it.
+    read: u64,
+    /// Whether its last answer was the only word for it that nothing is left: it stays open until another confirms it.
+    is_open: bool,
+}
+
+/// Consecutive windows that were read to their end, and the records read in each.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    windows: Vec<(Window, u64)>,
+    windows: Vec<Claimed>,
 }
 
 /// Counts that a shortfall is traced by. A source that counts everywhere more than it delivers would cost two for every
 /// window; behind these, what is short is left as the stretch that it is.
 const MOST_COUNTS: usize = 100;
 
-/// A window of a claim that is not true: QuickBooks counts more than was read, in it or in a stretch that it is of.
+/// A window of a claim that is not true: QuickBooks has more than was read, in it or in a stretch that it is of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shortfall {
     pub(crate) window: Window,
     /// Where was counted.
     span: Window,
-    /// What it counts; nothing if it counted more before and does not answer any more.
-    source: Option<u64>,
+    found: Found,
     read: u64,
+}
+
+/// What QuickBooks says about a stretch, asked a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// It counts so many records.
+    Counted(u64),
+    /// It sends so many, where it is not asked to count.
+    Sent(u64),
+    /// It counted more than was read, and does not answer any more.
+    Uncounted,
+    /// It sends nothing, and does not say how many there are.
+    Silent,
 }
 
 impl Claim {
     fn span(&self) -> Window {
-        let (first, last) = (self.windows[0].0, self.windows[self.windows.len() - 1].0);
+        let (first, last) = (self.windows[0].window, self.windows[self.windows.len() - 1].window);
         Window::new(first.start(), last.end()).expect("consecutive windows ascend")
     }
 
     fn read(&self) -> u64 {
-        self.windows.iter().map(|(_, read)| read).sum()
+        self.windows.iter().map(|one| one.read).sum()
     }
 
-    /// Each of its windows, for QuickBooks counts more in all of them, or does not say.
-    fn shortfalls(&self, source: Option<u64>) -> impl Iterator<Item = Shortfall> {
+    fn all(&self) -> impl Iterator<Item = Window> {
+        self.windows.iter().map(|one| one.window)
+    }
+
+    /// Those that wait for a second answer.
+    fn open(&self) -> impl Iterator<Item = Window> {
+        self.windows.iter().filter(|one| one.is_open).map(|one| one.window)
+    }
+
+    /// The part from its first open window to its last.
+    fn silent(mut self) -> Option<Self> {
+        let last = self.windows.iter().rposition(|one| one.is_open)?;
+        let first = self.windows.iter().position(|one| one.is_open)?;
+        self.windows = self.windows[first..=last].to_vec();
+        Some(self)
+    }
+
+    /// Some of its windows, for QuickBooks has more in all of them, or does not say.
+    fn shortfalls(
+        &self,
+        found: Found,
+        windows: impl Iterator<Item = Window>,
+    ) -> impl Iterator<Item = Shortfall> {
         let (span, read) = (self.span(), self.read());
-        self.windows.iter().map(move |(window, _)| Shortfall { window: *window, span, source, read })
+        windows.map(move |window| Shortfall { window, span, found, read })
     }
 }
 
 impl Shortfall {
     /// Gives the window up: reading it again did not help.
     pub(crate) async fn fail(&self, desk: &Desk) -> Result<(), RunError> {
-        let Self { window, span, source, read } = self;
+        let Self { window, span, found, read } = self;
         let place = if span == window { "here".to_owned() } else { format!("in {span}") };
-        let message = match source {
-            Some(source) => format!("QuickBooks counts {source} records {place}, {read} were read"),
-            None => format!(
+        let message = match found {
+            Found::Counted(source) => format!("QuickBooks counts {source} records {place}, {read} were read"),
+            Found::Sent(source) => {
+                format!("QuickBooks sends {source} records {place} when it is asked again, {read} were read")
+            }
+            Found::Uncounted => format!(
                 "QuickBooks counted more records than were read {place}, and does not count them again: {read} were read"
+            ),
+            Found::Silent => format!(
+                "QuickBooks sends no records {place} and does not count them: an empty answer alone proves nothing"
             ),
         };
         desk.fail(&[*window], &message).await.map_err(|error| desk.error(Some(*window), error))
     }
 }
 
-/// The completed stretches that no count has confirmed since they were read: those of this run, and those of one that was
-/// stopped before its count. What was confirmed before is left out, for edits since would hide what another window lacks.
-pub(crate) async fn claims(desk: &Desk, plan: &[Window]) -> Result<Vec<Claim>, RunError> {
+/// What a run's proof is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Everything that was read and that no count has confirmed since.
+    All,
+    /// What a last answer was silent about.
+    Silence,
+}
+
+/// The stretches that were read to their end and that no count has confirmed since: those of this run, and those of one that
+/// was stopped before its count. What was confirmed before is left out, for edits since would hide what another window
+/// lacks.
+pub(crate) async fn claims(desk: &Desk, plan: &[Window], about: About) -> Result<Vec<Claim>, RunError> {
     let filter = LogFilter {
         entity_name: Some(desk.pipeline.entity_name.clone()),
         run: None,
         span: Some(desk.request.span),
-        state: Some(WindowState::Completed),
+        state: None,
     };
-    let mut lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
+    let lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
     let planned: HashSet<_> = plan.iter().collect();
-    lines.retain(|line| {
-        line.time_axis == desk.pipeline.time_axis
-            && line.counted_at.is_none()
-            && planned.contains(&line.window)
-    });
-    let read: HashMap<_, _> = lines.iter().map(|line| (line.window, line.metrics.records_read)).collect();
-    let open = lines.iter().map(|line| OpenWindow { window: line.window, cursor: None });
-    let claim = |windows: Vec<OpenWindow>| Claim {
-        windows: windows.iter().map(|open| (open.window, read[&open.window])).collect(),
+    let waits = |line: &LogLine| {
+        let is_open = line.state == WindowState::Running && line.run.as_ref() == Some(desk.run());
+        let is_uncounted = line.state == WindowState::Completed && line.counted_at.is_none();
+        let waits = is_open || (is_uncounted && desk.spec.is_counted());
+        let is_of_plan = line.time_axis == desk.pipeline.time_axis && planned.contains(&line.window);
+        (waits && is_of_plan).then_some(Claimed {
+            window: line.window,
+            read: line.metrics.records_read,
+            is_open,
+        })
     };
-    Ok(consecutive(open).into_iter().map(claim).collect())
+    let waiting: HashMap<_, _> =
+        lines.iter().filter_map(waits).map(|claimed| (claimed.window, claimed)).collect();
+    let mut windows: Vec<_> = waiting.keys().copied().collect();
+    windows.sort_unstable();
+    let open = windows.into_iter().map(|window| OpenWindow { window, cursor: None });
+    let claim = |windows: Vec<OpenWindow>| Claim {
+        windows: windows.iter().map(|open| waiting[&open.window]).collect(),
+    };
+    let claims = consecutive(open).into_iter().map(claim);
+    Ok(match about {
+        About::All => claims.collect(),
+        About::Silence => claims.filter_map(Claim::silent).collect(),
+    })
 }
 
-/// Whether a stretch in which nothing was read is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Empty {
-    /// The answer that held no record is proof enough, and costs no further call.
-    Believed,
-    /// There is a reason to doubt it.
-    Counted,
-}
-
-/// Counts what was claimed, and notes what is confirmed. An entity that does not count is believed, unless there is a reason
-/// to doubt it.
+/// Asks for a second word on what was claimed, and closes what is confirmed. `before` is what was short when the windows were
+/// read the first time.
 pub(crate) async fn shortfalls(
     desk: &Desk,
     claims: Vec<Claim>,
-    empty: Empty,
+    before: &[Shortfall],
 ) -> Result<Vec<Shortfall>, RunError> {
     let mut found: Vec<Shortfall> = Vec::new();
-    let mut counted_windows = Vec::new();
+    let (mut by_count, mut otherwise) = (Vec::new(), Vec::new());
     let mut counts_left = MOST_COUNTS;
+    let is_first = before.is_empty();
     for claim in claims {
-        let windows = claim.windows.iter().map(|(window, _)| *window);
-        if claim.read() == 0 && empty == Empty::Believed {
-            counted_windows.extend(windows);
+        let (span, read) = (claim.span(), claim.read());
+        if read == 0 && is_planted("empty answer believed") {
+            by_count.extend(claim.all());
             continue;
         }
-        let (span, read) = (claim.span(), claim.read());
-        let Some(source) = counted(desk, span).await? else {
-            if empty == Empty::Counted {
-                found.extend(claim.shortfalls(None));
+        if !desk.spec.is_counted() {
+            match sent_again(desk, &claim).await? {
+                Found::Sent(source) if source <= read => otherwise.extend(claim.all()),
+                short => found.extend(claim.shortfalls(short, claim.all())),
             }
+            continue;
+        }
+        let Some(source) = counted(desk, span).await? else {
+            found.extend(uncounted(&claim, before, &mut otherwise));
             continue;
         };
         point!("proof.counted");
-        counted_windows.extend(windows);
+        by_count.extend(claim.all());
         if source != read {
             let pipeline = desk.spec.pipeline_name();
             desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
         }
         if source > read {
-            narrow(desk, (claim, source), &mut counts_left, &mut found).await?;
+            narrow(desk, (claim, source), is_first, &mut counts_left, &mut found).await?;
         }
     }
     let short: HashSet<_> = found.iter().map(|one| one.window).collect();
-    counted_windows.retain(|window| !short.contains(window));
-    let noted = desk.store.note_counted(desk.owner(), &counted_windows, desk.clock.now_utc()).await;
-    noted.map_err(|error| desk.error(None, error))?;
+    by_count.retain(|window| !short.contains(window));
+    let closed = async {
+        desk.close(&by_count, Confirmed::ByCount).await?;
+        desk.close(&otherwise, Confirmed::Otherwise).await
+    };
+    closed.await.map_err(|error| desk.error(None, error))?;
     Ok(found)
 }
 
-/// Counts halves of what is short until single windows are left. A half that is not short is left alone.
+/// What becomes of a claim that QuickBooks does not count. What is open is read once more, which is a second answer; if that
+/// delivers records, they are believed, as those of closed windows are.
+fn uncounted(claim: &Claim, before: &[Shortfall], otherwise: &mut Vec<Window>) -> Vec<Shortfall> {
+    let found = |window: &Window| before.iter().find(|one| one.window == *window).map(|one| one.found);
+    let doubted =
+        claim.all().find(|window| matches!(found(window), Some(Found::Counted(_) | Found::Uncounted)));
+    if doubted.is_some() {
+        return claim.shortfalls(Found::Uncounted, claim.all()).collect();
+    }
+    let is_second_answer = claim.open().any(|window| found(&window).is_some());
+    if is_second_answer && claim.read() > 0 {
+        otherwise.extend(claim.open());
+        return Vec::new();
+    }
+    claim.shortfalls(Found::Silent, claim.open()).collect()
+}
+
+/// Asks once more for what is never counted, if the first answer was empty. Records are their own proof.
+async fn sent_again(desk: &Desk, claim: &Claim) -> Result<Found, RunError> {
+    if claim.read() > 0 {
+        return Ok(Found::Sent(claim.read()));
+    }
+    let span = claim.span();
+    let query = desk.spec.query(desk.request.axis, span.start(), span.end());
+    match desk.ask(&query).await {
+        Ok(page) => Ok(Found::Sent(page.len() as u64)),
+        Err(Unread::Fatal(failure)) => Err(desk.error(None, failure)),
+        Err(Unread::TooMuch(_) | Unread::Poisoned(_) | Unread::Rest(_) | Unread::Unavailable(_)) => {
+            Ok(Found::Silent)
+        }
+    }
+}
+
+/// Counts halves of what is short until single windows are left. A half that is not short is left alone. One of which nothing
+/// was read is read again as a whole, for that costs no more than a count; and one that holds a record for each window then,
+/// of which nothing is sent, fails as a whole.
 async fn narrow(
     desk: &Desk,
     claim: (Claim, u64),
+    is_first: bool,
     counts_left: &mut usize,
     found: &mut Vec<Shortfall>,
 ) -> Result<(), RunError> {
     let mut short = vec![claim];
     while let Some((mut claim, source)) = short.pop() {
-        if claim.windows.len() == 1 || *counts_left == 0 {
-            found.extend(claim.shortfalls(Some(source)));
+        let is_all_missing = claim.read() == 0 && (is_first || source >= claim.windows.len() as u64);
+        if claim.windows.len() == 1 || is_all_missing || *counts_left == 0 {
+            found.extend(claim.shortfalls(Found::Counted(source), claim.all()));
             continue;
         }
         let later = Claim { windows: claim.windows.split_off(claim.windows.len() / 2) };
@@ -155,7 +268,7 @@ async fn narrow(
         let Some(first_half) = counted(desk, claim.span()).await? else {
             // It cannot be said where, so it may be anywhere.
             claim.windows.extend(later.windows);
-            found.extend(claim.shortfalls(Some(source)));
+            found.extend(claim.shortfalls(Found::Counted(source), claim.all()));
             continue;
         };
         // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.

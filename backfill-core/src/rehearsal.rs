@@ -1,8 +1,8 @@
 //! A store that lands nothing: pages are compared with what is stored, and the log is one of its own, in memory. A run
 //! over it reads all that a run reads, in as many places and past the same obstacles, and cannot change anything.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -36,10 +36,16 @@ pub(crate) struct Found {
     pub(crate) met: Vec<u64>,
     /// The windows of records that QBO could not deliver.
     unreadable: Vec<Window>,
+    /// Records read in each window: the log has no documents to count.
+    read: HashMap<Window, u64>,
+    /// Windows that are read again, and what was met by then: it is compared once.
+    again: HashSet<Window>,
+    met_before: HashSet<u64>,
 }
 
-/// The mark of an id. Two ids share one by a chance of one in 2^64, and then a record that is gone passes unseen.
-pub(crate) fn mark(id: &str) -> u64 {
+/// The mark of an id, or of the bytes of a record without one. Two ids share one by a chance of one in 2^64, and then a record
+/// that is gone passes unseen.
+pub(crate) fn mark(id: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     hasher.finish()
@@ -52,7 +58,54 @@ impl Found {
             answered_at: None,
             met: Vec::new(),
             unreadable: Vec::new(),
+            read: HashMap::new(),
+            again: HashSet::new(),
+            met_before: HashSet::new(),
         }
+    }
+
+    /// Counts the documents of a page for their windows, and returns those that were not compared before.
+    fn count(&mut self, page: &PageCommit) -> PageCommit {
+        let window = |place: usize| page.windows[place].window;
+        for place in page.rows.iter().map(|row| row.window).chain(page.rejected.iter().map(|row| row.window))
+        {
+            *self.read.entry(window(place)).or_default() += 1;
+        }
+        let is_known =
+            |place, mark: u64| self.again.contains(&window(place)) && self.met_before.contains(&mark);
+        let mut fresh = page.clone();
+        fresh.rows.retain(|row| !is_known(row.window, mark(&row.id)));
+        fresh.rejected.retain(|row| !is_known(row.window, mark(&row.raw)));
+        self.met.extend(fresh.rows.iter().map(|row| mark(&row.id)));
+        self.met.extend(fresh.rejected.iter().map(|row| mark(&row.raw)));
+        fresh
+    }
+
+    /// Adds to the windows to read again those between two of them that hold no more than a page: a stretch costs a question
+    /// and a count, however short it is.
+    pub(crate) fn bridge(&mut self, windows: &[Window], page: u64) {
+        let again = &mut self.verified.read_again;
+        let (mut between, mut records) = (Vec::new(), None::<u64>);
+        for window in windows {
+            let read = self.read.get(window).copied().unwrap_or(0);
+            if again.contains(window) {
+                if records.is_some_and(|records| records <= page) {
+                    again.extend(between.drain(..));
+                }
+                between.clear();
+                records = Some(0);
+            } else if let Some(records) = &mut records {
+                between.push(*window);
+                *records += read;
+            }
+        }
+    }
+
+    /// Windows are read again, from their start.
+    fn read_again(&mut self, windows: &[Window]) {
+        self.read.retain(|window, _| !windows.contains(window));
+        self.again.extend(windows);
+        self.met_before = self.met.iter().copied().collect();
     }
 
     /// Notes a difference, and tells it.
@@ -148,21 +201,21 @@ impl RawStore for Rehearsal {
         self.log.release(lease).await
     }
 
-    /// The page in the log has no documents, so it counts none: those are counted here.
+    /// The page in the log has no documents, so it counts none: those are counted here. A page that is landed once more, for
+    /// the first attempt failed, was not noted by then.
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
-        let (unreadable, rejected): (Vec<_>, Vec<_>) =
-            page.rejected.iter().partition(|row| row.reason.starts_with(UNREADABLE));
-        let comparison = if unreadable.is_empty() {
-            self.rows.compare(page).await?
-        } else {
-            let rejected = rejected.into_iter().cloned().collect();
-            self.rows.compare(&PageCommit { rejected, ..page.clone() }).await?
-        };
         let entry = PageCommit { rows: Vec::new(), rejected: Vec::new(), ..page.clone() };
         let outcome = self.log.commit_page(&entry).await?;
-        if let Some(found) = self.found().get_mut(&page.pipeline.entity_name) {
+        let entity_name = &page.pipeline.entity_name;
+        let Some(mut fresh) = self.found().get_mut(entity_name).map(|found| found.count(page)) else {
+            return Ok(outcome);
+        };
+        let (unreadable, rejected): (Vec<_>, Vec<_>) =
+            fresh.rejected.into_iter().partition(|row| row.reason.starts_with(UNREADABLE));
+        fresh.rejected = rejected;
+        let comparison = self.rows.compare(&fresh).await?;
+        if let Some(found) = self.found().get_mut(entity_name) {
             found.answered_at = found.answered_at.max(Some(page.answered_at));
-            found.met.extend(page.rows.iter().map(|row| mark(&row.id)));
             found.unreadable.extend(unreadable.iter().map(|row| page.windows[row.window].window));
             found.enter(&*self.sink, page, comparison);
         }
@@ -176,6 +229,10 @@ impl RawStore for Rehearsal {
 
 #[async_trait]
 impl RawInspection for Rehearsal {
+    async fn clock(&self) -> Result<OffsetDateTime, StoreError> {
+        self.rows.clock().await
+    }
+
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
         self.rows.compare(page).await
     }
@@ -226,7 +283,11 @@ impl BackfillLog for Rehearsal {
     }
 
     async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        self.log.reopen_windows(owner, windows).await
+        self.log.reopen_windows(owner, windows).await?;
+        if let Some(found) = self.found().get_mut(&owner.pipeline.entity_name) {
+            found.read_again(windows);
+        }
+        Ok(())
     }
 
     async fn note_counted(
@@ -236,6 +297,15 @@ impl BackfillLog for Rehearsal {
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
         self.log.note_counted(owner, windows, at).await
+    }
+
+    async fn close_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.log.close_windows(owner, windows, at).await
     }
 
     async fn fail_windows(
@@ -257,7 +327,13 @@ impl BackfillLog for Rehearsal {
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
-        self.log.lines(filter).await
+        let mut lines = self.log.lines(filter).await?;
+        let found = self.found();
+        for line in &mut lines {
+            let read = found.get(&line.entity_name).and_then(|found| found.read.get(&line.window));
+            line.metrics.records_read = read.copied().unwrap_or(0);
+        }
+        Ok(lines)
     }
 
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {

@@ -166,7 +166,11 @@ fn keep_own(windows: &mut Vec<LogLine>, run: &RunRecord, axis: Axis, spec: Optio
     match run.chunk.parse::<ChunkSize>() {
         Ok(chunk) => {
             let tiles = spec.map_or_else(|| tile(run.span, chunk), |spec| spec.windows(run.span, chunk));
-            windows.retain(|line| tiles.binary_search(&line.window).is_ok());
+            match tiles {
+                Ok(tiles) => windows.retain(|line| tiles.binary_search(&line.window).is_ok()),
+                // One of more windows than are taken today.
+                Err(_) => windows.retain(|line| line.run.as_ref() == Some(&run.id)),
+            }
         }
         // Its windows were chosen one by one.
         Err(_) => windows.retain(|line| line.run.as_ref() == Some(&run.id)),

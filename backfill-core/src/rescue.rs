@@ -264,9 +264,8 @@ impl Scan {
     async fn ask_for(&mut self, query: &Query) -> Result<Answer, Halt> {
         match self.desk.ask(query).await {
             Ok(page) => {
-                if let Some(at) = page.answered_at() {
-                    self.accounting.answered(at);
-                }
+                let answered = self.moment(page.answered_at());
+                self.accounting.answered(answered);
                 Ok(Answer::Page(page))
             }
             Err(Unread::TooMuch(error)) if matches!(error.kind, ErrorKind::PageTooSlow) => Ok(Answer::Slow),
@@ -322,8 +321,7 @@ impl Scan {
         self.walk.go_to(end);
         let reached = self.reached(end);
         let times = vec![from; records as usize];
-        let now = self.desk.clock.now_utc();
-        let (mut commit, places) = self.entry(&query.text(), now, &times, reached);
+        let (mut commit, places) = self.entry(&query.text(), self.moment(None), &times, reached);
         let span = Window::new(from, end).ok();
         for (number, window) in places.into_iter().enumerate() {
             let place = serde_json::json!({

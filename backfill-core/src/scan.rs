@@ -13,8 +13,9 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::accounting::Accounting;
+use crate::clocks::{Moment, Reading};
 use crate::density::page_span;
-use crate::desk::{Desk, Unread};
+use crate::desk::{Desk, Tally, Unread};
 use crate::heads::Head;
 use crate::plan::span;
 use crate::share::{Left, Share, Stretch, later_part};
@@ -30,8 +31,8 @@ pub(crate) struct Scan {
     pub(super) span: Window,
     pub(super) walk: Walk,
     pub(super) accounting: Accounting,
-    /// What earlier pages brought for windows that are not closed.
-    running: Vec<Tally>,
+    /// What was brought for windows that are not closed.
+    running: Vec<(Window, Tally)>,
     /// The heads of the page that lands.
     heads: Vec<Head>,
     /// Records that were found to be unreadable.
@@ -45,20 +46,12 @@ pub(crate) struct Scan {
     page_began_at: OffsetDateTime,
 }
 
-/// What this run has read in one window.
-#[derive(Debug)]
-struct Tally {
-    window: Window,
-    counts: WindowCounts,
-    pages: u64,
-}
-
 impl Tally {
-    /// What earlier pages brought, and a further one.
-    fn after(before: Option<&Self>, window: Window, page: &WindowCounts) -> Self {
-        let (mut counts, pages) = before.map_or_else(Default::default, |tally| (tally.counts, tally.pages));
+    /// With a further page.
+    fn and(self, page: &WindowCounts) -> Self {
+        let mut counts = self.counts;
         counts += *page;
-        Self { window, counts, pages: pages + u64::from(page.read() > 0) }
+        Self { counts, pages: self.pages + u64::from(page.read() > 0) }
     }
 }
 
@@ -94,6 +87,9 @@ impl Scan {
     /// is, for another run.
     pub(crate) async fn read(mut self) -> Result<(), RunError> {
         let result = self.read_pages().await;
+        for (window, tally) in self.running.drain(..) {
+            self.desk.await_proof(window, tally);
+        }
         self.share.end(&self.news);
         result
     }
@@ -232,8 +228,8 @@ impl Scan {
     /// Turns a page into everything that becomes true with it.
     pub(super) fn commit(&mut self, query: &Query, page: &RawPage, step: &Step<'_>) -> PageCommit {
         let times: Vec<_> = step.fresh.iter().map(|(_, time)| *time).collect();
-        let answered_at = page.answered_at().unwrap_or(self.page_began_at);
-        let (mut commit, places) = self.entry(&query.text(), answered_at, &times, step.reached);
+        let answered = self.moment(page.answered_at());
+        let (mut commit, places) = self.entry(&query.text(), answered, &times, step.reached);
         for ((record, _), place) in step.fresh.iter().zip(places) {
             put(&mut commit, record, place);
             if let (Some(_), Ok(id)) = (&self.desk.heads, record.id()) {
@@ -243,17 +239,31 @@ impl Scan {
         commit
     }
 
+    /// When an answer was given that has come since the last page was entered: by its own time, if it says one, as far as the
+    /// other clocks agree.
+    pub(super) fn moment(&self, source: Option<OffsetDateTime>) -> Moment {
+        let asked = Reading { elapsed: self.page_began, host: self.page_began_at };
+        self.desk.clocks.moment(source, asked, self.desk.reading())
+    }
+
     /// The commit without its records, and the window of each.
     pub(super) fn entry(
         &mut self,
         query: &str,
-        answered_at: OffsetDateTime,
+        answered: Moment,
         times: &[OffsetDateTime],
         reached: Reached,
     ) -> (PageCommit, Vec<usize>) {
         let now = self.desk.clock.elapsed();
         let spent = now.saturating_sub(self.page_began);
-        let entry = self.accounting.enter(answered_at, times, (&self.walk, reached), spent);
+        let mut entry = self.accounting.enter(answered, times, (&self.walk, reached), spent);
+        if reached == Reached::End && self.desk.spec.is_snapshot() {
+            // What is read as a whole is as of one moment: a later run does not go on where this one ended.
+            entry.changes.iter_mut().for_each(|change| change.cursor = None);
+        }
+        if entry.is_held_back {
+            self.desk.clocks.note(answered.apart);
+        }
         let started_at = self.page_began_at;
         (self.page_began, self.page_began_at) = (now, self.desk.clock.now_utc());
         self.heads.clear();
@@ -266,7 +276,7 @@ impl Scan {
             request: request_payload(query),
             started_at,
             ingested_at: self.page_began_at,
-            answered_at,
+            answered_at: answered.likely,
             rows: Vec::with_capacity(times.len()),
             by_content: self.desk.request.by_content,
             rejected: Vec::new(),
@@ -296,15 +306,15 @@ impl Scan {
         });
         let mut running = Vec::new();
         for (change, counts) in commit.windows.iter().zip(&outcome.windows) {
-            let before = self.running.iter().find(|tally| tally.window == change.window);
-            let tally = Tally::after(before, change.window, counts);
+            let before = self.running.iter().find(|(window, _)| *window == change.window);
+            let tally = before.map_or_else(Tally::default, |(_, tally)| *tally).and(counts);
             if change.state == WindowState::Running {
-                running.push(tally);
+                running.push((change.window, tally));
                 continue;
             }
             self.desk.emit(&RunEvent::Window(WindowReport {
                 pipeline: self.desk.spec.pipeline_name(),
-                window: tally.window,
+                window: change.window,
                 state: change.state,
                 counts: tally.counts,
                 pages: tally.pages,
@@ -324,8 +334,7 @@ impl Scan {
         };
         match self.walk.counted(counted) {
             Ok(Reached::End) => {
-                let now = self.desk.clock.now_utc();
-                let (commit, _) = self.entry(&query.count_text(), now, &[], Reached::End);
+                let (commit, _) = self.entry(&query.count_text(), self.moment(None), &[], Reached::End);
                 self.land(commit).await?;
                 Ok(true)
             }

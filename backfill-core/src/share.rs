@@ -191,7 +191,7 @@ mod tests {
 
     fn days(count: i64) -> Vec<Window> {
         let start = datetime!(2026-01-01 0:00 UTC);
-        tile(Window::new(start, start + Duration::days(count)).unwrap(), ChunkSize::Day)
+        tile(Window::new(start, start + Duration::days(count)).unwrap(), ChunkSize::Day).unwrap()
     }
 
     #[test]

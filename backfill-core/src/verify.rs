@@ -98,7 +98,8 @@ pub struct VerifiedPipeline {
     pub is_unavailable: bool,
     /// Whether it was looked for rows that are gone: only what was read to its end can show it.
     pub looked_for_gone: bool,
-    /// Windows to read again, so that nothing is missing or changed.
+    /// Windows to read again, so that nothing is missing or changed; with those between them that hold less than a page, for
+    /// one question over both costs less than two.
     pub read_again: BTreeSet<Window>,
 }
 
@@ -141,10 +142,11 @@ impl Engine {
         request: RunRequest,
         stop: CancellationToken,
     ) -> Result<Verification, RunError> {
+        request.check().map_err(RunError::general)?;
         self.check_company(&request).await?;
         let request = RunRequest {
             axis: Axis::Updated,
-            proof: Proof::None,
+            proof: Proof::Count,
             reopen: Reopen::All,
             by_content: true,
             ..request
@@ -177,6 +179,8 @@ impl Engine {
                 failure = search.account_for_unmet(&mut found).await.err();
                 found.verified.looked_for_gone = failure.is_none();
             }
+            let windows = request.windows(spec).map_err(RunError::general)?;
+            found.bridge(&windows, spec.page_size(request.page_size).get().into());
             pipelines.push(VerifiedPipeline { unread, is_unavailable: unavailable > 0, ..found.verified });
         }
         Ok(Verification { pipelines, usage: self.client.usage(), failure })
@@ -192,6 +196,12 @@ impl Engine {
             _ => Ok(()),
         }
     }
+}
+
+/// A page, and when it was asked for by our clock.
+struct Asked {
+    page: RawPage,
+    asked_at: OffsetDateTime,
 }
 
 /// Looks for rows whose records were not met in the span that they were last changed in: edited since, or gone.
@@ -263,12 +273,36 @@ impl Search<'_> {
                     continue;
                 }
             };
-            self.compare(&page, found).await?;
-            let records = page.records();
-            let there: HashSet<_> = records.filter_map(|record| record.id().ok()).collect();
-            for id in ids.iter().filter(|id| !there.contains(&***id)) {
-                self.gone(id, None, found);
-            }
+            let absent = self.compare_and_miss(&page, ids, found).await?;
+            drop(page);
+            self.confirm_gone(absent, found).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares what came, and returns the ids of what did not.
+    async fn compare_and_miss(
+        &self,
+        asked: &Asked,
+        ids: &[Box<str>],
+        found: &mut Found,
+    ) -> Result<Vec<Box<str>>, RunError> {
+        self.compare(asked, found).await?;
+        let there: HashSet<_> = asked.page.records().filter_map(|record| record.id().ok()).collect();
+        Ok(ids.iter().filter(|id| !there.contains(&***id)).cloned().collect())
+    }
+
+    /// A record that did not come is asked for once more: that one answer does not hold it does not say that it is gone.
+    async fn confirm_gone(&self, absent: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let Ok(page) = self.ask_for(&absent).await? else {
+            found.verified.unknown += absent.len() as u64;
+            return Ok(());
+        };
+        for id in self.compare_and_miss(&page, &absent, found).await? {
+            self.gone(&id, None, found);
         }
         Ok(())
     }
@@ -291,9 +325,11 @@ impl Search<'_> {
     }
 
     /// Those of these records that there are.
-    async fn ask_for(&self, ids: &[Box<str>]) -> Result<Result<RawPage, Advice>, RunError> {
+    async fn ask_for(&self, ids: &[Box<str>]) -> Result<Result<Asked, Advice>, RunError> {
+        let asked_at = self.engine.clock.now_utc();
         let query = self.spec.query_by_id(ids.iter().map(|id| &**id)).page(1, PageSize::MAX);
-        self.unless_stopped(self.engine.client.fetch_page(&query)).await
+        let page = self.unless_stopped(self.engine.client.fetch_page(&query)).await?;
+        Ok(page.map(|page| Asked { page, asked_at }))
     }
 
     /// An answer; or why the question is one that QBO does not answer.
@@ -313,11 +349,11 @@ impl Search<'_> {
     }
 
     /// Records that are there after all: edited since, so that they lie outside of the span, or while it was read.
-    async fn compare(&self, page: &RawPage, found: &mut Found) -> Result<(), RunError> {
+    async fn compare(&self, Asked { page, asked_at }: &Asked, found: &mut Found) -> Result<(), RunError> {
         let mut by_window: BTreeMap<Window, PageCommit> = BTreeMap::new();
         for record in page.records() {
             let window = record.updated_at().and_then(day).unwrap_or(self.request.span);
-            put(by_window.entry(window).or_insert_with(|| self.page(window, page)), &record, 0);
+            put(by_window.entry(window).or_insert_with(|| self.page(window, page, *asked_at)), &record, 0);
         }
         for commit in by_window.into_values() {
             let compared = self.engine.store.compare(&commit).await.map_err(|error| self.error(error))?;
@@ -327,7 +363,7 @@ impl Search<'_> {
     }
 
     /// A page of nothing yet.
-    fn page(&self, window: Window, page: &RawPage) -> PageCommit {
+    fn page(&self, window: Window, page: &RawPage, asked_at: OffsetDateTime) -> PageCommit {
         let pipeline = self.spec.pipeline(Axis::Updated);
         let now = self.engine.clock.now_utc();
         PageCommit {
@@ -337,7 +373,7 @@ impl Search<'_> {
             page_number: 0,
             page_size: PageSize::MAX.get().into(),
             request: request_payload(""),
-            started_at: now,
+            started_at: asked_at,
             ingested_at: now,
             answered_at: page.answered_at().unwrap_or(now),
             by_content: true,

@@ -240,14 +240,15 @@ impl Walk {
         let fresh = self.fresh(&records);
         self.sizing.read(fresh.len());
         let last = records.last().map_or(self.at, |(_, time)| self.axis.floor(*time));
-        if self.size.is_last_page(page.len()) {
-            return Ok(Step { fresh, reached: Reached::End });
-        }
         let is_crowded = last == self.at;
         if !is_crowded {
             self.arrive(last);
         }
         self.note_seen(&records);
+        if self.size.is_last_page(page.len()) {
+            // It stands at the last record all the same, for what confirms that there is no more is still to come.
+            return Ok(Step { fresh, reached: Reached::End });
+        }
         let reached = if is_crowded { self.go_on_inside(&records) } else { Reached::Instant(self.at) };
         Ok(Step { fresh, reached })
     }

@@ -8,6 +8,7 @@
 mod bench;
 mod drift;
 mod entities;
+mod silence;
 mod verify;
 mod worker;
 
@@ -46,13 +47,15 @@ async fn a_year_by_day_lands_every_record_at_the_cost_of_its_pages() {
 }
 
 #[tokio::test]
-async fn thirty_empty_days_cost_one_call() {
+async fn thirty_empty_days_cost_one_call_and_a_count() {
     let bench = Bench::start(Shape::default().with_counts(10, 1, 1)).await;
     let mut request = bench.request_for(&["Invoice"]);
     request.span = bench::window(datetime!(2022-01-01 0:00 UTC), datetime!(2022-01-31 0:00 UTC));
     let outcome = bench.run(request).await;
     assert_eq!(outcome.totals().windows_completed, 30);
-    assert_eq!(bench.sandbox.journal().metered(), 1);
+    assert_eq!(bench.sandbox.journal().metered(), 2);
+    assert_eq!(bench.sandbox.journal().count(CallKind::Count), 1, "one for all of them");
+    assert!(bench.lines().await.iter().all(|line| line.counted_at.is_some()));
 }
 
 #[tokio::test]
@@ -191,12 +194,13 @@ async fn what_a_stopped_run_did_not_count_the_next_one_counts() {
     let request = || bench.request_for(&["Invoice"]);
     let outcome = bench.run_until(request(), stop).await;
     assert_eq!(outcome.status(), RunStatus::Stopped);
+    // The only page was the last one, and nothing but its silence says that it was: nothing is completed on that.
     let lines = bench.lines().await;
-    assert!(lines.iter().all(|line| line.state == WindowState::Completed && line.counted_at.is_none()));
+    assert!(lines.iter().all(|line| line.state == WindowState::Running && line.counted_at.is_none()));
+    assert_eq!(outcome.totals().windows_completed, 0);
 
     bench.on_event(|_| {});
     bench.hide(&[]);
-    assert_eq!(bench.engine().plan(&request()).await.unwrap().pipelines[0].uncounted, 1);
     assert_eq!(bench.run(request()).await.status(), RunStatus::Completed);
     bench.assert_complete("Invoice");
     assert!(bench.lines().await.iter().all(|line| line.counted_at.is_some()));
@@ -453,6 +457,22 @@ async fn windows_too_near_to_the_sources_clock_stay_provisional_and_are_read_aga
     assert_eq!((totals.windows_completed, totals.windows_provisional), (364, 2));
     let again = bench.run(RunRequest { id: bench::run_id(), ..request }).await;
     assert_eq!(again.totals().windows_opened, 2);
+}
+
+/// Three clocks say what time it is. What has not ended by the earliest of them is read again, and the run says why.
+#[tokio::test]
+async fn what_has_not_ended_by_the_databases_clock_stays_provisional() {
+    let bench = Bench::start(Shape::default().with_counts(200, 5, 5)).await;
+    bench.store.stand_at(datetime!(2024-06-01 12:00 UTC));
+    let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+    let totals = outcome.totals();
+    assert_eq!((totals.windows_completed, totals.windows_provisional), (152, 214));
+    assert!(
+        outcome.clock.is_some_and(|apart| apart.ahead.abs() > time::Duration::days(30)),
+        "{:?}",
+        outcome.clock
+    );
+    bench.assert_complete("Invoice");
 }
 
 #[tokio::test]

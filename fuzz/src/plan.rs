@@ -45,7 +45,7 @@ pub fn target(data: &[u8]) {
     tiles(span, chunk);
     let request = request(&mut drawn, span, chunk);
     let log = log(&mut drawn, &request);
-    let plan = Plan::new(&request, &log);
+    let plan = Plan::new(&request, &log).expect("the span is short enough");
     assert_eq!(plan.pipelines.len(), request.entities.len());
     let mut scans = 0;
     for pipeline in &plan.pipelines {
@@ -74,7 +74,7 @@ fn span(drawn: &mut Drawn<'_>, chunk: ChunkSize) -> Option<Window> {
 
 /// No gap, no overlap, nothing outside; cut where the calendar says.
 fn tiles(span: Window, chunk: ChunkSize) {
-    let tiles = tile(span, chunk);
+    let tiles = tile(span, chunk).expect("the span is short enough");
     assert_eq!((tiles[0].start(), tiles[tiles.len() - 1].end()), (span.start(), span.end()));
     for pair in tiles.windows(2) {
         let cut = pair[1].start();
@@ -101,7 +101,7 @@ fn request(drawn: &mut Drawn<'_>, span: Window, chunk: ChunkSize) -> RunRequest 
         entities.into_iter().map(|place| catalog.entities()[place].clone()).collect();
     let chosen = drawn.byte().is_multiple_of(4).then(|| {
         let some = |spec: &EntitySpec, drawn: &mut Drawn<'_>| -> Vec<Window> {
-            spec.windows(span, chunk).into_iter().filter(|_| drawn.byte().is_multiple_of(2)).collect()
+            spec.windows(span, chunk).expect("the span is short enough").into_iter().filter(|_| drawn.byte().is_multiple_of(2)).collect()
         };
         entities.iter().map(|spec| (spec.entity_name().into(), some(spec, drawn))).collect::<BTreeMap<_, _>>()
     });
@@ -140,7 +140,7 @@ fn log(drawn: &mut Drawn<'_>, request: &RunRequest) -> Vec<LogLine> {
     for spec in &request.entities {
         let pipeline = spec.pipeline(drawn.one_of(&Axis::ALL));
         let chunk = if drawn.byte().is_multiple_of(4) { ChunkSize::Month } else { request.chunk };
-        for window in spec.windows(request.span, chunk) {
+        for window in spec.windows(request.span, chunk).expect("the span is short enough") {
             let fate = drawn.byte();
             if fate % 8 < 2 {
                 continue;

@@ -23,7 +23,9 @@ pub use calls::{
     calls_under_way_are_shared,
 };
 pub use consent::a_second_copy_of_a_consent_is_found;
-pub use inspection::{a_page_is_compared_and_nothing_changes, stored_ids_are_listed_in_pages};
+pub use inspection::{
+    a_page_is_compared_and_nothing_changes, stored_ids_are_listed_in_pages, the_store_has_a_clock,
+};
 pub use landing::{
     a_page_that_contradicts_itself_is_refused, a_page_without_its_window_changes_nothing,
     counts_are_exact_per_window, hostile_documents_are_quarantined_alone, landing_twice_changes_nothing,
@@ -44,12 +46,13 @@ pub use triggers::{
 };
 pub use validation::{findings_are_remembered, rows_are_examined};
 pub use versions::{
-    a_document_without_a_time_is_older, newer_wins_in_both_orders, sync_tokens_are_numbers,
-    the_later_answer_wins_between_equal_versions, the_spelling_of_json_does_not_count,
+    a_document_without_a_time_is_older, a_row_that_claims_what_cannot_be_is_replaced,
+    newer_wins_in_both_orders, sync_tokens_are_numbers, the_later_answer_wins_between_equal_versions,
+    the_spelling_of_json_does_not_count,
 };
 pub use windows::{
     a_closed_window_is_taken_back, a_counted_window_says_so_until_it_is_read_again, a_cursor_survives,
-    a_run_opens_a_window_once, a_window_that_starts_over_counts_once, failed_windows_say_why,
-    reopening_all_starts_over, the_log_is_filtered, unavailable_windows_are_neither_failed_nor_done,
-    unfinished_windows_are_opened_again,
+    a_run_opens_a_window_once, a_window_closes_when_it_is_confirmed, a_window_that_starts_over_counts_once,
+    failed_windows_say_why, reopening_all_starts_over, the_log_is_filtered,
+    unavailable_windows_are_neither_failed_nor_done, unfinished_windows_are_opened_again,
 };

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use crate::{PageCommit, Pipeline, StoreError, Window};
 
@@ -36,6 +37,9 @@ pub struct Deviation {
 /// - A table that does not exist holds nothing.
 #[async_trait]
 pub trait RawInspection: fmt::Debug + Send + Sync {
+    /// The time, by the store's own clock.
+    async fn clock(&self) -> Result<OffsetDateTime, StoreError>;
+
     /// Compares the documents of a page.
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError>;
 

@@ -12,6 +12,14 @@ use crate::{
     Altered, PageCommit, PageOutcome, Row, StoreErrorKind, Unstorable, WindowCounts, check_storable,
 };
 
+/// How long a change at the source may be unknown to one of its answers, because another copy of its data gave it. A stored
+/// version that is older than an answer by more than this was known to it; one that is newer by more than this cannot be.
+pub(crate) const CHANGES_SPREAD_WITHIN: time::Duration = time::Duration::minutes(5);
+
+/// How much later than a page another one may say that it was landed, where both are under way: far more than all repeats of
+/// a commit take. A row that says so by more was not landed while the page was read.
+pub(crate) const LANDS_WITHIN: time::Duration = time::Duration::hours(1);
+
 /// Why a document is kept beside its row.
 const REPEATED_KEY: &str =
     "a key stands twice in one object: the row has the last one, and these are the bytes as they came";

@@ -14,7 +14,8 @@ use crate::{Owner, RunEnd, RunId, RunRecord, RunStart, StoreError, Window};
 pub enum WindowState {
     /// Nothing of it has been read.
     Pending,
-    /// Some of it has been read; its cursor says how far.
+    /// Some of it has been read; its cursor says how far. Or it was read to its end, and nothing has confirmed yet that
+    /// nothing is missing.
     Running,
     /// All of it has been read, and it can gain no more records.
     Completed,
@@ -188,8 +189,18 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// their start, with counts from zero. Those of an earlier run count as opened by this one.
     async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError>;
 
-    /// Notes that a count at the source has confirmed these windows; those that are not completed stay as they are.
+    /// Notes that a count at the source has confirmed these windows. Those that are running and belong to the run are closed
+    /// as completed with it; those in any other state but completed stay as they are.
     async fn note_counted(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError>;
+
+    /// Closes windows as completed that are running and belong to the run, and that were confirmed by another answer than
+    /// a count. All others stay as they are.
+    async fn close_windows(
         &self,
         owner: Owner<'_>,
         windows: &[Window],

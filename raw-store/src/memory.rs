@@ -189,6 +189,11 @@ impl MemoryStore {
         self.state().tables.get(table)?.get(id).cloned()
     }
 
+    /// Puts a row in place of another one, as somebody does by hand.
+    pub fn put_row(&self, table: &TableName, row: StoredRow) {
+        self.state().tables.entry(table.clone()).or_default().insert(row.id.clone(), row);
+    }
+
     /// Stops its clock at a moment: for tests, which move it themselves.
     pub fn stand_at(&self, moment: OffsetDateTime) {
         self.state().stands_at = Some(moment);

@@ -61,6 +61,42 @@ async fn a_row_that_somebody_changed_by_hand_is_found_and_put_right_by_its_conte
     assert_eq!(store.compare(&thorough).await.unwrap().same, 2);
 }
 
+/// What a row says of its own version was written with it: bytes that are the document's own under another version, or a time
+/// that has not come, were changed since.
+#[tokio::test]
+async fn a_row_that_claims_by_hand_to_be_newer_is_put_right() {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    let rows = || vec![row("1", r#"{"Id":"1","a":1}"#), row("2", r#"{"Id":"2"}"#)];
+    store.commit_page(&work.page(1, rows())).await.unwrap();
+    let observer = connection(&database).await;
+    let true_row = "SELECT count(*) FROM raw.qb_invoices WHERE payload = '{\"Id\":\"1\",\"a\":1}'
+         AND source_updated_at_utc < '2025-01-01' AND source_sync_token = 0";
+    for (number, claim) in [
+        (2, "source_updated_at_utc = '2030-01-01Z'"),
+        (3, "source_updated_at_utc = source_updated_at_utc + interval '3 hours'"),
+        (4, "source_sync_token = 999"),
+    ] {
+        let by_hand =
+            format!("UPDATE raw.qb_invoices SET payload = payload || '{{\"a\": 2}}', {claim} WHERE id = '1'");
+        observer.batch_execute(&by_hand).await.unwrap();
+        let thorough = PageCommit { by_content: true, ..work.page(number, rows()) };
+        assert_eq!(store.compare(&thorough).await.unwrap().changed.len(), 1, "{claim}");
+        assert_eq!(store.commit_page(&work.page(number, rows())).await.unwrap().total, counts(0, 1, 1, 0));
+        assert_eq!(observer.query_one(true_row, &[]).await.unwrap().get::<_, i64>(0), 1, "{claim}");
+    }
+    // An answer of a clock that was ahead: the version is the same, and only its content tells.
+    let by_hand =
+        "UPDATE raw.qb_invoices SET payload = payload || '{\"a\": 2}', source_answered_at_utc = '2030-01-01Z'
+         WHERE id = '1'";
+    observer.batch_execute(by_hand).await.unwrap();
+    let thorough = PageCommit { by_content: true, ..work.page(5, rows()) };
+    assert_eq!(store.compare(&thorough).await.unwrap().changed.len(), 1);
+    assert_eq!(store.commit_page(&thorough).await.unwrap().total, counts(0, 1, 1, 0));
+    assert_eq!(observer.query_one(true_row, &[]).await.unwrap().get::<_, i64>(0), 1);
+}
+
 #[tokio::test]
 async fn a_row_that_is_gone_is_missing_though_its_bytes_are_kept_beside_it() {
     let database = database().await;

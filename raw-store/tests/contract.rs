@@ -86,6 +86,8 @@ stories! {
         a_page_that_contradicts_itself_is_refused
         a_page_without_its_window_changes_nothing
         newer_wins_in_both_orders
+        a_row_that_claims_what_cannot_be_is_replaced
+        the_store_has_a_clock
         sync_tokens_are_numbers
         the_later_answer_wins_between_equal_versions
         a_document_without_a_time_is_older
@@ -94,7 +96,7 @@ stories! {
         a_cursor_survives
         unfinished_windows_are_opened_again
         reopening_all_starts_over
-        a_closed_window_is_taken_back a_counted_window_says_so_until_it_is_read_again
+        a_closed_window_is_taken_back a_counted_window_says_so_until_it_is_read_again a_window_closes_when_it_is_confirmed
         failed_windows_say_why
         unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered

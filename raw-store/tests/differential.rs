@@ -67,6 +67,7 @@ enum Step {
     Open { run: u32, windows: Vec<u32>, reopen: Reopen },
     Again { run: u32, windows: Vec<u32> },
     Counted { run: u32, windows: Vec<u32> },
+    Close { run: u32, windows: Vec<u32> },
     Fail { run: u32, windows: Vec<u32>, unavailable: bool },
     Land { run: u32, page: Page },
     Finish { run: u32 },
@@ -81,6 +82,7 @@ impl Step {
             Self::Open { run, .. }
             | Self::Again { run, .. }
             | Self::Counted { run, .. }
+            | Self::Close { run, .. }
             | Self::Fail { run, .. }
             | Self::Land { run, .. }
             | Self::Finish { run }
@@ -95,7 +97,7 @@ fn some(chance: &mut Chance) -> Vec<u32> {
 
 fn draw(chance: &mut Chance) -> Step {
     let run = chance.below(3);
-    match chance.below(16) {
+    match chance.below(17) {
         0 => Step::Begin { run },
         1 | 2 => Step::Acquire,
         3 => Step::Release,
@@ -108,6 +110,7 @@ fn draw(chance: &mut Chance) -> Step {
         9 => Step::Fail { run, windows: some(chance), unavailable: chance.below(3) == 0 },
         10 => Step::Finish { run },
         11 => Step::LastPage { run },
+        12 => Step::Close { run, windows: some(chance) },
         _ => {
             let states = [WindowState::Running, WindowState::Completed, WindowState::Provisional];
             let mut windows: Vec<_> = some(chance);
@@ -180,6 +183,11 @@ impl Player<'_> {
                 let run = self.run(*run);
                 let owner = self.owner(&run, &lease);
                 said(self.store.note_counted(owner, &windows(counted), at).await)
+            }
+            Step::Close { run, windows: closed } => {
+                let run = self.run(*run);
+                let owner = self.owner(&run, &lease);
+                said(self.store.close_windows(owner, &windows(closed), at).await)
             }
             Step::Fail { run, windows: failed, unavailable } => {
                 let run = self.run(*run);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backfill_core::{Axis, RunRequest};
+use backfill_core::{Axis, ChunkSize, RunRequest};
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Reopen, Window};
 
 use super::request::{nobody, request};
@@ -62,7 +62,8 @@ pub(super) fn chosen_windows(
     let (Some(from), Some(to)) = ends else { return Ok(None) };
     let span = Window::new(from, to).map_err(|error| Exit::usage(error.to_string(), ""))?;
     let pipelines = chosen.keys().map(ToString::to_string).collect();
-    let arguments = RunArgs { by: axis, ..RunArgs::by_day(pipelines, span) };
+    // The windows are chosen: the range is not cut into any.
+    let arguments = RunArgs { by: axis, chunk: ChunkSize::Whole, ..RunArgs::by_day(pipelines, span) };
     let request = request(settings, &arguments, span, nobody(None))?;
     Ok(Some(RunRequest { chosen: Some(chosen), ..request }))
 }

@@ -16,7 +16,10 @@ pub(super) async fn examined(
     now: OffsetDateTime,
 ) -> Result<Report, Exit> {
     let run = outcome.run();
-    let report = Report::of_run(store, &settings.catalog, outcome, &settings.thresholds, now).await?;
+    let mut report = Report::of_run(store, &settings.catalog, outcome, &settings.thresholds, now).await?;
+    if let Some(clock) = outcome.clock {
+        clock.enter(&mut report.validated, &settings.thresholds);
+    }
     point!("report.examined");
     for validated in &report.validated {
         tracing::info!(

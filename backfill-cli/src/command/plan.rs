@@ -15,7 +15,7 @@ pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8,
     let span = span(settings, arguments.from, arguments.to)?;
     let request = request(settings, arguments, span, nobody(settings.realm.as_ref()))?;
     let (lines, month) = known(settings, span).await?;
-    let plan = Plan::new(&request, &lines);
+    let plan = Plan::new(&request, &lines)?;
     match settings.output {
         Output::Json => {
             let mut plan = as_json(&plan);

@@ -56,7 +56,7 @@ pub(crate) fn request(
         ));
     }
     let (id, seed) = new_run();
-    Ok(RunRequest {
+    let request = RunRequest {
         id,
         seed: arguments.seed.unwrap_or(seed),
         identity,
@@ -73,7 +73,9 @@ pub(crate) fn request(
         reopen: if arguments.force { Reopen::All } else { Reopen::Unfinished },
         by_content: false,
         proof: if arguments.no_count { Proof::None } else { Proof::Count },
-    })
+    };
+    request.check()?;
+    Ok(request)
 }
 
 /// The entities asked for. One that is named must have the axis that is asked for; of a group, those without it are left

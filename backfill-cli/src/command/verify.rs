@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use backfill_core::{Axis, Catalog, Difference, EventSink, RunEvent, RunRequest, VerifiedPipeline};
+use backfill_core::{
+    Axis, Catalog, ChunkSize, Difference, EventSink, RunEvent, RunRequest, VerifiedPipeline, tile,
+};
 use raw_store::{LogFilter, LogLine, Reopen, Window, WindowState};
 
 use super::again::chosen_windows;
@@ -26,6 +28,9 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
         _ => None,
     };
     settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
+    if let Some(span) = asked {
+        request(settings, &RunArgs::by_day(arguments.pipelines.clone(), span), span, nobody(None))?;
+    }
     let stop = Stop::listen()?;
     let shown: Arc<Shown> = Arc::default();
     let bar = shows_bar(settings);
@@ -82,6 +87,7 @@ impl Job<'_> {
             let run = RunArgs {
                 page_size: self.arguments.page_size,
                 concurrency: self.arguments.concurrency,
+                chunk: by_what(span),
                 ..RunArgs::by_day(pipelines, span)
             };
             let mut request = request(self.settings, &run, span, nobody(None))?;
@@ -120,6 +126,12 @@ impl Job<'_> {
         }
         Ok(spans)
     }
+}
+
+/// The shortest windows that a range may have: the log may know of centuries, read by year.
+fn by_what(span: Window) -> ChunkSize {
+    let fits = |chunk: &ChunkSize| tile(span, *chunk).is_ok();
+    ChunkSize::ALL.into_iter().find(fits).unwrap_or(ChunkSize::Whole)
 }
 
 /// The windows of the log that hold those to read again; where it has none, these themselves.

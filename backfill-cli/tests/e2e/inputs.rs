@@ -39,6 +39,13 @@ const WRONG: &[(&[&str], &str)] = &[
         "QBO_CLIENT_SECRET",
     ),
     (&["run", "Invoice", "--chunk", "fortnight", "--from", "2024-01-01", "--to", "2024-03-01"], "quarter"),
+    (&["run", "Invoice", "--from", "0001-01-01", "--to", "9999-12-31"], "more than 25000 windows by day"),
+    (&["plan", "Invoice", "--from", "0001-01-01", "--to", "9999-12-31"], "more than 25000 windows by day"),
+    (&["verify", "Invoice", "--from", "0001-01-01", "--to", "9999-12-31"], "more than 25000 windows by day"),
+    (
+        &["trigger", "add", "Invoice", "--from", "0001-01-01", "--to", "9999-12-31", "--now"],
+        "more than 25000 windows by day",
+    ),
     (&["report", "--format", "pdf"], "pdf"),
     (&["runn"], "run"),
     (&["run", "Invoice", "--from", "-0044-03-15", "--to", "2024-03-01"], "four digits and no sign"),

@@ -54,6 +54,8 @@ struct Lossy {
     inner: HttpQboClient,
     pages: AtomicU32,
     cut_after: AtomicU32,
+    /// Pages that come as they are, and behind them pages that come without their records.
+    emptied: Mutex<(u32, u32)>,
     hidden: Mutex<BTreeSet<String>>,
     poisonous: Mutex<BTreeSet<String>>,
     by_offset: Mutex<ByOffset>,
@@ -94,6 +96,13 @@ impl Lossy {
         }
     }
 
+    fn is_emptied(&self) -> bool {
+        let mut emptied = self.emptied.lock().unwrap();
+        let (whole, empty) = *emptied;
+        *emptied = if whole > 0 { (whole - 1, empty) } else { (0, empty.saturating_sub(1)) };
+        whole == 0 && empty > 0
+    }
+
     /// The page without its records from a place on, and without the hidden one.
     fn cut(&self, page: &RawPage, query: &Query, length: usize) -> RawPage {
         let key = query.entity();
@@ -126,6 +135,9 @@ impl QboClient for Lossy {
         if refuses || page.records().any(|record| record.id().is_ok_and(|id| poisonous.contains(id))) {
             let kind = ErrorKind::PoisonedPage { code: "4002".into() };
             return Err(Error { entity: query.entity().clone(), intuit_tid: None, attempts: 1, kind });
+        }
+        if self.is_emptied() {
+            return Ok(self.cut(&page, query, 0));
         }
         let cut = self.pages.fetch_add(1, Ordering::SeqCst) == self.cut_after.load(Ordering::SeqCst);
         if cut || !self.hidden.lock().unwrap().is_empty() {
@@ -190,6 +202,7 @@ impl Bench {
             inner,
             pages: AtomicU32::new(0),
             cut_after: AtomicU32::new(u32::MAX),
+            emptied: Mutex::default(),
             hidden: Mutex::default(),
             poisonous: Mutex::default(),
             by_offset: Mutex::default(),
@@ -209,6 +222,21 @@ impl Bench {
 
     pub(crate) fn drop_rows_after(&self, pages: u32) {
         self.client.cut_after.store(pages, Ordering::SeqCst);
+    }
+
+    /// The next pages come without records, and say nothing of it.
+    pub(crate) fn empty_pages(&self, pages: u32) {
+        self.empty_pages_after(0, pages);
+    }
+
+    /// Some pages behind others come without records.
+    pub(crate) fn empty_pages_after(&self, whole: u32, empty: u32) {
+        *self.client.emptied.lock().unwrap() = (whole, empty);
+    }
+
+    /// The next page lacks its last record, and says nothing of it.
+    pub(crate) fn cut_next_page(&self) {
+        self.drop_rows_after(self.client.pages.load(Ordering::SeqCst));
     }
 
     /// Every page lacks these records, and says nothing of it.

@@ -35,7 +35,7 @@ const SCHEDULES: u64 = 100_000;
 const CAUGHT_WITHIN: u64 = 20_000;
 
 /// Each planted where it would be made; and where a second safeguard makes up for it, in that as well.
-const BUGS: [&str; 24] = [
+const BUGS: [&str; 27] = [
     "offset paging",
     "no anchor",
     "time of the transaction's start",
@@ -60,6 +60,9 @@ const BUGS: [&str; 24] = [
     "realm unchecked",
     "intent kept",
     "breaker never closing",
+    "empty answer believed",
+    "source clock believed",
+    "claims of rows believed",
 ];
 
 fn setting(name: &str) -> Option<u64> {

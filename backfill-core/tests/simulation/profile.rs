@@ -110,6 +110,12 @@ pub(crate) struct Profile {
     /// How far the clock of the hosts is off, and that of the database, in seconds.
     pub(crate) host_skew: i64,
     pub(crate) database_skew: i64,
+    /// Of ten thousand answers, how many come without their records and say nothing of it.
+    pub(crate) hollow: u32,
+    /// How far some answers are ahead of the source's clock, in seconds; less than zero if they are behind.
+    pub(crate) lies: i64,
+    /// Whether somebody changes a row by hand, which then claims to be newer than what the source has.
+    pub(crate) by_hand: bool,
     /// How long faults go on, in seconds.
     pub(crate) storm: u32,
     /// Of ten thousand steps, how many meet each fault; in the order of [`Fault::ALL`].
@@ -133,6 +139,15 @@ impl Profile {
         let drifts = !one_in(&mut rng, 3);
         let drift = |rng: &mut Rng, most: u32| if drifts && rng.bool() { rng.u32(1..most) } else { 0 };
         let replicas = one_in(&mut rng, 5);
+        // Of their own, so that they change nothing else of a seed.
+        let mut more = Rng::with_seed(seed ^ 0x0a11_0ff1_5175_u64);
+        let hollow = if one_in(&mut more, 6) { [100, 1000, 4000][more.usize(0..3)] } else { 0 };
+        // A count takes one record that left for one that was not sent.
+        let (drifts, replicas) = (drifts && hollow == 0, replicas && hollow == 0);
+        let drift = |rng: &mut Rng, most: u32| drift(rng, most) * u32::from(drifts);
+        let far = more.i64(400..300_000);
+        let lies = if one_in(&mut more, 8) { [far, far, -far][more.usize(0..3)] } else { 0 };
+        let by_hand = one_in(&mut more, 8);
         Self {
             seed,
             scenario: if one_in(&mut rng, 6) { Scenario::Triggers } else { Scenario::Runs },
@@ -162,7 +177,11 @@ impl Profile {
             grace: [Grace::None, Grace::Seconds(30), Grace::Seconds(86_400)][rng.usize(0..3)],
             ends_family: rng.bool(),
             host_skew: if one_in(&mut rng, 5) { rng.i64(-31_000_000..31_000_000) } else { 0 },
-            database_skew: if one_in(&mut rng, 5) { rng.i64(-4000..4000) } else { 0 },
+            // Where the source lies, one of the others tells the truth.
+            database_skew: if one_in(&mut rng, 5) { rng.i64(-4000..4000) * i64::from(lies == 0) } else { 0 },
+            hollow,
+            lies,
+            by_hand,
             storm: rng.u32(20..400),
             chances,
         }
@@ -203,6 +222,9 @@ impl Profile {
         with(&|it| it.shuffled = false);
         with(&|it| it.to_now = false);
         with(&|it| (it.host_skew, it.database_skew) = (0, 0));
+        with(&|it| it.hollow = 0);
+        with(&|it| it.lies = 0);
+        with(&|it| it.by_hand = false);
         with(&|it| (it.per_second, it.per_minute) = (10, 500));
         with(&|it| it.storm /= 2);
         all

@@ -164,6 +164,30 @@ impl Source {
     }
 }
 
+/// Where the time of an answer stands, behind everything else.
+fn time_of(body: &str) -> Option<usize> {
+    body.rfind("\"time\":\"").map(|at| at + "\"time\":\"".len())
+}
+
+/// The answer without its records, which says nothing of them.
+fn hollow(body: &[u8]) -> Vec<u8> {
+    let body = std::str::from_utf8(body).unwrap();
+    match time_of(body) {
+        Some(at) if body.contains("QueryResponse") => {
+            format!(r#"{{"QueryResponse":{{}},"time":"{}"#, &body[at..]).into_bytes()
+        }
+        _ => body.into(),
+    }
+}
+
+/// The answer, given at another time as it says.
+fn at_another_time(body: &[u8], time: OffsetDateTime) -> Vec<u8> {
+    let body = std::str::from_utf8(body).unwrap();
+    let Some(at) = time_of(body) else { return body.into() };
+    let end = at + body[at..].find('"').unwrap_or(0);
+    format!("{}{}{}", &body[..at], time.format(&Rfc3339).unwrap(), &body[end..]).into_bytes()
+}
+
 fn payload(id: &str, token: u64, at: OffsetDateTime, note: &str) -> String {
     let stamp = at.format(&Rfc3339).unwrap();
     format!(
@@ -289,6 +313,15 @@ impl Way {
         }
         if !state.quiet {
             state.source.drift(&world.profile, &mut state.rng, now);
+        }
+        if !state.quiet
+            && statement.starts_with("SELECT *")
+            && state.rng.u32(0..10_000) < world.profile.hollow
+        {
+            body = hollow(&body);
+        }
+        if !state.quiet && world.profile.lies != 0 && state.rng.u32(0..3) == 0 {
+            body = at_another_time(&body, world.now() + time::Duration::seconds(world.profile.lies));
         }
         if torn {
             body.truncate(state.rng.usize(0..body.len().max(1)));

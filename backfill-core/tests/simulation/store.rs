@@ -234,6 +234,10 @@ impl RawStore for Connection {
 
 #[async_trait]
 impl RawInspection for Connection {
+    async fn clock(&self) -> Result<OffsetDateTime, StoreError> {
+        self.step("clock", self.process.memory.clock()).await
+    }
+
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
         self.step("compare", self.process.memory.compare(page)).await
     }
@@ -278,7 +282,30 @@ impl BackfillLog for Connection {
         windows: &[Window],
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        self.step("note counted", self.process.memory.note_counted(owner, windows, at)).await
+        self.step("note counted", async {
+            let noted = self.process.memory.note_counted(owner, windows, at).await;
+            if noted.is_ok() {
+                ledger::closed(&self.process, windows);
+            }
+            noted
+        })
+        .await
+    }
+
+    async fn close_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.step("windows closed", async {
+            let closed = self.process.memory.close_windows(owner, windows, at).await;
+            if closed.is_ok() {
+                ledger::closed(&self.process, windows);
+            }
+            closed
+        })
+        .await
     }
 
     async fn fail_windows(

@@ -8,7 +8,7 @@ use backfill_core::{
     Verification,
 };
 use fixtures::{CallKind, Fault, Hostile, Rule, Shape};
-use raw_store::{StoreErrorKind, Window};
+use raw_store::{Reopen, StoreErrorKind, StoredRow, Window};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -117,6 +117,58 @@ async fn what_cannot_be_asked_for_is_unknown_and_hides_nothing_else() {
     let found = &verification.pipelines[0];
     assert_eq!((found.unknown, found.gone), (1, 0));
     assert!(!found.agrees());
+}
+
+/// Neither the answer for the span nor the one for the ids of what was not met is believed alone when it is empty.
+#[tokio::test]
+async fn an_empty_answer_does_not_say_that_records_are_gone() {
+    let bench = Bench::start(Shape::default().with_counts(300, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    bench.empty_pages(1);
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert!(told.is_empty() && verification.pipelines[0].agrees(), "{told:?}");
+    assert_eq!(verification.pipelines[0].same, 300);
+
+    // A page that is cut is read again, and nothing of it is told twice.
+    bench.cut_next_page();
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert!(told.is_empty() && verification.pipelines[0].same == 300, "{verification:?}");
+
+    let edited = bench.sandbox.with_company(|company| {
+        let id = company.ids("Invoice").pop_first().unwrap();
+        assert!(company.edit("Invoice", &id));
+        id
+    });
+    // Behind the page of the span comes the one that is asked for by id.
+    bench.empty_pages_after(1, 1);
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert_eq!(told, BTreeSet::from([(Disagreement::Changed, edited)]), "{verification:?}");
+}
+
+/// Sixty rows that somebody changed, on as many days: two pages hold them all, with everything between them.
+#[tokio::test]
+async fn differences_on_many_days_are_read_again_in_few_questions() {
+    let bench = Bench::start(Shape::default().with_counts(1500, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let rows: Vec<_> = bench.store.rows(&Bench::table("Invoice")).into_values().step_by(25).collect();
+    for row in &rows {
+        let payload = format!(r#"{{"Id":"{}","ByHand":true}}"#, row.id).into();
+        bench.store.put_row(&Bench::table("Invoice"), StoredRow { payload, ..row.clone() });
+    }
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert_eq!((told.len(), verification.pipelines[0].changed), (rows.len(), rows.len() as u64));
+    let again = verification.pipelines[0].read_again.iter().copied().collect();
+    let before = bench.sandbox.journal().metered();
+    let request = RunRequest {
+        chosen: Some([("invoices".into(), again)].into()),
+        reopen: Reopen::All,
+        by_content: true,
+        ..until(&bench, SPAN_END)
+    };
+    bench.run(request).await;
+    bench.assert_complete("Invoice");
+    let calls = bench.sandbox.journal().metered() - before;
+    assert!(calls <= 6, "{calls} calls");
 }
 
 #[tokio::test]

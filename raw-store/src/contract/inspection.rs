@@ -87,3 +87,11 @@ pub async fn stored_ids_are_listed_in_pages(store: &dyn Store) -> Result<(), Sto
     assert_eq!(store.stored_ids(&unknown, None, "", 3).await?, []);
     Ok(())
 }
+
+/// The store tells its own time, which goes on.
+pub async fn the_store_has_a_clock(store: &dyn Store) -> Result<(), StoreError> {
+    let first = store.clock().await?;
+    let second = store.clock().await?;
+    assert!(first <= second && second - first < time::Duration::MINUTE, "{first} {second}");
+    Ok(())
+}

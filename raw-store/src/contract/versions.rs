@@ -1,5 +1,5 @@
 use super::scene::{Scene, counts, noon, row};
-use crate::{Row, Store, StoreError};
+use crate::{PageCommit, Row, Store, StoreError};
 
 /// A row is replaced by a newer version and never by an older one, in whichever order they come.
 pub async fn newer_wins_in_both_orders(store: &dyn Store) -> Result<(), StoreError> {
@@ -64,5 +64,32 @@ pub async fn the_spelling_of_json_does_not_count(store: &dyn Store) -> Result<()
     assert_eq!(scene.land(vec![row("1", plain, noon(1))]).await?, counts(1, 0, 0, 0));
     assert_eq!(scene.land(vec![row("1", spelled, noon(1))]).await?, counts(0, 0, 1, 0));
     assert_eq!(scene.land(vec![row("1", other, noon(1))]).await?, counts(0, 1, 0, 0));
+    Ok(())
+}
+
+/// What a row says of its own version counts as far as it can be true. One that was landed before the page was asked for and
+/// claims a time that has not come is replaced; one that claims a time of the past is when content decides, unless it is of the
+/// minutes that an answer may not know of yet. A page that was asked for before the row landed replaces nothing newer.
+pub async fn a_row_that_claims_what_cannot_be_is_replaced(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let old = |id: &str| row(id, r#"{"v":"old"}"#, noon(1));
+    scene.land(vec![row("future", r#"{"v":"?"}"#, noon(90))]).await?;
+    scene.land(vec![row("past", r#"{"v":"?"}"#, noon(5)), row("fresh", r#"{"v":"new"}"#, noon(20))]).await?;
+    let all = || vec![old("fresh"), old("future"), old("past")];
+    let by_content = |scene: &mut Scene<'_>| PageCommit { by_content: true, ..scene.page(all()) };
+    // Asked for when the rows were not there yet: they may be newer.
+    assert_eq!(scene.land(all()).await?, counts(0, 0, 3, 0));
+    let early = by_content(&mut scene);
+    assert_eq!(store.compare(&early).await?.same, 3);
+    assert_eq!(store.commit_page(&early).await?.total, counts(0, 0, 3, 0));
+
+    scene.next_run("second").await?;
+    scene.open(0..1, crate::Reopen::All).await?;
+    assert_eq!(scene.land(all()).await?, counts(0, 1, 2, 0), "the one of the future");
+    let late = by_content(&mut scene);
+    let compared = store.compare(&late).await?;
+    assert_eq!((compared.same, compared.changed.len()), (2, 1));
+    assert_eq!(store.commit_page(&late).await?.total, counts(0, 1, 2, 0), "the one of the past");
+    assert_eq!(store.compare(&late).await?.same, 3);
     Ok(())
 }

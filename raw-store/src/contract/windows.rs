@@ -169,6 +169,38 @@ pub async fn a_counted_window_says_so_until_it_is_read_again(store: &dyn Store) 
     Ok(())
 }
 
+/// A window that was read to its end stays running until a count or another answer confirms it: then it is completed, and
+/// counted as such once. Those of another run, and those that nothing was read of, stay as they are.
+pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    scene.pause(day(0), &cursor(), vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
+    scene.pause(day(1), &cursor(), Vec::new()).await?;
+    scene.pause(day(2), &cursor(), Vec::new()).await?;
+    for _ in 0..2 {
+        store.note_counted(scene.owner(), &[day(0), day(3), day(99)], noon(20)).await?;
+        store.close_windows(scene.owner(), &[day(1), day(3), day(99)], noon(20)).await?;
+    }
+    for (n, state, counted, finished) in [
+        (0, WindowState::Completed, Some(noon(20)), Some(noon(20))),
+        (1, WindowState::Completed, None, Some(noon(20))),
+        (2, WindowState::Running, None, None),
+        (3, WindowState::Pending, None, None),
+    ] {
+        let line = scene.line(n).await?;
+        assert_eq!((line.state, line.counted_at, line.finished_at), (state, counted, finished), "day {n}");
+    }
+    assert_eq!(scene.line(0).await?.metrics.records_read, 1);
+    let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
+    assert_eq!((totals.windows_completed, totals.windows_opened), (2, 10));
+
+    scene.next_run("second").await?;
+    store.note_counted(scene.owner(), &[day(0), day(2)], noon(21)).await?;
+    assert_eq!(scene.line(2).await?.state, WindowState::Running, "it is not this run's");
+    assert_eq!(scene.line(0).await?.counted_at, Some(noon(21)));
+    assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_completed, 0);
+    Ok(())
+}
+
 /// A failed window says why, keeps its counts, and needs a line.
 pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use super::MemoryStore;
 use super::land::{replaces, stored_row};
@@ -7,6 +8,10 @@ use crate::{Deviation, PageCommit, PageComparison, Pipeline, RawInspection, Stor
 
 #[async_trait]
 impl RawInspection for MemoryStore {
+    async fn clock(&self) -> Result<OffsetDateTime, StoreError> {
+        Ok(self.state().now())
+    }
+
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
         let landing = Landing::of(page).map_err(|kind| StoreError::new("comparing a page", kind))?;
         let state = self.state();
@@ -28,7 +33,7 @@ impl RawInspection for MemoryStore {
             let row = candidate.row;
             let deviation = || Deviation { id: Some(row.id.clone()), window: row.window };
             match table.and_then(|table| table.get(&row.id)) {
-                Some(stored) if !replaces(stored, &stored_row(page, row)) => comparison.same += 1,
+                Some(stored) if !replaces(stored, &stored_row(page, row), page) => comparison.same += 1,
                 // One that is kept beside its row is to have the row as well.
                 _ if is_kept(candidate.digest) && !landing.beside.contains_key(&candidate.digest) => {
                     comparison.quarantined += 1;

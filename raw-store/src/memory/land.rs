@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::{Aside, Line, State, StoredRow, ledger};
-use crate::landing::{Candidate, Landing, note_altered};
+use crate::landing::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
 use crate::planted::is_planted;
 use crate::{
     Altered, PageCommit, PageOutcome, Quarantined, Row, RunRecord, StoreErrorKind, WindowChange,
@@ -30,6 +30,7 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
     for candidate in &landing.candidates {
         if let Some(stored) = table.get(&candidate.row.id).filter(|_| !page.by_content)
             && same_json(&stored.payload, &candidate.row.payload)
+            && !replaces(stored, &stored_row(page, candidate.row), page)
         {
             note_altered(&mut altered, candidate.row, stored.updated_at, false);
         }
@@ -101,7 +102,7 @@ fn land(
             counts.inserted += 1;
             table.insert(new.id.clone(), new);
         }
-        Some(stored) if replaces(stored, &new) => {
+        Some(stored) if replaces(stored, &new, page) => {
             counts.updated += 1;
             *stored = new;
         }
@@ -125,8 +126,11 @@ pub(super) fn stored_row(page: &PageCommit, row: &Row) -> StoredRow {
     }
 }
 
-/// Whether a document takes the place of the one that is stored: it is another one, and not an older one.
-pub(super) fn replaces(stored: &StoredRow, new: &StoredRow) -> bool {
+/// Whether a document takes the place of the one that is stored: it is another one, and not an older one. What a row says of its
+/// own version counts as far as it can be true: equal bytes are one version, and a row that was landed before the page was
+/// asked for cannot be newer than its answer, but for a change that the answer did not know yet. With versions of the past
+/// that is left to pages that are compared by content, for answers of a copy that lags far behind are no news.
+pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -> bool {
     if is_planted("guard lets equal versions in") {
         return version(stored) <= version(new);
     }
@@ -134,7 +138,18 @@ pub(super) fn replaces(stored: &StoredRow, new: &StoredRow) -> bool {
         let text = |row: &StoredRow| (row.updated_at, row.sync_token.map(|token| token.to_string()));
         return text(stored) <= text(new) && !same_json(&stored.payload, &new.payload);
     }
-    version(stored) <= version(new) && !same_json(&stored.payload, &new.payload)
+    let is_other = !same_json(&stored.payload, &new.payload);
+    let says_other = (stored.updated_at, stored.sync_token) != (new.updated_at, new.sync_token);
+    if version(stored) <= version(new) && is_other || says_other && stored.payload == new.payload {
+        return true;
+    }
+    let was_there =
+        stored.ingested_at <= page.started_at || stored.ingested_at > page.ingested_at + LANDS_WITHIN;
+    let latest = stored.answered_at.max(stored.updated_at.unwrap_or(stored.answered_at));
+    let is_of_the_future = latest > page.answered_at + CHANGES_SPREAD_WITHIN;
+    let is_known = stored.updated_at.is_none_or(|at| at < page.answered_at - CHANGES_SPREAD_WITHIN);
+    let is_untrue = is_of_the_future || (page.by_content && is_known);
+    was_there && is_untrue && (is_other || says_other) && !is_planted("claims of rows believed")
 }
 
 /// What "newer" compares: no source time is older than any, no sync token lower than any.

@@ -112,16 +112,18 @@ impl BackfillLog for MemoryStore {
         windows: &[Window],
         at: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        state.fence(owner.lease).map_err(|kind| StoreError::new("noting counted windows", kind))?;
-        for window in windows {
-            if let Some(line) = state.lines.get_mut(&key(owner.pipeline, *window))
-                && line.shown.state == WindowState::Completed
-            {
-                line.shown.counted_at = Some(at);
-            }
-        }
-        Ok(())
+        close(&mut self.state(), (owner, windows), at, Some(at))
+            .map_err(|kind| StoreError::new("noting counted windows", kind))
+    }
+
+    async fn close_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        close(&mut self.state(), (owner, windows), at, None)
+            .map_err(|kind| StoreError::new("closing windows", kind))
     }
 
     async fn fail_windows(
@@ -202,6 +204,32 @@ pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorK
             (known.status, known.finished_at, known.message) = (RunStatus::Running, None, None);
         }
         None => state.runs.push(begun(run)),
+    }
+    Ok(())
+}
+
+/// Closes windows of a run that were read to their end, and notes of all completed ones when a count confirmed them.
+fn close(
+    state: &mut State,
+    (owner, windows): (Owner<'_>, &[Window]),
+    at: OffsetDateTime,
+    counted_at: Option<OffsetDateTime>,
+) -> Result<(), StoreErrorKind> {
+    let Owner { run, pipeline, lease, .. } = owner;
+    state.fence(lease)?;
+    for window in windows {
+        let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else { continue };
+        let closes = line.closed_by(run) == Some(WindowState::Running);
+        if !closes && line.shown.state != WindowState::Completed {
+            continue;
+        }
+        line.shown.counted_at = counted_at.or(line.shown.counted_at);
+        if closes {
+            line.shown.state = WindowState::Completed;
+            line.shown.finished_at = Some(at);
+            line.cursor = None;
+            recount(state, run, &pipeline.entity_name, None, Some(WindowState::Completed));
+        }
     }
     Ok(())
 }

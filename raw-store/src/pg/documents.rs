@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::jsonb::Jsonb;
-use crate::landing::{Candidate, Landing, note_altered};
+use crate::landing::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
 use crate::{Altered, PageCommit, StoreErrorKind, TableName};
 
 /// Payload bytes of one statement. The driver keeps its buffers at the size of the largest statement for the life of a
@@ -22,16 +22,48 @@ const ABOUT_ONE_RECORD: [&str; 7] = ["22021", "22032", "22P02", "22P05", "22003"
 pub(super) const SAYS_NOTHING: &str =
     "(payload IS NULL OR (pg_column_size(payload) < 64 AND payload::text IN ('{}', '[]', 'null', '\"\"')))";
 
-/// Asks for the digests: a small column, so that an unchanged page reads no payload and writes nothing. Beside it for what
-/// somebody may have changed since.
+/// Asks for the digests, and for the versions that go with them: small columns, so that an unchanged page reads no payload and
+/// writes nothing. Beside them for what somebody may have changed since.
 fn look_up_sql(table: &TableName) -> String {
     format!(
-        "SELECT id, payload_digest, source_updated_at_utc, {SAYS_NOTHING} FROM \"{table}\" WHERE id = ANY($1)"
+        "SELECT id, payload_digest, source_updated_at_utc, {SAYS_NOTHING}, source_sync_token
+         FROM \"{table}\" WHERE id = ANY($1)"
+    )
+}
+
+/// Whether a document (`new`) takes the place of the one that is stored (`stored`), as `replaces` says in Rust: of a page that
+/// was asked for at `asked_at`, answered at `answered_at`, is to be landed at `now` and may be compared `by_content`.
+pub(super) fn replaces_sql([asked_at, answered_at, now, by_content]: [&str; 4]) -> String {
+    let lag = CHANGES_SPREAD_WITHIN.whole_seconds();
+    let slack = LANDS_WITHIN.whole_seconds();
+    format!(
+        "(
+            (coalesce(stored.source_updated_at_utc, '-infinity'), coalesce(stored.source_sync_token, -1),
+                stored.source_answered_at_utc)
+            <= (coalesce(new.source_updated_at_utc, '-infinity'), coalesce(new.source_sync_token, -1), {answered_at})
+            AND stored.payload IS DISTINCT FROM new.payload
+        ) OR (
+            (stored.source_updated_at_utc, stored.source_sync_token)
+                IS DISTINCT FROM (new.source_updated_at_utc, new.source_sync_token)
+            AND stored.payload_digest = new.payload_digest
+        ) OR (
+            (stored.ingested_at_utc <= {asked_at}
+                OR stored.ingested_at_utc > {now}::timestamptz + interval '{slack} seconds')
+            AND (
+                greatest(stored.source_updated_at_utc, stored.source_answered_at_utc)
+                    > {answered_at}::timestamptz + interval '{lag} seconds'
+                OR ({by_content} AND (stored.source_updated_at_utc < {answered_at}::timestamptz - interval '{lag} seconds')
+                    IS NOT FALSE)
+            )
+            AND (stored.payload, stored.source_updated_at_utc, stored.source_sync_token)
+                IS DISTINCT FROM (new.payload, new.source_updated_at_utc, new.source_sync_token)
+        )"
     )
 }
 
 /// Inserts, or replaces what is older. `xmax` is 0 only in a row that this statement has made.
 fn upsert_sql(table: &TableName) -> String {
+    let replaces = replaces_sql(["$13", "$12", "$8", "$14"]).replace("new.", "excluded.");
     format!(
         "INSERT INTO \"{table}\" AS stored (id, payload, extract_window_start_utc, extract_window_end_utc,
              source_updated_at_utc, source_sync_token, payload_digest, ingested_at_utc, page_number, page_size,
@@ -51,11 +83,7 @@ fn upsert_sql(table: &TableName) -> String {
              page_size = excluded.page_size,
              request_payload = excluded.request_payload,
              source_answered_at_utc = excluded.source_answered_at_utc
-         WHERE (coalesce(stored.source_updated_at_utc, '-infinity'), coalesce(stored.source_sync_token, -1),
-                   stored.source_answered_at_utc)
-            <= (coalesce(excluded.source_updated_at_utc, '-infinity'), coalesce(excluded.source_sync_token, -1),
-                   excluded.source_answered_at_utc)
-           AND stored.payload IS DISTINCT FROM excluded.payload
+         WHERE {replaces}
          RETURNING id, xmax = 0"
     )
 }
@@ -109,9 +137,22 @@ pub(super) struct Stored {
     pub(super) digest: Vec<u8>,
     updated_at: Option<OffsetDateTime>,
     says_nothing: bool,
+    sync_token: Option<i64>,
 }
 
-/// Which of the candidates are stored already, byte for byte, and what was changed beside them since.
+impl Stored {
+    /// Equal bytes are one version: a row that claims another one was changed since it landed.
+    fn is(&self, candidate: &Candidate<'_>) -> bool {
+        // PostgreSQL keeps microseconds.
+        let micros = |at: Option<OffsetDateTime>| at.map(|at| at.unix_timestamp_nanos() / 1000);
+        *self.digest == *candidate.digest.as_bytes()
+            && self.sync_token == candidate.row.sync_token
+            && micros(self.updated_at) == micros(candidate.row.updated_at)
+    }
+}
+
+/// Which of the candidates are stored already, byte for byte and as the version that they are, and what was changed beside them
+/// since.
 pub(super) async fn unchanged(
     transaction: &Transaction<'_>,
     look_up: &Statement,
@@ -121,7 +162,7 @@ pub(super) async fn unchanged(
     let mut altered = Altered::default();
     let mut same = Vec::with_capacity(candidates.len());
     for (candidate, stored) in candidates.iter().zip(stored) {
-        let stored = stored.filter(|stored| *stored.digest == *candidate.digest.as_bytes());
+        let stored = stored.filter(|stored| stored.is(candidate));
         if let Some(stored) = &stored {
             note_altered(&mut altered, candidate.row, stored.updated_at, stored.says_nothing);
         }
@@ -156,6 +197,7 @@ async fn look_up_all(
                 digest: row.try_get(1)?,
                 updated_at: row.try_get(2)?,
                 says_nothing: row.try_get(3)?,
+                sync_token: row.try_get(4)?,
             });
         }
     }
@@ -274,7 +316,7 @@ async fn write(
     let digests: Vec<&[u8]> = part.iter().map(|c| c.digest.as_bytes()).collect();
     let (number, size) = (page.page_number.cast_signed(), page.page_size.cast_signed());
     let request = Jsonb(page.request.as_bytes());
-    let parameters: [&(dyn postgres_types::ToSql + Sync); 12] = [
+    let parameters: [&(dyn postgres_types::ToSql + Sync); 14] = [
         &ids,
         &payloads,
         &starts,
@@ -287,6 +329,8 @@ async fn write(
         &size,
         &request,
         &page.answered_at,
+        &page.started_at,
+        &page.by_content,
     ];
     let written = futures_util::try_join!(
         transaction.batch_execute("SAVEPOINT part"),

@@ -11,14 +11,13 @@ use crate::{Deviation, PageCommit, PageComparison, StoreErrorKind, TableName, Wi
 
 /// Which of these documents would replace what is stored: the condition of the upsert.
 fn older_sql(table: &TableName) -> String {
+    let replaces = documents::replaces_sql(["$6", "$5", "$7", "$8"]);
     format!(
         "SELECT new.id
-         FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::bigint[]) AS new (id, payload, updated_at, sync_token)
+         FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::bigint[], $9::bytea[])
+             AS new (id, payload, source_updated_at_utc, source_sync_token, payload_digest)
          JOIN \"{table}\" AS stored ON stored.id = new.id
-         WHERE (coalesce(stored.source_updated_at_utc, '-infinity'), coalesce(stored.source_sync_token, -1),
-                   stored.source_answered_at_utc)
-            <= (coalesce(new.updated_at, '-infinity'), coalesce(new.sync_token, -1), $5)
-           AND stored.payload IS DISTINCT FROM new.payload"
+         WHERE {replaces}"
     )
 }
 
@@ -28,6 +27,11 @@ fn ids_sql(table: &TableName) -> String {
          WHERE ($1::timestamptz IS NULL OR (source_updated_at_utc >= $1 AND source_updated_at_utc < $2)) AND id > $3
          ORDER BY id LIMIT $4"
     )
+}
+
+/// The server's clock, as it is now and not when a transaction began.
+pub(super) async fn clock(client: &Object) -> Result<OffsetDateTime, StoreErrorKind> {
+    Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)
 }
 
 /// Compares the documents of a page with what is stored.
@@ -85,7 +89,7 @@ fn deviation(candidate: Candidate<'_>) -> Deviation {
     Deviation { id: Some(candidate.row.id.clone()), window: candidate.row.window }
 }
 
-/// The ids of those documents whose content is another one than what is stored, and not an older one.
+/// The ids of those documents whose content is another one than what is stored, and would replace it.
 async fn older(
     client: &Object,
     page: &PageCommit,
@@ -101,8 +105,18 @@ async fn older(
         let payloads: Vec<Jsonb<'_>> = part.iter().map(|one| Jsonb(&one.row.payload)).collect();
         let updated: Vec<Option<OffsetDateTime>> = part.iter().map(|one| one.row.updated_at).collect();
         let tokens: Vec<Option<i64>> = part.iter().map(|one| one.row.sync_token).collect();
-        let parameters: [&(dyn postgres_types::ToSql + Sync); 5] =
-            [&ids, &payloads, &updated, &tokens, &page.answered_at];
+        let digests: Vec<&[u8]> = part.iter().map(|one| one.digest.as_bytes()).collect();
+        let parameters: [&(dyn postgres_types::ToSql + Sync); 9] = [
+            &ids,
+            &payloads,
+            &updated,
+            &tokens,
+            &page.answered_at,
+            &page.started_at,
+            &page.ingested_at,
+            &page.by_content,
+            &digests,
+        ];
         match client.query(&statement, &parameters).await {
             Ok(rows) => {
                 for row in rows {

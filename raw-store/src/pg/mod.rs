@@ -369,6 +369,14 @@ impl TriggerQueue for PgStore {
 
 #[async_trait]
 impl RawInspection for PgStore {
+    async fn clock(&self) -> Result<OffsetDateTime, StoreError> {
+        let op = "asking for the time";
+        let session = self.session(op).await?;
+        let now = inspect::clock(&session).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(now)
+    }
+
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
         let op = format!("comparing a page of {}", page.pipeline.entity_name);
         let session = self.session(&op).await?;
@@ -552,7 +560,21 @@ impl BackfillLog for PgStore {
         let op = format!("noting counted windows of {}", owner.pipeline.entity_name);
         let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::note_counted(&mut session, &asked, at).await.map_err(self.failed(&op))?;
+        windows::close(&mut session, &asked, at, Some(at)).await.map_err(self.failed(&op))?;
+        session.done();
+        Ok(())
+    }
+
+    async fn close_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        at: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let op = format!("closing windows of {}", owner.pipeline.entity_name);
+        let mut session = self.session(&op).await?;
+        let asked = windows::Asked::new(owner, windows);
+        windows::close(&mut session, &asked, at, None).await.map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }

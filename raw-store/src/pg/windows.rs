@@ -20,7 +20,8 @@ use crate::{
 macro_rules! locked_line {
     () => {
         "LATERAL (
-            SELECT CASE WHEN run_id = $3 THEN status END AS closed_as, run_id IS NOT DISTINCT FROM $3 AS is_own
+            SELECT status, CASE WHEN run_id = $3 THEN status END AS closed_as,
+                run_id IS NOT DISTINCT FROM $3 AS is_own
             FROM backfill_log
             WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
             FOR UPDATE
@@ -179,14 +180,30 @@ const REOPEN: &str = concat!(
     entered!(),
 );
 
-/// Notes what a count has confirmed.
-const NOTE_COUNTED: &str = concat!(
-    "INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
-     SELECT $1, $2, start_utc, end_utc, $3
-     FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc), ",
+/// Closes what the run has read to its end, and notes of all that is completed when a count confirmed it ($7).
+const CLOSE: &str = concat!(
+    "WITH change AS (
+        SELECT asked.*, line.closed_as
+        FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc), ",
     locked_line!(),
-    " ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET counted_at_utc = $6
-     WHERE line.status = 'completed'",
+    "   WHERE line.status = 'completed' OR line.closed_as = 'running'
+    ), changed AS (
+        INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
+        SELECT $1, $2, start_utc, end_utc, $3 FROM change
+        ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
+            status = 'completed',
+            finished_at_utc = CASE line.status WHEN 'running' THEN $6 ELSE line.finished_at_utc END,
+            (cursor_utc, cursor_ids) = (NULL, NULL),
+            counted_at_utc = coalesce($7, line.counted_at_utc)
+        RETURNING 1
+    ), totals AS (
+        UPDATE backfill_run_pipeline SET windows_completed = windows_completed + closed
+        FROM (SELECT count(*) FILTER (WHERE closed_as = 'running') AS closed FROM change) AS asked
+        WHERE run_id = $3 AND entity_name = $1
+        RETURNING 1
+    )
+    ",
+    entered!(),
 );
 
 /// Windows of one pipeline, asked about by a run.
@@ -252,16 +269,20 @@ pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(),
     Ok(transaction.commit().await?)
 }
 
-/// Notes that a count has confirmed windows.
-pub(super) async fn note_counted(
+/// Closes windows that were confirmed, by a count or by another answer.
+pub(super) async fn close(
     client: &mut Object,
     asked: &Asked<'_>,
     at: OffsetDateTime,
+    counted_at: Option<OffsetDateTime>,
 ) -> Result<(), StoreErrorKind> {
     let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
-    transaction.execute(NOTE_COUNTED, &[entity_name, time_axis, run, starts, ends, &at]).await?;
+    let row =
+        transaction.query_one(CLOSE, &[entity_name, time_axis, run, starts, ends, &at, &counted_at]).await?;
+    let closed: i64 = row.try_get(0)?;
+    check_entered(&row, usize::try_from(closed).unwrap_or_default())?;
     point!("count.noted");
     transaction.commit().await?;
     point!("count.committed");

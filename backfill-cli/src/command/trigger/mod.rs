@@ -102,7 +102,7 @@ fn chain(settings: &Settings, arguments: &TriggerAddArgs) -> Result<Vec<NewTrigg
     };
     let link = |position| ChainLink { chain: name.as_str().into(), position };
     (1..)
-        .zip(tile(span, every))
+        .zip(tile(span, every)?)
         .map(|(position, part)| {
             let name = name_of(&format!("{name}.{}", short(part.start()).replace(':', "")))?;
             Ok(one(name, part, Some(link(position))))

@@ -1,0 +1,232 @@
+//! Which time it is. Three clocks say so: the source's in its answers, the database's and the host's. None is believed alone.
+//!
+//! Everything here is pure. A span of time stands for a clock that is read before a question and after its answer: a process that
+//! was frozen meanwhile, or waited for minutes, has no clock that is wrong.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use qbo_auth::planted::is_planted;
+use raw_store::{Finding, Validated};
+use time::{Duration, OffsetDateTime};
+
+use crate::{FindingKind, Thresholds};
+
+/// How far the three may be apart. Clocks that are kept differ by less than a second, and those of forgotten machines drift by
+/// seconds a day; this is also how far before the source's clock a window has to end ([`Axis::margin`](crate::Axis)), so that a
+/// clock that is off by less completes nothing that has not ended.
+pub const CLOCKS_AGREE_WITHIN: Duration = Duration::minutes(5);
+
+/// Whose clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockOf {
+    /// QuickBooks', as its answers tell it.
+    Source,
+    /// The database's.
+    Database,
+    /// That of the machine that reads.
+    Host,
+}
+
+impl fmt::Display for ClockOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "QuickBooks",
+            Self::Database => "the database",
+            Self::Host => "this machine",
+        })
+    }
+}
+
+/// A clock that does not go with the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockApart {
+    /// Which.
+    pub clock: ClockOf,
+    /// How far it is ahead of the one next to it; less than zero if it is behind.
+    pub ahead: Duration,
+}
+
+impl fmt::Display for ClockApart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clock, ahead } = self;
+        let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
+        let seconds = ahead.whole_seconds().unsigned_abs();
+        let (amount, unit) = match seconds {
+            0..7200 => (seconds / 60, "minutes"),
+            7200..172_800 => (seconds / 3600, "hours"),
+            _ => (seconds / 86_400, "days"),
+        };
+        write!(
+            f,
+            "the clock of {clock} is {amount} {unit} {direction} the others; windows that have not ended by the earliest clock stay provisional"
+        )
+    }
+}
+
+impl ClockApart {
+    /// Adds it to what was found of each pipeline of a run.
+    pub fn enter(&self, validated: &mut [Validated], thresholds: &Thresholds) {
+        let kind = FindingKind::ClocksDisagree;
+        let Some(severity) = thresholds.severity(kind) else { return };
+        for one in validated {
+            one.findings.push(Finding {
+                kind: kind.as_str().into(),
+                severity,
+                span: None,
+                amount: self.ahead.whole_seconds().unsigned_abs(),
+                detail: self.to_string().into(),
+            });
+        }
+    }
+}
+
+/// A moment between a question and now, by the host: its clock, and the time since any fixed start, which never jumps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) elapsed: std::time::Duration,
+    pub(crate) host: OffsetDateTime,
+}
+
+/// When an answer was given, as far as the clocks agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// By what is to be judged whether a window has ended.
+    pub(crate) earliest: OffsetDateTime,
+    /// What is kept with each row: the source's word, or the middle one of three where the source is far ahead, which would make
+    /// the row newer than it is.
+    pub(crate) likely: OffsetDateTime,
+    /// By the clock that is farthest ahead.
+    pub(crate) latest: OffsetDateTime,
+    /// The clock that is off.
+    pub(crate) apart: Option<ClockApart>,
+}
+
+/// The database's clock as it was when a pipeline began, and what was found of all clocks of the run since.
+#[derive(Clone, Debug)]
+pub(crate) struct Clocks {
+    pub(crate) database: OffsetDateTime,
+    pub(crate) read_at: std::time::Duration,
+    pub(crate) found: Arc<Mutex<Option<ClockApart>>>,
+}
+
+impl Clocks {
+    /// The moment of an answer that says that it was given at `source`, to a question of a time before. A source that is not
+    /// believed is noted.
+    pub(crate) fn moment(&self, source: Option<OffsetDateTime>, asked: Reading, now: Reading) -> Moment {
+        let moment = moment(source, (self.database_at(asked), self.database_at(now)), (asked.host, now.host));
+        if source.is_none_or(|source| moment.earliest < source) {
+            self.note(moment.apart);
+        }
+        moment
+    }
+
+    /// Notes a clock that is off, for whoever looks at the run.
+    pub(crate) fn note(&self, apart: Option<ClockApart>) {
+        if let Some(apart) = apart {
+            self.found.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(apart);
+        }
+    }
+
+    fn database_at(&self, reading: Reading) -> OffsetDateTime {
+        let since = reading.elapsed.saturating_sub(self.read_at);
+        self.database
+            .checked_add(Duration::try_from(since).unwrap_or(Duration::ZERO))
+            .unwrap_or(self.database)
+    }
+}
+
+/// Of each clock the span in which the answer was given.
+fn moment(
+    source: Option<OffsetDateTime>,
+    database: (OffsetDateTime, OffsetDateTime),
+    host: (OffsetDateTime, OffsetDateTime),
+) -> Moment {
+    let within = |at: OffsetDateTime, (from, to): (OffsetDateTime, OffsetDateTime)| at.min(to).max(from);
+    let Some(source) = source else {
+        let (database, host) = (database.1, host.1);
+        let ahead = host - database;
+        let apart = (ahead.abs() > CLOCKS_AGREE_WITHIN).then_some(ClockApart { clock: ClockOf::Host, ahead });
+        let earliest = database.min(host);
+        return Moment { earliest, likely: earliest, latest: database.max(host), apart };
+    };
+    let mut all = [
+        (source, ClockOf::Source),
+        (within(source, database), ClockOf::Database),
+        (within(source, host), ClockOf::Host),
+    ];
+    all.sort_by_key(|(at, _)| *at);
+    let [(first, early), (middle, _), (last, late)] = all;
+    if last - first <= CLOCKS_AGREE_WITHIN || is_planted("source clock believed") {
+        return Moment { earliest: source, likely: source, latest: source, apart: None };
+    }
+    let (below, above) = (middle - first, last - middle);
+    let apart = if above > below {
+        ClockApart { clock: late, ahead: above }
+    } else {
+        ClockApart { clock: early, ahead: -below }
+    };
+    Moment { earliest: first, likely: middle.min(source), latest: last, apart: Some(apart) }
+}
+
+#[cfg(test)]
+impl From<OffsetDateTime> for Moment {
+    fn from(at: OffsetDateTime) -> Self {
+        Self { earliest: at, likely: at, latest: at, apart: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-03-02 10:00 UTC);
+
+    /// The moment of an answer, by clocks that are off by so many minutes.
+    fn by(source: Option<i64>, database: i64, host: i64) -> Moment {
+        let at = |minutes| NOW + Duration::minutes(minutes);
+        moment(source.map(at), (at(database), at(database)), (at(host), at(host)))
+    }
+
+    #[test]
+    fn clocks_that_agree_leave_the_word_to_the_source() {
+        for (database, host) in [(0, 0), (3, 5), (-5, 0), (2, -2)] {
+            let moment = by(Some(0), database, host);
+            assert_eq!((moment.earliest, moment.likely, moment.apart), (NOW, NOW, None), "{database} {host}");
+        }
+    }
+
+    #[test]
+    fn the_earliest_settles_and_the_middle_one_dates_rows_where_one_is_off() {
+        let check = |source, database, host, earliest: i64, likely: i64, clock, ahead: i64| {
+            let moment = by(Some(source), database, host);
+            let offset = |at: OffsetDateTime| (at - NOW).whole_minutes();
+            let apart = moment.apart.unwrap();
+            assert_eq!((offset(moment.earliest), offset(moment.likely)), (earliest, likely));
+            assert_eq!((apart.clock, apart.ahead.whole_minutes()), (clock, ahead));
+        };
+        check(3 * 1440, 0, 1, 0, 1, ClockOf::Source, 3 * 1440 - 1);
+        check(0, 0, 600, 0, 0, ClockOf::Host, 600);
+        check(0, -600, 0, -600, 0, ClockOf::Database, -600);
+        check(-60, 1, 0, -60, -60, ClockOf::Source, -60);
+    }
+
+    #[test]
+    fn without_the_sources_clock_the_host_is_not_believed_alone() {
+        assert_eq!((by(None, 0, 1).earliest, by(None, 0, 1).apart), (NOW, None));
+        let ahead = by(None, 0, 3 * 1440);
+        assert_eq!((ahead.earliest, ahead.likely), (NOW, NOW));
+        let said = ahead.apart.unwrap().to_string();
+        assert!(said.starts_with("the clock of this machine is 3 days ahead of the others"), "{said}");
+        assert_eq!(by(None, 0, -30).earliest, NOW - Duration::minutes(30));
+    }
+
+    #[test]
+    fn a_process_that_was_frozen_has_no_wrong_clock() {
+        let span = (NOW - Duration::minutes(1), NOW + Duration::hours(9));
+        let moment = moment(Some(NOW), span, span);
+        assert_eq!((moment.earliest, moment.apart), (NOW, None));
+    }
+}
