@@ -1,11 +1,12 @@
 //! End to end, beside the floors: how long a backfill of the emulated company takes, what it costs in CPU and memory, and
 //! how long three things take that it cannot do without, in the same run.
 //!
-//! `cargo build --release -p fixtures --example sandbox && cargo run --release -p backfill-cli --example throughput -- [INVOICES [BYTES [PLACES [LATENCY_MS [off|kept]]]]]`
+//! `cargo build --release -p backfill-cli -p fixtures --bin qbo-backfill --example sandbox && cargo run --release -p backfill-cli --example throughput -- [INVOICES [BYTES [PLACES [LATENCY_MS [off|kept]]]]]`
 //!
 //! Method: the emulator, the server and each measured part are processes of their own on one machine. The server is durable
-//! (fsync on), and a checkpoint stands before each part. The backfill goes over loopback HTTP by day, with the closing count,
-//! and with its call limit off, so that the limit of the machine shows and not Intuit's, unless `kept` is said. The floors:
+//! (fsync on), and a checkpoint stands before each part. The backfill is the command, from the start of its process to its end,
+//! with all that it does before its run and behind it; it goes over loopback HTTP by day, with the closing count, and with its
+//! call limit off, so that the limit of the machine shows and not Intuit's, unless `kept` is said. The floors:
 //!
 //! - load: the same pages, in memory already, landed by as many sessions at a time as the backfill uses;
 //! - transfer: the same pages received by a bare HTTP client, as many at a time, and thrown away;
@@ -23,21 +24,19 @@
 
 mod emulator;
 mod floors;
+#[path = "../footprint/home.rs"]
+mod home;
 mod part;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
-use backfill_core::{Axis, CancellationToken, Catalog, ChunkSize, Engine, Proof, RunRequest};
+use fixtures::ask_number;
 use fixtures::measure::family_cpu_seconds;
-use fixtures::{LocalServer, ServerOptions, ask_number};
-use qbo_client::PageSize;
-use raw_store::{Reopen, StoreIdentity, Window};
-use time::macros::datetime;
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
-use crate::emulator::{Access, Emulator};
-use crate::part::{Began, Measured, Outcome, Task};
+use crate::emulator::Access;
+use crate::home::Home;
+use crate::part::{Measured, Outcome, Task};
 
 /// The parts, and what they are called. The floors come first and last.
 const PARTS: [(&str, &str); 8] = [
@@ -59,8 +58,7 @@ async fn main() -> Outcome {
         let measured = match task.part.as_str() {
             "copy" => floors::copy(&task).await?,
             "load" => floors::load(&task).await?,
-            "transfer" => floors::transfer(&task).await?,
-            part => backfill(&task, part == "again").await?,
+            _ => floors::transfer(&task).await?,
         };
         println!("{}", serde_json::to_string(&measured)?);
         return Ok(());
@@ -68,18 +66,15 @@ async fn main() -> Outcome {
     let number = |n: usize, default: usize| arguments.get(n).map_or(Ok(default), |text| text.parse());
     let (records, bytes, latency) = (number(0, 100_000)?, number(1, 3_000)?, number(3, 0)?);
     let places = NonZeroUsize::new(number(2, 10)?).unwrap_or(NonZeroUsize::MIN);
-    let emulator = Emulator::start(&[("--invoices", records), ("--bytes", bytes), ("--latency", latency)])?;
-    let folder = std::env::temp_dir().join(format!("throughput-{}", std::process::id()));
-    let server = LocalServer::start(&ServerOptions::new(fixtures::usable_folder(&folder)).with_tcp()).await?;
-    server.create_database("bench").await?;
-    let Access { url, realm_id, access_token, .. } = &emulator.access;
+    let home = Home::new(&[("--invoices", records), ("--bytes", bytes), ("--latency", latency)]).await?;
+    let Access { url, realm_id, access_token, .. } = &home.emulator.access;
     let task = Task {
         part: String::new(),
         url: url.clone(),
         realm_id: realm_id.clone(),
         access_token: access_token.clone(),
-        database: server.url("bench"),
-        password: server.password().to_owned(),
+        database: home.server.url("bench"),
+        password: home.server.password().to_owned(),
         records,
         places,
         latency: latency as f64 / 1000.0,
@@ -88,23 +83,24 @@ async fn main() -> Outcome {
     println!(
         "{records} invoices of about {bytes} bytes, {places} question(s) at a time, {latency} ms for each answer"
     );
-    show(&task, &measure(&task, &server).await?);
-    emulator.stop()?;
-    let used = server.folder().to_owned();
-    server.stop().await?;
-    Ok(std::fs::remove_dir_all(used)?)
+    show(&task, &measure(&task, &home).await?);
+    home.close().await
 }
 
 /// What each part took, and CPU seconds of the server meanwhile.
-async fn measure(task: &Task, server: &LocalServer) -> Outcome<Vec<(Measured, f64)>> {
-    let (client, connection) = server.config("bench").connect(NoTls).await?;
+async fn measure(task: &Task, home: &Home) -> Outcome<Vec<(Measured, f64)>> {
+    let (client, connection) = home.server.config("bench").connect(NoTls).await?;
     tokio::spawn(connection);
     let backend = u32::try_from(ask_number(&client, "SELECT pg_backend_pid()").await?)?;
     let mut measured = Vec::new();
     for (part, _) in PARTS {
         client.batch_execute("CHECKPOINT").await?;
         let cpu = family_cpu_seconds(backend)?;
-        let part = Task { part: part.into(), ..task.clone() }.run()?;
+        let part = match part {
+            "first" => backfill(task, home, &client, &[]).await?,
+            "again" => backfill(task, home, &client, &["--force"]).await?,
+            floor => Task { part: floor.into(), ..task.clone() }.run()?,
+        };
         measured.push((part, family_cpu_seconds(backend)? - cpu));
     }
     Ok(measured)
@@ -156,33 +152,18 @@ fn by_calls(task: &Task, calls: u64) -> f64 {
     by_rate.max(calls as f64 * task.latency / task.places.get() as f64)
 }
 
-async fn backfill(task: &Task, again: bool) -> Outcome<Measured> {
-    let clock = Task::clock();
-    let client = task.client(&clock)?;
-    let store = task.store("raw").await?;
-    let engine = Engine::new(Arc::clone(&client), Arc::new(store), clock, Arc::new(()));
-    let request = RunRequest {
-        id: format!("bench-{again}").parse()?,
-        seed: 1,
-        identity: StoreIdentity { realm_id: task.realm_id.as_str().into(), environment: "sandbox".into() },
-        fence: None,
-        holder: "throughput".into(),
-        wait: std::time::Duration::ZERO,
-        entities: Catalog::bundled().select(["Invoice"])?,
-        span: Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?,
-        chunk: ChunkSize::Day,
-        chosen: None,
-        axis: Axis::Updated,
-        page_size: PageSize::MAX,
-        concurrency: task.places,
-        reopen: if again { Reopen::All } else { Reopen::Unfinished },
-        by_content: false,
-        proof: Proof::Count,
-    };
-    let began = Began::now()?;
-    let outcome = engine.run(request, CancellationToken::new()).await?;
-    if let Some(failure) = outcome.failure {
-        return Err(failure.into());
-    }
-    began.ended(outcome.totals().counts.read(), outcome.usage.calls)
+/// The command as a process. What it read and asked is in the log.
+async fn backfill(task: &Task, home: &Home, client: &Client, more: &[&str]) -> Outcome<Measured> {
+    let places = task.places.to_string();
+    let year = ["run", "invoices", "--from", "2024-01-01", "--to", "2025-01-01", "--concurrency", &places];
+    let limits: &[&str] = if task.limited { &[] } else { &["--rate", "off", "--monthly-calls", "off"] };
+    let used = home.measure(&[&year, limits, more].concat())?;
+    let of_run =
+        |what: &str| format!("SELECT {what} FROM raw.backfill_run ORDER BY started_at_utc DESC LIMIT 1");
+    let rows = "(SELECT sum(records_inserted + records_updated + records_unchanged)::bigint
+        FROM raw.backfill_run_pipeline WHERE run_id = backfill_run.run_id)";
+    let (rows, calls) =
+        (ask_number(client, &of_run(rows)).await?, ask_number(client, &of_run("calls")).await?);
+    let home::Used { seconds, cpu_seconds, peak_mib } = used;
+    Ok(Measured { rows, calls, seconds, cpu_seconds, peak_mib })
 }
