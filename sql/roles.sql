@@ -82,10 +82,14 @@ BEGIN
         ELSE
             EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %s TO qbo_loader', target);
         END IF;
-        -- Not quarantine, whose bytes are payload, nor anything about the consent.
+        -- Of quarantine, whose bytes are payload, only where something is open; nothing about the consent.
         IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease', 'call_month',
             'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding') THEN
             EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
+        ELSIF relation.relname = 'quarantine' THEN
+            EXECUTE format(
+                'GRANT SELECT (entity_name, time_axis, window_start_utc, window_end_utc, resolved_at_utc, accepted_at_utc, has_row)
+                     ON %s TO qbo_reader', target);
         END IF;
     END LOOP;
     -- Views read with the rights of their owner: nothing in them says more than the tables that the reader may see.

@@ -403,6 +403,30 @@ pub(crate) struct WorkerArgs {
     pub(crate) profiles: Vec<String>,
 }
 
+/// Why a record may stay in quarantine: a line of text.
+#[derive(Clone, Debug)]
+pub(crate) struct AcceptanceReason(String);
+
+impl AcceptanceReason {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for AcceptanceReason {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const LONGEST: usize = 500;
+        let text = text.trim();
+        let is_plain = !text.chars().any(char::is_control);
+        if text.is_empty() || text.chars().count() > LONGEST || !is_plain {
+            return Err(format!("a reason is one line of 1 to {LONGEST} characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Quarantine {
     /// What is there, and why; never what is in it
@@ -420,6 +444,21 @@ pub(crate) enum Quarantine {
         pipeline: String,
         /// Its digest, as `list` shows it, or the beginning of it
         digest: String,
+    },
+    /// Record that a record may stay here: then it no longer makes runs end with 3. It is open again if it comes back with
+    /// other content
+    #[command(
+        after_help = "Examples:\n  qbo-backfill quarantine accept 3f9a1c0b72de --reason 'deleted in QuickBooks, not needed'"
+    )]
+    Accept {
+        /// Its digest, as `list` shows it, or the beginning of it
+        id: String,
+        /// Why it may stay; kept with your name and the time
+        #[arg(long, value_name = "TEXT")]
+        reason: AcceptanceReason,
+        /// The pipeline, where two of them hold the same bytes
+        #[arg(long)]
+        pipeline: Option<String>,
     },
     /// Read the windows again that have something here; what has become sound meanwhile is resolved
     Retry {

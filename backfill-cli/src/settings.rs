@@ -317,6 +317,13 @@ fn passfile() -> Option<PathBuf> {
     variable("PGPASSFILE").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".pgpass")))
 }
 
+/// Who uses this program, for records of decisions.
+pub(crate) fn user() -> String {
+    let name = variable("LOGNAME").or_else(|| variable("USER"));
+    let name = name.and_then(|name| name.into_string().ok()).map(|name| name.replace(char::is_control, "?"));
+    name.unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
+}
+
 #[expect(clippy::disallowed_methods, reason = "this module is the one that reads the environment")]
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

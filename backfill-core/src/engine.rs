@@ -185,7 +185,8 @@ impl Engine {
         heads: Arc<RunHeads>,
     ) -> Result<RunOutcome, RunError> {
         let usage = self.client.usage().since(&used);
-        let status = self.status(request, failure.as_ref()).await;
+        let open = self.open_quarantine(request).await;
+        let status = self.status(request, failure.as_ref(), open.as_ref().ok().copied()).await;
         let end = RunEnd {
             status,
             message: failure.as_ref().map(|error| error.to_string().into()),
@@ -201,12 +202,14 @@ impl Engine {
         };
         let time = self.clock.elapsed().saturating_sub(began);
         self.sink.emit(&RunEvent::RunFinished { run: request.id.clone(), status, usage, time });
-        match (record, failure) {
-            (Ok(Some(record)), failure) => Ok(RunOutcome { record, usage, failure, heads, clock: None }),
+        match (record, open, failure) {
+            (Ok(Some(record)), Ok(open_quarantine), failure) => {
+                Ok(RunOutcome { record, usage, open_quarantine, failure, heads, clock: None })
+            }
             // The store may be what failed in the first place: then the first error says more than this one.
-            (_, Some(failure)) => Err(failure),
-            (Err(error), None) => Err(RunError::general(error)),
-            (Ok(None), None) => {
+            (_, _, Some(failure)) => Err(failure),
+            (Err(error), _, None) | (_, Err(error), None) => Err(RunError::general(error)),
+            (Ok(None), _, None) => {
                 // Somebody deleted it, or an older state of the database was put back.
                 let gone = StoreErrorKind::Differs("the run's own record is gone from the log".into());
                 Err(RunError::general(StoreError::new("finishing the run", gone)))
@@ -214,10 +217,23 @@ impl Engine {
         }
     }
 
-    async fn status(&self, request: &RunRequest, failure: Option<&RunError>) -> RunStatus {
+    /// What is open in quarantine of the request's pipelines and range: asked of the database, because an earlier run may
+    /// have put it there.
+    pub(crate) async fn open_quarantine(&self, request: &RunRequest) -> Result<u64, StoreError> {
+        let pipelines: Vec<_> = request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect();
+        self.store.open_quarantine(&pipelines, Some(request.span)).await
+    }
+
+    async fn status(
+        &self,
+        request: &RunRequest,
+        failure: Option<&RunError>,
+        open_quarantine: Option<u64>,
+    ) -> RunStatus {
         match failure.map(|error| &error.failure) {
             Some(Failure::Stopped) => RunStatus::Stopped,
             Some(_) => RunStatus::Failed,
+            None if open_quarantine != Some(0) => RunStatus::Incomplete,
             None => match self.store.run(&request.id).await {
                 Ok(Some(record)) if Totals::of(&record.pipelines).is_complete() => RunStatus::Completed,
                 _ => RunStatus::Incomplete,

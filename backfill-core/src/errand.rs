@@ -31,7 +31,8 @@ pub(crate) struct Errand {
 pub(crate) enum Left {
     /// Another has it, or there is nothing to do any more.
     Alone,
-    Ended(TriggerState),
+    /// It is spent. `open` says whether something of its run waits for a person in quarantine.
+    Ended { state: TriggerState, open: bool },
     /// For the next worker, or for later.
     Open(Rest),
 }
@@ -79,7 +80,7 @@ impl Errand {
         let (trigger, fire_at) = (self.name.clone(), fired.asked.fire_at);
         self.worker.sink.emit(&RunEvent::TriggerFired { trigger, run: run.clone(), fire_at });
         let result = if fired.stop_requested {
-            Some(Verdict::Ends(cancelled()))
+            Some(Verdict::Ends { end: cancelled(), open: false })
         } else {
             let result = self
                 .read(
@@ -88,40 +89,48 @@ impl Errand {
                 )
                 .await;
             match result {
-                Some(result) => Some(self.judge(result, &run).await),
+                Some((result, wrong)) => Some(self.judge(result, wrong, &run).await),
                 None => None,
             }
         };
         let (state, message, left) = match result {
             None => (TriggerState::Running, None, Left::Alone),
             Some(Verdict::GoesOn(rest, why)) => (TriggerState::Running, why, Left::Open(rest)),
-            Some(Verdict::Ends(end)) => match self.worker.queue.conclude(lease, &self.name, &end).await {
-                Ok(()) => (end.state, end.message, Left::Ended(end.state)),
-                // Whoever goes on with the run finds what is left of it, and concludes.
-                Err(error) => {
-                    self.trouble(&error);
-                    (TriggerState::Running, None, Left::Open(Rest::AMoment))
+            Some(Verdict::Ends { end, open }) => {
+                match self.worker.queue.conclude(lease, &self.name, &end).await {
+                    Ok(()) => (end.state, end.message, Left::Ended { state: end.state, open }),
+                    // Whoever goes on with the run finds what is left of it, and concludes.
+                    Err(error) => {
+                        self.trouble(&error);
+                        (TriggerState::Running, None, Left::Open(Rest::AMoment))
+                    }
                 }
-            },
+            }
         };
         self.worker.sink.emit(&RunEvent::TriggerEnded { trigger: self.name.clone(), state, message });
         left
     }
 
-    /// Runs the backfill. Nothing if the trigger was lost to another worker meanwhile.
-    async fn read(&self, lease: &Lease, request: RunRequest) -> Option<Result<RunOutcome, RunError>> {
+    /// Runs the backfill, and hears what is wrong with what it left, if anything is. Nothing if the trigger was lost to another
+    /// worker meanwhile.
+    async fn read(
+        &self,
+        lease: &Lease,
+        request: RunRequest,
+    ) -> Option<(Result<RunOutcome, RunError>, Wrong)> {
         let engine = match self.worker.runs.engine() {
             Ok(engine) => engine,
-            Err(why) => return Some(Err(RunError::general(Failure::Broken(why)))),
+            Err(why) => return Some((Err(RunError::general(Failure::Broken(why))), None)),
         };
         let mut running = std::pin::pin!(engine.run(request, self.halt.clone()));
         tokio::select! {
             biased;
             result = &mut running => {
-                if let Ok(outcome) = &result {
-                    self.halt.run_until_cancelled(self.worker.runs.ended(outcome)).await;
-                }
-                Some(result)
+                let wrong = match &result {
+                    Ok(outcome) => self.halt.run_until_cancelled(self.worker.runs.ended(outcome)).await,
+                    Err(_) => None,
+                };
+                Some((result, wrong.flatten()))
             }
             _ = self.worker.store.lost(lease) => {
                 self.halt.cancel();
@@ -133,27 +142,31 @@ impl Errand {
     }
 
     /// How a trigger ends with its run, if the run does not go on later.
-    async fn judge(&self, result: Result<RunOutcome, RunError>, run: &RunId) -> Verdict {
-        let failed = |message: String| {
-            Verdict::Ends(TriggerEnd { state: TriggerState::Failed, message: Some(message.into()) })
+    async fn judge(&self, result: Result<RunOutcome, RunError>, wrong: Wrong, run: &RunId) -> Verdict {
+        let failed = |message: Box<str>| Verdict::Ends {
+            end: TriggerEnd { state: TriggerState::Failed, message: Some(message) },
+            open: false,
         };
-        let (totals, failure) = match result {
-            Ok(outcome) => (outcome.totals(), outcome.failure),
-            Err(error) => (Totals::default(), Some(error)),
+        let (totals, open, failure) = match result {
+            Ok(outcome) => (outcome.totals(), outcome.open_quarantine, outcome.failure),
+            Err(error) => (Totals::default(), 0, Some(error)),
         };
         match failure {
             Some(RunError { failure: Failure::Stopped, .. }) if self.stop.is_cancelled() => {
                 Verdict::GoesOn(Rest::AMoment, None)
             }
-            Some(RunError { failure: Failure::Stopped, .. }) => Verdict::Ends(cancelled()),
+            Some(RunError { failure: Failure::Stopped, .. }) => {
+                Verdict::Ends { end: cancelled(), open: false }
+            }
             Some(error) if self.may_rest && may_pass(&error.failure) => {
                 Verdict::GoesOn(Rest::AWhile, Some(error.to_string().into()))
             }
-            Some(error) => failed(error.to_string()),
-            None => match self.failed_windows(&totals, run).await {
-                Ok(0) => Verdict::Ends(done(&totals)),
-                Ok(windows) => failed(format!("{windows} windows failed")),
-                Err(error) => Verdict::GoesOn(Rest::AMoment, Some(error.to_string().into())),
+            Some(error) => failed(error.to_string().into()),
+            None => match (self.failed_windows(&totals, run).await, wrong) {
+                (Ok(0), None) => Verdict::Ends { end: done(&totals, open), open: open > 0 },
+                (Ok(0), Some(wrong)) => failed(wrong),
+                (Ok(windows), _) => failed(format!("{windows} windows failed").into()),
+                (Err(error), _) => Verdict::GoesOn(Rest::AMoment, Some(error.to_string().into())),
             },
         }
     }
@@ -173,17 +186,24 @@ impl Errand {
     }
 }
 
+/// What [`RunMaker::ended`](crate::RunMaker::ended) found wrong with what a run has left.
+type Wrong = Option<Box<str>>;
+
 /// What becomes of a trigger after its run.
 #[derive(Debug)]
 enum Verdict {
-    Ends(TriggerEnd),
+    Ends {
+        end: TriggerEnd,
+        /// Whether something of the run waits for a person in quarantine.
+        open: bool,
+    },
     /// Later, and why not now.
     GoesOn(Rest, Option<Box<str>>),
 }
 
-fn done(totals: &Totals) -> TriggerEnd {
+fn done(totals: &Totals, open_quarantine: u64) -> TriggerEnd {
     let left = [
-        (totals.counts.quarantined, "records are in quarantine"),
+        (open_quarantine, "records are in quarantine"),
         (totals.windows_provisional, "windows are provisional, to be read again"),
     ];
     let left = left.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));

@@ -62,4 +62,4 @@ pub use shared_budget::SharedBudget;
 pub use thresholds::{InvalidThreshold, Level, Thresholds};
 pub use tokio_util::sync::CancellationToken;
 pub use verify::{Difference, Disagreement, Verification, VerifiedPipeline};
-pub use worker::{RunMaker, Until, Worker};
+pub use worker::{RunMaker, Until, Worker, WorkerEnd};

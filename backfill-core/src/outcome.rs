@@ -13,6 +13,9 @@ pub struct RunOutcome {
     pub record: RunRecord,
     /// What reading cost.
     pub usage: Usage,
+    /// Records of its pipelines and range that are open in quarantine now, whichever run put them there: neither resolved
+    /// nor accepted.
+    pub open_quarantine: u64,
     /// What stopped it, if something did. Everything committed before stays.
     pub failure: Option<RunError>,
     /// What it has learned of the records that it landed.
@@ -35,6 +38,11 @@ impl RunOutcome {
     /// The sum over its pipelines.
     pub fn totals(&self) -> Totals {
         Totals::of(&self.record.pipelines)
+    }
+
+    /// Whether no window was given up and nothing is open in quarantine.
+    pub fn is_sound(&self) -> bool {
+        self.totals().windows_failed == 0 && self.open_quarantine == 0
     }
 }
 
@@ -73,14 +81,9 @@ impl Totals {
         sum
     }
 
-    /// Whether no window was given up and nothing is in quarantine. A provisional window is no failure: its
-    /// end was too near; nor is one of an entity that the company does not have.
-    pub fn is_sound(&self) -> bool {
-        self.windows_failed == 0 && self.counts.quarantined == 0
-    }
-
-    /// Whether, beyond that, no window is left for a later run.
+    /// Whether no window was given up and none is left for a later run. A window of an entity that the company does not
+    /// have is neither.
     pub fn is_complete(&self) -> bool {
-        self.is_sound() && self.windows_provisional == 0
+        self.windows_failed == 0 && self.windows_provisional == 0
     }
 }

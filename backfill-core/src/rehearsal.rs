@@ -258,6 +258,20 @@ impl Quarantine for Rehearsal {
         self.log.quarantined_bytes(entity_name, digest).await
     }
 
+    async fn open_quarantine(&self, pipelines: &[Pipeline], span: Option<Window>) -> Result<u64, StoreError> {
+        self.log.open_quarantine(pipelines, span).await
+    }
+
+    async fn accept_quarantined(
+        &self,
+        entity_name: &str,
+        digest: &str,
+        by: &str,
+        reason: &str,
+    ) -> Result<Option<Quarantined>, StoreError> {
+        self.log.accept_quarantined(entity_name, digest, by, reason).await
+    }
+
     async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
         self.log.resolve_quarantine(owner).await
     }

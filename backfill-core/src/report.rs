@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use raw_store::{
-    LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Store, StoreError, Validated, WindowState,
+    LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Severity, Store, StoreError, Validated, WindowState,
 };
 
-use crate::{Axis, Catalog, ChunkSize, EntitySpec, tile};
+use crate::{Axis, Catalog, ChunkSize, EntitySpec, FindingKind, tile};
 
 /// How many runs another one over the same windows is looked for in.
 const RUNS_LOOKED_THROUGH: u32 = 1000;
@@ -21,6 +21,23 @@ pub struct Report {
     pub other: Option<RunRecord>,
     /// What an examination of the rows found; empty until somebody puts it here.
     pub validated: Vec<Validated>,
+}
+
+impl Report {
+    /// Records of the run's pipelines and range that are open in quarantine now.
+    pub fn open_quarantine(&self) -> u64 {
+        self.pipelines.iter().map(|one| one.open_quarantine).sum()
+    }
+
+    /// Rows that the log has and the tables lack, where that is an error: at least so many, because a long list of windows
+    /// is cut.
+    pub fn rows_missing(&self) -> u64 {
+        let findings = self.validated.iter().flat_map(|one| &one.findings);
+        let missing = findings.filter(|finding| {
+            finding.severity == Severity::Error && *finding.kind == *FindingKind::RowsMissing.as_str()
+        });
+        missing.map(|finding| finding.amount).sum()
+    }
 }
 
 /// One pipeline's part of a report.
@@ -41,6 +58,8 @@ pub struct PipelineReport {
     pub rows: u64,
     /// Whether it holds more than that: a run counts no further than it needs to.
     pub has_more_rows: bool,
+    /// Records of the run's range that are open in quarantine now: neither resolved nor accepted.
+    pub open_quarantine: u64,
 }
 
 /// A report could not be made.
@@ -148,6 +167,10 @@ async fn pipeline(
     let axis: Axis = axis.unwrap_or_default();
     let spec = catalog.find(&totals.entity_name).ok();
     keep_own(&mut windows, run, axis, spec);
+    let open_quarantine = match spec {
+        Some(spec) => store.open_quarantine(&[spec.pipeline(axis)], Some(run.span)).await?,
+        None => 0,
+    };
     Ok(PipelineReport {
         pipeline: format!("qb_{}_backfill", totals.entity_name),
         table: format!("qb_{}", totals.entity_name),
@@ -157,6 +180,7 @@ async fn pipeline(
         windows,
         rows: 0,
         has_more_rows: false,
+        open_quarantine,
     })
 }
 

@@ -84,6 +84,8 @@ pub struct VerifiedPipeline {
     pub same: u64,
     /// Records that are in quarantine as QBO has them.
     pub quarantined: u64,
+    /// Records of the span that are open in quarantine: neither resolved nor accepted.
+    pub open_quarantine: u64,
     /// Records of which nothing is stored.
     pub missing: u64,
     /// Records that are stored in another version.
@@ -112,6 +114,7 @@ impl VerifiedPipeline {
             span,
             same: 0,
             quarantined: 0,
+            open_quarantine: 0,
             missing: 0,
             changed: 0,
             gone: 0,
@@ -123,8 +126,8 @@ impl VerifiedPipeline {
         }
     }
 
-    /// Whether everything that QBO has is stored as it has it. Rows of records that are gone are kept and prove nothing
-    /// wrong.
+    /// Whether everything that QBO has is stored or kept as it has it. Rows of records that are gone are kept and prove
+    /// nothing wrong; what is open in quarantine is kept, and a matter of its own.
     pub fn agrees(&self) -> bool {
         self.missing == 0 && self.changed == 0 && self.unknown == 0 && self.unread == 0
     }
@@ -181,7 +184,14 @@ impl Engine {
             }
             let windows = request.windows(spec).map_err(RunError::general)?;
             found.bridge(&windows, spec.page_size(request.page_size).get().into());
-            pipelines.push(VerifiedPipeline { unread, is_unavailable: unavailable > 0, ..found.verified });
+            let pipeline = [spec.pipeline(request.axis)];
+            let open_quarantine = self.store.open_quarantine(&pipeline, Some(request.span)).await;
+            pipelines.push(VerifiedPipeline {
+                unread,
+                is_unavailable: unavailable > 0,
+                open_quarantine: open_quarantine.map_err(RunError::general)?,
+                ..found.verified
+            });
         }
         Ok(Verification { pipelines, usage: self.client.usage(), failure })
     }

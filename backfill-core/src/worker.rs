@@ -46,8 +46,27 @@ pub trait RunMaker: fmt::Debug + Send + Sync {
     /// A sentence that says why there is none.
     fn engine(&self) -> Result<Engine, Box<str>>;
 
-    /// Is told of each run that has ended, before its trigger is. Left off where the worker has to stop.
-    async fn ended(&self, _outcome: &RunOutcome) {}
+    /// Called after each run, before its trigger is finished; skipped where the worker has to stop. Returns a sentence if the
+    /// run has left something wrong in the database: then its trigger fails.
+    async fn ended(&self, _outcome: &RunOutcome) -> Option<Box<str>> {
+        None
+    }
+}
+
+/// How a worker has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerEnd {
+    /// Triggers that failed here.
+    pub failed: u64,
+    /// Triggers that are done, and whose runs left records open in quarantine.
+    pub with_quarantine: u64,
+}
+
+impl WorkerEnd {
+    /// Whether every trigger that ended here is done and left nothing for a person to do.
+    pub fn is_sound(self) -> bool {
+        self == Self::default()
+    }
 }
 
 /// When a worker ends by itself.
@@ -87,18 +106,25 @@ struct Hand {
     under_way: HashMap<TriggerName, (Id, CancellationToken)>,
     /// What is left alone for a while, and how often that was.
     resting: HashMap<TriggerName, (Duration, u32)>,
-    /// Whether a trigger ended with something missing.
-    failed: bool,
+    /// Triggers that ended with something missing.
+    end: WorkerEnd,
+}
+
+impl std::ops::AddAssign for WorkerEnd {
+    fn add_assign(&mut self, other: Self) {
+        self.failed += other.failed;
+        self.with_quarantine += other.with_quarantine;
+    }
 }
 
 impl Worker {
     /// Works until it is told to stop, or until nothing is left. Runs under way commit their page in hand first; they go on
-    /// with the next worker. Returns whether every trigger that ended here is done.
+    /// with the next worker.
     ///
     /// # Errors
     ///
     /// [`RunError`] if the queue cannot be used. A database that does not answer for a while is waited for.
-    pub async fn work(self: Arc<Self>, until: Until, stop: CancellationToken) -> Result<bool, RunError> {
+    pub async fn work(self: Arc<Self>, until: Until, stop: CancellationToken) -> Result<WorkerEnd, RunError> {
         self.store.bind(&self.identity).await.map_err(RunError::general)?;
         // What ends this worker is nobody else's business.
         let stop = stop.child_token();
@@ -140,7 +166,7 @@ impl Worker {
         while let Some(ended) = hand.working.join_next_with_id().await {
             hand.put_down(ended, self.clock.elapsed());
         }
-        result.map(|()| !hand.failed)
+        result.map(|()| hand.end)
     }
 
     /// Begins with a trigger, unless it is in hand or rests. Returns whether there is something to wait for.
@@ -232,8 +258,9 @@ impl Hand {
                 let times = self.resting.get(&name).map_or(0, |(_, times)| *times);
                 self.resting.insert(name, (now + pause, times + more));
             }
-            Left::Ended(state) => {
-                self.failed |= state == TriggerState::Failed;
+            Left::Ended { state, open } => {
+                self.end.failed += u64::from(state == TriggerState::Failed);
+                self.end.with_quarantine += u64::from(open);
                 self.resting.remove(&name);
             }
             Left::Alone => {

@@ -58,11 +58,19 @@ pub(crate) struct Kept<'a> {
     pub(crate) reason: Cow<'a, str>,
     /// Which window of the page it belongs to.
     pub(crate) window: usize,
+    /// Whether it has a row all the same.
+    pub(crate) has_row: bool,
 }
 
 impl<'a> Kept<'a> {
     fn of(row: &'a Row, reason: impl Into<Cow<'a, str>>) -> Self {
-        Self { id: Some(&row.id), raw: &row.payload, reason: reason.into(), window: row.window }
+        Self {
+            id: Some(&row.id),
+            raw: &row.payload,
+            reason: reason.into(),
+            window: row.window,
+            has_row: false,
+        }
     }
 
     /// The bytes to keep: none of what is too large to be kept, of which its fingerprint and its size tell.
@@ -92,6 +100,7 @@ impl<'a> Landing<'a> {
                 raw: &rejected.raw,
                 reason: (&*rejected.reason).into(),
                 window: rejected.window,
+                has_row: false,
             });
         }
         for row in &page.rows {
@@ -101,7 +110,7 @@ impl<'a> Landing<'a> {
             }
             let digest = Digest::of(&row.payload);
             if repeats_a_key(&row.payload) {
-                landing.beside.insert(digest, Kept::of(row, REPEATED_KEY));
+                landing.beside.insert(digest, Kept { has_row: true, ..Kept::of(row, REPEATED_KEY) });
             }
             landing.candidates.push(Candidate { row, digest });
         }

@@ -67,7 +67,7 @@ pub use pg::{
 #[cfg(feature = "points")]
 #[doc(hidden)]
 pub use point::{at_every_point, pass};
-pub use quarantine::{Quarantine, Quarantined};
+pub use quarantine::{Acceptance, Quarantine, Quarantined};
 pub use run::{InvalidRunId, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{Pipeline, RawStore, Store, StoreIdentity};
 pub use table::{InvalidName, SchemaName, TableName};

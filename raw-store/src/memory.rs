@@ -15,9 +15,9 @@ use time::OffsetDateTime;
 use crate::digest::Digest;
 use crate::planted::is_planted;
 use crate::{
-    ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine, Quarantined, RawStore,
-    RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity, TableName, Testimony, Validated,
-    Window, WindowState, Witness,
+    Acceptance, ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine,
+    Quarantined, RawStore, RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity,
+    TableName, Testimony, Validated, Window, WindowState, Witness,
 };
 
 /// A store in this process's memory: the whole contract, nothing on disk.
@@ -272,6 +272,37 @@ impl Quarantine for MemoryStore {
         let mut kept = state.quarantine.values();
         let found = kept.find(|one| *one.shown.entity_name == *entity_name && *one.shown.digest == *digest);
         Ok(found.map(|one| one.raw.clone()))
+    }
+
+    async fn open_quarantine(&self, pipelines: &[Pipeline], span: Option<Window>) -> Result<u64, StoreError> {
+        let meets = |one: &Quarantined, pipeline: &Pipeline| {
+            let apart = span.is_some_and(|span| {
+                one.time_axis.as_ref() == Some(&pipeline.time_axis)
+                    && (one.window.end() <= span.start() || span.end() <= one.window.start())
+            });
+            one.entity_name == pipeline.entity_name && !apart
+        };
+        let is_open = |one: &&Quarantined| one.is_open() && pipelines.iter().any(|asked| meets(one, asked));
+        Ok(self.quarantine().iter().filter(is_open).count() as u64)
+    }
+
+    async fn accept_quarantined(
+        &self,
+        entity_name: &str,
+        digest: &str,
+        by: &str,
+        reason: &str,
+    ) -> Result<Option<Quarantined>, StoreError> {
+        let mut state = self.state();
+        let at = state.now();
+        let mut kept = state.quarantine.values_mut().map(|aside| &mut aside.shown);
+        let found = kept.find(|one| *one.entity_name == *entity_name && *one.digest == *digest);
+        Ok(found.map(|one| {
+            if one.is_open() {
+                one.accepted = Some(Acceptance { at, by: by.into(), reason: reason.into() });
+            }
+            one.clone()
+        }))
     }
 
     async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {

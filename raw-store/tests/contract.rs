@@ -82,6 +82,7 @@ stories! {
         counts_are_exact_per_window
         hostile_documents_are_quarantined_alone
         the_quarantine_is_listed_and_resolved
+        what_is_in_quarantine_is_open_until_somebody_accepts_it
         what_is_resumed_resolves_nothing
         a_page_that_contradicts_itself_is_refused
         a_page_without_its_window_changes_nothing

@@ -20,6 +20,7 @@ mod secrets;
 mod signals;
 mod status;
 mod trigger;
+mod unsound;
 mod verify;
 mod worker;
 

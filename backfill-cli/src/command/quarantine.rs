@@ -1,19 +1,26 @@
-use raw_store::{LogLine, Quarantine as _, Quarantined, Reopen};
+use backfill_core::EntitySpec;
+use raw_store::{Acceptance, LogLine, PgStore, Quarantine as _, Quarantined, Reopen};
 use serde_json::json;
 
 use super::{again, is_wanted, or_nothing, reader};
-use crate::args::{Output, Quarantine};
+use crate::args::{AcceptanceReason, Output, Quarantine};
 use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
 use crate::output;
 use crate::render::{Table, out, out_json, say};
-use crate::settings::Settings;
+use crate::settings::{Settings, user};
+
+/// How much of a digest names a record to be accepted: a slip of the hand must not name another one.
+const SHORTEST: usize = 6;
 
 /// `quarantine`: what could not be a row.
 pub(crate) async fn quarantine(settings: &Settings, command: &Quarantine) -> Result<u8, Exit> {
     match command {
         Quarantine::List { pipelines, all } => list(settings, pipelines, *all).await,
         Quarantine::Show { pipeline, digest } => show(settings, pipeline, digest).await,
+        Quarantine::Accept { id, pipeline, reason } => {
+            accept(settings, pipeline.as_deref(), id, reason).await
+        }
         Quarantine::Retry { pipelines } => retry(settings, pipelines).await,
     }
 }
@@ -39,31 +46,53 @@ async fn list(settings: &Settings, pipelines: &[String], all: bool) -> Result<u8
         out("nothing is in quarantine");
         return Ok(DONE);
     }
-    let mut table = Table::new(&["pipeline", "digest", "id", "window", "last seen (UTC)", "reason"]);
+    let mut table =
+        Table::new(&["pipeline", "digest", "status", "id", "window", "last seen (UTC)", "reason"]);
     for one in &kept {
         let resolved = if one.resolved_at.is_some() { " (resolved)" } else { "" };
+        let accepted = one.accepted.as_ref().map(|decision| format!(" ({})", decided(decision)));
         table.row([
             format!("qb_{}_backfill", one.entity_name),
             one.digest.chars().take(12).collect(),
+            status(one).to_owned(),
             one.record_id.as_deref().unwrap_or_default().to_owned(),
             format!("{} .. {}", short(one.window.start()), short(one.window.end())),
             utc(one.last_seen_at),
-            format!("{}{resolved}", one.reason),
+            format!("{}{resolved}{}", one.reason, accepted.unwrap_or_default()),
         ]);
     }
     out(&table.to_string());
     say(
-        "see one: qbo-backfill quarantine show PIPELINE DIGEST; read their windows again: qbo-backfill quarantine retry",
+        "see one: qbo-backfill quarantine show PIPELINE DIGEST; read their windows again: qbo-backfill quarantine retry; \
+         record that one may stay: qbo-backfill quarantine accept DIGEST --reason TEXT",
     );
     Ok(DONE)
 }
 
+/// Where a record stands. One that is beside its row is stored, and its bytes say more than the row can.
+fn status(one: &Quarantined) -> &'static str {
+    match (one.resolved_at, &one.accepted) {
+        (Some(_), _) => "resolved",
+        (None, Some(_)) => "accepted",
+        (None, None) if one.has_row => "beside row",
+        (None, None) => "open",
+    }
+}
+
+fn decided(decision: &Acceptance) -> String {
+    format!("accepted {} by {}: {}", utc(decision.at), decision.by, decision.reason)
+}
+
 fn as_json(one: &Quarantined) -> serde_json::Value {
+    let accepted = one.accepted.as_ref();
     json!({"entity_name": &*one.entity_name, "digest": &*one.digest, "record_id": one.record_id.as_deref(),
            "reason": &*one.reason, "window_start_utc": utc(one.window.start()),
            "window_end_utc": utc(one.window.end()), "run_id": one.run.as_ref().map(ToString::to_string),
            "first_seen_at_utc": utc(one.first_seen_at), "last_seen_at_utc": utc(one.last_seen_at),
-           "resolved_at_utc": one.resolved_at.map(utc)})
+           "resolved_at_utc": one.resolved_at.map(utc), "status": status(one),
+           "accepted_at_utc": accepted.map(|decision| utc(decision.at)),
+           "accepted_by": accepted.map(|decision| &*decision.by),
+           "accepted_reason": accepted.map(|decision| &*decision.reason)})
 }
 
 /// The bytes go to stdout untouched: they are what QuickBooks sent, and may not even be text.
@@ -73,7 +102,10 @@ async fn show(settings: &Settings, pipeline: &str, digest: &str) -> Result<u8, E
     let found = find(&database.store, &entity_name, digest).await;
     database.close().await?;
     let (one, bytes) = found?;
-    say(&format!("{}, window {}: {}", one.entity_name, one.window, one.reason));
+    say(&format!("{}, window {}, {}: {}", one.entity_name, one.window, status(&one), one.reason));
+    if let Some(decision) = &one.accepted {
+        say(&decided(decision));
+    }
     output::bytes(&bytes);
     Ok(DONE)
 }
@@ -94,6 +126,63 @@ async fn find(
     let (Some(one), None) = (fitting.next(), fitting.next()) else { return Err(unknown()) };
     let bytes = store.quarantined_bytes(entity_name, &one.digest).await?;
     Ok((one, bytes.ok_or_else(unknown)?))
+}
+
+/// Records the decision that a record may stay out of its table. Accepting it again changes nothing.
+async fn accept(
+    settings: &Settings,
+    pipeline: Option<&str>,
+    id: &str,
+    reason: &AcceptanceReason,
+) -> Result<u8, Exit> {
+    let pipeline = pipeline.map(|name| settings.catalog.find(name)).transpose()?;
+    let database = reader(settings).await?;
+    let accepted = record(&database.store, pipeline.map(EntitySpec::entity_name), id, reason).await;
+    database.close().await?;
+    let (before, now) = accepted?;
+    if settings.output == Output::Json {
+        out_json(&as_json(&now));
+        return Ok(DONE);
+    }
+    let (name, digest) = (&now.entity_name, now.digest.get(..12).unwrap_or(&now.digest));
+    out(&match (&now.accepted, before.is_open()) {
+        (Some(decision), true) => format!("{name} {digest} is {}", decided(decision)),
+        (Some(decision), false) => {
+            format!("{name} {digest} was {} already; nothing was changed", decided(decision))
+        }
+        (None, _) => format!("{name} {digest} needs no decision: it is {}", status(&now)),
+    });
+    Ok(DONE)
+}
+
+/// The record as it was, and as it is now.
+async fn record(
+    store: &PgStore,
+    entity_name: Option<&str>,
+    id: &str,
+    reason: &AcceptanceReason,
+) -> Result<(Quarantined, Quarantined), Exit> {
+    let unknown =
+        |what: &str| Exit::usage(format!("{what} has the digest {id}"), "see: qbo-backfill quarantine list");
+    if id.len() < SHORTEST {
+        return Err(Exit::usage(
+            format!("{id} is too short to name a record"),
+            format!("give at least {SHORTEST} characters of its digest, as quarantine list shows it"),
+        ));
+    }
+    let kept = or_nothing(store.quarantined(entity_name).await)?;
+    let mut fitting = kept.into_iter().filter(|one| one.digest.starts_with(id));
+    let Some(one) = fitting.next() else { return Err(unknown("nothing in quarantine")) };
+    if fitting.next().is_some() {
+        return Err(Exit::usage(
+            format!("more than one record in quarantine has a digest that begins with {id}"),
+            "give more of it, or name the pipeline with --pipeline",
+        ));
+    }
+    let by = format!("{} on {}", user(), crate::consent::host());
+    let now = store.accept_quarantined(&one.entity_name, &one.digest, &by, reason.as_str()).await?;
+    let now = now.ok_or_else(|| unknown("nothing in quarantine"))?;
+    Ok((one, now))
 }
 
 async fn retry(settings: &Settings, pipelines: &[String]) -> Result<u8, Exit> {

@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use backfill_core::{Report, RunOutcome, RunRequest};
 use qbo_auth::TokenVault as _;
-use raw_store::{WindowCounts, WindowState};
+use raw_store::WindowState;
 use serde_json::json;
 
 use super::auth::warn_if_ending;
 use super::findings;
 use super::request::{request, span};
 use super::signals::Stop;
+use super::unsound::Unsound;
 use crate::args::{Output, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{self, Exit};
@@ -78,7 +79,8 @@ async fn conclude(
         }
     }
     let record = outcome.record.clone();
-    let (totals, usage) = (outcome.totals(), outcome.usage);
+    let (totals, usage, open_quarantine) = (outcome.totals(), outcome.usage, outcome.open_quarantine);
+    let rows_missing = report.as_ref().map_or(0, Report::rows_missing);
     let verdict = verdict(outcome, report.as_ref().ok(), stop);
     if settings.output == Output::Json {
         let (code, next) = match &verdict {
@@ -89,7 +91,8 @@ async fn conclude(
         write_event(
             "run_finished",
             json!({"run_id": record.id.as_str(), "status": record.status.as_str(), "exit_code": code,
-                   "totals": totals_json(&totals), "calls": usage.calls, "seconds": seconds, "next": next}),
+                   "totals": totals_json(&totals), "open_quarantine": open_quarantine,
+                   "rows_missing": rows_missing, "calls": usage.calls, "seconds": seconds, "next": next}),
         );
     }
     // How the run ended says more than a report that could not be made.
@@ -134,25 +137,17 @@ fn cause(report: &Report) -> Option<String> {
 
 /// 0, or what the exit code is and why.
 fn verdict(outcome: RunOutcome, report: Option<&Report>, stop: &Stop) -> Result<(), Exit> {
-    let totals = outcome.totals();
     let id = outcome.run().clone();
+    let unsound = Unsound {
+        failed_windows: outcome.totals().windows_failed,
+        why_failed: report.and_then(cause),
+        open_quarantine: outcome.open_quarantine,
+        rows_missing: report.map_or(0, Report::rows_missing),
+    };
     if let Some(failure) = outcome.failure {
         log_failure(&id, &failure);
         return Err(stop.signed(failure.into()));
     }
-    if totals.is_sound() {
-        return Ok(());
-    }
-    let WindowCounts { quarantined, .. } = totals.counts;
-    Err(Exit::new(
-        exit::INCOMPLETE,
-        format!(
-            "run {id} finished with {} failed windows and {quarantined} records in quarantine{}; everything else is stored",
-            totals.windows_failed,
-            report.and_then(cause).map(|cause| format!(": {cause}")).unwrap_or_default()
-        ),
-        format!(
-            "see: qbo-backfill report {id} and qbo-backfill quarantine list; then run the same command again"
-        ),
-    ))
+    let see = format!("qbo-backfill report {id}, then run the same command again");
+    unsound.exit(&format!("run {id}"), &see).map_or(Ok(()), Err)
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use raw_store::{BackfillLog as _, LogFilter, LogLine, RawStore as _, WindowState};
+use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, RawStore as _, WindowState};
 use serde_json::json;
 
 use super::{is_wanted, or_nothing, reader};
@@ -18,11 +18,15 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
     lines.retain(|line| is_wanted(&wanted, &line.entity_name));
     let mut standings = Vec::new();
     for ((entity, axis), lines) in grouped(&lines) {
-        let rows = match settings.catalog.find(entity) {
-            Ok(spec) => database.store.count_rows(&spec.pipeline(axis.parse().unwrap_or_default())).await?,
-            Err(_) => 0,
+        let (rows, open_quarantine) = match settings.catalog.find(entity) {
+            Ok(spec) => {
+                let pipeline = spec.pipeline(axis.parse().unwrap_or_default());
+                let open = database.store.open_quarantine(std::slice::from_ref(&pipeline), None).await?;
+                (database.store.count_rows(&pipeline).await?, open)
+            }
+            Err(_) => (0, 0),
         };
-        standings.push(Standing { entity, axis, lines, rows });
+        standings.push(Standing { entity, axis, lines, rows, open_quarantine });
     }
     let listed = Listed { all: arguments.windows, of: arguments.status };
     match settings.output {
@@ -62,6 +66,8 @@ struct Standing<'a> {
     axis: &'a str,
     lines: Vec<&'a LogLine>,
     rows: u64,
+    /// Records of the pipeline that wait in quarantine for somebody, whatever their windows measure.
+    open_quarantine: u64,
 }
 
 impl Standing<'_> {
@@ -76,6 +82,7 @@ impl Standing<'_> {
             "pipeline": format!("qb_{}_backfill", self.entity),
             "time_axis": self.axis,
             "rows": self.rows,
+            "open_quarantine": self.open_quarantine,
             "windows": self.lines.len(),
             "completed": self.count(WindowState::Completed),
             "provisional": self.count(WindowState::Provisional),
@@ -103,6 +110,7 @@ fn text(standings: &[Standing<'_>], listed: Listed) -> String {
         "failed#",
         "unavail.#",
         "open#",
+        "quarant.#",
     ]);
     for one in standings {
         let first = one.lines.iter().map(|line| line.window.start()).min().map(short).unwrap_or_default();
@@ -120,6 +128,7 @@ fn text(standings: &[Standing<'_>], listed: Listed) -> String {
             one.count(WindowState::Failed).to_string(),
             one.count(WindowState::Unavailable).to_string(),
             open.to_string(),
+            one.open_quarantine.to_string(),
         ]);
     }
     if !listed.all {

@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use backfill_core::{
     Axis, Catalog, ChunkSize, Difference, EventSink, RunEvent, RunRequest, VerifiedPipeline, tile,
 };
-use raw_store::{LogFilter, LogLine, Reopen, Window, WindowState};
+use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState};
 
 use super::again::chosen_windows;
 use super::request::{nobody, request, span};
 use super::run;
 use super::signals::Stop;
+use super::unsound::Unsound;
 use crate::args::{Output, RunArgs, VerifyArgs};
-use crate::compose::{Composed, Schema, compose};
+use crate::compose::{Composed, Database, Schema, compose};
 use crate::exit::{DONE, Exit, INCOMPLETE};
 use crate::progress::{shows_bar, sink, write_event};
 use crate::render::{out, say, verification_json, verification_text};
@@ -46,7 +47,7 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
     let closed = composed.close().await;
     let result = result.and_then(|again| closed.map(|()| again));
 
-    let disagree = found.iter().any(|one| !one.agrees());
+    let disagree = found.iter().any(|one| !one.agrees() || one.open_quarantine > 0);
     let verdict = match &result {
         Ok(_) if disagree => Err(disagreement(&found)),
         Ok(_) => Ok(DONE),
@@ -157,6 +158,14 @@ async fn repair(
     let Some(request) = chosen_windows(settings, Axis::Updated, again)? else { return Ok(DONE) };
     let request = RunRequest { reopen: Reopen::All, by_content: true, ..request };
     let code = run::execute(settings, request).await?;
+    // What was read again may have left the quarantine; what is open beyond those windows the run has not looked at.
+    let database = super::reader(settings).await?;
+    let open_quarantine = open(settings, &database, found).await;
+    database.close().await?;
+    let open = Unsound { open_quarantine: open_quarantine?, ..Unsound::default() };
+    if let Some(exit) = open.exit("what was found missing or changed is read again", "") {
+        return Err(exit);
+    }
     let sum = |number: fn(&VerifiedPipeline) -> u64| found.iter().map(number).sum::<u64>();
     match (sum(|one| one.unknown), sum(|one| one.unread)) {
         (0, 0) => Ok(code),
@@ -170,12 +179,29 @@ async fn repair(
     }
 }
 
+/// Records that are open in quarantine now, of what was verified.
+async fn open(settings: &Settings, database: &Database, found: &[VerifiedPipeline]) -> Result<u64, Exit> {
+    let mut open = 0;
+    for one in found {
+        let pipeline = settings.catalog.find(&one.entity_name)?.pipeline(Axis::Updated);
+        open += database.store.open_quarantine(&[pipeline], Some(one.span)).await?;
+    }
+    Ok(open)
+}
+
 fn disagreement(found: &[VerifiedPipeline]) -> Exit {
     let sum = |number: fn(&VerifiedPipeline) -> u64| found.iter().map(number).sum::<u64>();
     let (missing, changed) = (sum(|one| one.missing), sum(|one| one.changed));
     let (unknown, unread) = (sum(|one| one.unknown), sum(|one| one.unread));
+    let open_quarantine = sum(|one| one.open_quarantine);
+    if missing + changed + unknown + unread == 0 {
+        let open = Unsound { open_quarantine, ..Unsound::default() };
+        if let Some(exit) = open.exit("what could be stored is as QuickBooks has it", "") {
+            return exit;
+        }
+    }
     let what = format!(
-        "records that are missing: {missing}, stored in another version: {changed}, that could not be asked for: {unknown}; windows that could not be read: {unread}; nothing was changed"
+        "records that are missing: {missing}, stored in another version: {changed}, that could not be asked for: {unknown}; windows that could not be read: {unread}; open in quarantine: {open_quarantine}; nothing was changed"
     );
     let next = match (missing + changed, unread) {
         (0, _) => "run the same command again later",

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backfill_core::{CancellationToken, Engine, EventSink, RunMaker, RunOutcome, RunRequest, Until, Worker};
+use backfill_core::{
+    CancellationToken, Engine, EventSink, RunMaker, RunOutcome, RunRequest, Until, Worker, WorkerEnd,
+};
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::RunId;
 use serde_json::json;
@@ -13,6 +15,7 @@ use tokio::task::JoinSet;
 use super::findings;
 use super::request::{holder, new_run};
 use super::signals::Stop;
+use super::unsound::QUARANTINE;
 use crate::args::{Global, Output, WorkerArgs};
 use crate::compose::{Schema, Workshop, workshop};
 use crate::exit::{self, DONE, Exit};
@@ -20,7 +23,7 @@ use crate::gauges::{Counting, Gauges};
 use crate::health::{Health, Standing};
 use crate::journal::log_failure;
 use crate::progress::{plain_sink, write_event};
-use crate::render::say;
+use crate::render::{counted, say};
 use crate::settings::{Settings, profiles};
 
 /// How often is looked whether a company that cannot be worked for can be.
@@ -46,10 +49,10 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
             Desk { profile, settings, health: Arc::clone(&health), once: arguments.once, stop: stop.clone() };
         working.spawn(desk.work());
     }
-    let (mut all_done, mut failure) = (true, None);
+    let (mut end, mut failure) = (WorkerEnd::default(), None);
     while let Some(ended) = working.join_next().await {
         match ended {
-            Ok(Ok(done)) => all_done &= done,
+            Ok(Ok(one)) => end += one,
             // What one company lacks does not stop the work for others.
             Ok(Err(exit)) => {
                 if several {
@@ -72,14 +75,25 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
         let what = "stopped; runs under way go on with the next worker";
         return Err(Exit::new(code, what, "qbo-backfill worker"));
     }
-    if all_done {
-        return Ok(DONE);
-    }
-    Err(Exit::new(
-        exit::INCOMPLETE,
-        "a trigger failed; what its run stored stays",
-        "see: qbo-backfill trigger list, and qbo-backfill report RUN",
-    ))
+    unsound(end).map_or(Ok(DONE), Err)
+}
+
+/// Why a worker that ended by itself does not end with 0.
+fn unsound(end: WorkerEnd) -> Option<Exit> {
+    let what = match (end.failed, end.with_quarantine) {
+        (0, 0) => return None,
+        (0, open) => counted(
+            open,
+            "trigger is done, and its run left records in quarantine",
+            "triggers are done, and their runs left records in quarantine",
+        ),
+        (failed, _) => counted(failed, "trigger failed", "triggers failed"),
+    };
+    let next = match end.failed {
+        0 => format!("qbo-backfill quarantine list, then {QUARANTINE}"),
+        _ => "see: qbo-backfill trigger list, and qbo-backfill report RUN".to_owned(),
+    };
+    Some(Exit::new(exit::INCOMPLETE, format!("{what}; what is stored stays"), next))
 }
 
 /// The companies to work for, by name.
@@ -112,15 +126,15 @@ struct Desk {
 impl Desk {
     /// Works until it is told to stop. Where that becomes impossible, as when the database's password is changed, it waits
     /// for somebody to mend it, and begins anew.
-    async fn work(self) -> Result<bool, Exit> {
+    async fn work(self) -> Result<WorkerEnd, Exit> {
         let stop = self.stop.token.clone();
         loop {
-            let Some(workshop) = self.workshop(&stop).await? else { return Ok(true) };
+            let Some(workshop) = self.workshop(&stop).await? else { return Ok(WorkerEnd::default()) };
             match self.work_in(workshop, stop.clone()).await {
                 Err(exit) if !self.once && exit.code != exit::BUG && !stop.is_cancelled() => {
                     say(&format!("{}: {}. Next: {}", self.profile, exit.what, exit.next));
                     if !self.wait(exit, &stop).await {
-                        return Ok(true);
+                        return Ok(WorkerEnd::default());
                     }
                 }
                 ended => return ended,
@@ -134,7 +148,7 @@ impl Desk {
         stop.run_until_cancelled(SystemClock::new().sleep(AGAIN)).await.is_some()
     }
 
-    async fn work_in(&self, workshop: Workshop, stop: CancellationToken) -> Result<bool, Exit> {
+    async fn work_in(&self, workshop: Workshop, stop: CancellationToken) -> Result<WorkerEnd, Exit> {
         let workshop = Arc::new(workshop);
         let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.health.gauges));
         let maker =
@@ -207,17 +221,23 @@ impl RunMaker for Maker {
         Ok(engine)
     }
 
-    async fn ended(&self, outcome: &RunOutcome) {
+    async fn ended(&self, outcome: &RunOutcome) -> Option<Box<str>> {
         if let Some(failure) = &outcome.failure {
             log_failure(outcome.run(), failure);
-            return;
+            return None;
         }
         let (store, now) = (&*self.workshop.store, self.workshop.company.clock.now_utc());
         match findings::examined(&self.settings, store, outcome, now).await {
-            Ok(report) => findings::tell(&self.settings, &report),
+            Ok(report) => {
+                findings::tell(&self.settings, &report);
+                let missing = report.rows_missing();
+                (missing > 0)
+                    .then(|| format!("{missing} rows that the log has are missing from their tables").into())
+            }
             // The run itself has ended well; a report looks over what it left.
             Err(exit) => {
                 tracing::warn!(phase = "validate", what = exit.what, "the rows were not looked over");
+                None
             }
         }
     }

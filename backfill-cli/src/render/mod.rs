@@ -92,6 +92,11 @@ pub(crate) fn say_lines(text: &str) {
     output::note(text);
 }
 
+/// `1 record is`, `2 records are`.
+pub(crate) fn counted(number: u64, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 /// Seconds with one decimal, or two below one second.
 pub(crate) fn seconds(time: f64) -> String {
     if time < 1.0 { format!("{time:.2}") } else { format!("{time:.1}") }

@@ -9,7 +9,7 @@ use time::Date;
 
 use super::alike::{Alike, alike};
 use super::html::{Bar, Escaped, STYLE, bars, calendar, grouped, push_table};
-use super::report_text::{resume, standing_numbers, total_numbers};
+use super::report_text::{open_quarantine, resume, standing_numbers, total_numbers};
 use super::{Shown, findings, percent, seconds};
 use crate::instant::{short, utc};
 
@@ -70,6 +70,9 @@ fn push_head(page: &mut String, shown: Shown<'_>) {
     page.push_str("</ul>\n");
     if let Some(message) = &run.message {
         let _ = writeln!(page, "<p class=\"note\">{}</p>", Escaped(message));
+    }
+    if let Some(open) = open_quarantine(report) {
+        let _ = writeln!(page, "<p class=\"note\">{}.</p>", Escaped(&open));
     }
     match resume(report) {
         Some(next) => {

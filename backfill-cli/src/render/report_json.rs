@@ -16,6 +16,7 @@ pub(crate) fn json(shown: Shown<'_>) -> Value {
     value["percent_of_allowance"] = shown.percent_of_allowance().into();
     value["findings"] = findings::json(report).into();
     value["other_run"] = report.other.as_ref().map_or(Value::Null, run);
+    value["open_quarantine"] = report.open_quarantine().into();
     value["next"] = resume(report).into();
     value
 }
@@ -89,6 +90,7 @@ fn pipeline(all: &Report, report: &PipelineReport) -> Value {
     value["pipeline"] = report.pipeline.as_str().into();
     value["table"] = report.table.as_str().into();
     value["rows_in_table"] = report.rows.into();
+    value["open_quarantine"] = report.open_quarantine.into();
     value["windows"] = report.windows.iter().map(line).collect();
     value
 }

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use backfill_core::Report;
 
 use super::alike::alike;
-use super::report_text::{again, cost, resume, total_cells};
+use super::report_text::{again, cost, open_quarantine, resume, total_cells};
 use super::{Shown, findings};
 use crate::foreign::is_obeyed;
 use crate::instant::{short, utc};
@@ -36,6 +36,9 @@ pub(crate) fn markdown(shown: Shown<'_>) -> String {
     let _ = writeln!(text, "- Cost: {}", cost(shown));
     if let Some(again) = again(report) {
         let _ = writeln!(text, "- Idempotence: {again}");
+    }
+    if let Some(open) = open_quarantine(report) {
+        let _ = writeln!(text, "- Quarantine: {open}");
     }
     if let Some(next) = resume(report) {
         let _ = writeln!(text, "- Next: {next}");

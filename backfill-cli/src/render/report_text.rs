@@ -4,7 +4,7 @@ use backfill_core::{PipelineReport, Report, Totals};
 use raw_store::{LogLine, WindowState};
 
 use super::alike::alike;
-use super::{Shown, Table, findings, percent, seconds};
+use super::{Shown, Table, counted, findings, percent, seconds};
 use crate::foreign::Foreign;
 use crate::instant::{short, utc};
 
@@ -41,6 +41,9 @@ pub(crate) fn text(shown: Shown<'_>) -> String {
         let _ = writeln!(text, "{again}");
     }
     let _ = writeln!(text, "{}", cost(shown));
+    if let Some(open) = open_quarantine(report) {
+        let _ = writeln!(text, "{open}");
+    }
     if let Some(next) = resume(report) {
         let _ = writeln!(text, "{next}");
     }
@@ -80,6 +83,17 @@ pub(super) fn again(report: &Report) -> Option<String> {
         after.updated,
         after.unchanged
     ))
+}
+
+/// What waits in quarantine for a person, in one sentence.
+pub(super) fn open_quarantine(report: &Report) -> Option<String> {
+    let open = report.open_quarantine();
+    let what = counted(
+        open,
+        "record of this range is in quarantine, not resolved and not accepted",
+        "records of this range are in quarantine, not resolved and not accepted",
+    );
+    (open > 0).then(|| format!("{what}: qbo-backfill quarantine list"))
 }
 
 /// What is left for a later run, in one sentence.

@@ -14,6 +14,7 @@ pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64)
         "last updated (UTC)",
         "same#",
         "quarantined#",
+        "open#",
         "missing#",
         "changed#",
         "gone#",
@@ -23,7 +24,8 @@ pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64)
     for one in found {
         let gone = if one.looked_for_gone { one.gone.to_string() } else { "?".to_owned() };
         let name = format!("{}{}", one.pipeline, if one.is_unavailable { " (not available)" } else { "" });
-        let numbers = [one.same, one.quarantined, one.missing, one.changed].map(|number| number.to_string());
+        let numbers = [one.same, one.quarantined, one.open_quarantine, one.missing, one.changed];
+        let numbers = numbers.map(|number| number.to_string());
         let span = format!("{} .. {}", short(one.span.start()), short(one.span.end()));
         table.row([name, span].into_iter().chain(numbers).chain([
             gone,
@@ -70,7 +72,8 @@ pub(crate) fn json(found: &[VerifiedPipeline], calls: u64, verdict: &Result<u8, 
         .iter()
         .map(|one| {
             json!({"pipeline": one.pipeline, "start": utc(one.span.start()), "end": utc(one.span.end()),
-                   "same": one.same, "quarantined": one.quarantined, "missing": one.missing,
+                   "same": one.same, "quarantined": one.quarantined,
+                   "open_quarantine": one.open_quarantine, "missing": one.missing,
                    "changed": one.changed, "gone": one.looked_for_gone.then_some(one.gone),
                    "unknown": one.unknown, "unread_windows": one.unread,
                    "available": !one.is_unavailable, "agrees": one.agrees()})

@@ -152,7 +152,7 @@ async fn a_record_that_cannot_be_stored_is_kept_with_its_bytes_and_its_window_sa
     .fold(Shape::default().with_counts(200, 10, 5), |shape, hostile| shape.with_hostile("Invoice", hostile));
     let house = House::new(&shape).await;
     let run = house.backfill(&["Invoice"], &[]).await.expect(3);
-    assert!(run.error().contains("5 records in quarantine"), "{}", run.error());
+    assert!(run.error().contains("5 records are in quarantine"), "{}", run.error());
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 200);
     let kept = house.query("SELECT raw, reason FROM raw.quarantine ORDER BY reason").await;
     assert_eq!(kept.len(), 5);

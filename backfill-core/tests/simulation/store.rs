@@ -361,6 +361,21 @@ impl Quarantine for Connection {
         self.step("quarantined bytes", self.process.memory.quarantined_bytes(entity_name, digest)).await
     }
 
+    async fn open_quarantine(&self, pipelines: &[Pipeline], span: Option<Window>) -> Result<u64, StoreError> {
+        self.step("open quarantine", self.process.memory.open_quarantine(pipelines, span)).await
+    }
+
+    async fn accept_quarantined(
+        &self,
+        entity_name: &str,
+        digest: &str,
+        by: &str,
+        reason: &str,
+    ) -> Result<Option<Quarantined>, StoreError> {
+        let accepted = self.process.memory.accept_quarantined(entity_name, digest, by, reason);
+        self.step("accept quarantined", accepted).await
+    }
+
     async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
         self.step("resolve quarantine", self.process.memory.resolve_quarantine(owner)).await
     }

@@ -74,7 +74,7 @@ async fn state(bench: &Bench, name: &str) -> Trigger {
 }
 
 async fn work_off(bench: &Arc<Bench>) -> bool {
-    worker(bench).work(Until::Idle, CancellationToken::new()).await.unwrap()
+    worker(bench).work(Until::Idle, CancellationToken::new()).await.unwrap().is_sound()
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_run_that_was_stopped_goes_on_with_the_next_worker() {
             on_page.cancel();
         }
     });
-    assert!(worker(&bench).work(Until::Stopped, stop).await.unwrap());
+    assert!(worker(&bench).work(Until::Stopped, stop).await.unwrap().is_sound());
     let stopped = state(&bench, "one").await;
     assert_eq!(stopped.state, TriggerState::Running);
     bench.on_event(|_| {});
@@ -128,7 +128,7 @@ async fn a_run_is_stopped_from_elsewhere() {
     let worker = tokio::spawn(worker(&bench).work(Until::Idle, CancellationToken::new()));
     gate.arrived().await;
     bench.store.another_process().cancel(&"one".parse().unwrap()).await.unwrap();
-    assert!(worker.await.unwrap().unwrap());
+    assert!(worker.await.unwrap().unwrap().is_sound());
     let cancelled = state(&bench, "one").await;
     assert_eq!(cancelled.state, TriggerState::Cancelled);
 }
@@ -171,7 +171,7 @@ async fn a_run_rests_while_the_source_is_down() {
         }
     });
     let began = clock.elapsed();
-    assert!(worker.work(Until::Idle, CancellationToken::new()).await.unwrap());
+    assert!(worker.work(Until::Idle, CancellationToken::new()).await.unwrap().is_sound());
     assert!(clock.elapsed() >= began + Duration::from_mins(10));
     let ended = ended.lock().unwrap().clone();
     assert_eq!(ended, [TriggerState::Running, TriggerState::Running, TriggerState::Done]);
@@ -197,7 +197,7 @@ async fn triggers_of_one_pipeline_wait_for_each_other() {
     }
     bench.on_event(|_| {});
     gate.open();
-    assert!(worker.await.unwrap().unwrap());
+    assert!(worker.await.unwrap().unwrap().is_sound());
     for name in ["one", "two"] {
         assert_eq!(state(&bench, name).await.state, TriggerState::Done, "{name}");
     }

@@ -2,8 +2,8 @@ use bytes::Bytes;
 
 use super::scene::{Scene, change, counts, day, noon, row};
 use crate::{
-    Advice, RejectedRow, Reopen, Row, RunId, ScanCursor, Store, StoreError, StoreErrorKind, WindowMetrics,
-    WindowState,
+    Advice, Pipeline, RejectedRow, Reopen, Row, RunId, ScanCursor, Store, StoreError, StoreErrorKind, Window,
+    WindowMetrics, WindowState,
 };
 
 /// A document with a key twice lands, and its bytes are kept beside the row; one that is too large is kept by its
@@ -151,6 +151,61 @@ pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<
     scene.land(hostile()).await?;
     let again = &store.quarantined(None).await?[0];
     assert_eq!((again.resolved_at, again.first_seen_at), (None, kept[0].first_seen_at));
+    Ok(())
+}
+
+/// What is in quarantine is open until it is resolved or somebody accepts it. The first decision stays; other bytes are
+/// another document, and open; what is kept beside its row is not open.
+pub async fn what_is_in_quarantine_is_open_until_somebody_accepts_it(
+    store: &dyn Store,
+) -> Result<(), StoreError> {
+    let hostile = || row("7", r#"{"a":"\u0000"}"#, noon(0));
+    let mut scene = Scene::begin(store).await?;
+    let (pipelines, whole) = ([scene.pipeline.clone()], Window::new(day(0).start(), day(9).end()).unwrap());
+    scene.land(vec![hostile(), row("8", r#"{"b":1,"b":2}"#, noon(0))]).await?;
+    scene.close(day(0), WindowState::Completed).await?;
+    assert_eq!(store.open_quarantine(&pipelines, Some(whole)).await?, 1, "the other one has its row");
+    assert_eq!(store.open_quarantine(&pipelines, Some(day(0))).await?, 1);
+    assert_eq!(store.open_quarantine(&pipelines, Some(day(1))).await?, 0, "it lies before that day");
+    assert_eq!(store.open_quarantine(&pipelines, None).await?, 1);
+    let created = [Pipeline { time_axis: "created".into(), ..scene.pipeline.clone() }];
+    assert_eq!(store.open_quarantine(&created, Some(day(1))).await?, 1, "days of another time say nothing");
+    let items = [Pipeline { entity_name: "items".into(), ..scene.pipeline.clone() }];
+    assert_eq!(store.open_quarantine(&items, None).await?, 0);
+    assert_eq!(store.open_quarantine(&[], None).await?, 0);
+
+    let kept = store.quarantined(None).await?;
+    let one = |id: &str| kept.iter().find(|one| one.record_id.as_deref() == Some(id)).unwrap();
+    assert!(one("7").is_open() && !one("8").is_open() && one("8").has_row);
+    let digest = one("7").digest.clone();
+    assert_eq!(store.accept_quarantined("items", &digest, "ana", "known").await?, None);
+    let accepted = store.accept_quarantined("invoices", &digest, "ana", "known").await?.unwrap();
+    let decision = accepted.accepted.clone().unwrap();
+    assert_eq!((&*decision.by, &*decision.reason, accepted.is_open()), ("ana", "known", false));
+    let again = store.accept_quarantined("invoices", &digest, "eva", "another reason").await?.unwrap();
+    assert_eq!(again, accepted, "the first decision stays");
+    assert_eq!(store.open_quarantine(&pipelines, Some(whole)).await?, 0);
+    let beside = store.accept_quarantined("invoices", &one("8").digest, "ana", "known").await?.unwrap();
+    assert_eq!(beside.accepted, None, "there is nothing to decide");
+
+    scene.next_run("second").await?;
+    scene.open(0..1, Reopen::All).await?;
+    scene.land(vec![hostile()]).await?;
+    assert_eq!(store.open_quarantine(&pipelines, Some(whole)).await?, 0, "the same bytes are accepted");
+    let other = row("7", r#"{"a":"\u0000","b":2}"#, noon(0));
+    scene.land(vec![other]).await?;
+    assert_eq!(store.open_quarantine(&pipelines, Some(whole)).await?, 1, "other bytes are not");
+    let kept = store.quarantined(None).await?;
+    assert_eq!(kept.iter().filter(|one| one.accepted.as_ref() == Some(&decision)).count(), 1);
+
+    scene.next_run("third").await?;
+    scene.open(0..1, Reopen::All).await?;
+    scene.close(day(0), WindowState::Completed).await?;
+    assert_eq!(store.resolve_quarantine(scene.owner()).await?, 3);
+    assert_eq!(store.open_quarantine(&pipelines, Some(whole)).await?, 0);
+    let open = store.quarantined(None).await?.into_iter().find(|one| one.accepted.is_none() && !one.has_row);
+    let resolved = store.accept_quarantined("invoices", &open.unwrap().digest, "ana", "late").await?.unwrap();
+    assert_eq!(resolved.accepted, None, "what is resolved needs no decision");
     Ok(())
 }
 

@@ -39,7 +39,9 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
     }
     for (digest, kept) in landing.take_kept() {
         let key = (entity_name.clone(), digest);
-        let before = state.quarantine.get(&key).map(|aside| aside.shown.first_seen_at);
+        let before = state.quarantine.get(&key).map(|aside| &aside.shown);
+        let first_seen_at = before.map_or(page.ingested_at, |shown| shown.first_seen_at);
+        let accepted = before.and_then(|shown| shown.accepted.clone());
         let raw = Bytes::copy_from_slice(kept.stored_bytes());
         let shown = Quarantined {
             entity_name: entity_name.clone(),
@@ -49,9 +51,11 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
             window: page.windows[kept.window].window,
             time_axis: Some(page.pipeline.time_axis.clone()),
             run: Some(page.run.clone()),
-            first_seen_at: before.unwrap_or(page.ingested_at),
+            first_seen_at,
             last_seen_at: page.ingested_at,
             resolved_at: None,
+            accepted,
+            has_row: kept.has_row,
         };
         state.quarantine.insert(key, Aside { shown, raw });
     }

@@ -490,6 +490,29 @@ impl Quarantine for PgStore {
         Ok(bytes)
     }
 
+    async fn open_quarantine(&self, pipelines: &[Pipeline], span: Option<Window>) -> Result<u64, StoreError> {
+        let op = "counting what is open in the quarantine";
+        let session = self.session(op).await?;
+        let open = quarantine::open(&session, pipelines, span).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(open)
+    }
+
+    async fn accept_quarantined(
+        &self,
+        entity_name: &str,
+        digest: &str,
+        by: &str,
+        reason: &str,
+    ) -> Result<Option<Quarantined>, StoreError> {
+        let op = "accepting what is in quarantine";
+        let session = self.session(op).await?;
+        let accepted = quarantine::accept(&session, (entity_name, digest), (by, reason)).await;
+        let accepted = accepted.map_err(self.failed(op))?;
+        session.done();
+        Ok(accepted)
+    }
+
     async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
         let op = format!("resolving the quarantine of {}", owner.pipeline.entity_name);
         let mut session = self.session(&op).await?;

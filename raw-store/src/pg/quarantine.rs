@@ -10,19 +10,20 @@ use super::lines::{run_id, window};
 use super::{lease, pages};
 use crate::digest::Digest;
 use crate::landing::Kept;
-use crate::{Owner, PageCommit, Quarantined, StoreErrorKind};
+use crate::{Acceptance, Owner, PageCommit, Pipeline, Quarantined, StoreErrorKind, Window};
 
 /// Keeps documents once per content: one that comes again only says when, and where, it was seen last.
 const KEEP: &str = "
-    INSERT INTO quarantine (digest, record_id, reason, raw, window_start_utc, window_end_utc, entity_name, run_id,
+    INSERT INTO quarantine (digest, record_id, reason, raw, window_start_utc, window_end_utc, has_row, entity_name, run_id,
         page_number, request_payload, first_seen_at_utc, last_seen_at_utc, time_axis)
-    SELECT kept.*, $7, $8, $9, $10, $11, $11, $12
-    FROM unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[]) AS kept
+    SELECT kept.*, $8, $9, $10, $11, $12, $12, $13
+    FROM unnest($1::bytea[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::timestamptz[], $7::boolean[]) AS kept
     ON CONFLICT (entity_name, digest) DO UPDATE SET
         record_id = excluded.record_id,
         reason = excluded.reason,
         window_start_utc = excluded.window_start_utc,
         window_end_utc = excluded.window_end_utc,
+        has_row = excluded.has_row,
         run_id = excluded.run_id,
         page_number = excluded.page_number,
         request_payload = excluded.request_payload,
@@ -32,15 +33,32 @@ const KEEP: &str = "
 
 const LIST: &str = "
     SELECT entity_name, window_start_utc, window_end_utc, encode(digest, 'hex'), record_id, reason, run_id,
-        first_seen_at_utc, last_seen_at_utc, resolved_at_utc, time_axis
+        first_seen_at_utc, last_seen_at_utc, resolved_at_utc, time_axis, accepted_at_utc, accepted_by, accepted_reason, has_row
     FROM quarantine
-    WHERE $1::text IS NULL OR entity_name = $1
+    WHERE ($1::text IS NULL OR entity_name = $1) AND ($2::text IS NULL OR encode(digest, 'hex') = $2)
     ORDER BY entity_name, window_start_utc, window_end_utc, digest";
 
 const BYTES: &str = "SELECT raw FROM quarantine WHERE entity_name = $1 AND encode(digest, 'hex') = $2";
 
 const KNOWN: &str =
     "SELECT digest FROM quarantine WHERE entity_name = $1 AND digest = ANY($2) AND resolved_at_utc IS NULL";
+
+/// What [`crate::Quarantined::is_open`] says, of the pipelines and the span that are asked for.
+const OPEN: &str = "
+    SELECT count(*)
+    FROM quarantine AS kept
+    WHERE kept.resolved_at_utc IS NULL AND kept.accepted_at_utc IS NULL AND NOT kept.has_row
+      AND EXISTS (
+        SELECT FROM unnest($1::text[], $2::text[]) AS asked (entity_name, time_axis)
+        WHERE asked.entity_name = kept.entity_name
+          AND ($3::timestamptz IS NULL OR kept.time_axis IS DISTINCT FROM asked.time_axis
+            OR (kept.window_start_utc < $4 AND kept.window_end_utc > $3)))";
+
+/// The first decision stays.
+const ACCEPT: &str = "
+    UPDATE quarantine SET accepted_at_utc = clock_timestamp(), accepted_by = $3, accepted_reason = $4
+    WHERE entity_name = $1 AND encode(digest, 'hex') = $2
+      AND accepted_at_utc IS NULL AND resolved_at_utc IS NULL AND NOT has_row";
 
 const RESOLVE: &str = "
     UPDATE quarantine AS kept SET resolved_at_utc = line.finished_at_utc
@@ -57,12 +75,43 @@ pub(super) async fn list(
     client: &Client,
     entity_name: Option<&str>,
 ) -> Result<Vec<Quarantined>, StoreErrorKind> {
-    let rows = client.query(LIST, &[&entity_name]).await?;
+    let rows = client.query(LIST, &[&entity_name, &None::<&str>]).await?;
     rows.iter().map(quarantined).collect()
+}
+
+/// Counts what is open.
+pub(super) async fn open(
+    client: &Client,
+    pipelines: &[Pipeline],
+    span: Option<Window>,
+) -> Result<u64, StoreErrorKind> {
+    let names: Vec<&str> = pipelines.iter().map(|one| &*one.entity_name).collect();
+    let axes: Vec<&str> = pipelines.iter().map(|one| &*one.time_axis).collect();
+    let (start, end) = (span.map(Window::start), span.map(Window::end));
+    let count: i64 = client.query_one(OPEN, &[&names, &axes, &start, &end]).await?.try_get(0)?;
+    Ok(count.cast_unsigned())
+}
+
+/// Records a decision about one document.
+pub(super) async fn accept(
+    client: &Client,
+    (entity_name, digest): (&str, &str),
+    (by, reason): (&str, &str),
+) -> Result<Option<Quarantined>, StoreErrorKind> {
+    client.execute(ACCEPT, &[&entity_name, &digest, &by, &reason]).await?;
+    client.query_opt(LIST, &[&Some(entity_name), &Some(digest)]).await?.as_ref().map(quarantined).transpose()
 }
 
 fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
     let text = |at| row.try_get::<_, String>(at).map(Into::into);
+    let accepted = match row.try_get(11)? {
+        Some(at) => Some(Acceptance {
+            at,
+            by: row.try_get::<_, Option<String>>(12)?.unwrap_or_default().into(),
+            reason: row.try_get::<_, Option<String>>(13)?.unwrap_or_default().into(),
+        }),
+        None => None,
+    };
     Ok(Quarantined {
         entity_name: text(0)?,
         window: window(row, 1)?,
@@ -74,6 +123,8 @@ fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
         last_seen_at: row.try_get(8)?,
         resolved_at: row.try_get(9)?,
         time_axis: row.try_get::<_, Option<String>>(10)?.map(Into::into),
+        accepted,
+        has_row: row.try_get(14)?,
     })
 }
 
@@ -131,6 +182,7 @@ pub(super) async fn keep(
     let raw: Vec<&[u8]> = kept.values().map(Kept::stored_bytes).collect();
     let starts: Vec<OffsetDateTime> = kept.values().map(|kept| window(kept).start()).collect();
     let ends: Vec<OffsetDateTime> = kept.values().map(|kept| window(kept).end()).collect();
+    let has_row: Vec<bool> = kept.values().map(|kept| kept.has_row).collect();
     let (entity_name, time_axis) = (&*page.pipeline.entity_name, &*page.pipeline.time_axis);
     let run = page.run.as_str();
     let (number, request) = (page.page_number.cast_signed(), Jsonb(page.request.as_bytes()));
@@ -144,6 +196,7 @@ pub(super) async fn keep(
                 &raw,
                 &starts,
                 &ends,
+                &has_row,
                 &entity_name,
                 &run,
                 &number,

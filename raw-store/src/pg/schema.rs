@@ -56,7 +56,8 @@ const LEDGER: [(&str, &str, &str); 17] = [
         "quarantine",
         "entity_name text!, digest bytea!, record_id text, reason text!, raw bytea!, window_start_utc timestamptz!, \
          window_end_utc timestamptz!, run_id text, page_number integer!, request_payload jsonb!, \
-         first_seen_at_utc timestamptz!, last_seen_at_utc timestamptz!, resolved_at_utc timestamptz, time_axis text",
+         first_seen_at_utc timestamptz!, last_seen_at_utc timestamptz!, resolved_at_utc timestamptz, time_axis text, \
+         accepted_at_utc timestamptz, accepted_by text, accepted_reason text, has_row boolean!",
         "entity_name, digest",
     ),
     (
