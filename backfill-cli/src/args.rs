@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 
 use crate::exit::{DONE, Exit};
 use crate::output;
+use crate::words::{AXES, CHUNKS, ENVIRONMENTS, LEVELS, STATES, mend_bash, one_of, with_pipelines};
 use crate::{instant, refused};
 
 /// How long a pipeline is waited for that another process has, in seconds: longer than the lease of a process that is
@@ -43,7 +44,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_PROFILE")]
     pub(crate) profile: Option<String>,
     /// sandbox or production: fixes API and token hosts together [default: sandbox]
-    #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT")]
+    #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT", value_parser = one_of::<Environment>(ENVIRONMENTS), hide_possible_values = true)]
     pub(crate) environment: Option<Environment>,
     /// The company; must agree with the vault and with the schema
     #[arg(long, global = true, value_name = "ID", env = "QBO_BACKFILL_REALM")]
@@ -83,7 +84,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
     /// off, error, warn, info, debug or trace
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", value_parser = log_level)]
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", ignore_case = true, value_parser = LEVELS, hide_possible_values = true)]
     pub(crate) log_level: String,
     /// How logs look on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
@@ -218,7 +219,7 @@ pub(crate) enum Command {
 )]
 pub(crate) struct RunArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
-    #[arg(required = true, value_name = "PIPELINE")]
+    #[arg(required = true, value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
     /// First instant: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
     #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
@@ -227,10 +228,10 @@ pub(crate) struct RunArgs {
     #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) to: OffsetDateTime,
     /// Length of a window: day, week, month, quarter, year or whole
-    #[arg(long, default_value_t = ChunkSize::Day)]
+    #[arg(long, default_value_t = ChunkSize::Day, value_parser = one_of::<ChunkSize>(CHUNKS), hide_possible_values = true)]
     pub(crate) chunk: ChunkSize,
     /// What windows measure: updated, created or txn-date
-    #[arg(long, default_value_t = Axis::Updated)]
+    #[arg(long, default_value_t = Axis::Updated, value_parser = one_of::<Axis>(AXES), hide_possible_values = true)]
     pub(crate) by: Axis,
     /// Records a page, 1 to 1000
     #[arg(long, value_name = "N", default_value = "1000", value_parser = page_size)]
@@ -262,7 +263,7 @@ pub(crate) struct RunArgs {
 )]
 pub(crate) struct RetryArgs {
     /// Only these pipelines
-    #[arg(value_name = "PIPELINE")]
+    #[arg(value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
     /// The windows that failed; each goes on where it stood
     #[arg(long)]
@@ -279,7 +280,7 @@ pub(crate) struct RetryArgs {
 )]
 pub(crate) struct VerifyArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
-    #[arg(required = true, value_name = "PIPELINE")]
+    #[arg(required = true, value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
     /// First instant of the last updates to compare [default: what the log says was read]
     #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "to")]
@@ -343,7 +344,7 @@ pub(crate) enum Trigger {
 )]
 pub(crate) struct TriggerAddArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
-    #[arg(required = true, value_name = "PIPELINE")]
+    #[arg(required = true, value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
     #[command(flatten)]
     pub(crate) when: When,
@@ -358,16 +359,16 @@ pub(crate) struct TriggerAddArgs {
     pub(crate) name: Option<TriggerName>,
     /// Cut the range into a chain of triggers, one after another: day, week, month, quarter or year. It stops behind one
     /// that fails
-    #[arg(long, value_name = "CHUNK")]
+    #[arg(long, value_name = "CHUNK", value_parser = one_of::<ChunkSize>(CHUNKS), hide_possible_values = true)]
     pub(crate) every: Option<ChunkSize>,
     /// What becomes of it if no worker runs at its time: run (late) or skip
     #[arg(long, value_enum, default_value_t = Missed::Run)]
     pub(crate) if_missed: Missed,
     /// Length of a window: day, week, month, quarter, year or whole
-    #[arg(long, default_value_t = ChunkSize::Day)]
+    #[arg(long, default_value_t = ChunkSize::Day, value_parser = one_of::<ChunkSize>(CHUNKS), hide_possible_values = true)]
     pub(crate) chunk: ChunkSize,
     /// What windows measure: updated, created or txn-date
-    #[arg(long, default_value_t = Axis::Updated)]
+    #[arg(long, default_value_t = Axis::Updated, value_parser = one_of::<Axis>(AXES), hide_possible_values = true)]
     pub(crate) by: Axis,
 }
 
@@ -432,7 +433,7 @@ pub(crate) enum Quarantine {
     /// What is there, and why; never what is in it
     List {
         /// Only these pipelines
-        #[arg(value_name = "PIPELINE")]
+        #[arg(value_name = "PIPELINE", value_delimiter = ',')]
         pipelines: Vec<String>,
         /// Also what has been resolved since
         #[arg(long)]
@@ -463,7 +464,7 @@ pub(crate) enum Quarantine {
     /// Read the windows again that have something here; what has become sound meanwhile is resolved
     Retry {
         /// Only these pipelines
-        #[arg(value_name = "PIPELINE")]
+        #[arg(value_name = "PIPELINE", value_delimiter = ',')]
         pipelines: Vec<String>,
     },
 }
@@ -471,13 +472,13 @@ pub(crate) enum Quarantine {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Only these pipelines
-    #[arg(value_name = "PIPELINE")]
+    #[arg(value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
     /// Every window, not only their numbers
     #[arg(long)]
     pub(crate) windows: bool,
     /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
-    #[arg(long, requires = "windows")]
+    #[arg(long, requires = "windows", value_parser = one_of::<WindowState>(STATES), hide_possible_values = true)]
     pub(crate) status: Option<WindowState>,
 }
 
@@ -501,7 +502,7 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         windows: bool,
         /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
-        #[arg(long, requires = "windows")]
+        #[arg(long, requires = "windows", value_parser = one_of::<WindowState>(STATES), hide_possible_values = true)]
         status: Option<WindowState>,
     },
 }
@@ -561,6 +562,7 @@ pub(crate) enum Secrets {
     /// Store a secret: from a prompt without echo, or from stdin
     Set {
         /// Its name, such as `QBO_CLIENT_ID`
+        #[arg(value_parser = one_of::<SecretName>(SecretName::ALL.map(SecretName::as_str)), hide_possible_values = true)]
         name: SecretName,
     },
     /// Names, ages and fingerprints; never values
@@ -568,6 +570,7 @@ pub(crate) enum Secrets {
     /// Forget a secret
     Rm {
         /// Its name
+        #[arg(value_parser = one_of::<SecretName>(SecretName::ALL.map(SecretName::as_str)), hide_possible_values = true)]
         name: SecretName,
     },
     /// Seal the vault anew, with a new key or passphrase; the old one opens nothing afterwards
@@ -680,9 +683,14 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
 
 /// Prints the completions of a shell.
 pub(crate) fn completions(shell: clap_complete::Shell) {
+    const BINARY: &str = "qbo-backfill";
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "qbo-backfill", &mut text);
-    crate::render::out(&String::from_utf8_lossy(&text));
+    clap_complete::generate(shell, &mut with_pipelines(Cli::command()), BINARY, &mut text);
+    let text = String::from_utf8_lossy(&text);
+    crate::render::out(&match shell {
+        clap_complete::Shell::Bash => mend_bash(&text, BINARY),
+        _ => text.into_owned(),
+    });
 }
 
 /// clap explains over several lines; the contract is one.
@@ -717,12 +725,6 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     } else {
         Err("only addresses of this machine, 127.0.0.1 or [::1]".into())
     }
-}
-
-fn log_level(text: &str) -> Result<String, String> {
-    let level = text.to_ascii_lowercase();
-    let known = ["off", "error", "warn", "info", "debug", "trace"].contains(&&*level);
-    if known { Ok(level) } else { Err("off, error, warn, info, debug or trace".into()) }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::output::Log;
 pub(crate) fn start(global: &Global) {
     // Protocol libraries log headers and statements at their lowest levels: tokens and payloads among them.
     const QUIET: &str = "h2=info,hyper=info,hyper_util=info,reqwest=info,rustls=info,tokio_postgres=info,postgres=info,oauth2=info";
-    let filter = EnvFilter::new(format!("{},{QUIET}", global.log_level));
+    let filter = EnvFilter::new(format!("{},{QUIET}", global.log_level.to_ascii_lowercase()));
     let is_json = matches!(global.log_format, LogFormat::Json);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || Log { is_json });
     // It would tell of an error on stderr by way of stderr, and panic.

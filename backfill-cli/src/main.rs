@@ -38,6 +38,7 @@ mod shared_vault;
 mod trusted;
 mod typed;
 mod unlock;
+mod words;
 #[cfg(feature = "embedded")]
 mod embedded;
 #[cfg(feature = "points")]

@@ -1,0 +1,80 @@
+//! Values that are one of a few words. clap knows the words, so that it completes them and names the nearest one.
+
+use std::str::FromStr;
+
+use clap::Command;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use backfill_core::Catalog;
+
+pub(crate) const CHUNKS: [&str; 6] = ["day", "week", "month", "quarter", "year", "whole"];
+pub(crate) const AXES: [&str; 3] = ["updated", "created", "txn-date"];
+pub(crate) const ENVIRONMENTS: [&str; 2] = ["sandbox", "production"];
+pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+pub(crate) const STATES: [&str; 6] =
+    ["pending", "running", "completed", "provisional", "failed", "unavailable"];
+
+/// Reads one of these words as the value that it stands for.
+pub(crate) fn one_of<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
+}
+
+/// The command for a generator of completions: wherever a pipeline is named, those of the bundled catalogue are offered.
+/// Which ones there are is for the settings to say, so that the parser itself takes any word.
+pub(crate) fn with_pipelines(command: Command) -> Command {
+    let catalog = Catalog::bundled();
+    let entities = catalog.entities().iter().map(|spec| spec.name().to_string());
+    let pipelines = catalog.entities().iter().map(backfill_core::EntitySpec::pipeline_name);
+    // clap wants words that live as long as the process, which ends with the script.
+    let names = entities.chain(pipelines).map(|name| &*name.leak());
+    let names: Vec<&'static str> = names.chain(["all", "transactions", "lists"]).collect();
+    offering(command, &names)
+}
+
+fn offering(command: Command, names: &[&'static str]) -> Command {
+    let command = command.mut_args(|arg| {
+        if matches!(arg.get_id().as_str(), "pipelines" | "pipeline") {
+            arg.value_parser(PossibleValuesParser::new(names.to_vec()))
+        } else {
+            arg
+        }
+    });
+    command.mut_subcommands(|command| offering(command, names))
+}
+
+/// Makes completions for bash work behind a subcommand where the name of the binary has a hyphen.
+///
+/// `clap_complete` 4.6 replaces that hyphen by `__` where it follows the words and by `__subcmd__` where it looks for what
+/// they lead to, so that the two never meet (<https://github.com/clap-rs/clap/issues/6421>). A version without that fault
+/// has nothing to be replaced.
+pub(crate) fn mend_bash(script: &str, binary: &str) -> String {
+    let wrong = binary.replace('-', "__subcmd__");
+    script.replace(&format!("{wrong}__subcmd__"), &format!("{}__subcmd__", binary.replace('-', "__")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_that_is_offered_is_read() {
+        assert!(CHUNKS.iter().all(|word| word.parse::<backfill_core::ChunkSize>().is_ok()));
+        assert!(AXES.iter().all(|word| word.parse::<backfill_core::Axis>().is_ok()));
+        assert!(ENVIRONMENTS.iter().all(|word| word.parse::<qbo_auth::Environment>().is_ok()));
+        assert!(STATES.iter().all(|word| word.parse::<raw_store::WindowState>().is_ok()));
+    }
+
+    #[test]
+    fn the_script_for_bash_follows_and_finds_by_one_name() {
+        let script =
+            "qbo__backfill,run)\ncmd=\"qbo__backfill__subcmd__run\"\nqbo__subcmd__backfill__subcmd__run)";
+        let mended = mend_bash(script, "qbo-backfill");
+        assert!(
+            mended.ends_with("qbo__backfill__subcmd__run)") && !mended.contains("qbo__subcmd__"),
+            "{mended}"
+        );
+    }
+}
