@@ -29,6 +29,9 @@ pub enum StoreErrorKind {
     /// The connection could not be made as safely as asked.
     #[error("no secure connection to the database ({0})")]
     Insecure(Box<str>),
+    /// The session with the server is not as it has to be: a pooler between drops settings, or hands it to others.
+    #[error("the session with the database cannot be used: {0}")]
+    Session(Box<str>),
     /// A lock or statement took too long, or the transaction lost against another one.
     #[error("the database was too busy (SQLSTATE {0})")]
     Busy(Box<str>),
@@ -162,6 +165,7 @@ impl StoreError {
             Kind::Unavailable(_) => "store.unavailable",
             Kind::LoginRefused(_) => "store.login_refused",
             Kind::Insecure(_) => "store.insecure",
+            Kind::Session(_) => "store.session",
             Kind::Busy(_) => "store.busy",
             Kind::Full(_) => "store.full",
             Kind::ReadOnly => "store.read_only",
@@ -191,6 +195,7 @@ impl StoreError {
             Kind::Unavailable(_) | Kind::Busy(_) | Kind::ReadOnly => Advice::Retry,
             Kind::LoginRefused(_)
             | Kind::Insecure(_)
+            | Kind::Session(_)
             | Kind::Full(_)
             | Kind::Forbidden(_)
             | Kind::Lacks(_)
@@ -218,6 +223,7 @@ impl StoreError {
             Kind::LoginRefused(code) if &**code == "3D000" => "create the database first (createdb), or name an existing one".into(),
             Kind::LoginRefused(_) => "check user and password: qbo-backfill secrets set PG_PASSWORD".into(),
             Kind::Insecure(_) => "give the server a certificate that its name and a known authority vouch for, or sslrootcert=FILE".into(),
+            Kind::Session(_) => "connect to the database itself, or to a port where the pooler is in session mode (pgbouncer: pool_mode = session)".into(),
             Kind::Busy(_) => "run the same command again; what is committed stays".into(),
             Kind::Full(_) => "make room on the database server, then run the same command again".into(),
             Kind::ReadOnly => {

@@ -1,12 +1,21 @@
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    RecyclingMethod, Runtime,
+};
+use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, config as driver};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket, config as driver};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::options::{ChannelBinding, DatabaseOptions, Host, SslMode};
+use super::session::{AT_LOGIN, Terms, Unfit};
 use super::tls;
 use crate::{SchemaName, StoreErrorKind};
 
@@ -19,37 +28,36 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// How long a caller waits for a connection that others use: longer than a page takes, shorter than patience.
 const WAIT: Duration = Duration::from_secs(45);
 
-/// What a connection that holds the only copy of something, or a lock for a whole process, asks for beside that: a
-/// commit is on the disk of the server when it is answered, whatever the server's or the role's default, and the
-/// server finds a host that is gone within a minute, so that its lock is free.
-pub(super) const DURABLE: &str = " -c synchronous_commit=on -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=10 \
-     -c tcp_keepalives_count=3";
-
-/// Settings of each session. The bounds: a page takes a fraction of a second; whoever takes this long is stuck,
-/// or somebody else holds a lock on our tables. The isolation: every guard is a conditional write that reads its
-/// row again after a wait. No compilation of queries: on a page it costs more than it saves.
-const SESSION: &str = "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s \
-     -c default_transaction_isolation=read\\ committed -c jit=off -c client_min_messages=warning";
-
 /// How to make connections.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
+    terms: Terms,
+    between: Arc<Between>,
     /// For everything from the first packet to the end of the login; the driver's own limit ends with the first packet.
     patience: Duration,
 }
 
+/// What is known of the way to the server.
+#[derive(Debug, Default)]
+struct Between {
+    /// Whether what is said at the login arrives; unknown before the first connection.
+    arrives: OnceLock<bool>,
+    /// Somebody refuses a login that says anything.
+    refuses: AtomicBool,
+}
+
 impl Connector {
     pub(super) fn new(options: &DatabaseOptions, schema: &SchemaName) -> Result<Self, StoreErrorKind> {
-        Self::with_settings(options, schema, "")
+        Self::with_settings(options, schema, &[])
     }
 
     /// As [`Connector::new`], with further settings of each session.
     pub(super) fn with_settings(
         options: &DatabaseOptions,
         schema: &SchemaName,
-        more: &str,
+        more: &'static [(&'static str, &'static str)],
     ) -> Result<Self, StoreErrorKind> {
         let mut config = Config::new();
         match &options.host {
@@ -68,8 +76,7 @@ impl Connector {
             .keepalives_idle(KEEPALIVE)
             .keepalives_interval(KEEPALIVE)
             .tcp_user_timeout(UNACKNOWLEDGED)
-            // The schema's name cannot hold a blank or a backslash, the two characters with a meaning here.
-            .options(format!("{SESSION}{more} -c search_path={schema}"))
+            .options(AT_LOGIN)
             .ssl_mode(match options.ssl_mode() {
                 SslMode::Disable => driver::SslMode::Disable,
                 SslMode::Prefer => driver::SslMode::Prefer,
@@ -81,15 +88,61 @@ impl Connector {
                 ChannelBinding::Require => driver::ChannelBinding::Require,
             });
         let tls = MakeRustlsConnect::new(tls::config(options)?);
-        Ok(Self { config, tls, patience: options.connect_timeout })
+        let (terms, between) = (Terms::new(schema, more), Arc::default());
+        Ok(Self { config, tls, terms, between, patience: options.connect_timeout })
+    }
+
+    /// Whether nobody is between here and the server who drops what is said at the login; asked with the first connection.
+    pub(super) fn is_direct(&self) -> bool {
+        self.between.arrives.get().copied().unwrap_or(false)
+    }
+
+    /// A bare connection. Where somebody refuses what is said at the login, nothing is said.
+    async fn open(&self) -> Result<(Client, Way), tokio_postgres::Error> {
+        let silent = || {
+            let mut config = self.config.clone();
+            config.options("");
+            config
+        };
+        if self.between.refuses.load(Ordering::Relaxed) {
+            return silent().connect(self.tls.clone()).await;
+        }
+        match self.config.connect(self.tls.clone()).await {
+            Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
+                let opened = silent().connect(self.tls.clone()).await?;
+                self.between.refuses.store(true, Ordering::Relaxed);
+                Ok(opened)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Makes a session of a connection.
+    async fn settle(&self, client: &Client) -> Result<(), Unfit> {
+        let asks = self.between.arrives.get().is_none();
+        if let Some(arrives) = self.terms.agree(client, asks).await? {
+            self.between.arrives.get_or_init(|| arrives);
+        }
+        Ok(())
     }
 
     pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreErrorKind> {
         // A connection that only looks open is found out by a query before it is lent (`Verified`).
         let recycling_method = RecyclingMethod::Verified;
         let manager =
-            Manager::from_config(self.config.clone(), self.tls.clone(), ManagerConfig { recycling_method });
+            Manager::from_connect(self.config.clone(), self.clone(), ManagerConfig { recycling_method });
+        let connector = self.clone();
+        let settle = Hook::async_fn(move |client: &mut ClientWrapper, _| {
+            let connector = connector.clone();
+            Box::pin(async move {
+                connector.settle(client).await.map_err(|unfit| match unfit {
+                    Unfit::Driver(error) => HookError::Backend(error),
+                    Unfit::Terms(what) => HookError::message(what),
+                })
+            })
+        });
         Pool::builder(manager)
+            .post_create(settle)
             .max_size(size)
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(self.patience))
@@ -102,7 +155,10 @@ impl Connector {
     /// Why the pool gave no connection.
     pub(super) fn refused_by_pool(&self, error: PoolError) -> StoreErrorKind {
         match error {
-            PoolError::Backend(error) => self.refused(error),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                self.refused(error)
+            }
+            PoolError::PostCreateHook(HookError::Message(what)) => StoreErrorKind::Session(what.into()),
             error => error.into(),
         }
     }
@@ -118,18 +174,43 @@ impl Connector {
     }
 
     /// A connection outside the pool. It ends with its client.
-    pub(super) async fn dedicated(&self) -> Result<tokio_postgres::Client, StoreErrorKind> {
-        let connecting = self.config.connect(self.tls.clone());
-        let (client, connection) = tokio::time::timeout(self.patience, connecting)
-            .await
-            .map_err(|_| StoreErrorKind::Unavailable("the server did not answer in time".into()))?
-            .map_err(|error| self.refused(error))?;
-        tokio::spawn(async move {
-            if connection.await.is_err() {
-                tracing::debug!("a connection outside the pool was cut");
-            }
+    pub(super) async fn dedicated(&self) -> Result<Client, StoreErrorKind> {
+        let settled = Box::pin(async {
+            let (client, connection) = self.open().await?;
+            tokio::spawn(carry(connection));
+            self.settle(&client).await?;
+            Ok(client)
         });
-        Ok(client)
+        let settled: Result<Client, Unfit> = tokio::time::timeout(self.patience, settled)
+            .await
+            .map_err(|_| StoreErrorKind::Unavailable("the server did not answer in time".into()))?;
+        settled.map_err(|unfit| match unfit {
+            Unfit::Driver(error) => self.refused(error),
+            Unfit::Terms(what) => StoreErrorKind::Session(what.into()),
+        })
+    }
+}
+
+/// The connection of the driver, which has to be kept going.
+type Way = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+
+async fn carry(connection: Way) {
+    if connection.await.is_err() {
+        tracing::debug!("a connection was cut");
+    }
+}
+
+/// As the pool asks for connections.
+impl Connect for Connector {
+    fn connect(
+        &self,
+        _: &Config,
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + '_>>
+    {
+        Box::pin(async move {
+            let (client, connection) = self.open().await?;
+            Ok((client, tokio::spawn(carry(connection))))
+        })
     }
 }
 

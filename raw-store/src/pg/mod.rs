@@ -21,6 +21,7 @@ mod quarantine;
 mod runs;
 mod schema;
 mod sealed;
+mod session;
 mod tls;
 mod triggers;
 mod url;
@@ -55,8 +56,8 @@ use crate::{
 
 /// A schema of a PostgreSQL database.
 ///
-/// Reached directly, not through a pooler that hands out a connection per transaction: the session's settings
-/// say which schema is meant. Needs a tokio runtime.
+/// Reached directly or through a pooler in session mode. One that hands out a connection per transaction is refused: the
+/// session's settings say which schema is meant, and leases are known by their connection. Needs a tokio runtime.
 #[derive(Debug)]
 pub struct PgStore {
     schema: SchemaName,
@@ -80,6 +81,8 @@ impl PgStore {
         let store = Self { schema, connector, pool, heart, calls, ready: AtomicBool::new(false) };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
+        let checked = Box::pin(session::check_ownership(&store.connector, &session)).await;
+        checked.map_err(store.failed(op))?;
         schema::check_encoding(&session).await.map_err(store.failed(op))?;
         session.done();
         Ok(store)

@@ -4,8 +4,9 @@ use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
 use super::DatabaseOptions;
-use super::connect::{Connector, DURABLE};
+use super::connect::Connector;
 use super::migrate;
+use super::session::{DURABLE, check_ownership};
 use crate::{SchemaName, StoreError, StoreErrorKind};
 
 /// Locks for as long as the connection lives. A lock of its own beside that of the migrations.
@@ -106,6 +107,7 @@ impl SealedRow {
 
     async fn client(&self) -> Result<Client, StoreErrorKind> {
         let client = self.connector.dedicated().await?;
+        Box::pin(check_ownership(&self.connector, &client)).await?;
         migrate::check_version(&client, &self.schema).await?;
         Ok(client)
     }

@@ -1,0 +1,170 @@
+//! What a session has to be like: said when it begins, and asked back, for a pooler may drop what is said at the login.
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::connect::Connector;
+use crate::{SchemaName, StoreErrorKind};
+
+/// Settings of each session, as the server shows them. The bounds: a page takes a fraction of a second; whoever takes this
+/// long is stuck, or somebody else holds a lock on our tables. The isolation: every guard is a conditional write that reads
+/// its row again after a wait. No compilation of queries: on a page it costs more than it saves.
+const SETTINGS: [(&str, &str); 7] = [
+    ("statement_timeout", "1min"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("default_transaction_isolation", "read committed"),
+    ("jit", "off"),
+    ("client_min_messages", "warning"),
+    ("timezone", "UTC"),
+];
+
+/// A commit is on the server's disk when it is answered, whatever the server's, the database's or the role's default; where
+/// the default waits for more than that, it stays.
+const COMMITS: &str =
+    "set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') = 'remote_apply'
+        THEN 'remote_apply' ELSE 'on' END, false)";
+
+/// What a session that holds the only copy of something, or a lock for a whole process, asks for beside that: the server finds
+/// a host that is gone within a minute, so that its lock is free.
+pub(super) const DURABLE: &[(&str, &str)] =
+    &[("tcp_keepalives_idle", "10"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")];
+
+/// Whether the login's own words arrived: where somebody between drops them, this comes from elsewhere.
+const ARRIVED: &str = "SELECT source = 'client' FROM pg_settings WHERE name = 'jit'";
+
+const ME: &str = "SELECT pg_backend_pid()";
+
+/// What is said at the login, as the server's command line takes it. Said once more in the session, so nothing depends on it;
+/// it shows whether somebody is between.
+pub(super) const AT_LOGIN: &str = "-c jit=off";
+
+/// What each session of a store has to be like.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    search_path: Box<str>,
+    more: &'static [(&'static str, &'static str)],
+}
+
+/// Why a session cannot be used.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    Driver(tokio_postgres::Error),
+    Terms(String),
+}
+
+impl From<tokio_postgres::Error> for Unfit {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl Terms {
+    pub(super) fn new(schema: &SchemaName, more: &'static [(&'static str, &'static str)]) -> Self {
+        Self { search_path: schema.as_str().into(), more }
+    }
+
+    /// Says them all, and asks them back: one round trip. With `asks`, also whether the login's own words arrived.
+    pub(super) async fn agree(&self, client: &Client, asks: bool) -> Result<Option<bool>, Unfit> {
+        let set = |(name, value): &(&str, &str)| format!("set_config('{name}', '{value}', false)");
+        let path = ("search_path", &*self.search_path);
+        let said: Vec<_> = [path].iter().chain(&SETTINGS).chain(self.more).map(set).collect();
+        let shown: Vec<_> = SETTINGS.iter().map(|(name, _)| format!("current_setting('{name}')")).collect();
+        let arrived = if asks { format!("{ARRIVED}; ") } else { String::new() };
+        let statements = format!(
+            "{arrived}SELECT {}, {COMMITS}; SELECT current_setting('search_path'), coalesce(current_schema(), ''),
+                current_setting('synchronous_commit'), {}",
+            said.join(", "),
+            shown.join(", "),
+        );
+        let rows = rows(client, &statements).await?;
+        let last = rows.last().map_or(&[][..], Vec::as_slice);
+        self.check(last).map_err(Unfit::Terms)?;
+        let first = rows.first().and_then(|row| row.first()).filter(|_| asks);
+        Ok(first.map(|arrived| arrived == "t"))
+    }
+
+    /// Compares what was asked back with what was said.
+    fn check(&self, shown: &[String]) -> Result<(), String> {
+        let [path, schema, commits, shown @ ..] = shown else {
+            return Err("it does not answer what its settings are".into());
+        };
+        let differs = |name: &str, found: &str, wanted: &str| format!("{name} is {found:?}, not {wanted:?}");
+        if **path != *self.search_path {
+            return Err(differs("search_path", path, &self.search_path));
+        }
+        // There is no current schema where it has not been created yet.
+        if !schema.is_empty() && **schema != *self.search_path {
+            return Err(differs("the current schema", schema, &self.search_path));
+        }
+        if !["on", "remote_apply"].contains(&&**commits) {
+            return Err(differs("synchronous_commit", commits, "on"));
+        }
+        for (number, (name, wanted)) in SETTINGS.iter().enumerate() {
+            let found = shown.get(number).map_or("", String::as_str);
+            if !found.eq_ignore_ascii_case(wanted) {
+                return Err(differs(name, found, wanted));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn rows(client: &Client, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+    let answered = client.simple_query(statements).await?;
+    let text = |row: &tokio_postgres::SimpleQueryRow| {
+        (0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect()
+    };
+    Ok(answered
+        .iter()
+        .filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(text(row)) } else { None })
+        .collect())
+}
+
+/// Makes sure that the server's side of a session is its own: a pooler may hand it to somebody else after each transaction,
+/// and then neither settings nor locks nor leases hold. Costs a connection, and is asked only where somebody is between.
+pub(super) async fn check_ownership(connector: &Connector, client: &Client) -> Result<(), StoreErrorKind> {
+    if connector.is_direct() {
+        return Ok(());
+    }
+    let me = async || -> Result<Vec<Vec<String>>, StoreErrorKind> { Ok(rows(client, ME).await?) };
+    let (mine, again) = (me().await?, me().await?);
+    let other = connector.dedicated().await?;
+    let theirs = rows(&other, ME).await?;
+    if mine == again && mine != theirs && mine == me().await? {
+        return Ok(());
+    }
+    Err(StoreErrorKind::Session(
+        "a pooler hands the server's sessions from one client to another (transaction pooling), so that settings, locks and \
+         leases do not hold"
+            .into(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SETTINGS, Terms};
+
+    fn shown() -> Vec<String> {
+        let mut shown = vec!["acme".to_owned(), "acme".into(), "on".into()];
+        shown.extend(SETTINGS.iter().map(|(_, value)| (*value).to_owned()));
+        shown
+    }
+
+    #[test]
+    fn a_session_that_does_not_have_what_was_said_is_refused_by_name() {
+        let terms = Terms::new(&"acme".parse().unwrap(), &[]);
+        assert_eq!(terms.check(&shown()), Ok(()));
+        assert!(terms.check(&[]).is_err());
+        for (at, name) in
+            [(0, "search_path"), (1, "schema"), (2, "synchronous_commit"), (3, "statement_timeout")]
+        {
+            let mut shown = shown();
+            shown[at] = "raw".into();
+            let refused = terms.check(&shown).unwrap_err();
+            assert!(refused.contains(name) && refused.contains("raw"), "{refused}");
+        }
+        let mut not_there_yet = shown();
+        not_there_yet[1].clear();
+        assert_eq!(terms.check(&not_there_yet), Ok(()));
+    }
+}
