@@ -21,6 +21,9 @@ pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How far apart calls try a source that is down.
 pub(crate) const TRIES_APART: Duration = Duration::from_secs(30);
 
+/// The furthest that a source can be noted as down: longer than any caller asks for between two tries.
+pub(crate) const LONGEST_DOWN: Duration = Duration::from_mins(1);
+
 /// What is left of the rate after a refusal, what it gains a minute, and the share that it never falls below.
 pub(crate) const AFTER_REFUSAL: f64 = 0.5;
 pub(crate) const GAIN_A_MINUTE: f64 = 0.05;

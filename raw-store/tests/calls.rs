@@ -107,9 +107,60 @@ async fn a_clock_that_was_set_back_stops_nobody() {
         )
         .await
         .unwrap();
-    ask(&store, &limits).await;
     let CallAdmission::Wait(time) = ask(&store, &limits).await else { panic!("it is paused") };
     assert!((55..=60).contains(&time.as_secs()), "{time:?}");
     let left: f64 = observer.query_one(LEFT, &[]).await.unwrap().get(0);
     assert!(left < 141.0, "{left}");
+}
+
+/// The very first answer after the clock was set back is what the mended times say.
+#[tokio::test]
+async fn nobody_waits_for_as_long_as_a_clock_was_set_back_by() {
+    let database = database().await;
+    let store = store(&database).await;
+    let observer = connection(&database).await;
+    let limits = CallLimits { per_second: 1, ..LIMITS };
+    for harm in [
+        "UPDATE raw.call_slot SET arrived_by_utc = arrived_by_utc + interval '3 hours',
+            in_flight_until_utc = in_flight_until_utc + interval '3 hours'",
+        "UPDATE raw.call_budget SET down_until_utc = clock_timestamp() + interval '3 hours'",
+        "UPDATE raw.call_budget SET paused_until_utc = clock_timestamp() + interval '3 hours'",
+    ] {
+        let first = ask(&store, &limits).await;
+        assert!(matches!(first, CallAdmission::Go { .. } | CallAdmission::Wait(_)));
+        observer.batch_execute(harm).await.unwrap();
+        match ask(&store, &limits).await {
+            CallAdmission::Go { .. } => {}
+            CallAdmission::Wait(time) => assert!(time <= Duration::from_secs(95), "{harm}: {time:?}"),
+            other @ CallAdmission::UsedUp { .. } => panic!("{other:?}"),
+        }
+        observer.batch_execute("TRUNCATE raw.call_slot; TRUNCATE raw.call_budget").await.unwrap();
+    }
+    // A refusal before anybody asked for a call.
+    store.pause(Duration::from_mins(1)).await.unwrap();
+    observer
+        .batch_execute(
+            "UPDATE raw.call_budget SET paused_until_utc = paused_until_utc + interval '3 hours',
+                refused_at_utc = refused_at_utc + interval '3 hours'",
+        )
+        .await
+        .unwrap();
+    store.pause(Duration::from_mins(1)).await.unwrap();
+    let CallAdmission::Wait(time) = ask(&store, &limits).await else { panic!("it is paused") };
+    assert!(time <= Duration::from_mins(1), "{time:?}");
+}
+
+#[tokio::test]
+async fn a_source_is_noted_as_down_also_after_the_clock_was_set_back() {
+    let database = database().await;
+    let store = store(&database).await;
+    let CallAdmission::Go { slot, .. } = ask(&store, &LIMITS).await else {
+        panic!("nothing stands against it")
+    };
+    store.conclude(&slot, CallEnd::Served).await.unwrap();
+    let observer = connection(&database).await;
+    let later = "UPDATE raw.call_slot SET served_at_utc = served_at_utc + interval '3 hours'";
+    observer.batch_execute(later).await.unwrap();
+    store.failing(Duration::from_secs(30)).await.unwrap();
+    assert!(matches!(ask(&store, &LIMITS).await, CallAdmission::Wait(_)));
 }

@@ -208,3 +208,18 @@ async fn pages_under_way_hold_up_a_new_owner_and_no_heartbeat() {
     page.batch_execute("COMMIT").await.unwrap();
     other.batch_execute(new_owner).await.unwrap();
 }
+
+/// The server's clock was set back while somebody is frozen: whoever asks in vain puts the lease right.
+#[tokio::test]
+async fn a_lease_never_lies_further_ahead_than_a_lease_lasts() {
+    let database = database().await;
+    let (frozen, other) = (store(&database).await, store(&database).await);
+    frozen.acquire(&pipeline(), "the frozen").await.unwrap();
+    let observer = connection(&database).await;
+    let later = "UPDATE raw.backfill_lease SET lease_until_utc = lease_until_utc + interval '3 hours'";
+    assert_eq!(observer.execute(later, &[]).await.unwrap(), 1);
+    let error = other.acquire(&pipeline(), "the other").await.unwrap_err();
+    assert!(matches!(error.kind, StoreErrorKind::LeaseHeld { .. }), "{error}");
+    let left = "SELECT lease_until_utc <= clock_timestamp() + interval '1 minute' FROM raw.backfill_lease";
+    assert!(observer.query_one(left, &[]).await.unwrap().get::<_, bool>(0));
+}

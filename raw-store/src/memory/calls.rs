@@ -6,8 +6,9 @@ use time::{Date, OffsetDateTime};
 use super::MemoryStore;
 use crate::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
-    LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
+    LONGEST_DOWN, LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
 };
+use crate::planted::is_planted;
 use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, StoreError};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,6 +18,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Calls {
     slots: Vec<Slot>,
+    /// When somebody last asked for a pause.
+    paused_at: OffsetDateTime,
     paused_until: OffsetDateTime,
     share: f64,
     refused: Option<(OffsetDateTime, OffsetDateTime)>,
@@ -37,6 +40,7 @@ impl Default for Calls {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
+            paused_at: OffsetDateTime::UNIX_EPOCH,
             paused_until: OffsetDateTime::UNIX_EPOCH,
             share: 1.0,
             refused: None,
@@ -55,6 +59,9 @@ impl Calls {
         limits: &CallLimits,
         good_for: Duration,
     ) -> CallAdmission {
+        if !is_planted("clock never set back") {
+            self.mend(now);
+        }
         let month = month(now);
         if limits.per_month.is_some_and(|calls| self.used(month) >= calls) {
             return CallAdmission::UsedUp { until: end_of(month) };
@@ -90,6 +97,25 @@ impl Calls {
         }
     }
 
+    /// Takes back what lies further ahead than it can: the clock was set back.
+    fn mend(&mut self, now: OffsetDateTime) {
+        for slot in &mut self.slots {
+            slot.arrived_by = slot.arrived_by.min(now + LONGEST_GOOD_FOR + ARRIVAL_SLACK);
+            slot.in_flight_until = slot.in_flight_until.min(now + IN_FLIGHT);
+        }
+        if self.paused_at > now {
+            self.paused_until = now + (self.paused_until - self.paused_at);
+            self.paused_at = now;
+        }
+        if let Some((since, last)) = &mut self.refused
+            && *last > now
+        {
+            (*since, *last) = (now, now);
+        }
+        self.down_until = self.down_until.map(|at| at.min(now + LONGEST_DOWN));
+        self.served_at = self.served_at.filter(|at| *at <= now);
+    }
+
     fn conclude(&mut self, now: OffsetDateTime, call: &CallSlot, end: CallEnd) {
         let place = usize::try_from(call.slot).ok().and_then(|at| self.slots.get_mut(at));
         let Some(slot) = place.filter(|slot| slot.uses == call.uses) else {
@@ -110,10 +136,14 @@ impl Calls {
     }
 
     fn pause(&mut self, now: OffsetDateTime, pause: Duration) -> Duration {
+        if !is_planted("clock never set back") {
+            self.mend(now);
+        }
         if now >= self.paused_until {
             self.share = (self.share(now) * AFTER_REFUSAL).max(LEAST_SHARE);
         }
         self.paused_until = self.paused_until.max(now + pause);
+        self.paused_at = now;
         let known = self.refused.filter(|(_, last)| *last + APART >= now);
         let since =
             known.map_or(now, |(since, last)| since + ((now - last).unsigned_abs()).saturating_sub(SILENCE));

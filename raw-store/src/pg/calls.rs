@@ -1,13 +1,15 @@
 use std::time::Duration;
 
+use postgres_types::ToSql;
 use time::Date;
 use tokio_postgres::Statement;
 
 use super::backend::Backend;
 use super::connect::Connector;
+use super::pages::kept;
 use crate::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
-    LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
+    LONGEST_DOWN, LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
 };
 use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
 
@@ -99,19 +101,28 @@ const MEND: &str = "
     ), mended AS (
         UPDATE call_slot SET
             arrived_by_utc = least(arrived_by_utc, now_utc + make_interval(secs => $1)),
-            in_flight_until_utc = least(in_flight_until_utc, now_utc + make_interval(secs => $2))
+            in_flight_until_utc = least(in_flight_until_utc, now_utc + make_interval(secs => $2)),
+            served_at_utc = least(served_at_utc, now_utc)
         FROM moment
         WHERE arrived_by_utc > now_utc + make_interval(secs => $1)
            OR in_flight_until_utc > now_utc + make_interval(secs => $2)
+           OR served_at_utc > now_utc
     )
     UPDATE call_budget SET
-        paused_until_utc = CASE WHEN refused_at_utc > now_utc
-            THEN now_utc + (paused_until_utc - refused_at_utc) ELSE paused_until_utc END,
-        down_until_utc = CASE WHEN down_until_utc IS NOT NULL THEN now_utc END,
+        paused_until_utc = CASE
+            WHEN refused_at_utc > now_utc THEN now_utc + (paused_until_utc - refused_at_utc)
+            -- Nobody has asked for it.
+            WHEN refused_at_utc IS NULL THEN least(paused_until_utc, now_utc)
+            ELSE paused_until_utc END,
+        down_until_utc = least(down_until_utc, now_utc + make_interval(secs => $3)),
         refused_since_utc = CASE WHEN refused_at_utc > now_utc THEN now_utc ELSE refused_since_utc END,
         refused_at_utc = least(refused_at_utc, now_utc)
     FROM moment
-    WHERE refused_at_utc > now_utc OR down_until_utc > now_utc + interval '1 minute'";
+    WHERE refused_at_utc > now_utc OR (refused_at_utc IS NULL AND paused_until_utc > now_utc)
+       OR down_until_utc > now_utc + make_interval(secs => $3)";
+
+/// The one line of the budget, where somebody has emptied the table: it starts with nothing used.
+const BEGIN: &str = "INSERT INTO call_budget DEFAULT VALUES ON CONFLICT (only_one) DO NOTHING";
 
 /// Ends a call: when it arrived, if it must have by now, and how long it may still be under way.
 const CONCLUDE: &str = "
@@ -137,7 +148,8 @@ const FAILING: &str = "
         admissions = admissions + 1,
         down_until_utc = greatest(down_until_utc, clock_timestamp() + make_interval(secs => $1))
     WHERE NOT EXISTS (
-        SELECT FROM call_slot WHERE served_at_utc > clock_timestamp() - make_interval(secs => $1))";
+        SELECT FROM call_slot
+        WHERE served_at_utc > clock_timestamp() - make_interval(secs => $1) AND served_at_utc <= clock_timestamp())";
 
 /// What is refused during a pause left before it: it is the same refusal once more, and does not slow down again. The first
 /// refusal moves up by what does not count.
@@ -148,7 +160,9 @@ const PAUSE: &str = "
             WHEN now_utc < paused_until_utc THEN share
             ELSE greatest($2, $3 * least(1, share + $4 * extract(epoch FROM now_utc - paused_until_utc)::float8 / 60))
         END,
-        paused_until_utc = greatest(paused_until_utc, now_utc + make_interval(secs => $1)),
+        paused_until_utc = greatest(
+            -- One that was asked for later than now is of a clock that was set back.
+            CASE WHEN refused_at_utc <= now_utc THEN paused_until_utc END, now_utc + make_interval(secs => $1)),
         refused_since_utc = CASE
             WHEN refused_at_utc >= now_utc - make_interval(secs => $5) AND refused_since_utc IS NOT NULL
                 THEN refused_since_utc + greatest(interval '0', now_utc - refused_at_utc - make_interval(secs => $6))
@@ -184,7 +198,8 @@ impl CallLine {
     ) -> Result<Self, StoreErrorKind> {
         let backend = Backend::open(connector).await?;
         let client = &backend.client;
-        // Durable here, and not slower for replicas: after a crash no call of the last minute may be forgotten.
+        // Durable here, and not slower for replicas: after a crash no call of the last minute may be forgotten. No other
+        // session of the store is like it.
         client.batch_execute("SET synchronous_commit = local").await?;
         if !slots.is_empty() {
             let under_way = IN_FLIGHT.as_secs_f64();
@@ -208,11 +223,12 @@ impl CallLine {
         let per_month = limits.per_month.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX));
         let arrives = (good_for.min(LONGEST_GOOD_FOR) + ARRIVAL_SLACK).as_secs_f64();
         let (under_way, tries_apart) = (IN_FLIGHT.as_secs_f64(), TRIES_APART.as_secs_f64());
+        let mut mended = false;
         loop {
             let row = self
                 .backend
                 .client
-                .query_one(
+                .query_opt(
                     &self.admit,
                     &[
                         &per_minute,
@@ -228,14 +244,24 @@ impl CallLine {
                     ],
                 )
                 .await?;
+            let Some(row) = row else {
+                self.begin().await?;
+                continue;
+            };
             let (wait, crowded, used_up): (f64, bool, bool) =
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             if used_up {
                 return Ok(CallAdmission::UsedUp { until: self.month().await?.until });
             }
-            if crowded || wait > LONGEST_WAIT.as_secs_f64() {
+            if !mended && (crowded || wait > LONGEST_WAIT.as_secs_f64()) {
+                mended = true;
                 let arrives = (LONGEST_GOOD_FOR + ARRIVAL_SLACK).as_secs_f64();
-                self.backend.client.execute(MEND, &[&arrives, &under_way]).await?;
+                let down = LONGEST_DOWN.as_secs_f64();
+                self.backend.client.execute(MEND, &[&arrives, &under_way, &down]).await?;
+                // What was true before says nothing any more.
+                if wait > LONGEST_WAIT.as_secs_f64() {
+                    continue;
+                }
             }
             if crowded {
                 self.backend.client.execute(BURY, &[&HUNG_UP.as_secs_f64()]).await?;
@@ -260,6 +286,11 @@ impl CallLine {
         }
     }
 
+    /// Puts back the line of the budget.
+    async fn begin(&self) -> Result<(), StoreErrorKind> {
+        kept("call_budget", self.backend.client.execute(BEGIN, &[]).await?, 1)
+    }
+
     pub(super) async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreErrorKind> {
         let end = match end {
             CallEnd::Unsent => "unsent",
@@ -277,11 +308,14 @@ impl CallLine {
 
     pub(super) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
         let (pause, apart, silence) = (pause.as_secs_f64(), APART.as_secs_f64(), SILENCE.as_secs_f64());
-        let row = self
-            .backend
-            .client
-            .query_one(PAUSE, &[&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart, &silence])
-            .await?;
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart, &silence];
+        let row = if let Some(row) = self.backend.client.query_opt(PAUSE, &parameters).await? {
+            row
+        } else {
+            self.begin().await?;
+            self.backend.client.query_one(PAUSE, &parameters).await?
+        };
         Ok(seconds(row.try_get(0)?))
     }
 

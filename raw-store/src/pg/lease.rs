@@ -4,6 +4,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Client;
 
 use super::backend::Backend;
+use super::options::LEASE_TIME;
 use super::pages::kept;
 use crate::{Lease, StoreErrorKind};
 
@@ -42,7 +43,11 @@ const ACQUIRE: &str = concat!(
     " RETURNING epoch"
 );
 
-const LINE: &str = "SELECT FROM backfill_lease WHERE entity_name = $1";
+/// Takes back what lies further ahead than a lease can: the server's clock was set back, and a frozen owner would keep the
+/// pipeline for as long as it was set back by. One that lives renews it.
+const MEND: &str = "
+    UPDATE backfill_lease SET lease_until_utc = least(lease_until_utc, clock_timestamp() + make_interval(secs => $2))
+    WHERE entity_name = $1";
 
 const OWN: &str =
     "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 AND backend_pid IS NOT NULL";
@@ -90,8 +95,8 @@ pub(super) async fn acquire(
     if let Some(row) = taken {
         return Ok(Lease { entity_name: entity_name.into(), epoch: row.try_get(0)? });
     }
-    let line = client.query_opt(LINE, &[&entity_name]).await?;
-    kept("backfill_lease", u64::from(line.is_some()), 1)?;
+    let line = client.execute(MEND, &[&entity_name, &lasts.max(LEASE_TIME).as_secs_f64()]).await?;
+    kept("backfill_lease", line, 1)?;
     Err(held(client, entity_name).await)
 }
 

@@ -10,7 +10,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a lease lasts without a heartbeat. Far longer than a page takes, so that only who is frozen or cut off loses it;
 /// short enough for others to wait for.
-const LEASE_TIME: Duration = Duration::from_mins(1);
+pub(super) const LEASE_TIME: Duration = Duration::from_mins(1);
 
 /// Connections of one store, beside the one that holds its leases: a few pages commit at once.
 const POOL_SIZE: usize = 4;

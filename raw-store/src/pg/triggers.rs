@@ -80,7 +80,8 @@ const DUE: &str = concat!(
     ") OR (status = 'running' AND NOT EXISTS (
             SELECT FROM backfill_lease AS lease
             WHERE lease.entity_name = 'trigger ' || trigger_.trigger_name
-              AND lease.lease_until_utc >= clock_timestamp()
+              -- One that lies further ahead than a lease can is asked for, and thereby put right.
+              AND lease.lease_until_utc BETWEEN clock_timestamp() AND clock_timestamp() + interval '2 minutes'
               AND EXISTS (
                 SELECT FROM pg_stat_activity AS worker
                 WHERE worker.pid = lease.backend_pid
