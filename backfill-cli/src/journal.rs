@@ -85,6 +85,9 @@ fn log(run: &str, event: &RunEvent) {
         RunEvent::StoreRetry { pipeline, attempt } => {
             tracing::info!(phase = "load", run, pipeline, attempt, "landing a page again");
         }
+        RunEvent::LogMoved { pipeline, .. } => {
+            tracing::warn!(phase = "load", run, pipeline, "the database has forgotten committed pages");
+        }
         RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
             let (entity, cause) = (entity.as_str(), cause.to_string());
             tracing::info!(phase = "extract", run, entity, attempt, cause, "asking again");

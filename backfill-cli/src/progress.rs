@@ -223,6 +223,9 @@ fn line(event: &RunEvent) -> Option<String> {
                 "{pipeline}: the database is busy or restarting; landing the page again (repeat {attempt})"
             )
         }
+        RunEvent::LogMoved { pipeline, attempt } => format!(
+            "{pipeline}: the database has forgotten what this run committed; going on from what it still holds ({attempt})"
+        ),
         RunEvent::CountDiffers { pipeline, span, source, read } => {
             format!("{pipeline} {span}: QuickBooks counts {source} records now, {read} were read")
         }
@@ -342,6 +345,9 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
         }
         RunEvent::StoreRetry { pipeline, attempt } => {
             ("retry", json!({"pipeline": pipeline, "attempt": attempt, "reason": "database"}))
+        }
+        RunEvent::LogMoved { pipeline, attempt } => {
+            ("retry", json!({"pipeline": pipeline, "attempt": attempt, "reason": "database put back"}))
         }
         RunEvent::Source(Signal::Breaker(state)) => {
             let state = match state {

@@ -103,6 +103,7 @@ impl Accounting {
                 // What is not settled is read again from its start, so nothing is kept of where it stood.
                 cursor: ((n >= closed || is_silent) && settled).then(|| cursor_in(*window, walk)).flatten(),
                 duration: shares[n],
+                after: Some(0),
             }
         });
         let changes = changes.collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use qbo_auth::Clock;
 use qbo_client::{QboClient, Signal, Usage};
-use raw_store::{LogFilter, RunEnd, RunStatus, Store, StoreError, StoreErrorKind};
+use raw_store::{LogFilter, LogLine, RunEnd, RunStatus, Store, StoreError, StoreErrorKind};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
@@ -15,7 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::heads::RunHeads;
 use crate::outcome::Totals;
 use crate::pipeline::{self, names};
+use crate::standing::Standing;
 use crate::{ClockApart, EventSink, Failure, PipelinePlan, Plan, RunError, RunEvent, RunOutcome, RunRequest};
+
+/// How often a run goes on from what the database still holds, after it has forgotten what was committed. One that forgets
+/// more often than that needs a person.
+const MOST_SETBACKS: u32 = 3;
 
 /// Runs backfills: the one thing an embedding service builds.
 #[derive(Debug)]
@@ -71,9 +76,13 @@ impl Engine {
     /// [`RunError`] if the request has too many windows, or the log cannot be read.
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, RunError> {
         request.check().map_err(RunError::general)?;
+        Plan::new(request, &self.log(request).await?).map_err(RunError::general)
+    }
+
+    /// What the log says of the time of a run.
+    async fn log(&self, request: &RunRequest) -> Result<Vec<LogLine>, RunError> {
         let filter = LogFilter { span: Some(request.span), ..LogFilter::default() };
-        let lines = self.store.lines(&filter).await.map_err(RunError::general)?;
-        Plan::new(request, &lines).map_err(RunError::general)
+        self.store.lines(&filter).await.map_err(RunError::general)
     }
 
     /// Runs a backfill to its end, or until `stop` is cancelled; the page in hand is committed first.
@@ -87,12 +96,7 @@ impl Engine {
         request.check().map_err(RunError::general)?;
         let began = (self.clock.elapsed(), self.client.usage());
         let request = Arc::new(request);
-        self.store.bind(&request.identity).await.map_err(RunError::general)?;
-        for spec in &request.entities {
-            self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
-        }
-        let plan = self.plan(&request).await?;
-        self.store.begin_run(&request.start(self.clock.now_utc())).await.map_err(RunError::general)?;
+        let (plan, done) = self.begin(&request).await?;
         self.sink.emit(&RunEvent::RunStarted {
             run: request.id.clone(),
             seed: request.seed,
@@ -101,27 +105,74 @@ impl Engine {
             estimated_calls: plan.estimated_calls,
         });
         let (heads, apart) = (Arc::new(RunHeads::default()), Arc::default());
-        let failure = self.read_all(&request, plan, stop, (&heads, &apart)).await;
+        let failure = self.read_on(&request, (plan, done), stop, (&heads, &apart)).await;
         let mut outcome = self.finish(&request, failure, began, heads).await?;
         outcome.clock = *apart.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(outcome)
+    }
+
+    /// Makes sure of everything that a run needs, its own record included, and plans what the log does not say is done. Where
+    /// nothing is to do, says how the log stands.
+    async fn begin(&self, request: &RunRequest) -> Result<(Plan, Vec<Standing>), RunError> {
+        self.store.bind(&request.identity).await.map_err(RunError::general)?;
+        for spec in &request.entities {
+            self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
+        }
+        let log = self.log(request).await?;
+        let plan = Plan::new(request, &log).map_err(RunError::general)?;
+        let stands = |idle: &PipelinePlan| {
+            let pipeline = idle.spec.pipeline(request.axis);
+            Standing::of(&pipeline, &idle.windows, (&request.id, request.reopen), &log)
+        };
+        let idle = plan.pipelines.iter().filter(|pipeline| !has_work(pipeline));
+        let done = idle.filter_map(stands).collect();
+        self.store.begin_run(&request.start(self.clock.now_utc())).await.map_err(RunError::general)?;
+        Ok((plan, done))
+    }
+
+    /// Reads until the log says that all is done. Where the database forgot what was committed, begins again with what it
+    /// still holds: only that is true.
+    async fn read_on(
+        &self,
+        request: &Arc<RunRequest>,
+        mut begun: (Plan, Vec<Standing>),
+        stop: CancellationToken,
+        (heads, apart): (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
+    ) -> Option<RunError> {
+        let mut setbacks = 0;
+        loop {
+            let error = self.read_all(request, begun, stop.clone(), (heads, apart)).await?;
+            let Failure::Land(StoreError { kind: StoreErrorKind::LogMoved(entity_name), .. }) =
+                &error.failure
+            else {
+                return Some(error);
+            };
+            if setbacks == MOST_SETBACKS || stop.is_cancelled() {
+                return Some(error);
+            }
+            setbacks += 1;
+            self.sink.emit(&RunEvent::LogMoved { pipeline: entity_name.to_string(), attempt: setbacks });
+            begun = match self.begin(request).await {
+                Ok(begun) => begun,
+                Err(error) => return Some(error),
+            };
+        }
     }
 
     /// Reads every pipeline of the plan. Returns what stopped one of them, the most telling first.
     async fn read_all(
         &self,
         request: &Arc<RunRequest>,
-        plan: Plan,
+        (plan, mut done): (Plan, Vec<Standing>),
         stop: CancellationToken,
         learned: (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
     ) -> Option<RunError> {
-        // A pipeline with nothing to read or to count is done without a lease or a call.
-        let has_work = |pipeline: &PipelinePlan| !pipeline.scans.is_empty() || pipeline.uncounted > 0;
         let mut waiting: VecDeque<_> = plan.pipelines.into_iter().filter(has_work).collect();
         let places = Arc::new(Semaphore::new(request.concurrency.get()));
         let mut working = JoinSet::new();
         let halt = stop.child_token();
         let mut failure: Option<RunError> = None;
+        let nothing_to_do = waiting.is_empty();
         loop {
             let may_begin = !waiting.is_empty() && !halt.is_cancelled();
             // In a fixed order, here and elsewhere: chance has a seed, and the one of `select!` has none.
@@ -141,7 +192,10 @@ impl Engine {
                 else => break,
             };
             let error = match ended {
-                Ok(Ok(())) => continue,
+                Ok(Ok(standing)) => {
+                    done.push(standing);
+                    continue;
+                }
                 Ok(Err(error)) => error,
                 Err(_) => RunError::general(broken("a task panicked")),
             };
@@ -156,7 +210,21 @@ impl Engine {
         if failure.is_none() && !waiting.is_empty() {
             failure = Some(RunError::general(Failure::Stopped));
         }
-        failure
+        match failure {
+            // The log was read just now.
+            None if nothing_to_do => None,
+            None => self.still_stands(request, &done).await.err(),
+            failure => failure,
+        }
+    }
+
+    /// Makes sure that the log has not been put back since the pipelines were read.
+    async fn still_stands(&self, request: &RunRequest, done: &[Standing]) -> Result<(), RunError> {
+        let log = self.log(request).await?;
+        match done.iter().find(|standing| !standing.holds(request.axis.as_str(), &log)) {
+            Some(standing) => Err(RunError::general(log_moved(standing.entity_name()))),
+            None => Ok(()),
+        }
     }
 
     fn parts(
@@ -242,14 +310,26 @@ impl Engine {
     }
 }
 
-/// A lease that another process holds stops one pipeline; everything else stops the run.
+/// A pipeline with nothing to read or to count is done without a lease or a call.
+fn has_work(pipeline: &PipelinePlan) -> bool {
+    !pipeline.scans.is_empty() || pipeline.uncounted > 0
+}
+
+/// A lease that another process holds, or a part of the log that was put back, stops one pipeline; everything else stops the
+/// run.
 fn concerns_one_pipeline(failure: &Failure) -> bool {
     match failure {
-        Failure::Land(error) => {
-            matches!(error.kind, StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_))
-        }
+        Failure::Land(error) => matches!(
+            error.kind,
+            StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) | StoreErrorKind::LogMoved(_)
+        ),
         Failure::Read(_) | Failure::TooManyWindows(_) | Failure::Stopped | Failure::Broken(_) => false,
     }
+}
+
+/// The log does not say any more what it said.
+pub(crate) fn log_moved(entity_name: &str) -> StoreError {
+    StoreError::new("reading the log back", StoreErrorKind::LogMoved(entity_name.into()))
 }
 
 /// A promise of this program that was broken, in our own words: what a panic says may quote anything.

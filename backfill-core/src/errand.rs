@@ -226,7 +226,10 @@ fn may_pass(failure: &Failure) -> bool {
             ErrorKind::Budget(BudgetError::Unavailable { may_pass, .. }) => *may_pass,
             _ => error.advice() == SourceAdvice::TryLater,
         },
-        Failure::Land(error) => matches!(error.advice(), StoreAdvice::Retry | StoreAdvice::WaitForOther),
+        Failure::Land(error) => {
+            matches!(error.advice(), StoreAdvice::Retry | StoreAdvice::WaitForOther)
+                || matches!(error.kind, StoreErrorKind::LogMoved(_))
+        }
         Failure::TooManyWindows(_) | Failure::Stopped | Failure::Broken(_) => false,
     }
 }

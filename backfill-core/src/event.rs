@@ -73,6 +73,13 @@ pub enum RunEvent {
         /// Number of the repeat, from 1.
         attempt: u32,
     },
+    /// The database has forgotten what was committed; the run goes on from what it still holds.
+    LogMoved {
+        /// The pipeline where it was noticed.
+        pipeline: String,
+        /// How often it has happened in this run, from 1.
+        attempt: u32,
+    },
     /// The check of a scan against the source found a difference.
     CountDiffers {
         /// The pipeline's name.

@@ -32,6 +32,7 @@ mod rescue;
 mod proof;
 mod lease;
 mod pipeline;
+mod standing;
 mod engine;
 mod rehearsal;
 mod verify;

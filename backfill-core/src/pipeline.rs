@@ -4,31 +4,33 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use raw_store::{Reopen, Window};
+use raw_store::{LogFilter, Reopen, Window};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::availability::Availability;
 use crate::clocks::Clocks;
 use crate::desk::Desk;
-use crate::engine::{Parts, broken};
+use crate::engine::{Parts, broken, log_moved};
 use crate::lease;
 use crate::plan::consecutive;
 use crate::proof::{About, claims, shortfalls};
 use crate::scan::Scan;
 use crate::share::{Share, Stretch};
+use crate::standing::Standing;
 use crate::{EntitySpec, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
 
 /// The right to have one question under way.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// Reads one pipeline to its end, beginning in one place. The lease is given back whatever happens.
+/// Reads one pipeline to its end, beginning in one place, and says how the log stands then. The lease is given back whatever
+/// happens.
 pub(crate) async fn read(
     parts: Parts,
     request: Arc<RunRequest>,
     plan: PipelinePlan,
     place: Place,
-) -> Result<(), RunError> {
+) -> Result<Standing, RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
     let name = plan.spec.pipeline_name();
     let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
@@ -74,8 +76,27 @@ pub(crate) async fn read(
         let resolved = desk.store.resolve_quarantine(desk.owner()).await;
         result = resolved.map(drop).map_err(|error| desk.error(None, error));
     }
+    // Asked while nobody else may change it.
+    let standing = match result {
+        Ok(()) => standing(&desk, &plan.windows).await,
+        Err(error) => Err(error),
+    };
     let released = held.release().await;
-    result.and(released.map_err(|error| desk.error(None, error)))
+    let standing = standing?;
+    released.map_err(|error| desk.error(None, error))?;
+    Ok(standing)
+}
+
+/// What the log says of the windows that were to be read, now that they are.
+async fn standing(desk: &Desk, plan: &[Window]) -> Result<Standing, RunError> {
+    let filter = LogFilter {
+        entity_name: Some(desk.pipeline.entity_name.clone()),
+        span: Some(desk.request.span),
+        ..LogFilter::default()
+    };
+    let log = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
+    Standing::of(&desk.pipeline, plan, (desk.run(), desk.request.reopen), &log)
+        .ok_or_else(|| desk.error(None, log_moved(&desk.pipeline.entity_name)))
 }
 
 async fn read_and_prove(

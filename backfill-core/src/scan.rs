@@ -33,6 +33,8 @@ pub(crate) struct Scan {
     pub(super) accounting: Accounting,
     /// What was brought for windows that are not closed.
     running: Vec<(Window, Tally)>,
+    /// The page that changed the line of each of these last.
+    behind: Vec<(Window, u32)>,
     /// The heads of the page that lands.
     heads: Vec<Head>,
     /// Records that were found to be unreadable.
@@ -72,6 +74,7 @@ impl Scan {
             walk,
             accounting: Accounting::new(windows, desk.request.axis),
             running: Vec::new(),
+            behind: Vec::new(),
             heads: Vec::new(),
             lost: 0,
             page_span: None,
@@ -261,6 +264,10 @@ impl Scan {
             // What is read as a whole is as of one moment: a later run does not go on where this one ended.
             entry.changes.iter_mut().for_each(|change| change.cursor = None);
         }
+        for change in &mut entry.changes {
+            let before = self.behind.iter().find(|(window, _)| *window == change.window);
+            change.after = Some(before.map_or(0, |(_, page)| *page));
+        }
         if entry.is_held_back {
             self.desk.clocks.note(answered.apart);
         }
@@ -321,6 +328,7 @@ impl Scan {
                 message: None,
             }));
         }
+        self.behind = running.iter().map(|(window, _)| (*window, commit.page_number)).collect();
         self.running = running;
     }
 

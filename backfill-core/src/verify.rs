@@ -394,6 +394,7 @@ impl Search<'_> {
                 state: WindowState::Running,
                 cursor: None,
                 duration: std::time::Duration::ZERO,
+                after: None,
             }],
         }
     }

@@ -9,6 +9,7 @@ mod bench;
 mod drift;
 mod entities;
 mod silence;
+mod forgotten;
 mod verify;
 mod worker;
 

@@ -293,6 +293,7 @@ impl Loader {
                 state: WindowState::Running,
                 cursor: None,
                 duration: Duration::ZERO,
+                after: None,
             }],
         }
     }

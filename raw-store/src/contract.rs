@@ -27,8 +27,9 @@ pub use inspection::{
     a_page_is_compared_and_nothing_changes, stored_ids_are_listed_in_pages, the_store_has_a_clock,
 };
 pub use landing::{
-    a_page_that_contradicts_itself_is_refused, a_page_without_its_window_changes_nothing,
-    counts_are_exact_per_window, hostile_documents_are_quarantined_alone, landing_twice_changes_nothing,
+    a_page_lands_on_top_of_the_page_before_it, a_page_that_contradicts_itself_is_refused,
+    a_page_without_its_window_changes_nothing, counts_are_exact_per_window,
+    hostile_documents_are_quarantined_alone, landing_twice_changes_nothing,
     the_quarantine_is_listed_and_resolved, the_same_page_again_has_the_same_outcome,
     what_a_row_cannot_say_is_kept_beside_it, what_is_in_quarantine_is_open_until_somebody_accepts_it,
     what_is_resumed_resolves_nothing,

@@ -69,6 +69,12 @@ pub enum StoreErrorKind {
     /// A table is not as expected: somebody changed it.
     #[error("the schema differs from what is expected: {0}")]
     Differs(Box<str>),
+    /// The log does not hold what this run has committed before: the database was put back to an earlier state.
+    #[error(
+        "the database has forgotten what this run committed for {0}: it was put back to an earlier state, or a standby that \
+         lagged behind has taken over"
+    )]
+    LogMoved(Box<str>),
     /// A table does not hold what was written to it: something in the database drops rows or changes them on their way in.
     #[error(
         "{rows} of the rows that were written to {table} are not there as they were sent: a trigger, a rule or a row policy \
@@ -175,6 +181,7 @@ impl StoreError {
             Kind::Older { .. } => "store.older_schema",
             Kind::Newer { .. } => "store.newer_schema",
             Kind::Differs(_) => "store.differs",
+            Kind::LogMoved(_) => "store.log_moved",
             Kind::RowsAltered { .. } => "store.rows_altered",
             Kind::OtherCompany { .. } => "store.other_company",
             Kind::LeaseHeld { .. } => "store.lease_held",
@@ -203,6 +210,7 @@ impl StoreError {
             | Kind::Older { .. }
             | Kind::Newer { .. }
             | Kind::Differs(_)
+            | Kind::LogMoved(_)
             | Kind::RowsAltered { .. }
             | Kind::OtherCompany { .. }
             | Kind::Refused { .. } => Advice::FixDatabase,
@@ -236,6 +244,7 @@ impl StoreError {
             Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
             Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
             Kind::Differs(_) => "see: qbo-backfill db check".into(),
+            Kind::LogMoved(_) => "run the same command again: it reads what the database does not hold any more".into(),
             Kind::RowsAltered { table, .. } => format!(
                 "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"
             ),

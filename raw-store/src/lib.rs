@@ -57,7 +57,7 @@ pub use log::{
     BackfillLog, LogFilter, LogLine, OpenWindow, Reopen, ScanCursor, UnknownState, WindowFailure,
     WindowMetrics, WindowState,
 };
-pub use memory::{MemoryStore, StoredRow};
+pub use memory::{MemoryStore, Snapshot, StoredRow};
 pub use page::{Altered, PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};
 #[cfg(feature = "pg")]
 pub use pg::{

@@ -63,6 +63,19 @@ struct Aside {
     raw: Bytes,
 }
 
+/// What a database holds of runs, rows and triggers at some moment; see [`MemoryStore::snapshot`].
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
+    quarantine: BTreeMap<(Box<str>, Digest), Aside>,
+    pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
+    lines: BTreeMap<LineKey, Line>,
+    triggers: triggers::Triggers,
+    runs: Vec<RunRecord>,
+    to_stop: BTreeSet<RunId>,
+    validated: Vec<(RunId, Validated)>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     sessions: u64,
@@ -82,6 +95,8 @@ struct State {
     /// Runs that somebody asked to stop.
     to_stop: BTreeSet<RunId>,
     validated: Vec<(RunId, Validated)>,
+    /// Of so many rows that are written, something drops one; of none if it is 0.
+    drops_one_of: u32,
 }
 
 #[derive(Debug)]
@@ -101,6 +116,8 @@ type LineKey = (Box<str>, Box<str>, Window);
 struct Line {
     shown: LogLine,
     cursor: Option<ScanCursor>,
+    /// The page of its run that changed it last; 0 since it was opened.
+    page: u32,
 }
 
 impl MemoryStore {
@@ -199,6 +216,35 @@ impl MemoryStore {
         self.state().stands_at = Some(moment);
     }
 
+    /// What it holds now, except for leases and calls.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        Snapshot {
+            tables: state.tables.clone(),
+            quarantine: state.quarantine.clone(),
+            pages: state.pages.clone(),
+            lines: state.lines.clone(),
+            triggers: state.triggers.clone(),
+            runs: state.runs.clone(),
+            to_stop: state.to_stop.clone(),
+            validated: state.validated.clone(),
+        }
+    }
+
+    /// Forgets whatever came after a snapshot, as a database that was put back, or a standby that lagged behind and took over.
+    pub fn put_back(&self, snapshot: &Snapshot) {
+        let mut state = self.state();
+        let Snapshot { tables, quarantine, pages, lines, triggers, runs, to_stop, validated } =
+            snapshot.clone();
+        (state.tables, state.quarantine, state.pages, state.lines) = (tables, quarantine, pages, lines);
+        (state.triggers, state.runs, state.to_stop, state.validated) = (triggers, runs, to_stop, validated);
+    }
+
+    /// Drops one of so many rows that are written, by their ids, as a trigger of the database's owner may; 0 for none.
+    pub fn drop_one_of(&self, rows: u32) {
+        self.state().drops_one_of = rows;
+    }
+
     /// Nothing that runs under the lock can panic half-way through a change, so poison says nothing.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -220,6 +266,12 @@ impl Default for MemoryStore {
 impl State {
     fn now(&self) -> OffsetDateTime {
         self.stands_at.unwrap_or_else(now)
+    }
+
+    /// Whether something keeps a row from being written.
+    fn drops(&self, id: &str) -> bool {
+        let sum: u32 = id.bytes().map(u32::from).sum();
+        self.drops_one_of > 0 && sum.is_multiple_of(self.drops_one_of)
     }
 
     /// What a process owns.

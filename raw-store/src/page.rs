@@ -46,6 +46,9 @@ pub struct WindowChange {
     pub cursor: Option<ScanCursor>,
     /// The share of the page's time that is accounted to this window.
     pub duration: Duration,
+    /// The number of the page of this run that changed the line before, 0 if none has since the run opened it: the log has
+    /// to say so too, otherwise the page is refused with `LogMoved`. `None` goes on top of whatever is there.
+    pub after: Option<u32>,
 }
 
 /// One page and everything that becomes true with it, committed in one transaction or not at all.

@@ -38,6 +38,8 @@ impl fmt::Display for StoreIdentity {
 ///   or not at all.
 /// - **Idempotent.** The same page again (same run, pipeline, page number) changes nothing and has the same
 ///   outcome. The same documents in another page count as `unchanged` and are not written.
+/// - **Chained.** A page says which page changed each of its log lines before; where the log says something else, because the
+///   database forgot pages, it is refused with `LogMoved` and changes nothing.
 /// - **Newer wins.** A row is never replaced by an older version; versions are compared by source time, then
 ///   sync token, then the time of the answer that carried them.
 /// - **Fenced.** A commit whose lease has been taken over is refused with `LeaseLost` and changes nothing.

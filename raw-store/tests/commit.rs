@@ -313,6 +313,7 @@ async fn a_page_may_close_thousands_of_windows_of_a_log_that_was_just_filled() {
         state: WindowState::Completed,
         cursor: None,
         duration: std::time::Duration::ZERO,
+        after: Some(0),
     };
     page.windows = windows[..20_000].iter().map(closed).collect();
     // A plan that compares every window with every line would run into the session's statement_timeout.

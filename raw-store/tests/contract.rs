@@ -85,7 +85,7 @@ stories! {
         what_is_in_quarantine_is_open_until_somebody_accepts_it
         what_is_resumed_resolves_nothing
         a_page_that_contradicts_itself_is_refused
-        a_page_without_its_window_changes_nothing
+        a_page_without_its_window_changes_nothing a_page_lands_on_top_of_the_page_before_it
         newer_wins_in_both_orders
         a_row_that_claims_what_cannot_be_is_replaced
         the_store_has_a_clock

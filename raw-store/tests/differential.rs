@@ -46,7 +46,8 @@ impl Chance {
 struct Page {
     number: u32,
     rows: Vec<Drawn>,
-    windows: Vec<(u32, WindowState)>,
+    /// Each with the page that has to have changed it before.
+    windows: Vec<(u32, WindowState, Option<u32>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,11 @@ fn some(chance: &mut Chance) -> Vec<u32> {
     (0..5).filter(|_| chance.below(2) == 0).collect()
 }
 
+/// Most pages do not say what they go on top of; a few say so wrongly.
+fn after(chance: &mut Chance) -> Option<u32> {
+    (chance.below(3) == 0).then(|| chance.below(2) * chance.below(6))
+}
+
 fn draw(chance: &mut Chance) -> Step {
     let run = chance.below(3);
     match chance.below(17) {
@@ -118,7 +124,7 @@ fn draw(chance: &mut Chance) -> Step {
                 windows.push(chance.below(5));
             }
             let windows: Vec<_> =
-                windows.into_iter().map(|n| (n, states[chance.below(3) as usize])).collect();
+                windows.into_iter().map(|n| (n, states[chance.below(3) as usize], after(chance))).collect();
             let ids: Vec<_> = (0..6).filter(|_| chance.below(2) == 0).collect();
             let mut rows = Vec::new();
             for id in ids {
@@ -272,12 +278,13 @@ impl Player<'_> {
             windows: page
                 .windows
                 .iter()
-                .map(|(n, state)| WindowChange {
+                .map(|(n, state, after)| WindowChange {
                     window: Self::window(*n),
                     state: *state,
                     cursor: (*state == WindowState::Running)
                         .then(|| ScanCursor { at: Self::window(*n).start(), seen: vec!["7".into()] }),
                     duration: Duration::from_millis(250),
+                    after: *after,
                 })
                 .collect(),
         }

@@ -183,7 +183,13 @@ impl Loader {
             by_content: false,
             rows: rows.collect::<Outcome<_>>()?,
             rejected: Vec::new(),
-            windows: vec![WindowChange { window, state, cursor: None, duration: Duration::ZERO }],
+            windows: vec![WindowChange {
+                window,
+                state,
+                cursor: None,
+                duration: Duration::ZERO,
+                after: None,
+            }],
         })
     }
 }

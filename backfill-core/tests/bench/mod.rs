@@ -20,7 +20,7 @@ use qbo_client::{
     Usage,
 };
 use raw_store::{
-    BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, StoreIdentity,
+    BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, Store, StoreIdentity,
     TableName, Window,
 };
 use time::OffsetDateTime;
@@ -264,7 +264,7 @@ impl Bench {
     }
 
     /// An engine over the store as another process sees it.
-    pub(crate) fn engine_over(&self, store: Arc<MemoryStore>) -> Engine {
+    pub(crate) fn engine_over(&self, store: Arc<dyn Store>) -> Engine {
         let clock: Arc<dyn Clock> = self.clock.clone();
         Engine::new(self.client.clone(), store, clock, self.listener.clone())
     }

@@ -2,24 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use backfill_core::{Catalog, Report, Thresholds};
 use fixtures::Record;
 use raw_store::{
-    BackfillLog as _, Lease, LogFilter, MemoryStore, PageCommit, PageOutcome, Quarantine as _, RunId,
-    RunStart, Severity, StoredRow, TableName, Trigger, TriggerQueue as _, TriggerState, Window, WindowCounts,
-    WindowState,
+    BackfillLog as _, CallAdmission, Lease, LogFilter, MemoryStore, PageCommit, PageOutcome, Quarantine as _,
+    RunEnd, RunId, RunStart, RunStatus, Severity, StoredRow, TableName, Trigger, TriggerQueue as _,
+    TriggerState, Window, WindowCounts, WindowState,
 };
 use time::OffsetDateTime;
 
 use crate::process::Process;
+use crate::profile::Scenario;
 use crate::source::{ENTITY, REALM, span};
 use crate::world::World;
 
 /// How far before the source's clock a window must end to be complete (invariant I1).
 const MARGIN: time::Duration = time::Duration::minutes(5);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     pages: BTreeSet<(RunId, Box<str>, u32)>,
     /// Each answer that was landed: the run, the question, and when it was taken in.
@@ -29,6 +31,15 @@ pub(crate) struct Ledger {
     totals: BTreeMap<RunId, (WindowCounts, u64)>,
     /// Rows that somebody changed by hand.
     by_hand: BTreeSet<Box<str>>,
+    /// The longest pause that anybody asked for.
+    longest_pause: Duration,
+}
+
+impl Ledger {
+    /// The database has forgotten what came since; who was given a lease is another matter.
+    pub(crate) fn fall_back_to(&mut self, before: Self) {
+        *self = Self { granted: std::mem::take(&mut self.granted), ..before };
+    }
 }
 
 /// Read once: ten thousands of processes begin in a minute.
@@ -199,6 +210,41 @@ pub(crate) fn fired(process: &Arc<Process>, lease: &Lease, fired: &Trigger, run:
     }
 }
 
+/// Somebody asks for a pause of all calls.
+pub(crate) fn pauses(world: &World, pause: Duration) {
+    let mut state = world.state();
+    state.ledger.longest_pause = state.ledger.longest_pause.max(pause);
+}
+
+/// A call has to wait: for a place in a minute, or for a pause, and never for what a clock says that was set back.
+pub(crate) fn waits(world: &World, admission: &CallAdmission) {
+    let CallAdmission::Wait(time) = admission else { return };
+    let longest = world.state().ledger.longest_pause.max(Duration::from_secs(100));
+    if *time > longest {
+        world.breaks("I28", format!("a call is made to wait for {} s", time.as_secs()));
+    }
+}
+
+/// A run says that it is complete: so does the log, unless the database has forgotten something since the run last looked, or
+/// another run has begun.
+pub(crate) async fn claims(process: &Arc<Process>, run: &RunId, end: &RunEnd) {
+    let world = &process.world;
+    if end.status != RunStatus::Completed || process.looked_at() != world.state().forgets {
+        return;
+    }
+    let (start, end) = span(&world.profile);
+    let lines = process.memory.lines(&LogFilter::default()).await.unwrap();
+    let whole = lines.first().is_some_and(|line| line.window.start() <= start)
+        && lines.last().is_some_and(|line| line.window.end() >= end);
+    let own = lines.iter().filter(|line| line.run.as_ref() == Some(run));
+    let open = own.filter(|line| line.state != WindowState::Completed).map(|line| line.window.start());
+    let open: Vec<_> = open.collect();
+    let is_whole = whole || world.profile.scenario == Scenario::Triggers;
+    if !is_whole || !open.is_empty() {
+        world.breaks("I27", format!("run {run} says that it is complete, and the log does not: {open:?}"));
+    }
+}
+
 /// What must be true when everything has come to its end.
 pub(crate) async fn at_the_end(world: &Arc<World>, store: &MemoryStore) {
     let breaks = |invariant, how: String| world.breaks(invariant, how);
@@ -307,7 +353,9 @@ async fn triggers_fired_once(world: &Arc<World>, store: &MemoryStore) {
         of_triggers.extend(history.into_iter().filter_map(|event| event.run));
     }
     for run in store.runs(u32::MAX).await.unwrap() {
-        if !of_triggers.contains(&run.id) && run.id.as_str().starts_with("triggered") {
+        // A database that forgot that a trigger fired has it fire again; the run under way goes on all the same.
+        let knows = of_triggers.contains(&run.id) || world.state().forgets > 0;
+        if !knows && run.id.as_str().starts_with("triggered") {
             breaks(format!("run {} was begun and no trigger knows of it", run.id));
         }
     }

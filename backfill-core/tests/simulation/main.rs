@@ -35,7 +35,7 @@ const SCHEDULES: u64 = 100_000;
 const CAUGHT_WITHIN: u64 = 20_000;
 
 /// Each planted where it would be made; and where a second safeguard makes up for it, in that as well.
-const BUGS: [&str; 27] = [
+const BUGS: [&str; 31] = [
     "offset paging",
     "no anchor",
     "time of the transaction's start",
@@ -63,6 +63,10 @@ const BUGS: [&str; 27] = [
     "empty answer believed",
     "source clock believed",
     "claims of rows believed",
+    "page on top of anything",
+    "completeness from memory",
+    "dropped rows taken for unchanged",
+    "clock never set back",
 ];
 
 fn setting(name: &str) -> Option<u64> {

@@ -2,6 +2,7 @@
 //!
 //! A dead process's tasks wait there for ever, and so have no effect any more.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(crate) struct Process {
     pub(crate) memory: Arc<MemoryStore>,
     life: Mutex<Life>,
     died: Notify,
+    /// How often the database had forgotten something when the log was read last.
+    looked_at: AtomicU64,
     /// Until when something other than ordinary waits happened to it last.
     disturbed: Mutex<Option<Duration>>,
 }
@@ -54,6 +57,7 @@ impl Process {
             memory: Arc::clone(&memory),
             life: Mutex::new(Life::Lives),
             died: Notify::new(),
+            looked_at: AtomicU64::new(0),
             disturbed: Mutex::default(),
         });
         let now = world.elapsed();
@@ -63,6 +67,15 @@ impl Process {
         drop(state);
         world.note(id, "begins", "");
         process
+    }
+
+    /// It reads the log.
+    pub(crate) fn looks(&self) {
+        self.looked_at.store(self.world.state().forgets, Ordering::Relaxed);
+    }
+
+    pub(crate) fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_alive(&self) -> bool {

@@ -32,10 +32,12 @@ pub(crate) enum Fault {
     TokenRejected,
     /// The token service fails.
     TokenFails,
+    /// The database forgets what came last, as when a standby that lagged behind takes over.
+    Forgets,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Lost,
         Self::ReplyLost,
         Self::Kill,
@@ -49,6 +51,7 @@ impl Fault {
         Self::Throttled,
         Self::TokenRejected,
         Self::TokenFails,
+        Self::Forgets,
     ];
 }
 
@@ -116,6 +119,10 @@ pub(crate) struct Profile {
     pub(crate) lies: i64,
     /// Whether somebody changes a row by hand, which then claims to be newer than what the source has.
     pub(crate) by_hand: bool,
+    /// By how much the database's clock is set back in the middle of the storm, in seconds.
+    pub(crate) set_back: u32,
+    /// Of so many rows, something in the database drops one while the storm lasts; none if it is 0.
+    pub(crate) drops_one_of: u32,
     /// How long faults go on, in seconds.
     pub(crate) storm: u32,
     /// Of ten thousand steps, how many meet each fault; in the order of [`Fault::ALL`].
@@ -128,7 +135,10 @@ impl Profile {
         let one_in = |rng: &mut Rng, n: u32| rng.u32(0..n) == 0;
         let mut chances = [0; Fault::ALL.len()];
         for (fault, chance) in Fault::ALL.iter().zip(&mut chances) {
-            let rare = matches!(fault, Fault::PowerCut | Fault::SourceDown | Fault::Freeze | Fault::Kill);
+            let rare = matches!(
+                fault,
+                Fault::PowerCut | Fault::SourceDown | Fault::Freeze | Fault::Kill | Fault::Forgets
+            );
             let often = if rare { [15, 50, 120] } else { [50, 200, 600] };
             if rng.u32(0..100) < 35 {
                 *chance = often[rng.usize(0..often.len())];
@@ -148,7 +158,9 @@ impl Profile {
         let far = more.i64(400..300_000);
         let lies = if one_in(&mut more, 8) { [far, far, -far][more.usize(0..3)] } else { 0 };
         let by_hand = one_in(&mut more, 8);
-        Self {
+        let set_back = if one_in(&mut more, 8) { more.u32(600..12_000) } else { 0 };
+        let drops_one_of = if one_in(&mut more, 12) { more.u32(2..7) } else { 0 };
+        let mut drawn = Self {
             seed,
             scenario: if one_in(&mut rng, 6) { Scenario::Triggers } else { Scenario::Runs },
             processes: [1, 1, 2, 2, 3, 4][rng.usize(0..6)],
@@ -182,9 +194,20 @@ impl Profile {
             hollow,
             lies,
             by_hand,
+            set_back,
+            drops_one_of,
             storm: rng.u32(20..400),
             chances,
+        };
+        if drawn.lies != 0 || drawn.host_skew != 0 {
+            // One of the others tells the truth.
+            drawn.set_back = 0;
         }
+        if drawn.scenario == Scenario::Triggers {
+            // Workers look for triggers twice a second, and would look for hours.
+            drawn.set_back = drawn.set_back.min(900);
+        }
+        drawn
     }
 
     /// How often a fault is met, of ten thousand steps.
@@ -225,6 +248,8 @@ impl Profile {
         with(&|it| it.hollow = 0);
         with(&|it| it.lies = 0);
         with(&|it| it.by_hand = false);
+        with(&|it| it.set_back = 0);
+        with(&|it| it.drops_one_of = 0);
         with(&|it| (it.per_second, it.per_minute) = (10, 500));
         with(&|it| it.storm /= 2);
         all

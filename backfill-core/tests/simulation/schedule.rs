@@ -57,6 +57,7 @@ async fn play(profile: Profile, with_timeline: bool) -> Ended {
     store.bind(&identity(REALM)).await.unwrap();
     tokens::first_consent(&world).await;
     mind_the_gap(&world);
+    store.drop_one_of(world.profile.drops_one_of);
     let played = async {
         match world.profile.scenario {
             Scenario::Runs => backfills(&world, &store).await,
@@ -110,16 +111,18 @@ fn mind_the_gap(world: &Arc<World>) {
 }
 
 /// Faults come to their end.
-async fn storm(world: &Arc<World>) {
+async fn storm(world: &Arc<World>, store: &MemoryStore) {
     tokio::time::sleep(Duration::from_secs(world.profile.storm.into())).await;
+    // Somebody took the trigger of the table away.
+    store.drop_one_of(0);
     world.state().quiet = true;
     world.note(0, "quiet", "");
 }
 
 async fn backfills(world: &Arc<World>, store: &Arc<MemoryStore>) {
     let storm = tokio::spawn({
-        let world = Arc::clone(world);
-        async move { storm(&world).await }
+        let (world, store) = (Arc::clone(world), Arc::clone(store));
+        async move { storm(&world, &store).await }
     });
     let slots: Vec<_> = (0..world.profile.processes)
         .map(|n| {
@@ -374,8 +377,8 @@ async fn triggers(world: &Arc<World>, store: &Arc<MemoryStore>) {
         .collect();
     store.add(&triggers).await.unwrap();
     let storm = tokio::spawn({
-        let world = Arc::clone(world);
-        async move { storm(&world).await }
+        let (world, store) = (Arc::clone(world), Arc::clone(store));
+        async move { storm(&world, &store).await }
     });
     let stop = CancellationToken::new();
     let workers: Vec<_> = (0..world.profile.processes)

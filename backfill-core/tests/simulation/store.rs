@@ -77,6 +77,7 @@ impl Connection {
         let world = &self.process.world;
         world.let_leases_run_out();
         self.process.memory.stand_at(world.database_time());
+        world.may_forget(self.process.id, &self.process.memory);
         Ok((fate, effect.await))
     }
 
@@ -260,7 +261,11 @@ impl BackfillLog for Connection {
     }
 
     async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
-        self.step("finish run", self.process.memory.finish_run(run, end)).await
+        self.step("finish run", async {
+            ledger::claims(&self.process, run, end).await;
+            self.process.memory.finish_run(run, end).await
+        })
+        .await
     }
 
     async fn open_windows(
@@ -327,7 +332,11 @@ impl BackfillLog for Connection {
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
-        self.step("lines", self.process.memory.lines(filter)).await
+        self.step("lines", async {
+            self.process.looks();
+            self.process.memory.lines(filter).await
+        })
+        .await
     }
 
     async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
@@ -384,7 +393,9 @@ impl Quarantine for Connection {
 #[async_trait]
 impl CallLedger for Connection {
     async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError> {
-        self.step("admit", self.process.memory.admit(limits, good_for)).await
+        let admission = self.step("admit", self.process.memory.admit(limits, good_for)).await?;
+        ledger::waits(&self.process.world, &admission);
+        Ok(admission)
     }
 
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError> {
@@ -396,6 +407,7 @@ impl CallLedger for Connection {
     }
 
     async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
+        ledger::pauses(&self.process.world, pause);
         self.step("pause", self.process.memory.pause(pause)).await
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use fastrand::Rng;
-use raw_store::MemoryStore;
+use raw_store::{MemoryStore, Snapshot};
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::time::Instant;
@@ -41,6 +41,10 @@ pub(crate) struct State {
     pub(crate) tokens: TokenServer,
     pub(crate) disk: Disk,
     pub(crate) ledger: Ledger,
+    /// What the database falls back to when it forgets, and what was seen committed by then.
+    fallback: Option<(Snapshot, Ledger)>,
+    /// How often it has forgotten something.
+    pub(crate) forgets: u64,
     /// By the number that the store knows them by.
     pub(crate) processes: BTreeMap<u64, Weak<Process>>,
     /// The stores of living processes, and when each was heard of last.
@@ -74,6 +78,8 @@ impl World {
                 tokens: TokenServer::new(),
                 disk: Disk::default(),
                 ledger: Ledger::default(),
+                fallback: None,
+                forgets: 0,
                 processes: BTreeMap::new(),
                 beats: BTreeMap::new(),
                 runs: 0,
@@ -106,7 +112,9 @@ impl World {
     }
 
     pub(crate) fn database_time(&self) -> OffsetDateTime {
-        self.now() + time::Duration::seconds(self.profile.database_skew)
+        let is_back = self.elapsed() > Duration::from_secs(self.profile.storm.into()) / 2;
+        let back = if is_back { self.profile.set_back } else { 0 };
+        self.now() + time::Duration::seconds(self.profile.database_skew - i64::from(back))
     }
 
     /// Notes what happens: part of the digest that two runs of a seed must share, and of the timeline, if there is one.
@@ -183,6 +191,26 @@ impl World {
         }
         drop(state);
         crate::tokens::vault_changed(self);
+    }
+
+    /// The database may forget what came last; otherwise it may keep what it will fall back to.
+    pub(crate) fn may_forget(&self, process: u64, store: &MemoryStore) {
+        if self.profile.chance(Fault::Forgets) == 0 {
+            return;
+        }
+        if self.meets(Fault::Forgets) {
+            let mut state = self.state();
+            let Some((snapshot, ledger)) = state.fallback.take() else { return };
+            store.put_back(&snapshot);
+            state.ledger.fall_back_to(ledger);
+            state.forgets += 1;
+            drop(state);
+            self.note(process, "database", "forgets");
+        } else if self.random(0..12) == 0 {
+            let mut state = self.state();
+            let ledger = state.ledger.clone();
+            state.fallback = Some((store.snapshot(), ledger));
+        }
     }
 
     /// Gives away the leases of those who have not been heard of for as long as a lease lasts.

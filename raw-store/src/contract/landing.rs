@@ -1,8 +1,9 @@
 use bytes::Bytes;
 
-use super::scene::{Scene, change, counts, day, noon, row};
+use super::scene::{Scene, change, counts, day, noon, pipeline, row, run_start};
 use crate::{
     Advice, Pipeline, RejectedRow, Reopen, Row, RunId, ScanCursor, Store, StoreError, StoreErrorKind, Window,
+    WindowChange,
     WindowMetrics, WindowState,
 };
 
@@ -252,7 +253,7 @@ pub async fn a_page_without_its_window_changes_nothing(store: &dyn Store) -> Res
     let mut page = scene.page(vec![row("1", r#"{"Id":"1"}"#, noon(0))]);
     page.windows.push(change(day(99), WindowState::Completed));
     let error = store.commit_page(&page).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::LogMoved(_)), "{error}");
 
     page.windows.pop();
     let stranger: RunId = "stranger".parse().unwrap();
@@ -262,5 +263,53 @@ pub async fn a_page_without_its_window_changes_nothing(store: &dyn Store) -> Res
 
     page.run = known;
     assert_eq!(store.commit_page(&page).await?.total, counts(1, 0, 0, 0));
+    Ok(())
+}
+
+/// A page goes on top of the page before it and of no other: what the log does not hold any more is not built upon. Pages of
+/// other windows come in whatever order they like.
+pub async fn a_page_lands_on_top_of_the_page_before_it(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let mut page = |n: i64, after: u32| {
+        let mut page = scene.page(vec![row(&format!("{n}-{after}"), "{}", noon(n))]);
+        page.windows = vec![WindowChange { after: Some(after), ..change(day(n), WindowState::Running) }];
+        page
+    };
+    let (first, elsewhere, mut third) = (page(0, 0), page(1, 0), page(0, 2));
+    store.commit_page(&first).await?;
+    store.commit_page(&elsewhere).await?;
+    let before = store.lines(&crate::LogFilter::default()).await?;
+    for after in [0, 2, 3] {
+        third.windows[0].after = Some(after);
+        let error = store.commit_page(&third).await.unwrap_err();
+        assert!(matches!(&error.kind, StoreErrorKind::LogMoved(name) if **name == *"invoices"), "{error}");
+        assert_eq!((error.advice(), error.code()), (Advice::FixDatabase, "store.log_moved"));
+    }
+    assert_eq!(store.lines(&crate::LogFilter::default()).await?, before);
+    assert_eq!(store.count_rows(&pipeline()).await?, 2);
+    third.windows[0].after = Some(1);
+    let landed = store.commit_page(&third).await?;
+    assert_eq!(store.commit_page(&third).await?, landed, "an answer that was lost");
+
+    // Whoever opens the window begins a new chain, be it another run or the same one once more.
+    scene.next_run("second").await?;
+    let mut page = |after: u32| {
+        let mut page = scene.page(vec![row("9", "{}", noon(0))]);
+        page.windows = vec![WindowChange { after: Some(after), ..change(day(0), WindowState::Running) }];
+        page
+    };
+    let (not_opened, opened) = (page(3), page(0));
+    assert!(store.commit_page(&not_opened).await.is_err(), "the window is the first run's");
+    scene.open(0..2, Reopen::Unfinished).await?;
+    store.commit_page(&opened).await?;
+    for again in 0..2 {
+        store.begin_run(&run_start("second")).await?;
+        scene.open(0..2, Reopen::Unfinished).await?;
+        let mut next = scene.page(Vec::new());
+        let cursor = (again == 0).then(|| ScanCursor { at: noon(0), seen: Vec::new() });
+        let change = change(day(0), WindowState::Running);
+        next.windows = vec![WindowChange { after: Some(0), cursor, ..change }];
+        store.commit_page(&next).await?;
+    }
     Ok(())
 }

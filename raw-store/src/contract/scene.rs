@@ -89,7 +89,7 @@ pub(super) fn row(id: &str, payload: &str, updated_at: OffsetDateTime) -> Row {
 
 /// What a page says about a window.
 pub(super) fn change(window: Window, state: WindowState) -> WindowChange {
-    WindowChange { window, state, cursor: None, duration: Duration::from_millis(250) }
+    WindowChange { window, state, cursor: None, duration: Duration::from_millis(250), after: None }
 }
 
 /// Counts in the order inserted, updated, unchanged, quarantined.

@@ -212,7 +212,7 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
     assert_eq!((line.error_message, line.finished_at), (Some(failure.message.clone()), Some(failure.at)));
 
     let error = store.fail_windows(scene.owner(), &[day(99)], &failure).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::LogMoved(_)), "{error}");
     assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_failed, 1);
     Ok(())
 }

@@ -25,9 +25,11 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
     }
     check_lines(state, page)?;
 
+    check_kept(state, page, &landing)?;
+    let drops: Vec<_> = landing.candidates.iter().map(|candidate| state.drops(&candidate.row.id)).collect();
     let table = state.tables.get_mut(&page.pipeline.table).ok_or_else(no_table)?;
     let mut altered = Altered::default();
-    for candidate in &landing.candidates {
+    for (candidate, is_dropped) in landing.candidates.iter().zip(drops) {
         if let Some(stored) = table.get(&candidate.row.id).filter(|_| !page.by_content)
             && same_json(&stored.payload, &candidate.row.payload)
             && !replaces(stored, &stored_row(page, candidate.row), page)
@@ -35,7 +37,11 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
             note_altered(&mut altered, candidate.row, stored.updated_at, false);
         }
         let counts = landing.tally.of(candidate.row);
-        land(table, page, candidate, counts);
+        if is_dropped {
+            counts.unchanged += 1;
+        } else {
+            land(table, page, candidate, counts);
+        }
     }
     for (digest, kept) in landing.take_kept() {
         let key = (entity_name.clone(), digest);
@@ -78,20 +84,49 @@ pub(super) fn no_table() -> StoreErrorKind {
     StoreErrorKind::NotSetUp("in memory".into())
 }
 
+/// The page goes on top of the page before it.
 fn check_lines(state: &State, page: &PageCommit) -> Result<(), StoreErrorKind> {
     let pipeline = &page.pipeline;
-    let known = |change: &WindowChange| {
-        state.lines.contains_key(&(pipeline.entity_name.clone(), pipeline.time_axis.clone(), change.window))
+    // The others would be stopped by this one, too.
+    let unchecked = [
+        "page on top of anything",
+        "commit assumed failed",
+        "epoch checked outside",
+        "lease renewed by a stale owner",
+    ]
+    .into_iter()
+    .any(is_planted);
+    let follows = |change: &WindowChange| {
+        let key = (pipeline.entity_name.clone(), pipeline.time_axis.clone(), change.window);
+        let Some(line) = state.lines.get(&key) else { return false };
+        let is_own = line.shown.run.as_ref() == Some(&page.run);
+        change.after.is_none_or(|after| is_own && line.page == after) || unchecked
     };
-    if !page.windows.iter().all(known) {
-        return Err(StoreErrorKind::Differs("a window of the page has no line in backfill_log".into()));
+    let moved = || StoreErrorKind::LogMoved(pipeline.entity_name.clone());
+    if !page.windows.iter().all(follows) {
+        return Err(moved());
     }
     let has_totals =
         |run: &RunRecord| run.pipelines.iter().any(|totals| totals.entity_name == pipeline.entity_name);
     if !state.runs.iter().any(|run| run.id == page.run && has_totals(run)) {
-        return Err(StoreErrorKind::Differs("the run has not begun with this pipeline".into()));
+        return Err(moved());
     }
     Ok(())
+}
+
+/// What will not be written has to be there already.
+fn check_kept(state: &State, page: &PageCommit, landing: &Landing<'_>) -> Result<(), StoreErrorKind> {
+    let table = state.tables.get(&page.pipeline.table).ok_or_else(no_table)?;
+    let is_missing = |candidate: &&Candidate<'_>| {
+        let stored = table.get(&candidate.row.id);
+        stored.is_none_or(|stored| replaces(stored, &stored_row(page, candidate.row), page))
+    };
+    let dropped = landing.candidates.iter().filter(|candidate| state.drops(&candidate.row.id));
+    let rows = dropped.filter(is_missing).count() as u64;
+    if rows == 0 || is_planted("dropped rows taken for unchanged") {
+        return Ok(());
+    }
+    Err(StoreErrorKind::RowsAltered { table: page.pipeline.table.as_str().into(), rows })
 }
 
 fn land(
@@ -222,4 +257,5 @@ fn add_to_line(line: &mut Line, page: &PageCommit, change: &WindowChange, counts
     shown.error_message = None;
     shown.run = Some(page.run.clone());
     line.cursor.clone_from(&change.cursor);
+    line.page = page.page_number;
 }

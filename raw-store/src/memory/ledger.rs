@@ -26,7 +26,8 @@ impl BackfillLog for MemoryStore {
             state.fence(lease).map_err(|kind| StoreError::new("recording the end of a run", kind))?;
         }
         let Some(record) = state.runs.iter_mut().find(|record| record.id == *run) else {
-            return Err(StoreError::new("recording the end of a run", no_such_run()));
+            let kind = StoreErrorKind::LogMoved(format!("run {run}").into());
+            return Err(StoreError::new("recording the end of a run", kind));
         };
         record.status = end.status;
         record.message.clone_from(&end.message);
@@ -46,7 +47,10 @@ impl BackfillLog for MemoryStore {
         let Owner { run, pipeline, .. } = owner;
         let mut state = self.state();
         if totals(&mut state, run, &pipeline.entity_name).is_none() {
-            return Err(StoreError::new("opening windows", no_such_run()));
+            return Err(StoreError::new(
+                "opening windows",
+                StoreErrorKind::LogMoved(pipeline.entity_name.clone()),
+            ));
         }
         for lease in std::iter::once(owner.lease).chain(owner.fence) {
             state.fence(lease).map_err(|kind| StoreError::new("opening windows", kind))?;
@@ -69,6 +73,9 @@ impl BackfillLog for MemoryStore {
                 line.shown.duration = Duration::ZERO;
                 line.shown.started_at = None;
             }
+            if line.shown.run.as_ref() == Some(run) && starts_over {
+                line.page = 0;
+            }
             let closed = matches!(
                 line.shown.state,
                 WindowState::Completed | WindowState::Provisional | WindowState::Unavailable
@@ -88,7 +95,7 @@ impl BackfillLog for MemoryStore {
         let mut state = self.state();
         state.fence(owner.lease).map_err(|kind| StoreError::new("opening windows again", kind))?;
         if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
-            let kind = StoreErrorKind::Differs("a window to open again has no line in backfill_log".into());
+            let kind = StoreErrorKind::LogMoved(pipeline.entity_name.clone());
             return Err(StoreError::new("opening windows again", kind));
         }
         for window in windows {
@@ -244,7 +251,7 @@ fn give_up(
     let Owner { run, pipeline, lease, .. } = owner;
     state.fence(lease)?;
     if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
-        return Err(StoreErrorKind::Differs("a window to give up has no line in backfill_log".into()));
+        return Err(StoreErrorKind::LogMoved(pipeline.entity_name.clone()));
     }
     for window in windows {
         let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
@@ -287,6 +294,7 @@ impl Line {
         self.shown.run = Some(run.clone());
         self.shown.attempts += 1;
         self.shown.counted_at = None;
+        self.page = 0;
     }
 
     /// The state, if this run put the line into it.
@@ -355,7 +363,7 @@ fn untouched(pipeline: &Pipeline, window: Window) -> Line {
         attempts: 0,
         counted_at: None,
     };
-    Line { shown, cursor: None }
+    Line { shown, cursor: None, page: 0 }
 }
 
 fn begun(run: &RunStart) -> RunRecord {
@@ -392,8 +400,4 @@ impl PipelineTotals {
             windows_unavailable: 0,
         }
     }
-}
-
-fn no_such_run() -> StoreErrorKind {
-    StoreErrorKind::Configuration("the run has not begun with this pipeline".into())
 }

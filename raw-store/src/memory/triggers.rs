@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What the tables `backfill_trigger` and `backfill_trigger_history` hold.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Triggers {
     all: BTreeMap<TriggerName, Trigger>,
     history: BTreeMap<TriggerName, Vec<TriggerEvent>>,

@@ -6,24 +6,25 @@ use super::pages::counts;
 use super::windows::{check_entered, entered, locked_line};
 use crate::{PageCommit, PageOutcome, ScanCursor, StoreErrorKind};
 
-/// Adds a page to its windows' lines and to the run's totals. A window that the same run has closed before in
+/// Adds a page to its windows' lines and to the run's totals, on top of the page before it. A window that the same run has closed before in
 /// another way moves from one count of the totals to the other.
 const ADVANCE: &str = concat!(
     "WITH change AS (
-        SELECT new.*, line.closed_as
+        SELECT new.*, line.closed_as, line.is_own, line.at_page
         FROM unnest($4::timestamptz[], $5::timestamptz[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[],
-                $10::bigint[], $11::float8[], $12::timestamptz[], $13::jsonb[])
-            AS new (start_utc, end_utc, state, inserted, updated, unchanged, quarantined, seconds, cursor_at, seen), ",
+                $10::bigint[], $11::float8[], $12::timestamptz[], $13::jsonb[], $16::int4[])
+            AS new (start_utc, end_utc, state, inserted, updated, unchanged, quarantined, seconds, cursor_at, seen, after), ",
     locked_line!(),
     "), changed AS (
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, status,
             records_read, records_inserted, records_updated, records_unchanged, records_quarantined, pages_read,
-            duration_seconds, started_at_utc, finished_at_utc, run_id, cursor_utc, cursor_ids)
+            duration_seconds, started_at_utc, finished_at_utc, run_id, cursor_utc, cursor_ids,
+            page_number)
         SELECT $1, $2, start_utc, end_utc, state,
             inserted + updated + unchanged + quarantined, inserted, updated, unchanged, quarantined,
             (inserted + updated + unchanged + quarantined > 0)::int,
             seconds, $14, CASE WHEN state IN ('completed', 'provisional') THEN $15::timestamptz END, $3, cursor_at,
-            CASE WHEN seen IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(seen)) END
+            CASE WHEN seen IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(seen)) END, $17
         FROM change
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
             status = excluded.status,
@@ -39,7 +40,8 @@ const ADVANCE: &str = concat!(
             error_message = NULL,
             run_id = excluded.run_id,
             cursor_utc = excluded.cursor_utc,
-            cursor_ids = excluded.cursor_ids
+            cursor_ids = excluded.cursor_ids,
+            page_number = excluded.page_number
         RETURNING 1
     ), totals AS (
         UPDATE backfill_run_pipeline SET
@@ -53,8 +55,9 @@ const ADVANCE: &str = concat!(
             windows_failed = windows_failed - failed,
             windows_unavailable = windows_unavailable - unavailable
         FROM (
-            SELECT sum(inserted)::bigint AS inserted, sum(updated)::bigint AS updated,
-                sum(unchanged)::bigint AS unchanged, sum(quarantined)::bigint AS quarantined,
+            -- There may be no line at all any more.
+            SELECT coalesce(sum(inserted), 0)::bigint AS inserted, coalesce(sum(updated), 0)::bigint AS updated,
+                coalesce(sum(unchanged), 0)::bigint AS unchanged, coalesce(sum(quarantined), 0)::bigint AS quarantined,
                 count(*) FILTER (WHERE state = 'completed')
                     - count(*) FILTER (WHERE closed_as = 'completed') AS completed,
                 count(*) FILTER (WHERE state = 'provisional')
@@ -68,6 +71,8 @@ const ADVANCE: &str = concat!(
     )
     ",
     entered!(),
+    // The lines that another page has changed before than the one that this one goes on top of.
+    ", (SELECT count(*) FROM change WHERE after IS NOT NULL AND NOT (is_own AND at_page = after))",
 );
 
 /// Adds a page to the ledger.
@@ -89,6 +94,7 @@ pub(super) async fn advance(
     let seconds: Vec<f64> = windows.iter().map(|change| change.duration.as_secs_f64()).collect();
     let cursors: Vec<Option<OffsetDateTime>> =
         windows.iter().map(|change| change.cursor.as_ref().map(|cursor| cursor.at)).collect();
+    let after: Vec<Option<i32>> = windows.iter().map(|change| change.after.map(u32::cast_signed)).collect();
     let seen: Vec<Option<Vec<u8>>> =
         windows.iter().map(|change| change.cursor.as_ref().map(seen_ids)).collect();
     let seen: Vec<Option<Jsonb<'_>>> = seen.iter().map(|text| text.as_deref().map(Jsonb)).collect();
@@ -111,10 +117,15 @@ pub(super) async fn advance(
                 &seen,
                 &page.started_at,
                 &page.ingested_at,
+                &after,
+                &page.page_number.cast_signed(),
             ],
         )
         .await?;
-    check_entered(&row, windows.len())
+    if row.try_get::<_, i64>(4)? > 0 {
+        return Err(StoreErrorKind::LogMoved(entity_name.into()));
+    }
+    check_entered(&row, (entity_name, windows.len()))
 }
 
 /// The ids of a cursor as a JSON array. One with a NUL character can be no row either; left out, it comes again

@@ -10,7 +10,7 @@ struct Script {
     sql: &'static str,
 }
 
-const SCRIPTS: [Script; 13] = [
+const SCRIPTS: [Script; 14] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -24,6 +24,7 @@ const SCRIPTS: [Script; 13] = [
     Script { version: 11, sql: include_str!("../../sql/0011_outage.sql") },
     Script { version: 12, sql: include_str!("../../sql/0012_looked_over.sql") },
     Script { version: 13, sql: include_str!("../../sql/0013_accepted.sql") },
+    Script { version: 14, sql: include_str!("../../sql/0014_chain.sql") },
 ];
 
 /// Roles, and what each may do. Not a numbered script: only an administrator can run it.

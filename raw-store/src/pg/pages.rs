@@ -1,4 +1,5 @@
 use deadpool_postgres::Transaction;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement};
 
 use super::jsonb::Jsonb;
@@ -38,8 +39,11 @@ pub(super) async fn claim(
     let (run, entity_name, number) = name(page);
     let claimed = transaction
         .execute(statement, &[&run, &entity_name, &number, &request, &page.answered_at, &page.ingested_at])
-        .await?;
-    Ok(claimed == 1)
+        .await;
+    match claimed {
+        Ok(claimed) => Ok(claimed == 1),
+        Err(error) => Err(of_a_run(error, entity_name)),
+    }
 }
 
 /// Writes down what became of the page.
@@ -61,6 +65,14 @@ pub(super) async fn conclude(
         )
         .await?;
     kept("backfill_page", concluded, 1)
+}
+
+/// What an error means where a run is named: one that is not there any more was forgotten.
+pub(super) fn of_a_run(error: tokio_postgres::Error, entity_name: &str) -> StoreErrorKind {
+    if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) {
+        return StoreErrorKind::LogMoved(entity_name.into());
+    }
+    error.into()
 }
 
 /// Every row that was written to a table of the ledger must have been kept.

@@ -120,7 +120,7 @@ pub(super) async fn finish(client: &mut Object, run: &RunId, end: &RunEnd) -> Re
         )
         .await?;
     if found != 1 {
-        return Err(StoreErrorKind::Configuration("the run has not begun".into()));
+        return Err(StoreErrorKind::LogMoved(format!("run {run}").into()));
     }
     point!("run.ended");
     point!("run.commit", transaction.commit()).await?;

@@ -36,7 +36,8 @@ const LEDGER: [(&str, &str, &str); 17] = [
          status text!, records_read bigint!, records_inserted bigint!, records_updated bigint!, \
          records_unchanged bigint!, records_quarantined bigint!, pages_read bigint!, duration_seconds float8!, \
          started_at_utc timestamptz, finished_at_utc timestamptz, error_message text, run_id text, \
-         attempts integer!, cursor_utc timestamptz, cursor_ids text[], counted_at_utc timestamptz",
+         attempts integer!, cursor_utc timestamptz, cursor_ids text[], counted_at_utc timestamptz, \
+         page_number integer!",
         "entity_name, time_axis, window_start_utc, window_end_utc",
     ),
     (

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::lease;
 use super::lines::window;
-use super::pages::kept;
+use super::pages::{kept, of_a_run};
 use crate::{
     Lease, OpenWindow, Owner, Reopen, ScanCursor, StoreErrorKind, Window, WindowFailure, WindowState,
 };
@@ -21,7 +21,7 @@ macro_rules! locked_line {
     () => {
         "LATERAL (
             SELECT status, CASE WHEN run_id = $3 THEN status END AS closed_as,
-                run_id IS NOT DISTINCT FROM $3 AS is_own
+                run_id IS NOT DISTINCT FROM $3 AS is_own, page_number AS at_page
             FROM backfill_log
             WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
             FOR UPDATE
@@ -68,7 +68,8 @@ const OPEN: &str = "
             error_message = NULL,
             counted_at_utc = NULL,
             run_id = excluded.run_id,
-            attempts = line.attempts + 1
+            attempts = line.attempts + 1,
+            page_number = 0
         RETURNING 1
     ), totals AS (
         UPDATE backfill_run_pipeline SET windows_opened = windows_opened + (SELECT count(*) FROM opened)
@@ -77,8 +78,9 @@ const OPEN: &str = "
     )
     SELECT count(*) FROM totals";
 
-/// Lines of the same run that will be read from their start once more, as where it goes on after their failure: what an earlier
-/// part of it has counted would be counted twice. Their state stays, for the totals to know it.
+/// Lines of the same run that will be read once more, as where it goes on after their failure: no page has changed them since.
+/// What is read from its start would count twice what an earlier part of the run has counted. Their state stays, for the
+/// totals to know it.
 const START_OVER: &str = "
     INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
     SELECT $1, $2, start_utc, end_utc, $3
@@ -86,12 +88,16 @@ const START_OVER: &str = "
     LATERAL (
         SELECT FROM backfill_log
         WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
-          AND run_id = $3 AND cursor_utc IS NULL AND status IN ('running', 'failed')
+          AND run_id = $3 AND (page_number > 0 OR cursor_utc IS NULL) AND status IN ('running', 'failed')
         OFFSET 0
     ) AS again
     ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
         (records_read, records_inserted, records_updated, records_unchanged, records_quarantined, pages_read,
-            duration_seconds, started_at_utc) = (0, 0, 0, 0, 0, 0, 0, NULL)";
+            duration_seconds, started_at_utc, page_number) = (
+            SELECT line.records_read * kept, line.records_inserted * kept, line.records_updated * kept,
+                line.records_unchanged * kept, line.records_quarantined * kept, line.pages_read * kept,
+                line.duration_seconds * kept, CASE kept WHEN 1 THEN line.started_at_utc END, 0
+            FROM (SELECT (line.cursor_utc IS NOT NULL)::int AS kept) AS _)";
 
 const TO_READ: &str = "
     SELECT start_utc, end_utc, cursor_utc, cursor_ids
@@ -157,7 +163,8 @@ const REOPEN: &str = concat!(
             (started_at_utc, finished_at_utc, error_message, cursor_utc, cursor_ids, counted_at_utc)
                 = (NULL, NULL, NULL, NULL, NULL, NULL),
             run_id = excluded.run_id,
-            attempts = line.attempts + 1
+            attempts = line.attempts + 1,
+            page_number = 0
         RETURNING 1
     ), totals AS (
         UPDATE backfill_run_pipeline SET
@@ -249,8 +256,9 @@ pub(super) async fn open(
     for lease in iter::once(lease).chain(fence) {
         lease::fence(&transaction, lease).await?;
     }
-    let totals = transaction.query_one(OPEN, &[entity_name, time_axis, run, starts, ends, &all]).await?;
-    check_totals(totals.try_get(0)?)?;
+    let totals = transaction.query_one(OPEN, &[entity_name, time_axis, run, starts, ends, &all]).await;
+    let totals = totals.map_err(|error| of_a_run(error, entity_name))?;
+    check_totals(entity_name, totals.try_get(0)?)?;
     transaction.execute(START_OVER, &[entity_name, time_axis, run, starts, ends]).await?;
     let rows = transaction.query(TO_READ, &[entity_name, time_axis, run, starts, ends]).await?;
     let open = rows.iter().map(open_window).collect::<Result<_, _>>()?;
@@ -264,8 +272,9 @@ pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(),
     let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
-    let row = transaction.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await?;
-    check_entered(&row, starts.len())?;
+    let row = transaction.query_one(REOPEN, &[entity_name, time_axis, run, starts, ends]).await;
+    let row = row.map_err(|error| of_a_run(error, entity_name))?;
+    check_entered(&row, (entity_name, starts.len()))?;
     Ok(transaction.commit().await?)
 }
 
@@ -282,7 +291,7 @@ pub(super) async fn close(
     let row =
         transaction.query_one(CLOSE, &[entity_name, time_axis, run, starts, ends, &at, &counted_at]).await?;
     let closed: i64 = row.try_get(0)?;
-    check_entered(&row, usize::try_from(closed).unwrap_or_default())?;
+    check_entered(&row, (entity_name, usize::try_from(closed).unwrap_or_default()))?;
     point!("count.noted");
     transaction.commit().await?;
     point!("count.committed");
@@ -304,8 +313,9 @@ pub(super) async fn give_up(
             GIVE_UP,
             &[entity_name, time_axis, run, starts, ends, &&*reason.message, &reason.at, &state.as_str()],
         )
-        .await?;
-    check_entered(&row, starts.len())?;
+        .await
+        .map_err(|error| of_a_run(error, entity_name))?;
+    check_entered(&row, (entity_name, starts.len()))?;
     Ok(transaction.commit().await?)
 }
 
@@ -316,24 +326,19 @@ fn open_window(row: &Row) -> Result<OpenWindow, StoreErrorKind> {
     Ok(OpenWindow { window: window(row, 0)?, cursor: at.map(|at| ScanCursor { at, seen }) })
 }
 
-/// Every window must have had its line and the run its totals, and the database must have kept what was changed.
-pub(super) fn check_entered(row: &Row, windows: usize) -> Result<(), StoreErrorKind> {
+/// Every window must have had its line and the run its totals, otherwise the database has forgotten that they began; and it
+/// must have kept what was changed.
+pub(super) fn check_entered(row: &Row, (entity_name, windows): (&str, usize)) -> Result<(), StoreErrorKind> {
     let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
     if count(0)? != windows as u64 {
-        return Err(StoreErrorKind::Differs(
-            "a window has no line in backfill_log; it was not opened, or the line is gone".into(),
-        ));
+        return Err(StoreErrorKind::LogMoved(entity_name.into()));
     }
     kept("backfill_log", count(1)?, windows)?;
-    check_totals(row.try_get(2)?)?;
+    check_totals(entity_name, row.try_get(2)?)?;
     kept("backfill_run_pipeline", count(3)?, 1)
 }
 
 /// The run must have a line of totals for the pipeline.
-fn check_totals(found: i64) -> Result<(), StoreErrorKind> {
-    if found == 1 {
-        Ok(())
-    } else {
-        Err(StoreErrorKind::Configuration("the run has not begun with this pipeline".into()))
-    }
+fn check_totals(entity_name: &str, found: i64) -> Result<(), StoreErrorKind> {
+    if found == 1 { Ok(()) } else { Err(StoreErrorKind::LogMoved(entity_name.into())) }
 }

@@ -126,6 +126,7 @@ impl Work {
             state: WindowState::Running,
             cursor: None,
             duration: Duration::from_millis(1),
+            after: None,
         };
         PageCommit {
             pipeline: self.pipeline.clone(),
