@@ -243,7 +243,7 @@ impl StoreError {
             Kind::Lacks(statements) => format!("as the owner: {statements}"),
             Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
             Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
-            Kind::Differs(_) => "see: qbo-backfill db check".into(),
+            Kind::Differs(_) => "run: qbo-backfill db init, which puts back what is missing; qbo-backfill db check names what else differs".into(),
             Kind::LogMoved(_) => "run the same command again: it reads what the database does not hold any more".into(),
             Kind::RowsAltered { table, .. } => format!(
                 "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"

@@ -1,6 +1,7 @@
 //! Setting up, checking, and what is said when something is missing.
 
 #![cfg(feature = "pg")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod support;
 
@@ -32,7 +33,7 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
     assert!(connection(&database).await.query_one(by_one, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(one.check().await.unwrap(), []);
     let status = one.schema_status().await.unwrap();
-    assert_eq!((status.found, status.known, status.identity), (Some(14), 14, None));
+    assert_eq!((status.found, status.known, status.identity), (Some(15), 15, None));
     assert_eq!(status.tables.len(), 20);
 }
 
@@ -126,8 +127,9 @@ async fn the_script_serves_psql_too() {
         "0012_looked_over.sql",
         "0013_accepted.sql",
         "0014_chain.sql",
+        "0015_guards.sql",
     ];
-    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(28) {
+    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(30) {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
         psql.args(["-p", &database.port().to_string(), "-U", database.user(), "-d", database.name()]);
@@ -240,14 +242,14 @@ async fn a_schema_of_another_version_is_refused() {
     owner.batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')").await.unwrap();
     let newer = bare_store(&database).await;
     let error = newer.lines(&LogFilter::default()).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 14 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 15 }), "{error}");
     assert!(matches!(newer.migrate().await.unwrap_err().kind, StoreErrorKind::Newer { .. }));
 
     owner.batch_execute("UPDATE raw.schema_version SET version = version - 99").await.unwrap();
     owner.batch_execute("DELETE FROM raw.schema_version WHERE version < 0").await.unwrap();
     let older = bare_store(&database).await;
     let error = older.runs(1).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 14 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 15 }), "{error}");
     older.migrate().await.unwrap();
     assert!(older.runs(1).await.unwrap().is_empty());
 }
@@ -382,4 +384,87 @@ async fn a_database_of_another_encoding_is_refused() {
     let options = DatabaseOptions::new("127.0.0.1", database.port(), &name, database.user());
     let error = refusal(options.with_password(database.password())).await;
     assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
+}
+
+/// What was dropped is named by a check, and comes back.
+async fn comes_back(harm: &str, named: &str) {
+    let database = database().await;
+    let store = store(&database).await;
+    let work = Work::begin(&store).await;
+    store.commit_page(&work.page(1, vec![row("1", "{}")])).await.unwrap();
+    let owner = connection(&database).await;
+    owner.batch_execute(&format!("SET search_path TO raw; {harm}")).await.unwrap();
+    let found: Vec<String> = store.check().await.unwrap().iter().map(ToString::to_string).collect();
+    assert!(found.iter().any(|one| one.contains(named)), "{harm}: {found:?}");
+    store.migrate().await.unwrap();
+    assert_eq!(store.check().await.unwrap(), [], "{harm}");
+    store.commit_page(&work.page(2, vec![row("2", "{}")])).await.unwrap();
+    assert_eq!(store.count_rows(&pipeline()).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn whatever_a_run_needs_and_somebody_dropped_is_named_and_comes_back() {
+    for (harm, named) in [
+        ("DROP FUNCTION create_raw_table(text)", "create_raw_table: expected a function"),
+        ("DROP FUNCTION grant_on_raw_table(text)", "grant_on_raw_table: expected a function"),
+        ("DROP VIEW v_backfill_daily", "v_backfill_daily: expected a view"),
+        ("TRUNCATE call_budget", "call_budget: expected one line, found 0"),
+        ("DROP INDEX backfill_lease_by_owner", "index backfill_lease_by_owner"),
+        ("ALTER TABLE call_budget DROP CONSTRAINT call_budget_pkey", "call_budget: expected primary key"),
+        (
+            "ALTER TABLE schema_version DROP CONSTRAINT schema_version_pkey",
+            "schema_version: expected primary key",
+        ),
+        ("ALTER TABLE backfill_run DROP CONSTRAINT backfill_run_pkey CASCADE", "backfill_log_run_id_fkey"),
+        ("ALTER TABLE backfill_log DROP COLUMN records_read CASCADE", "backfill_log.records_read"),
+        ("ALTER TABLE backfill_log DROP COLUMN page_number", "backfill_log.page_number"),
+        ("ALTER TABLE backfill_lease DROP COLUMN lease_until_utc", "backfill_lease.lease_until_utc"),
+        ("DROP TABLE call_slot, call_month", "call_slot: expected a table"),
+    ] {
+        comes_back(harm, named).await;
+    }
+}
+
+#[tokio::test]
+async fn every_guard_of_a_fresh_schema_is_named_once_it_is_gone_and_comes_back() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    let guards = owner
+        .query(
+            "SELECT class.relname::text, constraint_.conname::text
+             FROM pg_constraint AS constraint_ JOIN pg_class AS class ON class.oid = constraint_.conrelid
+             WHERE class.relnamespace = 'raw'::regnamespace AND constraint_.contype IN ('p', 'u', 'c', 'f')
+               AND class.relname NOT LIKE 'qb\\_%'",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert!(guards.len() >= 44, "{}", guards.len());
+    for guard in guards {
+        let (table, name): (String, String) = (guard.get(0), guard.get(1));
+        let gone = format!("ALTER TABLE raw.{table} DROP CONSTRAINT {name} CASCADE");
+        owner.batch_execute(&gone).await.unwrap();
+        let found = store.check().await.unwrap();
+        assert!(found.iter().any(|one| *one.table == *table), "{name}: {found:?}");
+        store.migrate().await.unwrap();
+        assert_eq!(store.check().await.unwrap(), [], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_goes_on_where_the_budget_was_emptied_and_is_told_what_helps_where_a_function_is_gone() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    owner.batch_execute("TRUNCATE raw.call_budget; DROP FUNCTION raw.create_raw_table(text)").await.unwrap();
+    let limits = raw_store::CallLimits { per_minute: 500, per_second: 10, in_flight: 10, per_month: None };
+    let admitted = raw_store::CallLedger::admit(&store, &limits, std::time::Duration::from_millis(250)).await;
+    assert!(matches!(admitted.unwrap(), raw_store::CallAdmission::Go { .. }));
+    let other = raw_store::Pipeline { table: "qb_others".parse().unwrap(), ..pipeline() };
+    let error = store.prepare(&other).await.unwrap_err();
+    assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
+    assert!(error.hint().contains("qbo-backfill db init"), "{}", error.hint());
+    store.migrate().await.unwrap();
+    store.prepare(&other).await.unwrap();
 }

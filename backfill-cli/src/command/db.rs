@@ -71,7 +71,7 @@ async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
     Err(Exit::new(
         DESTINATION,
         format!("schema {} differs from what is expected in {} places", settings.schema, differences.len()),
-        "undo the change by hand; qbo-backfill does not overwrite what others made",
+        "run: qbo-backfill db init, which puts back what is missing; it does not overwrite what others made: undo that by hand",
     ))
 }
 

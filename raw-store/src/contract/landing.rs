@@ -3,8 +3,7 @@ use bytes::Bytes;
 use super::scene::{Scene, change, counts, day, noon, pipeline, row, run_start};
 use crate::{
     Advice, Pipeline, RejectedRow, Reopen, Row, RunId, ScanCursor, Store, StoreError, StoreErrorKind, Window,
-    WindowChange,
-    WindowMetrics, WindowState,
+    WindowChange, WindowMetrics, WindowState,
 };
 
 /// A document with a key twice lands, and its bytes are kept beside the row; one that is too large is kept by its

@@ -10,7 +10,7 @@ struct Script {
     sql: &'static str,
 }
 
-const SCRIPTS: [Script; 14] = [
+const SCRIPTS: [Script; 15] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -25,7 +25,11 @@ const SCRIPTS: [Script; 14] = [
     Script { version: 12, sql: include_str!("../../sql/0012_looked_over.sql") },
     Script { version: 13, sql: include_str!("../../sql/0013_accepted.sql") },
     Script { version: 14, sql: include_str!("../../sql/0014_chain.sql") },
+    Script { version: 15, sql: GUARDS },
 ];
+
+/// Puts back keys and columns that somebody has dropped. The other scripts rely on them.
+const GUARDS: &str = include_str!("../../sql/0015_guards.sql");
 
 /// Roles, and what each may do. Not a numbered script: only an administrator can run it.
 const ROLES: &str = include_str!("../../sql/roles.sql");
@@ -46,11 +50,15 @@ pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<
     }
     let quoted = format!("\"{schema}\"");
     let transaction = locked(client, schema).await?;
-    match found_version(&*transaction).await? {
+    let found = found_version(&*transaction).await?;
+    match found {
         Some(found) if found > KNOWN => return Err(StoreErrorKind::Newer { found, known: KNOWN }),
         // Somebody else did it while this one waited.
         _ if is_complete(&*transaction).await? => return Ok(()),
         _ => {}
+    }
+    if exists(&*transaction, "schema_version").await? {
+        transaction.batch_execute(&GUARDS.replace(PLACEHOLDER, &quoted)).await?;
     }
     for script in &SCRIPTS {
         transaction.batch_execute(&script.sql.replace(PLACEHOLDER, &quoted)).await?;

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use tokio_postgres::{Client, GenericClient};
@@ -109,6 +109,70 @@ const LEDGER: [(&str, &str, &str); 17] = [
         "run_id, entity_name, validated_at_utc, number",
     ),
 ];
+
+/// What guards the ledger beside its primary keys: table and name of each constraint.
+const GUARDS: [(&str, &str); 27] = [
+    ("backfill_trigger", "backfill_trigger_chain_chain_position_key"),
+    ("backfill_trigger", "backfill_trigger_run_id_key"),
+    ("source_identity", "source_identity_realm_id_environment_key"),
+    ("backfill_finding", "backfill_finding_check"),
+    ("backfill_finding", "backfill_finding_severity_check"),
+    ("backfill_log", "backfill_log_check"),
+    ("backfill_log", "backfill_log_check1"),
+    ("backfill_log", "backfill_log_status_check"),
+    ("backfill_run", "backfill_run_check"),
+    ("backfill_run", "backfill_run_status_check"),
+    ("backfill_trigger", "backfill_trigger_check"),
+    ("backfill_trigger", "backfill_trigger_check1"),
+    ("backfill_trigger", "backfill_trigger_check2"),
+    ("backfill_trigger", "backfill_trigger_entity_names_check"),
+    ("backfill_trigger", "backfill_trigger_if_missed_check"),
+    ("backfill_trigger", "backfill_trigger_status_check"),
+    ("call_budget", "call_budget_only_one_check"),
+    ("call_budget", "call_budget_share_check"),
+    ("sealed_vault", "sealed_vault_only_one_check"),
+    ("source_identity", "source_identity_only_one_check"),
+    ("backfill_finding", "backfill_finding_run_id_entity_name_validated_at_utc_fkey"),
+    ("backfill_log", "backfill_log_run_id_fkey"),
+    ("backfill_page", "backfill_page_run_id_fkey"),
+    ("backfill_run", "backfill_run_realm_id_environment_fkey"),
+    ("backfill_run_pipeline", "backfill_run_pipeline_run_id_fkey"),
+    ("backfill_validation", "backfill_validation_run_id_fkey"),
+    ("quarantine", "quarantine_run_id_fkey"),
+];
+
+/// What lines are found by, and what makes the epoch of a lease a key.
+const INDEXES: [(&str, &str); 4] = [
+    ("backfill_log", "backfill_log_by_start"),
+    ("backfill_lease", "backfill_lease_by_owner"),
+    ("backfill_trigger", "backfill_trigger_open"),
+    ("backfill_trigger_history", "backfill_trigger_history_by_name"),
+];
+
+const FUNCTIONS: [&str; 2] = ["create_raw_table", "grant_on_raw_table"];
+
+const VIEWS: [&str; 3] = ["v_backfill_coverage", "v_backfill_daily", "v_backfill_findings"];
+
+/// Constraints, valid indexes, views, and functions of one text, in this order; each with its table, where it has one.
+const OBJECTS: &str = "
+    SELECT class.relname::text, constraint_.conname::text
+    FROM pg_constraint AS constraint_ JOIN pg_class AS class ON class.oid = constraint_.conrelid
+    WHERE class.relnamespace = to_regnamespace(current_schema())
+    UNION ALL
+    SELECT class.relname::text, made.relname::text
+    FROM pg_index AS index JOIN pg_class AS class ON class.oid = index.indrelid JOIN pg_class AS made ON made.oid = index.indexrelid
+    WHERE class.relnamespace = to_regnamespace(current_schema()) AND index.indisvalid
+    UNION ALL
+    SELECT relname::text, 'a view' FROM pg_class
+    WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'v'
+    UNION ALL
+    SELECT proname::text, 'a function' FROM pg_proc
+    WHERE pronamespace = to_regnamespace(current_schema()) AND oidvectortypes(proargtypes) = 'text'";
+
+/// Whether the budget may be looked at, and then whether it has its line.
+const MAY_LOOK: &str = "
+    SELECT coalesce(has_table_privilege(to_regclass('call_budget'), 'SELECT'), false)";
+const BUDGET: &str = "SELECT count(*) FROM call_budget";
 
 /// What every raw table looks like.
 const RAW_COLUMNS: &str = "id text!, payload jsonb!, ingested_at_utc timestamptz!, \
@@ -258,8 +322,42 @@ pub(super) async fn differences(
     for (name, table) in others {
         compare(name, Some(table), (RAW_COLUMNS, "id"), &mut differences);
     }
+    for (table, column, expected, found) in missing_objects(client, &found).await? {
+        differences.push(SchemaDifference { table: table.into(), column, expected: expected.into(), found });
+    }
     differences.sort_unstable();
     Ok(differences)
+}
+
+/// A difference that is about no column.
+type Missing = (&'static str, Option<Box<str>>, String, Option<Box<str>>);
+
+/// What a run needs beside tables. What belongs to a table that is missing is not told by itself.
+async fn missing_objects(
+    client: &impl GenericClient,
+    tables: &BTreeMap<String, Table>,
+) -> Result<Vec<Missing>, StoreErrorKind> {
+    let mut found: BTreeSet<(String, String)> = BTreeSet::new();
+    for row in client.query(OBJECTS, &[]).await? {
+        found.insert((row.try_get(0)?, row.try_get(1)?));
+    }
+    let is_there = |of: &str, name: &str| found.contains(&(of.to_owned(), name.to_owned()));
+    let mut missing: Vec<Missing> = Vec::new();
+    for (what, expected) in [("constraint", &GUARDS[..]), ("index", &INDEXES[..])] {
+        let gone = expected.iter().filter(|(of, name)| tables.contains_key(*of) && !is_there(of, name));
+        missing.extend(gone.map(|(of, name)| (*of, None, format!("{what} {name}"), None)));
+    }
+    for (what, names) in [("a view", &VIEWS[..]), ("a function", &FUNCTIONS[..])] {
+        let gone = names.iter().filter(|name| !is_there(name, what));
+        missing.extend(gone.map(|name| (*name, None, what.to_owned(), None)));
+    }
+    if client.query_one(MAY_LOOK, &[]).await?.try_get(0)? {
+        let lines: i64 = client.query_one(BUDGET, &[]).await?.try_get(0)?;
+        if lines != 1 {
+            missing.push(("call_budget", None, "one line".into(), Some(lines.to_string().into())));
+        }
+    }
+    Ok(missing)
 }
 
 async fn read(client: &impl GenericClient) -> Result<BTreeMap<String, Table>, StoreErrorKind> {
