@@ -102,7 +102,7 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
         Ok(code) => code,
         Err(exit) => {
             if !exit.what.is_empty() {
-                say(&format!("error: {}", exit.line()));
+                output::last_word(&format!("error: {}", exit.line()));
             }
             exit.code
         }
@@ -114,7 +114,7 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
         "make room, or send its output elsewhere; what was stored is shown again by: qbo-backfill report",
     );
     let word = if code == DONE { "error" } else { "note" };
-    say(&format!("{word}: {}", unwritten.line()));
+    output::last_word(&format!("{word}: {}", unwritten.line()));
     let _ = output::finish();
     ExitCode::from(if code == DONE { OUTPUT } else { code })
 }

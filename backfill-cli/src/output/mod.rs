@@ -17,7 +17,7 @@ use anstream::{AutoStream, ColorChoice};
 pub(crate) use screen::Screen;
 use stream::{End, Stream};
 
-use crate::foreign;
+use crate::foreign::{self, Foreign};
 
 static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stdout));
 static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stderr));
@@ -58,6 +58,12 @@ pub(crate) fn note(text: &str) {
     let text = foreign::shown(text);
     let text = without_colours(&text, AutoStream::choice(&io::stderr()));
     STDERR.offer(format!("{text}\n").as_bytes());
+}
+
+/// Says why the command has not ended well. It is one line, for which there is room in any case.
+pub(crate) fn last_word(line: &str) {
+    STDOUT.settle();
+    STDERR.insist(format!("{}\n", Foreign(line)).as_bytes());
 }
 
 /// Waits until what was said is written, as far as somebody reads: before a question, and before an end at once.

@@ -83,6 +83,11 @@ impl Stream {
         }
     }
 
+    /// Takes a line that must not be lost, whether there is room or not: it waits for nobody.
+    pub(super) fn insist(&'static self, line: &[u8]) {
+        self.push(self.lock(), line);
+    }
+
     /// As [`Stream::offer`], for what the next one replaces.
     pub(super) fn offer_frame(&'static self, frame: &[u8]) {
         let queue = self.lock();

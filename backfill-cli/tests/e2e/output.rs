@@ -156,6 +156,30 @@ async fn a_reader_that_comes_late_gets_every_result() {
     assert!(notes.contains("lines were left out here"), "{} bytes of notes", notes.len());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_that_says_why_a_run_failed_is_never_left_out() {
+    let shape = Shape::default().with_counts(20, 5, 5).with_hostile("Item", Hostile::NulEscape);
+    let house = House::new(&shape).await;
+    let (stderr, mut said) = clogged();
+    let mut command = house.command(&["run", "Item", "--log-level", "trace", "--output", "json"]);
+    command.args(["--from", "1990-01-01", "--to", "2025-01-01"]).args(house.addresses());
+    let child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    // It holds an end of the pipe, too.
+    drop(command);
+    let (mut child, mut notes) = (child, String::new());
+    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
+    tokio::task::block_in_place(|| {
+        assert!(events.by_ref().any(|line| line.unwrap().contains("run_finished")));
+        said.read_to_string(&mut notes).unwrap();
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(
+        notes.contains("lines were left out here") && notes.contains("\nerror: "),
+        "{} bytes",
+        notes.len()
+    );
+}
+
 /// Nothing that a terminal obeys, and no line that somebody else has begun.
 fn assert_tame(words: &[&str], ended: &Ended) {
     for text in [&ended.stdout, &ended.stderr] {
