@@ -51,9 +51,10 @@ pub(super) fn replaces_sql([asked_at, answered_at, now, by_content]: [&str; 4]) 
                 OR stored.ingested_at_utc > {now}::timestamptz + interval '{slack} seconds')
             AND (
                 greatest(stored.source_updated_at_utc, stored.source_answered_at_utc)
-                    > {answered_at}::timestamptz + interval '{lag} seconds'
-                OR ({by_content} AND (stored.source_updated_at_utc < {answered_at}::timestamptz - interval '{lag} seconds')
-                    IS NOT FALSE)
+                    > greatest({answered_at}::timestamptz, {now}::timestamptz) + interval '{lag} seconds'
+                OR ({by_content} AND (stored.source_updated_at_utc
+                        BETWEEN {answered_at}::timestamptz - interval '{lag} seconds'
+                            AND {answered_at}::timestamptz + interval '{lag} seconds') IS NOT TRUE)
             )
             AND (stored.payload, stored.source_updated_at_utc, stored.source_sync_token)
                 IS DISTINCT FROM (new.payload, new.source_updated_at_utc, new.source_sync_token)
