@@ -221,7 +221,9 @@ fn missing_secret_files_are_named_with_the_command_that_makes_them() {
     let folder = folder.path();
     let docker = folder.join("bin/docker");
     std::fs::create_dir(folder.join("bin")).unwrap();
-    std::fs::write(&docker, "#!/bin/sh\necho \"[$COMPOSE_PROFILES]\" \"$@\"\n").unwrap();
+    let answers =
+        "#!/bin/sh\n[ \"$2\" = version ] && exec echo 2.40.0\necho \"[$COMPOSE_PROFILES]\" \"$@\"\n";
+    std::fs::write(&docker, answers).unwrap();
     std::fs::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
 
     let refused = dev(folder, &["up"]);
@@ -252,4 +254,39 @@ fn missing_secret_files_are_named_with_the_command_that_makes_them() {
 
     let started = dev(folder, &["up", "mage"]);
     assert_eq!(String::from_utf8(started.stdout).unwrap(), "[mage] compose up --detach --wait --build\n");
+}
+
+/// A copy of `dev` with its secrets, and a Docker that says this about its Compose (nothing: it has none).
+fn up(compose: Option<&str>) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    write("dev", &read("dev"));
+    for name in ["postgres", "pgadmin", "mage", "mage-sessions"] {
+        write(&format!("secrets/{name}"), "false");
+    }
+    let version = compose.map_or_else(|| "exit 1".to_owned(), |version| format!("echo {version}"));
+    write("bin/docker", &format!("#!/bin/sh\ncase $2 in version) {version} ;; *) echo started ;; esac\n"));
+    let path = format!("{}:/usr/bin:/bin", folder.path().join("bin").display());
+    Command::new("sh").arg(folder.path().join("dev")).arg("up").env("PATH", path).output().unwrap()
+}
+
+#[test]
+fn without_a_compose_that_knows_the_file_dev_up_says_so_in_one_line() {
+    for (compose, part) in
+        [(None, "no Compose plugin"), (Some("2.20.3"), "2.20.3 is too old"), (Some("v2.3.4"), "2.3.4")]
+    {
+        let ended = up(compose);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), said.lines().count()), (Some(1), 1), "{compose:?}: {said}");
+        assert!(said.starts_with("dev: ") && said.contains(part) && said.contains("2.23.1"), "{said}");
+    }
+    for compose in ["2.23.1", "v2.29.7-desktop.1", "2.40.0+ds1", "5.0.0"] {
+        let ended = up(Some(compose));
+        assert_eq!(String::from_utf8(ended.stdout).unwrap().trim(), "started", "{compose}");
+    }
 }
