@@ -86,6 +86,14 @@ impl Catalog {
                 let problem = format!("{} has the same plural, and so the same table", other.name);
                 return Err(CatalogError::Entry { entity: spec.name.to_string(), problem: problem.into() });
             }
+            let clash = entities[..at]
+                .iter()
+                .find(|other| names(other).iter().any(|name| names(spec).contains(name)));
+            if let Some(other) = clash {
+                let problem =
+                    format!("one of its names is one of {}'s, too: letter case does not matter", other.name);
+                return Err(CatalogError::Entry { entity: spec.name.to_string(), problem: problem.into() });
+            }
         }
         Ok(Self { rows, entities })
     }
@@ -103,14 +111,6 @@ impl Catalog {
     /// [`UnknownPipeline`], with the nearest name.
     pub fn find(&self, asked: &str) -> Result<&EntitySpec, UnknownPipeline> {
         let wanted = asked.to_ascii_lowercase();
-        let names = |spec: &EntitySpec| {
-            [
-                spec.pipeline_name(),
-                spec.plural.to_string(),
-                spec.table.to_string(),
-                spec.name.as_str().to_ascii_lowercase(),
-            ]
-        };
         self.entities.iter().find(|spec| names(spec).contains(&wanted)).ok_or_else(|| {
             let distance = |spec: &EntitySpec| {
                 names(spec)
@@ -157,6 +157,16 @@ impl Catalog {
         }
         Ok(selected)
     }
+}
+
+/// What an entity may be called, in lower case.
+fn names(spec: &EntitySpec) -> [String; 4] {
+    [
+        spec.pipeline_name(),
+        spec.plural.to_string(),
+        spec.table.to_string(),
+        spec.name.as_str().to_ascii_lowercase(),
+    ]
 }
 
 fn spec(row: &toml::Table) -> Result<EntitySpec, CatalogError> {
@@ -257,6 +267,7 @@ mod tests {
         check("name='Widget'\nplural='_1'\nkind='list'\naxes=['updated']", "must have a letter");
         check("name='Widget'\nplural='lists'\nkind='list'\naxes=['updated']", "several entities");
         check("name='Widget'\nplural='bills'\nkind='list'\naxes=['updated']", "Bill has the same plural");
+        check("name='Invoices'\nplural='w'\nkind='list'\naxes=['updated']", "one of Invoice's, too");
         check("name='Bill'\npage_size=1001", "1 to 1000");
         check("name='Bill'\npaged=false", "only a snapshot");
         check("name='Bill'\nstrip=['a b']", "letters, starting with a capital");

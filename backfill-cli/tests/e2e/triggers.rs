@@ -291,6 +291,58 @@ triggers:
   status: active
 ";
 
+/// A file with one entry for each of these names and pipelines.
+fn filed(house: &House, file: &str, entries: &[(&str, &str)]) {
+    let entry = |(name, pipeline): &(&str, &str)| {
+        format!(
+            "- {{name: {name:?}, pipeline_uuid: {pipeline}, schedule_interval: '@once', status: active, \
+             start_time: 2036-02-01 05:00:00, variables: {{fecha_inicio: '2024-01-01', fecha_fin: '2024-02-01'}}}}\n"
+        )
+    };
+    let text: String = entries.iter().map(entry).collect();
+    std::fs::write(house.home().join(file), format!("triggers:\n{text}")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_triggers_of_files_become_one_and_a_file_is_armed_as_a_whole() {
+    let house = House::new(&Shape::default().with_counts(5, 5, 5)).await;
+    let pipelines = ["qb_invoices_backfill", "qb_customers_backfill", "qb_items_backfill"];
+    for (at, pipeline) in pipelines.into_iter().enumerate() {
+        let file = format!("{at}.yaml");
+        filed(&house, &file, &[("run_once", pipeline)]);
+        let applied = house.at(&["trigger", "apply", "-f", &file]).await.expect(0);
+        assert!(applied.stderr.contains("run_once is armed as"), "{}", applied.stderr);
+    }
+    let names = ["cierre enero", "cierre-enero", "cierre/enero", "año", "aúo"];
+    filed(&house, "names.yaml", &names.map(|name| (name, pipelines[0])));
+    let applied = house.at(&["trigger", "apply", "-f", "names.yaml", "--output", "json"]).await.expect(0);
+    let told: Vec<Value> = serde_json::from_str(&applied.stdout).unwrap();
+    let armed: Vec<_> = told.iter().filter(|one| one["outcome"] == "armed").collect();
+    assert_eq!((armed.len(), list(&house).await.len()), (5, 8), "{}", applied.stdout);
+    assert!(names.iter().all(|name| armed.iter().any(|one| one["name_in_file"] == *name)));
+
+    // One of them cannot be armed: none is.
+    filed(&house, "twice.yaml", &[("new", pipelines[0]), ("twice", pipelines[1]), ("twice", "Customer")]);
+    let twice = house.at(&["trigger", "apply", "-f", "twice.yaml"]).await.expect(2);
+    assert!(twice.error().contains("nothing is armed"), "{}", twice.error());
+    let clash =
+        [&["trigger", "add", "Item", "--name", "qb_invoices_backfill.b", "--at", "2036-01-01"], &YEAR[..]];
+    house.at(&clash.concat()).await.expect(0);
+    filed(&house, "clash.yaml", &[("a", pipelines[0]), ("b", pipelines[0])]);
+    let clash = house.at(&["trigger", "apply", "-f", "clash.yaml"]).await.expect(2);
+    assert!(clash.error().contains("nothing is armed"), "{}", clash.error());
+    assert_eq!(list(&house).await.len(), 9);
+
+    // What an earlier version has armed under its folded name is not armed once more.
+    let before = ["trigger", "add", "Item", "--name", "carga-enero", "--at", "2036-01-01"];
+    house.at(&[&before[..], &["--from", "2024-01-01", "--to", "2024-02-01"]].concat()).await.expect(0);
+    filed(&house, "before.yaml", &[("carga enero", pipelines[2])]);
+    let applied = house.at(&["trigger", "apply", "-f", "before.yaml", "--output", "json"]).await.expect(0);
+    let told: Vec<Value> = serde_json::from_str(&applied.stdout).unwrap();
+    let one = told.iter().find(|one| one["name_in_file"] == "carga enero").unwrap();
+    assert_eq!((&one["outcome"], &one["trigger"], told.len()), (&"known".into(), &"carga-enero".into(), 10));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_mages_is_read_and_applying_it_again_fires_nothing() {
     let house = House::new(&Shape::default().with_counts(50, 5, 5)).await;
@@ -304,10 +356,11 @@ async fn a_file_of_mages_is_read_and_applying_it_again_fires_nothing() {
         applied.stderr.contains("items_once is left out") && applied.stderr.contains("daily is left out")
     );
     house.at(&["worker", "--once"]).await.expect(0);
-    assert_eq!(statuses(&list(&house).await), [("invoices-enero-2024", "done")]);
+    let name = "qb_invoices_backfill.invoices.20enero.202024";
+    assert_eq!(statuses(&list(&house).await), [(name, "done")]);
     let again = house.at(&[&apply[..], &["--inactive"]].concat()).await.expect(0);
-    assert!(again.stderr.contains("left as they are: invoices-enero-2024"), "{}", again.stderr);
-    assert_eq!(statuses(&list(&house).await), [("invoices-enero-2024", "done"), ("items_once", "armed")]);
+    assert!(again.stderr.contains(&format!("left as it is, as {name}: known already")), "{}", again.stderr);
+    assert_eq!(statuses(&list(&house).await), [(name, "done"), ("qb_items_backfill.items_once", "armed")]);
     house.at(&["worker", "--once"]).await.expect(0);
     assert_eq!(house.number("SELECT count(*) FROM raw.backfill_run").await, 2);
 

@@ -1,36 +1,54 @@
 //! From Mage's `triggers.yaml` to triggers.
 
+use std::collections::HashSet;
 use std::path::Path;
 
+use backfill_core::EntitySpec;
 use qbo_auth::{Clock as _, SystemClock};
-use raw_store::{IfMissed, NewTrigger};
+use raw_store::{IfMissed, NewTrigger, TriggerName};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::super::request::{nobody, request};
 use super::mage::{self, Entry};
-use super::{is_past, name_of, plan};
-use crate::args::{Output, RunArgs};
+use super::{is_past, name_of, plan, spelling};
+use crate::args::RunArgs;
 use crate::exit::Exit;
 use crate::instant;
-use crate::render::say;
 use crate::settings::Settings;
 use crate::trusted;
 
-/// The one-time triggers of a file.
+/// A trigger as a file has it.
+#[derive(Debug)]
+pub(super) struct Filed {
+    /// Its name in the file.
+    pub(super) name: String,
+    pub(super) what: What,
+}
+
+/// What a file asks for.
+#[derive(Debug)]
+pub(super) enum What {
+    /// To be armed, unless it is known. `before` is what an earlier version called it.
+    Wanted { trigger: NewTrigger, before: Option<TriggerName> },
+    /// Not to be armed, and why.
+    LeftOut(&'static str),
+}
+
+/// The triggers of a file.
 pub(super) fn triggers(
     settings: &Settings,
     path: &Path,
     inactive: bool,
     now: bool,
-) -> Result<Vec<NewTrigger>, Exit> {
+) -> Result<Vec<Filed>, Exit> {
     let present = SystemClock::new().now_utc();
     let unusable = |what: String| Exit::usage(format!("{}: {what}", path.display()), "correct the file");
     let text = trusted::read_text(path).map_err(|error| unusable(error.to_string()))?;
     let entries = mage::entries(&text).map_err(|_| {
         unusable("it is not a list `triggers:` of entries with a name, as Mage writes it".into())
     })?;
-    let mut triggers = Vec::new();
+    let mut triggers: Vec<Filed> = Vec::new();
     for entry in entries {
         let name = entry.name.clone();
         let left_out = match (entry.schedule_interval.as_deref(), entry.status.as_deref()) {
@@ -39,21 +57,38 @@ pub(super) fn triggers(
             (Some("@once"), _) => Some("it is inactive there; --inactive arms it all the same"),
             _ => Some("it is no one-time trigger (schedule_interval: '@once')"),
         };
-        match left_out {
-            Some(why) if settings.output == Output::Text => say(&format!("note: {name} is left out: {why}")),
-            Some(why) => tracing::warn!(trigger = name, why, "left out"),
+        let what = match left_out {
+            Some(why) => What::LeftOut(why),
             None => {
+                let before = spelling::folded(&name).parse().ok();
                 let trigger = entry.trigger(settings, path);
                 let trigger = trigger.map_err(|what| unusable(format!("trigger {name}: {what}")))?;
                 if is_past(trigger.fire_at, present) && !now {
-                    say(&format!("note: {name} is left out: its time is past; --now arms it all the same"));
+                    What::LeftOut("its time is past; --now arms it all the same")
                 } else {
-                    triggers.push(trigger);
+                    What::Wanted { trigger, before }
                 }
             }
+        };
+        triggers.push(Filed { name, what });
+    }
+    each_once(&triggers).map_err(unusable)?;
+    Ok(triggers)
+}
+
+/// Of two triggers with one name beside one pipeline only one could be armed, and nobody could say which.
+fn each_once(triggers: &[Filed]) -> Result<(), String> {
+    let mut names = HashSet::new();
+    let wanted = triggers.iter().filter_map(|filed| match &filed.what {
+        What::Wanted { trigger, .. } => Some((&filed.name, &trigger.name)),
+        What::LeftOut(_) => None,
+    });
+    for (name, spelled) in wanted {
+        if !names.insert(spelled) {
+            return Err(format!("trigger {name} is there twice beside one pipeline; nothing is armed"));
         }
     }
-    Ok(triggers)
+    Ok(())
 }
 
 impl Entry {
@@ -73,10 +108,9 @@ impl Entry {
         let fire_at = start_time(&start).ok_or_else(|| format!("start_time {start} is not a time"))?;
         let run = RunArgs::by_day(vec![pipeline], span);
         let asked = request(settings, &run, span, nobody(None)).map_err(|exit| exit.what)?;
-        // Mage allows any text as a name.
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        let pipeline = asked.entities.first().map(EntitySpec::pipeline_name).unwrap_or_default();
         Ok(NewTrigger {
-            name: name_of(&self.name.chars().map(plain).collect::<String>()).map_err(|exit| exit.what)?,
+            name: name_of(&spelling::name(&pipeline, &self.name)).map_err(|exit| exit.what)?,
             plan: plan(&asked.entities, (run.by.as_str(), run.chunk.as_str()), span),
             fire_at,
             if_missed: IfMissed::Run,

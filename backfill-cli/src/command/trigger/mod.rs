@@ -2,6 +2,7 @@
 
 mod file;
 mod mage;
+mod spelling;
 
 use backfill_core::{ChunkSize, EntitySpec, tile};
 use qbo_auth::{Clock as _, SystemClock};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use self::file::{Filed, What};
 use super::request::{nobody, request, span};
 use super::{or_nothing, reader};
 use crate::args::{Missed, Output, RunArgs, Trigger as Command, TriggerAddArgs, When};
@@ -25,17 +27,17 @@ use crate::settings::Settings;
 /// `trigger`.
 pub(crate) async fn trigger(settings: &Settings, command: &Command) -> Result<u8, Exit> {
     // Whatever can be wrong with what is asked for is found before anything is opened.
-    let asked = match command {
-        Command::Add(arguments) => chain(settings, arguments)?,
-        Command::Apply { file, inactive, now } => file::triggers(settings, file, *inactive, *now)?,
+    let (mut asked, mut filed) = (Vec::new(), Vec::new());
+    match command {
+        Command::Add(arguments) => asked = chain(settings, arguments)?,
+        Command::Apply { file, inactive, now } => filed = file::triggers(settings, file, *inactive, *now)?,
         Command::Rearm { when, .. } => {
             fire_at(*when)?;
-            Vec::new()
         }
-        _ => Vec::new(),
-    };
+        _ => {}
+    }
     let database = reader(settings).await?;
-    let done = carry_out(settings, command, asked, &database).await;
+    let done = carry_out(settings, command, (asked, filed), &database).await;
     let closed = database.close().await;
     done.and(closed)?;
     Ok(DONE)
@@ -44,7 +46,7 @@ pub(crate) async fn trigger(settings: &Settings, command: &Command) -> Result<u8
 async fn carry_out(
     settings: &Settings,
     command: &Command,
-    asked: Vec<NewTrigger>,
+    (asked, filed): (Vec<NewTrigger>, Vec<Filed>),
     database: &Database,
 ) -> Result<(), Exit> {
     let store = &database.store;
@@ -59,7 +61,7 @@ async fn carry_out(
             }
             Ok(())
         }
-        Command::Apply { .. } => apply(settings, store, asked).await,
+        Command::Apply { .. } => apply(settings, store, filed).await,
         Command::List => show(settings, store, |_| true).await,
         Command::History { name } => history(settings, store, name).await,
         Command::Cancel { name } => {
@@ -152,23 +154,102 @@ fn name_of(text: &str) -> Result<TriggerName, Exit> {
     text.parse().map_err(|error| Exit::usage(format!("{text}: {error}"), "give it another one with --name"))
 }
 
-/// Arms what is new. What is known stays as it is, whatever the file says: a file that is applied again fires nothing again.
-async fn apply(settings: &Settings, store: &PgStore, asked: Vec<NewTrigger>) -> Result<(), Exit> {
+/// Arms what is new: all of it, or nothing. What is known stays as it is, whatever the file says: a file that is applied again
+/// fires nothing again.
+async fn apply(settings: &Settings, store: &PgStore, filed: Vec<Filed>) -> Result<(), Exit> {
     create_where_missing(store).await?;
-    let mut known = Vec::new();
-    for one in asked {
-        let name = one.name.clone();
-        match store.add(&[one]).await {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind, StoreErrorKind::TriggerExists(_)) => known.push(name.clone()),
-            Err(error) => return Err(error.into()),
+    let (known, _) = store.triggers().await?;
+    let (mut new, mut told) = (Vec::new(), Vec::new());
+    for Filed { name, what } in filed {
+        match what {
+            What::LeftOut(why) => told.push(Told { name, trigger: None, outcome: "left_out", why }),
+            What::Wanted { trigger, before } => match known_as(&known, &trigger, before.as_ref())? {
+                Some(one) => {
+                    let changed = one.asked.plan != trigger.plan;
+                    let why = if changed {
+                        "known already, and left with the range that it has"
+                    } else {
+                        "known already"
+                    };
+                    told.push(Told { name, trigger: Some(one.asked.name.clone()), outcome: "known", why });
+                }
+                None => {
+                    told.push(Told { name, trigger: Some(trigger.name.clone()), outcome: "armed", why: "" });
+                    new.push(trigger);
+                }
+            },
         }
     }
-    if settings.output == Output::Text && !known.is_empty() {
-        let names = known.iter().map(TriggerName::as_str).collect::<Vec<_>>().join(", ");
-        say(&format!("note: known already, and left as they are: {names}"));
+    store.add(&new).await?;
+    let (all, now) = store.triggers().await?;
+    if settings.output == Output::Json {
+        let rows = all.iter().map(|one| {
+            let mut row = trigger_json(one, now);
+            if let Some(told) = told.iter().find(|told| told.trigger.as_ref() == Some(&one.asked.name)) {
+                told.add_to(&mut row);
+            }
+            row
+        });
+        let left_out = told.iter().filter(|told| told.trigger.is_none()).map(|told| {
+            let mut row = json!({"trigger": null});
+            told.add_to(&mut row);
+            row
+        });
+        out_json(&rows.chain(left_out).collect());
+        return Ok(());
     }
-    show(settings, store, |_| true).await
+    told.iter().for_each(|told| say(&told.line()));
+    out(&text(settings, (&all.iter().collect::<Vec<_>>(), &all), now)?);
+    Ok(())
+}
+
+/// What became of a trigger of a file.
+struct Told {
+    /// Its name in the file.
+    name: String,
+    /// Its name here; none if it was left out.
+    trigger: Option<TriggerName>,
+    outcome: &'static str,
+    why: &'static str,
+}
+
+impl Told {
+    fn add_to(&self, row: &mut Value) {
+        row["name_in_file"] = self.name.as_str().into();
+        row["outcome"] = self.outcome.into();
+        row["reason"] = (!self.why.is_empty()).then_some(self.why).into();
+    }
+
+    fn line(&self) -> String {
+        let name = self.name.replace(char::is_control, "?");
+        match (&self.trigger, self.outcome) {
+            (Some(trigger), "armed") => format!("{name} is armed as {trigger}"),
+            (Some(trigger), _) => format!("note: {name} is left as it is, as {trigger}: {}", self.why),
+            (None, _) => format!("note: {name} is left out: {}", self.why),
+        }
+    }
+}
+
+/// The trigger that one of a file has become before, under this name or under that of an earlier version.
+fn known_as<'a>(
+    known: &'a [Trigger],
+    asked: &NewTrigger,
+    before: Option<&TriggerName>,
+) -> Result<Option<&'a Trigger>, Exit> {
+    if let Some(one) = known.iter().find(|one| one.asked.name == asked.name) {
+        if one.asked.plan.entity_names == asked.plan.entity_names {
+            return Ok(Some(one));
+        }
+        return Err(Exit::usage(
+            format!(
+                "another trigger, of other pipelines, is called {} already; nothing is armed",
+                asked.name
+            ),
+            "give the one of the file another name",
+        ));
+    }
+    let earlier = known.iter().find(|one| Some(&one.asked.name) == before);
+    Ok(earlier.filter(|one| one.asked.plan == asked.plan))
 }
 
 async fn show(settings: &Settings, store: &PgStore, wanted: impl Fn(&Trigger) -> bool) -> Result<(), Exit> {
