@@ -338,8 +338,8 @@ pub(crate) enum Trigger {
 
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  qbo-backfill trigger add qb_invoices_backfill --at 2026-02-02T15:00:00Z --from 2025-01-01 --to 2026-01-01\n  \
-    qbo-backfill trigger add Invoice Customer Item --at 2026-02-02T03:00:00-05:00 --from 2020-01-01 --to 2026-01-01 \\\n      \
+    after_help = "Examples:\n  qbo-backfill trigger add qb_invoices_backfill --now --from 2025-01-01 --to 2026-01-01\n  \
+    qbo-backfill trigger add Invoice Customer Item --at 2099-02-02T03:00:00-05:00 --from 2020-01-01 --to 2026-01-01 \\\n      \
     --every year --name history\n\nA trigger fires while a worker runs: qbo-backfill worker"
 )]
 pub(crate) struct TriggerAddArgs {
@@ -704,7 +704,19 @@ fn one_line(error: &clap::Error) -> Exit {
     let useful = lines
         .filter(|line| !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more"))
         .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "));
-    Exit::usage(useful.collect::<Vec<_>>().join("; "), "qbo-backfill --help shows what is possible")
+    let (mut what, mut in_list) = (String::new(), false);
+    for line in useful {
+        what.push_str(match (what.is_empty(), what.ends_with(':'), in_list) {
+            (true, ..) => "",
+            (_, true, _) => " ",
+            (_, _, true) => ", ",
+            _ => "; ",
+        });
+        // What follows a colon at the end of a line is a list.
+        in_list |= line.ends_with(':');
+        what.push_str(line);
+    }
+    Exit::usage(what, "qbo-backfill --help shows what is possible")
 }
 
 fn page_size(text: &str) -> Result<PageSize, String> {
@@ -734,6 +746,74 @@ mod tests {
     #[test]
     fn the_command_tree_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// The examples of a command's help and of those below it, as words.
+    fn examples(command: &clap::Command, found: &mut Vec<Vec<String>>) {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default().replace("\\\n", " ");
+        for line in text.lines().map(str::trim).filter(|line| line.starts_with("qbo-backfill ")) {
+            let mut words = vec![String::new()];
+            let mut quoted = false;
+            for c in line.chars() {
+                match c {
+                    '\'' => quoted = !quoted,
+                    ' ' if !quoted => words.push(String::new()),
+                    c => words.last_mut().unwrap().push(c),
+                }
+            }
+            words.retain(|word| !word.is_empty());
+            found.push(words);
+        }
+        command.get_subcommands().for_each(|command| examples(command, found));
+    }
+
+    #[test]
+    fn every_example_of_the_help_can_be_pasted_and_does_not_expire() {
+        let mut found = Vec::new();
+        examples(&Cli::command(), &mut found);
+        assert!(found.len() >= 15, "{found:?}");
+        let in_some_years = time::macros::datetime!(2040-01-01 0:00 UTC);
+        for words in found {
+            let cli = Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            if let Command::Trigger(Trigger::Add(trigger)) = cli.command {
+                assert!(
+                    trigger.when.now || trigger.when.at.is_some_and(|at| at > in_some_years),
+                    "{words:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_in_one_line_that_reads_right() {
+        let error = Cli::try_parse_from(["qbo-backfill", "run", "Invoice"]).unwrap_err();
+        let exit = one_line(&error);
+        assert_eq!(exit.what, "the following required arguments were not provided: --from <T>, --to <T>");
+    }
+
+    #[test]
+    fn pipelines_may_have_commas_between_them_and_a_slip_is_told_the_nearest_word() {
+        let words = [
+            "qbo-backfill",
+            "plan",
+            "Invoice,Customer",
+            "Item",
+            "--from",
+            "2026-01-01",
+            "--to",
+            "2026-02-01",
+        ];
+        let Command::Plan(plan) = Cli::try_parse_from(words).unwrap().command else { panic!("a plan") };
+        assert_eq!(plan.pipelines, ["Invoice", "Customer", "Item"]);
+        for (words, nearest) in [
+            (&["qbo-backfill", "verfy"][..], "verify"),
+            (&["qbo-backfill", "status", "--windws"], "--windows"),
+            (&["qbo-backfill", "plan", "Invoice", "--chunk", "mont"], "month"),
+            (&["qbo-backfill", "status", "--log-level", "wran"], "warn"),
+        ] {
+            let exit = one_line(&Cli::try_parse_from(words).unwrap_err());
+            assert!(exit.what.contains(nearest) && !exit.what.contains(":;"), "{}", exit.what);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod again;
 mod browser;
 mod canary;
+mod completions;
 mod consent;
 mod doctor;
 mod entities;
