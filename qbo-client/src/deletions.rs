@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::SplitError;
 use crate::member::{each_element, each_member};
-use crate::split::instant;
+use crate::timestamp::instant;
 
 /// The most objects that an answer of change data capture holds; it does not say whether there are more.
 const MOST_OBJECTS: usize = 1000;

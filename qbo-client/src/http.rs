@@ -26,7 +26,8 @@ use crate::{
 /// How often one request is repeated after a failure before it is given up.
 const MAX_RETRIES: u32 = 5;
 
-/// How often a page is repeated that fails with code 10000, before it is asked for in parts.
+/// How often a page is repeated that fails with code 10000, before it is asked for in parts; a page that is not JSON, before
+/// it is split around what is not; and a question that probes.
 const MAX_RETRIES_WHOLE: u32 = 2;
 
 /// How often one request is repeated that the gateway finds no server for (code 7001).
@@ -175,23 +176,30 @@ impl QboClient for HttpQboClient {
             entity: query.entity(),
             call: Call::Query(&query.text()),
             records: query.page_size().get(),
+            retries: if query.is_probe() { MAX_RETRIES_WHOLE } else { MAX_RETRIES },
         };
-        self.ask(&question, |received| {
-            let page = RawPage::answering(received.body.clone(), query)?;
+        self.ask(&question, |received, is_repeated| {
+            let page = match RawPage::answering(received.body.clone(), query) {
+                // The same each time: then it is the record that is so.
+                Err(SplitError::Malformed) if is_repeated => {
+                    RawPage::around_malformed(received.body.clone(), query)?
+                }
+                page => page?,
+            };
             Ok(page.or_answered_at(received.date))
         })
         .await
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
-        let question =
-            Question { entity: query.entity(), call: Call::Query(&query.count_text()), records: 0 };
-        self.ask(&question, |received| total_count(&received.body)).await
+        let text = query.count_text();
+        let question = Question::without_records(query.entity(), Call::Query(&text));
+        self.ask(&question, |received, _| total_count(&received.body)).await
     }
 
     async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error> {
-        let question = Question { entity, call: Call::Changes { entity, since }, records: 0 };
-        self.ask(&question, |received| Deletions::read(&received.body)).await
+        let question = Question::without_records(entity, Call::Changes { entity, since });
+        self.ask(&question, |received, _| Deletions::read(&received.body)).await
     }
 
     fn usage(&self) -> Usage {
@@ -205,6 +213,14 @@ struct Question<'a> {
     call: Call<'a>,
     /// How many records it asks for; none if it does not ask for a page.
     records: u16,
+    /// How often it is repeated after a failure.
+    retries: u32,
+}
+
+impl<'a> Question<'a> {
+    fn without_records(entity: &'a EntityName, call: Call<'a>) -> Self {
+        Self { entity, call, records: 0, retries: MAX_RETRIES }
+    }
 }
 
 /// How one attempt ended, once the answer is understood.
@@ -235,14 +251,16 @@ impl HttpQboClient {
     async fn ask<T>(
         &self,
         question: &Question<'_>,
-        read: impl Fn(&Received) -> Result<T, SplitError>,
+        read: impl Fn(&Received, bool) -> Result<T, SplitError>,
     ) -> Result<T, Error> {
         let entity = question.entity;
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut backoff = Backoff::new(self.seed ^ request.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut tries = Tries::default();
         loop {
-            let attempt = self.attempt(question.call, tries.attempts > 0, &read).await;
+            let is_repeated = tries.attempts - tries.refusals >= MAX_RETRIES_WHOLE;
+            let read = |received: &Received| read(received, is_repeated);
+            let attempt = self.attempt(question.call, tries.attempts > 0, read).await;
             tries.attempts += 1;
             let (step, tid) = match attempt {
                 Err(kind) => (Step::GiveUp(kind), None),
@@ -374,12 +392,12 @@ impl HttpQboClient {
                 Step::GiveUp(ErrorKind::Refused { why: Refusal::NoDestination, status })
             }
             Err(Verdict::Retry(Cause::Html))
-                if failures > MAX_RETRIES
+                if failures > question.retries
                     || failures > MAX_RETRIES_BLOCKED && (400..500).contains(&status) =>
             {
                 Step::GiveUp(ErrorKind::WebPage { status, title, attempts: tries.attempts })
             }
-            Err(Verdict::Retry(cause)) if failures > MAX_RETRIES => Step::GiveUp(exhausted(cause)),
+            Err(Verdict::Retry(cause)) if failures > question.retries => Step::GiveUp(exhausted(cause)),
             Err(Verdict::Retry(cause)) => Step::Again(cause),
             Err(Verdict::Throttled(pause)) => match self.pause_all(pause).await {
                 Err(error) => Step::GiveUp(ErrorKind::Budget(error)),
@@ -466,7 +484,7 @@ impl HttpQboClient {
         if time >= WORTH_TELLING {
             self.tell(Signal::Waiting { reason, time });
         }
-        self.meter.waited(time);
+        let _waiting = self.meter.wait(&*self.clock);
         self.clock.sleep(time).await;
     }
 

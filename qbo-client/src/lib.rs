@@ -6,6 +6,8 @@ mod page_size;
 mod layout;
 mod page;
 mod split;
+mod mend;
+mod timestamp;
 mod member;
 mod deletions;
 mod client;

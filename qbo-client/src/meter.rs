@@ -1,5 +1,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use qbo_auth::Clock;
 
 /// What reading has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,7 +14,8 @@ pub struct Usage {
     pub retries: u64,
     /// Bytes of bodies received, decompressed.
     pub bytes: u64,
-    /// Time spent waiting for limits and back-off, summed over callers.
+    /// Time in which at least one caller waited for a limit or after a failure. It is never more than the time that passed,
+    /// however many waited.
     pub waited: Duration,
 }
 
@@ -33,7 +37,34 @@ pub struct Meter {
     calls: AtomicU64,
     retries: AtomicU64,
     bytes: AtomicU64,
-    waited_ms: AtomicU64,
+    waits: Mutex<Waits>,
+}
+
+/// Waits under way, since when there is one, and the time of those before.
+#[derive(Debug, Default)]
+struct Waits {
+    under_way: u32,
+    since: Duration,
+    before: Duration,
+}
+
+/// A wait under way. It ends when this is dropped, also if its caller gives up.
+#[derive(Debug)]
+pub struct Wait<'a> {
+    meter: &'a Meter,
+    clock: &'a dyn Clock,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let now = self.clock.elapsed();
+        let mut waits = self.meter.waits();
+        waits.under_way -= 1;
+        if waits.under_way == 0 {
+            let waited = now.saturating_sub(waits.since);
+            waits.before += waited;
+        }
+    }
 }
 
 impl Meter {
@@ -48,9 +79,19 @@ impl Meter {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Counts time spent waiting.
-    pub fn waited(&self, time: Duration) {
-        self.waited_ms.fetch_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// Counts time as spent waiting for as long as the result lives.
+    pub fn wait<'a>(&'a self, clock: &'a dyn Clock) -> Wait<'a> {
+        let now = clock.elapsed();
+        let mut waits = self.waits();
+        if waits.under_way == 0 {
+            waits.since = now;
+        }
+        waits.under_way += 1;
+        Wait { meter: self, clock }
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counts so far.
@@ -59,7 +100,32 @@ impl Meter {
             calls: self.calls.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
-            waited: Duration::from_millis(self.waited_ms.load(Ordering::Relaxed)),
+            waited: self.waits().before,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qbo_auth::ManualClock;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn several_who_wait_at_once_wait_for_no_longer_than_time_passes() {
+        let clock = ManualClock::auto(datetime!(2026-11-22 10:00 UTC));
+        let meter = Meter::default();
+        let (first, second) = (meter.wait(&clock), meter.wait(&clock));
+        clock.sleep(Duration::from_secs(2)).await;
+        drop(first);
+        clock.sleep(Duration::from_secs(1)).await;
+        drop(second);
+        clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(meter.usage().waited, Duration::from_secs(3));
+        let third = meter.wait(&clock);
+        clock.sleep(Duration::from_secs(4)).await;
+        drop(third);
+        assert_eq!(meter.usage().waited, Duration::from_secs(7));
     }
 }

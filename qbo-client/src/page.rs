@@ -20,6 +20,8 @@ pub(crate) struct RecordSpan {
     pub(crate) range: Range<usize>,
     /// Ranges of the body inside `range` that nobody may see.
     pub(crate) cuts: Vec<Range<usize>>,
+    /// Whether the text is not JSON.
+    pub(crate) is_malformed: bool,
     pub(crate) id: Result<Box<str>, IdentityProblem>,
     pub(crate) sync_token: Option<i64>,
     pub(crate) updated_at: Option<OffsetDateTime>,
@@ -68,6 +70,22 @@ impl RawPage {
     /// As [`split`](Self::split), and for a page that begins elsewhere or holds fewer records than it says that there are.
     pub fn answering(body: Bytes, query: &Query) -> Result<Self, SplitError> {
         let envelope = split::split(&body, query.entity().as_str(), query.record_layout())?;
+        Self::answered(body, envelope, query)
+    }
+
+    /// Splits the answer to a query around records whose text is not JSON: raw control characters, escapes that do not
+    /// exist, words such as `NaN`. They keep their bytes, and [`RawRecord::is_malformed`] tells them. For an answer
+    /// that stays malformed when it is asked for again.
+    ///
+    /// # Errors
+    ///
+    /// As [`answering`](Self::answering), where the places of the records cannot be told.
+    pub fn around_malformed(body: Bytes, query: &Query) -> Result<Self, SplitError> {
+        let envelope = split::split_around(&body, query.entity().as_str(), query.record_layout())?;
+        Self::answered(body, envelope, query)
+    }
+
+    fn answered(body: Bytes, envelope: Envelope, query: &Query) -> Result<Self, SplitError> {
         if !envelope.answers(query.start_position(), query.page_size().get()) {
             return Err(SplitError::Contradiction);
         }
@@ -133,6 +151,11 @@ impl<'a> RawRecord<'a> {
         }
         kept.extend_from_slice(&self.body[from..range.end]);
         kept.into()
+    }
+
+    /// Whether the record's text is not JSON.
+    pub fn is_malformed(&self) -> bool {
+        self.span.is_malformed
     }
 
     /// The record's id, or why it has none.

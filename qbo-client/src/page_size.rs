@@ -11,6 +11,9 @@ impl PageSize {
     /// QBO's maximum, and the size that costs the fewest calls.
     pub const MAX: Self = Self(1000);
 
+    /// A single record.
+    pub const ONE: Self = Self(1);
+
     /// Builds a page size.
     ///
     /// # Errors

@@ -96,6 +96,7 @@ pub struct Query {
     start_position: u32,
     page_size: PageSize,
     paged: bool,
+    is_probe: bool,
 }
 
 impl Query {
@@ -110,6 +111,7 @@ impl Query {
             start_position: 1,
             page_size: PageSize::default(),
             paged: true,
+            is_probe: false,
         }
     }
 
@@ -149,6 +151,17 @@ impl Query {
     pub fn unpaged(mut self) -> Self {
         self.paged = false;
         self
+    }
+
+    /// Asks with little patience: to learn whether it can be answered at all.
+    pub fn probe(mut self) -> Self {
+        self.is_probe = true;
+        self
+    }
+
+    /// Whether it is asked with little patience.
+    pub fn is_probe(&self) -> bool {
+        self.is_probe
     }
 
     /// The entity asked for.

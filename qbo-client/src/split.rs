@@ -10,12 +10,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
 use crate::member::{cuts, each_member, text};
+use crate::mend::mended;
 use crate::page::RecordSpan;
+use crate::timestamp::{date, instant};
 use crate::{EntityName, IdentityProblem, RecordLayout};
 
 /// Longest id that is taken for one. The longest seen in QBO has 19 digits.
@@ -69,9 +69,25 @@ impl Envelope {
 }
 
 pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
+    envelope(&readable(body)?, key, layout)
+}
+
+/// As [`split`], for a body that was malformed each time: what JSON does not allow is read past, and the records that it
+/// stands in are marked.
+pub(crate) fn split_around(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
     let text = readable(body)?;
+    let mended = mended(&text);
+    let mut envelope = envelope(&mended, key, layout)?;
+    for record in &mut envelope.records {
+        record.is_malformed =
+            text.as_bytes()[record.range.clone()] != mended.as_bytes()[record.range.clone()];
+    }
+    Ok(envelope)
+}
+
+fn envelope(text: &str, key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
     let other_key = layout.array_key.as_ref().map(EntityName::as_str);
-    let outer: Outer<'_> = parse(&text, Keys(key, other_key))?;
+    let outer: Outer<'_> = parse(text, Keys(key, other_key))?;
     let answer = outer.answer.ok_or(SplitError::NoAnswer)?;
     if answer.records.is_empty() && outer.time.is_none() {
         return Err(SplitError::NoAnswer);
@@ -377,6 +393,7 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
         return RecordSpan {
             range,
             cuts,
+            is_malformed: false,
             id: Err(IdentityProblem::NotAnObject),
             sync_token: None,
             updated_at: None,
@@ -389,6 +406,7 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
     RecordSpan {
         range,
         cuts,
+        is_malformed: false,
         id: if layout.key.is_empty() { identity(head.id) } else { joined(record, &layout.key) },
         sync_token: head.sync_token.and_then(integer),
         updated_at: meta.updated.and_then(text).as_deref().and_then(instant),
@@ -462,18 +480,6 @@ fn sound(id: &str) -> Result<Box<str>, IdentityProblem> {
 /// `"3"`, as QBO writes edit counters, or `3`.
 fn integer(raw: &RawValue) -> Option<i64> {
     raw.get().trim_matches('"').parse().ok()
-}
-
-/// An instant with any offset, brought to UTC. Times come back in Pacific local time, whatever the company's country, so
-/// they must be compared as instants, never as text. What UTC's calendar has no date for, such as an evening of
-/// 9999-12-31 west of Greenwich, is no time: it could be neither asked for nor stored.
-pub(crate) fn instant(text: &str) -> Option<OffsetDateTime> {
-    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
-    (at.year() >= 0).then_some(at)
-}
-
-fn date(text: &str) -> Option<Date> {
-    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
 }
 
 #[cfg(test)]
