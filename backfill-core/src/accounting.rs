@@ -19,6 +19,8 @@ pub(crate) struct Accounting {
     margin: time::Duration,
     /// The first answer.
     answered: Option<Moment>,
+    /// Before it, an answer was silent about what it did not send.
+    silent_before: Option<OffsetDateTime>,
 }
 
 /// The windows that a page changes, and the part of the walk that decides about them.
@@ -40,6 +42,7 @@ impl Accounting {
             first: 0,
             margin: axis.margin(),
             answered: None,
+            silent_before: None,
         }
     }
 
@@ -48,9 +51,22 @@ impl Accounting {
         &self.windows[self.first..]
     }
 
+    /// Whether a window of the scan was read to its end.
+    pub(crate) fn has_passed(&self, window: &Window) -> bool {
+        self.open().first().is_none_or(|first| window.start() < first.start())
+    }
+
     /// Leaves the open windows from a place on to somebody else.
     pub(crate) fn split_off(&mut self, place: usize) -> Vec<Window> {
         self.windows.split_off(self.first + place)
+    }
+
+    /// Gives up the open windows that begin before an instant.
+    pub(crate) fn leave(&mut self, until: OffsetDateTime) -> Vec<Window> {
+        let open = self.open();
+        let left = open[..open.partition_point(|window| window.start() < until)].to_vec();
+        self.first += left.len();
+        left
     }
 
     /// The time of an answer, by the earliest clock. The first one counts.
@@ -80,15 +96,24 @@ impl Accounting {
         };
         let closed = match reached {
             Reached::End => open.len(),
-            Reached::Instant(at) => open.partition_point(|window| window.end() <= at),
+            Reached::Instant(at) | Reached::Silent(at) => open.partition_point(|window| window.end() <= at),
             Reached::Unproved => 0,
         };
         // That nothing is left is what the last answer does not say. Its windows stay open until another one confirms it.
-        let is_silent = reached == Reached::End;
+        let is_end = reached == Reached::End;
+        let silent_before = match reached {
+            Reached::Silent(at) => Some(at),
+            _ => self.silent_before,
+        };
+        let has_silence = |window: &Window| {
+            silent_before.is_some_and(|at| window.start() < at) && !is_planted("silent part believed")
+        };
+        let is_silent = |window: &Window| is_end || has_silence(window);
         // The window that the walk stands in is still running; behind the last one it stands in none.
-        let standing = if closed < open.len() { place(walk.position().0).max(closed) + 1 } else { closed };
-        let touched = times.last().map_or(0, |at| place(*at) + 1).max(standing);
+        let standing = if closed < open.len() { place(walk.sure_at()).max(closed) + 1 } else { closed };
         let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
+        // A page that is not full needs no order, so the last record need not be the latest.
+        let touched = places.iter().max().map_or(0, |place| place + 1).max(standing);
         let shares = shares(&places, touched, spent);
         let changes = open[..touched].iter().enumerate().map(|(n, window)| {
             let settled = window.end() <= settled_before || is_planted("close without check");
@@ -96,12 +121,15 @@ impl Accounting {
                 window: *window,
                 state: match (n < closed, settled) {
                     (false, _) => WindowState::Running,
-                    (true, true) if is_silent => WindowState::Running,
+                    (true, true) if is_silent(window) => WindowState::Running,
                     (true, true) => WindowState::Completed,
                     (true, false) => WindowState::Provisional,
                 },
                 // What is not settled is read again from its start, so nothing is kept of where it stood.
-                cursor: ((n >= closed || is_silent) && settled).then(|| cursor_in(*window, walk)).flatten(),
+                // Nor of what only one answer says to be empty: another run would go on behind it.
+                cursor: ((n >= closed || is_end) && settled && !has_silence(window))
+                    .then(|| cursor_in(*window, walk))
+                    .flatten(),
                 duration: shares[n],
                 after: Some(0),
             }
@@ -111,7 +139,7 @@ impl Accounting {
         let is_held_back = open[..closed]
             .iter()
             .any(|window| window.end() > settled_before && window.end() <= would_be_settled);
-        self.first += closed;
+        (self.first, self.silent_before) = (self.first + closed, silent_before);
         Entry { changes, places, is_held_back }
     }
 }

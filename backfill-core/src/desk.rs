@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use qbo_auth::Clock;
 use qbo_auth::planted::is_planted;
-use qbo_client::{Advice as SourceAdvice, ErrorKind, QboClient, Query, RawPage};
+use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
-    Advice as StoreAdvice, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store, StoreError, Window,
-    WindowCounts, WindowFailure, WindowState,
+    Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store,
+    StoreError, Window, WindowCounts, WindowFailure, WindowState,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,8 +38,17 @@ pub(crate) struct Desk {
     /// Where the heads of what lands are kept, if somebody looks over it afterwards.
     pub(crate) heads: Option<Arc<Heads>>,
     pub(crate) clocks: Clocks,
-    /// What was read in windows that wait for their proof, for whoever listens.
-    pub(crate) unproved: Mutex<HashMap<Window, Tally>>,
+    /// Windows that were read to their end and wait for their proof.
+    pub(crate) unproved: Mutex<HashMap<Window, Unproved>>,
+}
+
+/// A window that was read to its end on the word of one answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unproved {
+    /// What was read in it, for whoever listens.
+    pub(crate) tally: Tally,
+    /// The page that read it to its end.
+    pub(crate) page: u32,
 }
 
 /// What this run has read in one window.
@@ -58,6 +67,8 @@ pub(crate) enum Unread {
     TooMuch(qbo_client::Error),
     /// One record of the page cannot be delivered.
     Poisoned(qbo_client::Error),
+    /// Either QuickBooks fails, or one record of the page makes it fail: what can be read beside it tells.
+    Doubtful(qbo_client::Error),
     /// Nothing of the rest can be read this way.
     Rest(String),
     /// The company does not have the entity.
@@ -102,7 +113,16 @@ impl Desk {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),
-            page = self.client.fetch_page(query) => page.map_err(unread),
+            page = self.client.fetch_page(query) => page.map_err(page_unread),
+        }
+    }
+
+    /// Waits, unless the run is stopped first.
+    pub(crate) async fn pause(&self, time: Duration) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Failure::Stopped),
+            () = self.clock.sleep(time) => Ok(()),
         }
     }
 
@@ -132,34 +152,60 @@ impl Desk {
                     point!("scan.landed");
                     return Ok(outcome);
                 }
-                Err(error) if error.advice() == StoreAdvice::Retry && attempt < LANDING_RETRIES => {
-                    attempt += 1;
-                    self.emit(&RunEvent::StoreRetry { pipeline: self.spec.pipeline_name(), attempt });
-                    self.clock.sleep(Duration::from_secs(1 << (attempt - 1))).await;
-                }
-                Err(error) => return Err(Failure::Land(error)),
+                Err(error) => self.have_patience(error, &mut attempt).await.map_err(Failure::Land)?,
             }
         }
     }
 
-    /// Notes what was read in a window that waits for its proof.
-    pub(crate) fn await_proof(&self, window: Window, tally: Tally) {
-        self.unproved.lock().unwrap_or_else(PoisonError::into_inner).insert(window, tally);
+    /// Waits before the same is written again, if the database restarts or is busy, and not for ever.
+    async fn have_patience(&self, error: StoreError, attempt: &mut u32) -> Result<(), StoreError> {
+        if error.advice() != StoreAdvice::Retry || *attempt == LANDING_RETRIES {
+            return Err(error);
+        }
+        *attempt += 1;
+        self.emit(&RunEvent::StoreRetry { pipeline: self.spec.pipeline_name(), attempt: *attempt });
+        self.clock.sleep(Duration::from_secs(1 << (*attempt - 1))).await;
+        Ok(())
     }
 
-    /// Closes windows that were confirmed, by a count or by another answer: in the log, and to whoever listens.
-    pub(crate) async fn close(&self, windows: &[Window], by: Confirmed) -> Result<(), StoreError> {
+    /// Notes a window that waits for its proof.
+    pub(crate) fn await_proof(&self, window: Window, unproved: Unproved) {
+        self.unproved.lock().unwrap_or_else(PoisonError::into_inner).insert(window, unproved);
+    }
+
+    /// The page that read a window to its end, if this run has read it so far.
+    pub(crate) fn read_to_its_end_by(&self, window: &Window) -> Option<u32> {
+        let unproved = self.unproved.lock().unwrap_or_else(PoisonError::into_inner);
+        unproved.get(window).map(|unproved| unproved.page)
+    }
+
+    /// Closes windows that were confirmed, by a count or by another answer: in the log, if it still holds the records that were
+    /// compared, and to whoever listens.
+    pub(crate) async fn close(
+        &self,
+        windows: &[Window],
+        (records_read, last_pages): (u64, &[(Window, u32)]),
+        by: Confirmed,
+    ) -> Result<(), StoreError> {
         if windows.is_empty() {
             return Ok(());
         }
-        let at = self.clock.now_utc();
-        match by {
-            Confirmed::ByCount => self.store.note_counted(self.owner(), windows, at).await?,
-            Confirmed::Otherwise => self.store.close_windows(self.owner(), windows, at).await?,
+        let (at, records_read) = (self.clock.now_utc(), Some(records_read));
+        let confirmed = Confirmation { at, records_read, last_pages };
+        let mut attempt = 0;
+        loop {
+            let closed = match by {
+                Confirmed::ByCount => self.store.note_counted(self.owner(), windows, confirmed).await,
+                Confirmed::Otherwise => self.store.close_windows(self.owner(), windows, confirmed).await,
+            };
+            match closed {
+                Ok(()) => break,
+                Err(error) => self.have_patience(error, &mut attempt).await?,
+            }
         }
         for window in windows {
             let waited = self.unproved.lock().unwrap_or_else(PoisonError::into_inner).remove(window);
-            let Some(Tally { counts, pages }) = waited else { continue };
+            let Some(Unproved { tally: Tally { counts, pages }, .. }) = waited else { continue };
             self.emit(&RunEvent::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
                 window: *window,
@@ -199,6 +245,27 @@ impl Desk {
                 message: Some(message.into()),
             }));
         }
+    }
+}
+
+impl Unread {
+    /// What it is if nothing else can be read either.
+    pub(crate) fn settled(self) -> Self {
+        match self {
+            Self::Doubtful(error) => unread(error),
+            other => other,
+        }
+    }
+}
+
+/// Why a page was not read. What fails for a whole page may fail for one of its records.
+fn page_unread(error: qbo_client::Error) -> Unread {
+    match &error.kind {
+        ErrorKind::Exhausted { cause: Cause::Throttled, .. } => unread(error),
+        ErrorKind::Exhausted { .. } | ErrorKind::WebPage { .. } | ErrorKind::BadQuery { .. } => {
+            Unread::Doubtful(error)
+        }
+        _ => unread(error),
     }
 }
 

@@ -105,8 +105,8 @@ impl Engine {
             estimated_calls: plan.estimated_calls,
         });
         let (heads, apart) = (Arc::new(RunHeads::default()), Arc::default());
-        let failure = self.read_on(&request, (plan, done), stop, (&heads, &apart)).await;
-        let mut outcome = self.finish(&request, failure, began, heads).await?;
+        let read = self.read_on(&request, (plan, done), stop, (&heads, &apart)).await;
+        let mut outcome = self.finish(&request, read, began, heads).await?;
         outcome.clock = *apart.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(outcome)
     }
@@ -138,35 +138,36 @@ impl Engine {
         mut begun: (Plan, Vec<Standing>),
         stop: CancellationToken,
         (heads, apart): (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
-    ) -> Option<RunError> {
+    ) -> Result<u64, RunError> {
         let mut setbacks = 0;
         loop {
-            let error = self.read_all(request, begun, stop.clone(), (heads, apart)).await?;
+            let error = match self.read_all(request, begun, stop.clone(), (heads, apart)).await {
+                Ok(closed) => return Ok(closed),
+                Err(error) => error,
+            };
             let Failure::Land(StoreError { kind: StoreErrorKind::LogMoved(entity_name), .. }) =
                 &error.failure
             else {
-                return Some(error);
+                return Err(error);
             };
             if setbacks == MOST_SETBACKS || stop.is_cancelled() {
-                return Some(error);
+                return Err(error);
             }
             setbacks += 1;
             self.sink.emit(&RunEvent::LogMoved { pipeline: entity_name.to_string(), attempt: setbacks });
-            begun = match self.begin(request).await {
-                Ok(begun) => begun,
-                Err(error) => return Some(error),
-            };
+            begun = self.begin(request).await?;
         }
     }
 
-    /// Reads every pipeline of the plan. Returns what stopped one of them, the most telling first.
+    /// Reads every pipeline of the plan. Returns how many windows the run has closed, or what stopped one of them, the most
+    /// telling first.
     async fn read_all(
         &self,
         request: &Arc<RunRequest>,
         (plan, mut done): (Plan, Vec<Standing>),
         stop: CancellationToken,
         learned: (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
-    ) -> Option<RunError> {
+    ) -> Result<u64, RunError> {
         let mut waiting: VecDeque<_> = plan.pipelines.into_iter().filter(has_work).collect();
         let places = Arc::new(Semaphore::new(request.concurrency.get()));
         let mut working = JoinSet::new();
@@ -210,12 +211,14 @@ impl Engine {
         if failure.is_none() && !waiting.is_empty() {
             failure = Some(RunError::general(Failure::Stopped));
         }
-        match failure {
-            // The log was read just now.
-            None if nothing_to_do => None,
-            None => self.still_stands(request, &done).await.err(),
-            failure => failure,
+        if let Some(failure) = failure {
+            return Err(failure);
         }
+        // Otherwise the log was read just now.
+        if !nothing_to_do {
+            self.still_stands(request, &done).await?;
+        }
+        Ok(done.iter().map(Standing::closed).sum())
     }
 
     /// Makes sure that the log has not been put back since the pipelines were read.
@@ -248,15 +251,18 @@ impl Engine {
     async fn finish(
         &self,
         request: &RunRequest,
-        failure: Option<RunError>,
+        read: Result<u64, RunError>,
         (began, used): (Duration, Usage),
         heads: Arc<RunHeads>,
     ) -> Result<RunOutcome, RunError> {
+        let closed = *read.as_ref().unwrap_or(&0);
+        let failure = read.err();
         let usage = self.client.usage().since(&used);
         let open = self.open_quarantine(request).await;
         let status = self.status(request, failure.as_ref(), open.as_ref().ok().copied()).await;
         let end = RunEnd {
             status,
+            closed,
             message: failure.as_ref().map(|error| error.to_string().into()),
             finished_at: self.clock.now_utc(),
             calls: usage.calls,

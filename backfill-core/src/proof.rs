@@ -13,6 +13,7 @@ use qbo_auth::planted::is_planted;
 use raw_store::{LogFilter, LogLine, OpenWindow, Window, WindowState};
 
 use crate::desk::{Confirmed, Desk, Unread};
+use crate::engine::log_moved;
 use crate::plan::consecutive;
 use crate::{RunError, RunEvent};
 
@@ -24,6 +25,8 @@ struct Claimed {
     read: u64,
     /// Whether its last answer was the only word for it that nothing is left: it stays open until another confirms it.
     is_open: bool,
+    /// The page that read it to its end, if it is open.
+    page: Option<u32>,
 }
 
 /// Consecutive windows that were read to their end, and the records read in each.
@@ -144,14 +147,19 @@ pub(crate) async fn claims(desk: &Desk, plan: &[Window], about: About) -> Result
         let is_uncounted = line.state == WindowState::Completed && line.counted_at.is_none();
         let waits = is_open || (is_uncounted && desk.spec.is_counted());
         let is_of_plan = line.time_axis == desk.pipeline.time_axis && planned.contains(&line.window);
-        (waits && is_of_plan).then_some(Claimed {
+        (waits && is_of_plan).then(|| Claimed {
             window: line.window,
             read: line.metrics.records_read,
             is_open,
+            page: desk.read_to_its_end_by(&line.window).filter(|_| is_open),
         })
     };
     let waiting: HashMap<_, _> =
         lines.iter().filter_map(waits).map(|claimed| (claimed.window, claimed)).collect();
+    // Everything was read to its end by now. What the log says is still read was put back since.
+    if waiting.values().any(|one| one.is_open && one.page.is_none()) && !is_planted("count of another log") {
+        return Err(desk.error(None, log_moved(&desk.pipeline.entity_name)));
+    }
     let mut windows: Vec<_> = waiting.keys().copied().collect();
     windows.sort_unstable();
     let open = windows.into_iter().map(|window| OpenWindow { window, cursor: None });
@@ -173,18 +181,18 @@ pub(crate) async fn shortfalls(
     before: &[Shortfall],
 ) -> Result<Vec<Shortfall>, RunError> {
     let mut found: Vec<Shortfall> = Vec::new();
-    let (mut by_count, mut otherwise) = (Vec::new(), Vec::new());
+    let (mut by_count, mut otherwise) = (Vec::<Claimed>::new(), Vec::<Claimed>::new());
     let mut counts_left = MOST_COUNTS;
     let is_first = before.is_empty();
     for claim in claims {
         let (span, read) = (claim.span(), claim.read());
         if read == 0 && is_planted("empty answer believed") {
-            by_count.extend(claim.all());
+            by_count.extend(&claim.windows);
             continue;
         }
         if !desk.spec.is_counted() {
             match sent_again(desk, &claim).await? {
-                Found::Sent(source) if source <= read => otherwise.extend(claim.all()),
+                Found::Sent(source) if source <= read => otherwise.extend(&claim.windows),
                 short => found.extend(claim.shortfalls(short, claim.all())),
             }
             continue;
@@ -194,7 +202,7 @@ pub(crate) async fn shortfalls(
             continue;
         };
         point!("proof.counted");
-        by_count.extend(claim.all());
+        by_count.extend(&claim.windows);
         if source != read {
             let pipeline = desk.spec.pipeline_name();
             desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
@@ -204,10 +212,15 @@ pub(crate) async fn shortfalls(
         }
     }
     let short: HashSet<_> = found.iter().map(|one| one.window).collect();
-    by_count.retain(|window| !short.contains(window));
+    by_count.retain(|one| !short.contains(&one.window));
+    let close = async |claimed: Vec<Claimed>, by| {
+        let windows: Vec<_> = claimed.iter().map(|one| one.window).collect();
+        let last_pages: Vec<_> = claimed.iter().filter_map(|one| Some((one.window, one.page?))).collect();
+        desk.close(&windows, (claimed.iter().map(|one| one.read).sum(), &last_pages), by).await
+    };
     let closed = async {
-        desk.close(&by_count, Confirmed::ByCount).await?;
-        desk.close(&otherwise, Confirmed::Otherwise).await
+        close(by_count, Confirmed::ByCount).await?;
+        close(otherwise, Confirmed::Otherwise).await
     };
     closed.await.map_err(|error| desk.error(None, error))?;
     Ok(found)
@@ -215,7 +228,7 @@ pub(crate) async fn shortfalls(
 
 /// What becomes of a claim that QuickBooks does not count. What is open is read once more, which is a second answer; if that
 /// delivers records, they are believed, as those of closed windows are.
-fn uncounted(claim: &Claim, before: &[Shortfall], otherwise: &mut Vec<Window>) -> Vec<Shortfall> {
+fn uncounted(claim: &Claim, before: &[Shortfall], otherwise: &mut Vec<Claimed>) -> Vec<Shortfall> {
     let found = |window: &Window| before.iter().find(|one| one.window == *window).map(|one| one.found);
     let doubted =
         claim.all().find(|window| matches!(found(window), Some(Found::Counted(_) | Found::Uncounted)));
@@ -224,7 +237,7 @@ fn uncounted(claim: &Claim, before: &[Shortfall], otherwise: &mut Vec<Window>) -
     }
     let is_second_answer = claim.open().any(|window| found(&window).is_some());
     if is_second_answer && claim.read() > 0 {
-        otherwise.extend(claim.open());
+        otherwise.extend(claim.windows.iter().filter(|one| one.is_open));
         return Vec::new();
     }
     claim.shortfalls(Found::Silent, claim.open()).collect()
@@ -237,12 +250,16 @@ async fn sent_again(desk: &Desk, claim: &Claim) -> Result<Found, RunError> {
     }
     let span = claim.span();
     let query = desk.spec.query(desk.request.axis, span.start(), span.end());
-    match desk.ask(&query).await {
+    match desk.ask(&query).await.map_err(Unread::settled) {
         Ok(page) => Ok(Found::Sent(page.len() as u64)),
         Err(Unread::Fatal(failure)) => Err(desk.error(None, failure)),
-        Err(Unread::TooMuch(_) | Unread::Poisoned(_) | Unread::Rest(_) | Unread::Unavailable(_)) => {
-            Ok(Found::Silent)
-        }
+        Err(
+            Unread::TooMuch(_)
+            | Unread::Poisoned(_)
+            | Unread::Doubtful(_)
+            | Unread::Rest(_)
+            | Unread::Unavailable(_),
+        ) => Ok(Found::Silent),
     }
 }
 
@@ -288,6 +305,12 @@ async fn counted(desk: &Desk, span: Window) -> Result<Option<u64>, RunError> {
     match desk.count(&query).await {
         Ok(source) => Ok(Some(source)),
         Err(Unread::Fatal(failure)) => Err(desk.error(None, failure)),
-        Err(Unread::TooMuch(_) | Unread::Poisoned(_) | Unread::Rest(_) | Unread::Unavailable(_)) => Ok(None),
+        Err(
+            Unread::TooMuch(_)
+            | Unread::Poisoned(_)
+            | Unread::Doubtful(_)
+            | Unread::Rest(_)
+            | Unread::Unavailable(_),
+        ) => Ok(None),
     }
 }

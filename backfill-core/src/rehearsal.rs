@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use raw_store::{
-    BackfillLog, Bytes, Deviation, Lease, LogFilter, LogLine, MemoryStore, OpenWindow, Owner, PageCommit,
-    PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, StoreError, StoreIdentity, Window, WindowFailure,
+    BackfillLog, Bytes, Confirmation, Deviation, Lease, LogFilter, LogLine, MemoryStore, OpenWindow, Owner,
+    PageCommit, PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore,
+    Reopen, RunEnd, RunId, RunRecord, RunStart, StoreError, StoreIdentity, Window, WindowCounts,
+    WindowFailure,
 };
 
 use time::OffsetDateTime;
@@ -201,11 +202,15 @@ impl RawStore for Rehearsal {
         self.log.release(lease).await
     }
 
-    /// The page in the log has no documents, so it counts none: those are counted here. A page that is landed once more, for
-    /// the first attempt failed, was not noted by then.
+    /// The page in the log has no documents, so it counts none: those are counted here, as read and left as they are. A page
+    /// that is landed once more, for the first attempt failed, was not noted by then.
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let entry = PageCommit { rows: Vec::new(), rejected: Vec::new(), ..page.clone() };
-        let outcome = self.log.commit_page(&entry).await?;
+        let landed = self.log.commit_page(&entry).await?;
+        let mut windows = vec![WindowCounts::default(); page.windows.len()];
+        page.rows.iter().for_each(|row| windows[row.window].unchanged += 1);
+        page.rejected.iter().for_each(|row| windows[row.window].quarantined += 1);
+        let outcome = PageOutcome { total: windows.iter().copied().sum(), windows, ..landed };
         let entity_name = &page.pipeline.entity_name;
         let Some(mut fresh) = self.found().get_mut(entity_name).map(|found| found.count(page)) else {
             return Ok(outcome);
@@ -225,6 +230,11 @@ impl RawStore for Rehearsal {
     async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
         self.log.count_rows(pipeline).await
     }
+}
+
+/// What confirms windows of a log that counts no records, and that nobody can put back.
+fn in_memory(confirmed: Confirmation<'_>) -> Confirmation<'_> {
+    Confirmation { records_read: None, ..confirmed }
 }
 
 #[async_trait]
@@ -308,18 +318,18 @@ impl BackfillLog for Rehearsal {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
-        self.log.note_counted(owner, windows, at).await
+        self.log.note_counted(owner, windows, in_memory(confirmed)).await
     }
 
     async fn close_windows(
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
-        self.log.close_windows(owner, windows, at).await
+        self.log.close_windows(owner, windows, in_memory(confirmed)).await
     }
 
     async fn fail_windows(

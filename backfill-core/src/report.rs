@@ -16,7 +16,8 @@ pub struct Report {
     pub run: RunRecord,
     /// Per pipeline.
     pub pipelines: Vec<PipelineReport>,
-    /// Another run over the same range, windows and pipelines, if there is one: the first before it, or the last after it.
+    /// Another run that read the same windows of the same pipelines to their end, as this one did, if there is one: the first
+    /// before it, or the last after it.
     /// What the later of the two found unchanged shows that reading again changes nothing.
     pub other: Option<RunRecord>,
     /// What an examination of the rows found; empty until somebody puts it here.
@@ -118,9 +119,21 @@ impl Report {
 /// Of the runs that read the same windows of the same pipelines: the first before this one, or the last after it.
 fn other(run: &RunRecord, mut runs: Vec<RunRecord>) -> Option<RunRecord> {
     let names = |run: &RunRecord| run.pipelines.iter().map(|one| one.entity_name.clone()).collect::<Vec<_>>();
-    let has_read = |run: &RunRecord| run.pipelines.iter().any(|one| one.windows_opened > 0);
+    // Each of the windows, to its end: a run that went on where another one stopped has read other windows, and one that
+    // found nothing to do has read none.
+    let has_read = |run: &RunRecord| {
+        let closed = |one: &PipelineTotals| {
+            one.windows_completed + one.windows_provisional + one.windows_unavailable == one.windows_opened
+        };
+        run.pipelines.iter().all(closed) && run.pipelines.iter().any(|one| one.windows_opened > 0)
+    };
+    let opened = |run: &RunRecord| run.pipelines.iter().map(|one| one.windows_opened).collect::<Vec<_>>();
+    if !has_read(run) {
+        return None;
+    }
     runs.retain(|one| {
         one.id != run.id
+            && opened(one) == opened(run)
             && one.span == run.span
             && one.chunk == run.chunk
             && names(one) == names(run)

@@ -3,7 +3,12 @@
 //! One malformed record makes QuickBooks refuse every page that it is in (code 4002; 10000 at every repeat). By the time
 //! this begins the walk has taken everything before it. The record is then closed in by time, not by position: what a
 //! question over a stretch of past time holds can only become less while people work, so a stretch that holds one
-//! record and cannot be read holds that record alone. Where several share its instant, the instant is read in parts
+//! record and cannot be read holds that record alone.
+//!
+//! Other failures than those codes may be a record's, too: a web page whenever it is in the page, an answer that ends at it.
+//! They may as well be an outage. So such a failure counts for a record only if another record can be read right after it.
+//!
+//! Where several share its instant, the instant is read in parts
 //! until a count says that nothing else is missing.
 
 use std::collections::HashSet;
@@ -13,7 +18,7 @@ use raw_store::{RejectedRow, Window};
 use time::OffsetDateTime;
 
 use crate::desk::Unread;
-use crate::scan::Scan;
+use crate::scan::{Scan, is_refused};
 use crate::walk::{MAX_PASSES, Reached, RecordKey, Step, WalkError, key};
 use crate::{RunError, RunEvent};
 
@@ -25,31 +30,35 @@ const MOST_LOST: u32 = 100;
 
 const ONE: u16 = 1;
 
+/// Where it is looked, behind what the walk has taken, for a record that can be read while a page fails: behind the next
+/// one, in the middle of a page, and the next one itself.
+const BESIDE: [u32; 3] = [2, 500, 1];
+
 /// How the reason begins that is kept in place of such a record. Its place in time depends on what was asked around it, so a
 /// verification knows it again by these words and its window.
 pub(crate) const UNREADABLE: &str = "QuickBooks cannot deliver this record";
 
 /// What a question brought.
-enum Found {
+pub(super) enum Found {
     /// All that it covers.
     All(RawPage),
     /// A whole page, and perhaps more behind it.
     Page,
     /// A record that cannot be delivered is in it.
-    Bad,
+    Bad(qbo_client::Error),
 }
 
 /// How a question ended.
-enum Answer {
+pub(super) enum Answer {
     Page(RawPage),
     /// One of its records makes it fail.
-    Bad,
+    Bad(qbo_client::Error),
     /// It takes too long.
     Slow,
 }
 
 /// Why it went no further.
-enum Halt {
+pub(super) enum Halt {
     Unread(Unread),
     Run(RunError),
 }
@@ -83,7 +92,7 @@ impl Scan {
         self.halted(ended).await
     }
 
-    async fn halted(&mut self, ended: Result<bool, Halt>) -> Result<bool, RunError> {
+    pub(super) async fn halted(&mut self, ended: Result<bool, Halt>) -> Result<bool, RunError> {
         match ended {
             Ok(over) => Ok(over),
             Err(Halt::Run(error)) => Err(error),
@@ -100,7 +109,7 @@ impl Scan {
                     return Ok(true);
                 }
             }
-            Found::Page | Found::Bad => return self.read_instant(why).await,
+            Found::Page | Found::Bad(_) => return self.read_instant(why).await,
         }
         let mut end = self.next_readable(after).await?;
         loop {
@@ -118,14 +127,14 @@ impl Scan {
                 }
                 // The walk can go on by itself.
                 Found::Page => return Ok(false),
-                Found::Bad if counted <= 1 => {
+                Found::Bad(_) if counted <= 1 => {
                     if !self.is_sure(&gap).await? {
                         continue;
                     }
                     let place = self.locate(at, end).await?;
                     return Ok(self.lose(&gap, why, (place, end), 1).await?);
                 }
-                Found::Bad => {
+                Found::Bad(_) => {
                     let middle = self.desk.request.axis.floor(at + (end - at) / 2).max(self.walk.after());
                     let first_half = self.between(at, middle);
                     match self.find(&first_half).await? {
@@ -135,7 +144,7 @@ impl Scan {
                             }
                         }
                         Found::Page => return Ok(false),
-                        Found::Bad => end = middle,
+                        Found::Bad(_) => end = middle,
                     }
                 }
             }
@@ -150,15 +159,17 @@ impl Scan {
         let axis = self.desk.request.axis;
         let Answer::Page(page) = self.ask_for(&second).await? else { return Ok(end) };
         let time = page.records().next().and_then(|record| axis.time_of(&record));
-        Ok(time.map_or(end, |time| axis.floor(time).clamp(from, end)))
+        // A time that is not ahead is an odd one, and leads nowhere.
+        Ok(time.map(|time| axis.floor(time)).filter(|at| from < *at && *at < end).unwrap_or(end))
     }
 
     /// Reads one instant in ever smaller parts, until what was met and what could not be read make up its count.
-    async fn read_instant(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
+    pub(super) async fn read_instant(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
         let (at, after) = (self.walk.position().0, self.walk.after());
-        let here = self.in_order(self.between(at, after));
+        let mut here = self.in_order(self.between(at, after));
         let mut counted = self.desk.count(&here).await?;
-        if counted == 0 && matches!(self.ask_for(&here).await?, Answer::Bad) && self.is_sure(&here).await? {
+        if counted == 0 && matches!(self.ask_for(&here).await?, Answer::Bad(_)) && self.is_sure(&here).await?
+        {
             // Without a record in it, no record can be the reason: the question itself is what fails.
             return Err(Unread::Rest(format!("it fails without any record: {}", why.kind)).into());
         }
@@ -173,14 +184,20 @@ impl Scan {
                         met.extend(page.records().map(|record| key(&record)));
                         self.land_part(&question, page).await?;
                     }
-                    Answer::Bad if length == ONE && self.is_sure(&question).await? => {
+                    // The order of ids is what is refused, and no record.
+                    Answer::Bad(error) if is_refused(&error) && self.walk.leave_ids() => {
+                        here = self.between(at, after);
+                        (lost, parts) = (0, self.parts(counted));
+                        met.clear();
+                    }
+                    Answer::Bad(_) if length == ONE && self.is_sure(&question).await? => {
                         lost += 1;
                         if self.lost + lost > MOST_LOST {
                             return Err(Unread::Rest(too_many(why)).into());
                         }
                     }
-                    Answer::Bad | Answer::Slow if length == ONE => parts.push((start, length)),
-                    Answer::Bad | Answer::Slow => {
+                    Answer::Bad(_) | Answer::Slow if length == ONE => parts.push((start, length)),
+                    Answer::Bad(_) | Answer::Slow => {
                         let half = length / 2;
                         parts.push((start + u32::from(half), length - half));
                         parts.push((start, half));
@@ -231,20 +248,20 @@ impl Scan {
             let border = touched[touched.len() / 2].start();
             let before = self.between(from, border);
             match self.find(&before).await? {
-                Found::Bad => to = border,
+                Found::Bad(_) => to = border,
                 Found::All(_) | Found::Page => from = border,
             }
         }
     }
 
-    fn between(&self, from: OffsetDateTime, to: OffsetDateTime) -> Query {
+    pub(super) fn between(&self, from: OffsetDateTime, to: OffsetDateTime) -> Query {
         let request = &self.desk.request;
         self.desk.spec.query(request.axis, from, to).page(1, request.page_size)
     }
 
-    async fn find(&mut self, query: &Query) -> Result<Found, Halt> {
+    pub(super) async fn find(&mut self, query: &Query) -> Result<Found, Halt> {
         match self.ask_for(query).await? {
-            Answer::Bad => Ok(Found::Bad),
+            Answer::Bad(error) => Ok(Found::Bad(error)),
             Answer::Page(page) if query.page_size().is_last_page(page.len()) => Ok(Found::All(page)),
             Answer::Page(_) => Ok(Found::Page),
             Answer::Slow => Err(Unread::Rest("QuickBooks takes too long to answer".into()).into()),
@@ -254,7 +271,7 @@ impl Scan {
     /// Asks again what failed for a record. Nothing is given up for a failure that passes.
     async fn is_sure(&mut self, query: &Query) -> Result<bool, Halt> {
         for _ in 1..TRIES {
-            if !matches!(self.ask_for(query).await?, Answer::Bad) {
+            if !matches!(self.ask_for(query).await?, Answer::Bad(_)) {
                 return Ok(false);
             }
         }
@@ -262,28 +279,52 @@ impl Scan {
     }
 
     async fn ask_for(&mut self, query: &Query) -> Result<Answer, Halt> {
-        match self.desk.ask(query).await {
+        self.spend()?;
+        match self.desk.ask(&query.clone().probe()).await {
             Ok(page) => {
                 let answered = self.moment(page.answered_at());
                 self.accounting.answered(answered);
                 Ok(Answer::Page(page))
             }
             Err(Unread::TooMuch(error)) if matches!(error.kind, ErrorKind::PageTooSlow) => Ok(Answer::Slow),
-            Err(Unread::Poisoned(_) | Unread::TooMuch(_)) => Ok(Answer::Bad),
+            Err(Unread::Poisoned(error) | Unread::TooMuch(error)) => Ok(Answer::Bad(error)),
+            Err(Unread::Doubtful(error)) if self.can_read_beside().await? => Ok(Answer::Bad(error)),
             Err(other) => Err(other.into()),
         }
     }
 
+    /// Whether some record of the pipeline can be read now: what was read before or, if nothing was, one that lies ahead.
+    pub(super) async fn can_read_beside(&mut self) -> Result<bool, Unread> {
+        self.walk.go_back();
+        let from = self.between(self.walk.position().0, self.span.end());
+        let known = self.walk.known_here();
+        let ahead = BESIDE.map(|place| from.clone().page(known + place, PageSize::ONE));
+        let candidates = self.readable.take().map_or_else(|| ahead.to_vec(), |known| vec![known]);
+        for query in candidates {
+            self.spend()?;
+            match self.desk.ask(&query.clone().probe()).await {
+                Ok(page) if !page.is_empty() => {
+                    self.readable = Some(query);
+                    return Ok(true);
+                }
+                Ok(_) | Err(Unread::Doubtful(_) | Unread::Poisoned(_) | Unread::TooMuch(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(false)
+    }
+
     /// Lands everything up to an instant, and goes on there.
-    async fn land_stretch(
+    pub(super) async fn land_stretch(
         &mut self,
         query: &Query,
         page: RawPage,
         end: OffsetDateTime,
     ) -> Result<bool, Halt> {
-        let fresh = self.walk.take_stretch(&page).map_err(|problem| Unread::Rest(problem.to_string()))?;
+        let taken = self.walk.take_stretch(&page, end);
+        let fresh = taken.map_err(|problem| Unread::Rest(problem.to_string()))?;
         self.walk.go_to(end);
-        let reached = self.reached(end);
+        let reached = if end < self.span.end() { Reached::Silent(end) } else { Reached::End };
         let commit = self.commit(query, &page, &Step { fresh, reached });
         drop(page);
         self.land(commit).await?;
@@ -292,7 +333,8 @@ impl Scan {
 
     /// Lands a part of the walk's instant, which stays open.
     async fn land_part(&mut self, query: &Query, page: RawPage) -> Result<(), Halt> {
-        let fresh = self.walk.take_stretch(&page).map_err(|problem| Unread::Rest(problem.to_string()))?;
+        let taken = self.walk.take_stretch(&page, self.walk.after());
+        let fresh = taken.map_err(|problem| Unread::Rest(problem.to_string()))?;
         if fresh.is_empty() {
             return Ok(());
         }

@@ -79,7 +79,7 @@ mod tests {
                 format!(r#"{{"QueryResponse":{{"X":[{}]}},"time":"2026-06-01T00:00:00Z"}}"#, rows.join(","));
             let answer = RawPage::split(body.into(), "X").unwrap();
             let step = walk.take(&answer).unwrap();
-            taken.extend(step.fresh.iter().map(|(record, _)| record.id().unwrap().to_owned()));
+            taken.extend(step.fresh.iter().map(|one| one.record.id().unwrap().to_owned()));
             let reached = match step.reached {
                 Reached::Unproved => walk.counted(records.into()).unwrap(),
                 reached => reached,

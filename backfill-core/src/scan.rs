@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use qbo_auth::planted::is_planted;
-use qbo_client::{Property, Query, RawPage, RawRecord};
+use qbo_client::{ErrorKind, PageSize, Property, Query, RawPage, RawRecord};
 use raw_store::{
-    OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowCounts, WindowState,
+    OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowChange, WindowCounts,
+    WindowState,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -15,12 +16,29 @@ use tokio::sync::Notify;
 use crate::accounting::Accounting;
 use crate::clocks::{Moment, Reading};
 use crate::density::page_span;
-use crate::desk::{Desk, Tally, Unread};
+use crate::desk::{Desk, Tally, Unproved, Unread};
 use crate::heads::Head;
 use crate::plan::span;
 use crate::share::{Left, Share, Stretch, later_part};
-use crate::walk::{Poisoned, Reached, Step, Walk};
+use crate::walk::{Placed, Poisoned, Reached, Step, Walk, WalkError};
 use crate::{RunError, RunEvent, WindowReport};
+
+/// How often a question is asked again whose answer contradicts it, before its odd records are set aside.
+const ASKED_AGAIN: u32 = 2;
+
+/// Contradictions of one scan that are asked about again. Behind them its answers are taken as they come.
+const MOST_ASKED_AGAIN: u32 = 40;
+
+/// How long such a question waits, so that a copy that lags behind catches up.
+const BEFORE_ASKED_AGAIN: Duration = Duration::from_secs(1);
+
+/// Questions in a row that bring no new record and close no window, before the rest of the scan is given up. The most that
+/// can be of use are thirty passes over some pages of one second, and a page that is searched for many records that
+/// cannot be delivered.
+const MOST_FRUITLESS: u32 = 500;
+
+/// The reason that is kept with such a record.
+const MALFORMED: &str = "QuickBooks sent this record as text that is not JSON";
 
 /// One ordered read of consecutive windows.
 #[derive(Debug)]
@@ -39,8 +57,14 @@ pub(crate) struct Scan {
     heads: Vec<Head>,
     /// Records that were found to be unreadable.
     pub(super) lost: u32,
+    /// Answers in a row, and in all, that contradicted their question.
+    contradictions: (u32, u32),
+    /// Questions since one brought a new record or closed a window.
+    fruitless: u32,
+    /// A question of one record that was answered.
+    pub(super) readable: Option<Query>,
     /// The time that a whole page covers, as far as the last one tells.
-    page_span: Option<time::Duration>,
+    pub(super) page_span: Option<time::Duration>,
     /// Where it began, and whole pages read since.
     from: OffsetDateTime,
     whole_pages: u32,
@@ -77,6 +101,9 @@ impl Scan {
             behind: Vec::new(),
             heads: Vec::new(),
             lost: 0,
+            contradictions: (0, 0),
+            fruitless: 0,
+            readable: None,
             page_span: None,
             from,
             whole_pages: 0,
@@ -90,9 +117,6 @@ impl Scan {
     /// is, for another run.
     pub(crate) async fn read(mut self) -> Result<(), RunError> {
         let result = self.read_pages().await;
-        for (window, tally) in self.running.drain(..) {
-            self.desk.await_proof(window, tally);
-        }
         self.share.end(&self.news);
         result
     }
@@ -102,6 +126,10 @@ impl Scan {
         let mut query = self.next_query();
         let mut answer = desk.ask(&query).await;
         loop {
+            if let Err(unread) = self.spend() {
+                self.give_up(unread).await?;
+                return Ok(());
+            }
             let page = match answer {
                 Ok(page) => page,
                 Err(unread) => {
@@ -120,30 +148,33 @@ impl Scan {
             let step = match self.walk.take(&page) {
                 Ok(step) => step,
                 Err(problem) => {
-                    self.give_up(Unread::Rest(problem.to_string())).await?;
-                    return Ok(());
+                    drop(page);
+                    if self.reconsider(problem).await? {
+                        return Ok(());
+                    }
+                    query = self.next_query();
+                    answer = desk.ask(&query).await;
+                    continue;
                 }
             };
+            self.contradictions.0 = 0;
+            self.note_readable(&query, &page);
             let reached = step.reached;
             let page_span =
-                page_span(step.fresh.len(), self.desk.request.page_size.get(), |n| step.fresh[n].1);
+                page_span(step.fresh.len(), self.desk.request.page_size.get(), |n| step.fresh[n].time);
             let commit = self.commit(&query, &page, &step);
             drop(page);
             point!("scan.taken");
             match reached {
                 Reached::End => return self.land(commit).await,
-                Reached::Instant(_) => {
+                Reached::Instant(_) | Reached::Silent(_) => {
                     self.whole_pages += 1;
                     self.page_span = page_span.or(self.page_span);
                     self.show();
                     if self.whole_pages == 1 {
                         // With the first page it is known how much there is. Whoever has a place gets a part of it now, not a
                         // page later.
-                        tokio::select! {
-                            biased;
-                            () = self.share.considered() => {}
-                            () = desk.stop.cancelled() => {}
-                        }
+                        self.considered().await;
                     }
                     query = self.next_query();
                     // While page n lands, page n+1 is on its way.
@@ -165,6 +196,23 @@ impl Scan {
         }
     }
 
+    /// Waits until others have had a look at what is left.
+    async fn considered(&self) {
+        tokio::select! {
+            biased;
+            () = self.share.considered() => {}
+            () = self.desk.stop.cancelled() => {}
+        }
+    }
+
+    /// Keeps a question of one record that was answered.
+    fn note_readable(&mut self, query: &Query, page: &RawPage) {
+        let begins = self.walk.position().1 == 1;
+        if self.readable.is_none() && begins && !page.is_empty() {
+            self.readable = Some(query.clone().page(1, PageSize::ONE));
+        }
+    }
+
     /// The next question, after a later part was handed over if somebody asked for it.
     fn next_query(&mut self) -> Query {
         let places = self.share.asked();
@@ -180,7 +228,8 @@ impl Scan {
             return spec.query(axis, self.from, self.span.end()).page(1 + read, size);
         }
         let end = if self.walk.is_at_instant() { self.walk.after() } else { self.span.end() };
-        self.in_order(spec.query(axis, at, end)).page(position, size)
+        let query = self.in_order(spec.query(axis, at, end)).page(position, size);
+        if self.walk.is_searching() { query.probe() } else { query }
     }
 
     /// A question about the walk's instant in an order without equals, if there is one: a position then means the same record
@@ -230,13 +279,17 @@ impl Scan {
 
     /// Turns a page into everything that becomes true with it.
     pub(super) fn commit(&mut self, query: &Query, page: &RawPage, step: &Step<'_>) -> PageCommit {
-        let times: Vec<_> = step.fresh.iter().map(|(_, time)| *time).collect();
+        let times: Vec<_> = step.fresh.iter().map(|one| one.time).collect();
         let answered = self.moment(page.answered_at());
         let (mut commit, places) = self.entry(&query.text(), answered, &times, step.reached);
-        for ((record, _), place) in step.fresh.iter().zip(places) {
-            put(&mut commit, record, place);
-            if let (Some(_), Ok(id)) = (&self.desk.heads, record.id()) {
-                self.heads.push(Head::of(record, id, place));
+        for (one, place) in step.fresh.iter().zip(places) {
+            if one.odd.is_some() {
+                set_aside(&mut commit, one, place);
+                continue;
+            }
+            put(&mut commit, &one.record, place);
+            if let (Some(_), Ok(id), false) = (&self.desk.heads, one.record.id(), one.record.is_malformed()) {
+                self.heads.push(Head::of(&one.record, id, place));
             }
         }
         commit
@@ -284,6 +337,7 @@ impl Scan {
             started_at,
             ingested_at: self.page_began_at,
             answered_at: answered.likely,
+            latest_at: answered.latest,
             rows: Vec::with_capacity(times.len()),
             by_content: self.desk.request.by_content,
             rejected: Vec::new(),
@@ -311,12 +365,20 @@ impl Scan {
             counts: outcome.total,
             time: commit.windows.iter().map(|change| change.duration).sum(),
         });
+        let is_closed = |change: &WindowChange| change.state != WindowState::Running;
+        if commit.rows.len() + commit.rejected.len() > 0 || commit.windows.iter().any(is_closed) {
+            self.fruitless = 0;
+        }
         let mut running = Vec::new();
         for (change, counts) in commit.windows.iter().zip(&outcome.windows) {
             let before = self.running.iter().find(|(window, _)| *window == change.window);
             let tally = before.map_or_else(Tally::default, |(_, tally)| *tally).and(counts);
             if change.state == WindowState::Running {
-                running.push((change.window, tally));
+                if self.accounting.has_passed(&change.window) {
+                    self.desk.await_proof(change.window, Unproved { tally, page: commit.page_number });
+                } else {
+                    running.push((change.window, tally));
+                }
                 continue;
             }
             self.desk.emit(&RunEvent::Window(WindowReport {
@@ -333,7 +395,7 @@ impl Scan {
     }
 
     /// Counts the instant where the walk stands. Returns whether the scan is over.
-    async fn prove_instant(&mut self) -> Result<bool, RunError> {
+    pub(super) async fn prove_instant(&mut self) -> Result<bool, RunError> {
         let (at, _) = self.walk.position();
         let query = self.desk.spec.query(self.desk.request.axis, at, self.walk.after());
         let counted = match self.desk.count(&query).await {
@@ -351,15 +413,76 @@ impl Scan {
         }
     }
 
+    /// Counts a question that is asked; an error if too many brought nothing.
+    pub(super) fn spend(&mut self) -> Result<(), Unread> {
+        self.fruitless += 1;
+        if self.fruitless <= MOST_FRUITLESS {
+            return Ok(());
+        }
+        Err(Unread::Rest(format!("the last {MOST_FRUITLESS} calls brought no new record")))
+    }
+
+    /// Deals with a page that contradicts its question or itself: it is asked for again, then taken without its odd records,
+    /// then read in parts for which no order is needed. Returns whether the scan is over.
+    async fn reconsider(&mut self, problem: WalkError) -> Result<bool, RunError> {
+        match problem {
+            WalkError::Unwitnessed => Ok(false),
+            WalkError::UnreliableInstant => self.give_up(Unread::Rest(problem.to_string())).await,
+            WalkError::Untimed => self.read_in_parts().await,
+            WalkError::Outside | WalkError::Disorder => {
+                let (in_a_row, in_all) = &mut self.contradictions;
+                (*in_a_row, *in_all) = (*in_a_row + 1, *in_all + 1);
+                if *in_a_row > ASKED_AGAIN {
+                    self.contradictions.0 = 0;
+                    return self.read_in_parts().await;
+                }
+                if *in_a_row == ASKED_AGAIN || *in_all > MOST_ASKED_AGAIN {
+                    // What the next answer still says is taken as it is.
+                    self.walk.tolerate();
+                }
+                self.desk
+                    .pause(BEFORE_ASKED_AGAIN)
+                    .await
+                    .map_err(|failure| self.desk.error(self.here(), failure))?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Gives up the windows that begin before an instant, and goes on behind them. Returns whether the scan is over.
+    pub(super) async fn leave(&mut self, until: OffsetDateTime, message: &str) -> Result<bool, RunError> {
+        let left = self.accounting.leave(until);
+        if let Some(last) = left.last() {
+            self.walk.go_to(last.end());
+        }
+        self.fruitless = 0;
+        self.desk
+            .fail(&left, message)
+            .await
+            .map_err(|error| self.desk.error(left.first().copied(), error))?;
+        Ok(self.accounting.open().is_empty())
+    }
+
     /// Deals with a question that was not answered. Returns whether the scan is over; otherwise the walk knows what to
     /// ask next.
     async fn overcome(&mut self, unread: Unread) -> Result<bool, RunError> {
         let error = match unread {
-            Unread::TooMuch(_) if self.walk.too_much() => return Ok(false),
+            Unread::TooMuch(_) if self.walk.too_much() => {
+                self.walk.go_back();
+                return Ok(false);
+            }
             // Ids cannot be sorted by, as it seems.
             Unread::Rest(_) | Unread::Unavailable(_) if self.walk.leave_ids() => {
                 return self.prove_instant().await;
             }
+            Unread::Doubtful(error) if is_refused(&error) && self.walk.leave_ids() => {
+                return self.prove_instant().await;
+            }
+            Unread::Doubtful(error) => match self.can_read_beside().await {
+                Ok(true) => error,
+                Ok(false) => return self.give_up(Unread::Doubtful(error)).await,
+                Err(unread) => return self.give_up(unread).await,
+            },
             Unread::TooMuch(error) | Unread::Poisoned(error) => error,
             other => return self.give_up(other).await,
         };
@@ -374,7 +497,7 @@ impl Scan {
     pub(super) async fn give_up(&mut self, unread: Unread) -> Result<bool, RunError> {
         let open = self.accounting.open();
         let window = open.first().copied();
-        let message = match unread {
+        let message = match unread.settled() {
             Unread::Fatal(failure) => return Err(self.desk.error(window, failure)),
             Unread::Rest(message) => message,
             Unread::Unavailable(message) if self.desk.availability.deny(&message) => {
@@ -382,16 +505,26 @@ impl Scan {
                 return left_out.map(|()| true).map_err(|error| self.desk.error(window, error));
             }
             Unread::Unavailable(message) => format!("{message}, though records were read before"),
-            Unread::TooMuch(error) | Unread::Poisoned(error) => error.to_string(),
+            Unread::TooMuch(error) | Unread::Poisoned(error) | Unread::Doubtful(error) => error.to_string(),
         };
         self.desk.fail(open, &message).await.map_err(|error| self.desk.error(window, error))?;
         Ok(true)
     }
 }
 
+/// Whether the question is one that QuickBooks does not accept.
+pub(super) fn is_refused(error: &qbo_client::Error) -> bool {
+    matches!(error.kind, ErrorKind::BadQuery { .. })
+}
+
 /// Puts a record of a window into a commit.
 pub(crate) fn put(commit: &mut PageCommit, record: &RawRecord<'_>, window: usize) {
     let raw = record.bytes();
+    if record.is_malformed() {
+        let id = record.id().ok().map(Into::into);
+        commit.rejected.push(RejectedRow { id, raw, reason: MALFORMED.into(), window });
+        return;
+    }
     match record.id() {
         Ok(id) => commit.rows.push(Row {
             id: id.into(),
@@ -405,6 +538,13 @@ pub(crate) fn put(commit: &mut PageCommit, record: &RawRecord<'_>, window: usize
             commit.rejected.push(RejectedRow { id: None, raw, reason, window });
         }
     }
+}
+
+/// Keeps a record aside whose time cannot be believed.
+fn set_aside(commit: &mut PageCommit, one: &Placed<'_>, window: usize) {
+    let reason = one.odd.map(|odd| odd.to_string()).unwrap_or_default().into();
+    let id = one.record.id().ok().map(Into::into);
+    commit.rejected.push(RejectedRow { id, raw: one.record.bytes(), reason, window });
 }
 
 /// What was asked, as it is kept beside each row.

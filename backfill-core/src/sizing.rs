@@ -74,6 +74,16 @@ impl Sizing {
         self.asked > 1
     }
 
+    /// Whether a record is searched for that makes its page fail.
+    pub(crate) fn is_searching(&self) -> bool {
+        self.suspects.is_some()
+    }
+
+    /// The last question asked for one new record more than was known.
+    pub(crate) fn one_more(&mut self) {
+        self.asked = self.asked.saturating_add(1).min(self.full);
+    }
+
     /// The record was found, and the walk is behind it.
     pub(crate) fn cleared(&mut self) {
         self.suspects = None;

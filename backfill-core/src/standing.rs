@@ -13,6 +13,8 @@ use raw_store::{LogLine, Pipeline, Reopen, RunId, Window, WindowState};
 pub(crate) struct Standing {
     entity_name: Box<str>,
     windows: Vec<(Window, u32, WindowState)>,
+    /// Those that the run itself has closed.
+    closed: u64,
 }
 
 impl Standing {
@@ -25,7 +27,7 @@ impl Standing {
         log: &[LogLine],
     ) -> Option<Self> {
         if is_planted("completeness from memory") {
-            return Some(Self { entity_name: pipeline.entity_name.clone(), windows: Vec::new() });
+            return Some(Self { entity_name: pipeline.entity_name.clone(), windows: Vec::new(), closed: 0 });
         }
         let lines = by_window(&pipeline.entity_name, &pipeline.time_axis, log);
         let stands = |window: &Window| {
@@ -39,7 +41,9 @@ impl Standing {
             is_through.then_some((*window, line.attempts, line.state))
         };
         let windows = plan.iter().map(stands).collect::<Option<_>>()?;
-        Some(Self { entity_name: pipeline.entity_name.clone(), windows })
+        let is_own = |window: &&Window| lines.get(*window).is_some_and(|line| line.run.as_ref() == Some(run));
+        let closed = plan.iter().filter(is_own).count() as u64;
+        Some(Self { entity_name: pipeline.entity_name.clone(), windows, closed })
     }
 
     /// Whether the log still says so, or has moved forward: another run may have opened a window since.
@@ -50,6 +54,11 @@ impl Standing {
                 line.attempts > *attempts || (line.attempts == *attempts && line.state == *state)
             })
         })
+    }
+
+    /// How many of the windows the run itself has closed.
+    pub(crate) fn closed(&self) -> u64 {
+        self.closed
     }
 
     /// The pipeline's name in the log.

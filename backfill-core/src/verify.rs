@@ -386,6 +386,7 @@ impl Search<'_> {
             started_at: asked_at,
             ingested_at: now,
             answered_at: page.answered_at().unwrap_or(now),
+            latest_at: page.answered_at().map_or(now, |at| at.max(now)),
             by_content: true,
             rows: Vec::new(),
             rejected: Vec::new(),

@@ -8,8 +8,10 @@
 mod bench;
 mod drift;
 mod entities;
+mod odd;
 mod silence;
 mod forgotten;
+mod spoilt;
 mod verify;
 mod worker;
 
@@ -163,7 +165,7 @@ async fn a_source_that_stays_down_ends_the_run_and_the_next_one_goes_on_at_the_c
     // With more places the failures would be shared out.
     request.concurrency = std::num::NonZeroUsize::MIN;
     let fault = Fault::Html { status: 503 };
-    bench.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(4).times(6));
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(4).times(9));
     let outcome = bench.run(request.clone()).await;
     assert_eq!(outcome.status(), RunStatus::Failed);
     assert_eq!(outcome.totals().windows_failed, 0, "nobody knows that these windows are bad");
@@ -320,6 +322,9 @@ async fn hostile_records_are_kept_aside_and_the_rest_lands() {
         Hostile::HugeNumber,
         Hostile::DeepNesting,
         Hostile::InvalidUtf8,
+        Hostile::RawControl,
+        Hostile::UnknownEscape,
+        Hostile::NotANumber,
     ];
     let shape = hostile.iter().fold(Shape::default().with_counts(300, 5, 5), |shape, hostile| {
         shape.with_hostile("Invoice", *hostile)

@@ -285,6 +285,7 @@ impl Loader {
             started_at: NOW,
             ingested_at: NOW,
             answered_at: NOW,
+            latest_at: NOW,
             by_content: false,
             rows: rows.to_vec(),
             rejected: Vec::new(),

@@ -46,7 +46,7 @@ pub use triggers::{
     a_chain_expires_as_a_whole_and_runs_one_at_a_time, a_chain_stops_behind_what_is_not_done,
     a_trigger_fires_once, a_trigger_outlives_its_worker, triggers_are_cancelled_and_expire,
 };
-pub use validation::{findings_are_remembered, rows_are_examined};
+pub use validation::{findings_are_remembered, rows_are_examined, times_are_read_in_every_spelling};
 pub use versions::{
     a_document_without_a_time_is_older, a_row_that_claims_what_cannot_be_is_replaced,
     newer_wins_in_both_orders, sync_tokens_are_numbers, the_later_answer_wins_between_equal_versions,

@@ -54,8 +54,8 @@ pub use guard::{Unstorable, check_storable};
 pub use inspect::{Deviation, PageComparison, RawInspection};
 pub use lease::{Lease, Owner};
 pub use log::{
-    BackfillLog, LogFilter, LogLine, OpenWindow, Reopen, ScanCursor, UnknownState, WindowFailure,
-    WindowMetrics, WindowState,
+    BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Reopen, ScanCursor, UnknownState,
+    WindowFailure, WindowMetrics, WindowState,
 };
 pub use memory::{MemoryStore, Snapshot, StoredRow};
 pub use page::{Altered, PageCommit, PageOutcome, RejectedRow, Row, WindowChange, WindowCounts};

@@ -155,6 +155,26 @@ pub struct LogFilter {
     pub span: Option<Window>,
 }
 
+/// The second witness of windows that were read to their end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmation<'a> {
+    /// When it spoke.
+    pub at: OffsetDateTime,
+    /// How many records the log said were read in the windows that are completed or still run, when it was compared with the
+    /// source. A log that says otherwise now was put back since, and refuses with
+    /// [`LogMoved`](crate::StoreErrorKind::LogMoved). `None` compares nothing.
+    pub records_read: Option<u64>,
+    /// Windows that still run, and the page of the run that read each to its end. A line that another page, or none, has
+    /// changed last was put back since, and refuses as well.
+    pub last_pages: &'a [(Window, u32)],
+}
+
+impl From<OffsetDateTime> for Confirmation<'_> {
+    fn from(at: OffsetDateTime) -> Self {
+        Self { at, records_read: None, last_pages: &[] }
+    }
+}
+
 /// The ledger of runs and windows (`raw.backfill_log` and its neighbours).
 ///
 /// # Contract
@@ -189,13 +209,13 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// their start, with counts from zero. Those of an earlier run count as opened by this one.
     async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError>;
 
-    /// Notes that a count at the source has confirmed these windows. Those that are running and belong to the run are closed
+    /// Notes that a count at the source has confirmed these windows, if the log still holds what was counted. Those that are running and belong to the run are closed
     /// as completed with it; those in any other state but completed stay as they are.
     async fn note_counted(
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError>;
 
     /// Closes windows as completed that are running and belong to the run, and that were confirmed by another answer than
@@ -204,7 +224,7 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError>;
 
     /// Marks windows as failed, with the reason in our own words. Counts and cursors stay.

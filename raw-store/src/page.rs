@@ -73,6 +73,8 @@ pub struct PageCommit {
     pub ingested_at: OffsetDateTime,
     /// The source's own clock when it answered; third part of each row's version.
     pub answered_at: OffsetDateTime,
+    /// A time that no clock was past when the source answered: what claims to be from after it is not of this world.
+    pub latest_at: OffsetDateTime,
     /// Whether what is stored is told from these documents by its content. Otherwise by the fingerprint that was taken when
     /// it landed, which is faster, and does not see what somebody changed by hand since. By content, a row that was landed
     /// before the page was asked for is replaced also if it says that it is newer, unless the source changed it in the last

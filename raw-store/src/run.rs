@@ -85,6 +85,11 @@ impl RunStatus {
         }
     }
 
+    /// Whether a run that ends so says that nothing of it is left to read.
+    pub(crate) fn says_all_is_read(self) -> bool {
+        matches!(self, Self::Completed | Self::Incomplete)
+    }
+
     /// Reads the word in the database.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Running, Self::Completed, Self::Incomplete, Self::Failed, Self::Stopped]
@@ -98,6 +103,9 @@ impl RunStatus {
 pub struct RunEnd {
     /// How.
     pub status: RunStatus,
+    /// Windows that the run has closed, as the log said just now. One that says of fewer was put back since, and refuses an end
+    /// that says that all is read.
+    pub closed: u64,
     /// Why, if not completed; our own words.
     pub message: Option<Box<str>>,
     /// When, by our clock.

@@ -75,7 +75,7 @@ async fn in_postgres_a_process_that_wakes_up_after_its_time_changes_nothing() {
 
 stories! {
     alone:
-        rows_are_examined findings_are_remembered
+        rows_are_examined times_are_read_in_every_spelling findings_are_remembered
         a_page_is_compared_and_nothing_changes stored_ids_are_listed_in_pages
         landing_twice_changes_nothing what_a_row_cannot_say_is_kept_beside_it
         the_same_page_again_has_the_same_outcome

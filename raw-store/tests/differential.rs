@@ -188,12 +188,12 @@ impl Player<'_> {
             Step::Counted { run, windows: counted } => {
                 let run = self.run(*run);
                 let owner = self.owner(&run, &lease);
-                said(self.store.note_counted(owner, &windows(counted), at).await)
+                said(self.store.note_counted(owner, &windows(counted), at.into()).await)
             }
             Step::Close { run, windows: closed } => {
                 let run = self.run(*run);
                 let owner = self.owner(&run, &lease);
-                said(self.store.close_windows(owner, &windows(closed), at).await)
+                said(self.store.close_windows(owner, &windows(closed), at.into()).await)
             }
             Step::Fail { run, windows: failed, unavailable } => {
                 let run = self.run(*run);
@@ -211,6 +211,7 @@ impl Player<'_> {
             }
             Step::Finish { run } => {
                 let end = RunEnd {
+                    closed: 0,
                     status: RunStatus::Completed,
                     message: None,
                     finished_at: at,
@@ -261,6 +262,7 @@ impl Player<'_> {
             started_at: at,
             ingested_at: at,
             answered_at: at,
+            latest_at: at,
             by_content: false,
             rows: page
                 .rows

@@ -90,6 +90,7 @@ async fn a_run_whose_beginning_was_forgotten_is_told_so() {
     // The line names a run that is not there: the database itself says so.
     assert!(moved(&error.kind), "{error}");
     let end = raw_store::RunEnd {
+        closed: 0,
         status: raw_store::RunStatus::Completed,
         message: None,
         finished_at: support::NOW,

@@ -59,6 +59,7 @@ impl World {
     async fn land(&self, number: u32, answered_after: i64, rows: &[Row]) -> (PageOutcome, PageOutcome) {
         let page = |work: &Work| PageCommit {
             answered_at: NOW + Duration::seconds(answered_after),
+            latest_at: NOW + Duration::seconds(answered_after),
             ..work.page(number, rows.to_vec())
         };
         (

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raw_store::{
-    BackfillLog, IfMissed, Lease, MemoryStore, NewTrigger, OffsetDateTime, RawStore, RunStart, StoreIdentity,
-    TriggerEnd, TriggerName, TriggerPlan, TriggerQueue, TriggerState, Window,
+    BackfillLog, IfMissed, Lease, MemoryStore, NewTrigger, OffsetDateTime, RawStore, RunEnd, RunStart,
+    RunStatus, StoreIdentity, TriggerEnd, TriggerName, TriggerPlan, TriggerQueue, TriggerState, Window,
 };
 use time::macros::datetime;
 
@@ -36,6 +36,20 @@ struct Worker {
     store: MemoryStore,
     /// What it believes to own; also after a freeze in which it lost it.
     leases: Vec<(TriggerName, Lease)>,
+}
+
+/// How a run ends that ends well.
+fn end_of_run() -> RunEnd {
+    RunEnd {
+        status: RunStatus::Completed,
+        closed: 0,
+        message: None,
+        finished_at: NOON,
+        calls: 0,
+        retries: 0,
+        waited_seconds: 0.0,
+        fence: None,
+    }
 }
 
 /// Two workers, three triggers, and what has to be true of them.
@@ -174,6 +188,12 @@ impl World {
         let Some((name, lease)) = worker.leases.pop() else { return };
         let state = [TriggerState::Done, TriggerState::Failed, TriggerState::Cancelled]
             [usize::try_from(self.chance.below(3)).unwrap()];
+        // Its run comes to its end first, whoever runs it.
+        let (all, _) = worker.store.triggers().await.unwrap();
+        let run = all.into_iter().find(|one| one.asked.name == name).and_then(|one| one.run);
+        if let Some(run) = run {
+            let _ = worker.store.finish_run(&run, &end_of_run()).await;
+        }
         let _ = worker.store.conclude(&lease, &name, &TriggerEnd { state, message: None }).await;
     }
 

@@ -180,6 +180,7 @@ impl Loader {
             started_at: NOW,
             ingested_at: NOW,
             answered_at: NOW,
+            latest_at: NOW,
             by_content: false,
             rows: rows.collect::<Outcome<_>>()?,
             rejected: Vec::new(),

@@ -2,7 +2,7 @@ use backfill_core::Plan;
 use raw_store::{BackfillLog as _, CallLedger as _, CallMonth, LogFilter, Window};
 use serde_json::json;
 
-use super::request::{nobody, request, span};
+use super::request::{nobody, refuse_future, request, span};
 use super::{or_nothing, reader};
 use crate::args::{Output, RunArgs};
 use crate::exit::{DONE, Exit};
@@ -13,6 +13,7 @@ use crate::settings::Settings;
 /// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
 pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
     let span = span(settings, arguments.from, arguments.to)?;
+    refuse_future(arguments, span)?;
     let request = request(settings, arguments, span, nobody(settings.realm.as_ref()))?;
     let (lines, month) = known(settings, span).await?;
     let plan = Plan::new(&request, &lines)?;

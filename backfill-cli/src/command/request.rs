@@ -31,13 +31,35 @@ pub(crate) fn span(settings: &Settings, from: OffsetDateTime, to: OffsetDateTime
             say(&format!("settings: {}", file.display()));
         }
         say(&format!("range: {} to {}{zone}, the end not included", utc(from), utc(to)));
-        if (to.hour(), to.minute(), to.second()) == (23, 59, 59) {
-            say(
-                "note: the end is not included, so 23:59:59 leaves out the day's last second; midnight of the next day does not",
-            );
+        if let Some(note) = note_of_end(to) {
+            say(&format!("note: {note}"));
         }
     }
     Ok(span)
+}
+
+/// What to say of an end of a range that is probably meant otherwise.
+pub(crate) fn note_of_end(to: OffsetDateTime) -> Option<&'static str> {
+    ((to.hour(), to.minute(), to.second()) == (23, 59, 59)).then_some(
+        "the end is not included, so 23:59:59 leaves out the day's last second; midnight of the next day does not",
+    )
+}
+
+/// Refuses a range in which nothing can have been made or changed yet.
+pub(crate) fn refuse_future(arguments: &RunArgs, span: Window) -> Result<(), Exit> {
+    let now = SystemClock::new().now_utc();
+    // Documents are dated ahead by those who write them.
+    if arguments.by == backfill_core::Axis::TxnDate || span.start() <= now {
+        return Ok(());
+    }
+    Err(Exit::usage(
+        format!(
+            "the range begins at {}, and it is {} now: there is nothing to read yet",
+            utc(span.start()),
+            utc(now)
+        ),
+        "give an earlier --from; for documents that are dated ahead, add --by txn-date",
+    ))
 }
 
 /// The request, for a company that may not be known yet (`plan` asks nobody).
@@ -137,4 +159,31 @@ fn random() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // The standard library seeds its hash maps from the operating system; nothing secret hangs on this.
     std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use backfill_core::Axis;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_range_that_has_not_begun_is_refused_unless_documents_are_dated_ahead() {
+        let ahead = Window::new(datetime!(2090-01-01 0:00 UTC), datetime!(2091-01-01 0:00 UTC)).unwrap();
+        let run = |by, span| RunArgs { by, ..RunArgs::by_day(vec!["Invoice".into()], span) };
+        for by in [Axis::Updated, Axis::Created] {
+            let refused = refuse_future(&run(by, ahead), ahead).unwrap_err();
+            assert!(refused.what.contains("begins at 2090-01-01T00:00:00Z"), "{}", refused.what);
+        }
+        assert!(refuse_future(&run(Axis::TxnDate, ahead), ahead).is_ok());
+        let open = Window::new(datetime!(2024-01-01 0:00 UTC), ahead.end()).unwrap();
+        assert!(refuse_future(&run(Axis::Updated, open), open).is_ok());
+    }
+
+    #[test]
+    fn a_last_second_is_told_to_be_left_out() {
+        assert!(note_of_end(datetime!(2024-01-31 23:59:59 UTC)).is_some());
+        assert!(note_of_end(datetime!(2024-02-01 0:00 UTC)).is_none());
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::auth::warn_if_ending;
 use super::findings;
-use super::request::{request, span};
+use super::request::{refuse_future, request, span};
 use super::signals::Stop;
 use super::unsound::Unsound;
 use crate::args::{Output, RunArgs};
@@ -21,6 +21,7 @@ use crate::settings::Settings;
 /// `run`: backfills the windows that are not completed.
 pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
     let span = span(settings, arguments.from, arguments.to)?;
+    refuse_future(arguments, span)?;
     // Whatever can be wrong with the request is found before anything is opened.
     let request = request(settings, arguments, span, super::request::nobody(None))?;
     execute(settings, request).await

@@ -228,7 +228,7 @@ async fn a_source_that_is_down_is_exit_6_and_the_same_command_finishes_the_job()
     let fault = Fault::Html { status: 503 };
     // Several places would share the failures out, and none would meet enough of them.
     let one_place = ["--page-size", "200", "--concurrency", "1"];
-    house.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(3).times(6));
+    house.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(3).times(6 + 3));
     let run = house.backfill(&["Invoice"], &one_place).await.expect(6);
     assert!(run.error().contains("what is committed stays"), "{}", run.error());
     house.backfill(&["Invoice"], &one_place).await.expect(0);

@@ -202,6 +202,19 @@ async fn a_run_is_stopped_from_another_terminal() {
     assert_eq!(statuses(&list(&house).await), [("now", "cancelled")]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_is_taken_back_by_its_name() {
+    let house = House::new(&Shape::default().with_counts(5, 5, 5)).await;
+    let later = ["--at", "2099-01-01", "--every", "quarter"];
+    add(&house, "year", "Invoice", &later).await.expect(0);
+    house.at(&["trigger", "cancel", "year.2024-04-01"]).await.expect(0);
+    house.at(&["trigger", "cancel", "year"]).await.expect(0);
+    assert!(list(&house).await.iter().all(|one| one["status"] == "cancelled"));
+    let spent = house.at(&["trigger", "cancel", "year"]).await.expect(2);
+    assert!(spent.error().contains("every part of the chain year"), "{}", spent.error());
+    house.at(&["trigger", "cancel", "century"]).await.expect(2);
+}
+
 /// Two workers, killed over and over: each trigger has one run in the end, and everything is there.
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_are_killed_run_each_trigger_once() {

@@ -1,6 +1,6 @@
 //! An emulated company, a client to it, a store and an engine, joined for a test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,8 +16,8 @@ use qbo_auth::{
     RefreshingProvider, SecretName, SecretVault as _,
 };
 use qbo_client::{
-    Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, PageSize, QboClient, Query, RawPage,
-    Usage,
+    Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, PageSize, Property, QboClient, Query,
+    RawPage, Usage,
 };
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, Store, StoreIdentity,
@@ -61,6 +61,12 @@ struct Lossy {
     by_offset: Mutex<ByOffset>,
     /// Fails for every page, also an empty one.
     refuses: AtomicBool,
+    /// Records that say another time than the source goes by, and in how many answers.
+    odd: Mutex<BTreeMap<String, (String, u32)>>,
+    /// Asks for another order than it is asked for.
+    unsorted: AtomicBool,
+    /// The page that answers every question.
+    stuck: Mutex<Option<Query>>,
 }
 
 /// Whether questions are asked by offset, as other connectors ask them.
@@ -87,6 +93,27 @@ impl Lossy {
         }
     }
 
+    /// The page with the times that its records are to say.
+    fn distorted(&self, page: RawPage, query: &Query) -> RawPage {
+        let mut odd = self.odd.lock().unwrap();
+        let is_odd = |id: &str| odd.get(id).is_some_and(|(_, answers)| *answers > 0);
+        if !page.records().any(|record| record.id().is_ok_and(is_odd)) {
+            return page;
+        }
+        let mut texts = Vec::new();
+        for record in page.records() {
+            let mut text = String::from_utf8(record.bytes().to_vec()).unwrap();
+            if let Some((time, answers)) = record.id().ok().and_then(|id| odd.get_mut(id))
+                && *answers > 0
+            {
+                *answers -= 1;
+                text = said_to_be(&text, time);
+            }
+            texts.push(text);
+        }
+        joined(&texts, query)
+    }
+
     fn went_on(&self, page: &RawPage, query: &Query) {
         let mut state = self.by_offset.lock().unwrap();
         if query.page_size().is_last_page(page.len()) {
@@ -105,23 +132,36 @@ impl Lossy {
 
     /// The page without its records from a place on, and without the hidden one.
     fn cut(&self, page: &RawPage, query: &Query, length: usize) -> RawPage {
-        let key = query.entity();
         let hidden = self.hidden.lock().unwrap().clone();
         let kept = page.records().take(length);
         let kept = kept.filter(|record| !record.id().is_ok_and(|id| hidden.contains(id)));
-        let kept: Vec<_> = kept.map(|record| record.bytes()).collect();
-        let records: Vec<_> = kept.iter().map(|record| std::str::from_utf8(record).unwrap()).collect();
-        let body = format!(
-            r#"{{"QueryResponse":{{"{key}":[{}]}},"time":"2025-06-01T00:00:00Z"}}"#,
-            records.join(",")
-        );
-        RawPage::answering(body.into(), query).unwrap()
+        let kept: Vec<_> = kept.map(|record| String::from_utf8(record.bytes().to_vec()).unwrap()).collect();
+        joined(&kept, query)
     }
+}
+
+/// The record with another time of its last update.
+pub(crate) fn said_to_be(record: &str, time: &str) -> String {
+    let (before, rest) = record.split_once(r#""LastUpdatedTime":""#).unwrap();
+    let (_, after) = rest.split_once('"').unwrap();
+    format!(r#"{before}"LastUpdatedTime":"{time}"{after}"#)
+}
+
+fn joined(records: &[String], query: &Query) -> RawPage {
+    let (key, records) = (query.entity(), records.join(","));
+    let body = format!(r#"{{"QueryResponse":{{"{key}":[{records}]}},"time":"2025-06-01T00:00:00Z"}}"#);
+    RawPage::answering(body.into(), query).unwrap()
 }
 
 #[async_trait]
 impl QboClient for Lossy {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
+        let other =
+            self.stuck.lock().unwrap().as_mut().map(|first| {
+                if first.page_size() == query.page_size() { first.clone() } else { query.clone() }
+            });
+        let unsorted = self.unsorted.load(Ordering::SeqCst).then(|| query.clone().order_by(Property::ID));
+        let query = &other.or(unsorted).unwrap_or_else(|| query.clone());
         let page = match self.by_offset(query) {
             None => self.inner.fetch_page(query).await?,
             Some(further) => {
@@ -139,6 +179,7 @@ impl QboClient for Lossy {
         if self.is_emptied() {
             return Ok(self.cut(&page, query, 0));
         }
+        let page = self.distorted(page, query);
         let cut = self.pages.fetch_add(1, Ordering::SeqCst) == self.cut_after.load(Ordering::SeqCst);
         if cut || !self.hidden.lock().unwrap().is_empty() {
             return Ok(self.cut(&page, query, page.len() - usize::from(cut)));
@@ -207,6 +248,9 @@ impl Bench {
             poisonous: Mutex::default(),
             by_offset: Mutex::default(),
             refuses: AtomicBool::default(),
+            odd: Mutex::default(),
+            unsorted: AtomicBool::default(),
+            stuck: Mutex::default(),
         });
         Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
@@ -252,6 +296,21 @@ impl Bench {
     /// Every page fails as if for a record of it, while counts are answered.
     pub(crate) fn refuse_every_page(&self) {
         self.client.refuses.store(true, Ordering::SeqCst);
+    }
+
+    /// A record says another time than the source goes by, in so many answers.
+    pub(crate) fn say(&self, id: &str, time: &str, answers: u32) {
+        self.client.odd.lock().unwrap().insert(id.to_owned(), (time.to_owned(), answers));
+    }
+
+    /// The source pays no attention to the order that is asked for.
+    pub(crate) fn sort_nothing(&self) {
+        self.client.unsorted.store(true, Ordering::SeqCst);
+    }
+
+    /// Every question is answered with the same page.
+    pub(crate) fn answer_all_with(&self, query: Query) {
+        *self.client.stuck.lock().unwrap() = Some(query);
     }
 
     /// Every page with one of these records fails.

@@ -143,7 +143,7 @@ fn missing(world: &World, store: &MemoryStore, within: impl Fn(OffsetDateTime) -
     let state = world.state();
     let records = state.source.company.records(ENTITY).filter(|record| within(record.last_updated));
     records
-        .filter(|record| record.hostile.is_none() && !record.poisoned)
+        .filter(|record| record.hostile.is_none() && !record.poisoned && !state.source.is_odd(&record.id))
         .filter(|record| store.row(&table, &record.id).is_none_or(|row| row.payload != record.payload))
         .map(|record| record.id.clone())
         .collect()
@@ -173,12 +173,31 @@ async fn unaccounted(
         })
     };
     let apart = records.filter(|record| record.hostile.is_some() || record.poisoned);
-    apart.filter(|record| !is_aside(record)).map(|record| record.id.clone()).collect()
+    let mut lost: Vec<_> = apart.filter(|record| !is_aside(record)).map(|record| record.id.clone()).collect();
+    if let Some(odd) = &state.source.odd
+        && state.source.company.record(ENTITY, &odd.id).is_some_and(|record| within(record.last_updated))
+    {
+        let row = store.row(&table(), &odd.id);
+        let is_row =
+            row.is_some_and(|row| [&odd.sound, &odd.odd].iter().any(|text| row.payload == text.as_bytes()));
+        if !is_row && !aside.iter().any(|(_, bytes)| *bytes == odd.odd.as_bytes()) {
+            lost.push(odd.id.clone());
+        }
+    }
+    lost
 }
 
 /// Somebody changes a row, which claims from now on to be newer than anything that the source has.
 pub(crate) fn change_by_hand(world: &World, store: &MemoryStore) {
-    let Some(row) = store.rows(&table()).into_values().next() else { return };
+    // One that the source still delivers: what was edited since lies behind the range, and is not read again.
+    let (start, end) = crate::source::span(&world.profile);
+    let is_delivered = |row: &StoredRow| {
+        let state = world.state();
+        let mut records = state.source.company.records(ENTITY);
+        records.any(|one| *one.id == *row.id && one.last_updated >= start && one.last_updated < end)
+            && !state.source.is_odd(&row.id)
+    };
+    let Some(row) = store.rows(&table()).into_values().find(is_delivered) else { return };
     let payload = [&row.payload[..row.payload.len() - 1], br#","ByHand":true}"#].concat();
     let updated_at = Some(world.now() + time::Duration::days(1));
     world.state().ledger.by_hand.insert(row.id.clone());
@@ -259,10 +278,12 @@ pub(crate) async fn at_the_end(world: &Arc<World>, store: &MemoryStore) {
         next = line.window.end();
         // Nothing is completed by a clock that another one contradicts.
         let earliest = now.min(world.host_time()).min(world.database_time());
+        let is_of_triggers = world.profile.scenario == Scenario::Triggers;
         let settled = line.window.end() <= earliest - MARGIN - time::Duration::minutes(1);
         let open = match line.state {
             WindowState::Completed => false,
-            WindowState::Provisional => settled,
+            // A trigger fires once: what it read while the source's clock lay behind stays provisional, and its note says so.
+            WindowState::Provisional => settled && (world.profile.lies == 0 || !is_of_triggers),
             // Whatever of it can be read was read again and again.
             _ => true,
         };

@@ -35,7 +35,7 @@ const SCHEDULES: u64 = 100_000;
 const CAUGHT_WITHIN: u64 = 20_000;
 
 /// Each planted where it would be made; and where a second safeguard makes up for it, in that as well.
-const BUGS: [&str; 31] = [
+const BUGS: [&str; 34] = [
     "offset paging",
     "no anchor",
     "time of the transaction's start",
@@ -67,6 +67,9 @@ const BUGS: [&str; 31] = [
     "completeness from memory",
     "dropped rows taken for unchanged",
     "clock never set back",
+    "odd time believed",
+    "count of another log",
+    "silent part believed",
 ];
 
 fn setting(name: &str) -> Option<u64> {

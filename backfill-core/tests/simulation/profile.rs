@@ -70,6 +70,16 @@ pub(crate) enum Grace {
     Seconds(u32),
 }
 
+/// Whether a record says another time than the source goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OddTime {
+    None,
+    /// In some answers.
+    Passing,
+    /// In every answer.
+    ForEver,
+}
+
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 pub(crate) struct Profile {
@@ -98,6 +108,7 @@ pub(crate) struct Profile {
     pub(crate) replicas: bool,
     /// Whether a record of each kind that cannot be stored is among them.
     pub(crate) unstorable: bool,
+    pub(crate) odd: OddTime,
     /// Whether somebody points the command at this schema with another company.
     pub(crate) stranger: bool,
     pub(crate) per_second: u32,
@@ -198,7 +209,14 @@ impl Profile {
             drops_one_of,
             storm: rng.u32(20..400),
             chances,
+            odd: [OddTime::None, OddTime::None, OddTime::Passing, OddTime::ForEver]
+                [Rng::with_seed(!seed).usize(0..4)],
         };
+        if drawn.edits > 0 || drawn.deletes > 0 || drawn.unstorable {
+            // Not drawn together: a count cannot tell a record that has left from one that was never sent, and between records
+            // that cannot be delivered pages are too small to doubt a time.
+            drawn.odd = OddTime::None;
+        }
         if drawn.lies != 0 || drawn.host_skew != 0 {
             // One of the others tells the truth.
             drawn.set_back = 0;
@@ -241,6 +259,7 @@ impl Profile {
         with(&|it| it.deletes = 0);
         with(&|it| it.replicas = false);
         with(&|it| it.unstorable = false);
+        with(&|it| it.odd = OddTime::None);
         with(&|it| it.stranger = false);
         with(&|it| it.shuffled = false);
         with(&|it| it.to_now = false);

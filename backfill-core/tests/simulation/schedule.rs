@@ -146,12 +146,18 @@ async fn backfills(world: &Arc<World>, store: &Arc<MemoryStore>) {
     // What was provisional may be settled by now; and nothing that was failed may stay so.
     until_done(world, store, 90, Reopen::Unfinished).await;
     let table = ledger::table();
-    let before = store.rows(&table);
+    let rows = || {
+        let mut rows = store.rows(&table);
+        // Where its page begins may decide whether the time that it says can be believed.
+        rows.retain(|id, _| !world.state().source.is_odd(id));
+        rows
+    };
+    let before = rows();
     if world.profile.by_hand {
         ledger::change_by_hand(world, store);
     }
     until_done(world, store, 91, Reopen::All).await;
-    if !world.profile.replicas && !world.profile.by_hand && store.rows(&table) != before {
+    if !world.profile.replicas && !world.profile.by_hand && rows() != before {
         world.breaks("I5", "reading again changed rows though nothing has changed".into());
     }
 }

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::process::Process;
-use crate::profile::{Fault, Profile};
+use crate::profile::{Fault, OddTime, Profile};
 use crate::tokens;
 use crate::world::{BEGIN, World};
 
@@ -37,6 +37,14 @@ pub(crate) struct Source {
     down_until: Duration,
     pauses: Vec<Pause>,
     requests: u64,
+    pub(crate) odd: Option<OddRecord>,
+}
+
+/// A record that says another time than the source goes by.
+pub(crate) struct OddRecord {
+    pub(crate) id: String,
+    pub(crate) sound: String,
+    pub(crate) odd: String,
 }
 
 /// A pause that a process was told of.
@@ -76,6 +84,7 @@ impl Source {
             down_until: Duration::ZERO,
             pauses: Vec::new(),
             requests: 0,
+            odd: None,
         };
         for n in 0..profile.records + profile.crowd {
             let mut moment = at(rng.i64(from..to));
@@ -93,7 +102,31 @@ impl Source {
             source.company.poison(ENTITY, &poisoned);
             source.ids.pop();
         }
+        if profile.odd != OddTime::None {
+            source.add_odd(profile, rng, start..at(to));
+        }
         source
+    }
+
+    fn add_odd(&mut self, profile: &Profile, rng: &mut Rng, within: std::ops::Range<OffsetDateTime>) {
+        let any = |rng: &mut Rng| {
+            let second = rng.i64(within.start.unix_timestamp()..within.end.unix_timestamp());
+            OffsetDateTime::from_unix_timestamp(second).unwrap()
+        };
+        let true_time = any(rng);
+        let id = self.add(true_time, 0);
+        self.ids.pop();
+        let far = time::Duration::days(400);
+        // One that passes would be kept as the newer version if its time could be believed.
+        let said = match rng.u32(0..3) {
+            0 => true_time - far,
+            1 if profile.odd == OddTime::ForEver => any(rng),
+            _ => true_time + far,
+        };
+        let sound = payload(&id, 0, true_time, "");
+        let stamp = |at: OffsetDateTime| format!(r#""LastUpdatedTime":"{}""#, at.format(&Rfc3339).unwrap());
+        let odd = sound.replace(&stamp(true_time), &stamp(said));
+        self.odd = Some(OddRecord { id, sound, odd });
     }
 
     fn add(&mut self, at: OffsetDateTime, token: u64) -> String {
@@ -152,7 +185,7 @@ impl Source {
         self.requests += 1;
         let shuffle = profile.shuffled.then_some(self.requests << 20);
         let lagging = self.lagging.as_ref().filter(|(_, until)| now < *until && rng.u32(0..3) == 0);
-        match lagging {
+        let (status, body) = match lagging {
             Some((company, _)) => {
                 let mut company = company.clone();
                 let by = self.company.now() - company.now();
@@ -160,7 +193,19 @@ impl Source {
                 fixtures::answer(&company, statement, shuffle)
             }
             None => fixtures::answer(&self.company, statement, shuffle),
+        };
+        match &self.odd {
+            Some(record) if profile.odd == OddTime::ForEver || rng.u32(0..3) == 0 => {
+                let body = String::from_utf8(body).unwrap();
+                (status, body.replace(&record.sound, &record.odd).into_bytes())
+            }
+            _ => (status, body),
         }
+    }
+
+    /// Whether it is the record that says another time.
+    pub(crate) fn is_odd(&self, id: &str) -> bool {
+        self.odd.as_ref().is_some_and(|odd| odd.id == id)
     }
 }
 

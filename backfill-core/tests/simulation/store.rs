@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use raw_store::{
-    BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Lease,
-    LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, Pipeline,
-    Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart, StoreError,
-    StoreErrorKind, StoreIdentity, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName,
+    BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
+    Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome,
+    Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart,
+    StoreError, StoreErrorKind, StoreIdentity, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName,
     TriggerQueue, Window, WindowFailure,
 };
 use time::OffsetDateTime;
@@ -285,10 +285,10 @@ impl BackfillLog for Connection {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
         self.step("note counted", async {
-            let noted = self.process.memory.note_counted(owner, windows, at).await;
+            let noted = self.process.memory.note_counted(owner, windows, confirmed).await;
             if noted.is_ok() {
                 ledger::closed(&self.process, windows);
             }
@@ -301,10 +301,10 @@ impl BackfillLog for Connection {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
         self.step("windows closed", async {
-            let closed = self.process.memory.close_windows(owner, windows, at).await;
+            let closed = self.process.memory.close_windows(owner, windows, confirmed).await;
             if closed.is_ok() {
                 ledger::closed(&self.process, windows);
             }

@@ -160,7 +160,7 @@ async fn a_chain_stops_where_something_failed_and_goes_on_when_it_is_armed_again
 async fn a_run_rests_while_the_source_is_down() {
     let bench = Arc::new(Bench::start(Shape::default().with_counts(50, 5, 5)).await);
     bench.store.add(&[trigger("one", &["invoices"])]).await.unwrap();
-    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(503, "0")).times(15));
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(503, "0")).times(2 * (6 + 9) + 3));
     let worker = worker(&bench);
     let clock = Arc::clone(&worker.clock);
     let ended = Arc::new(Mutex::new(Vec::new()));
@@ -212,7 +212,7 @@ async fn a_window_read_again_by_the_same_run_counts_once() {
     bench.store.add(&[trigger("one", &["invoices", "customers"])]).await.unwrap();
     let hidden = bench.sandbox.with_company(|company| company.ids("Invoice").pop_first().unwrap());
     bench.hide(&[hidden]);
-    let down = Rule::on(CallKind::Query, Fault::json(503, "0")).containing("FROM Customer").times(6);
+    let down = Rule::on(CallKind::Query, Fault::json(503, "0")).containing("FROM Customer").times(6 + 9);
     bench.sandbox.faults().push(down);
     assert!(!work_off(&bench).await);
     let failed = state(&bench, "one").await;

@@ -270,7 +270,7 @@ pub async fn a_page_without_its_window_changes_nothing(store: &dyn Store) -> Res
 pub async fn a_page_lands_on_top_of_the_page_before_it(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let mut page = |n: i64, after: u32| {
-        let mut page = scene.page(vec![row(&format!("{n}-{after}"), "{}", noon(n))]);
+        let mut page = scene.page(vec![row(&format!("{n}-{after}"), r#"{"Id":"1"}"#, noon(n))]);
         page.windows = vec![WindowChange { after: Some(after), ..change(day(n), WindowState::Running) }];
         page
     };
@@ -293,7 +293,7 @@ pub async fn a_page_lands_on_top_of_the_page_before_it(store: &dyn Store) -> Res
     // Whoever opens the window begins a new chain, be it another run or the same one once more.
     scene.next_run("second").await?;
     let mut page = |after: u32| {
-        let mut page = scene.page(vec![row("9", "{}", noon(0))]);
+        let mut page = scene.page(vec![row("9", r#"{"Id":"9"}"#, noon(0))]);
         page.windows = vec![WindowChange { after: Some(after), ..change(day(0), WindowState::Running) }];
         page
     };

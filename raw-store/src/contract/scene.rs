@@ -67,6 +67,7 @@ pub(super) fn run_start(name: &str) -> RunStart {
 pub(super) fn run_end() -> RunEnd {
     RunEnd {
         status: RunStatus::Completed,
+        closed: 0,
         message: None,
         finished_at: noon(21),
         calls: 3,
@@ -152,6 +153,7 @@ impl<'a> Scene<'a> {
             started_at: self.reads_at,
             ingested_at: self.reads_at + time::Duration::SECOND,
             answered_at: noon(20),
+            latest_at: noon(20),
             by_content: false,
             rows,
             rejected: Vec::new(),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::scene::{company, day, run_start};
+use super::scene::{company, day, run_end, run_start};
 use crate::{
     ChainLink, IfMissed, NewTrigger, RunStatus, Store, StoreError, StoreErrorKind, TriggerEnd, TriggerName,
     TriggerPlan, TriggerQueue, TriggerState,
@@ -32,6 +32,11 @@ fn trigger(text: &str, fire_at: OffsetDateTime) -> NewTrigger {
 
 fn done() -> TriggerEnd {
     TriggerEnd { state: TriggerState::Done, message: None }
+}
+
+/// The log says how a run ended.
+async fn ended(store: &impl Store, run: &str) -> Result<(), StoreError> {
+    store.finish_run(&run.parse().expect("a run's name"), &run_end()).await
 }
 
 async fn now(queue: &impl TriggerQueue) -> Result<OffsetDateTime, StoreError> {
@@ -67,6 +72,9 @@ pub async fn a_trigger_fires_once(
     assert!(due(other).await?.is_empty());
     let again = store.fire(&lease, &past.name, &run_start("second")).await?.unwrap();
     assert_eq!(again.run, fired.run);
+    let early = store.conclude(&lease, &past.name, &done()).await.unwrap_err();
+    assert!(matches!(early.kind, StoreErrorKind::LogMoved(_)), "its run has not ended: {early}");
+    ended(store, "first").await?;
     store.conclude(&lease, &past.name, &done()).await?;
 
     assert_eq!(store.fire(&lease, &past.name, &run_start("third")).await?, None);
@@ -78,6 +86,7 @@ pub async fn a_trigger_fires_once(
     assert!(store.rearm(&past.name, now).await.is_err());
     let fired = store.fire(&lease, &past.name, &run_start("fourth")).await?.unwrap();
     assert_eq!(fired.run.unwrap().as_str(), "fourth");
+    ended(store, "fourth").await?;
     store.conclude(&lease, &past.name, &done()).await?;
 
     let runs: Vec<_> = store.runs(9).await?.into_iter().map(|run| run.id.to_string()).collect();
@@ -108,6 +117,7 @@ pub async fn a_trigger_outlives_its_worker(
     assert!(store.fire(&lease, &one.name, &run_start("second")).await.is_err());
     let resumed = other.fire(&heir, &one.name, &run_start("third")).await?.unwrap();
     assert_eq!(resumed.run.unwrap().as_str(), "first");
+    ended(other, "first").await?;
     other.conclude(&heir, &one.name, &done()).await?;
     assert_eq!(store.triggers().await?.0[0].state, TriggerState::Done);
     Ok(())
@@ -128,6 +138,7 @@ pub async fn a_chain_stops_behind_what_is_not_done(
         let lease = store.take(name, "worker").await?;
         let run = run_start(&format!("run-{place}-{}", state == TriggerState::Done));
         assert!(store.fire(&lease, name, &run).await?.is_some());
+        ended(store, run.id.as_str()).await?;
         store.conclude(&lease, name, &TriggerEnd { state, message: Some("so it was".into()) }).await?;
         store.release(&lease).await
     };
@@ -170,6 +181,7 @@ pub async fn a_chain_expires_as_a_whole_and_runs_one_at_a_time(
     let (first, second) = (name("soon-1"), name("soon-2"));
     let lease = store.take(&first, "worker").await?;
     store.fire(&lease, &first, &run_start("first")).await?.unwrap();
+    ended(store, "first").await?;
     store.conclude(&lease, &first, &done()).await?;
     let other = store.take(&second, "worker").await?;
     store.fire(&other, &second, &run_start("second")).await?.unwrap();

@@ -78,6 +78,50 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
     Ok(())
 }
 
+/// Every spelling of a time is read that the reader of answers takes, and no row is missed for want of one.
+pub async fn times_are_read_in_every_spelling<S: Store + Validation>(store: &S) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let spellings = [
+        "2024-01-01T04:00:00-08:00",
+        "2024-01-01T04:00:00-0800",
+        "2024-01-01T04:00:00-08",
+        "2024-01-01 04:00:00 -0800",
+        "2024-01-01t12:00:00z",
+        "2024-01-01T12:00:00.125+0000",
+        "2024-01-01T12:00:00,000Z",
+    ];
+    let (mut same, mut other) = (Vec::new(), Vec::new());
+    for (n, spelling) in spellings.iter().enumerate() {
+        let id = n.to_string();
+        same.push(row(&id, &document(&id, spelling, spelling, &id), noon(0)));
+        let changed = document(&id, spelling, spelling, &format!("{id}-1"));
+        other.push(row(&id, &changed, noon(0) + Duration::HOUR));
+    }
+    // These say no time that can be told; the second has none beside it either.
+    let doubtful = |id: &str, said: &str| row(id, &document(id, said, said, id), noon(0));
+    same.push(doubtful("bare", "2024-01-01"));
+    same.push(Row { updated_at: None, ..doubtful("none", "2024-01-01T12:00:00") });
+    let (pipeline, windows) = (scene.pipeline.clone(), [day(0), day(1)]);
+    let inquiry = Inquiry {
+        pipeline: &pipeline,
+        span: Window::new(day(0).start(), day(1).end()).unwrap(),
+        windows: &windows,
+        by_update: true,
+        enough: 100,
+        updated: &["Meta", "Changed"],
+        created: &["Meta", "Made"],
+        number: &["No"],
+    };
+    scene.land(same).await?;
+    let found = store.examine(&inquiry).await?;
+    assert_eq!((found.rows, found.other_times), (9, 0));
+    assert_eq!(found.in_windows, [9, 0], "what has no time is where it was put");
+    assert_eq!(found.by_creation, [(day(0).start().date(), 7)]);
+    scene.land(other).await?;
+    assert_eq!(store.examine(&inquiry).await?.other_times, 7);
+    Ok(())
+}
+
 /// What was found is remembered by run and pipeline; the newest examination counts.
 pub async fn findings_are_remembered<S: Store + Validation>(store: &S) -> Result<(), StoreError> {
     let scene = Scene::begin(store).await?;

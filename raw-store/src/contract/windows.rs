@@ -1,7 +1,7 @@
 use super::scene::{Scene, counts, day, noon, row};
 use crate::{
-    LogFilter, OpenWindow, Reopen, ScanCursor, Store, StoreError, StoreErrorKind, Window, WindowFailure,
-    WindowMetrics, WindowState,
+    Confirmation, LogFilter, OpenWindow, Reopen, ScanCursor, Store, StoreError, StoreErrorKind, Window,
+    WindowFailure, WindowMetrics, WindowState,
 };
 
 fn fresh(n: i64) -> OpenWindow {
@@ -156,7 +156,7 @@ pub async fn a_counted_window_says_so_until_it_is_read_again(store: &dyn Store) 
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(1), WindowState::Completed).await?;
     let days = [day(0), day(1), day(2), day(99)];
-    store.note_counted(scene.owner(), &days, noon(20)).await?;
+    store.note_counted(scene.owner(), &days, noon(20).into()).await?;
     for (n, counted) in [(0, Some(noon(20))), (1, Some(noon(20))), (2, None)] {
         assert_eq!(scene.line(n).await?.counted_at, counted, "{n}");
     }
@@ -176,9 +176,25 @@ pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(
     scene.pause(day(0), &cursor(), vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     scene.pause(day(1), &cursor(), Vec::new()).await?;
     scene.pause(day(2), &cursor(), Vec::new()).await?;
+    // The log holds one record of them: what was counted with more in it was put back since.
+    let counted = Confirmation { records_read: Some(2), ..noon(20).into() };
+    for days in [&[day(0)][..], &[day(0), day(1), day(3)]] {
+        let moved = store.note_counted(scene.owner(), days, counted).await.unwrap_err();
+        assert!(matches!(moved.kind, StoreErrorKind::LogMoved(_)), "{moved}");
+        assert!(store.close_windows(scene.owner(), days, counted).await.is_err());
+    }
+    assert_eq!(scene.line(0).await?.state, WindowState::Running);
+    let other_page = [(day(0), 2)];
+    let counted = Confirmation { records_read: Some(1), last_pages: &other_page, ..counted };
+    let moved = store.note_counted(scene.owner(), &[day(0)], counted).await.unwrap_err();
+    assert!(matches!(moved.kind, StoreErrorKind::LogMoved(_)), "{moved}");
+    assert_eq!(scene.line(0).await?.state, WindowState::Running);
+    let own_page = [(day(0), 1)];
+    let counted = Confirmation { last_pages: &own_page, ..counted };
+    store.note_counted(scene.owner(), &[day(0)], counted).await?;
     for _ in 0..2 {
-        store.note_counted(scene.owner(), &[day(0), day(3), day(99)], noon(20)).await?;
-        store.close_windows(scene.owner(), &[day(1), day(3), day(99)], noon(20)).await?;
+        store.note_counted(scene.owner(), &[day(0), day(3), day(99)], noon(20).into()).await?;
+        store.close_windows(scene.owner(), &[day(1), day(3), day(99)], noon(20).into()).await?;
     }
     for (n, state, counted, finished) in [
         (0, WindowState::Completed, Some(noon(20)), Some(noon(20))),
@@ -194,7 +210,7 @@ pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(
     assert_eq!((totals.windows_completed, totals.windows_opened), (2, 10));
 
     scene.next_run("second").await?;
-    store.note_counted(scene.owner(), &[day(0), day(2)], noon(21)).await?;
+    store.note_counted(scene.owner(), &[day(0), day(2)], noon(21).into()).await?;
     assert_eq!(scene.line(2).await?.state, WindowState::Running, "it is not this run's");
     assert_eq!(scene.line(0).await?.counted_at, Some(noon(21)));
     assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_completed, 0);

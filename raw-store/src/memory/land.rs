@@ -185,8 +185,9 @@ pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -
     let was_there =
         stored.ingested_at <= page.started_at || stored.ingested_at > page.ingested_at + LANDS_WITHIN;
     let latest = stored.answered_at.max(stored.updated_at.unwrap_or(stored.answered_at));
-    // By our clock as well: one of the source's that is behind makes no row of the past one of the future.
-    let is_of_the_future = latest > page.answered_at.max(page.ingested_at) + CHANGES_SPREAD_WITHIN;
+    // By every clock: one that is behind makes no row of the past one of the future.
+    let now = page.answered_at.max(page.ingested_at).max(page.latest_at);
+    let is_of_the_future = latest > now + CHANGES_SPREAD_WITHIN;
     let is_recent =
         stored.updated_at.is_some_and(|at| (at - page.answered_at).abs() <= CHANGES_SPREAD_WITHIN);
     let is_untrue = is_of_the_future || (page.by_content && !is_recent);

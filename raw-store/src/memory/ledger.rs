@@ -6,9 +6,9 @@ use time::OffsetDateTime;
 use super::{Line, LineKey, MemoryStore, State};
 use crate::planted::is_planted;
 use crate::{
-    BackfillLog, LogFilter, LogLine, OpenWindow, Owner, Pipeline, PipelineTotals, Reopen, RunEnd, RunId,
-    RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure, WindowMetrics,
-    WindowState,
+    BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Owner, Pipeline, PipelineTotals, Reopen,
+    RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure,
+    WindowMetrics, WindowState,
 };
 
 #[async_trait]
@@ -25,10 +25,23 @@ impl BackfillLog for MemoryStore {
         if let Some(lease) = &end.fence {
             state.fence(lease).map_err(|kind| StoreError::new("recording the end of a run", kind))?;
         }
-        let Some(record) = state.runs.iter_mut().find(|record| record.id == *run) else {
+        let moved = || {
             let kind = StoreErrorKind::LogMoved(format!("run {run}").into());
-            return Err(StoreError::new("recording the end of a run", kind));
+            StoreError::new("recording the end of a run", kind)
         };
+        let is_under_way = |line: &Line| {
+            line.shown.run.as_ref() == Some(run)
+                && matches!(line.shown.state, WindowState::Pending | WindowState::Running)
+        };
+        let is_left = state.lines.values().any(is_under_way);
+        let record = state.runs.iter_mut().find(|record| record.id == *run).ok_or_else(moved)?;
+        let closed = |part: &PipelineTotals| {
+            part.windows_completed + part.windows_provisional + part.windows_failed + part.windows_unavailable
+        };
+        let closed: u64 = record.pipelines.iter().map(closed).sum();
+        if end.status.says_all_is_read() && (is_left || closed < end.closed) {
+            return Err(moved());
+        }
         record.status = end.status;
         record.message.clone_from(&end.message);
         record.finished_at = Some(end.finished_at);
@@ -117,9 +130,9 @@ impl BackfillLog for MemoryStore {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
-        close(&mut self.state(), (owner, windows), at, Some(at))
+        close(&mut self.state(), (owner, windows), confirmed, Some(confirmed.at))
             .map_err(|kind| StoreError::new("noting counted windows", kind))
     }
 
@@ -127,9 +140,9 @@ impl BackfillLog for MemoryStore {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
-        close(&mut self.state(), (owner, windows), at, None)
+        close(&mut self.state(), (owner, windows), confirmed, None)
             .map_err(|kind| StoreError::new("closing windows", kind))
     }
 
@@ -219,11 +232,28 @@ pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorK
 fn close(
     state: &mut State,
     (owner, windows): (Owner<'_>, &[Window]),
-    at: OffsetDateTime,
+    confirmed: Confirmation<'_>,
     counted_at: Option<OffsetDateTime>,
 ) -> Result<(), StoreErrorKind> {
     let Owner { run, pipeline, lease, .. } = owner;
     state.fence(lease)?;
+    let read: u64 = windows
+        .iter()
+        .filter_map(|window| state.lines.get(&key(pipeline, *window)))
+        .filter(|line| {
+            line.shown.state == WindowState::Completed || line.closed_by(run) == Some(WindowState::Running)
+        })
+        .map(|line| line.shown.metrics.records_read)
+        .sum();
+    let stands_at = |(window, page): &(Window, u32)| {
+        let line = state.lines.get(&key(pipeline, *window));
+        line.is_some_and(|line| line.shown.run.as_ref() == Some(run) && line.page == *page)
+    };
+    let is_put_back = confirmed.records_read.is_some_and(|claimed| claimed != read)
+        || !confirmed.last_pages.iter().all(stands_at);
+    if is_put_back && !is_planted("count of another log") {
+        return Err(StoreErrorKind::LogMoved(pipeline.entity_name.clone()));
+    }
     for window in windows {
         let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else { continue };
         let closes = line.closed_by(run) == Some(WindowState::Running);
@@ -233,7 +263,7 @@ fn close(
         line.shown.counted_at = counted_at.or(line.shown.counted_at);
         if closes {
             line.shown.state = WindowState::Completed;
-            line.shown.finished_at = Some(at);
+            line.shown.finished_at = Some(confirmed.at);
             line.cursor = None;
             recount(state, run, &pipeline.entity_name, None, Some(WindowState::Completed));
         }

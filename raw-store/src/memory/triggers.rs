@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use super::{MemoryStore, Ownership, State, ledger};
 use crate::trigger::lease_name;
 use crate::{
-    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, RunStatus, StoreError, StoreErrorKind, Trigger,
-    TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, TriggerState,
+    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunRecord, RunStart, RunStatus, StoreError,
+    StoreErrorKind, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, TriggerState,
 };
 
 /// What the tables `backfill_trigger` and `backfill_trigger_history` hold.
@@ -202,6 +202,14 @@ impl TriggerQueue for MemoryStore {
             let kind = StoreErrorKind::TriggerState { name: name.clone(), state: one.state };
             return Err(refused(kind));
         }
+        if one.state == TriggerState::Running && end.state == TriggerState::Done {
+            let run = one.run.clone();
+            let ended = |record: &RunRecord| Some(&record.id) == run.as_ref() && record.finished_at.is_some();
+            if let Some(run) = run.as_ref().filter(|_| !state.runs.iter().any(ended)) {
+                return Err(refused(StoreErrorKind::LogMoved(format!("run {run}").into())));
+            }
+        }
+        let one = state.triggers.one(name).map_err(refused)?;
         if one.state == TriggerState::Running {
             (one.state, one.changed_at) = (end.state, now);
             one.message.clone_from(&end.message);

@@ -20,12 +20,12 @@ impl Validation for MemoryStore {
         let half: OffsetDateTime = start + (end - start) / 2;
         let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
         for row in table.values() {
-            if let Some(at) = row.updated_at {
-                let place = inquiry.windows.iter().position(|window| window.contains(at));
-                place.map(|place| examined.in_windows[place] += 1).unwrap_or_default();
-                if inquiry.span.contains(at) {
-                    *updates.entry(at.to_offset(UtcOffset::UTC).date()).or_default() += 1;
-                }
+            // A row without a time of its own is where it was put.
+            let stands = row.updated_at.unwrap_or(row.window.start());
+            let place = inquiry.windows.iter().position(|window| window.contains(stands));
+            place.map(|place| examined.in_windows[place] += 1).unwrap_or_default();
+            if let Some(at) = row.updated_at.filter(|at| inquiry.span.contains(*at)) {
+                *updates.entry(at.to_offset(UtcOffset::UTC).date()).or_default() += 1;
             }
             if row.window.start() >= inquiry.span.end() || row.window.end() <= inquiry.span.start() {
                 continue;
@@ -35,7 +35,9 @@ impl Validation for MemoryStore {
             examined.without_key += u64::from(row.id.is_empty());
             examined.empty_payloads += u64::from(says_nothing(&document));
             let said = instant(&document, inquiry.updated);
-            examined.other_times += u64::from(said.zip(row.updated_at).is_some_and(|(said, at)| said != at));
+            let differs =
+                |(said, at): (OffsetDateTime, OffsetDateTime)| said.unix_timestamp() != at.unix_timestamp();
+            examined.other_times += u64::from(said.zip(row.updated_at).is_some_and(differs));
             let measured = inquiry.by_update && inquiry.windows.contains(&row.window);
             let is_outside = measured && is_outside(row) && !has_twin(&state, inquiry.pipeline, row.window);
             examined.outside_window += u64::from(is_outside);
@@ -69,7 +71,8 @@ impl Validation for MemoryStore {
         let Some(table) = state.tables.get(&pipeline.table) else { return Ok(surveyed) };
         surveyed.all_rows = enough.min(table.len() as u64);
         for row in table.values() {
-            let place = row.updated_at.and_then(|at| windows.iter().position(|window| window.contains(at)));
+            let stands = row.updated_at.unwrap_or(row.window.start());
+            let place = windows.iter().position(|window| window.contains(stands));
             let Some(place) = place else { continue };
             surveyed.in_windows[place] += 1;
             surveyed.without_key += u64::from(row.id.is_empty());
@@ -157,7 +160,22 @@ fn member<'a>(document: &'a Value, path: &[&str]) -> Option<&'a str> {
     path.iter().try_fold(document, |value, name| value.get(name))?.as_str()
 }
 
+/// A time in one of the spellings that PostgreSQL is asked for, too.
 fn instant(document: &Value, path: &[&str]) -> Option<OffsetDateTime> {
-    let at = OffsetDateTime::parse(member(document, path)?, &Rfc3339).ok()?;
+    let text = member(document, path)?.trim();
+    let (date, rest) = (text.get(..10)?, text.get(10..)?);
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let (time, rest) = (rest.get(..8)?, rest.get(8..)?);
+    let rest = rest
+        .strip_prefix(['.', ','])
+        .map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let zone = rest.strip_prefix(' ').unwrap_or(rest);
+    let zone = match (zone.len(), zone.get(..3), zone.get(3..)) {
+        (1, ..) => zone.to_uppercase(),
+        (3, ..) => format!("{zone}:00"),
+        (5, Some(hours), Some(minutes)) => format!("{hours}:{minutes}"),
+        _ => zone.to_owned(),
+    };
+    let at = OffsetDateTime::parse(&format!("{date}T{time}{zone}"), &Rfc3339).ok()?;
     Some(at.to_offset(UtcOffset::UTC))
 }

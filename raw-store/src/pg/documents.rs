@@ -33,7 +33,7 @@ fn look_up_sql(table: &TableName) -> String {
 
 /// Whether a document (`new`) takes the place of the one that is stored (`stored`), as `replaces` says in Rust: of a page that
 /// was asked for at `asked_at`, answered at `answered_at`, is to be landed at `now` and may be compared `by_content`.
-pub(super) fn replaces_sql([asked_at, answered_at, now, by_content]: [&str; 4]) -> String {
+pub(super) fn replaces_sql([asked_at, answered_at, now, latest, by_content]: [&str; 5]) -> String {
     let lag = CHANGES_SPREAD_WITHIN.whole_seconds();
     let slack = LANDS_WITHIN.whole_seconds();
     format!(
@@ -51,7 +51,7 @@ pub(super) fn replaces_sql([asked_at, answered_at, now, by_content]: [&str; 4]) 
                 OR stored.ingested_at_utc > {now}::timestamptz + interval '{slack} seconds')
             AND (
                 greatest(stored.source_updated_at_utc, stored.source_answered_at_utc)
-                    > greatest({answered_at}::timestamptz, {now}::timestamptz) + interval '{lag} seconds'
+                    > greatest({answered_at}, {now}, {latest}::timestamptz) + interval '{lag} seconds'
                 OR ({by_content} AND (stored.source_updated_at_utc
                         BETWEEN {answered_at}::timestamptz - interval '{lag} seconds'
                             AND {answered_at}::timestamptz + interval '{lag} seconds') IS NOT TRUE)
@@ -64,7 +64,7 @@ pub(super) fn replaces_sql([asked_at, answered_at, now, by_content]: [&str; 4]) 
 
 /// Inserts, or replaces what is older. `xmax` is 0 only in a row that this statement has made.
 fn upsert_sql(table: &TableName) -> String {
-    let replaces = replaces_sql(["$13", "$12", "$8", "$14"]).replace("new.", "excluded.");
+    let replaces = replaces_sql(["$13", "$12", "$8", "$15", "$14"]).replace("new.", "excluded.");
     format!(
         "INSERT INTO \"{table}\" AS stored (id, payload, extract_window_start_utc, extract_window_end_utc,
              source_updated_at_utc, source_sync_token, payload_digest, ingested_at_utc, page_number, page_size,
@@ -317,7 +317,7 @@ async fn write(
     let digests: Vec<&[u8]> = part.iter().map(|c| c.digest.as_bytes()).collect();
     let (number, size) = (page.page_number.cast_signed(), page.page_size.cast_signed());
     let request = Jsonb(page.request.as_bytes());
-    let parameters: [&(dyn postgres_types::ToSql + Sync); 14] = [
+    let parameters: [&(dyn postgres_types::ToSql + Sync); 15] = [
         &ids,
         &payloads,
         &starts,
@@ -332,6 +332,7 @@ async fn write(
         &page.answered_at,
         &page.started_at,
         &page.by_content,
+        &page.latest_at,
     ];
     let written = futures_util::try_join!(
         transaction.batch_execute("SAVEPOINT part"),

@@ -11,7 +11,7 @@ use crate::{Deviation, PageCommit, PageComparison, StoreErrorKind, TableName, Wi
 
 /// Which of these documents would replace what is stored: the condition of the upsert.
 fn older_sql(table: &TableName) -> String {
-    let replaces = documents::replaces_sql(["$6", "$5", "$7", "$8"]);
+    let replaces = documents::replaces_sql(["$6", "$5", "$7", "$10", "$8"]);
     format!(
         "SELECT new.id
          FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::bigint[], $9::bytea[])
@@ -106,7 +106,7 @@ async fn older(
         let updated: Vec<Option<OffsetDateTime>> = part.iter().map(|one| one.row.updated_at).collect();
         let tokens: Vec<Option<i64>> = part.iter().map(|one| one.row.sync_token).collect();
         let digests: Vec<&[u8]> = part.iter().map(|one| one.digest.as_bytes()).collect();
-        let parameters: [&(dyn postgres_types::ToSql + Sync); 9] = [
+        let parameters: [&(dyn postgres_types::ToSql + Sync); 10] = [
             &ids,
             &payloads,
             &updated,
@@ -116,6 +116,7 @@ async fn older(
             &page.ingested_at,
             &page.by_content,
             &digests,
+            &page.latest_at,
         ];
         match client.query(&statement, &parameters).await {
             Ok(rows) => {

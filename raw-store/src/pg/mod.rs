@@ -46,12 +46,12 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::sealed::{SealedRow, SealedRowLock};
 use crate::trigger::lease_name;
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ConsentLog, Examined,
-    Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
-    PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
-    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Surveyed, Testimony, Trigger,
-    TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validated, Validation, Window,
-    WindowFailure, WindowState, Witness,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
+    ConsentLog, Examined, Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
+    PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd,
+    RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Surveyed, Testimony,
+    Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validated, Validation,
+    Window, WindowFailure, WindowState, Witness,
 };
 
 /// A schema of a PostgreSQL database.
@@ -581,12 +581,14 @@ impl BackfillLog for PgStore {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
         let op = format!("noting counted windows of {}", owner.pipeline.entity_name);
         let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::close(&mut session, &asked, at, Some(at)).await.map_err(self.failed(&op))?;
+        windows::close(&mut session, &asked, confirmed, Some(confirmed.at))
+            .await
+            .map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }
@@ -595,12 +597,12 @@ impl BackfillLog for PgStore {
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        at: OffsetDateTime,
+        confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
         let op = format!("closing windows of {}", owner.pipeline.entity_name);
         let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::close(&mut session, &asked, at, None).await.map_err(self.failed(&op))?;
+        windows::close(&mut session, &asked, confirmed, None).await.map_err(self.failed(&op))?;
         session.done();
         Ok(())
     }

@@ -43,6 +43,14 @@ const FINISH: &str = "
         waited_seconds = waited_seconds + $7
     WHERE run_id = $1";
 
+/// By the pipelines of the run, which are how the log is sorted.
+const STANDS: &str = "
+    SELECT EXISTS (
+            SELECT FROM backfill_log AS line JOIN backfill_run_pipeline AS part USING (entity_name, time_axis)
+            WHERE part.run_id = $1 AND line.run_id = $1 AND line.status IN ('pending', 'running')),
+        (SELECT coalesce(sum(windows_completed + windows_provisional + windows_failed + windows_unavailable), 0)::bigint
+            FROM backfill_run_pipeline WHERE run_id = $1)";
+
 const RUNS: &str = "
     SELECT run_id, realm_id, environment, seed, range_start_utc, range_end_utc, chunk, status, message,
         started_at_utc, finished_at_utc, calls, retries, waited_seconds
@@ -119,13 +127,23 @@ pub(super) async fn finish(client: &mut Object, run: &RunId, end: &RunEnd) -> Re
             ],
         )
         .await?;
-    if found != 1 {
+    if found != 1 || (end.status.says_all_is_read() && is_put_back(&transaction, run, end.closed).await?) {
         return Err(StoreErrorKind::LogMoved(format!("run {run}").into()));
     }
     point!("run.ended");
     point!("run.commit", transaction.commit()).await?;
     point!("run.committed");
     Ok(())
+}
+
+/// Whether windows of a run are still under way, or fewer are closed than it has closed: then the log was put back since.
+async fn is_put_back(
+    transaction: &Transaction<'_>,
+    run: &RunId,
+    closed: u64,
+) -> Result<bool, StoreErrorKind> {
+    let row = transaction.query_one(STANDS, &[&run.as_str()]).await?;
+    Ok(row.try_get(0)? || row.try_get::<_, i64>(1)?.cast_unsigned() < closed)
 }
 
 /// Asks a run to stop. Whether it was under way.

@@ -102,6 +102,11 @@ const CONCLUDE: &str = "
     WHERE trigger_name = $1 AND status = 'running'
     RETURNING run_id";
 
+/// A trigger is done only with a run of which the log says that it has ended: it may have been put back since.
+const UNFINISHED: &str = "
+    SELECT one.run_id FROM backfill_trigger AS one LEFT JOIN backfill_run AS run USING (run_id)
+    WHERE one.trigger_name = $1 AND one.status = 'running' AND one.run_id IS NOT NULL AND run.finished_at_utc IS NULL";
+
 /// A run that never came to begin, or to say how it ended, ends with its trigger.
 const END_RUN: &str = "
     UPDATE backfill_run SET
@@ -234,6 +239,12 @@ pub(super) async fn conclude(
 ) -> Result<(), StoreErrorKind> {
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
+    if end.state == TriggerState::Done
+        && let Some(row) = transaction.query_opt(UNFINISHED, &[&name.as_str()]).await?
+    {
+        let run: &str = row.try_get(0)?;
+        return Err(StoreErrorKind::LogMoved(format!("run {run}").into()));
+    }
     let (word, message) = (end.state.as_str(), end.message.as_deref());
     if let Some(row) = transaction.query_opt(CONCLUDE, &[&name.as_str(), &word, &message]).await? {
         let run = run_id(row.try_get(0)?)?;

@@ -21,15 +21,18 @@ fn offset(zone: &str) -> String {
     format!(
         "CASE WHEN {zone} = 'Z' THEN interval '0' ELSE make_interval(
              hours => (left({zone}, 1) || substr({zone}, 2, 2))::integer,
-             mins => (left({zone}, 1) || right({zone}, 2))::integer) END"
+             mins => CASE WHEN length({zone}) > 3 THEN (left({zone}, 1) || right({zone}, 2))::integer ELSE 0 END) END"
     )
 }
 
 /// The part of a text that is a time, and the offset behind it. No cast looks at them that a document could make fail.
 fn time_and_zone(words: &str, name: &str) -> String {
     format!(
-        "substring({words} FROM '^\\d{{4}}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?=\\.\\d+|Z|[+-])') AS {name},
-         substring({words} FROM '(Z|[+-](?:0\\d|1[0-5]):?[0-5]\\d)$') AS {name}_zone"
+        // The spellings that the reader of answers takes (qbo-client, timestamp.rs).
+        "regexp_replace(substring({words} FROM
+             '^\\s*(\\d{{4}}-\\d\\d-\\d\\d[Tt ]\\d\\d:\\d\\d:\\d\\d)(?:[.,]\\d+)? ?(?:[Zz]|[+-]\\d\\d(?::?\\d\\d)?)\\s*$'),
+             '[t ]', 'T') AS {name},
+         upper(substring({words} FROM '([Zz]|[+-](?:0\\d|1[0-5])(?::?[0-5]\\d)?)\\s*$')) AS {name}_zone"
     )
 }
 
@@ -149,10 +152,14 @@ fn survey_sql(table: &TableName) -> String {
          FROM (
              SELECT width_bucket(updated, $3::timestamptz[]) AS number, placed.*
              FROM unnest($1::timestamptz[], $2::timestamptz[]) AS stretch (first, last), LATERAL (
-                 SELECT id, source_updated_at_utc AS updated, extract_window_start_utc AS window_start,
-                     extract_window_end_utc AS window_end, {SAYS_NOTHING} AS says_nothing
+                 -- A row without a time of its own is where it was put.
+                 SELECT id, coalesce(source_updated_at_utc, extract_window_start_utc) AS updated,
+                     extract_window_start_utc AS window_start, extract_window_end_utc AS window_end,
+                     {SAYS_NOTHING} AS says_nothing
                  FROM \"{table}\"
-                 WHERE source_updated_at_utc >= first AND source_updated_at_utc < last
+                 WHERE (source_updated_at_utc >= first AND source_updated_at_utc < last)
+                    OR (source_updated_at_utc IS NULL
+                        AND extract_window_start_utc >= first AND extract_window_start_utc < last)
                  OFFSET 0
              ) AS placed
          ) AS numbered

@@ -1,6 +1,6 @@
 use std::iter;
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{Object, Transaction};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 
@@ -8,7 +8,8 @@ use super::lease;
 use super::lines::window;
 use super::pages::{kept, of_a_run};
 use crate::{
-    Lease, OpenWindow, Owner, Reopen, ScanCursor, StoreErrorKind, Window, WindowFailure, WindowState,
+    Confirmation, Lease, OpenWindow, Owner, Reopen, ScanCursor, StoreErrorKind, Window, WindowFailure,
+    WindowState,
 };
 
 // Lines are found by `LATERAL (… OFFSET 0)` or `LATERAL (… FOR UPDATE)`, which the planner does not turn into a
@@ -21,7 +22,8 @@ macro_rules! locked_line {
     () => {
         "LATERAL (
             SELECT status, CASE WHEN run_id = $3 THEN status END AS closed_as,
-                run_id IS NOT DISTINCT FROM $3 AS is_own, page_number AS at_page
+                run_id IS NOT DISTINCT FROM $3 AS is_own, page_number AS at_page,
+                records_read AS read
             FROM backfill_log
             WHERE entity_name = $1 AND time_axis = $2 AND window_start_utc = start_utc AND window_end_utc = end_utc
             FOR UPDATE
@@ -190,7 +192,7 @@ const REOPEN: &str = concat!(
 /// Closes what the run has read to its end, and notes of all that is completed when a count confirmed it ($7).
 const CLOSE: &str = concat!(
     "WITH change AS (
-        SELECT asked.*, line.closed_as
+        SELECT asked.*, line.closed_as, line.read
         FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc), ",
     locked_line!(),
     "   WHERE line.status = 'completed' OR line.closed_as = 'running'
@@ -211,7 +213,15 @@ const CLOSE: &str = concat!(
     )
     ",
     entered!(),
+    ", (SELECT coalesce(sum(read), 0)::bigint FROM change)",
 );
+
+const STANDS_AT: &str = "
+    SELECT count(*)
+    FROM unnest($4::timestamptz[], $5::timestamptz[], $6::int[]) AS asked (start_utc, end_utc, page)
+    JOIN backfill_log AS line ON line.entity_name = $1 AND line.time_axis = $2
+        AND line.window_start_utc = start_utc AND line.window_end_utc = end_utc
+    WHERE line.run_id = $3 AND line.page_number = page";
 
 /// Windows of one pipeline, asked about by a run.
 #[derive(Debug)]
@@ -282,20 +292,45 @@ pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(),
 pub(super) async fn close(
     client: &mut Object,
     asked: &Asked<'_>,
-    at: OffsetDateTime,
+    confirmed: Confirmation<'_>,
     counted_at: Option<OffsetDateTime>,
 ) -> Result<(), StoreErrorKind> {
     let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
-    let row =
-        transaction.query_one(CLOSE, &[entity_name, time_axis, run, starts, ends, &at, &counted_at]).await?;
+    let row = transaction
+        .query_one(CLOSE, &[entity_name, time_axis, run, starts, ends, &confirmed.at, &counted_at])
+        .await?;
     let closed: i64 = row.try_get(0)?;
+    let read: i64 = row.try_get(4)?;
+    let is_other = confirmed.records_read.is_some_and(|claimed| claimed != read.cast_unsigned());
+    if is_other || !stands_at(&transaction, asked, confirmed.last_pages).await? {
+        return Err(StoreErrorKind::LogMoved((*entity_name).into()));
+    }
     check_entered(&row, (entity_name, usize::try_from(closed).unwrap_or_default()))?;
     point!("count.noted");
     transaction.commit().await?;
     point!("count.committed");
     Ok(())
+}
+
+/// Whether each of these lines was changed last by that page of the run.
+async fn stands_at(
+    transaction: &Transaction<'_>,
+    Asked { run, entity_name, time_axis, .. }: &Asked<'_>,
+    last_pages: &[(Window, u32)],
+) -> Result<bool, StoreErrorKind> {
+    if last_pages.is_empty() {
+        return Ok(true);
+    }
+    let starts: Vec<_> = last_pages.iter().map(|(window, _)| window.start()).collect();
+    let ends: Vec<_> = last_pages.iter().map(|(window, _)| window.end()).collect();
+    let pages: Vec<_> = last_pages.iter().map(|(_, page)| page.cast_signed()).collect();
+    let found: i64 = transaction
+        .query_one(STANDS_AT, &[entity_name, time_axis, run, &starts, &ends, &pages])
+        .await?
+        .try_get(0)?;
+    Ok(found.cast_unsigned() == last_pages.len() as u64)
 }
 
 /// Marks windows as failed or unavailable.

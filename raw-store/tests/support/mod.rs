@@ -138,6 +138,7 @@ impl Work {
             started_at: NOW,
             ingested_at: NOW,
             answered_at: NOW,
+            latest_at: NOW,
             by_content: false,
             rows,
             rejected: Vec::new(),

@@ -9,12 +9,13 @@ use raw_store::{IfMissed, NewTrigger, TriggerName};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::super::request::{nobody, request};
+use super::super::request::{nobody, note_of_end, request};
 use super::mage::{self, Entry};
 use super::{is_past, name_of, plan, spelling};
-use crate::args::RunArgs;
+use crate::args::{Output, RunArgs};
 use crate::exit::Exit;
 use crate::instant;
+use crate::render::say;
 use crate::settings::Settings;
 use crate::trusted;
 
@@ -57,17 +58,16 @@ pub(super) fn triggers(
             (Some("@once"), _) => Some("it is inactive there; --inactive arms it all the same"),
             _ => Some("it is no one-time trigger (schedule_interval: '@once')"),
         };
-        let what = match left_out {
-            Some(why) => What::LeftOut(why),
-            None => {
-                let before = spelling::folded(&name).parse().ok();
-                let trigger = entry.trigger(settings, path);
-                let trigger = trigger.map_err(|what| unusable(format!("trigger {name}: {what}")))?;
-                if is_past(trigger.fire_at, present) && !now {
-                    What::LeftOut("its time is past; --now arms it all the same")
-                } else {
-                    What::Wanted { trigger, before }
-                }
+        let what = if let Some(why) = left_out {
+            What::LeftOut(why)
+        } else {
+            let before = spelling::folded(&name).parse().ok();
+            let trigger = entry.trigger(settings, path);
+            let trigger = trigger.map_err(|what| unusable(format!("trigger {name}: {what}")))?;
+            if is_past(trigger.fire_at, present) && !now {
+                What::LeftOut("its time is past; --now arms it all the same")
+            } else {
+                What::Wanted { trigger, before }
             }
         };
         triggers.push(Filed { name, what });
@@ -102,6 +102,11 @@ impl Entry {
         };
         let from = variable(self.variables.fecha_inicio, "fecha_inicio")?;
         let to = variable(self.variables.fecha_fin, "fecha_fin")?;
+        if settings.output == Output::Text
+            && let Some(note) = note_of_end(to)
+        {
+            say(&format!("note: trigger {}: fecha_fin: {note}", self.name));
+        }
         let span = raw_store::Window::new(from, to)
             .map_err(|_| "fecha_inicio is not before fecha_fin, which is the first instant not to be read")?;
         let start = self.start_time.ok_or("it has no start_time")?;

@@ -65,16 +65,45 @@ async fn carry_out(
         Command::List => show(settings, store, |_| true).await,
         Command::History { name } => history(settings, store, name).await,
         Command::Cancel { name } => {
-            let now = store.cancel(name).await?;
-            if settings.output == Output::Text && now.state == TriggerState::Running {
-                say("its run stops after the page in hand; what is stored stays");
+            let names = cancelled_with(store, name).await?;
+            for name in &names {
+                let now = store.cancel(name).await?;
+                if settings.output == Output::Text && now.state == TriggerState::Running {
+                    say(&format!("the run of {name} stops after the page in hand; what is stored stays"));
+                }
             }
-            show(settings, store, |one| one.asked.name == *name).await
+            show(settings, store, |one| names.contains(&one.asked.name)).await
         }
         Command::Rearm { name, when } => {
             store.rearm(name, fire_at(*when)?).await?;
             show(settings, store, |one| one.asked.name == *name).await
         }
+    }
+}
+
+/// The trigger of a name; or of the chain of that name the parts that can still be taken back, the last one first, so that
+/// none fires meanwhile.
+async fn cancelled_with(store: &PgStore, name: &TriggerName) -> Result<Vec<TriggerName>, Exit> {
+    let (all, _) = store.triggers().await?;
+    if all.iter().any(|one| one.asked.name == *name) {
+        return Ok(vec![name.clone()]);
+    }
+    let position = |one: &Trigger| one.asked.link.as_ref().map(|link| link.position);
+    let of_chain = |one: &&Trigger| one.asked.link.as_ref().is_some_and(|link| &*link.chain == name.as_str());
+    let mut parts: Vec<_> = all.iter().filter(of_chain).collect();
+    let is_chain = !parts.is_empty();
+    parts.retain(|one| !one.state.is_spent());
+    parts.sort_by_key(|one| std::cmp::Reverse(position(one)));
+    if is_chain && parts.is_empty() {
+        return Err(Exit::usage(
+            format!("every part of the chain {name} has come to its end"),
+            "see: qbo-backfill trigger list",
+        ));
+    }
+    if parts.is_empty() {
+        Ok(vec![name.clone()])
+    } else {
+        Ok(parts.iter().map(|one| one.asked.name.clone()).collect())
     }
 }
 
@@ -163,21 +192,19 @@ async fn apply(settings: &Settings, store: &PgStore, filed: Vec<Filed>) -> Resul
     for Filed { name, what } in filed {
         match what {
             What::LeftOut(why) => told.push(Told { name, trigger: None, outcome: "left_out", why }),
-            What::Wanted { trigger, before } => match known_as(&known, &trigger, before.as_ref())? {
-                Some(one) => {
-                    let changed = one.asked.plan != trigger.plan;
-                    let why = if changed {
-                        "known already, and left with the range that it has"
-                    } else {
-                        "known already"
-                    };
-                    told.push(Told { name, trigger: Some(one.asked.name.clone()), outcome: "known", why });
-                }
-                None => {
+            What::Wanted { trigger, before } => {
+                let Some(one) = known_as(&known, &trigger, before.as_ref())? else {
                     told.push(Told { name, trigger: Some(trigger.name.clone()), outcome: "armed", why: "" });
                     new.push(trigger);
-                }
-            },
+                    continue;
+                };
+                let why = if one.asked.plan == trigger.plan {
+                    "known already"
+                } else {
+                    "known already, and left with the range that it has"
+                };
+                told.push(Told { name, trigger: Some(one.asked.name.clone()), outcome: "known", why });
+            }
         }
     }
     store.add(&new).await?;
@@ -198,7 +225,9 @@ async fn apply(settings: &Settings, store: &PgStore, filed: Vec<Filed>) -> Resul
         out_json(&rows.chain(left_out).collect());
         return Ok(());
     }
-    told.iter().for_each(|told| say(&told.line()));
+    for told in &told {
+        say(&told.line());
+    }
     out(&text(settings, (&all.iter().collect::<Vec<_>>(), &all), now)?);
     Ok(())
 }
