@@ -61,6 +61,7 @@ fn commands() -> Vec<(String, BTreeSet<String>)> {
 }
 
 /// A shell that is there; `None` where it may be left out.
+#[expect(clippy::print_stdout, reason = "a test that is left out says so")]
 fn installed(shell: &str) -> Option<&str> {
     let is_there = Command::new(shell).args(["-c", "exit 0"]).status().is_ok_and(|ended| ended.success());
     #[expect(clippy::disallowed_methods, reason = "who runs the tests says what has to be there")]
@@ -120,7 +121,7 @@ fn bash_offers_options_commands_and_values_behind_every_command() {
     );
     for (words, _) in &questions {
         let typed = words.split(' ').map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
-        text.push_str(&format!("try '{words}' qbo-backfill {typed}\n"));
+        text.extend(["try '", words, "' qbo-backfill ", &typed, "\n"]);
     }
     let file = folder.path().join("try.bash");
     std::fs::write(&file, text).unwrap();
@@ -137,7 +138,7 @@ fn fish_offers_options_commands_and_values_behind_every_command() {
     });
     let mut text = format!("source '{}'\n", script(&folder, shell));
     for (words, _) in &questions {
-        text.push_str(&format!("echo '== {words}<'\ncomplete -C 'qbo-backfill {words}'\n"));
+        text.extend(["echo '== ", words, "<'\ncomplete -C 'qbo-backfill ", words, "'\n"]);
     }
     let file = folder.path().join("try.fish");
     std::fs::write(&file, text).unwrap();
@@ -150,7 +151,7 @@ fn zsh(folder: &Path, words: &str) -> String {
     let heard = said("zsh", &["-f", outer.to_str().unwrap(), inner.to_str().unwrap(), words]);
     let heard = heard.replace('\r', "");
     // The words themselves stand before the first of them, in the same line.
-    heard.lines().filter_map(|line| line.split_once("hit:")).map(|(_, hit)| format!("{hit}\n")).collect()
+    heard.lines().filter_map(|line| line.split_once("hit:")).flat_map(|(_, hit)| [hit, "\n"]).collect()
 }
 
 #[test]
@@ -180,7 +181,9 @@ fn zsh_offers_options_commands_and_values_behind_every_command() {
         })
         .collect();
     assert_eq!(asked.len(), 5 + VALUES.len());
-    let answers: String =
-        asked.iter().map(|(words, _)| format!("== {words}<\n{}", zsh(folder.path(), words))).collect();
+    let answers: String = asked
+        .iter()
+        .flat_map(|(words, _)| ["== ".into(), (*words).clone(), "<\n".into(), zsh(folder.path(), words)])
+        .collect();
     compare(shell, &answers, &asked);
 }

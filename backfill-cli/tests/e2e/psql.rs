@@ -15,7 +15,7 @@ async fn psql_reaches_the_database_with_the_vaults_password_and_no_name_is_a_com
     let quoted = format!("\"{}\"", name.replace('"', "\"\""));
     let client = house.client().await;
     client.batch_execute(&format!("CREATE DATABASE {quoted}")).await.unwrap();
-    let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = name.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let (user, port) = (house.database.user(), house.database.port());
     let url = format!("postgres://{user}@127.0.0.1:{port}/{encoded}");
 
