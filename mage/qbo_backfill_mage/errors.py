@@ -63,6 +63,10 @@ class Bug(BackfillError):
     next_step = "Please report it. What is stored is sound; run the pipeline again."
 
 
+class OutputLost(BackfillError):
+    next_step = "What it did is done. Make room where Mage keeps its logs, then run the pipeline again."
+
+
 class Stopped(BackfillError):
     next_step = "It was stopped and ended cleanly. Run the pipeline again to go on."
 
@@ -77,6 +81,7 @@ _BY_CODE = {
     8: VaultUnusable,
     9: HeldElsewhere,
     70: Bug,
+    74: OutputLost,
     130: Stopped,
     143: Stopped,
 }
