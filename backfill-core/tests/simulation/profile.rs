@@ -212,9 +212,14 @@ impl Profile {
             odd: [OddTime::None, OddTime::None, OddTime::Passing, OddTime::ForEver]
                 [Rng::with_seed(!seed).usize(0..4)],
         };
-        if drawn.edits > 0 || drawn.deletes > 0 || drawn.unstorable {
-            // Not drawn together: a count cannot tell a record that has left from one that was never sent, and between records
-            // that cannot be delivered pages are too small to doubt a time.
+        if drawn.lies != 0 {
+            drawn.leave_out(Fault::Forgets);
+        }
+        // Not drawn together: a count cannot tell a record that has left from one that was never sent, between records that
+        // cannot be delivered pages are too small to doubt a time, and behind an odd time an empty answer is no surprise.
+        let hides =
+            drawn.edits + drawn.deletes > 0 || drawn.unstorable || drawn.hollow > 0 || drawn.lies != 0;
+        if hides || drawn.chance(Fault::Forgets) > 0 {
             drawn.odd = OddTime::None;
         }
         if drawn.lies != 0 || drawn.host_skew != 0 {
@@ -226,6 +231,14 @@ impl Profile {
             drawn.set_back = drawn.set_back.min(900);
         }
         drawn
+    }
+
+    fn leave_out(&mut self, fault: Fault) {
+        for (known, chance) in Fault::ALL.iter().zip(&mut self.chances) {
+            if *known == fault {
+                *chance = 0;
+            }
+        }
     }
 
     /// How often a fault is met, of ten thousand steps.

@@ -119,7 +119,6 @@ pub(super) async fn build_indexes(client: &mut Object, schema: &SchemaName) -> R
             "CREATE INDEX CONCURRENTLY IF NOT EXISTS \"{table}_by_update\" ON \"{table}\" (source_updated_at_utc)"
         );
         client.batch_execute(&build).await?;
-        point!("migrate.indexed");
     }
     Ok(())
 }
