@@ -329,7 +329,9 @@ async fn what_a_run_finds_is_what_a_look_over_everything_finds() {
     house.client().await.batch_execute(harm).await.unwrap();
     house.backfill(&["Invoice"], &["--force"]).await;
     let found = told(&house).await;
-    for kind in ["payload_empty", "time_differs", "outside_window"] {
+    // The time of a row whose document came again is put right by the run itself.
+    assert!(!found.iter().any(|one| one.starts_with("error|time_differs")), "{found:?}");
+    for kind in ["payload_empty", "outside_window"] {
         assert!(found.iter().any(|one| one.starts_with(&format!("error|{kind}"))), "{kind}: {found:?}");
     }
     assert_eq!(found, told_by_a_report(&house).await);

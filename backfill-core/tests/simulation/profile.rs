@@ -212,13 +212,17 @@ impl Profile {
             odd: [OddTime::None, OddTime::None, OddTime::Passing, OddTime::ForEver]
                 [Rng::with_seed(!seed).usize(0..4)],
         };
-        if drawn.lies != 0 {
+        // Not drawn together, for what they do together is not all mended: a count cannot tell a record that has left from one
+        // that was never sent or was forgotten, between records that cannot be delivered pages are too small to doubt a time,
+        // and behind an odd time, or at the cursor of a process that was killed, an empty answer is no surprise.
+        let leave = drawn.edits + drawn.deletes > 0;
+        if drawn.lies != 0 || leave || drawn.places > 1 {
             drawn.leave_out(Fault::Forgets);
         }
-        // Not drawn together: a count cannot tell a record that has left from one that was never sent, between records that
-        // cannot be delivered pages are too small to doubt a time, and behind an odd time an empty answer is no surprise.
-        let hides =
-            drawn.edits + drawn.deletes > 0 || drawn.unstorable || drawn.hollow > 0 || drawn.lies != 0;
+        if [Fault::Kill, Fault::PowerCut, Fault::Freeze].iter().any(|fault| drawn.chance(*fault) > 0) {
+            drawn.hollow = 0;
+        }
+        let hides = leave || drawn.unstorable || drawn.hollow > 0 || drawn.lies != 0;
         if hides || drawn.chance(Fault::Forgets) > 0 {
             drawn.odd = OddTime::None;
         }
