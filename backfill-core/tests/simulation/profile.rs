@@ -231,6 +231,8 @@ impl Profile {
             drawn.set_back = 0;
         }
         if drawn.scenario == Scenario::Triggers {
+            // A trigger that fails for its rows would be taken for one that needs a consent.
+            drawn.drops_one_of = 0;
             // Workers look for triggers twice a second, and would look for hours.
             drawn.set_back = drawn.set_back.min(900);
         }
