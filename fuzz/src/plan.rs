@@ -101,7 +101,11 @@ fn request(drawn: &mut Drawn<'_>, span: Window, chunk: ChunkSize) -> RunRequest 
         entities.into_iter().map(|place| catalog.entities()[place].clone()).collect();
     let chosen = drawn.byte().is_multiple_of(4).then(|| {
         let some = |spec: &EntitySpec, drawn: &mut Drawn<'_>| -> Vec<Window> {
-            spec.windows(span, chunk).expect("the span is short enough").into_iter().filter(|_| drawn.byte().is_multiple_of(2)).collect()
+            spec.windows(span, chunk)
+                .expect("the span is short enough")
+                .into_iter()
+                .filter(|_| drawn.byte().is_multiple_of(2))
+                .collect()
         };
         entities.iter().map(|spec| (spec.entity_name().into(), some(spec, drawn))).collect::<BTreeMap<_, _>>()
     });

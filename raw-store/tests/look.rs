@@ -29,12 +29,12 @@ const LOOKED_AT: &str = r#"
         FROM said
     )"#;
 
-const COUNTS: &str = r#"
+const COUNTS: &str = r"
     SELECT count(*), count(*) FILTER (WHERE id = ''), count(*) FILTER (WHERE says_nothing),
         count(*) FILTER (WHERE updated IS NOT NULL AND said IS NOT NULL AND zone IS NOT NULL
             AND date_trunc('second', updated) <> (said || zone)::timestamptz),
         count(*) FILTER (WHERE updated < window_start OR updated >= window_end)
-    FROM looked_at"#;
+    FROM looked_at";
 
 const BY_CREATION: &str = "
     SELECT ((said || zone)::timestamptz AT TIME ZONE 'UTC')::date AS day, count(*)

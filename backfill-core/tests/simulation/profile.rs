@@ -212,31 +212,36 @@ impl Profile {
             odd: [OddTime::None, OddTime::None, OddTime::Passing, OddTime::ForEver]
                 [Rng::with_seed(!seed).usize(0..4)],
         };
+        drawn.draw_apart();
+        drawn
+    }
+
+    /// Takes back what is not drawn together.
+    fn draw_apart(&mut self) {
         // Not drawn together, for what they do together is not all mended: a count cannot tell a record that has left from one
         // that was never sent or was forgotten, between records that cannot be delivered pages are too small to doubt a time,
         // and behind an odd time, or at the cursor of a process that was killed, an empty answer is no surprise.
-        let leave = drawn.edits + drawn.deletes > 0;
-        if drawn.lies != 0 || leave || drawn.places > 1 {
-            drawn.leave_out(Fault::Forgets);
+        let leave = self.edits + self.deletes > 0;
+        if self.lies != 0 || leave || self.places > 1 {
+            self.leave_out(Fault::Forgets);
         }
-        if [Fault::Kill, Fault::PowerCut, Fault::Freeze].iter().any(|fault| drawn.chance(*fault) > 0) {
-            drawn.hollow = 0;
+        if [Fault::Kill, Fault::PowerCut, Fault::Freeze].iter().any(|fault| self.chance(*fault) > 0) {
+            self.hollow = 0;
         }
-        let hides = leave || drawn.unstorable || drawn.hollow > 0 || drawn.lies != 0;
-        if hides || drawn.chance(Fault::Forgets) > 0 {
-            drawn.odd = OddTime::None;
+        let hides = leave || self.unstorable || self.hollow > 0 || self.lies != 0;
+        if hides || self.chance(Fault::Forgets) > 0 {
+            self.odd = OddTime::None;
         }
-        if drawn.lies != 0 || drawn.host_skew != 0 {
+        if self.lies != 0 || self.host_skew != 0 {
             // One of the others tells the truth.
-            drawn.set_back = 0;
+            self.set_back = 0;
         }
-        if drawn.scenario == Scenario::Triggers {
+        if self.scenario == Scenario::Triggers {
             // A trigger that fails for its rows would be taken for one that needs a consent.
-            drawn.drops_one_of = 0;
+            self.drops_one_of = 0;
             // Workers look for triggers twice a second, and would look for hours.
-            drawn.set_back = drawn.set_back.min(900);
+            self.set_back = self.set_back.min(900);
         }
-        drawn
     }
 
     fn leave_out(&mut self, fault: Fault) {
