@@ -56,8 +56,32 @@ fn can_be_worked_with(at: OffsetDateTime) {
     }
 }
 
-/// RFC 3339 by hand: seconds since 1970, where UTC's year has four digits.
+/// Seconds since 1970 of RFC 3339, or of another spelling that means the same beyond doubt.
 fn oracle(text: &str) -> Option<i64> {
+    rfc3339(text).or_else(|| rfc3339(&spelled_out(text)?))
+}
+
+/// A space or a small letter in place of `T` and `Z`, a comma before the fraction, an offset without its colon or minutes.
+fn spelled_out(text: &str) -> Option<String> {
+    let text = Some(text.trim()).filter(|text| text.is_ascii())?;
+    let (head, tail) = text.split_at_checked(19)?;
+    matches!(head.as_bytes()[10], b'T' | b't' | b' ').then_some(())?;
+    let digits = |rest: &str| rest.bytes().take_while(u8::is_ascii_digit).count();
+    let length = tail.strip_prefix(['.', ',']).map_or(0, digits);
+    let (fraction, zone) = tail.split_at(if length > 0 { length + 1 } else { 0 });
+    let zone = zone.strip_prefix(' ').unwrap_or(zone);
+    let zone = match (zone.len(), zone.strip_prefix(['+', '-']).map_or(0, digits)) {
+        (1, _) => zone.to_uppercase(),
+        (6, _) => zone.to_owned(),
+        (5, 4) => format!("{}:{}", &zone[..3], &zone[3..]),
+        (3, 2) => format!("{zone}:00"),
+        _ => return None,
+    };
+    Some(format!("{}T{}{}{zone}", &head[..10], &head[11..], fraction.replace(',', ".")))
+}
+
+/// RFC 3339 by hand: seconds since 1970, where UTC's year has four digits.
+fn rfc3339(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let number = |range: RangeInclusive<usize>| -> Option<i64> {
         let digits = bytes.get(range)?;
