@@ -67,6 +67,29 @@ struct Lossy {
     unsorted: AtomicBool,
     /// The page that answers every question.
     stuck: Mutex<Option<Query>>,
+    /// Is called with each page's question before its answer is handed on.
+    on_answer: OnAnswer,
+}
+
+type AnswerHook = Arc<dyn Fn(&Query) + Send + Sync>;
+
+/// A hook, on a thread of its own: what waits for the database there must not keep the engine from ending its transactions.
+struct OnAnswer(Mutex<Option<AnswerHook>>);
+
+impl fmt::Debug for OnAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnAnswer")
+    }
+}
+
+impl OnAnswer {
+    async fn call(&self, query: &Query) {
+        let hook = self.0.lock().unwrap().clone();
+        if let Some(hook) = hook {
+            let query = query.clone();
+            tokio::task::spawn_blocking(move || hook(&query)).await.unwrap();
+        }
+    }
 }
 
 /// Whether questions are asked by offset, as other connectors ask them.
@@ -170,6 +193,7 @@ impl QboClient for Lossy {
                 page
             }
         };
+        self.on_answer.call(query).await;
         let poisonous = self.poisonous.lock().unwrap().clone();
         let refuses = self.refuses.load(Ordering::SeqCst);
         if refuses || page.records().any(|record| record.id().is_ok_and(|id| poisonous.contains(id))) {
@@ -251,6 +275,7 @@ impl Bench {
             odd: Mutex::default(),
             unsorted: AtomicBool::default(),
             stuck: Mutex::default(),
+            on_answer: OnAnswer(Mutex::default()),
         });
         Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
@@ -262,6 +287,11 @@ impl Bench {
 
     pub(crate) fn on_event(&self, hook: impl Fn(&RunEvent) + Send + Sync + 'static) {
         *self.listener.0.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    /// Calls `hook` with each page's question, before the engine has its answer.
+    pub(crate) fn on_answer(&self, hook: impl Fn(&Query) + Send + Sync + 'static) {
+        *self.client.on_answer.0.lock().unwrap() = Some(Arc::new(hook));
     }
 
     pub(crate) fn drop_rows_after(&self, pages: u32) {
