@@ -6,6 +6,7 @@
 //! cargo run --release -p backfill-cli --example footprint -- fixed [RUNS]
 //! cargo run --release -p backfill-cli --example footprint -- memory [RECORDS...]
 //! cargo run --release -p backfill-cli --example footprint -- growth [YEARS]
+//! cargo run --release -p backfill-cli --example footprint -- day [ROWS...]
 //! ```
 //!
 //! Method: emulator and database server (durable) are processes of their own; the command gets its secrets from a vault in a
@@ -17,6 +18,8 @@
 //!   under way; the page is taken to be as large as the company's first thousand records.
 //! - `growth`: a run over years of empty days of all entities, and then what has to look at its log: the plan, the status, and
 //!   the same run again, which finds nothing to do. The floor is reading the log's lines in one plain query.
+//! - `day`: one day that was read before, again, beside ever more rows of other days; they are copies of stored ones, made by
+//!   the database.
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
@@ -35,7 +38,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::home::{Home, Outcome, Used, measure, program};
 
-const USAGE: &str = "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS]";
+const USAGE: &str = "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS] | day [ROWS...]";
 
 #[tokio::main]
 async fn main() -> Outcome {
@@ -47,6 +50,8 @@ async fn main() -> Outcome {
         "memory" if numbers.is_empty() => memory(&[1_000, 10_000, 100_000, 1_000_000]).await,
         "memory" => memory(&numbers).await,
         "growth" => growth(numbers.first().copied().unwrap_or(7)).await,
+        "day" if numbers.is_empty() => day(&[0, 300_000, 3_000_000]).await,
+        "day" => day(&numbers).await,
         _ => Err(USAGE.into()),
     }
 }
@@ -154,6 +159,49 @@ async fn growth(years: usize) -> Outcome {
     line("the run again, with nothing to do", home.measure(&run)?);
     home.close().await
 }
+
+async fn day(sizes: &[usize]) -> Outcome {
+    const STORED: usize = 365;
+    let home = Home::new(&[("--invoices", STORED), ("--bytes", 1_500)]).await?;
+    let unlimited = ["--rate", "off", "--monthly-calls", "off"];
+    let run = |from, to, more: &'static [&'static str]| {
+        home.measure(&[&["run", "invoices", "--from", from, "--to", to], &unlimited[..], more].concat())
+    };
+    run("2024-01-01", "2025-01-01", &[])?;
+    let client = connected(&home).await?;
+    let columns: String = client.query_one(COLUMNS, &[]).await?.get(0);
+    println!("{:>9} {:>8} {:>8} {:>9}", "rows", "wall ms", "CPU ms", "peak MiB");
+    let mut stored = 0;
+    for rows in sizes {
+        let (from, to) = (stored / STORED, rows / STORED);
+        let copies = format!(
+            "INSERT INTO raw.qb_invoices (id, source_updated_at_utc, {columns})
+             SELECT id || '-' || copy, source_updated_at_utc - interval '5 years', {columns}
+             FROM raw.qb_invoices, generate_series({from} + 1, {to}) AS copy WHERE id !~ '-'"
+        );
+        client.batch_execute(&copies).await?;
+        client.batch_execute("VACUUM ANALYZE raw.qb_invoices").await?;
+        client.batch_execute("CHECKPOINT").await?;
+        stored = stored.max(*rows);
+        run("2024-06-03", "2024-06-04", &["--force"])?;
+        let used: Vec<Used> =
+            (0..9).map(|_| run("2024-06-03", "2024-06-04", &["--force"])).collect::<Outcome<_>>()?;
+        let middle = |figure: fn(&Used) -> f64| median(used.iter().map(figure).collect());
+        println!(
+            "{rows:>9} {:>8.1} {:>8.1} {:>9.1}",
+            middle(|used| used.seconds * 1000.0),
+            middle(|used| used.cpu_seconds * 1000.0),
+            middle(|used| used.peak_mib)
+        );
+    }
+    home.close().await
+}
+
+/// What a row has beside its id and its time.
+const COLUMNS: &str = "
+    SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
+    WHERE table_schema = 'raw' AND table_name = 'qb_invoices' AND is_generated = 'NEVER'
+        AND column_name NOT IN ('id', 'source_updated_at_utc')";
 
 async fn connected(home: &Home) -> Outcome<Client> {
     let mut config: tokio_postgres::Config = home.server.url("bench").parse()?;
