@@ -13,7 +13,8 @@ use time::{Date, Duration, OffsetDateTime};
 use crate::heads::Told;
 use crate::volumetry::{DayVolume, EmptyStretch, Outlier, Sight, empty_stretches, outliers};
 use crate::{
-    Axis, Catalog, EntitySpec, FindingKind, PipelineReport, Report, ReportError, RunOutcome, Thresholds,
+    Axis, CLOCKS_AGREE_WITHIN, Catalog, EntitySpec, FindingKind, PipelineReport, Report, ReportError,
+    RunOutcome, Thresholds,
 };
 
 /// The member of a document that people know it by. What has none is not counted.
@@ -90,7 +91,8 @@ impl Report {
     }
 }
 
-/// The lines that a run looks over: its own, and those of runs after which nobody did, as when they were killed.
+/// The lines that a run looks over: its own, and those of others that no look has found sound since they were read: their run
+/// was killed, or something was wrong with them.
 async fn due<'a>(
     store: &dyn Validation,
     pipeline: &PipelineReport,
@@ -106,7 +108,26 @@ async fn due<'a>(
     } else {
         store.looked_over(&pipeline.totals.entity_name, &others).await?.into_iter().collect()
     };
-    Ok(read().filter(|line| line.run.as_ref().is_some_and(|run| !done.contains(run))).collect())
+    let due: Vec<&LogLine> =
+        read().filter(|line| line.run.as_ref().is_some_and(|run| !done.contains(run))).collect();
+    let is_own = |line: &&LogLine| line.run.as_ref() == Some(run);
+    let others = || due.iter().copied().filter(|line| !is_own(line));
+    let (Some(first), Some(last)) = (others().next(), others().next_back()) else { return Ok(due) };
+    let (Ok(span), Some(oldest)) = (
+        Window::new(first.window.start(), last.window.end()),
+        others().filter_map(|line| line.finished_at).min(),
+    ) else {
+        return Ok(due);
+    };
+    let Some(spec) = &pipeline.spec else { return Ok(due) };
+    let sound = store.sound_ranges(&spec.pipeline(pipeline.axis), span, oldest).await?;
+    // Who looked and who read may have had clocks of their own.
+    let is_sound = |line: &LogLine| {
+        let holds = |range: &Window| range.start() <= line.window.start() && line.window.end() <= range.end();
+        let since = |at| line.finished_at.is_some_and(|read| at > read + CLOCKS_AGREE_WITHIN);
+        sound.iter().any(|(range, at)| holds(range) && since(*at))
+    };
+    Ok(due.into_iter().filter(|line| is_own(line) || !is_sound(line)).collect())
 }
 
 /// Some windows of a pipeline, looked over together.

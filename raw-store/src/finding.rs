@@ -182,8 +182,18 @@ pub trait Validation: fmt::Debug + Send + Sync {
     /// Rows that runs have replaced, ever: so many may have left the window that they were counted in.
     async fn replaced(&self, entity_name: &str) -> Result<u64, StoreError>;
 
-    /// Those of some runs whose rows of a pipeline were looked over.
+    /// Those of some runs whose rows of a pipeline were looked over, and in whose newest look nothing was an error: what was
+    /// one has to be looked at until it is none any more.
     async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError>;
+
+    /// The ranges of runs that overlap a span, whose newest look over a pipeline came at a time or later and found no error;
+    /// and when it came.
+    async fn sound_ranges(
+        &self,
+        pipeline: &Pipeline,
+        span: Window,
+        since: OffsetDateTime,
+    ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError>;
 
     /// Remembers what was found after a run.
     async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError>;

@@ -6,7 +6,10 @@ use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::{MemoryStore, State, StoredRow};
-use crate::{Examined, Inquiry, Pipeline, RunId, StoreError, Surveyed, Validated, Validation, Window};
+use crate::{
+    Examined, Inquiry, Pipeline, RunId, RunRecord, Severity, StoreError, Surveyed, Validated, Validation,
+    Window,
+};
 
 #[async_trait]
 impl Validation for MemoryStore {
@@ -110,10 +113,23 @@ impl Validation for MemoryStore {
 
     async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError> {
         let state = self.state();
-        let has_line = |run: &&RunId| {
-            state.validated.iter().any(|(of, one)| of == *run && &*one.entity_name == entity_name)
+        let is_sound = |run: &&RunId| state.newest_look(run, entity_name).is_some_and(is_sound);
+        Ok(runs.iter().filter(is_sound).cloned().collect())
+    }
+
+    async fn sound_ranges(
+        &self,
+        pipeline: &Pipeline,
+        span: Window,
+        since: OffsetDateTime,
+    ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError> {
+        let state = self.state();
+        let looked = |run: &RunRecord| {
+            let look = state.newest_look(&run.id, &pipeline.entity_name)?;
+            let counts = look.time_axis == pipeline.time_axis && look.at >= since && is_sound(look);
+            (counts && run.span.overlaps(span)).then_some((run.span, look.at))
         };
-        Ok(runs.iter().filter(has_line).cloned().collect())
+        Ok(state.runs.iter().filter_map(looked).collect())
     }
 
     async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
@@ -178,4 +194,16 @@ fn instant(document: &Value, path: &[&str]) -> Option<OffsetDateTime> {
     };
     let at = OffsetDateTime::parse(&format!("{date}T{time}{zone}"), &Rfc3339).ok()?;
     Some(at.to_offset(UtcOffset::UTC))
+}
+
+impl State {
+    /// The newest look over a pipeline after a run.
+    fn newest_look(&self, run: &RunId, entity_name: &str) -> Option<&Validated> {
+        let own = self.validated.iter().filter(|(of, one)| of == run && &*one.entity_name == entity_name);
+        own.map(|(_, one)| one).max_by_key(|one| one.at)
+    }
+}
+
+fn is_sound(look: &Validated) -> bool {
+    look.findings.iter().all(|finding| finding.severity != Severity::Error)
 }

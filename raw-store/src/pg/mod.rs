@@ -458,6 +458,20 @@ impl Validation for PgStore {
         Ok(found)
     }
 
+    async fn sound_ranges(
+        &self,
+        pipeline: &Pipeline,
+        span: Window,
+        since: OffsetDateTime,
+    ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError> {
+        let op = "asking what was looked over";
+        let session = self.session(op).await?;
+        let found =
+            validation::sound_ranges(&session, pipeline, span, since).await.map_err(self.failed(op))?;
+        session.done();
+        Ok(found)
+    }
+
     async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
         let op = "keeping findings";
         let mut session = self.session(op).await?;

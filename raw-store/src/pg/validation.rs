@@ -6,7 +6,7 @@ use time::{Date, OffsetDateTime};
 use tokio_postgres::{Client, IsolationLevel, Row};
 
 use super::documents::SAYS_NOTHING;
-use super::lines::{run_id, unexpected};
+use super::lines::{run_id, unexpected, window};
 use super::migrate;
 use super::pages::kept;
 use crate::{
@@ -332,10 +332,47 @@ pub(super) async fn replaced(client: &Client, entity_name: &str) -> Result<u64, 
 
 const LOOKED_OVER: &str = "
     SELECT run_id FROM unnest($2::text[]) AS asked (run_id)
-    WHERE EXISTS (
-        SELECT FROM backfill_validation AS line WHERE line.run_id = asked.run_id AND line.entity_name = $1)";
+    WHERE (
+        SELECT NOT EXISTS (
+            SELECT FROM backfill_finding AS finding
+            WHERE (finding.run_id, finding.entity_name, finding.validated_at_utc)
+                = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error')
+        FROM backfill_validation AS line
+        WHERE line.run_id = asked.run_id AND line.entity_name = $1
+        ORDER BY line.validated_at_utc DESC
+        LIMIT 1)";
 
-/// Those of some runs whose rows were looked over.
+const SOUND_RANGES: &str = "
+    SELECT range_start_utc, range_end_utc, line.validated_at_utc
+    FROM backfill_run AS run
+    CROSS JOIN LATERAL (
+        SELECT * FROM backfill_validation AS line
+        WHERE line.run_id = run.run_id AND line.entity_name = $1 AND line.time_axis = $2
+        ORDER BY line.validated_at_utc DESC
+        LIMIT 1) AS line
+    WHERE range_start_utc < $4 AND range_end_utc > $3 AND line.validated_at_utc >= $5 AND NOT EXISTS (
+        SELECT FROM backfill_finding AS finding
+        WHERE (finding.run_id, finding.entity_name, finding.validated_at_utc)
+            = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error')";
+
+/// The ranges of runs in which a look found no error.
+pub(super) async fn sound_ranges(
+    client: &Client,
+    pipeline: &Pipeline,
+    span: Window,
+    since: OffsetDateTime,
+) -> Result<Vec<(Window, OffsetDateTime)>, StoreErrorKind> {
+    let parameters: [&(dyn ToSql + Sync); 5] =
+        [&&*pipeline.entity_name, &&*pipeline.time_axis, &span.start(), &span.end(), &since];
+    let rows = client.query(SOUND_RANGES, &parameters).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        found.push((window(row, 0)?, row.try_get(2)?));
+    }
+    Ok(found)
+}
+
+/// Those of some runs whose rows were looked over without an error.
 pub(super) async fn looked_over(
     client: &Client,
     entity_name: &str,
