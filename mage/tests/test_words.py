@@ -99,7 +99,7 @@ class Masks(unittest.TestCase):
 
 class Processes(unittest.TestCase):
     def test_every_documented_exit_code_has_an_error_of_its_own(self):
-        documented = (TOP.parent / "README.md").read_text()
+        documented = (TOP.parent / "docs" / "command-line.md").read_text()
         codes = [int(code) for line in documented.splitlines() if (found := re.match(r"\| ([\d, ]+) \| ", line)) for code in found[1].split(",")]
         self.assertIn(4, codes)
         for code in (code for code in codes if code):
