@@ -86,7 +86,7 @@ fn every_link_leads_somewhere() {
 /// `docs/` is a book as well, which has no other files of the repository.
 #[test]
 fn pages_link_to_pages_of_the_book_alone() {
-    for (english, spanish) in pairs().into_iter().skip(1) {
+    for (english, spanish) in book() {
         for file in [english, spanish] {
             for link in Document::read(&file).links() {
                 assert!(beside(&file, &link).starts_with("docs/"), "{file}: {link}");
@@ -116,10 +116,14 @@ fn readmes_are_short() {
     }
 }
 
-/// The documents that users read, each beside its translation: the README first, then the pages of the book.
+/// The documents that users read, each beside its translation: the READMEs first, then the pages of the book.
 fn pairs() -> Vec<(String, String)> {
-    let pages = pages("docs").into_iter().map(|page| (format!("docs/{page}"), format!("docs/es/{page}")));
-    std::iter::once(("README.md".to_owned(), "README.es.md".to_owned())).chain(pages).collect()
+    let readmes = ["", "mage/"].map(|folder| (format!("{folder}README.md"), format!("{folder}README.es.md")));
+    readmes.into_iter().chain(book()).collect()
+}
+
+fn book() -> impl Iterator<Item = (String, String)> {
+    pages("docs").into_iter().map(|page| (format!("docs/{page}"), format!("docs/es/{page}")))
 }
 
 /// The names of a folder's documents.
