@@ -8,44 +8,73 @@ macro_rules! point {
     };
 }
 
+#[path = "catalog/time_axis.rs"]
 mod axis;
+#[path = "scan/id_order.rs"]
 mod by_id;
 mod catalog;
+#[path = "catalog/entity.rs"]
 mod entity;
+#[path = "catalog/entry.rs"]
 mod entry;
+#[path = "plan/chunk.rs"]
 mod chunk;
 mod plan;
 mod event;
+#[path = "catalog/scan_key.rs"]
 mod scale;
+#[path = "scan/page_sizing.rs"]
 mod sizing;
+#[path = "scan/keyset.rs"]
 mod walk;
+#[path = "scan/odd_time.rs"]
 mod odd;
 mod worker;
+#[path = "scan/window_progress.rs"]
 mod accounting;
+#[path = "scan/availability.rs"]
 mod availability;
 mod clocks;
+#[path = "scan/context.rs"]
 mod desk;
+#[path = "scan/density.rs"]
 mod density;
+#[path = "scan/work_split.rs"]
 mod share;
+#[path = "call_budget.rs"]
 mod shared_budget;
 mod scan;
+#[path = "scan/bad_record.rs"]
 mod rescue;
+#[path = "scan/unordered.rs"]
 mod parts;
+#[path = "engine/count_check.rs"]
 mod proof;
+#[path = "engine/lease.rs"]
 mod lease;
+#[path = "engine/pipeline.rs"]
 mod pipeline;
+#[path = "engine/log_snapshot.rs"]
 mod standing;
 mod engine;
+#[path = "verify/comparing_store.rs"]
 mod rehearsal;
 mod verify;
+#[path = "engine/outcome.rs"]
 mod outcome;
 mod report;
+#[path = "report/finding_kind.rs"]
 mod finding_kind;
+#[path = "scan/heads.rs"]
 mod heads;
+#[path = "lease_guard.rs"]
 mod held;
+#[path = "validate/thresholds.rs"]
 mod thresholds;
+#[path = "validate/volume.rs"]
 pub mod volumetry;
 mod validate;
+#[path = "worker/trigger_run.rs"]
 mod errand;
 mod error;
 
