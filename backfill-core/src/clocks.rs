@@ -7,10 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use qbo_auth::planted::is_planted;
-use raw_store::{Finding, Validated};
 use time::{Duration, OffsetDateTime};
-
-use crate::{FindingKind, Thresholds};
 
 /// How far the three may be apart. Clocks that are kept differ by less than a second, and those of forgotten machines drift by
 /// seconds a day; this is also how far before the source's clock a window has to end ([`Axis::margin`](crate::Axis)), so that a
@@ -61,23 +58,6 @@ impl fmt::Display for ClockApart {
             f,
             "the clock of {clock} is {amount} {unit} {direction} the others; windows that have not ended by the earliest clock stay provisional"
         )
-    }
-}
-
-impl ClockApart {
-    /// Adds it to what was found of each pipeline of a run.
-    pub fn enter(&self, validated: &mut [Validated], thresholds: &Thresholds) {
-        let kind = FindingKind::ClocksDisagree;
-        let Some(severity) = thresholds.severity(kind) else { return };
-        for one in validated {
-            one.findings.push(Finding {
-                kind: kind.as_str().into(),
-                severity,
-                span: None,
-                amount: self.ahead.whole_seconds().unsigned_abs(),
-                detail: self.to_string().into(),
-            });
-        }
     }
 }
 

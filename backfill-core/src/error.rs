@@ -1,6 +1,8 @@
+//! Why a run did not do what it was asked to.
+
 use raw_store::{StoreError, Window};
 
-use crate::TooManyWindows;
+use crate::plan::TooManyWindows;
 
 /// A run, or one of its pipelines, could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -86,4 +88,9 @@ impl std::fmt::Display for Place<'_> {
             (None, _) => Ok(()),
         }
     }
+}
+
+/// A promise of this program that was broken, in our own words: what a panic says may quote anything.
+pub(crate) fn broken(what: &str) -> Failure {
+    Failure::Broken(what.into())
 }

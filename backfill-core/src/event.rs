@@ -1,3 +1,5 @@
+//! What a run tells while it works.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -5,7 +7,7 @@ use qbo_client::{Signal, Usage};
 use raw_store::{RunId, RunStatus, TriggerName, TriggerState, Window, WindowCounts, WindowState};
 use time::OffsetDateTime;
 
-use crate::Difference;
+use crate::mismatch::Difference;
 
 /// Something that happened in a run. Logs, progress, metrics and recorders are consumers of the same stream.
 #[derive(Clone, Debug)]

@@ -1,3 +1,5 @@
+//! A lease that is given back whatever happens.
+
 use std::sync::Arc;
 
 use raw_store::{Lease, Store, StoreError};

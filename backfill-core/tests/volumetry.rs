@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use backfill_core::Thresholds;
-use backfill_core::volumetry::{DayVolume, Sight, empty_stretches, outliers};
+use backfill_core::validate::volume::{DayVolume, Sight, empty_stretches, outliers};
 use fixtures::{Company, Record, Shape};
 use time::macros::datetime;
 use time::{Date, OffsetDateTime, UtcOffset};

@@ -3,8 +3,9 @@ use raw_store::{Pipeline, TableName, Window};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use crate::scale::Scale;
-use crate::{Axis, ChunkSize, TooManyWindows, tile};
+use super::scan_key::Scale;
+use super::time_axis::Axis;
+use crate::plan::{ChunkSize, TooManyWindows, tile};
 
 /// What kind of thing an entity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -3,8 +3,11 @@
 use qbo_client::{EntityName, PageSize, RecordLayout};
 use serde::Deserialize;
 
-use crate::catalog::GROUPS;
-use crate::{Axis, EntityKind, EntitySpec};
+use super::entity::{EntityKind, EntitySpec};
+use super::time_axis::Axis;
+
+/// Words that stand for several entities wherever a pipeline can be named.
+pub(crate) const GROUPS: [&str; 3] = ["all", "transactions", "lists"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

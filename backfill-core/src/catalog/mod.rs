@@ -1,13 +1,19 @@
+//! The entities that can be read, and what is odd about each: a table in TOML that users can extend.
+
+mod entity;
+mod entry;
+pub(crate) mod scan_key;
+mod time_axis;
+
+pub use self::entity::{EntityKind, EntitySpec};
+pub use self::time_axis::{Axis, UnknownAxis};
+
 use serde::Deserialize;
 
-use crate::entry::Entry;
-use crate::{EntityKind, EntitySpec};
+use self::entry::{Entry, GROUPS};
 
 /// The bundled catalogue, as text.
 const BUNDLED: &str = include_str!("catalog.toml");
-
-/// Words that stand for several entities wherever a pipeline can be named.
-pub(crate) const GROUPS: [&str; 3] = ["all", "transactions", "lists"];
 
 /// The entities that can be backfilled: an open set, read from TOML.
 #[derive(Clone, Debug)]

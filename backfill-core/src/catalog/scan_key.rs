@@ -2,7 +2,7 @@ use qbo_client::RawRecord;
 use raw_store::Window;
 use time::{Duration, OffsetDateTime};
 
-use crate::Axis;
+use super::time_axis::Axis;
 
 /// What a walk goes along. To it, what is read as a whole is one instant as long as its window: without a time to ask
 /// for, records are reached by position, with the same checks as records of one second.
@@ -54,7 +54,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::walk::{Reached, Walk};
+    use crate::scan::keyset::{Reached, Walk};
 
     /// Reads records without any usable time, in the order that the source has at each question. Returns what was
     /// taken, and the number of questions.

@@ -12,10 +12,11 @@ use std::collections::{HashMap, HashSet};
 use qbo_auth::planted::is_planted;
 use raw_store::{LogFilter, LogLine, OpenWindow, Window, WindowState};
 
-use crate::desk::{Confirmed, Desk, Unread};
-use crate::engine::log_moved;
+use super::log_snapshot::log_moved;
+use crate::error::RunError;
+use crate::event::RunEvent;
 use crate::plan::consecutive;
-use crate::{RunError, RunEvent};
+use crate::scan::context::{Confirmed, Desk, Unread};
 
 /// A window that waits for its proof.
 #[derive(Clone, Copy, Debug)]

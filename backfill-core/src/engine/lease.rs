@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use raw_store::{Advice, Pipeline, StoreError, StoreErrorKind};
 
-use crate::engine::{Parts, broken};
-use crate::held::Held;
-use crate::pipeline::Place;
-use crate::{Failure, RunEvent, RunRequest};
+use super::context::{Parts, Place};
+use crate::error::{Failure, broken};
+use crate::event::RunEvent;
+use crate::lease_guard::Held;
+use crate::plan::RunRequest;
 
 /// How often a pipeline that another process has is asked for, give or take a quarter: many may wait for one.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 //! What a run has committed is the database's to know, not the run's: it may have been put back to an earlier state, or a
 //! standby that lagged behind may have taken over. A log may move forward, by this run or by another; never back.
 
+use raw_store::{StoreError, StoreErrorKind};
 use std::collections::HashMap;
 
 use qbo_auth::planted::is_planted;
@@ -65,6 +66,11 @@ impl Standing {
     pub(crate) fn entity_name(&self) -> &str {
         &self.entity_name
     }
+}
+
+/// The log does not say any more what it said.
+pub(crate) fn log_moved(entity_name: &str) -> StoreError {
+    StoreError::new("reading the log back", StoreErrorKind::LogMoved(entity_name.into()))
 }
 
 fn by_window<'l>(entity_name: &str, time_axis: &str, log: &'l [LogLine]) -> HashMap<Window, &'l LogLine> {

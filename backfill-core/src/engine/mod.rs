@@ -1,5 +1,22 @@
 //! The one scheduling loop: as many pipelines at a time as asked for, until all are read or something stops them.
 
+mod context;
+mod count_check;
+mod lease;
+mod log_snapshot;
+mod outcome;
+mod pipeline;
+
+pub use self::outcome::{RunOutcome, Totals};
+
+use self::context::Parts;
+use self::log_snapshot::{Standing, log_moved};
+use self::pipeline::names;
+use crate::clocks::ClockApart;
+use crate::error::{Failure, RunError, broken};
+use crate::event::{EventSink, RunEvent};
+use crate::plan::{PipelinePlan, Plan, RunRequest};
+use crate::scan::heads::RunHeads;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,12 +28,6 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-use crate::heads::RunHeads;
-use crate::outcome::Totals;
-use crate::pipeline::{self, names};
-use crate::standing::Standing;
-use crate::{ClockApart, EventSink, Failure, PipelinePlan, Plan, RunError, RunEvent, RunOutcome, RunRequest};
 
 /// How often a run goes on from what the database still holds, after it has forgotten what was committed. One that forgets
 /// more often than that needs a person.
@@ -31,21 +42,6 @@ pub struct Engine {
     pub(crate) sink: Arc<dyn EventSink>,
     /// Whether somebody looks over the rows of its runs afterwards.
     pub(crate) keeps_heads: bool,
-}
-
-/// What a pipeline works with.
-#[derive(Clone, Debug)]
-pub(crate) struct Parts {
-    pub(crate) client: Arc<dyn QboClient>,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sink: Arc<dyn EventSink>,
-    pub(crate) stop: CancellationToken,
-    /// As many places as questions may be under way.
-    pub(crate) places: Arc<Semaphore>,
-    pub(crate) heads: Option<Arc<RunHeads>>,
-    /// The clock that is off, once that is known.
-    pub(crate) apart: Arc<Mutex<Option<ClockApart>>>,
 }
 
 impl Engine {
@@ -331,14 +327,4 @@ fn concerns_one_pipeline(failure: &Failure) -> bool {
         ),
         Failure::Read(_) | Failure::TooManyWindows(_) | Failure::Stopped | Failure::Broken(_) => false,
     }
-}
-
-/// The log does not say any more what it said.
-pub(crate) fn log_moved(entity_name: &str) -> StoreError {
-    StoreError::new("reading the log back", StoreErrorKind::LogMoved(entity_name.into()))
-}
-
-/// A promise of this program that was broken, in our own words: what a panic says may quote anything.
-pub(crate) fn broken(what: &str) -> Failure {
-    Failure::Broken(what.into())
 }

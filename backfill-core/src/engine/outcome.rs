@@ -3,8 +3,9 @@ use std::sync::Arc;
 use qbo_client::Usage;
 use raw_store::{PipelineTotals, RunId, RunRecord, RunStatus, WindowCounts};
 
-use crate::heads::RunHeads;
-use crate::{ClockApart, RunError};
+use crate::clocks::ClockApart;
+use crate::error::RunError;
+use crate::scan::heads::RunHeads;
 
 /// How a run ended.
 #[derive(Debug)]

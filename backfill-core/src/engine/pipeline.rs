@@ -1,27 +1,25 @@
 //! One pipeline of a run: its lease, its scans in as many places as there are, and their proof.
 
+use super::context::{Parts, Place};
+use super::count_check::{About, claims, shortfalls};
+use super::log_snapshot::{Standing, log_moved};
+use crate::catalog::EntitySpec;
+use crate::clocks::Clocks;
+use crate::engine::lease;
+use crate::error::{RunError, broken};
+use crate::event::RunEvent;
+use crate::plan::{PipelinePlan, Proof, RunRequest, consecutive};
+use crate::scan::Scan;
+use crate::scan::availability::Availability;
+use crate::scan::context::Desk;
+use crate::scan::work_split::{Share, Stretch};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use raw_store::{LogFilter, Reopen, Window};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
-
-use crate::availability::Availability;
-use crate::clocks::Clocks;
-use crate::desk::Desk;
-use crate::engine::{Parts, broken, log_moved};
-use crate::lease;
-use crate::plan::consecutive;
-use crate::proof::{About, claims, shortfalls};
-use crate::scan::Scan;
-use crate::share::{Share, Stretch};
-use crate::standing::Standing;
-use crate::{EntitySpec, PipelinePlan, Proof, RunError, RunEvent, RunRequest};
-
-/// The right to have one question under way.
-pub(crate) type Place = OwnedSemaphorePermit;
 
 /// Reads one pipeline to its end, beginning in one place, and says how the log stands then. The lease is given back whatever
 /// happens.

@@ -1,110 +1,16 @@
-use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroUsize;
-use std::time::Duration;
+//! What a run is asked to do, and what that takes: a pure function of the request and the log.
 
-use qbo_client::PageSize;
-use raw_store::{Lease, LogLine, OpenWindow, Reopen, RunId, RunStart, StoreIdentity, Window, WindowState};
-use time::OffsetDateTime;
+mod chunk;
+mod request;
 
-use crate::{Axis, ChunkSize, EntitySpec, MOST_WINDOWS, TooManyWindows};
+pub use self::chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
+pub use self::request::{Proof, RunRequest};
 
-/// What to read, and how.
-#[derive(Clone, Debug)]
-pub struct RunRequest {
-    /// The run's name.
-    pub id: RunId,
-    /// The seed of every random choice in it.
-    pub seed: u64,
-    /// Whose records.
-    pub identity: StoreIdentity,
-    /// The right that it runs by, where it needs one: once that is lost, it records nothing about the run any more.
-    pub fence: Option<Lease>,
-    /// Who runs it, for people: a host and process id.
-    pub holder: Box<str>,
-    /// How long to wait for a pipeline that another process has.
-    pub wait: Duration,
-    /// Which entities.
-    pub entities: Vec<EntitySpec>,
-    /// From where to where, in whole seconds.
-    pub span: Window,
-    /// How long its windows are.
-    pub chunk: ChunkSize,
-    /// Windows to read in place of the whole span, by the pipeline's name in the log: those of the log that are to be
-    /// read again.
-    pub chosen: Option<BTreeMap<Box<str>, Vec<Window>>>,
-    /// What its windows measure.
-    pub axis: Axis,
-    /// Records a page.
-    pub page_size: PageSize,
-    /// Questions that may be under way at the same time, over all pipelines. With one, every scan is read in order.
-    pub concurrency: NonZeroUsize,
-    /// Which windows are read again.
-    pub reopen: Reopen,
-    /// Whether rows that somebody changed by hand are put right, at the cost of comparing their content; see
-    /// [`PageCommit::by_content`](raw_store::PageCommit::by_content).
-    pub by_content: bool,
-    /// How the result is checked.
-    pub proof: Proof,
-}
+use std::collections::HashMap;
 
-/// What stands for the chunk of a run whose windows were chosen.
-pub(crate) const CHOSEN: &str = "chosen";
+use raw_store::{LogLine, OpenWindow, Reopen, Window, WindowState};
 
-impl RunRequest {
-    /// The windows that account for an entity, in ascending order.
-    pub(crate) fn windows(&self, spec: &EntitySpec) -> Result<Vec<Window>, TooManyWindows> {
-        let Some(chosen) = &self.chosen else { return spec.windows(self.span, self.chunk) };
-        let mut windows = chosen.get(spec.entity_name()).cloned().unwrap_or_default();
-        windows.sort_unstable();
-        windows.dedup();
-        if windows.len() > MOST_WINDOWS {
-            return Err(TooManyWindows { chunk: CHOSEN });
-        }
-        Ok(windows)
-    }
-
-    /// Makes sure that it can be planned. Nothing is asked or written.
-    ///
-    /// # Errors
-    ///
-    /// [`TooManyWindows`] if a pipeline has more windows than a request may have.
-    pub fn check(&self) -> Result<(), TooManyWindows> {
-        self.entities.iter().try_for_each(|spec| self.windows(spec).map(drop))
-    }
-
-    /// As many questions at once as QBO allows.
-    pub const MOST_AT_ONCE: NonZeroUsize = NonZeroUsize::new(10).unwrap();
-
-    /// What the log remembers of its beginning.
-    pub(crate) fn start(&self, at: OffsetDateTime) -> RunStart {
-        RunStart {
-            id: self.id.clone(),
-            identity: self.identity.clone(),
-            seed: self.seed,
-            pipelines: self.entities.iter().map(|spec| spec.pipeline(self.axis)).collect(),
-            span: self.span,
-            chunk: self.chunk_word().into(),
-            started_at: at,
-            fence: self.fence.clone(),
-        }
-    }
-
-    /// The word for the size of its windows.
-    pub(crate) fn chunk_word(&self) -> &'static str {
-        if self.chosen.is_some() { CHOSEN } else { self.chunk.as_str() }
-    }
-}
-
-/// How a pipeline's result is checked against the source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Proof {
-    /// One `COUNT(*)` per stretch that was read: one call. What is short is read again, and fails if it stays short.
-    #[default]
-    Count,
-    /// Only what the last answer of a scan was silent about is counted, because an answer that is empty or shorter than
-    /// asked proves nothing alone: one call as well, over fewer windows.
-    None,
-}
+use crate::catalog::EntitySpec;
 
 /// What a run will do, printable before anything runs.
 #[derive(Clone, Debug)]

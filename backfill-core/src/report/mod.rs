@@ -1,10 +1,17 @@
+//! The report of a run, rebuilt from the log.
+
+pub(crate) mod finding_kind;
+
+pub use self::finding_kind::FindingKind;
+
 use std::time::Duration;
 
 use raw_store::{
     LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Severity, Store, StoreError, Validated, WindowState,
 };
 
-use crate::{Axis, Catalog, ChunkSize, EntitySpec, FindingKind, tile};
+use crate::catalog::{Axis, Catalog, EntitySpec};
+use crate::plan::{ChunkSize, tile};
 
 /// How many runs another one over the same windows is looked for in.
 const RUNS_LOOKED_THROUGH: u32 = 1000;

@@ -17,10 +17,12 @@ use qbo_client::{ErrorKind, PageSize, Query, RawPage};
 use raw_store::{RejectedRow, Window};
 use time::OffsetDateTime;
 
-use crate::desk::Unread;
-use crate::scan::{Scan, is_refused};
-use crate::walk::{MAX_PASSES, Reached, RecordKey, Step, WalkError, key};
-use crate::{RunError, RunEvent};
+use super::context::Unread;
+use super::keyset::{MAX_PASSES, Reached, Step, WalkError};
+use super::record_key::{RecordKey, key};
+use super::{Scan, is_refused};
+use crate::error::RunError;
+use crate::event::RunEvent;
 
 /// How often a question must fail for a record before the record is taken to be the reason.
 const TRIES: u32 = 3;

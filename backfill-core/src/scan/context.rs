@@ -14,10 +14,13 @@ use raw_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::availability::Availability;
+use super::availability::Availability;
+use super::heads::Heads;
+use crate::catalog::EntitySpec;
 use crate::clocks::{Clocks, Reading};
-use crate::heads::Heads;
-use crate::{EntitySpec, EventSink, Failure, RunError, RunEvent, RunRequest, WindowReport};
+use crate::error::{Failure, RunError};
+use crate::event::{EventSink, RunEvent, WindowReport};
+use crate::plan::RunRequest;
 
 /// How often landing one page is tried again while the database restarts or is busy.
 const LANDING_RETRIES: u32 = 5;

@@ -8,7 +8,7 @@
 
 use qbo_auth::planted::is_planted;
 
-use crate::walk::RecordKey;
+use super::record_key::RecordKey;
 
 /// How often a page may begin too late before the order is given up: each time the overlap doubles.
 const MOST_GAPS: u32 = 50;

@@ -13,17 +13,17 @@
 //! is missing. That is proof as long as a record that has left does not come again, from a copy that lags behind.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use qbo_auth::planted::is_planted;
 use qbo_client::{PageSize, RawPage, RawRecord};
 use raw_store::ScanCursor;
 use time::OffsetDateTime;
 
-use crate::by_id::{ById, Next};
-use crate::odd::{Odd, Standing, standings};
-use crate::scale::Scale;
-use crate::sizing::Sizing;
+use super::id_order::{ById, Next};
+use super::odd_time::{Odd, Standing, standings};
+use super::page_sizing::Sizing;
+use super::record_key::{RecordKey, key};
+use crate::catalog::scan_key::Scale;
 
 /// How often an instant is read again before it is given up. With an order that is new at every request, a pass
 /// over k pages misses about a third of what was missing before; thirty passes leave less than one in a million
@@ -91,9 +91,6 @@ pub(crate) struct Placed<'p> {
     /// Why it cannot be believed.
     pub(crate) odd: Option<Odd>,
 }
-
-/// A record's id; or, for one without, a mark made of its bytes.
-pub(crate) type RecordKey = Box<str>;
 
 /// What one page brought.
 #[derive(Debug)]
@@ -600,20 +597,10 @@ fn keys(records: &[Placed<'_>]) -> Vec<RecordKey> {
     records.iter().map(|one| key(&one.record)).collect()
 }
 
-pub(crate) fn key(record: &RawRecord<'_>) -> RecordKey {
-    record.id().map_or_else(
-        |_| {
-            let mut hasher = DefaultHasher::new();
-            record.bytes().hash(&mut hasher);
-            format!("~{:016x}", hasher.finish()).into()
-        },
-        Into::into,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
     use proptest::prelude::*;
     use time::Duration;

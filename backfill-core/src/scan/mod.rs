@@ -1,5 +1,20 @@
 //! The one page loop: ask, take, land, and ask for the next page while this one lands.
 
+pub(crate) mod availability;
+pub(crate) mod bad_record;
+pub(crate) mod context;
+mod density;
+pub(crate) mod heads;
+pub(crate) mod id_hash;
+mod id_order;
+pub(crate) mod keyset;
+mod odd_time;
+mod page_sizing;
+mod record_key;
+mod unordered;
+mod window_progress;
+pub(crate) mod work_split;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,15 +28,16 @@ use raw_store::{
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-use crate::accounting::Accounting;
+use self::context::{Desk, Tally, Unproved, Unread};
+use self::density::page_span;
+use self::heads::Head;
+use self::keyset::{Placed, Poisoned, Reached, Step, Walk, WalkError};
+use self::window_progress::Accounting;
+use self::work_split::{Left, Share, Stretch, later_part};
 use crate::clocks::{Moment, Reading};
-use crate::density::page_span;
-use crate::desk::{Desk, Tally, Unproved, Unread};
-use crate::heads::Head;
+use crate::error::RunError;
+use crate::event::{RunEvent, WindowReport};
 use crate::plan::span;
-use crate::share::{Left, Share, Stretch, later_part};
-use crate::walk::{Placed, Poisoned, Reached, Step, Walk, WalkError};
-use crate::{RunError, RunEvent, WindowReport};
 
 /// How often a question is asked again whose answer contradicts it, before its odd records are set aside.
 const ASKED_AGAIN: u32 = 2;

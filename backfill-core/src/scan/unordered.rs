@@ -4,10 +4,10 @@
 
 use time::{Duration, OffsetDateTime};
 
-use crate::RunError;
-use crate::rescue::{Found, Halt};
-use crate::scan::Scan;
-use crate::walk::Reached;
+use super::Scan;
+use super::bad_record::{Found, Halt};
+use super::keyset::Reached;
+use crate::error::RunError;
 
 /// Parts that are read before the order is tried again.
 const PARTS: u32 = 16;

@@ -6,9 +6,9 @@ use qbo_auth::planted::is_planted;
 use raw_store::{OpenWindow, ScanCursor, Window, WindowChange, WindowState};
 use time::OffsetDateTime;
 
-use crate::Axis;
+use super::keyset::{Reached, Walk};
+use crate::catalog::Axis;
 use crate::clocks::Moment;
-use crate::walk::{Reached, Walk};
 
 #[derive(Debug)]
 pub(crate) struct Accounting {

@@ -1,5 +1,11 @@
 //! Looks over what a run has left in the database, and judges it.
 
+mod clock_finding;
+mod thresholds;
+pub mod volume;
+
+pub use self::thresholds::{InvalidThreshold, Level, Thresholds};
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +16,12 @@ use raw_store::{
 };
 use time::{Date, Duration, OffsetDateTime};
 
-use crate::heads::Told;
-use crate::volumetry::{DayVolume, EmptyStretch, Outlier, Sight, empty_stretches, outliers};
-use crate::{
-    Axis, CLOCKS_AGREE_WITHIN, Catalog, EntitySpec, FindingKind, PipelineReport, Report, ReportError,
-    RunOutcome, Thresholds,
-};
+use self::volume::{DayVolume, EmptyStretch, Outlier, Sight, empty_stretches, outliers};
+use crate::catalog::{Axis, Catalog, EntitySpec};
+use crate::clocks::CLOCKS_AGREE_WITHIN;
+use crate::engine::RunOutcome;
+use crate::report::{FindingKind, PipelineReport, Report, ReportError};
+use crate::scan::heads::Told;
 
 /// The member of a document that people know it by. What has none is not counted.
 const NUMBER: [&str; 1] = ["DocNumber"];

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use raw_store::Severity;
 use serde::Deserialize;
 
-use crate::FindingKind;
+use crate::report::FindingKind;
 
 /// When something is worth a finding, and how much it matters.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use time::Date;
 
-use crate::Thresholds;
+use super::thresholds::Thresholds;
 
 /// The nearest days of the same weekday on each side that a day is compared with.
 const NEIGHBOURS: usize = 8;

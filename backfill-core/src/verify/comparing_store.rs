@@ -1,8 +1,14 @@
 //! A store that lands nothing: pages are compared with what is stored, and the log is one of its own, in memory. A run
 //! over it reads all that a run reads, in as many places and past the same obstacles, and cannot change anything.
 
+use super::outcome::VerifiedPipeline;
+use crate::catalog::EntitySpec;
+use crate::event::{EventSink, RunEvent};
+use crate::mismatch::{Difference, Disagreement};
+use crate::plan::RunRequest;
+use crate::scan::bad_record::UNREADABLE;
+use crate::scan::id_hash::mark;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -14,10 +20,6 @@ use raw_store::{
 };
 
 use time::OffsetDateTime;
-
-use crate::rescue::UNREADABLE;
-use crate::verify::{Difference, Disagreement, VerifiedPipeline};
-use crate::{EntitySpec, EventSink, RunEvent, RunRequest};
 
 #[derive(Debug)]
 pub(crate) struct Rehearsal {
@@ -42,14 +44,6 @@ pub(crate) struct Found {
     /// Windows that are read again, and what was met by then: it is compared once.
     again: HashSet<Window>,
     met_before: HashSet<u64>,
-}
-
-/// The mark of an id, or of the bytes of a record without one. Two ids share one by a chance of one in 2^64, and then a record
-/// that is gone passes unseen.
-pub(crate) fn mark(id: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl Found {

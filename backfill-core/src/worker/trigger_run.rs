@@ -10,8 +10,12 @@ use raw_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::held::Held;
-use crate::{Failure, RunError, RunEvent, RunOutcome, RunRequest, Totals, Worker};
+use super::service::Worker;
+use crate::engine::{RunOutcome, Totals};
+use crate::error::{Failure, RunError};
+use crate::event::RunEvent;
+use crate::lease_guard::Held;
+use crate::plan::RunRequest;
 
 #[derive(Debug)]
 pub(crate) struct Errand {
