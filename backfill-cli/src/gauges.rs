@@ -107,7 +107,7 @@ impl Gauges {
     fn note(&self, profile: &str, event: &RunEvent) {
         let profile = profile.to_owned();
         match event {
-            RunEvent::PageLanded { pipeline, counts, .. } => {
+            RunEvent::PageCommitted { pipeline, counts, .. } => {
                 let pipeline = pipeline.clone();
                 for (outcome, records) in [
                     ("inserted", counts.inserted),

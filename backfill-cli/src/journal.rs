@@ -79,7 +79,7 @@ fn log(run: &str, event: &RunEvent) {
             quarantined = report.counts.quarantined,
             "window closed"
         ),
-        RunEvent::PageLanded { pipeline, page, rows, .. } => {
+        RunEvent::PageCommitted { pipeline, page, rows, .. } => {
             tracing::debug!(phase = "load", run, pipeline, page, rows, "page landed");
         }
         RunEvent::StoreRetry { pipeline, attempt } => {

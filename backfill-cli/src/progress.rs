@@ -156,7 +156,7 @@ impl EventSink for Display {
         }
         match event {
             RunEvent::RunStarted { windows, .. } => self.start(*windows),
-            RunEvent::PageLanded { rows, .. } => self.landed(*rows),
+            RunEvent::PageCommitted { rows, .. } => self.landed(*rows),
             RunEvent::Window(_) => {
                 if let Some(bar) = self.bar.get() {
                     bar.inc(1);
@@ -196,7 +196,7 @@ fn line(event: &RunEvent) -> Option<String> {
             "run {run}: {}, {windows} windows to read, at least {estimated_calls} calls",
             named(pipelines)
         ),
-        RunEvent::PageLanded { pipeline, page, rows, counts, time } => {
+        RunEvent::PageCommitted { pipeline, page, rows, counts, time } => {
             format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
         }
         RunEvent::Source(Signal::Waiting { reason, time }) => {
@@ -322,7 +322,7 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             json!({"run_id": run.as_str(), "seed": seed, "pipelines": pipelines, "windows": windows,
                    "estimated_calls": estimated_calls}),
         ),
-        RunEvent::PageLanded { pipeline, page, rows, counts, time } => (
+        RunEvent::PageCommitted { pipeline, page, rows, counts, time } => (
             "page",
             json!({"pipeline": pipeline, "page": page, "rows": rows, "inserted": counts.inserted,
                    "updated": counts.updated, "unchanged": counts.unchanged,
@@ -386,7 +386,7 @@ fn finding(event: &RunEvent) -> Option<Value> {
             json!({"kind": "unavailable", "pipeline": pipeline, "day": null,
                    "detail": format!("{message}; {windows} windows left unread")})
         }
-        RunEvent::Differs(one) => json!({"kind": one.kind.as_str(), "pipeline": one.pipeline, "id": one.id,
+        RunEvent::Mismatch(one) => json!({"kind": one.kind.as_str(), "pipeline": one.pipeline, "id": one.id,
                    "day": one.window.map(|window| short(window.start())),
                    "detail": one.deleted_at.map(|at| format!("deleted {}", utc(at)))}),
         RunEvent::Unreadable { pipeline, span } => {

@@ -33,7 +33,7 @@ impl EventSink for BusyDays {
             RunEvent::Window(day) if day.state == WindowState::Completed && day.counts.read() > 0 => {
                 self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
-            RunEvent::PageLanded { pipeline, page, rows, .. } => {
+            RunEvent::PageCommitted { pipeline, page, rows, .. } => {
                 println!("{pipeline}: page {page}, {rows} records");
             }
             _ => {}

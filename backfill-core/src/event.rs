@@ -7,7 +7,7 @@ use qbo_client::{Signal, Usage};
 use raw_store::{RunId, RunStatus, TriggerName, TriggerState, Window, WindowCounts, WindowState};
 use time::OffsetDateTime;
 
-use crate::mismatch::Difference;
+use crate::mismatch::Mismatch;
 
 /// Something that happened in a run. Logs, progress, metrics and recorders are consumers of the same stream.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub enum RunEvent {
         patience: Duration,
     },
     /// A page is committed.
-    PageLanded {
+    PageCommitted {
         /// The pipeline's name.
         pipeline: String,
         /// Number of the page in the run and pipeline.
@@ -94,7 +94,7 @@ pub enum RunEvent {
         read: u64,
     },
     /// A verification found a record about which QBO and the store disagree.
-    Differs(Difference),
+    Mismatch(Mismatch),
     /// The company does not have what a pipeline reads. Each of its windows is told as well.
     Unavailable {
         /// The pipeline's name.

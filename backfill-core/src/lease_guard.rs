@@ -6,13 +6,13 @@ use raw_store::{Lease, Store, StoreError};
 
 /// A lease that is given back whatever happens: also where its task panics, or is dropped in the middle.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct LeaseGuard {
     store: Arc<dyn Store>,
     lease: Lease,
     released: bool,
 }
 
-impl Held {
+impl LeaseGuard {
     pub(crate) fn new(store: Arc<dyn Store>, lease: Lease) -> Self {
         Self { store, lease, released: false }
     }
@@ -28,7 +28,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for LeaseGuard {
     fn drop(&mut self) {
         if !self.released
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

@@ -29,7 +29,7 @@ pub use clocks::{CLOCKS_AGREE_WITHIN, ClockApart, ClockOf};
 pub use engine::{Engine, RunOutcome, Totals};
 pub use error::{Failure, RunError};
 pub use event::{EventSink, RunEvent, WindowReport};
-pub use mismatch::{Difference, Disagreement};
+pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{
     ChunkSize, MOST_WINDOWS, PipelinePlan, Plan, PlannedScan, Proof, RunRequest, TooManyWindows,
     UnknownChunk, tile,
@@ -38,4 +38,4 @@ pub use report::{FindingKind, PipelineReport, Report, ReportError};
 pub use tokio_util::sync::CancellationToken;
 pub use validate::{InvalidThreshold, Level, Thresholds};
 pub use verify::{Verification, VerifiedPipeline};
-pub use worker::{RunMaker, Until, Worker, WorkerEnd};
+pub use worker::{RunFactory, Until, Worker, WorkerEnd};

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 /// How QuickBooks and the store disagree about a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Disagreement {
+pub enum MismatchKind {
     /// QBO has it; nothing of it is stored.
     Missing,
     /// QBO has it in another version than the one that is stored, and not in an older one.
@@ -14,7 +14,7 @@ pub enum Disagreement {
     Gone,
 }
 
-impl Disagreement {
+impl MismatchKind {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,11 +27,11 @@ impl Disagreement {
 
 /// A record about which QuickBooks and the store disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct Mismatch {
     /// The pipeline's name.
     pub pipeline: String,
     /// How.
-    pub kind: Disagreement,
+    pub kind: MismatchKind,
     /// The record's id, where it has a usable one.
     pub id: Option<Box<str>>,
     /// The window to read again for it; none for what is gone.

@@ -190,7 +190,7 @@ async fn what_a_stopped_run_did_not_count_the_next_one_counts() {
     let stop = CancellationToken::new();
     let on_page = stop.clone();
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::PageLanded { .. }) {
+        if matches!(event, RunEvent::PageCommitted { .. }) {
             on_page.cancel();
         }
     });
@@ -297,7 +297,7 @@ async fn a_stop_lands_the_page_in_hand_and_the_same_command_goes_on() {
     let stop = CancellationToken::new();
     let on_third = stop.clone();
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::PageLanded { page: 3, .. }) {
+        if matches!(event, RunEvent::PageCommitted { page: 3, .. }) {
             on_third.cancel();
         }
     });

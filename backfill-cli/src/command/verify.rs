@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backfill_core::{
-    Axis, Catalog, ChunkSize, Difference, EventSink, RunEvent, RunRequest, VerifiedPipeline, tile,
+    Axis, Catalog, ChunkSize, EventSink, Mismatch, RunEvent, RunRequest, VerifiedPipeline, tile,
 };
 use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState};
 
@@ -212,7 +212,7 @@ fn disagreement(found: &[VerifiedPipeline]) -> Exit {
 
 /// The first differences of each pipeline and kind.
 #[derive(Debug, Default)]
-struct Shown(Mutex<Vec<Difference>>);
+struct Shown(Mutex<Vec<Mismatch>>);
 
 /// Leaves out what is said of runs.
 #[derive(Debug)]
@@ -225,16 +225,16 @@ struct Listener {
 impl EventSink for Listener {
     fn emit(&self, event: &RunEvent) {
         match event {
-            RunEvent::Differs(difference) => {
+            RunEvent::Mismatch(difference) => {
                 let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let alike =
-                    |one: &&Difference| one.kind == difference.kind && one.pipeline == difference.pipeline;
+                    |one: &&Mismatch| one.kind == difference.kind && one.pipeline == difference.pipeline;
                 if shown.iter().filter(alike).count() < MOST_SHOWN {
                     shown.push(difference.clone());
                 }
             }
             RunEvent::Window(report) if !self.bar && report.state != WindowState::Failed => return,
-            RunEvent::RunStarted { .. } | RunEvent::RunFinished { .. } | RunEvent::PageLanded { .. }
+            RunEvent::RunStarted { .. } | RunEvent::RunFinished { .. } | RunEvent::PageCommitted { .. }
                 if !self.bar =>
             {
                 return;

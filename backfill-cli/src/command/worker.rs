@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use backfill_core::{
-    CancellationToken, Engine, EventSink, RunMaker, RunOutcome, RunRequest, Until, Worker, WorkerEnd,
+    CancellationToken, Engine, EventSink, RunFactory, RunOutcome, RunRequest, Until, Worker, WorkerEnd,
 };
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::RunId;
@@ -211,7 +211,7 @@ struct Maker {
 }
 
 #[async_trait]
-impl RunMaker for Maker {
+impl RunFactory for Maker {
     fn name(&self) -> (RunId, u64) {
         new_run()
     }

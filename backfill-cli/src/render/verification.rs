@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use backfill_core::{Difference, VerifiedPipeline};
+use backfill_core::{Mismatch, VerifiedPipeline};
 use serde_json::json;
 
 use super::Table;
@@ -8,7 +8,7 @@ use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
 
 /// What a verification found, for people.
-pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64) -> String {
+pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> String {
     let mut table = Table::new(&[
         "pipeline",
         "last updated (UTC)",
@@ -50,7 +50,7 @@ pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Difference], calls: u64)
     text
 }
 
-fn differences(shown: &[Difference]) -> Table {
+fn differences(shown: &[Mismatch]) -> Table {
     let mut sorted: Vec<_> = shown.iter().collect();
     sorted.sort_by_key(|one| (&one.pipeline, one.kind));
     let mut table = Table::new(&["pipeline", "id", "it is", "where"]);

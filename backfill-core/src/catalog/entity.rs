@@ -3,7 +3,7 @@ use raw_store::{Pipeline, TableName, Window};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::scan_key::Scale;
+use super::scan_key::ScanKey;
 use super::time_axis::Axis;
 use crate::plan::{ChunkSize, TooManyWindows, tile};
 
@@ -134,9 +134,9 @@ impl EntitySpec {
         self.layout.key.is_empty() && self.paged
     }
 
-    /// What a walk over `span` goes along.
-    pub(crate) fn scale(&self, axis: Axis, span: Window) -> Scale {
-        if self.snapshot { Scale::Whole(span) } else { axis.into() }
+    /// What a cursor over `span` goes along.
+    pub(crate) fn scale(&self, axis: Axis, span: Window) -> ScanKey {
+        if self.snapshot { ScanKey::Whole(span) } else { axis.into() }
     }
 
     /// The question for all records from `start` to before `end`, in the order of the axis; for all there are, in any

@@ -4,21 +4,21 @@ use time::{Duration, OffsetDateTime};
 
 use super::time_axis::Axis;
 
-/// What a walk goes along. To it, what is read as a whole is one instant as long as its window: without a time to ask
+/// What a cursor goes along. To it, what is read as a whole is one instant as long as its window: without a time to ask
 /// for, records are reached by position, with the same checks as records of one second.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Scale {
+pub(crate) enum ScanKey {
     Along(Axis),
     Whole(Window),
 }
 
-impl From<Axis> for Scale {
+impl From<Axis> for ScanKey {
     fn from(axis: Axis) -> Self {
         Self::Along(axis)
     }
 }
 
-impl Scale {
+impl ScanKey {
     /// The last instant not after `at` that a query can name.
     pub(crate) fn floor(self, at: OffsetDateTime) -> OffsetDateTime {
         match self {
@@ -54,18 +54,19 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::scan::keyset::{Reached, Walk};
+    use crate::scan::keyset::{KeysetCursor, Reached};
 
     /// Reads records without any usable time, in the order that the source has at each question. Returns what was
     /// taken, and the number of questions.
     fn read_all(records: u32, page: u16, order: impl Fn(u32, u32) -> u64) -> (Vec<String>, u32) {
         let window = Window::new(datetime!(2026-01-01 0:00 UTC), datetime!(2026-02-01 0:00 UTC)).unwrap();
         let cursor = ScanCursor { at: window.start(), seen: Vec::new() };
-        let mut walk = Walk::new(Scale::Whole(window), cursor, window.end(), PageSize::new(page).unwrap());
+        let mut keyset =
+            KeysetCursor::new(ScanKey::Whole(window), cursor, window.end(), PageSize::new(page).unwrap());
         let (mut taken, mut asked) = (Vec::new(), 0);
         loop {
             asked += 1;
-            let (at, position) = walk.position();
+            let (at, position) = keyset.position();
             assert_eq!(at, window.start());
             let mut ids: Vec<u32> = (0..records).collect();
             ids.sort_by_key(|id| order(*id, asked));
@@ -78,10 +79,10 @@ mod tests {
             let body =
                 format!(r#"{{"QueryResponse":{{"X":[{}]}},"time":"2026-06-01T00:00:00Z"}}"#, rows.join(","));
             let answer = RawPage::split(body.into(), "X").unwrap();
-            let step = walk.take(&answer).unwrap();
+            let step = keyset.take(&answer).unwrap();
             taken.extend(step.fresh.iter().map(|one| one.record.id().unwrap().to_owned()));
             let reached = match step.reached {
-                Reached::Unproved => walk.counted(records.into()).unwrap(),
+                Reached::Unproved => keyset.counted(records.into()).unwrap(),
                 reached => reached,
             };
             if reached == Reached::End {

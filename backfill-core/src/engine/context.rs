@@ -13,11 +13,11 @@ use crate::event::EventSink;
 use crate::scan::heads::RunHeads;
 
 /// The right to have one question under way.
-pub(crate) type Place = OwnedSemaphorePermit;
+pub(crate) type Permit = OwnedSemaphorePermit;
 
 /// What a pipeline works with.
 #[derive(Clone, Debug)]
-pub(crate) struct Parts {
+pub(crate) struct RunContext {
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,

@@ -16,7 +16,7 @@ use super::log_snapshot::log_moved;
 use crate::error::RunError;
 use crate::event::RunEvent;
 use crate::plan::consecutive;
-use crate::scan::context::{Confirmed, Desk, Unread};
+use crate::scan::context::{Confirmed, FetchFailure, PipelineContext};
 
 /// A window that waits for its proof.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ struct Claimed {
 
 /// Consecutive windows that were read to their end, and the records read in each.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
+pub(crate) struct ExpectedCount {
     windows: Vec<Claimed>,
 }
 
@@ -42,7 +42,7 @@ const MOST_COUNTS: usize = 100;
 
 /// A window of a claim that is not true: QuickBooks has more than was read, in it or in a stretch that it is of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shortfall {
+pub(crate) struct CountMismatch {
     pub(crate) window: Window,
     /// Where was counted.
     span: Window,
@@ -63,7 +63,7 @@ enum Found {
     Silent,
 }
 
-impl Claim {
+impl ExpectedCount {
     fn span(&self) -> Window {
         let (first, last) = (self.windows[0].window, self.windows[self.windows.len() - 1].window);
         Window::new(first.start(), last.end()).expect("consecutive windows ascend")
@@ -91,19 +91,19 @@ impl Claim {
     }
 
     /// Some of its windows, for QuickBooks has more in all of them, or does not say.
-    fn shortfalls(
+    fn count_mismatches(
         &self,
         found: Found,
         windows: impl Iterator<Item = Window>,
-    ) -> impl Iterator<Item = Shortfall> {
+    ) -> impl Iterator<Item = CountMismatch> {
         let (span, read) = (self.span(), self.read());
-        windows.map(move |window| Shortfall { window, span, found, read })
+        windows.map(move |window| CountMismatch { window, span, found, read })
     }
 }
 
-impl Shortfall {
+impl CountMismatch {
     /// Gives the window up: reading it again did not help.
-    pub(crate) async fn fail(&self, desk: &Desk) -> Result<(), RunError> {
+    pub(crate) async fn fail(&self, context: &PipelineContext) -> Result<(), RunError> {
         let Self { window, span, found, read } = self;
         let place = if span == window { "here".to_owned() } else { format!("in {span}") };
         let message = match found {
@@ -118,7 +118,7 @@ impl Shortfall {
                 "QuickBooks sends no records {place} and does not count them: an empty answer alone proves nothing"
             ),
         };
-        desk.fail(&[*window], &message).await.map_err(|error| desk.error(Some(*window), error))
+        context.fail(&[*window], &message).await.map_err(|error| context.error(Some(*window), error))
     }
 }
 
@@ -134,82 +134,86 @@ pub(crate) enum About {
 /// The stretches that were read to their end and that no count has confirmed since: those of this run, and those of one that
 /// was stopped before its count. What was confirmed before is left out, for edits since would hide what another window
 /// lacks.
-pub(crate) async fn claims(desk: &Desk, plan: &[Window], about: About) -> Result<Vec<Claim>, RunError> {
+pub(crate) async fn expected_counts(
+    context: &PipelineContext,
+    plan: &[Window],
+    about: About,
+) -> Result<Vec<ExpectedCount>, RunError> {
     let filter = LogFilter {
-        entity_name: Some(desk.pipeline.entity_name.clone()),
+        entity_name: Some(context.pipeline.entity_name.clone()),
         run: None,
-        span: Some(desk.request.span),
+        span: Some(context.request.span),
         state: None,
     };
-    let lines = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
+    let lines = context.store.lines(&filter).await.map_err(|error| context.error(None, error))?;
     let planned: HashSet<_> = plan.iter().collect();
     let waits = |line: &LogLine| {
-        let is_open = line.state == WindowState::Running && line.run.as_ref() == Some(desk.run());
+        let is_open = line.state == WindowState::Running && line.run.as_ref() == Some(context.run());
         let is_uncounted = line.state == WindowState::Completed && line.counted_at.is_none();
-        let waits = is_open || (is_uncounted && desk.spec.is_counted());
-        let is_of_plan = line.time_axis == desk.pipeline.time_axis && planned.contains(&line.window);
+        let waits = is_open || (is_uncounted && context.spec.is_counted());
+        let is_of_plan = line.time_axis == context.pipeline.time_axis && planned.contains(&line.window);
         (waits && is_of_plan).then(|| Claimed {
             window: line.window,
             read: line.metrics.records_read,
             is_open,
-            page: desk.read_to_its_end_by(&line.window).filter(|_| is_open),
+            page: context.read_to_its_end_by(&line.window).filter(|_| is_open),
         })
     };
     let waiting: HashMap<_, _> =
         lines.iter().filter_map(waits).map(|claimed| (claimed.window, claimed)).collect();
     // Everything was read to its end by now. What the log says is still read was put back since.
     if waiting.values().any(|one| one.is_open && one.page.is_none()) && !is_planted("count of another log") {
-        return Err(desk.error(None, log_moved(&desk.pipeline.entity_name)));
+        return Err(context.error(None, log_moved(&context.pipeline.entity_name)));
     }
     let mut windows: Vec<_> = waiting.keys().copied().collect();
     windows.sort_unstable();
     let open = windows.into_iter().map(|window| OpenWindow { window, cursor: None });
-    let claim = |windows: Vec<OpenWindow>| Claim {
+    let claim = |windows: Vec<OpenWindow>| ExpectedCount {
         windows: windows.iter().map(|open| waiting[&open.window]).collect(),
     };
-    let claims = consecutive(open).into_iter().map(claim);
+    let expected_counts = consecutive(open).into_iter().map(claim);
     Ok(match about {
-        About::All => claims.collect(),
-        About::Silence => claims.filter_map(Claim::silent).collect(),
+        About::All => expected_counts.collect(),
+        About::Silence => expected_counts.filter_map(ExpectedCount::silent).collect(),
     })
 }
 
 /// Asks for a second word on what was claimed, and closes what is confirmed. `before` is what was short when the windows were
 /// read the first time.
-pub(crate) async fn shortfalls(
-    desk: &Desk,
-    claims: Vec<Claim>,
-    before: &[Shortfall],
-) -> Result<Vec<Shortfall>, RunError> {
-    let mut found: Vec<Shortfall> = Vec::new();
+pub(crate) async fn count_mismatches(
+    context: &PipelineContext,
+    expected_counts: Vec<ExpectedCount>,
+    before: &[CountMismatch],
+) -> Result<Vec<CountMismatch>, RunError> {
+    let mut found: Vec<CountMismatch> = Vec::new();
     let (mut by_count, mut otherwise) = (Vec::<Claimed>::new(), Vec::<Claimed>::new());
     let mut counts_left = MOST_COUNTS;
     let is_first = before.is_empty();
-    for claim in claims {
+    for claim in expected_counts {
         let (span, read) = (claim.span(), claim.read());
         if read == 0 && is_planted("empty answer believed") {
             by_count.extend(&claim.windows);
             continue;
         }
-        if !desk.spec.is_counted() {
-            match sent_again(desk, &claim).await? {
+        if !context.spec.is_counted() {
+            match sent_again(context, &claim).await? {
                 Found::Sent(source) if source <= read => otherwise.extend(&claim.windows),
-                short => found.extend(claim.shortfalls(short, claim.all())),
+                short => found.extend(claim.count_mismatches(short, claim.all())),
             }
             continue;
         }
-        let Some(source) = counted(desk, span).await? else {
+        let Some(source) = counted(context, span).await? else {
             found.extend(uncounted(&claim, before, &mut otherwise));
             continue;
         };
         point!("proof.counted");
         by_count.extend(&claim.windows);
         if source != read {
-            let pipeline = desk.spec.pipeline_name();
-            desk.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
+            let pipeline = context.spec.pipeline_name();
+            context.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
         }
         if source > read {
-            narrow(desk, (claim, source), is_first, &mut counts_left, &mut found).await?;
+            narrow(context, (claim, source), is_first, &mut counts_left, &mut found).await?;
         }
     }
     let short: HashSet<_> = found.iter().map(|one| one.window).collect();
@@ -217,49 +221,53 @@ pub(crate) async fn shortfalls(
     let close = async |claimed: Vec<Claimed>, by| {
         let windows: Vec<_> = claimed.iter().map(|one| one.window).collect();
         let last_pages: Vec<_> = claimed.iter().filter_map(|one| Some((one.window, one.page?))).collect();
-        desk.close(&windows, (claimed.iter().map(|one| one.read).sum(), &last_pages), by).await
+        context.close(&windows, (claimed.iter().map(|one| one.read).sum(), &last_pages), by).await
     };
     let closed = async {
         close(by_count, Confirmed::ByCount).await?;
         close(otherwise, Confirmed::Otherwise).await
     };
-    closed.await.map_err(|error| desk.error(None, error))?;
+    closed.await.map_err(|error| context.error(None, error))?;
     Ok(found)
 }
 
 /// What becomes of a claim that QuickBooks does not count. What is open is read once more, which is a second answer; if that
 /// delivers records, they are believed, as those of closed windows are.
-fn uncounted(claim: &Claim, before: &[Shortfall], otherwise: &mut Vec<Claimed>) -> Vec<Shortfall> {
+fn uncounted(
+    claim: &ExpectedCount,
+    before: &[CountMismatch],
+    otherwise: &mut Vec<Claimed>,
+) -> Vec<CountMismatch> {
     let found = |window: &Window| before.iter().find(|one| one.window == *window).map(|one| one.found);
     let doubted =
         claim.all().find(|window| matches!(found(window), Some(Found::Counted(_) | Found::Uncounted)));
     if doubted.is_some() {
-        return claim.shortfalls(Found::Uncounted, claim.all()).collect();
+        return claim.count_mismatches(Found::Uncounted, claim.all()).collect();
     }
     let is_second_answer = claim.open().any(|window| found(&window).is_some());
     if is_second_answer && claim.read() > 0 {
         otherwise.extend(claim.windows.iter().filter(|one| one.is_open));
         return Vec::new();
     }
-    claim.shortfalls(Found::Silent, claim.open()).collect()
+    claim.count_mismatches(Found::Silent, claim.open()).collect()
 }
 
 /// Asks once more for what is never counted, if the first answer was empty. Records are their own proof.
-async fn sent_again(desk: &Desk, claim: &Claim) -> Result<Found, RunError> {
+async fn sent_again(context: &PipelineContext, claim: &ExpectedCount) -> Result<Found, RunError> {
     if claim.read() > 0 {
         return Ok(Found::Sent(claim.read()));
     }
     let span = claim.span();
-    let query = desk.spec.query(desk.request.axis, span.start(), span.end());
-    match desk.ask(&query).await.map_err(Unread::settled) {
+    let query = context.spec.query(context.request.axis, span.start(), span.end());
+    match context.ask(&query).await.map_err(FetchFailure::settled) {
         Ok(page) => Ok(Found::Sent(page.len() as u64)),
-        Err(Unread::Fatal(failure)) => Err(desk.error(None, failure)),
+        Err(FetchFailure::Fatal(failure)) => Err(context.error(None, failure)),
         Err(
-            Unread::TooMuch(_)
-            | Unread::Poisoned(_)
-            | Unread::Doubtful(_)
-            | Unread::Rest(_)
-            | Unread::Unavailable(_),
+            FetchFailure::TooMuch(_)
+            | FetchFailure::Poisoned(_)
+            | FetchFailure::Doubtful(_)
+            | FetchFailure::Rest(_)
+            | FetchFailure::Unavailable(_),
         ) => Ok(Found::Silent),
     }
 }
@@ -268,25 +276,25 @@ async fn sent_again(desk: &Desk, claim: &Claim) -> Result<Found, RunError> {
 /// was read is read again as a whole, for that costs no more than a count; and one that holds a record for each window then,
 /// of which nothing is sent, fails as a whole.
 async fn narrow(
-    desk: &Desk,
-    claim: (Claim, u64),
+    context: &PipelineContext,
+    claim: (ExpectedCount, u64),
     is_first: bool,
     counts_left: &mut usize,
-    found: &mut Vec<Shortfall>,
+    found: &mut Vec<CountMismatch>,
 ) -> Result<(), RunError> {
     let mut short = vec![claim];
     while let Some((mut claim, source)) = short.pop() {
         let is_all_missing = claim.read() == 0 && (is_first || source >= claim.windows.len() as u64);
         if claim.windows.len() == 1 || is_all_missing || *counts_left == 0 {
-            found.extend(claim.shortfalls(Found::Counted(source), claim.all()));
+            found.extend(claim.count_mismatches(Found::Counted(source), claim.all()));
             continue;
         }
-        let later = Claim { windows: claim.windows.split_off(claim.windows.len() / 2) };
+        let later = ExpectedCount { windows: claim.windows.split_off(claim.windows.len() / 2) };
         *counts_left -= 1;
-        let Some(first_half) = counted(desk, claim.span()).await? else {
+        let Some(first_half) = counted(context, claim.span()).await? else {
             // It cannot be said where, so it may be anywhere.
             claim.windows.extend(later.windows);
-            found.extend(claim.shortfalls(Found::Counted(source), claim.all()));
+            found.extend(claim.count_mismatches(Found::Counted(source), claim.all()));
             continue;
         };
         // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.
@@ -301,17 +309,17 @@ async fn narrow(
 }
 
 /// What QuickBooks counts; nothing where it does not count. An entity that cannot be counted has been read all the same.
-async fn counted(desk: &Desk, span: Window) -> Result<Option<u64>, RunError> {
-    let query = desk.spec.query(desk.request.axis, span.start(), span.end());
-    match desk.count(&query).await {
+async fn counted(context: &PipelineContext, span: Window) -> Result<Option<u64>, RunError> {
+    let query = context.spec.query(context.request.axis, span.start(), span.end());
+    match context.count(&query).await {
         Ok(source) => Ok(Some(source)),
-        Err(Unread::Fatal(failure)) => Err(desk.error(None, failure)),
+        Err(FetchFailure::Fatal(failure)) => Err(context.error(None, failure)),
         Err(
-            Unread::TooMuch(_)
-            | Unread::Poisoned(_)
-            | Unread::Doubtful(_)
-            | Unread::Rest(_)
-            | Unread::Unavailable(_),
+            FetchFailure::TooMuch(_)
+            | FetchFailure::Poisoned(_)
+            | FetchFailure::Doubtful(_)
+            | FetchFailure::Rest(_)
+            | FetchFailure::Unavailable(_),
         ) => Ok(None),
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use raw_store::{Advice, Pipeline, StoreError, StoreErrorKind};
 
-use super::context::{Parts, Place};
+use super::context::{Permit, RunContext};
 use crate::error::{Failure, broken};
 use crate::event::RunEvent;
-use crate::lease_guard::Held;
+use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
 
 /// How often a pipeline that another process has is asked for, give or take a quarter: many may wait for one.
@@ -17,11 +17,11 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Takes a pipeline. One that another process has is waited for as long as the request allows, and said once whose it is;
 /// others use the place meanwhile.
 pub(crate) async fn take(
-    parts: &Parts,
+    parts: &RunContext,
     request: &RunRequest,
     (pipeline, name): (&Pipeline, &str),
-    place: Place,
-) -> Result<(Held, Place), Failure> {
+    place: Permit,
+) -> Result<(LeaseGuard, Permit), Failure> {
     let began = parts.clock.elapsed();
     let mut place = Some(place);
     let mut told = false;
@@ -29,7 +29,7 @@ pub(crate) async fn take(
     loop {
         let error = match parts.store.acquire(pipeline, &request.holder).await {
             Ok(lease) => {
-                let held = Held::new(Arc::clone(&parts.store), lease);
+                let held = LeaseGuard::new(Arc::clone(&parts.store), lease);
                 return match place {
                     Some(place) => Ok((held, place)),
                     None => with_a_place(parts, held).await,
@@ -60,7 +60,7 @@ pub(crate) async fn take(
 }
 
 /// Waits for a place while the pipeline is kept; it is given back if the run is stopped first.
-async fn with_a_place(parts: &Parts, held: Held) -> Result<(Held, Place), Failure> {
+async fn with_a_place(parts: &RunContext, held: LeaseGuard) -> Result<(LeaseGuard, Permit), Failure> {
     tokio::select! {
         biased;
         () = parts.stop.cancelled() => {

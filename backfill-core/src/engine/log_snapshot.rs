@@ -11,14 +11,14 @@ use raw_store::{LogLine, Pipeline, Reopen, RunId, Window, WindowState};
 
 /// The windows of one pipeline, in ascending order, and how each stood.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct LogSnapshot {
     entity_name: Box<str>,
     windows: Vec<(Window, u32, WindowState)>,
     /// Those that the run itself has closed.
     closed: u64,
 }
 
-impl Standing {
+impl LogSnapshot {
     /// How the windows of a plan stand once a run is through with them. Nothing if one of them was not read, or has no line:
     /// either an earlier run has completed it, or this one has closed it.
     pub(crate) fn of(

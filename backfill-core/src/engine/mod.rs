@@ -9,8 +9,8 @@ mod pipeline;
 
 pub use self::outcome::{RunOutcome, Totals};
 
-use self::context::Parts;
-use self::log_snapshot::{Standing, log_moved};
+use self::context::RunContext;
+use self::log_snapshot::{LogSnapshot, log_moved};
 use self::pipeline::names;
 use crate::clocks::ClockApart;
 use crate::error::{Failure, RunError, broken};
@@ -109,7 +109,7 @@ impl Engine {
 
     /// Makes sure of everything that a run needs, its own record included, and plans what the log does not say is done. Where
     /// nothing is to do, says how the log stands.
-    async fn begin(&self, request: &RunRequest) -> Result<(Plan, Vec<Standing>), RunError> {
+    async fn begin(&self, request: &RunRequest) -> Result<(Plan, Vec<LogSnapshot>), RunError> {
         self.store.bind(&request.identity).await.map_err(RunError::general)?;
         for spec in &request.entities {
             self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
@@ -118,7 +118,7 @@ impl Engine {
         let plan = Plan::new(request, &log).map_err(RunError::general)?;
         let stands = |idle: &PipelinePlan| {
             let pipeline = idle.spec.pipeline(request.axis);
-            Standing::of(&pipeline, &idle.windows, (&request.id, request.reopen), &log)
+            LogSnapshot::of(&pipeline, &idle.windows, (&request.id, request.reopen), &log)
         };
         let idle = plan.pipelines.iter().filter(|pipeline| !has_work(pipeline));
         let done = idle.filter_map(stands).collect();
@@ -131,7 +131,7 @@ impl Engine {
     async fn read_on(
         &self,
         request: &Arc<RunRequest>,
-        mut begun: (Plan, Vec<Standing>),
+        mut begun: (Plan, Vec<LogSnapshot>),
         stop: CancellationToken,
         (heads, apart): (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
     ) -> Result<u64, RunError> {
@@ -160,7 +160,7 @@ impl Engine {
     async fn read_all(
         &self,
         request: &Arc<RunRequest>,
-        (plan, mut done): (Plan, Vec<Standing>),
+        (plan, mut done): (Plan, Vec<LogSnapshot>),
         stop: CancellationToken,
         learned: (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
     ) -> Result<u64, RunError> {
@@ -214,11 +214,11 @@ impl Engine {
         if !nothing_to_do {
             self.still_stands(request, &done).await?;
         }
-        Ok(done.iter().map(Standing::closed).sum())
+        Ok(done.iter().map(LogSnapshot::closed).sum())
     }
 
     /// Makes sure that the log has not been put back since the pipelines were read.
-    async fn still_stands(&self, request: &RunRequest, done: &[Standing]) -> Result<(), RunError> {
+    async fn still_stands(&self, request: &RunRequest, done: &[LogSnapshot]) -> Result<(), RunError> {
         let log = self.log(request).await?;
         match done.iter().find(|standing| !standing.holds(request.axis.as_str(), &log)) {
             Some(standing) => Err(RunError::general(log_moved(standing.entity_name()))),
@@ -231,8 +231,8 @@ impl Engine {
         places: &Arc<Semaphore>,
         stop: &CancellationToken,
         (heads, apart): (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
-    ) -> Parts {
-        Parts {
+    ) -> RunContext {
+        RunContext {
             client: Arc::clone(&self.client),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),

@@ -1,8 +1,8 @@
 //! One pipeline of a run: its lease, its scans in as many places as there are, and their proof.
 
-use super::context::{Parts, Place};
-use super::count_check::{About, claims, shortfalls};
-use super::log_snapshot::{Standing, log_moved};
+use super::context::{Permit, RunContext};
+use super::count_check::{About, count_mismatches, expected_counts};
+use super::log_snapshot::{LogSnapshot, log_moved};
 use crate::catalog::EntitySpec;
 use crate::clocks::Clocks;
 use crate::engine::lease;
@@ -11,8 +11,8 @@ use crate::event::RunEvent;
 use crate::plan::{PipelinePlan, Proof, RunRequest, consecutive};
 use crate::scan::Scan;
 use crate::scan::availability::Availability;
-use crate::scan::context::Desk;
-use crate::scan::work_split::{Share, Stretch};
+use crate::scan::context::PipelineContext;
+use crate::scan::work_split::{PendingRange, WorkSplit};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,11 +24,11 @@ use tokio::task::JoinSet;
 /// Reads one pipeline to its end, beginning in one place, and says how the log stands then. The lease is given back whatever
 /// happens.
 pub(crate) async fn read(
-    parts: Parts,
+    parts: RunContext,
     request: Arc<RunRequest>,
     plan: PipelinePlan,
-    place: Place,
-) -> Result<Standing, RunError> {
+    place: Permit,
+) -> Result<LogSnapshot, RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
     let name = plan.spec.pipeline_name();
     let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
@@ -48,7 +48,7 @@ pub(crate) async fn read(
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
-    let desk = Arc::new(Desk {
+    let context = Arc::new(PipelineContext {
         client: parts.client,
         store: parts.store,
         clock: parts.clock,
@@ -67,63 +67,69 @@ pub(crate) async fn read(
     });
     let mut result = tokio::select! {
         biased;
-        result = read_and_prove(&desk, &parts.places, &plan.windows, place) => result,
-        lost = desk.store.lost(&desk.lease) => Err(desk.error(None, lost)),
+        result = read_and_prove(&context, &parts.places, &plan.windows, place) => result,
+        lost = context.store.lost(&context.lease) => Err(context.error(None, lost)),
     };
     if result.is_ok() {
-        let resolved = desk.store.resolve_quarantine(desk.owner()).await;
-        result = resolved.map(drop).map_err(|error| desk.error(None, error));
+        let resolved = context.store.resolve_quarantine(context.owner()).await;
+        result = resolved.map(drop).map_err(|error| context.error(None, error));
     }
     // Asked while nobody else may change it.
     let standing = match result {
-        Ok(()) => standing(&desk, &plan.windows).await,
+        Ok(()) => standing(&context, &plan.windows).await,
         Err(error) => Err(error),
     };
     let released = held.release().await;
     let standing = standing?;
-    released.map_err(|error| desk.error(None, error))?;
+    released.map_err(|error| context.error(None, error))?;
     Ok(standing)
 }
 
 /// What the log says of the windows that were to be read, now that they are.
-async fn standing(desk: &Desk, plan: &[Window]) -> Result<Standing, RunError> {
+async fn standing(context: &PipelineContext, plan: &[Window]) -> Result<LogSnapshot, RunError> {
     let filter = LogFilter {
-        entity_name: Some(desk.pipeline.entity_name.clone()),
-        span: Some(desk.request.span),
+        entity_name: Some(context.pipeline.entity_name.clone()),
+        span: Some(context.request.span),
         ..LogFilter::default()
     };
-    let log = desk.store.lines(&filter).await.map_err(|error| desk.error(None, error))?;
-    Standing::of(&desk.pipeline, plan, (desk.run(), desk.request.reopen), &log)
-        .ok_or_else(|| desk.error(None, log_moved(&desk.pipeline.entity_name)))
+    let log = context.store.lines(&filter).await.map_err(|error| context.error(None, error))?;
+    LogSnapshot::of(&context.pipeline, plan, (context.run(), context.request.reopen), &log)
+        .ok_or_else(|| context.error(None, log_moved(&context.pipeline.entity_name)))
 }
 
 async fn read_and_prove(
-    desk: &Arc<Desk>,
+    context: &Arc<PipelineContext>,
     places: &Arc<Semaphore>,
     plan: &[Window],
-    place: Place,
+    place: Permit,
 ) -> Result<(), RunError> {
-    let last = desk.store.last_page(desk.run(), &desk.pipeline.entity_name).await;
-    desk.pages.store(last.map_err(|error| desk.error(None, error))?, Ordering::Relaxed);
-    let reopen = desk.request.reopen;
-    let read = read_windows(desk, places, plan, reopen, place).await?;
-    if let Some(message) = desk.availability.missing() {
-        let (pipeline, message) = (desk.spec.pipeline_name(), message.into());
-        desk.emit(&RunEvent::Unavailable { pipeline, windows: read.windows, message });
+    let last = context.store.last_page(context.run(), &context.pipeline.entity_name).await;
+    context.pages.store(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
+    let reopen = context.request.reopen;
+    let read = read_windows(context, places, plan, reopen, place).await?;
+    if let Some(message) = context.availability.missing() {
+        let (pipeline, message) = (context.spec.pipeline_name(), message.into());
+        context.emit(&RunEvent::Unavailable { pipeline, windows: read.windows, message });
         return Ok(());
     }
     point!("proof.due");
-    let about = if desk.request.proof == Proof::None { About::Silence } else { About::All };
-    let short = shortfalls(desk, claims(desk, plan, about).await?, &[]).await?;
+    let about = if context.request.proof == Proof::None { About::Silence } else { About::All };
+    let short = count_mismatches(context, expected_counts(context, plan, about).await?, &[]).await?;
     if short.is_empty() {
         return Ok(());
     }
     // Once more, these windows alone; what then still differs is said with both numbers.
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
-    desk.store.reopen_windows(desk.owner(), &again).await.map_err(|error| desk.error(None, error))?;
-    let _read = read_windows(desk, places, &again, Reopen::Unfinished, read.place).await?;
-    for still in shortfalls(desk, claims(desk, &again, About::All).await?, &short).await? {
-        still.fail(desk).await?;
+    context
+        .store
+        .reopen_windows(context.owner(), &again)
+        .await
+        .map_err(|error| context.error(None, error))?;
+    let _read = read_windows(context, places, &again, Reopen::Unfinished, read.place).await?;
+    for still in
+        count_mismatches(context, expected_counts(context, &again, About::All).await?, &short).await?
+    {
+        still.fail(context).await?;
     }
     Ok(())
 }
@@ -131,57 +137,57 @@ async fn read_and_prove(
 /// What was read.
 struct Read {
     windows: usize,
-    place: Place,
+    place: Permit,
 }
 
 /// Reads what is open of some windows.
 async fn read_windows(
-    desk: &Arc<Desk>,
+    context: &Arc<PipelineContext>,
     places: &Arc<Semaphore>,
     windows: &[Window],
     reopen: Reopen,
-    place: Place,
+    place: Permit,
 ) -> Result<Read, RunError> {
-    let open = desk.store.open_windows(desk.owner(), windows, reopen).await;
-    let open = open.map_err(|error| desk.error(None, error))?;
-    if let Some(heads) = &desk.heads {
+    let open = context.store.open_windows(context.owner(), windows, reopen).await;
+    let open = open.map_err(|error| context.error(None, error))?;
+    if let Some(heads) = &context.heads {
         heads.open(&open);
     }
     if open.iter().any(|window| window.cursor.is_some()) {
         // An earlier run has read some of it.
-        desk.availability.confirm();
+        context.availability.confirm();
     }
     let windows = open.len();
     let stretches = consecutive(open);
     let mut reading = Reading {
-        desk: Arc::clone(desk),
+        context: Arc::clone(context),
         news: Arc::default(),
-        waiting: stretches.into_iter().map(Stretch::new).collect(),
+        waiting: stretches.into_iter().map(PendingRange::new).collect(),
         idle: vec![place],
         shares: Vec::new(),
         scans: JoinSet::new(),
     };
     reading.run(places).await?;
-    let place = reading.idle.pop().ok_or_else(|| desk.error(None, broken("the place is gone")))?;
+    let place = reading.idle.pop().ok_or_else(|| context.error(None, broken("the place is gone")))?;
     Ok(Read { windows, place })
 }
 
 /// The scans of a pipeline under way.
 #[derive(Debug)]
 struct Reading {
-    desk: Arc<Desk>,
+    context: Arc<PipelineContext>,
     /// Somebody handed something over.
     news: Arc<Notify>,
     /// What nobody reads yet.
-    waiting: VecDeque<Stretch>,
+    waiting: VecDeque<PendingRange>,
     /// Places that nobody uses: each waits for what it was promised.
-    idle: Vec<Place>,
-    shares: Vec<Arc<Share>>,
+    idle: Vec<Permit>,
+    shares: Vec<Arc<WorkSplit>>,
     scans: JoinSet<Ended>,
 }
 
 /// How a scan ended, and the place that it leaves.
-type Ended = (Result<(), RunError>, Place, Arc<Share>);
+type Ended = (Result<(), RunError>, Permit, Arc<WorkSplit>);
 
 impl Reading {
     /// Reads until nothing waits and nothing is under way. The first error stops the others after their page.
@@ -207,10 +213,10 @@ impl Reading {
                             self.idle.push(place);
                             result.err()
                         }
-                        Err(_) => Some(self.desk.error(None, broken("a task panicked"))),
+                        Err(_) => Some(self.context.error(None, broken("a task panicked"))),
                     };
                     if let Some(error) = error {
-                        self.desk.stop.cancel();
+                        self.context.stop.cancel();
                         first_error.get_or_insert(error);
                     }
                 }
@@ -226,11 +232,11 @@ impl Reading {
 
     /// Leaves what waits unread if the company has nothing of the kind.
     async fn leave_out(&mut self) -> Result<(), RunError> {
-        let desk = Arc::clone(&self.desk);
-        let Some(message) = desk.availability.missing() else { return Ok(()) };
+        let context = Arc::clone(&self.context);
+        let Some(message) = context.availability.missing() else { return Ok(()) };
         for stretch in self.waiting.drain(..) {
             let windows: Vec<_> = stretch.windows.iter().map(|open| open.window).collect();
-            desk.leave_out(&windows, message).await.map_err(|error| desk.error(None, error))?;
+            context.leave_out(&windows, message).await.map_err(|error| context.error(None, error))?;
         }
         Ok(())
     }
@@ -301,7 +307,7 @@ impl Reading {
 
     /// Whether a further place would be of use: not before the first answer, which may be that there is nothing.
     fn has_work_for_another(&self) -> bool {
-        if !self.desk.availability.is_settled() {
+        if !self.context.availability.is_settled() {
             return false;
         }
         self.useful() > self.idle.len()
@@ -313,18 +319,18 @@ impl Reading {
         for part in handed {
             let parts = part.divide();
             for later in &parts[1..] {
-                let (pipeline, at) = (self.desk.spec.pipeline_name(), later.windows[0].window.start());
-                self.desk.emit(&RunEvent::ScanSplit { pipeline, at });
+                let (pipeline, at) = (self.context.spec.pipeline_name(), later.windows[0].window.start());
+                self.context.emit(&RunEvent::ScanSplit { pipeline, at });
             }
             self.waiting.extend(parts);
         }
     }
 
-    fn start(&mut self, stretch: &Stretch, place: Place) {
-        let share = Arc::new(Share::default());
+    fn start(&mut self, stretch: &PendingRange, place: Permit) {
+        let share = Arc::new(WorkSplit::default());
         self.shares.push(Arc::clone(&share));
-        let (desk, news) = (Arc::clone(&self.desk), Arc::clone(&self.news));
-        let scan = Scan::new(desk, &stretch.windows, Arc::clone(&share), news);
+        let (context, news) = (Arc::clone(&self.context), Arc::clone(&self.news));
+        let scan = Scan::new(context, &stretch.windows, Arc::clone(&share), news);
         self.scans.spawn(async move { (scan.read().await, place, share) });
     }
 }

@@ -1,7 +1,7 @@
 //! Past a record that QuickBooks cannot deliver, and past nothing else.
 //!
 //! One malformed record makes QuickBooks refuse every page that it is in (code 4002; 10000 at every repeat). By the time
-//! this begins the walk has taken everything before it. The record is then closed in by time, not by position: what a
+//! this begins the cursor has taken everything before it. The record is then closed in by time, not by position: what a
 //! question over a stretch of past time holds can only become less while people work, so a stretch that holds one
 //! record and cannot be read holds that record alone.
 //!
@@ -17,8 +17,8 @@ use qbo_client::{ErrorKind, PageSize, Query, RawPage};
 use raw_store::{RejectedRow, Window};
 use time::OffsetDateTime;
 
-use super::context::Unread;
-use super::keyset::{MAX_PASSES, Reached, Step, WalkError};
+use super::context::FetchFailure;
+use super::keyset::{KeysetError, MAX_PASSES, Reached, Step};
 use super::record_key::{RecordKey, key};
 use super::{Scan, is_refused};
 use crate::error::RunError;
@@ -32,7 +32,7 @@ const MOST_LOST: u32 = 100;
 
 const ONE: u16 = 1;
 
-/// Where it is looked, behind what the walk has taken, for a record that can be read while a page fails: behind the next
+/// Where it is looked, behind what the cursor has taken, for a record that can be read while a page fails: behind the next
 /// one, in the middle of a page, and the next one itself.
 const BESIDE: [u32; 3] = [2, 500, 1];
 
@@ -61,13 +61,13 @@ pub(super) enum Answer {
 
 /// Why it went no further.
 pub(super) enum Halt {
-    Unread(Unread),
+    FetchFailure(FetchFailure),
     Run(RunError),
 }
 
-impl From<Unread> for Halt {
-    fn from(unread: Unread) -> Self {
-        Self::Unread(unread)
+impl From<FetchFailure> for Halt {
+    fn from(unread: FetchFailure) -> Self {
+        Self::FetchFailure(unread)
     }
 }
 
@@ -82,13 +82,13 @@ fn too_many(why: &qbo_client::Error) -> String {
 }
 
 impl Scan {
-    /// Gets past the next record behind those that the walk has taken. Returns whether the scan is over.
+    /// Gets past the next record behind those that the cursor has taken. Returns whether the scan is over.
     pub(super) async fn get_past(&mut self, why: &qbo_client::Error) -> Result<bool, RunError> {
         let ended = self.close_in(why).await;
         self.halted(ended).await
     }
 
-    /// Reads the walk's instant around the records that cannot be delivered.
+    /// Reads the cursor's instant around the records that cannot be delivered.
     pub(super) async fn read_crowd(&mut self, why: &qbo_client::Error) -> Result<bool, RunError> {
         let ended = self.read_instant(why).await;
         self.halted(ended).await
@@ -98,12 +98,12 @@ impl Scan {
         match ended {
             Ok(over) => Ok(over),
             Err(Halt::Run(error)) => Err(error),
-            Err(Halt::Unread(unread)) => self.give_up(unread).await,
+            Err(Halt::FetchFailure(unread)) => self.give_up(unread).await,
         }
     }
 
     async fn close_in(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
-        let (at, after) = (self.walk.position().0, self.walk.after());
+        let (at, after) = (self.keyset.position().0, self.keyset.after());
         let here = self.between(at, after);
         match self.find(&here).await? {
             Found::All(page) => {
@@ -115,19 +115,19 @@ impl Scan {
         }
         let mut end = self.next_readable(after).await?;
         loop {
-            let at = self.walk.position().0;
-            if end <= self.walk.after() {
+            let at = self.keyset.position().0;
+            if end <= self.keyset.after() {
                 return self.read_instant(why).await;
             }
             let gap = self.between(at, end);
-            let counted = self.desk.count(&gap).await?;
+            let counted = self.context.count(&gap).await?;
             match self.find(&gap).await? {
                 Found::All(page) => {
                     let over = self.land_stretch(&gap, page, end).await?;
                     // It shares its instant with the next record that can be read.
                     return if over { Ok(true) } else { self.read_instant(why).await };
                 }
-                // The walk can go on by itself.
+                // The cursor can go on by itself.
                 Found::Page => return Ok(false),
                 Found::Bad(_) if counted <= 1 => {
                     if !self.is_sure(&gap).await? {
@@ -137,7 +137,8 @@ impl Scan {
                     return Ok(self.lose(&gap, why, (place, end), 1).await?);
                 }
                 Found::Bad(_) => {
-                    let middle = self.desk.request.axis.floor(at + (end - at) / 2).max(self.walk.after());
+                    let middle =
+                        self.context.request.axis.floor(at + (end - at) / 2).max(self.keyset.after());
                     let first_half = self.between(at, middle);
                     match self.find(&first_half).await? {
                         Found::All(page) => {
@@ -158,7 +159,7 @@ impl Scan {
         let end = self.span.end();
         let one = PageSize::new(ONE).unwrap_or_default();
         let second = self.between(from, end).page(2, one);
-        let axis = self.desk.request.axis;
+        let axis = self.context.request.axis;
         let Answer::Page(page) = self.ask_for(&second).await? else { return Ok(end) };
         let time = page.records().next().and_then(|record| axis.time_of(&record));
         // A time that is not ahead is an odd one, and leads nowhere.
@@ -167,13 +168,13 @@ impl Scan {
 
     /// Reads one instant in ever smaller parts, until what was met and what could not be read make up its count.
     pub(super) async fn read_instant(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
-        let (at, after) = (self.walk.position().0, self.walk.after());
+        let (at, after) = (self.keyset.position().0, self.keyset.after());
         let mut here = self.in_order(self.between(at, after));
-        let mut counted = self.desk.count(&here).await?;
+        let mut counted = self.context.count(&here).await?;
         if counted == 0 && matches!(self.ask_for(&here).await?, Answer::Bad(_)) && self.is_sure(&here).await?
         {
             // Without a record in it, no record can be the reason: the question itself is what fails.
-            return Err(Unread::Rest(format!("it fails without any record: {}", why.kind)).into());
+            return Err(FetchFailure::Rest(format!("it fails without any record: {}", why.kind)).into());
         }
         let mut met: HashSet<RecordKey> = HashSet::new();
         for _ in 0..MAX_PASSES {
@@ -187,7 +188,7 @@ impl Scan {
                         self.land_part(&question, page).await?;
                     }
                     // The order of ids is what is refused, and no record.
-                    Answer::Bad(error) if is_refused(&error) && self.walk.leave_ids() => {
+                    Answer::Bad(error) if is_refused(&error) && self.keyset.leave_ids() => {
                         here = self.between(at, after);
                         (lost, parts) = (0, self.parts(counted));
                         met.clear();
@@ -195,7 +196,7 @@ impl Scan {
                     Answer::Bad(_) if length == ONE && self.is_sure(&question).await? => {
                         lost += 1;
                         if self.lost + lost > MOST_LOST {
-                            return Err(Unread::Rest(too_many(why)).into());
+                            return Err(FetchFailure::Rest(too_many(why)).into());
                         }
                     }
                     Answer::Bad(_) | Answer::Slow if length == ONE => parts.push((start, length)),
@@ -206,7 +207,7 @@ impl Scan {
                     }
                 }
             }
-            let again = self.desk.count(&here).await?;
+            let again = self.context.count(&here).await?;
             if again == counted && met.len() as u64 + u64::from(lost) == counted {
                 return Ok(self.lose(&here, why, (at, after), lost).await?);
             }
@@ -216,12 +217,12 @@ impl Scan {
             }
             counted = again;
         }
-        Err(Unread::Rest(WalkError::UnreliableInstant.to_string()).into())
+        Err(FetchFailure::Rest(KeysetError::UnreliableInstant.to_string()).into())
     }
 
     /// Pages of an instant by position, the first one last.
     fn parts(&self, records: u64) -> Vec<(u32, u16)> {
-        let full = self.desk.request.page_size.get();
+        let full = self.context.request.page_size.get();
         let mut parts = Vec::new();
         let (mut start, mut left) = (1_u32, records);
         while left > 0 {
@@ -241,7 +242,7 @@ impl Scan {
         mut to: OffsetDateTime,
     ) -> Result<OffsetDateTime, Halt> {
         loop {
-            let open = self.accounting.open().iter();
+            let open = self.progress.open().iter();
             let touched: Vec<Window> =
                 open.filter(|window| window.end() > from && window.start() < to).copied().collect();
             if touched.len() < 2 {
@@ -257,8 +258,8 @@ impl Scan {
     }
 
     pub(super) fn between(&self, from: OffsetDateTime, to: OffsetDateTime) -> Query {
-        let request = &self.desk.request;
-        self.desk.spec.query(request.axis, from, to).page(1, request.page_size)
+        let request = &self.context.request;
+        self.context.spec.query(request.axis, from, to).page(1, request.page_size)
     }
 
     pub(super) async fn find(&mut self, query: &Query) -> Result<Found, Halt> {
@@ -266,7 +267,7 @@ impl Scan {
             Answer::Bad(error) => Ok(Found::Bad(error)),
             Answer::Page(page) if query.page_size().is_last_page(page.len()) => Ok(Found::All(page)),
             Answer::Page(_) => Ok(Found::Page),
-            Answer::Slow => Err(Unread::Rest("QuickBooks takes too long to answer".into()).into()),
+            Answer::Slow => Err(FetchFailure::Rest("QuickBooks takes too long to answer".into()).into()),
         }
     }
 
@@ -282,34 +283,37 @@ impl Scan {
 
     async fn ask_for(&mut self, query: &Query) -> Result<Answer, Halt> {
         self.spend()?;
-        match self.desk.ask(&query.clone().probe()).await {
+        match self.context.ask(&query.clone().probe()).await {
             Ok(page) => {
                 let answered = self.moment(page.answered_at());
-                self.accounting.answered(answered);
+                self.progress.answered(answered);
                 Ok(Answer::Page(page))
             }
-            Err(Unread::TooMuch(error)) if matches!(error.kind, ErrorKind::PageTooSlow) => Ok(Answer::Slow),
-            Err(Unread::Poisoned(error) | Unread::TooMuch(error)) => Ok(Answer::Bad(error)),
-            Err(Unread::Doubtful(error)) if self.can_read_beside().await? => Ok(Answer::Bad(error)),
+            Err(FetchFailure::TooMuch(error)) if matches!(error.kind, ErrorKind::PageTooSlow) => {
+                Ok(Answer::Slow)
+            }
+            Err(FetchFailure::Poisoned(error) | FetchFailure::TooMuch(error)) => Ok(Answer::Bad(error)),
+            Err(FetchFailure::Doubtful(error)) if self.can_read_beside().await? => Ok(Answer::Bad(error)),
             Err(other) => Err(other.into()),
         }
     }
 
     /// Whether some record of the pipeline can be read now: what was read before or, if nothing was, one that lies ahead.
-    pub(super) async fn can_read_beside(&mut self) -> Result<bool, Unread> {
-        self.walk.go_back();
-        let from = self.between(self.walk.position().0, self.span.end());
-        let known = self.walk.known_here();
+    pub(super) async fn can_read_beside(&mut self) -> Result<bool, FetchFailure> {
+        self.keyset.go_back();
+        let from = self.between(self.keyset.position().0, self.span.end());
+        let known = self.keyset.known_here();
         let ahead = BESIDE.map(|place| from.clone().page(known + place, PageSize::ONE));
         let candidates = self.readable.take().map_or_else(|| ahead.to_vec(), |known| vec![known]);
         for query in candidates {
             self.spend()?;
-            match self.desk.ask(&query.clone().probe()).await {
+            match self.context.ask(&query.clone().probe()).await {
                 Ok(page) if !page.is_empty() => {
                     self.readable = Some(query);
                     return Ok(true);
                 }
-                Ok(_) | Err(Unread::Doubtful(_) | Unread::Poisoned(_) | Unread::TooMuch(_)) => {}
+                Ok(_)
+                | Err(FetchFailure::Doubtful(_) | FetchFailure::Poisoned(_) | FetchFailure::TooMuch(_)) => {}
                 Err(other) => return Err(other),
             }
         }
@@ -323,9 +327,9 @@ impl Scan {
         page: RawPage,
         end: OffsetDateTime,
     ) -> Result<bool, Halt> {
-        let taken = self.walk.take_stretch(&page, end);
-        let fresh = taken.map_err(|problem| Unread::Rest(problem.to_string()))?;
-        self.walk.go_to(end);
+        let taken = self.keyset.take_stretch(&page, end);
+        let fresh = taken.map_err(|problem| FetchFailure::Rest(problem.to_string()))?;
+        self.keyset.go_to(end);
         let reached = if end < self.span.end() { Reached::Silent(end) } else { Reached::End };
         let commit = self.commit(query, &page, &Step { fresh, reached });
         drop(page);
@@ -333,10 +337,10 @@ impl Scan {
         Ok(reached == Reached::End)
     }
 
-    /// Lands a part of the walk's instant, which stays open.
+    /// Lands a part of the cursor's instant, which stays open.
     async fn land_part(&mut self, query: &Query, page: RawPage) -> Result<(), Halt> {
-        let taken = self.walk.take_stretch(&page, self.walk.after());
-        let fresh = taken.map_err(|problem| Unread::Rest(problem.to_string()))?;
+        let taken = self.keyset.take_stretch(&page, self.keyset.after());
+        let fresh = taken.map_err(|problem| FetchFailure::Rest(problem.to_string()))?;
         if fresh.is_empty() {
             return Ok(());
         }
@@ -360,16 +364,16 @@ impl Scan {
     ) -> Result<bool, RunError> {
         self.lost += records;
         if self.lost > MOST_LOST {
-            return self.give_up(Unread::Rest(too_many(why))).await;
+            return self.give_up(FetchFailure::Rest(too_many(why))).await;
         }
-        self.walk.go_to(end);
+        self.keyset.go_to(end);
         let reached = self.reached(end);
         let times = vec![from; records as usize];
         let (mut commit, places) = self.entry(&query.text(), self.moment(None), &times, reached);
         let span = Window::new(from, end).ok();
         for (number, window) in places.into_iter().enumerate() {
             let place = serde_json::json!({
-                "unreadable": self.desk.spec.name().as_str(),
+                "unreadable": self.context.spec.name().as_str(),
                 "between": span.map(|span| span.to_string()),
                 "number": number + 1,
             });
@@ -381,8 +385,8 @@ impl Scan {
             });
         }
         if let (true, Some(span)) = (records > 0, span) {
-            let pipeline = self.desk.spec.pipeline_name();
-            self.desk.emit(&RunEvent::Unreadable { pipeline, span });
+            let pipeline = self.context.spec.pipeline_name();
+            self.context.emit(&RunEvent::Unreadable { pipeline, span });
         }
         self.land(commit).await.map(|()| reached == Reached::End)
     }

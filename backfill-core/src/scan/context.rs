@@ -26,7 +26,7 @@ use crate::plan::RunRequest;
 const LANDING_RETRIES: u32 = 5;
 
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct PipelineContext {
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -63,7 +63,7 @@ pub(crate) struct Tally {
 
 /// Why a question was not answered.
 #[derive(Debug)]
-pub(crate) enum Unread {
+pub(crate) enum FetchFailure {
     /// The scan cannot go on, but the log is right and another run can.
     Fatal(Failure),
     /// The page takes too long or is too large.
@@ -87,7 +87,7 @@ pub(crate) enum Confirmed {
     Otherwise,
 }
 
-impl Desk {
+impl PipelineContext {
     pub(crate) fn run(&self) -> &RunId {
         &self.request.id
     }
@@ -112,10 +112,10 @@ impl Desk {
     }
 
     /// Reads a page, unless the run is stopped first.
-    pub(crate) async fn ask(&self, query: &Query) -> Result<RawPage, Unread> {
+    pub(crate) async fn ask(&self, query: &Query) -> Result<RawPage, FetchFailure> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),
+            () = self.stop.cancelled() => Err(FetchFailure::Fatal(Failure::Stopped)),
             page = self.client.fetch_page(query) => page.map_err(page_unread),
         }
     }
@@ -130,10 +130,10 @@ impl Desk {
     }
 
     /// Counts, unless the run is stopped first.
-    pub(crate) async fn count(&self, query: &Query) -> Result<u64, Unread> {
+    pub(crate) async fn count(&self, query: &Query) -> Result<u64, FetchFailure> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Unread::Fatal(Failure::Stopped)),
+            () = self.stop.cancelled() => Err(FetchFailure::Fatal(Failure::Stopped)),
             counted = self.client.count(query) => counted.map_err(unread),
         }
     }
@@ -251,7 +251,7 @@ impl Desk {
     }
 }
 
-impl Unread {
+impl FetchFailure {
     /// What it is if nothing else can be read either.
     pub(crate) fn settled(self) -> Self {
         match self {
@@ -262,24 +262,24 @@ impl Unread {
 }
 
 /// Why a page was not read. What fails for a whole page may fail for one of its records.
-fn page_unread(error: qbo_client::Error) -> Unread {
+fn page_unread(error: qbo_client::Error) -> FetchFailure {
     match &error.kind {
         ErrorKind::Exhausted { cause: Cause::Throttled, .. } => unread(error),
         ErrorKind::Exhausted { .. } | ErrorKind::WebPage { .. } | ErrorKind::BadQuery { .. } => {
-            Unread::Doubtful(error)
+            FetchFailure::Doubtful(error)
         }
         _ => unread(error),
     }
 }
 
-fn unread(error: qbo_client::Error) -> Unread {
+fn unread(error: qbo_client::Error) -> FetchFailure {
     match (error.advice(), &error.kind) {
-        (SourceAdvice::AskFewer, ErrorKind::PoisonedPage { .. }) => Unread::Poisoned(error),
-        (SourceAdvice::AskFewer, _) => Unread::TooMuch(error),
+        (SourceAdvice::AskFewer, ErrorKind::PoisonedPage { .. }) => FetchFailure::Poisoned(error),
+        (SourceAdvice::AskFewer, _) => FetchFailure::TooMuch(error),
         (SourceAdvice::GiveUp, ErrorKind::EntityUnavailable { .. }) => {
-            Unread::Unavailable(error.kind.to_string())
+            FetchFailure::Unavailable(error.kind.to_string())
         }
-        (SourceAdvice::GiveUp, _) => Unread::Rest(error.to_string()),
-        _ => Unread::Fatal(Failure::Read(error)),
+        (SourceAdvice::GiveUp, _) => FetchFailure::Rest(error.to_string()),
+        _ => FetchFailure::Fatal(Failure::Read(error)),
     }
 }

@@ -7,7 +7,7 @@ use qbo_client::RawRecord;
 use raw_store::{Altered, OpenWindow, PageCommit, PageOutcome, Window};
 use time::{Date, OffsetDateTime};
 
-use super::id_hash::mark;
+use super::id_hash::id_hash;
 
 /// Records of a run whose heads are kept: 12 bytes each. What is beyond is asked of the table.
 const MOST: usize = 2_000_000;
@@ -80,7 +80,7 @@ impl Head {
         let days = Days { made: day(record.created_at()), changed: day(record.updated_at()) };
         // Half a mark is enough: only ids with one number are told apart by it.
         #[expect(clippy::cast_possible_truncation, reason = "half of it is meant")]
-        Self { window, days, number: record.number_mark(), id: mark(id) as u32 }
+        Self { window, days, number: record.number_mark(), id: id_hash(id) as u32 }
     }
 }
 

@@ -112,22 +112,22 @@ mod tests {
 
     #[test]
     fn pages_that_overlap_leave_no_gap() {
-        let mut walk = ById::new(20);
-        assert_eq!(walk.take(&ids(81..101), 1, 20), Next::At(20));
-        assert_eq!(walk.take(&ids(100..120), 20, 20), Next::At(39));
-        assert_eq!(walk.take(&ids(119..125), 39, 20), Next::Done);
+        let mut keyset = ById::new(20);
+        assert_eq!(keyset.take(&ids(81..101), 1, 20), Next::At(20));
+        assert_eq!(keyset.take(&ids(100..120), 20, 20), Next::At(39));
+        assert_eq!(keyset.take(&ids(119..125), 39, 20), Next::Done);
     }
 
     #[test]
     fn records_that_left_move_the_question_back() {
-        let mut walk = ById::new(20);
-        assert_eq!(walk.take(&ids(81..101), 1, 20), Next::At(20));
+        let mut keyset = ById::new(20);
+        assert_eq!(keyset.take(&ids(81..101), 1, 20), Next::At(20));
         // Three before the position have left: 101 and 102 may have slipped past.
-        assert_eq!(walk.take(&ids(103..123), 20, 20), Next::At(18));
-        assert_eq!(walk.take(&ids(101..121), 18, 20), Next::At(14));
-        assert_eq!(walk.take(&ids(97..117), 14, 20), Next::At(30));
-        assert_eq!(walk.take(&[], 30, 20), Next::At(22), "all behind it have left, or some before it");
-        assert_eq!(walk.take(&ids(110..118), 22, 20), Next::Done);
+        assert_eq!(keyset.take(&ids(103..123), 20, 20), Next::At(18));
+        assert_eq!(keyset.take(&ids(101..121), 18, 20), Next::At(14));
+        assert_eq!(keyset.take(&ids(97..117), 14, 20), Next::At(30));
+        assert_eq!(keyset.take(&[], 30, 20), Next::At(22), "all behind it have left, or some before it");
+        assert_eq!(keyset.take(&ids(110..118), 22, 20), Next::Done);
     }
 
     #[test]

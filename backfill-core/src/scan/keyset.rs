@@ -1,4 +1,4 @@
-//! The walk of a scan along its time axis: a pure machine. Pages in, records that are new and the next question
+//! The cursor of a scan along its time axis: a pure machine. Pages in, records that are new and the next question
 //! out. It never waits and asks nobody.
 //!
 //! It goes by key, not by offset: the next question starts at the instant of the last record received, and what
@@ -9,7 +9,7 @@
 //! another one at every request, and no page shows whether it is: that a page begins where the last one ended
 //! happens by chance as well. So the instant is read in the order of ids (`by_id.rs`), which has no equals. Without ids
 //! to sort by, a page has to begin with as many records of the one before, in their order, as no chance repeats. Where
-//! neither can be had, the walk reads the instant over and over and keeps what is new, until a count says that nothing
+//! neither can be had, the cursor reads the instant over and over and keeps what is new, until a count says that nothing
 //! is missing. That is proof as long as a record that has left does not come again, from a copy that lags behind.
 
 use std::collections::{HashMap, HashSet};
@@ -20,10 +20,10 @@ use raw_store::ScanCursor;
 use time::OffsetDateTime;
 
 use super::id_order::{ById, Next};
-use super::odd_time::{Odd, Standing, standings};
-use super::page_sizing::Sizing;
+use super::odd_time::{OddTime, Standing, standings};
+use super::page_sizing::PageSizer;
 use super::record_key::{RecordKey, key};
-use crate::catalog::scan_key::Scale;
+use crate::catalog::scan_key::ScanKey;
 
 /// How often an instant is read again before it is given up. With an order that is new at every request, a pass
 /// over k pages misses about a third of what was missing before; thirty passes leave less than one in a million
@@ -35,12 +35,12 @@ pub(crate) const MAX_PASSES: u32 = 30;
 const SURE_OVERLAP: usize = 5;
 
 #[derive(Debug)]
-pub(crate) struct Walk {
-    axis: Scale,
+pub(crate) struct KeysetCursor {
+    axis: ScanKey,
     end: OffsetDateTime,
     /// The size of a whole page.
     full: PageSize,
-    sizing: Sizing,
+    sizing: PageSizer,
     /// The size of the page that was asked for last.
     size: PageSize,
     at: OffsetDateTime,
@@ -59,7 +59,7 @@ pub(crate) struct Walk {
     /// two equal counts proves anything. `seen` also holds records that were edited away since.
     counted: Option<u64>,
     proof: HashSet<RecordKey>,
-    /// The walk stands at the time of one record that no other answer has confirmed.
+    /// The cursor stands at the time of one record that no other answer has confirmed.
     promise: Option<Promise>,
     /// The last promise was not kept: the next page makes none.
     is_cautious: bool,
@@ -89,7 +89,7 @@ pub(crate) struct Placed<'p> {
     /// Whether this record or another one is odd.
     is_contested: bool,
     /// Why it cannot be believed.
-    pub(crate) odd: Option<Odd>,
+    pub(crate) odd: Option<OddTime>,
 }
 
 /// What one page brought.
@@ -97,7 +97,7 @@ pub(crate) struct Placed<'p> {
 pub(crate) struct Step<'p> {
     /// The records not taken before, by their instants on the axis, in ascending order.
     pub(crate) fresh: Vec<Placed<'p>>,
-    /// How far the walk is now.
+    /// How far the cursor is now.
     pub(crate) reached: Reached,
 }
 
@@ -109,7 +109,7 @@ pub(crate) enum Reached {
     Silent(OffsetDateTime),
     /// Nothing is left.
     End,
-    /// The current instant has to be counted before the walk goes on; see [`Walk::counted`].
+    /// The current instant has to be counted before the cursor goes on; see [`KeysetCursor::counted`].
     Unproved,
 }
 
@@ -125,7 +125,7 @@ pub(crate) enum Poisoned {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum WalkError {
+pub(crate) enum KeysetError {
     #[error("QuickBooks did not keep to the order that was asked for")]
     Disorder,
     #[error("QuickBooks sent records outside of the time that was asked for")]
@@ -138,9 +138,9 @@ pub(crate) enum WalkError {
     UnreliableInstant,
 }
 
-impl Walk {
+impl KeysetCursor {
     pub(crate) fn new(
-        axis: impl Into<Scale>,
+        axis: impl Into<ScanKey>,
         cursor: ScanCursor,
         end: OffsetDateTime,
         size: PageSize,
@@ -150,14 +150,14 @@ impl Walk {
             axis,
             end,
             full: size,
-            sizing: Sizing::new(size),
+            sizing: PageSizer::new(size),
             size,
             at: axis.floor(cursor.at),
             start_position: 1,
             anchor: Vec::new(),
             seen: cursor.seen.into_iter().collect(),
             // A page of one record has no room for an overlap.
-            has_ids: matches!(axis, Scale::Along(_)) && size.get() > 1,
+            has_ids: matches!(axis, ScanKey::Along(_)) && size.get() > 1,
             by_id: None,
             passes: None,
             counted: None,
@@ -169,7 +169,7 @@ impl Walk {
         }
     }
 
-    /// A walk over records that cannot be sorted by id.
+    /// A cursor over records that cannot be sorted by id.
     pub(crate) fn without_ids(self) -> Self {
         Self { has_ids: false, ..self }
     }
@@ -185,7 +185,7 @@ impl Walk {
         self.by_id.is_some() || self.passes.is_some()
     }
 
-    /// The question in the order of ids was refused. Whether the walk can go on without: the current instant has to be
+    /// The question in the order of ids was refused. Whether the cursor can go on without: the current instant has to be
     /// counted first.
     pub(crate) fn leave_ids(&mut self) -> bool {
         let was_by_id = self.is_by_id();
@@ -208,7 +208,7 @@ impl Walk {
         self.size
     }
 
-    /// Where the walk ends, from now on: another one goes on from there.
+    /// Where the cursor ends, from now on: another one goes on from there.
     pub(crate) fn end_at(&mut self, end: OffsetDateTime) {
         self.end = end;
     }
@@ -218,7 +218,7 @@ impl Walk {
         !self.is_inside() && self.sizing.too_much()
     }
 
-    /// Goes back to the place that is sure, if the walk stands on a promise.
+    /// Goes back to the place that is sure, if the cursor stands on a promise.
     pub(crate) fn go_back(&mut self) -> bool {
         let Some(Promise { at, seen, .. }) = self.promise.take() else { return false };
         self.arrive(at);
@@ -273,12 +273,12 @@ impl Walk {
         self.arrive(instant);
     }
 
-    /// Takes what is new of a page that holds everything from the walk's instant to `end`: its order does not matter.
+    /// Takes what is new of a page that holds everything from the cursor's instant to `end`: its order does not matter.
     pub(crate) fn take_stretch<'p>(
         &mut self,
         page: &'p RawPage,
         end: OffsetDateTime,
-    ) -> Result<Vec<Placed<'p>>, WalkError> {
+    ) -> Result<Vec<Placed<'p>>, KeysetError> {
         let records = self.whole_stretch(page, end)?;
         let fresh = self.fresh(&records);
         self.note_seen(&records);
@@ -310,18 +310,18 @@ impl Walk {
     }
 
     /// Takes a page that answers the question at [`position`](Self::position). After an error nothing of it is taken.
-    pub(crate) fn take<'p>(&mut self, page: &'p RawPage) -> Result<Step<'p>, WalkError> {
+    pub(crate) fn take<'p>(&mut self, page: &'p RawPage) -> Result<Step<'p>, KeysetError> {
         let records = self.placed(page)?;
         if !self.is_witnessed(&records) {
             self.go_back();
-            return Err(WalkError::Unwitnessed);
+            return Err(KeysetError::Unwitnessed);
         }
         let is_last_page = self.size.is_last_page(page.len());
         let last = records.last().map_or(self.at, |last| self.axis.floor(last.time));
         let is_crowded = !is_last_page && last == self.at && !self.is_inside();
         if is_crowded && records.iter().any(|one| !one.is_timed) {
-            // Another time than that of the walk may be theirs.
-            return Err(WalkError::Untimed);
+            // Another time than that of the cursor may be theirs.
+            return Err(KeysetError::Untimed);
         }
         self.promise = None;
         self.is_tolerant = false;
@@ -361,7 +361,7 @@ impl Walk {
         &mut self,
         last: OffsetDateTime,
         mut records: Vec<Placed<'p>>,
-    ) -> Result<Step<'p>, WalkError> {
+    ) -> Result<Step<'p>, KeysetError> {
         let told: Vec<_> = records.iter().filter(|one| one.is_timed).collect();
         let witness = told.last().map(|one| key(&one.record));
         // The last time but one: where it is the last time as well, two records say so.
@@ -369,7 +369,7 @@ impl Walk {
         let is_cautious = std::mem::take(&mut self.is_cautious);
         if is_cautious && sure <= self.at && last > sure && !self.sizing.is_searching() {
             // Only the record that did not come again says a later time.
-            return Err(WalkError::Untimed);
+            return Err(KeysetError::Untimed);
         }
         // A page of few records would not get further for its promises.
         let is_believed = sure == last
@@ -398,7 +398,7 @@ impl Walk {
         Ok(Step { fresh, reached: Reached::Instant(sure) })
     }
 
-    /// Whether a page begins with the record that the walk stands at.
+    /// Whether a page begins with the record that the cursor stands at.
     fn is_witnessed(&self, records: &[Placed<'_>]) -> bool {
         self.promise.as_ref().is_none_or(|promise| {
             let mut here = records.iter().filter(|one| one.is_timed && self.axis.floor(one.time) == self.at);
@@ -407,7 +407,7 @@ impl Walk {
     }
 
     /// Says how many records the current instant holds, after [`Reached::Unproved`].
-    pub(crate) fn counted(&mut self, records: u64) -> Result<Reached, WalkError> {
+    pub(crate) fn counted(&mut self, records: u64) -> Result<Reached, KeysetError> {
         let stable = self.counted.replace(records) == Some(records);
         if !stable {
             self.proof.clear();
@@ -416,23 +416,23 @@ impl Walk {
         }
         let passes = self.passes.unwrap_or(0) + 1;
         if passes > MAX_PASSES {
-            return Err(WalkError::UnreliableInstant);
+            return Err(KeysetError::UnreliableInstant);
         }
         self.passes = Some(passes);
         self.start_position = 1;
         Ok(Reached::Instant(self.at))
     }
 
-    /// Each record with its place. A record without a time stays where the walk is.
-    fn placed<'p>(&self, page: &'p RawPage) -> Result<Vec<Placed<'p>>, WalkError> {
+    /// Each record with its place. A record without a time stays where the cursor is.
+    fn placed<'p>(&self, page: &'p RawPage) -> Result<Vec<Placed<'p>>, KeysetError> {
         // In the order of ids only one instant is asked for.
         let end = if self.is_at_instant() { self.after() } else { self.end };
         let mut records = self.judged(page, end, true);
         let odd = |odd| records.iter().filter(|one| one.odd == Some(odd)).count();
-        let (outside, disorder) = (odd(Odd::Outside), odd(Odd::Disorder));
+        let (outside, disorder) = (odd(OddTime::Outside), odd(OddTime::Disorder));
         let is_contested = records.iter().any(|one| one.is_contested);
         // What holds all that was asked for needs no order.
-        let is_tolerable = Odd::are_few(outside, disorder, records.len())
+        let is_tolerable = OddTime::are_few(outside, disorder, records.len())
             && (!is_contested || self.size.is_last_page(page.len()));
         match (outside, disorder, is_contested) {
             (0, 0, false) => Ok(records),
@@ -440,8 +440,8 @@ impl Walk {
                 records.sort_by_key(|one| self.axis.floor(one.time));
                 Ok(records)
             }
-            (0, ..) => Err(WalkError::Disorder),
-            _ => Err(WalkError::Outside),
+            (0, ..) => Err(KeysetError::Disorder),
+            _ => Err(KeysetError::Outside),
         }
     }
 
@@ -450,11 +450,11 @@ impl Walk {
         &self,
         page: &'p RawPage,
         end: OffsetDateTime,
-    ) -> Result<Vec<Placed<'p>>, WalkError> {
+    ) -> Result<Vec<Placed<'p>>, KeysetError> {
         let mut records = self.judged(page, end, false);
         let outside = records.iter().filter(|one| one.odd.is_some()).count();
-        if outside > 0 && !Odd::are_few(outside, 0, records.len()) {
-            return Err(WalkError::Outside);
+        if outside > 0 && !OddTime::are_few(outside, 0, records.len()) {
+            return Err(KeysetError::Outside);
         }
         records.sort_by_key(|one| self.axis.floor(one.time));
         Ok(records)
@@ -472,8 +472,8 @@ impl Walk {
             let odd = match (time, inside, standing) {
                 (None, ..) => None,
                 (Some(_), ..) if is_planted("odd time believed") => None,
-                (Some(_), None, _) => Some(Odd::Outside),
-                (Some(_), Some(_), Standing::Odd) => Some(Odd::Disorder),
+                (Some(_), None, _) => Some(OddTime::Outside),
+                (Some(_), Some(_), Standing::Odd) => Some(OddTime::Disorder),
                 (Some(_), Some(_), _) => None,
             };
             let believed = time.filter(|_| odd.is_none());
@@ -625,9 +625,9 @@ mod tests {
         RawPage::split(body.into(), "Invoice").unwrap()
     }
 
-    fn walk(size: u16) -> Walk {
+    fn keyset(size: u16) -> KeysetCursor {
         let cursor = ScanCursor { at: START, seen: Vec::new() };
-        Walk::new(Axis::Updated, cursor, START + Duration::DAY, PageSize::new(size).unwrap())
+        KeysetCursor::new(Axis::Updated, cursor, START + Duration::DAY, PageSize::new(size).unwrap())
     }
 
     fn ids(step: &Step<'_>) -> Vec<String> {
@@ -637,88 +637,89 @@ mod tests {
     #[test]
     fn the_last_day_of_the_calendar_has_none_behind_it() {
         let (at, end) = (datetime!(9999-12-31 0:00 UTC), datetime!(9999-12-31 23:59:59 UTC));
-        let walk = Walk::new(Axis::TxnDate, ScanCursor { at, seen: Vec::new() }, end, PageSize::default());
-        assert_eq!(walk.after(), end);
+        let keyset =
+            KeysetCursor::new(Axis::TxnDate, ScanCursor { at, seen: Vec::new() }, end, PageSize::default());
+        assert_eq!(keyset.after(), end);
     }
 
     #[test]
     fn the_overlap_comes_again_and_is_dropped_by_id() {
-        let mut walk = walk(3);
+        let mut keyset = keyset(3);
         let first = page(&[(1, 0), (2, 5), (3, 5)]);
-        assert_eq!(ids(&walk.take(&first).unwrap()), ["1", "2", "3"]);
-        assert_eq!(walk.position(), (START + Duration::seconds(5), 1));
-        assert_eq!(walk.cursor().seen, ["2".into(), "3".into()]);
+        assert_eq!(ids(&keyset.take(&first).unwrap()), ["1", "2", "3"]);
+        assert_eq!(keyset.position(), (START + Duration::seconds(5), 1));
+        assert_eq!(keyset.cursor().seen, ["2".into(), "3".into()]);
         // The fourth record is alone at its time: it is taken when the next page begins with it.
         let second = page(&[(2, 5), (3, 5), (4, 9)]);
-        let step = walk.take(&second).unwrap();
+        let step = keyset.take(&second).unwrap();
         assert_eq!((ids(&step).len(), step.reached), (0, Reached::Instant(START + Duration::seconds(5))));
-        assert_eq!(walk.position(), (START + Duration::seconds(9), 1));
-        assert_eq!(walk.cursor().seen, ["2".into(), "3".into()]);
+        assert_eq!(keyset.position(), (START + Duration::seconds(9), 1));
+        assert_eq!(keyset.cursor().seen, ["2".into(), "3".into()]);
         let last = page(&[(4, 9)]);
-        let step = walk.take(&last).unwrap();
+        let step = keyset.take(&last).unwrap();
         assert_eq!((ids(&step), step.reached), (vec!["4".to_owned()], Reached::End));
     }
 
     /// A record whose time is later than the truth ends a page: what lies between is read all the same.
     #[test]
     fn the_last_record_of_a_page_moves_the_walk_only_if_the_next_page_begins_with_it() {
-        let mut walk = walk(4);
+        let mut keyset = keyset(4);
         let first = page(&[(1, 0), (2, 5), (3, 8), (9, 5000)]);
-        assert_eq!(ids(&walk.take(&first).unwrap()), ["1", "2", "3"]);
-        assert_eq!(walk.position().0, START + Duration::seconds(5000));
-        assert_eq!(walk.cursor().at, START + Duration::seconds(8));
-        assert_eq!(walk.take(&page(&[])).unwrap_err(), WalkError::Unwitnessed);
-        assert_eq!(walk.position().0, START + Duration::seconds(8));
+        assert_eq!(ids(&keyset.take(&first).unwrap()), ["1", "2", "3"]);
+        assert_eq!(keyset.position().0, START + Duration::seconds(5000));
+        assert_eq!(keyset.cursor().at, START + Duration::seconds(8));
+        assert_eq!(keyset.take(&page(&[])).unwrap_err(), KeysetError::Unwitnessed);
+        assert_eq!(keyset.position().0, START + Duration::seconds(8));
         let again = page(&[(3, 8), (9, 5000), (4, 10), (5, 11)]);
-        assert_eq!(walk.take(&again).unwrap_err(), WalkError::Disorder);
-        walk.tolerate();
-        let step = walk.take(&again).unwrap();
+        assert_eq!(keyset.take(&again).unwrap_err(), KeysetError::Disorder);
+        keyset.tolerate();
+        let step = keyset.take(&again).unwrap();
         assert_eq!(ids(&step), ["9", "4"]);
-        assert_eq!(step.fresh.iter().map(|one| one.odd).collect::<Vec<_>>(), [Some(Odd::Disorder), None]);
-        assert_eq!(walk.position().0, START + Duration::seconds(10));
+        assert_eq!(step.fresh.iter().map(|one| one.odd).collect::<Vec<_>>(), [Some(OddTime::Disorder), None]);
+        assert_eq!(keyset.position().0, START + Duration::seconds(10));
     }
 
     #[test]
     fn odd_records_are_marked_where_they_stand_and_decide_nothing() {
-        let mut walk = walk(6);
+        let mut keyset = keyset(6);
         let odd = page(&[(1, 0), (2, 5), (7, 100_000), (3, 9), (4, 9), (8, -7)]);
-        assert_eq!(walk.take(&odd).unwrap_err(), WalkError::Outside);
-        walk.tolerate();
-        assert_eq!(walk.take(&odd).unwrap_err(), WalkError::Outside, "two of six are too many");
-        let mut walk = self::walk(6);
+        assert_eq!(keyset.take(&odd).unwrap_err(), KeysetError::Outside);
+        keyset.tolerate();
+        assert_eq!(keyset.take(&odd).unwrap_err(), KeysetError::Outside, "two of six are too many");
+        let mut keyset = self::keyset(6);
         let odd = page(&[(1, 0), (2, 5), (7, 100_000), (3, 9), (4, 9), (5, 9)]);
-        walk.tolerate();
-        let step = walk.take(&odd).unwrap();
+        keyset.tolerate();
+        let step = keyset.take(&odd).unwrap();
         let odd: Vec<_> = step.fresh.iter().filter_map(|one| Some((one.odd?, one.time))).collect();
-        assert_eq!(odd, [(Odd::Outside, START + Duration::seconds(5))]);
-        assert_eq!(walk.position().0, START + Duration::seconds(9));
-        assert_eq!(walk.take(&page(&[(3, 9), (4, 9), (5, 9), (6, -1)])).unwrap_err(), WalkError::Outside);
+        assert_eq!(odd, [(OddTime::Outside, START + Duration::seconds(5))]);
+        assert_eq!(keyset.position().0, START + Duration::seconds(9));
+        assert_eq!(keyset.take(&page(&[(3, 9), (4, 9), (5, 9), (6, -1)])).unwrap_err(), KeysetError::Outside);
     }
 
     #[test]
     fn what_is_whole_needs_no_order() {
-        let mut walk = walk(6);
+        let mut keyset = keyset(6);
         let end = START + Duration::seconds(60);
         let taken = page(&[(1, 50), (2, 40), (3, 5)]);
-        assert!(walk.can_take_stretch(&taken, end));
-        let fresh = walk.take_stretch(&taken, end).unwrap();
+        assert!(keyset.can_take_stretch(&taken, end));
+        let fresh = keyset.take_stretch(&taken, end).unwrap();
         assert_eq!(fresh.iter().map(|one| one.record.id().unwrap()).collect::<Vec<_>>(), ["3", "2", "1"]);
-        assert!(!walk.can_take_stretch(&page(&[(1, 70), (2, 80), (3, 5)]), end));
+        assert!(!keyset.can_take_stretch(&page(&[(1, 70), (2, 80), (3, 5)]), end));
     }
 
     #[test]
     fn an_id_that_stands_twice_in_a_page_counts_once_in_its_later_version() {
-        let mut walk = walk(1000);
+        let mut keyset = keyset(1000);
         let page = page(&[(1, 0), (2, 1), (1, 2)]);
-        let step = walk.take(&page).unwrap();
+        let step = keyset.take(&page).unwrap();
         assert_eq!(ids(&step), ["2", "1"]);
     }
 
     #[test]
     fn records_out_of_order_or_out_of_range_are_refused() {
-        assert_eq!(walk(3).take(&page(&[(1, 5), (2, 4)])).unwrap_err(), WalkError::Disorder);
-        assert_eq!(walk(3).take(&page(&[(1, -1)])).unwrap_err(), WalkError::Outside);
-        assert_eq!(walk(3).take(&page(&[(1, 86_400)])).unwrap_err(), WalkError::Outside);
+        assert_eq!(keyset(3).take(&page(&[(1, 5), (2, 4)])).unwrap_err(), KeysetError::Disorder);
+        assert_eq!(keyset(3).take(&page(&[(1, -1)])).unwrap_err(), KeysetError::Outside);
+        assert_eq!(keyset(3).take(&page(&[(1, 86_400)])).unwrap_err(), KeysetError::Outside);
     }
 
     /// A source that answers as QBO does; `shuffle` gives equal instants another order at every request.
@@ -743,13 +744,13 @@ mod tests {
             Self { records, shuffle: None, ids: Ids::AsNumbers, leaving: 0 }
         }
 
-        fn answer(&mut self, walk: &Walk, size: usize) -> RawPage {
-            let (at, position) = walk.position();
+        fn answer(&mut self, keyset: &KeysetCursor, size: usize) -> RawPage {
+            let (at, position) = keyset.position();
             let from = (at - START).whole_seconds();
             let mut matching: Vec<_> =
                 self.records.iter().filter(|(_, second)| *second >= from).copied().collect();
-            if walk.is_at_instant() {
-                matching.retain(|(_, second)| *second < (walk.after() - START).whole_seconds());
+            if keyset.is_at_instant() {
+                matching.retain(|(_, second)| *second < (keyset.after() - START).whole_seconds());
             }
             let salt = self.shuffle.map(|n| n + 1);
             self.shuffle = salt;
@@ -758,7 +759,7 @@ mod tests {
                 (id, salt).hash(&mut hasher);
                 if salt.is_some() { hasher.finish() } else { u64::from(id) }
             };
-            if walk.is_by_id() && self.ids != Ids::Unsorted {
+            if keyset.is_by_id() && self.ids != Ids::Unsorted {
                 matching.sort_by_key(|(id, _)| (self.ids == Ids::AsText).then(|| id.to_string()).ok_or(*id));
             } else {
                 matching.sort_by_key(|(id, second)| (*second, place(*id)));
@@ -773,39 +774,39 @@ mod tests {
             answer
         }
 
-        fn count(&self, walk: &Walk) -> u64 {
-            let from = (walk.position().0 - START).whole_seconds();
-            let to = (walk.after() - START).whole_seconds();
+        fn count(&self, keyset: &KeysetCursor) -> u64 {
+            let from = (keyset.position().0 - START).whole_seconds();
+            let to = (keyset.after() - START).whole_seconds();
             self.records.iter().filter(|(_, second)| (from..to).contains(second)).count() as u64
         }
     }
 
     fn read_all(source: &mut Source, size: u16) -> (Vec<u32>, u32) {
-        let mut walk = walk(size);
+        let mut keyset = keyset(size);
         let (mut taken, mut calls) = (Vec::new(), 0);
         loop {
             calls += 1;
-            assert!(calls < 10_000, "the walk does not end");
-            let asked = walk.ask();
-            let page = source.answer(&walk, usize::from(asked.get()));
-            let step = match walk.take(&page) {
+            assert!(calls < 10_000, "the keyset does not end");
+            let asked = keyset.ask();
+            let page = source.answer(&keyset, usize::from(asked.get()));
+            let step = match keyset.take(&page) {
                 Ok(step) => step,
                 // What it stood at has left.
-                Err(WalkError::Unwitnessed) => continue,
+                Err(KeysetError::Unwitnessed) => continue,
                 // As the scan reads in parts: the instant alone, whose page is not full or is read by ids.
-                Err(WalkError::Untimed) => {
-                    let (at, after) = (walk.position().0, walk.after());
+                Err(KeysetError::Untimed) => {
+                    let (at, after) = (keyset.position().0, keyset.after());
                     let second = (at - START).whole_seconds();
                     let here: Vec<_> =
                         source.records.iter().filter(|(_, of)| *of == second).copied().collect();
                     if here.len() < usize::from(size) {
                         let whole = self::page(&here);
-                        let fresh = walk.take_stretch(&whole, after).unwrap();
+                        let fresh = keyset.take_stretch(&whole, after).unwrap();
                         let fresh = fresh.iter().map(|one| one.record.id().unwrap().parse::<u32>().unwrap());
                         taken.extend(fresh);
-                        walk.go_to(after);
-                    } else if walk.read_by_id() == Reached::Unproved {
-                        walk.counted(source.count(&walk)).unwrap();
+                        keyset.go_to(after);
+                    } else if keyset.read_by_id() == Reached::Unproved {
+                        keyset.counted(source.count(&keyset)).unwrap();
                     }
                     continue;
                 }
@@ -813,7 +814,7 @@ mod tests {
             };
             taken.extend(ids(&step).iter().map(|id| id.parse::<u32>().unwrap()));
             let reached = match step.reached {
-                Reached::Unproved => walk.counted(source.count(&walk)).unwrap(),
+                Reached::Unproved => keyset.counted(source.count(&keyset)).unwrap(),
                 reached => reached,
             };
             if reached == Reached::End {
@@ -847,7 +848,7 @@ mod tests {
         }
     }
 
-    /// Records that stay are taken, however many leave the instant before and behind the walk's position.
+    /// Records that stay are taken, however many leave the instant before and behind the cursor's position.
     #[test]
     fn what_stays_is_taken_while_others_leave() {
         for (leaving, ids) in [(1, Ids::AsNumbers), (5, Ids::AsText), (60, Ids::AsNumbers)] {

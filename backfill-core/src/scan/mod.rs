@@ -28,12 +28,12 @@ use raw_store::{
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-use self::context::{Desk, Tally, Unproved, Unread};
+use self::context::{FetchFailure, PipelineContext, Tally, Unproved};
 use self::density::page_span;
 use self::heads::Head;
-use self::keyset::{Placed, Poisoned, Reached, Step, Walk, WalkError};
-use self::window_progress::Accounting;
-use self::work_split::{Left, Share, Stretch, later_part};
+use self::keyset::{KeysetCursor, KeysetError, Placed, Poisoned, Reached, Step};
+use self::window_progress::WindowProgress;
+use self::work_split::{PendingRange, Remaining, WorkSplit, later_part};
 use crate::clocks::{Moment, Reading};
 use crate::error::RunError;
 use crate::event::{RunEvent, WindowReport};
@@ -59,12 +59,12 @@ const MALFORMED: &str = "QuickBooks sent this record as text that is not JSON";
 /// One ordered read of consecutive windows.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    pub(super) desk: Arc<Desk>,
-    share: Arc<Share>,
+    pub(super) context: Arc<PipelineContext>,
+    share: Arc<WorkSplit>,
     news: Arc<Notify>,
     pub(super) span: Window,
-    pub(super) walk: Walk,
-    pub(super) accounting: Accounting,
+    pub(super) keyset: KeysetCursor,
+    pub(super) progress: WindowProgress,
     /// What was brought for windows that are not closed.
     running: Vec<(Window, Tally)>,
     /// The page that changed the line of each of these last.
@@ -99,20 +99,25 @@ impl Tally {
 
 impl Scan {
     /// A scan of a stretch that nobody else reads; others see it through `share`, and hear of it through `news`.
-    pub(crate) fn new(desk: Arc<Desk>, windows: &[OpenWindow], share: Arc<Share>, news: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        context: Arc<PipelineContext>,
+        windows: &[OpenWindow],
+        share: Arc<WorkSplit>,
+        news: Arc<Notify>,
+    ) -> Self {
         let span = span(windows);
         let start = ScanCursor { at: span.start(), seen: Vec::new() };
         let cursor = windows[0].cursor.clone().unwrap_or(start);
         let from = cursor.at;
-        let scale = desk.spec.scale(desk.request.axis, span);
-        let walk = Walk::new(scale, cursor, span.end(), desk.request.page_size);
-        let walk = if desk.spec.has_ids() { walk } else { walk.without_ids() };
+        let scale = context.spec.scale(context.request.axis, span);
+        let keyset = KeysetCursor::new(scale, cursor, span.end(), context.request.page_size);
+        let keyset = if context.spec.has_ids() { keyset } else { keyset.without_ids() };
         Self {
             share,
             news,
             span,
-            walk,
-            accounting: Accounting::new(windows, desk.request.axis),
+            keyset,
+            progress: WindowProgress::new(windows, context.request.axis),
             running: Vec::new(),
             behind: Vec::new(),
             heads: Vec::new(),
@@ -123,9 +128,9 @@ impl Scan {
             page_span: None,
             from,
             whole_pages: 0,
-            page_began: desk.clock.elapsed(),
-            page_began_at: desk.clock.now_utc(),
-            desk,
+            page_began: context.clock.elapsed(),
+            page_began_at: context.clock.now_utc(),
+            context,
         }
     }
 
@@ -138,9 +143,9 @@ impl Scan {
     }
 
     async fn read_pages(&mut self) -> Result<(), RunError> {
-        let desk = Arc::clone(&self.desk);
+        let context = Arc::clone(&self.context);
         let mut query = self.next_query();
-        let mut answer = desk.ask(&query).await;
+        let mut answer = context.ask(&query).await;
         loop {
             if let Err(unread) = self.spend() {
                 self.give_up(unread).await?;
@@ -153,15 +158,15 @@ impl Scan {
                         return Ok(());
                     }
                     query = self.next_query();
-                    answer = desk.ask(&query).await;
+                    answer = context.ask(&query).await;
                     continue;
                 }
             };
-            if desk.availability.confirm() {
+            if context.availability.confirm() {
                 // What waited for this can begin.
                 self.news.notify_one();
             }
-            let step = match self.walk.take(&page) {
+            let step = match self.keyset.take(&page) {
                 Ok(step) => step,
                 Err(problem) => {
                     drop(page);
@@ -169,7 +174,7 @@ impl Scan {
                         return Ok(());
                     }
                     query = self.next_query();
-                    answer = desk.ask(&query).await;
+                    answer = context.ask(&query).await;
                     continue;
                 }
             };
@@ -177,7 +182,7 @@ impl Scan {
             self.note_readable(&query, &page);
             let reached = step.reached;
             let page_span =
-                page_span(step.fresh.len(), self.desk.request.page_size.get(), |n| step.fresh[n].time);
+                page_span(step.fresh.len(), self.context.request.page_size.get(), |n| step.fresh[n].time);
             let commit = self.commit(&query, &page, &step);
             drop(page);
             point!("scan.taken");
@@ -194,9 +199,9 @@ impl Scan {
                     }
                     query = self.next_query();
                     // While page n lands, page n+1 is on its way.
-                    let (landed, next) = tokio::join!(desk.land(&commit), desk.ask(&query));
+                    let (landed, next) = tokio::join!(context.land(&commit), context.ask(&query));
                     let window = self.here();
-                    let outcome = landed.map_err(|failure| desk.error(window, failure))?;
+                    let outcome = landed.map_err(|failure| context.error(window, failure))?;
                     self.settle(&commit, &outcome);
                     answer = next;
                 }
@@ -206,7 +211,7 @@ impl Scan {
                         return Ok(());
                     }
                     query = self.next_query();
-                    answer = desk.ask(&query).await;
+                    answer = context.ask(&query).await;
                 }
             }
         }
@@ -217,13 +222,13 @@ impl Scan {
         tokio::select! {
             biased;
             () = self.share.considered() => {}
-            () = self.desk.stop.cancelled() => {}
+            () = self.context.stop.cancelled() => {}
         }
     }
 
     /// Keeps a question of one record that was answered.
     fn note_readable(&mut self, query: &Query, page: &RawPage) {
-        let begins = self.walk.position().1 == 1;
+        let begins = self.keyset.position().1 == 1;
         if self.readable.is_none() && begins && !page.is_empty() {
             self.readable = Some(query.clone().page(1, PageSize::ONE));
         }
@@ -236,47 +241,47 @@ impl Scan {
             let part = self.cut(places);
             self.share.hand_over(part, &self.news);
         }
-        let (at, position) = self.walk.position();
-        let size = self.walk.ask();
-        let (spec, axis) = (&self.desk.spec, self.desk.request.axis);
+        let (at, position) = self.keyset.position();
+        let size = self.keyset.ask();
+        let (spec, axis) = (&self.context.spec, self.context.request.axis);
         if is_planted("offset paging") {
             let read = self.whole_pages * u32::from(size.get());
             return spec.query(axis, self.from, self.span.end()).page(1 + read, size);
         }
-        let end = if self.walk.is_at_instant() { self.walk.after() } else { self.span.end() };
+        let end = if self.keyset.is_at_instant() { self.keyset.after() } else { self.span.end() };
         let query = self.in_order(spec.query(axis, at, end)).page(position, size);
-        if self.walk.is_searching() { query.probe() } else { query }
+        if self.keyset.is_searching() { query.probe() } else { query }
     }
 
-    /// A question about the walk's instant in an order without equals, if there is one: a position then means the same record
+    /// A question about the cursor's instant in an order without equals, if there is one: a position then means the same record
     /// at the next question.
     pub(super) fn in_order(&self, query: Query) -> Query {
-        if self.walk.is_by_id() { query.order_by(Property::ID) } else { query }
+        if self.keyset.is_by_id() { query.order_by(Property::ID) } else { query }
     }
 
     /// Cuts off the later part of what is left, for so many places, at the beginning of a window.
-    fn cut(&mut self, places: u16) -> Option<Stretch> {
-        let open = self.accounting.open();
+    fn cut(&mut self, places: u16) -> Option<PendingRange> {
+        let open = self.progress.open();
         if open.len() < 2 {
             return None;
         }
-        let windows = self.accounting.split_off(later_part(open, self.walk.position().0, places));
+        let windows = self.progress.split_off(later_part(open, self.keyset.position().0, places));
         let end = windows[0].start();
         self.span = Window::new(self.span.start(), end).ok()?;
-        self.walk.end_at(end);
+        self.keyset.end_at(end);
         let density = self.density();
         self.show();
-        let pipeline = self.desk.spec.pipeline_name();
-        self.desk.emit(&RunEvent::ScanSplit { pipeline, at: end });
+        let pipeline = self.context.spec.pipeline_name();
+        self.context.emit(&RunEvent::ScanSplit { pipeline, at: end });
         let windows = windows.into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
-        Some(Stretch { windows, density, places })
+        Some(PendingRange { windows, density, places })
     }
 
     /// Shows others how much is left.
     fn show(&self) {
-        let at = self.walk.position().0;
-        let windows = self.accounting.open().len();
-        let left = Left { span: self.span.end() - at, density: self.density(), windows };
+        let at = self.keyset.position().0;
+        let windows = self.progress.open().len();
+        let left = Remaining { span: self.span.end() - at, density: self.density(), windows };
         self.share.show(left, &self.news);
     }
 
@@ -285,12 +290,12 @@ impl Scan {
         if let Some(span) = self.page_span {
             return span.as_seconds_f64().recip();
         }
-        let seconds = (self.walk.position().0 - self.from).as_seconds_f64();
+        let seconds = (self.keyset.position().0 - self.from).as_seconds_f64();
         f64::from(self.whole_pages) / seconds.max(1.0)
     }
 
     pub(super) fn here(&self) -> Option<Window> {
-        self.accounting.open().first().copied()
+        self.progress.open().first().copied()
     }
 
     /// Turns a page into everything that becomes true with it.
@@ -304,7 +309,9 @@ impl Scan {
                 continue;
             }
             put(&mut commit, &one.record, place);
-            if let (Some(_), Ok(id), false) = (&self.desk.heads, one.record.id(), one.record.is_malformed()) {
+            if let (Some(_), Ok(id), false) =
+                (&self.context.heads, one.record.id(), one.record.is_malformed())
+            {
                 self.heads.push(Head::of(&one.record, id, place));
             }
         }
@@ -315,7 +322,7 @@ impl Scan {
     /// other clocks agree.
     pub(super) fn moment(&self, source: Option<OffsetDateTime>) -> Moment {
         let asked = Reading { elapsed: self.page_began, host: self.page_began_at };
-        self.desk.clocks.moment(source, asked, self.desk.reading())
+        self.context.clocks.moment(source, asked, self.context.reading())
     }
 
     /// The commit without its records, and the window of each.
@@ -326,10 +333,10 @@ impl Scan {
         times: &[OffsetDateTime],
         reached: Reached,
     ) -> (PageCommit, Vec<usize>) {
-        let now = self.desk.clock.elapsed();
+        let now = self.context.clock.elapsed();
         let spent = now.saturating_sub(self.page_began);
-        let mut entry = self.accounting.enter(answered, times, (&self.walk, reached), spent);
-        if reached == Reached::End && self.desk.spec.is_snapshot() {
+        let mut entry = self.progress.enter(answered, times, (&self.keyset, reached), spent);
+        if reached == Reached::End && self.context.spec.is_snapshot() {
             // What is read as a whole is as of one moment: a later run does not go on where this one ended.
             entry.changes.iter_mut().for_each(|change| change.cursor = None);
         }
@@ -338,24 +345,24 @@ impl Scan {
             change.after = Some(before.map_or(0, |(_, page)| *page));
         }
         if entry.is_held_back {
-            self.desk.clocks.note(answered.apart);
+            self.context.clocks.note(answered.apart);
         }
         let started_at = self.page_began_at;
-        (self.page_began, self.page_began_at) = (now, self.desk.clock.now_utc());
+        (self.page_began, self.page_began_at) = (now, self.context.clock.now_utc());
         self.heads.clear();
         let commit = PageCommit {
-            pipeline: self.desk.pipeline.clone(),
-            run: self.desk.run().clone(),
-            lease: self.desk.lease.clone(),
-            page_number: self.desk.pages.fetch_add(1, Ordering::Relaxed) + 1,
-            page_size: self.desk.request.page_size.get().into(),
+            pipeline: self.context.pipeline.clone(),
+            run: self.context.run().clone(),
+            lease: self.context.lease.clone(),
+            page_number: self.context.pages.fetch_add(1, Ordering::Relaxed) + 1,
+            page_size: self.context.request.page_size.get().into(),
             request: request_payload(query),
             started_at,
             ingested_at: self.page_began_at,
             answered_at: answered.likely,
             latest_at: answered.latest,
             rows: Vec::with_capacity(times.len()),
-            by_content: self.desk.request.by_content,
+            by_content: self.context.request.by_content,
             rejected: Vec::new(),
             windows: entry.changes,
         };
@@ -364,18 +371,18 @@ impl Scan {
 
     pub(super) async fn land(&mut self, commit: PageCommit) -> Result<(), RunError> {
         let outcome =
-            self.desk.land(&commit).await.map_err(|failure| self.desk.error(self.here(), failure))?;
+            self.context.land(&commit).await.map_err(|failure| self.context.error(self.here(), failure))?;
         self.settle(&commit, &outcome);
         Ok(())
     }
 
     /// Tells what a landed page brought.
     fn settle(&mut self, commit: &PageCommit, outcome: &PageOutcome) {
-        if let Some(heads) = &self.desk.heads {
+        if let Some(heads) = &self.context.heads {
             heads.add(commit, &self.heads, outcome);
         }
-        self.desk.emit(&RunEvent::PageLanded {
-            pipeline: self.desk.spec.pipeline_name(),
+        self.context.emit(&RunEvent::PageCommitted {
+            pipeline: self.context.spec.pipeline_name(),
             page: commit.page_number,
             rows: outcome.total.read(),
             counts: outcome.total,
@@ -390,15 +397,15 @@ impl Scan {
             let before = self.running.iter().find(|(window, _)| *window == change.window);
             let tally = before.map_or_else(Tally::default, |(_, tally)| *tally).and(counts);
             if change.state == WindowState::Running {
-                if self.accounting.has_passed(&change.window) {
-                    self.desk.await_proof(change.window, Unproved { tally, page: commit.page_number });
+                if self.progress.has_passed(&change.window) {
+                    self.context.await_proof(change.window, Unproved { tally, page: commit.page_number });
                 } else {
                     running.push((change.window, tally));
                 }
                 continue;
             }
-            self.desk.emit(&RunEvent::Window(WindowReport {
-                pipeline: self.desk.spec.pipeline_name(),
+            self.context.emit(&RunEvent::Window(WindowReport {
+                pipeline: self.context.spec.pipeline_name(),
                 window: change.window,
                 state: change.state,
                 counts: tally.counts,
@@ -410,42 +417,42 @@ impl Scan {
         self.running = running;
     }
 
-    /// Counts the instant where the walk stands. Returns whether the scan is over.
+    /// Counts the instant where the cursor stands. Returns whether the scan is over.
     pub(super) async fn prove_instant(&mut self) -> Result<bool, RunError> {
-        let (at, _) = self.walk.position();
-        let query = self.desk.spec.query(self.desk.request.axis, at, self.walk.after());
-        let counted = match self.desk.count(&query).await {
+        let (at, _) = self.keyset.position();
+        let query = self.context.spec.query(self.context.request.axis, at, self.keyset.after());
+        let counted = match self.context.count(&query).await {
             Ok(counted) => counted,
             Err(unread) => return self.give_up(unread).await,
         };
-        match self.walk.counted(counted) {
+        match self.keyset.counted(counted) {
             Ok(Reached::End) => {
                 let (commit, _) = self.entry(&query.count_text(), self.moment(None), &[], Reached::End);
                 self.land(commit).await?;
                 Ok(true)
             }
             Ok(_) => Ok(false),
-            Err(problem) => self.give_up(Unread::Rest(problem.to_string())).await,
+            Err(problem) => self.give_up(FetchFailure::Rest(problem.to_string())).await,
         }
     }
 
     /// Counts a question that is asked; an error if too many brought nothing.
-    pub(super) fn spend(&mut self) -> Result<(), Unread> {
+    pub(super) fn spend(&mut self) -> Result<(), FetchFailure> {
         self.fruitless += 1;
         if self.fruitless <= MOST_FRUITLESS {
             return Ok(());
         }
-        Err(Unread::Rest(format!("the last {MOST_FRUITLESS} calls brought no new record")))
+        Err(FetchFailure::Rest(format!("the last {MOST_FRUITLESS} calls brought no new record")))
     }
 
     /// Deals with a page that contradicts its question or itself: it is asked for again, then taken without its odd records,
     /// then read in parts for which no order is needed. Returns whether the scan is over.
-    async fn reconsider(&mut self, problem: WalkError) -> Result<bool, RunError> {
+    async fn reconsider(&mut self, problem: KeysetError) -> Result<bool, RunError> {
         match problem {
-            WalkError::Unwitnessed => Ok(false),
-            WalkError::UnreliableInstant => self.give_up(Unread::Rest(problem.to_string())).await,
-            WalkError::Untimed => self.read_in_parts().await,
-            WalkError::Outside | WalkError::Disorder => {
+            KeysetError::Unwitnessed => Ok(false),
+            KeysetError::UnreliableInstant => self.give_up(FetchFailure::Rest(problem.to_string())).await,
+            KeysetError::Untimed => self.read_in_parts().await,
+            KeysetError::Outside | KeysetError::Disorder => {
                 let (in_a_row, in_all) = &mut self.contradictions;
                 (*in_a_row, *in_all) = (*in_a_row + 1, *in_all + 1);
                 if *in_a_row > ASKED_AGAIN {
@@ -454,12 +461,12 @@ impl Scan {
                 }
                 if *in_a_row == ASKED_AGAIN || *in_all > MOST_ASKED_AGAIN {
                     // What the next answer still says is taken as it is.
-                    self.walk.tolerate();
+                    self.keyset.tolerate();
                 }
-                self.desk
+                self.context
                     .pause(BEFORE_ASKED_AGAIN)
                     .await
-                    .map_err(|failure| self.desk.error(self.here(), failure))?;
+                    .map_err(|failure| self.context.error(self.here(), failure))?;
                 Ok(false)
             }
         }
@@ -467,42 +474,42 @@ impl Scan {
 
     /// Gives up the windows that begin before an instant, and goes on behind them. Returns whether the scan is over.
     pub(super) async fn leave(&mut self, until: OffsetDateTime, message: &str) -> Result<bool, RunError> {
-        let left = self.accounting.leave(until);
+        let left = self.progress.leave(until);
         if let Some(last) = left.last() {
-            self.walk.go_to(last.end());
+            self.keyset.go_to(last.end());
         }
         self.fruitless = 0;
-        self.desk
+        self.context
             .fail(&left, message)
             .await
-            .map_err(|error| self.desk.error(left.first().copied(), error))?;
-        Ok(self.accounting.open().is_empty())
+            .map_err(|error| self.context.error(left.first().copied(), error))?;
+        Ok(self.progress.open().is_empty())
     }
 
-    /// Deals with a question that was not answered. Returns whether the scan is over; otherwise the walk knows what to
+    /// Deals with a question that was not answered. Returns whether the scan is over; otherwise the cursor knows what to
     /// ask next.
-    async fn overcome(&mut self, unread: Unread) -> Result<bool, RunError> {
+    async fn overcome(&mut self, unread: FetchFailure) -> Result<bool, RunError> {
         let error = match unread {
-            Unread::TooMuch(_) if self.walk.too_much() => {
-                self.walk.go_back();
+            FetchFailure::TooMuch(_) if self.keyset.too_much() => {
+                self.keyset.go_back();
                 return Ok(false);
             }
             // Ids cannot be sorted by, as it seems.
-            Unread::Rest(_) | Unread::Unavailable(_) if self.walk.leave_ids() => {
+            FetchFailure::Rest(_) | FetchFailure::Unavailable(_) if self.keyset.leave_ids() => {
                 return self.prove_instant().await;
             }
-            Unread::Doubtful(error) if is_refused(&error) && self.walk.leave_ids() => {
+            FetchFailure::Doubtful(error) if is_refused(&error) && self.keyset.leave_ids() => {
                 return self.prove_instant().await;
             }
-            Unread::Doubtful(error) => match self.can_read_beside().await {
+            FetchFailure::Doubtful(error) => match self.can_read_beside().await {
                 Ok(true) => error,
-                Ok(false) => return self.give_up(Unread::Doubtful(error)).await,
+                Ok(false) => return self.give_up(FetchFailure::Doubtful(error)).await,
                 Err(unread) => return self.give_up(unread).await,
             },
-            Unread::TooMuch(error) | Unread::Poisoned(error) => error,
+            FetchFailure::TooMuch(error) | FetchFailure::Poisoned(error) => error,
             other => return self.give_up(other).await,
         };
-        match self.walk.poisoned() {
+        match self.keyset.poisoned() {
             Poisoned::Smaller => Ok(false),
             Poisoned::Next => self.get_past(&error).await,
             Poisoned::Crowd => self.read_crowd(&error).await,
@@ -510,20 +517,22 @@ impl Scan {
     }
 
     /// Records that the rest cannot be read. Returns that the scan is over.
-    pub(super) async fn give_up(&mut self, unread: Unread) -> Result<bool, RunError> {
-        let open = self.accounting.open();
+    pub(super) async fn give_up(&mut self, unread: FetchFailure) -> Result<bool, RunError> {
+        let open = self.progress.open();
         let window = open.first().copied();
         let message = match unread.settled() {
-            Unread::Fatal(failure) => return Err(self.desk.error(window, failure)),
-            Unread::Rest(message) => message,
-            Unread::Unavailable(message) if self.desk.availability.deny(&message) => {
-                let left_out = self.desk.leave_out(open, &message).await;
-                return left_out.map(|()| true).map_err(|error| self.desk.error(window, error));
+            FetchFailure::Fatal(failure) => return Err(self.context.error(window, failure)),
+            FetchFailure::Rest(message) => message,
+            FetchFailure::Unavailable(message) if self.context.availability.deny(&message) => {
+                let left_out = self.context.leave_out(open, &message).await;
+                return left_out.map(|()| true).map_err(|error| self.context.error(window, error));
             }
-            Unread::Unavailable(message) => format!("{message}, though records were read before"),
-            Unread::TooMuch(error) | Unread::Poisoned(error) | Unread::Doubtful(error) => error.to_string(),
+            FetchFailure::Unavailable(message) => format!("{message}, though records were read before"),
+            FetchFailure::TooMuch(error) | FetchFailure::Poisoned(error) | FetchFailure::Doubtful(error) => {
+                error.to_string()
+            }
         };
-        self.desk.fail(open, &message).await.map_err(|error| self.desk.error(window, error))?;
+        self.context.fail(open, &message).await.map_err(|error| self.context.error(window, error))?;
         Ok(true)
     }
 }

@@ -10,14 +10,14 @@ const ONE_IN: usize = 4;
 
 /// Why a record's time cannot be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Odd {
+pub(crate) enum OddTime {
     /// It lies outside of the range that was asked for.
     Outside,
     /// It contradicts the order that was asked for.
     Disorder,
 }
 
-impl fmt::Display for Odd {
+impl fmt::Display for OddTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Outside => "QuickBooks sent this record with a time outside of the asked range",
@@ -26,7 +26,7 @@ impl fmt::Display for Odd {
     }
 }
 
-impl Odd {
+impl OddTime {
     /// Whether what is left of a page can be believed. One record outside of the range says nothing of the others; of two
     /// that contradict each other, nobody knows which one is odd.
     pub(crate) fn are_few(outside: usize, disorder: usize, records: usize) -> bool {
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn what_is_odd_is_a_small_part_of_its_page() {
-        assert!(Odd::are_few(1, 0, 1) && Odd::are_few(0, 1, 4) && Odd::are_few(250, 250, 1000));
-        assert!(!Odd::are_few(2, 0, 2) && !Odd::are_few(0, 1, 2) && !Odd::are_few(0, 251, 1000));
+        assert!(OddTime::are_few(1, 0, 1) && OddTime::are_few(0, 1, 4) && OddTime::are_few(250, 250, 1000));
+        assert!(!OddTime::are_few(2, 0, 2) && !OddTime::are_few(0, 1, 2) && !OddTime::are_few(0, 251, 1000));
     }
 }

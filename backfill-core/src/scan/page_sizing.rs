@@ -10,7 +10,7 @@ use qbo_client::PageSize;
 const PATIENCE: u32 = 4;
 
 #[derive(Debug)]
-pub(crate) struct Sizing {
+pub(crate) struct PageSizer {
     full: u16,
     /// How many records a page of the bearable size holds.
     bearable: u16,
@@ -22,7 +22,7 @@ pub(crate) struct Sizing {
     asked: u16,
 }
 
-impl Sizing {
+impl PageSizer {
     pub(crate) fn new(full: PageSize) -> Self {
         let full = full.get();
         Self { full, bearable: full, good: 0, patience: PATIENCE, suspects: None, asked: full }
@@ -84,7 +84,7 @@ impl Sizing {
         self.asked = self.asked.saturating_add(1).min(self.full);
     }
 
-    /// The record was found, and the walk is behind it.
+    /// The record was found, and the cursor is behind it.
     pub(crate) fn cleared(&mut self) {
         self.suspects = None;
     }
@@ -94,8 +94,8 @@ impl Sizing {
 mod tests {
     use super::*;
 
-    fn sizing() -> Sizing {
-        Sizing::new(PageSize::MAX)
+    fn sizing() -> PageSizer {
+        PageSizer::new(PageSize::MAX)
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn there_is_always_room_for_something_new_and_never_more_than_a_page() {
-        let mut sizing = Sizing::new(PageSize::new(10).unwrap());
+        let mut sizing = PageSizer::new(PageSize::new(10).unwrap());
         sizing.ask(0);
         while sizing.too_much() {
             sizing.ask(0);

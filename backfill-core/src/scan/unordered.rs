@@ -1,4 +1,4 @@
-//! Reading without an order. Where the records of a page follow no order, or say no time to go on at, the walk cannot tell
+//! Reading without an order. Where the records of a page follow no order, or say no time to go on at, the cursor cannot tell
 //! how far a full page has brought it. A page that is not full holds everything that was asked for, whatever its order: so
 //! the time ahead is read in parts, each halved until one page holds it.
 
@@ -13,23 +13,23 @@ use crate::error::RunError;
 const PARTS: u32 = 16;
 
 impl Scan {
-    /// Reads some parts of the time ahead. Returns whether the scan is over; otherwise the walk knows what to ask next.
+    /// Reads some parts of the time ahead. Returns whether the scan is over; otherwise the cursor knows what to ask next.
     pub(super) async fn read_in_parts(&mut self) -> Result<bool, RunError> {
-        self.walk.go_back();
+        self.keyset.go_back();
         let ended = self.parts_ahead().await;
         self.halted(ended).await
     }
 
     async fn parts_ahead(&mut self) -> Result<bool, Halt> {
-        let mut length = self.page_span.unwrap_or(self.span.end() - self.walk.position().0);
+        let mut length = self.page_span.unwrap_or(self.span.end() - self.keyset.position().0);
         let mut read = 0;
         while read < PARTS {
-            let at = self.walk.position().0;
+            let at = self.keyset.position().0;
             let end = self.part_from(at, length);
-            let is_instant = end <= self.walk.after();
+            let is_instant = end <= self.keyset.after();
             let query = self.between(at, end);
             match self.find(&query).await? {
-                Found::All(page) if self.walk.can_take_stretch(&page, end) => {
+                Found::All(page) if self.keyset.can_take_stretch(&page, end) => {
                     if page.len() * 4 < usize::from(query.page_size().get()) {
                         length = length.saturating_add(length);
                     }
@@ -47,7 +47,7 @@ impl Scan {
                     read += 1;
                 }
                 Found::Page if is_instant => {
-                    if self.walk.read_by_id() == Reached::Unproved {
+                    if self.keyset.read_by_id() == Reached::Unproved {
                         return Ok(self.prove_instant().await?);
                     }
                     return Ok(false);
@@ -62,6 +62,6 @@ impl Scan {
     /// The end of a part, which is an instant that can be asked for.
     fn part_from(&self, at: OffsetDateTime, length: Duration) -> OffsetDateTime {
         let end = at.checked_add(length).unwrap_or(self.span.end());
-        self.desk.request.axis.floor(end).clamp(self.walk.after(), self.span.end())
+        self.context.request.axis.floor(end).clamp(self.keyset.after(), self.span.end())
     }
 }

@@ -1,4 +1,4 @@
-//! From a walk's steps to log lines: which window each record belongs to, and which windows a page closes. Pure.
+//! From a cursor's steps to log lines: which window each record belongs to, and which windows a page closes. Pure.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use qbo_auth::planted::is_planted;
 use raw_store::{OpenWindow, ScanCursor, Window, WindowChange, WindowState};
 use time::OffsetDateTime;
 
-use super::keyset::{Reached, Walk};
+use super::keyset::{KeysetCursor, Reached};
 use crate::catalog::Axis;
 use crate::clocks::Moment;
 
 #[derive(Debug)]
-pub(crate) struct Accounting {
+pub(crate) struct WindowProgress {
     windows: Vec<Window>,
     /// The first window that is not closed.
     first: usize,
@@ -23,9 +23,9 @@ pub(crate) struct Accounting {
     silent_before: Option<OffsetDateTime>,
 }
 
-/// The windows that a page changes, and the part of the walk that decides about them.
+/// The windows that a page changes, and the part of the cursor that decides about them.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct PageEffect {
     /// Changes of consecutive windows.
     pub(crate) changes: Vec<WindowChange>,
     /// For each record, the place of its window in `changes`.
@@ -34,7 +34,7 @@ pub(crate) struct Entry {
     pub(crate) is_held_back: bool,
 }
 
-impl Accounting {
+impl WindowProgress {
     /// `windows` follow one another without a gap; there is at least one.
     pub(crate) fn new(windows: &[OpenWindow], axis: Axis) -> Self {
         Self {
@@ -74,19 +74,19 @@ impl Accounting {
         *self.answered.get_or_insert(at)
     }
 
-    /// Enters one page: when QBO answered by the earliest clock, the instants of its new records (ascending), how far the walk is
+    /// Enters one page: when QBO answered by the earliest clock, the instants of its new records (ascending), how far the cursor is
     /// now, and the time the page took.
     pub(crate) fn enter(
         &mut self,
         answered: impl Into<Moment>,
         times: &[OffsetDateTime],
-        walk: (&Walk, Reached),
+        keyset: (&KeysetCursor, Reached),
         spent: Duration,
-    ) -> Entry {
+    ) -> PageEffect {
         let answered = self.answered(answered.into());
         // Nothing before this instant can change any more.
         let settled_before = answered.earliest - self.margin;
-        let (walk, reached) = walk;
+        let (keyset, reached) = keyset;
         let open = self.open();
         let place = |at: OffsetDateTime| {
             let is_before = |window: &Window| {
@@ -109,8 +109,8 @@ impl Accounting {
             silent_before.is_some_and(|at| window.start() < at) && !is_planted("silent part believed")
         };
         let is_silent = |window: &Window| is_end || has_silence(window);
-        // The window that the walk stands in is still running; behind the last one it stands in none.
-        let standing = if closed < open.len() { place(walk.sure_at()).max(closed) + 1 } else { closed };
+        // The window that the cursor stands in is still running; behind the last one it stands in none.
+        let standing = if closed < open.len() { place(keyset.sure_at()).max(closed) + 1 } else { closed };
         let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
         // A page that is not full needs no order, so the last record need not be the latest.
         let touched = places.iter().max().map_or(0, |place| place + 1).max(standing);
@@ -128,7 +128,7 @@ impl Accounting {
                 // What is not settled is read again from its start, so nothing is kept of where it stood.
                 // Nor of what only one answer says to be empty: another run would go on behind it.
                 cursor: ((n >= closed || is_end) && settled && !has_silence(window))
-                    .then(|| cursor_in(*window, walk))
+                    .then(|| cursor_in(*window, keyset))
                     .flatten(),
                 duration: shares[n],
                 after: Some(0),
@@ -140,12 +140,12 @@ impl Accounting {
             .iter()
             .any(|window| window.end() > settled_before && window.end() <= would_be_settled);
         (self.first, self.silent_before) = (self.first + closed, silent_before);
-        Entry { changes, places, is_held_back }
+        PageEffect { changes, places, is_held_back }
     }
 }
 
-fn cursor_in(window: Window, walk: &Walk) -> Option<ScanCursor> {
-    let cursor = walk.cursor();
+fn cursor_in(window: Window, keyset: &KeysetCursor) -> Option<ScanCursor> {
+    let cursor = keyset.cursor();
     window.contains(cursor.at).then_some(cursor)
 }
 
@@ -179,59 +179,59 @@ mod tests {
             .collect()
     }
 
-    fn walk_at(at: OffsetDateTime, end: OffsetDateTime) -> Walk {
-        Walk::new(Axis::Updated, ScanCursor { at, seen: vec!["7".into()] }, end, PageSize::default())
+    fn walk_at(at: OffsetDateTime, end: OffsetDateTime) -> KeysetCursor {
+        KeysetCursor::new(Axis::Updated, ScanCursor { at, seen: vec!["7".into()] }, end, PageSize::default())
     }
 
-    fn states(entry: &Entry) -> Vec<WindowState> {
+    fn states(entry: &PageEffect) -> Vec<WindowState> {
         entry.changes.iter().map(|change| change.state).collect()
     }
 
     #[test]
     fn an_empty_answer_leaves_every_window_to_its_proof() {
-        let mut accounting = Accounting::new(&days(30), Axis::Updated);
-        let walk = walk_at(START, START + time::Duration::days(30));
-        let entry = accounting.enter(LATER, &[], (&walk, Reached::End), Duration::from_secs(3));
+        let mut progress = WindowProgress::new(&days(30), Axis::Updated);
+        let keyset = walk_at(START, START + time::Duration::days(30));
+        let entry = progress.enter(LATER, &[], (&keyset, Reached::End), Duration::from_secs(3));
         assert_eq!(states(&entry), [WindowState::Running; 30]);
-        assert!(accounting.open().is_empty());
+        assert!(progress.open().is_empty());
         let spent: Duration = entry.changes.iter().map(|change| change.duration).sum();
         assert!(spent.abs_diff(Duration::from_secs(3)) < Duration::from_micros(1));
     }
 
     #[test]
     fn windows_close_as_the_cursor_passes_them_and_the_one_it_stands_in_keeps_it() {
-        let mut accounting = Accounting::new(&days(5), Axis::Updated);
+        let mut progress = WindowProgress::new(&days(5), Axis::Updated);
         let at = START + time::Duration::hours(60);
-        let walk = walk_at(at, START + time::Duration::days(5));
+        let keyset = walk_at(at, START + time::Duration::days(5));
         let times = [START, START + time::Duration::hours(1), at];
-        let entry = accounting.enter(LATER, &times, (&walk, Reached::Instant(at)), Duration::from_secs(3));
+        let entry = progress.enter(LATER, &times, (&keyset, Reached::Instant(at)), Duration::from_secs(3));
         assert_eq!(states(&entry), [WindowState::Completed, WindowState::Completed, WindowState::Running]);
         assert_eq!(entry.places, [0, 0, 2]);
         assert_eq!(entry.changes[2].cursor.as_ref().unwrap().at, at);
         assert_eq!(entry.changes[0].duration, Duration::from_secs(2));
         assert_eq!(entry.changes[1].duration, Duration::ZERO);
-        assert_eq!(accounting.open().len(), 3);
+        assert_eq!(progress.open().len(), 3);
     }
 
     #[test]
     fn a_window_that_ends_too_near_to_the_sources_clock_is_provisional_and_keeps_no_cursor() {
         let now = START + time::Duration::hours(49);
-        let mut accounting = Accounting::new(&days(3), Axis::Updated);
+        let mut progress = WindowProgress::new(&days(3), Axis::Updated);
         let at = START + time::Duration::hours(48);
-        let walk = walk_at(at, START + time::Duration::days(3));
-        let entry = accounting.enter(now, &[at], (&walk, Reached::Instant(at)), Duration::ZERO);
+        let keyset = walk_at(at, START + time::Duration::days(3));
+        let entry = progress.enter(now, &[at], (&keyset, Reached::Instant(at)), Duration::ZERO);
         assert_eq!(states(&entry), [WindowState::Completed, WindowState::Completed, WindowState::Running]);
         assert_eq!(entry.changes[2].cursor, None);
-        let entry = accounting.enter(now, &[], (&walk, Reached::End), Duration::ZERO);
+        let entry = progress.enter(now, &[], (&keyset, Reached::End), Duration::ZERO);
         assert_eq!(states(&entry), [WindowState::Provisional]);
     }
 
     #[test]
     fn an_instant_that_must_be_counted_first_closes_nothing() {
-        let mut accounting = Accounting::new(&days(1), Axis::Updated);
-        let walk = walk_at(START, START + time::Duration::DAY);
-        let entry = accounting.enter(LATER, &[START], (&walk, Reached::Unproved), Duration::ZERO);
+        let mut progress = WindowProgress::new(&days(1), Axis::Updated);
+        let keyset = walk_at(START, START + time::Duration::DAY);
+        let entry = progress.enter(LATER, &[START], (&keyset, Reached::Unproved), Duration::ZERO);
         assert_eq!(states(&entry), [WindowState::Running]);
-        assert_eq!(accounting.open().len(), 1);
+        assert_eq!(progress.open().len(), 1);
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 /// Consecutive windows that nobody reads yet.
 #[derive(Clone, Debug)]
-pub(crate) struct Stretch {
+pub(crate) struct PendingRange {
     pub(crate) windows: Vec<OpenWindow>,
     /// Pages a second of its time is likely to hold; zero where nobody knows.
     pub(crate) density: f64,
@@ -21,24 +21,24 @@ pub(crate) struct Stretch {
 
 /// What others see of a scan under way.
 #[derive(Debug, Default)]
-pub(crate) struct Share {
+pub(crate) struct WorkSplit {
     state: Mutex<State>,
     considered: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    left: Option<Left>,
+    left: Option<Remaining>,
     /// For how many places a part is asked for.
     asked: u16,
-    handed: Option<Stretch>,
+    handed: Option<PendingRange>,
     /// Whether what is left was looked at by whoever gives out places.
     is_considered: bool,
 }
 
 /// What a scan has still to read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Left {
+pub(crate) struct Remaining {
     /// Time.
     pub(crate) span: Duration,
     /// Pages in a second of it.
@@ -47,16 +47,16 @@ pub(crate) struct Left {
     pub(crate) windows: usize,
 }
 
-impl Left {
+impl Remaining {
     /// How many others could have a page of it, at least, besides the scan itself.
     fn others(&self) -> u16 {
         if self.windows < 2 { 0 } else { whole_pages(self.span, self.density).saturating_sub(1) }
     }
 }
 
-impl Share {
+impl WorkSplit {
     /// The scan says how it stands.
-    pub(crate) fn show(&self, left: Left, news: &Notify) {
+    pub(crate) fn show(&self, left: Remaining, news: &Notify) {
         let mut state = self.state();
         (state.left, state.is_considered) = (Some(left), false);
         drop(state);
@@ -84,7 +84,7 @@ impl Share {
     }
 
     /// The scan hands the later part over, or nothing if it cannot be cut now.
-    pub(crate) fn hand_over(&self, part: Option<Stretch>, news: &Notify) {
+    pub(crate) fn hand_over(&self, part: Option<PendingRange>, news: &Notify) {
         let mut state = self.state();
         state.asked = 0;
         if part.is_none() {
@@ -105,7 +105,7 @@ impl Share {
     }
 
     /// Takes what was handed over.
-    pub(crate) fn take(&self) -> Option<Stretch> {
+    pub(crate) fn take(&self) -> Option<PendingRange> {
         self.state().handed.take()
     }
 
@@ -126,7 +126,7 @@ impl Share {
     }
 }
 
-impl Stretch {
+impl PendingRange {
     pub(crate) fn new(windows: Vec<OpenWindow>) -> Self {
         Self { windows, density: 0.0, places: 1 }
     }
@@ -208,7 +208,7 @@ mod tests {
         let open =
             |count| days(count).into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
         let lengths = |count, places| {
-            let parts = Stretch { windows: open(count), density: 1.0, places }.divide();
+            let parts = PendingRange { windows: open(count), density: 1.0, places }.divide();
             assert!(parts.iter().all(|part| part.places == 1 || part.windows.len() == 1));
             parts.iter().map(|part| part.windows.len()).collect::<Vec<_>>()
         };
@@ -220,17 +220,17 @@ mod tests {
 
     #[test]
     fn a_part_of_a_scan_is_handed_over_once_and_only_if_each_part_holds_a_page() {
-        let (share, news) = (Share::default(), Notify::new());
+        let (share, news) = (WorkSplit::default(), Notify::new());
         assert_eq!(share.worth_asking(), None, "nothing is known of it");
-        let left = Left { span: Duration::days(10), density: 3.0 / 864_000.0, windows: 10 };
-        share.show(Left { density: left.density / 2.0, ..left }, &news);
+        let left = Remaining { span: Duration::days(10), density: 3.0 / 864_000.0, windows: 10 };
+        share.show(Remaining { density: left.density / 2.0, ..left }, &news);
         assert_eq!(share.worth_asking(), None, "it holds less than two pages");
         share.show(left, &news);
         assert_eq!(share.worth_asking(), Some((left.span, 2)));
         share.ask(1);
         assert_eq!(share.worth_asking(), None, "it is asked already");
         let open = days(5).into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
-        share.hand_over(Some(Stretch::new(open)), &news);
+        share.hand_over(Some(PendingRange::new(open)), &news);
         share.end(&news);
         assert_eq!(share.take().unwrap().windows.len(), 5);
         assert!(share.take().is_none());

@@ -4,10 +4,10 @@
 use super::outcome::VerifiedPipeline;
 use crate::catalog::EntitySpec;
 use crate::event::{EventSink, RunEvent};
-use crate::mismatch::{Difference, Disagreement};
+use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::RunRequest;
 use crate::scan::bad_record::UNREADABLE;
-use crate::scan::id_hash::mark;
+use crate::scan::id_hash::id_hash;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +22,7 @@ use raw_store::{
 use time::OffsetDateTime;
 
 #[derive(Debug)]
-pub(crate) struct Rehearsal {
+pub(crate) struct ComparingStore {
     log: MemoryStore,
     rows: Arc<dyn RawInspection>,
     sink: Arc<dyn EventSink>,
@@ -69,10 +69,10 @@ impl Found {
         let is_known =
             |place, mark: u64| self.again.contains(&window(place)) && self.met_before.contains(&mark);
         let mut fresh = page.clone();
-        fresh.rows.retain(|row| !is_known(row.window, mark(&row.id)));
-        fresh.rejected.retain(|row| !is_known(row.window, mark(&row.raw)));
-        self.met.extend(fresh.rows.iter().map(|row| mark(&row.id)));
-        self.met.extend(fresh.rejected.iter().map(|row| mark(&row.raw)));
+        fresh.rows.retain(|row| !is_known(row.window, id_hash(&row.id)));
+        fresh.rejected.retain(|row| !is_known(row.window, id_hash(&row.raw)));
+        self.met.extend(fresh.rows.iter().map(|row| id_hash(&row.id)));
+        self.met.extend(fresh.rejected.iter().map(|row| id_hash(&row.raw)));
         fresh
     }
 
@@ -104,14 +104,14 @@ impl Found {
     }
 
     /// Notes a difference, and tells it.
-    pub(crate) fn note(&mut self, sink: &dyn EventSink, difference: Difference) {
+    pub(crate) fn note(&mut self, sink: &dyn EventSink, difference: Mismatch) {
         match difference.kind {
-            Disagreement::Missing => self.verified.missing += 1,
-            Disagreement::Changed => self.verified.changed += 1,
-            Disagreement::Gone => self.verified.gone += 1,
+            MismatchKind::Missing => self.verified.missing += 1,
+            MismatchKind::Changed => self.verified.changed += 1,
+            MismatchKind::Gone => self.verified.gone += 1,
         }
         self.verified.read_again.extend(difference.window);
-        sink.emit(&RunEvent::Differs(difference));
+        sink.emit(&RunEvent::Mismatch(difference));
     }
 
     pub(crate) fn has_unreadable(&self) -> bool {
@@ -134,8 +134,8 @@ impl Found {
                 self.verified.quarantined += 1;
                 continue;
             }
-            let (pipeline, kind) = (self.verified.pipeline.clone(), Disagreement::Missing);
-            self.note(sink, Difference { pipeline, kind, id: None, window: Some(window), deleted_at: None });
+            let (pipeline, kind) = (self.verified.pipeline.clone(), MismatchKind::Missing);
+            self.note(sink, Mismatch { pipeline, kind, id: None, window: Some(window), deleted_at: None });
         }
     }
 
@@ -143,17 +143,17 @@ impl Found {
     pub(crate) fn enter(&mut self, sink: &dyn EventSink, page: &PageCommit, comparison: PageComparison) {
         self.verified.same += comparison.same;
         self.verified.quarantined += comparison.quarantined;
-        let both = [(Disagreement::Missing, comparison.missing), (Disagreement::Changed, comparison.changed)];
+        let both = [(MismatchKind::Missing, comparison.missing), (MismatchKind::Changed, comparison.changed)];
         for (kind, deviations) in both {
             for Deviation { id, window } in deviations {
                 let (pipeline, window) = (self.verified.pipeline.clone(), Some(page.windows[window].window));
-                self.note(sink, Difference { pipeline, kind, id, window, deleted_at: None });
+                self.note(sink, Mismatch { pipeline, kind, id, window, deleted_at: None });
             }
         }
     }
 }
 
-impl Rehearsal {
+impl ComparingStore {
     pub(crate) fn new(rows: Arc<dyn RawInspection>, sink: Arc<dyn EventSink>, request: &RunRequest) -> Self {
         let found = |spec: &EntitySpec| (spec.entity_name().into(), Found::new(spec, request.span));
         let found = Mutex::new(request.entities.iter().map(found).collect());
@@ -171,7 +171,7 @@ impl Rehearsal {
 }
 
 #[async_trait]
-impl RawStore for Rehearsal {
+impl RawStore for ComparingStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         self.log.bind(identity).await
     }
@@ -232,7 +232,7 @@ fn in_memory(confirmed: Confirmation<'_>) -> Confirmation<'_> {
 }
 
 #[async_trait]
-impl RawInspection for Rehearsal {
+impl RawInspection for ComparingStore {
     async fn clock(&self) -> Result<OffsetDateTime, StoreError> {
         self.rows.clock().await
     }
@@ -253,7 +253,7 @@ impl RawInspection for Rehearsal {
 }
 
 #[async_trait]
-impl Quarantine for Rehearsal {
+impl Quarantine for ComparingStore {
     async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
         self.log.quarantined(entity_name).await
     }
@@ -282,7 +282,7 @@ impl Quarantine for Rehearsal {
 }
 
 #[async_trait]
-impl BackfillLog for Rehearsal {
+impl BackfillLog for ComparingStore {
     async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
         self.log.begin_run(run).await
     }

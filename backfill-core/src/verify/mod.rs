@@ -5,13 +5,13 @@ mod outcome;
 
 pub use self::outcome::{Verification, VerifiedPipeline};
 
-use self::comparing_store::{Found, Rehearsal};
+use self::comparing_store::{ComparingStore, Found};
 use crate::catalog::{Axis, EntitySpec};
 use crate::engine::Engine;
 use crate::error::{Failure, RunError};
-use crate::mismatch::{Difference, Disagreement};
+use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::{Proof, RunRequest};
-use crate::scan::id_hash::mark;
+use crate::scan::id_hash::id_hash;
 use crate::scan::{put, request_payload};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Engine {
             ..request
         };
         let rows: Arc<dyn RawInspection> = self.store.clone();
-        let rehearsal = Arc::new(Rehearsal::new(rows, Arc::clone(&self.sink), &request));
+        let rehearsal = Arc::new(ComparingStore::new(rows, Arc::clone(&self.sink), &request));
         let engine = Self {
             client: Arc::clone(&self.client),
             store: rehearsal.clone(),
@@ -138,7 +138,7 @@ impl Search<'_> {
             if let Some(last) = stored.last() {
                 after.clone_from(last);
             }
-            let unmet = stored.into_iter().filter(|id| met.binary_search(&mark(id)).is_err()).collect();
+            let unmet = stored.into_iter().filter(|id| met.binary_search(&id_hash(id)).is_err()).collect();
             self.explain(unmet, found).await?;
             if is_last {
                 return Ok(());
@@ -301,8 +301,8 @@ impl Search<'_> {
 
     fn gone(&self, id: &str, deleted_at: Option<OffsetDateTime>, found: &mut Found) {
         let (pipeline, id) = (self.spec.pipeline_name(), Some(id.into()));
-        let kind = Disagreement::Gone;
-        found.note(&*self.engine.sink, Difference { pipeline, kind, id, window: None, deleted_at });
+        let kind = MismatchKind::Gone;
+        found.note(&*self.engine.sink, Mismatch { pipeline, kind, id, window: None, deleted_at });
     }
 
     fn error(&self, failure: impl Into<Failure>) -> RunError {

@@ -3,7 +3,7 @@
 mod service;
 mod trigger_run;
 
-pub use self::service::{RunMaker, Until, Worker, WorkerEnd};
+pub use self::service::{RunFactory, Until, Worker, WorkerEnd};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use raw_store::{Advice, Reopen, Trigger, TriggerName, TriggerState};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::trigger_run::{Errand, Left, Rest};
+use self::trigger_run::{Rest, TriggerOutcome, TriggerRun};
 use crate::error::RunError;
 use crate::plan::{Proof, RunRequest};
 
@@ -36,8 +36,8 @@ const WAIT: Duration = Duration::from_hours(24);
 
 /// The triggers that a worker has in hand.
 #[derive(Debug, Default)]
-struct Hand {
-    working: JoinSet<Left>,
+struct ActiveRuns {
+    working: JoinSet<TriggerOutcome>,
     under_way: HashMap<TriggerName, (Id, CancellationToken)>,
     /// What is left alone for a while, and how often that was.
     resting: HashMap<TriggerName, (Duration, u32)>,
@@ -56,23 +56,23 @@ impl Worker {
         self.store.bind(&self.identity).await.map_err(RunError::general)?;
         // What ends this worker is nobody else's business.
         let stop = stop.child_token();
-        let mut hand = Hand::default();
+        let mut active = ActiveRuns::default();
         let result = loop {
             let pause = match self.queue.look(MISSED_AFTER).await {
                 Ok(board) => {
                     for name in &board.stop {
-                        match hand.under_way.get(name) {
+                        match active.under_way.get(name) {
                             Some((_, halt)) => halt.cancel(),
                             // It ends at once, in place of when its rest is over.
-                            None => drop(hand.resting.remove(name)),
+                            None => drop(active.resting.remove(name)),
                         }
                     }
                     let now = self.clock.elapsed();
                     let mut idle = true;
                     for trigger in &board.due {
-                        idle &= !self.begin(trigger, now, &mut hand, &stop);
+                        idle &= !self.begin(trigger, now, &mut active, &stop);
                     }
-                    if until == Until::Idle && idle && hand.under_way.is_empty() {
+                    if until == Until::Idle && idle && active.under_way.is_empty() {
                         break Ok(());
                     }
                     LOOK
@@ -86,15 +86,15 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
-                Some(ended) = hand.working.join_next_with_id() => hand.put_down(ended, self.clock.elapsed()),
+                Some(ended) = active.working.join_next_with_id() => active.put_down(ended, self.clock.elapsed()),
                 () = self.clock.sleep(pause) => {}
             }
         };
         stop.cancel();
-        while let Some(ended) = hand.working.join_next_with_id().await {
-            hand.put_down(ended, self.clock.elapsed());
+        while let Some(ended) = active.working.join_next_with_id().await {
+            active.put_down(ended, self.clock.elapsed());
         }
-        result.map(|()| hand.end)
+        result.map(|()| active.end)
     }
 
     /// Begins with a trigger, unless it is in hand or rests. Returns whether there is something to wait for.
@@ -102,12 +102,12 @@ impl Worker {
         self: &Arc<Self>,
         trigger: &Trigger,
         now: Duration,
-        hand: &mut Hand,
+        active: &mut ActiveRuns,
         stop: &CancellationToken,
     ) -> bool {
         let name = trigger.asked.name.clone();
-        if hand.under_way.contains_key(&name)
-            || hand.resting.get(&name).is_some_and(|(until, _)| now < *until)
+        if active.under_way.contains_key(&name)
+            || active.resting.get(&name).is_some_and(|(until, _)| now < *until)
         {
             return true;
         }
@@ -116,13 +116,13 @@ impl Worker {
             Err(why) => {
                 // Another worker may know how.
                 self.trouble(format!("trigger {name}: {why}"));
-                hand.resting.insert(name, (now + RESUME_AFTER, 0));
+                active.resting.insert(name, (now + RESUME_AFTER, 0));
                 return false;
             }
         };
-        let resumes = hand.resting.get(&name).map_or(0, |(_, times)| *times);
+        let resumes = active.resting.get(&name).map_or(0, |(_, times)| *times);
         let halt = stop.child_token();
-        let errand = Errand {
+        let errand = TriggerRun {
             worker: Arc::clone(self),
             name: name.clone(),
             request,
@@ -130,8 +130,8 @@ impl Worker {
             halt: halt.clone(),
             may_rest: resumes < MOST_RESUMES,
         };
-        let task = hand.working.spawn(errand.run());
-        hand.under_way.insert(name, (task.id(), halt));
+        let task = active.working.spawn(errand.run());
+        active.under_way.insert(name, (task.id(), halt));
         true
     }
 
@@ -162,19 +162,19 @@ impl Worker {
     }
 }
 
-impl Hand {
+impl ActiveRuns {
     /// Notes how a task ended.
-    fn put_down(&mut self, ended: Result<(Id, Left), JoinError>, now: Duration) {
+    fn put_down(&mut self, ended: Result<(Id, TriggerOutcome), JoinError>, now: Duration) {
         let (id, left) = match ended {
             Ok((id, left)) => (id, left),
             // A bug of ours in one run is no reason to leave the others. Its lease is given back as it unwinds.
-            Err(panicked) => (panicked.id(), Left::Open(Rest::AWhile)),
+            Err(panicked) => (panicked.id(), TriggerOutcome::Open(Rest::AWhile)),
         };
         let name = self.under_way.iter().find(|(_, (task, _))| *task == id).map(|(name, _)| name.clone());
         let Some(name) = name else { return };
         self.under_way.remove(&name);
         match left {
-            Left::Open(rest) => {
+            TriggerOutcome::Open(rest) => {
                 let (pause, more) = match rest {
                     Rest::AMoment => (AWAY, 0),
                     Rest::AWhile => (RESUME_AFTER, 1),
@@ -182,12 +182,12 @@ impl Hand {
                 let times = self.resting.get(&name).map_or(0, |(_, times)| *times);
                 self.resting.insert(name, (now + pause, times + more));
             }
-            Left::Ended { state, open } => {
+            TriggerOutcome::Ended { state, open } => {
                 self.end.failed += u64::from(state == TriggerState::Failed);
                 self.end.with_quarantine += u64::from(open);
                 self.resting.remove(&name);
             }
-            Left::Alone => {
+            TriggerOutcome::Alone => {
                 self.resting.remove(&name);
             }
         }

@@ -13,7 +13,7 @@ use crate::event::{EventSink, RunEvent};
 
 /// What a worker needs for each run, from whoever builds it.
 #[async_trait]
-pub trait RunMaker: fmt::Debug + Send + Sync {
+pub trait RunFactory: fmt::Debug + Send + Sync {
     /// A name for a new run, and a seed.
     fn name(&self) -> (RunId, u64);
 
@@ -74,7 +74,7 @@ pub struct Worker {
     /// Hears what becomes of triggers.
     pub sink: Arc<dyn EventSink>,
     /// Makes runs.
-    pub runs: Arc<dyn RunMaker>,
+    pub runs: Arc<dyn RunFactory>,
 }
 
 impl std::ops::AddAssign for WorkerEnd {

@@ -14,11 +14,11 @@ use super::service::Worker;
 use crate::engine::{RunOutcome, Totals};
 use crate::error::{Failure, RunError};
 use crate::event::RunEvent;
-use crate::lease_guard::Held;
+use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
 
 #[derive(Debug)]
-pub(crate) struct Errand {
+pub(crate) struct TriggerRun {
     pub(crate) worker: Arc<Worker>,
     pub(crate) name: TriggerName,
     pub(crate) request: RunRequest,
@@ -32,7 +32,7 @@ pub(crate) struct Errand {
 
 /// How a worker leaves a trigger.
 #[derive(Debug)]
-pub(crate) enum Left {
+pub(crate) enum TriggerOutcome {
     /// Another has it, or there is nothing to do any more.
     Alone,
     /// It is spent. `open` says whether something of its run waits for a person in quarantine.
@@ -49,20 +49,20 @@ pub(crate) enum Rest {
     AWhile,
 }
 
-impl Errand {
+impl TriggerRun {
     /// Takes the trigger, fires it, and brings its run to an end.
-    pub(crate) async fn run(self) -> Left {
+    pub(crate) async fn run(self) -> TriggerOutcome {
         let Self { worker, name, request, .. } = &self;
         let lease = match worker.queue.take(name, &worker.holder).await {
             Ok(lease) => lease,
             Err(error) => return self.alone(&error),
         };
-        let held = Held::new(Arc::clone(&worker.store), lease);
+        let held = LeaseGuard::new(Arc::clone(&worker.store), lease);
         let lease = held.lease();
         point!("trigger.taken");
         let left = match worker.queue.fire(lease, name, &request.start(worker.clock.now_utc())).await {
             Ok(Some(fired)) => self.bring_to_an_end(lease, &fired).await,
-            Ok(None) => Left::Alone,
+            Ok(None) => TriggerOutcome::Alone,
             Err(error) => self.alone(&error),
         };
         if let Err(error) = held.release().await {
@@ -72,14 +72,14 @@ impl Errand {
         left
     }
 
-    fn alone(&self, error: &StoreError) -> Left {
+    fn alone(&self, error: &StoreError) -> TriggerOutcome {
         if !matches!(error.kind, StoreErrorKind::LeaseHeld { .. }) {
             self.trouble(error);
         }
-        Left::Open(Rest::AMoment)
+        TriggerOutcome::Open(Rest::AMoment)
     }
 
-    async fn bring_to_an_end(&self, lease: &Lease, fired: &Trigger) -> Left {
+    async fn bring_to_an_end(&self, lease: &Lease, fired: &Trigger) -> TriggerOutcome {
         let run = fired.run.clone().unwrap_or_else(|| self.request.id.clone());
         let (trigger, fire_at) = (self.name.clone(), fired.asked.fire_at);
         self.worker.sink.emit(&RunEvent::TriggerFired { trigger, run: run.clone(), fire_at });
@@ -98,15 +98,15 @@ impl Errand {
             }
         };
         let (state, message, left) = match result {
-            None => (TriggerState::Running, None, Left::Alone),
-            Some(Verdict::GoesOn(rest, why)) => (TriggerState::Running, why, Left::Open(rest)),
+            None => (TriggerState::Running, None, TriggerOutcome::Alone),
+            Some(Verdict::GoesOn(rest, why)) => (TriggerState::Running, why, TriggerOutcome::Open(rest)),
             Some(Verdict::Ends { end, open }) => {
                 match self.worker.queue.conclude(lease, &self.name, &end).await {
-                    Ok(()) => (end.state, end.message, Left::Ended { state: end.state, open }),
+                    Ok(()) => (end.state, end.message, TriggerOutcome::Ended { state: end.state, open }),
                     // Whoever goes on with the run finds what is left of it, and concludes.
                     Err(error) => {
                         self.trouble(&error);
-                        (TriggerState::Running, None, Left::Open(Rest::AMoment))
+                        (TriggerState::Running, None, TriggerOutcome::Open(Rest::AMoment))
                     }
                 }
             }
@@ -190,7 +190,7 @@ impl Errand {
     }
 }
 
-/// What [`RunMaker::ended`](crate::RunMaker::ended) found wrong with what a run has left.
+/// What [`RunFactory::ended`](crate::RunFactory::ended) found wrong with what a run has left.
 type Wrong = Option<Box<str>>;
 
 /// What becomes of a trigger after its run.

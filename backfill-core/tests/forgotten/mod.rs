@@ -32,7 +32,7 @@ fn at_each_page(bench: &Bench, act: impl Fn(u32) + Send + Sync + 'static) -> Arc
     let setbacks = Arc::new(AtomicU32::new(0));
     let (pages, counted) = (AtomicU32::new(0), Arc::clone(&setbacks));
     bench.on_event(move |event| match event {
-        RunEvent::PageLanded { .. } => act(pages.fetch_add(1, Ordering::SeqCst) + 1),
+        RunEvent::PageCommitted { .. } => act(pages.fetch_add(1, Ordering::SeqCst) + 1),
         RunEvent::LogMoved { .. } => drop(counted.fetch_add(1, Ordering::SeqCst)),
         _ => {}
     });
@@ -145,7 +145,7 @@ async fn a_log_that_another_run_moves_forward_is_no_setback() {
     let setbacks = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&setbacks);
     bench.on_event(move |event| {
-        let RunEvent::PageLanded { pipeline, .. } = event else {
+        let RunEvent::PageCommitted { pipeline, .. } = event else {
             if matches!(event, RunEvent::LogMoved { .. }) {
                 counted.fetch_add(1, Ordering::SeqCst);
             }

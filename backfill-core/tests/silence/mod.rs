@@ -68,7 +68,7 @@ async fn a_process_that_dies_before_the_count_leaves_nothing_completed() {
         let stop = CancellationToken::new();
         let on_page = stop.clone();
         bench.on_event(move |event| {
-            if matches!(event, RunEvent::PageLanded { .. }) {
+            if matches!(event, RunEvent::PageCommitted { .. }) {
                 on_page.cancel();
             }
         });

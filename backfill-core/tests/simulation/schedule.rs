@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use backfill_core::{
-    Axis, CancellationToken, ChunkSize, Engine, EventSink, Failure, Proof, RunError, RunEvent, RunMaker,
+    Axis, CancellationToken, ChunkSize, Engine, EventSink, Failure, Proof, RunError, RunEvent, RunFactory,
     RunOutcome, RunRequest, SharedBudget, Until, Worker,
 };
 use qbo_auth::{
@@ -349,7 +349,7 @@ async fn backfill(
 struct Maker(Arc<House>);
 
 #[async_trait]
-impl RunMaker for Maker {
+impl RunFactory for Maker {
     fn name(&self) -> (RunId, u64) {
         (next_run(&self.0.process.world, "triggered"), self.0.process.id)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use backfill_core::{
-    CancellationToken, Catalog, ChunkSize, Difference, Disagreement, Failure, RunEvent, RunRequest,
+    CancellationToken, Catalog, ChunkSize, Failure, Mismatch, MismatchKind, RunEvent, RunRequest,
     Verification,
 };
 use fixtures::{CallKind, Fault, Hostile, Rule, Shape};
@@ -17,11 +17,11 @@ use crate::bench::{Bench, SPAN_END, window};
 const START: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
 
 /// Verifies, and collects every difference that is told.
-async fn verify(bench: &Bench, request: RunRequest) -> (Verification, BTreeSet<(Disagreement, String)>) {
-    let told: Arc<Mutex<Vec<Difference>>> = Arc::default();
+async fn verify(bench: &Bench, request: RunRequest) -> (Verification, BTreeSet<(MismatchKind, String)>) {
+    let told: Arc<Mutex<Vec<Mismatch>>> = Arc::default();
     let sink = Arc::clone(&told);
     bench.on_event(move |event| {
-        if let RunEvent::Differs(difference) = event {
+        if let RunEvent::Mismatch(difference) = event {
             sink.lock().unwrap().push(difference.clone());
         }
     });
@@ -73,10 +73,10 @@ async fn what_is_missing_changed_or_gone_is_named_and_can_be_read_again() {
         (edited, deleted, forgotten, new)
     });
     let expected = BTreeSet::from([
-        (Disagreement::Missing, new.clone()),
-        (Disagreement::Changed, edited.clone()),
-        (Disagreement::Gone, deleted.clone()),
-        (Disagreement::Gone, forgotten),
+        (MismatchKind::Missing, new.clone()),
+        (MismatchKind::Changed, edited.clone()),
+        (MismatchKind::Gone, deleted.clone()),
+        (MismatchKind::Gone, forgotten),
     ]);
     let wider = || until(&bench, datetime!(2025-04-01 0:00 UTC));
     let (verification, told) = verify(&bench, wider()).await;
@@ -112,7 +112,7 @@ async fn what_cannot_be_asked_for_is_unknown_and_hides_nothing_else() {
     });
     bench.poison(&ids[..1]);
     let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
-    let edited = |id: &String| (Disagreement::Changed, id.clone());
+    let edited = |id: &String| (MismatchKind::Changed, id.clone());
     assert_eq!(told, ids[1..].iter().map(edited).collect());
     let found = &verification.pipelines[0];
     assert_eq!((found.unknown, found.gone), (1, 0));
@@ -142,7 +142,7 @@ async fn an_empty_answer_does_not_say_that_records_are_gone() {
     // Behind the page of the span comes the one that is asked for by id.
     bench.empty_pages_after(1, 1);
     let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
-    assert_eq!(told, BTreeSet::from([(Disagreement::Changed, edited)]), "{verification:?}");
+    assert_eq!(told, BTreeSet::from([(MismatchKind::Changed, edited)]), "{verification:?}");
 }
 
 /// Sixty rows that somebody changed, on as many days: two pages hold them all, with everything between them.
@@ -186,7 +186,7 @@ async fn when_a_record_was_deleted_is_told_where_quickbooks_knows() {
     let when: Arc<Mutex<Vec<_>>> = Arc::default();
     let sink = Arc::clone(&when);
     bench.on_event(move |event| {
-        if let RunEvent::Differs(gone) = event {
+        if let RunEvent::Mismatch(gone) = event {
             sink.lock().unwrap().push((gone.pipeline.clone(), gone.deleted_at));
         }
     });

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backfill_core::{CancellationToken, Catalog, Engine, RunEvent, RunMaker, Until, Worker};
+use backfill_core::{CancellationToken, Catalog, Engine, RunEvent, RunFactory, Until, Worker};
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 use qbo_auth::ManualClock;
 use raw_store::{
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Maker {
 }
 
 #[async_trait::async_trait]
-impl RunMaker for Maker {
+impl RunFactory for Maker {
     fn name(&self) -> (RunId, u64) {
         (run_id(), 1)
     }
@@ -102,7 +102,7 @@ async fn a_run_that_was_stopped_goes_on_with_the_next_worker() {
     let stop = CancellationToken::new();
     let on_page = stop.clone();
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::PageLanded { .. }) {
+        if matches!(event, RunEvent::PageCommitted { .. }) {
             on_page.cancel();
         }
     });
