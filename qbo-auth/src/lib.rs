@@ -8,36 +8,49 @@ macro_rules! point {
     };
 }
 
+#[path = "token/bootstrap.rs"]
 mod adopt;
 mod clock;
+#[path = "oauth/consent.rs"]
 mod consent;
+#[path = "oauth/endpoint.rs"]
 mod endpoint;
 mod environment;
 mod error;
+#[path = "http/page_title.rs"]
 mod page_title;
 #[doc(hidden)]
 pub mod planted;
 #[cfg(feature = "points")]
+#[path = "failpoint.rs"]
 mod point;
+#[path = "token/mod.rs"]
 mod provider;
 mod realm;
+#[path = "token/refresher.rs"]
 mod refresh;
+#[path = "token/provider.rs"]
 mod refreshing;
 mod regular_file;
 mod secret;
+#[path = "vault/token_set.rs"]
 mod token;
 mod vault;
 
 #[cfg(feature = "http")]
+#[path = "oauth/response.rs"]
 mod answer;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(feature = "http")]
+#[path = "http/inflate.rs"]
 mod inflate;
 #[cfg(feature = "http")]
+#[path = "http/tls_error.rs"]
 mod insecure;
 #[cfg(feature = "http")]
+#[path = "oauth/client.rs"]
 mod oauth;
 
 pub use adopt::{adopt_bootstrap, adopt_consent};
