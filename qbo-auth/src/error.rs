@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::{TokenError, TokenErrorKind};
+use crate::oauth::{TokenError, TokenErrorKind};
 use crate::vault::{VaultError, VaultErrorKind};
 
 /// How long to leave a token endpoint alone that throttles without saying for how long. Intuit's documents

@@ -2,8 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use crate::answer::RawAnswer;
-use crate::endpoint::{TokenAnswer, TokenError};
+use crate::oauth::response::RawAnswer;
+use crate::oauth::{TokenAnswer, TokenError};
 pub use crate::vault::sealed;
 
 /// Understands an answer of the token service; its heads are `Retry-After`, `Date` and `intuit_tid`.

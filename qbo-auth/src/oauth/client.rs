@@ -15,12 +15,10 @@ use oauth2::{
 };
 use zeroize::Zeroizing;
 
-use crate::answer::RawAnswer;
-use crate::consent::RedirectUrl;
-use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
+use super::response::RawAnswer;
+use super::{RedirectUrl, TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::environment::Endpoints;
-use crate::inflate::{BodyError, Inflating};
-use crate::insecure::insecure_reason;
+use crate::http::{BodyError, Inflating, insecure_reason};
 use crate::secret::{AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

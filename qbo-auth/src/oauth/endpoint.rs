@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::consent::RedirectUrl;
+use super::RedirectUrl;
 use crate::secret::{AccessToken, AuthorizationCode, RefreshToken};
 
 /// Intuit's token endpoint, or something that behaves like it.

@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 use zeroize::Zeroizing;
 
-use crate::endpoint::{TokenAnswer, TokenError, TokenErrorKind};
-use crate::page_title::PageTitle;
+use super::{TokenAnswer, TokenError, TokenErrorKind};
+use crate::http::{PageTitle, http_date, retry_after};
 use crate::secret::{AccessToken, RefreshToken, Wiped};
 
 /// What Intuit documents for an access token; used if an answer does not say (RFC 6749 §5.1 allows that).
@@ -21,9 +19,6 @@ const DOCUMENTED_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// Longer than any lifetime Intuit knows (five years), short enough to be added to any date.
 const MAX_LIFETIME_SECONDS: u64 = 10 * 366 * 86_400;
-
-/// No server is left alone for longer than this because of one header.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(900);
 
 const MAX_TID_CHARS: usize = 64;
 
@@ -145,17 +140,9 @@ impl RawAnswer {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// `Retry-After` as seconds, or as a date, which is measured against the answer's own `Date`.
+    /// What `Retry-After` asks for, measured against the answer's own `Date`.
     fn retry_after(&self) -> Option<Duration> {
-        let text = self.retry_after.as_deref()?.trim();
-        let wait = if let Ok(seconds) = text.parse::<u64>() {
-            Duration::from_secs(seconds)
-        } else {
-            let until = OffsetDateTime::parse(text, &Rfc2822).ok()?;
-            let now = OffsetDateTime::parse(self.date.as_deref()?, &Rfc2822).ok()?;
-            (until - now).try_into().unwrap_or_default()
-        };
-        Some(wait.min(MAX_RETRY_AFTER))
+        retry_after(self.retry_after.as_deref()?, self.date.as_deref().and_then(http_date))
     }
 
     fn tid(&self) -> Option<Box<str>> {
@@ -264,19 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date_and_never_absurd() {
-        let check = |header: &str, expected: Option<u64>| {
-            let throttled = RawAnswer {
-                retry_after: Some(header.to_owned()),
-                date: Some("Sun, 06 Nov 1994 08:49:37 GMT".to_owned()),
-                ..answer(429, "")
-            };
-            assert_eq!(throttled.retry_after().map(|wait| wait.as_secs()), expected, "{header}");
+    fn a_pause_until_a_date_is_measured_against_the_answers_own() {
+        let throttled = |date: Option<&str>| RawAnswer {
+            retry_after: Some("Sun, 06 Nov 1994 08:50:37 GMT".to_owned()),
+            date: date.map(str::to_owned),
+            ..answer(429, "")
         };
-        check("30", Some(30));
-        check("Sun, 06 Nov 1994 08:50:37 GMT", Some(60));
-        check("Sun, 06 Nov 1994 08:40:00 GMT", Some(0));
-        check("999999999", Some(900));
-        check("soon", None);
+        let dated = throttled(Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(dated.retry_after(), Some(Duration::from_mins(1)));
+        assert_eq!(throttled(None).retry_after(), None);
     }
 }

@@ -2,11 +2,10 @@
 
 use time::OffsetDateTime;
 
-use crate::endpoint::{TokenAnswer, TokenError, TokenErrorKind};
 use crate::error::AuthError;
+use crate::oauth::{TokenAnswer, TokenError, TokenErrorKind};
 use crate::secret::RefreshToken;
-use crate::token::TokenSet;
-use crate::vault::{SecretName, TokenVault, VaultError};
+use crate::vault::{SecretName, TokenSet, TokenVault, VaultError};
 
 /// Reconciles the refresh token an orchestrator supplies with the one the vault has rotated since.
 ///

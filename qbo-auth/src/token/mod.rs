@@ -2,7 +2,12 @@
 //!
 //! A [`TokenProvider`] answers one question: which access token may this request carry right now?
 //! Everything rotation-shaped (single flight, persistence before use, reuse detection) stays behind that
-//! question.
+//! question. [`RefreshingProvider`] keeps a token fresh out of a vault and a token endpoint, and [`adopt_bootstrap`] and
+//! [`adopt_consent`] put the first token into the vault.
+
+mod bootstrap;
+mod provider;
+mod refresher;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +16,10 @@ use async_trait::async_trait;
 
 use crate::error::AuthError;
 use crate::secret::AccessToken;
+
+pub use bootstrap::{adopt_bootstrap, adopt_consent};
+pub use provider::{LAST_CALL, LAST_STORE, RefreshingProvider};
+pub use refresher::{FRESHNESS_MARGIN, LARGEST_JITTER};
 
 /// Supplies the access token for one company.
 ///

@@ -8,14 +8,13 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared as SharedFuture};
 use tokio::task::AbortHandle;
 
+use super::TokenProvider;
+use super::refresher::{LARGEST_JITTER, Refresher};
 use crate::clock::Clock;
-use crate::endpoint::TokenEndpoint;
 use crate::error::AuthError;
-use crate::provider::TokenProvider;
-use crate::refresh::{LARGEST_JITTER, Refresher};
+use crate::oauth::TokenEndpoint;
 use crate::secret::AccessToken;
-use crate::token::TokenSet;
-use crate::vault::TokenVault;
+use crate::vault::{TokenSet, TokenVault};
 
 /// How long a token endpoint that gave nothing is left alone while the present token lives.
 const QUIET: Duration = Duration::from_secs(30);

@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::error::AuthError;
+use crate::oauth::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::planted::is_planted;
 use crate::secret::{AccessToken, RefreshToken};
-use crate::token::TokenSet;
-use crate::vault::{TokenVault, VaultError, VaultErrorKind, VaultLock};
+use crate::vault::{TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock};
 
 /// A token closer to its end than this is refreshed: longer than the longest answer Intuit lets a request
 /// wait for (it cuts at 120 seconds).

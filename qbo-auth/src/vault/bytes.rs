@@ -6,6 +6,9 @@ use async_trait::async_trait;
 
 use super::{VaultError, VaultLock};
 
+/// The most sealed bytes that are written and read, wherever they lie. A vault has a few kilobytes.
+pub(super) const LARGEST: usize = 1024 * 1024;
+
 /// Keeps the sealed bytes of one vault: a file, or a row in a database that several hosts share.
 ///
 /// # Contract

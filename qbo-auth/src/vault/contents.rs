@@ -8,10 +8,9 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{ConsentMark, SecretInfo, SecretName, VaultErrorKind};
+use super::{ConsentMark, RefreshIntent, SecretInfo, SecretName, TokenSet, VaultErrorKind};
 use crate::planted::is_planted;
 use crate::secret::{AccessToken, ClientSecret, RefreshToken, Wiped, fingerprint};
-use crate::token::{RefreshIntent, TokenSet};
 
 /// More than a vault ever needs: a buffer that never grows leaves no copies of secrets behind.
 const BUFFER_BYTES: usize = 64 * 1024;

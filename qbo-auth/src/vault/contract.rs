@@ -8,10 +8,9 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use time::OffsetDateTime;
 
-use super::{SecretName, SecretVault, TokenVault, VaultErrorKind};
-use crate::endpoint::TokenAnswer;
+use super::{SecretName, SecretVault, TokenSet, TokenVault, VaultErrorKind};
+use crate::oauth::TokenAnswer;
 use crate::secret::{AccessToken, RefreshToken};
-use crate::token::TokenSet;
 
 const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 00:00 UTC);
 

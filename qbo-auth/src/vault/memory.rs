@@ -7,9 +7,10 @@ use secrecy::SecretString;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::contents::Contents;
-use super::{SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultLock, contents, lock};
+use super::{
+    SecretInfo, SecretName, SecretVault, TokenSet, TokenVault, VaultError, VaultLock, contents, lock,
+};
 use crate::clock::Clock;
-use crate::token::TokenSet;
 
 /// Keeps secrets and tokens in memory. Nothing in it is durable.
 #[derive(Debug)]

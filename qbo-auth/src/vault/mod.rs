@@ -1,4 +1,7 @@
 //! The only place where tokens and secrets live between two runs.
+//!
+//! [`TokenVault`] keeps the [`TokenSet`] of one consent, [`SecretVault`] what a person supplies. [`SealedVault`] is both, sealed
+//! in a file or wherever else [`VaultBytes`] lie, and opened by an [`Unlock`]; [`MemoryVault`] is both for tests.
 
 mod bytes;
 mod contents;
@@ -12,6 +15,7 @@ mod private_file;
 mod seal;
 mod sealed;
 mod secret_name;
+mod token_set;
 mod unlock;
 
 use std::fmt;
@@ -21,14 +25,13 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 use tokio::task::JoinError;
 
-use crate::token::TokenSet;
-
 pub use bytes::{SealedBytes, VaultBytes};
 pub use error::{VaultError, VaultErrorKind};
 pub use lock::{LOCK_DEADLINE, LockGuard, VaultLock};
 pub use memory::MemoryVault;
 pub use sealed::SealedVault;
 pub use secret_name::{InvalidSecretName, SecretName};
+pub use token_set::{RefreshIntent, TokenSet};
 pub use unlock::Unlock;
 
 /// Keeps the tokens of one consent.
@@ -106,6 +109,7 @@ pub struct ConsentMark {
 
 /// Any bytes as the contents of a vault, sealed under the text of a key file.
 #[cfg(feature = "fuzzing")]
+#[doc(hidden)]
 pub fn sealed(key: &str, contents: &[u8]) -> Vec<u8> {
     let key = seal::VaultKey::from_text(key.as_bytes()).expect("it is the text of a key file");
     key.seal(contents).expect("random numbers can be had")

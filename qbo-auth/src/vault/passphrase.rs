@@ -9,7 +9,9 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::VaultErrorKind;
-use super::seal::{KEY_BYTES, VaultKey};
+
+/// The length of a key, as XChaCha20-Poly1305 takes it.
+pub(super) const KEY_BYTES: usize = 32;
 
 const SALT_BYTES: usize = 16;
 
@@ -42,7 +44,7 @@ impl Stretch {
     }
 
     /// Makes the key. Takes a good part of a second, and the memory that the cost says.
-    pub(super) fn key(&self, passphrase: &str) -> Result<VaultKey, VaultErrorKind> {
+    pub(super) fn key(&self, passphrase: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, VaultErrorKind> {
         let Cost { memory_kib, passes, lanes } = self.cost;
         let parameters = Params::new(memory_kib, passes, lanes, Some(KEY_BYTES));
         let parameters = parameters.map_err(|_| VaultErrorKind::Undecipherable)?;
@@ -50,7 +52,7 @@ impl Stretch {
         Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
             .hash_password_into(passphrase.as_bytes(), &self.salt, key.as_mut())
             .map_err(|_| VaultErrorKind::Undecipherable)?;
-        Ok(VaultKey::stretched(key, self.clone()))
+        Ok(key)
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::sealed::LARGEST;
+use super::bytes::LARGEST;
 use super::{VaultError, VaultErrorKind};
-use crate::{FileError, Links, RegularFile};
+use crate::regular_file::{FileError, Links, RegularFile};
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = LARGEST as u64;

@@ -19,7 +19,7 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use super::VaultErrorKind;
-use super::passphrase::Stretch;
+use super::passphrase::{KEY_BYTES, Stretch};
 
 const MAGIC: &[u8] = b"qbo-backfill vault ";
 const VERSION_1: &[u8] = b"qbo-backfill vault 1\n";
@@ -27,7 +27,6 @@ const VERSION_2: &[u8] = b"qbo-backfill vault 2\n";
 const KEY_FILE_LINE: &[u8] = b"key file\n";
 const KEY_HEADER: &str = "qbo-backfill vault key 1\n";
 const NONCE_BYTES: usize = 24;
-pub(super) const KEY_BYTES: usize = 32;
 
 /// The key of one vault.
 pub(super) struct VaultKey {
@@ -44,9 +43,9 @@ impl VaultKey {
         Ok(Self { bytes, stretch: None })
     }
 
-    /// A key made of a passphrase.
-    pub(super) fn stretched(bytes: Zeroizing<[u8; KEY_BYTES]>, stretch: Stretch) -> Self {
-        Self { bytes, stretch: Some(stretch) }
+    /// The key that a passphrase opens. Takes a good part of a second, and the memory that `stretch` says.
+    pub(super) fn of_passphrase(passphrase: &str, stretch: Stretch) -> Result<Self, VaultErrorKind> {
+        Ok(Self { bytes: stretch.key(passphrase)?, stretch: Some(stretch) })
     }
 
     /// The text of a key file.

@@ -6,21 +6,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::bytes::{SealedBytes, VaultBytes};
+use super::bytes::{LARGEST, SealedBytes, VaultBytes};
 use super::contents::{self, Contents};
 use super::file::FileBytes;
 use super::seal::{Sealed, VaultKey};
 use super::unlock::Unlock;
 use super::{
-    ConsentMark, SecretInfo, SecretName, SecretVault, TokenVault, VaultError, VaultErrorKind, VaultLock,
-    lock, private_file, unwound,
+    ConsentMark, SecretInfo, SecretName, SecretVault, TokenSet, TokenVault, VaultError, VaultErrorKind,
+    VaultLock, lock, private_file, unwound,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::secret::{ClientSecret, RefreshToken};
-use crate::token::TokenSet;
-
-/// The most sealed bytes that are written and read, wherever they lie. A vault has a few kilobytes.
-pub(super) const LARGEST: usize = 1024 * 1024;
 
 /// Keeps secrets and tokens sealed: in one file ([`SealedVault::open`]), or wherever [`VaultBytes`] lie.
 ///

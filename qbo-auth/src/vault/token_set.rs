@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::endpoint::TokenAnswer;
+use crate::oauth::TokenAnswer;
 use crate::secret::{AccessToken, RefreshToken};
 
 /// Both tokens of one consent, with everything needed to decide when and how to refresh.

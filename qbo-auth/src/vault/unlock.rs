@@ -60,7 +60,7 @@ impl Unlock {
             Self::Passphrase(passphrase) => {
                 let sealed = Sealed::parse(sealed).map_err(VaultError::new)?;
                 let stretch = sealed.stretch.ok_or_else(|| VaultError::new(VaultErrorKind::NeedsKeyFile))?;
-                Ok(stretch.key(passphrase.expose_secret()).map_err(VaultError::new)?)
+                Ok(VaultKey::of_passphrase(passphrase.expose_secret(), stretch).map_err(VaultError::new)?)
             }
         }
     }
@@ -77,7 +77,7 @@ impl Unlock {
             Self::Credential(_) | Self::KeyText(_) => self.key(&[]),
             Self::Passphrase(passphrase) => {
                 let stretch = Stretch::generate().map_err(random)?;
-                Ok(stretch.key(passphrase.expose_secret()).map_err(VaultError::new)?)
+                Ok(VaultKey::of_passphrase(passphrase.expose_secret(), stretch).map_err(VaultError::new)?)
             }
         }
     }

@@ -1,0 +1,18 @@
+//! The exchange with Intuit's token service.
+//!
+//! [`TokenEndpoint`] is the seam: present a refresh token or the code of a consent, get tokens back. `OauthEndpoint` (feature
+//! `http`) is the endpoint over HTTPS, and [`ConsentRequest`] the page on which a person gives the consent.
+
+#[cfg(feature = "http")]
+mod client;
+mod consent;
+mod endpoint;
+#[cfg(feature = "http")]
+pub(crate) mod response;
+
+#[cfg(feature = "http")]
+pub use client::OauthEndpoint;
+pub use consent::{
+    CONSENT_LIFETIME, ConsentError, ConsentRequest, InvalidRedirectUrl, RedirectUrl, Redirected,
+};
+pub use endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
