@@ -1,33 +1,56 @@
 #![doc = include_str!("../README.md")]
 
+#[path = "query/entity.rs"]
 mod entity;
 mod query;
+#[path = "query/page_size.rs"]
 mod page_size;
+#[path = "query/layout.rs"]
 mod layout;
 mod page;
+#[path = "page/split.rs"]
 mod split;
+#[path = "page/mend.rs"]
 mod mend;
+#[path = "page/timestamp.rs"]
 mod timestamp;
+#[path = "page/json_members.rs"]
 mod member;
+#[path = "page/cdc.rs"]
 mod deletions;
 mod client;
 #[cfg(feature = "http")]
+#[path = "http/client.rs"]
 mod http;
+#[path = "limit/budget.rs"]
 mod budget;
+#[path = "limit/local.rs"]
 mod local_budget;
+#[path = "http/transport.rs"]
 mod transport;
 #[cfg(feature = "http")]
+#[path = "http/https.rs"]
 mod https;
+#[path = "http/classify.rs"]
 mod classify;
+#[path = "http/fault.rs"]
 mod fault;
+#[path = "limit/throttle.rs"]
 mod throttle;
+#[path = "limit/ramp.rs"]
 mod slow_start;
+#[path = "limit/streak.rs"]
 mod refusals;
 #[cfg(feature = "http")]
+#[path = "limit/silence.rs"]
 mod silence;
+#[path = "limit/backoff.rs"]
 mod backoff;
+#[path = "limit/breaker.rs"]
 mod breaker;
+#[path = "usage.rs"]
 mod meter;
+#[path = "event.rs"]
 mod signal;
 mod error;
 
