@@ -3,7 +3,10 @@ use std::fmt;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{Deletions, EntityName, Error, Query, RawPage, Usage};
+use crate::error::Error;
+use crate::page::{Deletions, RawPage};
+use crate::query::{EntityName, Query};
+use crate::usage::Usage;
 
 /// Reads one QuickBooks Online company.
 ///

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use qbo_auth::{AuthError, PageTitle};
 
-use crate::{BudgetError, Cause, EntityName};
+use crate::limit::BudgetError;
+use crate::query::EntityName;
 
 /// A question to QuickBooks Online was not answered.
 ///
@@ -161,6 +162,46 @@ impl ErrorKind {
 
 fn or_none(code: &str) -> &str {
     if code.is_empty() { "none" } else { code }
+}
+
+/// Why a request is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// No connection, or it broke, or time ran out.
+    Connection,
+    /// The server failed (5xx, or a system fault).
+    Server,
+    /// The server failed with code 10000: something passing, or one record that it cannot deliver.
+    Application,
+    /// The answer took too long, here or at QuickBooks (it cuts at 120 s).
+    Timeout,
+    /// A page of a firewall, a proxy or of maintenance came instead of an answer.
+    Html,
+    /// No server is found for the company (code 7001): for a moment, or for good.
+    NoDestination,
+    /// The body was empty or cut short.
+    Garbled,
+    /// What the answer says of its records is not what it holds.
+    Contradiction,
+    /// The company was asked too often.
+    Throttled,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "the connection failed",
+            Self::Server => "QuickBooks failed to answer",
+            Self::Application => "QuickBooks failed to answer (code 10000)",
+            Self::Timeout => "the answer took too long",
+            Self::Html => "a web page came instead of an answer",
+            Self::NoDestination => "QuickBooks found no server for the company (code 7001)",
+            Self::Garbled => "the answer was not whole",
+            Self::Contradiction => "the answer contradicts itself: it holds other records than it says",
+            Self::Throttled => "QuickBooks asked to slow down",
+        })
+    }
 }
 
 /// Why QuickBooks refuses a company or an app.

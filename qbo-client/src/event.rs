@@ -1,7 +1,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{BreakerState, Cause, EntityName};
+use crate::error::Cause;
+use crate::limit::BreakerState;
+use crate::query::EntityName;
 
 /// Something worth telling about a request that is still under way. Signals come up through a channel; the
 /// client calls nobody.

@@ -1,18 +1,15 @@
-use std::fmt;
 use std::time::Duration;
 
+use qbo_auth::http::retry_after;
 #[cfg(feature = "http")]
-use qbo_auth::{AuthError, TokenErrorKind};
+use qbo_auth::{AuthError, TokenErrorKind, http::LONGEST_PAUSE};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
-use crate::{ErrorKind, Fault, Refusal};
+use super::Fault;
+use crate::error::{Cause, ErrorKind, Refusal};
 
 /// How long to stay away after a 429 that names no time (Intuit's page on limits and throttles).
 const THROTTLE_PAUSE: Duration = Duration::from_mins(1);
-
-/// The longest `Retry-After` that is believed; a broken header must not stop a run for a day.
-const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
 /// What came back, as far as it matters for a decision.
 #[derive(Clone, Copy, Debug)]
@@ -40,46 +37,6 @@ pub enum Verdict {
     Reauthenticate,
     /// The same request will fail again.
     Final(ErrorKind),
-}
-
-/// Why a request is sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// No connection, or it broke, or time ran out.
-    Connection,
-    /// The server failed (5xx, or a system fault).
-    Server,
-    /// The server failed with code 10000: something passing, or one record that it cannot deliver.
-    Application,
-    /// The answer took too long, here or at QuickBooks (it cuts at 120 s).
-    Timeout,
-    /// A page of a firewall, a proxy or of maintenance came instead of an answer.
-    Html,
-    /// No server is found for the company (code 7001): for a moment, or for good.
-    NoDestination,
-    /// The body was empty or cut short.
-    Garbled,
-    /// What the answer says of its records is not what it holds.
-    Contradiction,
-    /// The company was asked too often.
-    Throttled,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connection => "the connection failed",
-            Self::Server => "QuickBooks failed to answer",
-            Self::Application => "QuickBooks failed to answer (code 10000)",
-            Self::Timeout => "the answer took too long",
-            Self::Html => "a web page came instead of an answer",
-            Self::NoDestination => "QuickBooks found no server for the company (code 7001)",
-            Self::Garbled => "the answer was not whole",
-            Self::Contradiction => "the answer contradicts itself: it holds other records than it says",
-            Self::Throttled => "QuickBooks asked to slow down",
-        })
-    }
 }
 
 /// Decides what an answer means. Total: every status with every body has exactly one verdict.
@@ -165,8 +122,8 @@ pub(crate) fn is_web_page(body: &[u8]) -> bool {
 }
 
 fn throttled(answer: &Answer<'_>) -> Verdict {
-    let pause = answer.retry_after.and_then(|text| pause(text.trim(), answer.now));
-    Verdict::Throttled(pause.unwrap_or(THROTTLE_PAUSE).min(LONGEST_PAUSE))
+    let pause = answer.retry_after.and_then(|header| retry_after(header, Some(answer.now)));
+    Verdict::Throttled(pause.unwrap_or(THROTTLE_PAUSE))
 }
 
 /// What it means that no token could be had, if the token service throttles: the whole company is called too often, or
@@ -180,15 +137,6 @@ pub(crate) fn throttled_tokens(error: &AuthError) -> Option<Verdict> {
         }
         _ => None,
     }
-}
-
-fn pause(retry_after: &str, now: OffsetDateTime) -> Option<Duration> {
-    if let Ok(seconds) = retry_after.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    // HTTP dates end in GMT, which is RFC 2822's obsolete name for +0000.
-    let until = OffsetDateTime::parse(&retry_after.replace("GMT", "+0000"), &Rfc2822).ok()?;
-    Some(Duration::try_from(until - now).unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]

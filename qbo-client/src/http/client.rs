@@ -12,16 +12,20 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::breaker::COOL_DOWN;
-use crate::classify::{by_fault, is_web_page, throttled_tokens};
-use crate::https::{Https, LARGEST_BODY};
-use crate::silence::{MOST_SILENCE, Silence};
-use crate::split::total_count;
-use crate::{
-    Admission, Answer, Backoff, Breaker, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit,
-    Cause, Deletions, EntityName, Error, ErrorKind, Fault, Limits, LocalBudget, Lost, Meter, QboClient,
-    Query, RawPage, Received, Refusal, Signal, SplitError, Transport, Usage, Verdict, WaitReason, classify,
+use super::classify::{by_fault, is_web_page, throttled_tokens};
+use super::https::{Https, LARGEST_BODY};
+use super::{Answer, Call, Fault, Lost, Received, Transport, Verdict, classify};
+use crate::client::QboClient;
+use crate::error::{Cause, Error, ErrorKind, Refusal};
+use crate::event::{Signal, WaitReason};
+use crate::limit::{
+    Admission, Backoff, Breaker, BreakerState, BudgetError, COOL_DOWN, CallBudget, CallEnd, CallPermit,
+    Limits, LocalBudget, MOST_SILENCE, Silence,
 };
+use crate::page::split::total_count;
+use crate::page::{Deletions, RawPage, SplitError};
+use crate::query::{EntityName, Query};
+use crate::usage::{Meter, Usage};
 
 /// How often one request is repeated after a failure before it is given up.
 const MAX_RETRIES: u32 = 5;

@@ -1,7 +1,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::member::{each_element, text};
+use crate::page::envelope::AnswerEnvelope;
+use crate::page::json_members::{each_element, text};
 
 /// Errors that are kept of one fault. One or two are usual.
 const MOST_ERRORS: usize = 100;
@@ -61,25 +62,6 @@ impl Fault {
 }
 
 #[derive(Deserialize)]
-struct JsonAnswer<'a> {
-    #[serde(alias = "Fault", borrow)]
-    fault: Option<&'a RawValue>,
-    #[serde(rename = "QueryResponse", borrow)]
-    inner: Option<&'a RawValue>,
-    #[serde(rename = "CDCResponse", borrow)]
-    changes: Option<&'a RawValue>,
-}
-
-/// What may hold a fault: a part of an answer. Change data capture has one slot for each entity that was asked for.
-#[derive(Deserialize)]
-struct JsonPart<'a> {
-    #[serde(alias = "Fault", borrow)]
-    fault: Option<&'a RawValue>,
-    #[serde(rename = "QueryResponse", borrow)]
-    slots: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
 struct JsonFault<'a> {
     #[serde(alias = "Error", borrow)]
     error: Option<&'a RawValue>,
@@ -99,8 +81,8 @@ struct JsonError<'a> {
 
 /// Nothing becomes a tree, and no part is kept that is not needed: an answer may hold anything.
 fn from_json(body: &[u8]) -> Option<Fault> {
-    let answer: JsonAnswer<'_> = serde_json::from_slice(body).ok()?;
-    let inner = answer.inner.and_then(|inner| part(inner)?.fault);
+    let answer: AnswerEnvelope<'_> = serde_json::from_slice(body).ok()?;
+    let inner = answer.query.and_then(|query| part(query)?.fault);
     let fault = answer.fault.or(inner).or_else(|| in_changes(answer.changes?))?;
     let fault: JsonFault<'_> = serde_json::from_str(fault.get()).ok()?;
     let mut found =
@@ -117,14 +99,14 @@ fn in_changes(changes: &RawValue) -> Option<&RawValue> {
     each_element(changes.get(), |change| {
         let Some(change) = part(change) else { return };
         found = found.or(change.fault);
-        if let Some(slots) = change.slots {
+        if let Some(slots) = change.query {
             each_element(slots.get(), |slot| found = found.or_else(|| part(slot)?.fault));
         }
     })?;
     found
 }
 
-fn part(raw: &RawValue) -> Option<JsonPart<'_>> {
+fn part(raw: &RawValue) -> Option<AnswerEnvelope<'_>> {
     serde_json::from_str(raw.get()).ok()
 }
 

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use qbo_auth::{AccessToken, BodyError, Inflating};
+use qbo_auth::AccessToken;
+use qbo_auth::http::{BodyError, Inflating, http_date, insecure_reason};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, redirect};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
-use crate::query::instant;
-use crate::{Call, Lost, MINOR_VERSION, Received, Transport};
+use super::{Call, Lost, Received, Transport};
+use crate::query::{MINOR_VERSION, instant};
 
 /// Time for a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -116,13 +115,9 @@ fn transaction_id(text: &str) -> Option<Box<str>> {
     (sound && !text.is_empty()).then(|| text.into())
 }
 
-fn http_date(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()
-}
-
 /// TLS failures do not go away by asking again, and must never lead to a weaker connection.
 fn lost(error: &reqwest::Error) -> Lost {
-    match qbo_auth::insecure_reason(error) {
+    match insecure_reason(error) {
         Some(reason) => Lost::Insecure(reason),
         // A connection that takes too long to be made says nothing about the page.
         None if error.is_timeout() && !error.is_connect() => Lost::Timeout,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use qbo_auth::AccessToken;
 use time::OffsetDateTime;
 
-use crate::EntityName;
+use crate::query::EntityName;
 
 /// Carries one request to one company, and what came back for it.
 ///

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use qbo_auth::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Throttle, Ticket};
+use super::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Throttle, Ticket};
 
 /// A budget that only this process draws on. Where several processes call for one company, share one instead.
 #[derive(Debug)]

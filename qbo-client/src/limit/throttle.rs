@@ -1,8 +1,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::refusals::Refusals;
-use crate::slow_start::SlowStart;
+use super::ramp::SlowStart;
+use super::streak::Refusals;
 
 /// How often one company may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

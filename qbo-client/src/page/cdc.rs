@@ -1,10 +1,10 @@
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use crate::SplitError;
-use crate::member::{each_element, each_member};
-use crate::timestamp::instant;
+use super::SplitError;
+use super::envelope::AnswerEnvelope;
+use super::json_members::{each_element, each_member};
+use super::timestamp::instant;
 
 /// The most objects that an answer of change data capture holds; it does not say whether there are more.
 const MOST_OBJECTS: usize = 1000;
@@ -26,22 +26,6 @@ pub struct Deleted {
     pub id: Box<str>,
     /// When it was deleted, where it can be read.
     pub at: Option<OffsetDateTime>,
-}
-
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "CDCResponse", borrow)]
-    responses: Option<&'a RawValue>,
-    #[serde(alias = "Fault", borrow)]
-    fault: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Response<'a> {
-    #[serde(rename = "QueryResponse", borrow)]
-    answers: Option<&'a RawValue>,
-    #[serde(alias = "Fault", borrow)]
-    fault: Option<&'a RawValue>,
 }
 
 /// What is read of a record: deleted ones are stubs of these members.
@@ -70,11 +54,11 @@ impl Deletions {
         if body.trim_ascii().is_empty() {
             return Err(SplitError::Empty);
         }
-        let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|_| SplitError::Malformed)?;
+        let envelope: AnswerEnvelope<'_> = serde_json::from_slice(body).map_err(|_| SplitError::Malformed)?;
         if envelope.fault.is_some() {
             return Err(SplitError::Fault);
         }
-        let responses = envelope.responses.ok_or(SplitError::NoAnswer)?;
+        let responses = envelope.changes.ok_or(SplitError::NoAnswer)?;
         let mut found = Found::default();
         let mut read = Ok(());
         whole(each_element(responses.get(), |response| {
@@ -94,11 +78,12 @@ struct Found {
 
 impl Found {
     fn read_response(&mut self, response: &str) -> Result<(), SplitError> {
-        let response: Response<'_> = serde_json::from_str(response).map_err(|_| SplitError::Malformed)?;
+        let response: AnswerEnvelope<'_> =
+            serde_json::from_str(response).map_err(|_| SplitError::Malformed)?;
         if response.fault.is_some() {
             return Err(SplitError::Fault);
         }
-        let Some(answers) = response.answers else { return Ok(()) };
+        let Some(answers) = response.query else { return Ok(()) };
         let mut read = Ok(());
         whole(each_element(answers.get(), |answer| {
             read = read.and_then(|()| self.read_answer(answer.get()));

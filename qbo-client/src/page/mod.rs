@@ -1,11 +1,28 @@
+//! A page of records, as QuickBooks Online sent it.
+//!
+//! A [`RawPage`] keeps the body of one answer, and knows where each [`RawRecord`] stands in it: nothing is parsed into a tree, and no
+//! byte is copied or changed. [`Deletions`] is the answer of change data capture.
+
+mod cdc;
+pub(crate) mod envelope;
+pub(crate) mod json_members;
+mod mend;
+mod span;
+pub(crate) mod split;
+mod timestamp;
+
 use std::fmt;
-use std::ops::Range;
 
 use bytes::Bytes;
 use time::{Date, OffsetDateTime};
 
-use crate::split::{self, Envelope};
-use crate::{Query, RecordLayout, SplitError};
+use self::span::RecordSpan;
+use self::split::Envelope;
+use crate::query::{Query, RecordLayout};
+
+pub use cdc::{Deleted, Deletions};
+pub use span::IdentityProblem;
+pub use split::SplitError;
 
 /// One page, as received: a single buffer and the place of each record in it.
 #[derive(Clone)]
@@ -13,35 +30,6 @@ pub struct RawPage {
     body: Bytes,
     records: Vec<RecordSpan>,
     answered_at: Option<OffsetDateTime>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct RecordSpan {
-    pub(crate) range: Range<usize>,
-    /// Ranges of the body inside `range` that nobody may see.
-    pub(crate) cuts: Vec<Range<usize>>,
-    /// Whether the text is not JSON.
-    pub(crate) is_malformed: bool,
-    pub(crate) id: Result<Box<str>, IdentityProblem>,
-    pub(crate) sync_token: Option<i64>,
-    pub(crate) updated_at: Option<OffsetDateTime>,
-    pub(crate) created_at: Option<OffsetDateTime>,
-    pub(crate) txn_date: Option<Date>,
-    pub(crate) number: Option<u64>,
-}
-
-/// Why a record has no usable id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityProblem {
-    /// There is no `Id`.
-    #[error("the record has no Id")]
-    Missing,
-    /// `Id` is there, but is not a text of 1 to 64 characters.
-    #[error("the record's Id is not a text of 1 to 64 characters")]
-    Unusable,
-    /// The record is not a JSON object, or a key that names it stands in it twice.
-    #[error("the record is not an object with one Id")]
-    NotAnObject,
 }
 
 /// One record of a page: a view into its buffer. No JSON is copied.

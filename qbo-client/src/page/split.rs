@@ -12,11 +12,11 @@ use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, V
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use crate::member::{cuts, each_member, text};
-use crate::mend::mended;
-use crate::page::RecordSpan;
-use crate::timestamp::{date, instant};
-use crate::{EntityName, IdentityProblem, RecordLayout};
+use super::json_members::{cuts, each_member, text};
+use super::mend::mended;
+use super::span::{IdentityProblem, RecordSpan};
+use super::timestamp::{date, instant};
+use crate::query::{EntityName, RecordLayout};
 
 /// Longest id that is taken for one. The longest seen in QBO has 19 digits.
 const LONGEST_ID: usize = 64;

@@ -1,4 +1,4 @@
-use crate::EntityName;
+use super::EntityName;
 
 /// How an entity's records stand in an answer, where that is not the usual way: an array under the entity's name, of
 /// objects that carry their own `Id`.

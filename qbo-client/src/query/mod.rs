@@ -1,10 +1,21 @@
+//! QuickBooks Online's query language: what can be asked for, and how it is written.
+//!
+//! A [`Query`] is built from values that cannot break out of its text: an [`EntityName`], a [`Property`], a [`Value`], a
+//! [`PageSize`]. A [`RecordLayout`] says how the records of the answer stand in it.
+
+mod entity;
+mod layout;
+mod page_size;
+
 use std::fmt::Write as _;
 
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-use crate::{EntityName, PageSize, RecordLayout};
+pub use entity::{EntityName, InvalidEntityName};
+pub use layout::RecordLayout;
+pub use page_size::{InvalidPageSize, PageSize};
 
 /// The API's minor version: the floor and default since August 2025 (Intuit developer blog, 2025-01-21).
 pub const MINOR_VERSION: &str = "75";

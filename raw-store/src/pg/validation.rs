@@ -28,7 +28,7 @@ fn offset(zone: &str) -> String {
 /// The part of a text that is a time, and the offset behind it. No cast looks at them that a document could make fail.
 fn time_and_zone(words: &str, name: &str) -> String {
     format!(
-        // The spellings that the reader of answers takes (qbo-client, timestamp.rs).
+        // The spellings that the reader of answers takes (qbo-client, page/timestamp.rs).
         "regexp_replace(substring({words} FROM
              '^\\s*(\\d{{4}}-\\d\\d-\\d\\d[Tt ]\\d\\d:\\d\\d:\\d\\d)(?:[.,]\\d+)? ?(?:[Zz]|[+-]\\d\\d(?::?\\d\\d)?)\\s*$'),
              '[t ]', 'T') AS {name},

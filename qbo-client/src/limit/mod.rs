@@ -1,0 +1,26 @@
+//! When a request may go: the limits of the company, and the patience with its failures.
+//!
+//! [`CallBudget`] is the seam. [`LocalBudget`] keeps the limits of a single process; several that call for one company share a budget
+//! of their own. [`Throttle`], [`Backoff`] and [`Breaker`] are pure machines: time is an argument, and they never wait.
+
+mod backoff;
+mod breaker;
+mod budget;
+mod local;
+mod ramp;
+#[cfg(feature = "http")]
+mod silence;
+mod streak;
+mod throttle;
+
+pub use backoff::Backoff;
+#[cfg(feature = "http")]
+pub(crate) use breaker::COOL_DOWN;
+pub use breaker::{Breaker, BreakerState};
+pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit};
+pub use local::LocalBudget;
+#[cfg(feature = "http")]
+pub use silence::MOST_SILENCE;
+#[cfg(feature = "http")]
+pub(crate) use silence::Silence;
+pub use throttle::{Limits, Throttle, Ticket};
