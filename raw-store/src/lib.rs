@@ -16,34 +16,46 @@ macro_rules! point {
     }};
 }
 
+#[path = "store/calls.rs"]
 mod calls;
 pub mod contract;
 mod digest;
 mod error;
+#[path = "store/validation.rs"]
 mod finding;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+#[path = "prepare/jsonb_check.rs"]
 mod guard;
+#[path = "store/inspect.rs"]
 mod inspect;
+#[path = "prepare/duplicate_keys.rs"]
 mod keys;
+#[path = "prepare/page.rs"]
 mod landing;
 mod lease;
+#[path = "store/ledger.rs"]
 mod log;
 mod memory;
 mod page;
 #[doc(hidden)]
 pub mod planted;
+#[path = "store/quarantine.rs"]
 mod quarantine;
 #[cfg(feature = "pg")]
+#[path = "postgres/mod.rs"]
 mod pg;
 #[cfg(feature = "points")]
+#[path = "failpoint.rs"]
 mod point;
 mod run;
 mod store;
 mod table;
+#[path = "store/trigger.rs"]
 mod trigger;
 mod window;
+#[path = "store/lineage.rs"]
 mod witness;
 
 pub use bytes::Bytes;

@@ -1,5 +1,6 @@
 mod calls;
 mod inspect;
+#[path = "commit.rs"]
 mod land;
 mod ledger;
 mod triggers;

@@ -1,32 +1,52 @@
+#[path = "commit/window_totals.rs"]
 mod advance;
+#[path = "connect/backend.rs"]
 mod backend;
 mod calls;
 mod commit;
+#[path = "connect/pool.rs"]
 mod connect;
+#[path = "calls/session.rs"]
 mod desk;
+#[path = "commit/documents.rs"]
 mod documents;
+#[path = "connect/error.rs"]
 mod error;
 mod grants;
+#[path = "lease/heartbeat.rs"]
 mod heart;
 mod identity;
 mod inspect;
+#[path = "commit/jsonb.rs"]
 mod jsonb;
 mod lease;
+#[path = "connect/libpq.rs"]
 mod libpq;
+#[path = "log/query.rs"]
 mod lines;
 mod migrate;
+#[path = "connect/options.rs"]
 mod options;
+#[path = "commit/pages.rs"]
 mod pages;
+#[path = "commit/quarantine.rs"]
 mod quarantine;
+#[path = "log/runs.rs"]
 mod runs;
 mod schema;
+#[path = "vault_row.rs"]
 mod sealed;
+#[path = "connect/session.rs"]
 mod session;
+#[path = "connect/tls.rs"]
 mod tls;
 mod triggers;
+#[path = "connect/url.rs"]
 mod url;
 mod validation;
+#[path = "log/windows.rs"]
 mod windows;
+#[path = "lineage.rs"]
 mod witness;
 
 use std::sync::Arc;
