@@ -2,5 +2,5 @@
 
 /// Whether an object of a JSON text has a key twice.
 pub fn repeats_a_key(json: &[u8]) -> bool {
-    crate::keys::repeats_a_key(json)
+    crate::prepare::duplicate_keys::repeats_a_key(json)
 }

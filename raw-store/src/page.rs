@@ -1,11 +1,10 @@
-use std::iter::Sum;
 use std::ops::AddAssign;
 use std::time::Duration;
 
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use crate::{Lease, Pipeline, RunId, ScanCursor, Window, WindowState};
+use crate::{Lease, Pipeline, RunId, ScanCursor, Window, WindowCounts, WindowState};
 
 /// One document of a page, ready to land.
 #[derive(Clone, Debug)]
@@ -86,44 +85,6 @@ pub struct PageCommit {
     pub rejected: Vec<RejectedRow>,
     /// The windows that this page touches or closes, in ascending order, at least one.
     pub windows: Vec<WindowChange>,
-}
-
-/// What became of the records of one window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WindowCounts {
-    /// Rows that did not exist before.
-    pub inserted: u64,
-    /// Rows replaced by a newer or different version.
-    pub updated: u64,
-    /// Rows that were already stored at this version or a newer one; not written.
-    pub unchanged: u64,
-    /// Documents put into quarantine.
-    pub quarantined: u64,
-}
-
-impl WindowCounts {
-    /// All records: every one of them is in exactly one of the four counts.
-    pub fn read(&self) -> u64 {
-        self.inserted + self.updated + self.unchanged + self.quarantined
-    }
-}
-
-impl AddAssign for WindowCounts {
-    fn add_assign(&mut self, more: Self) {
-        self.inserted += more.inserted;
-        self.updated += more.updated;
-        self.unchanged += more.unchanged;
-        self.quarantined += more.quarantined;
-    }
-}
-
-impl Sum for WindowCounts {
-    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
-        counts.fold(Self::default(), |mut sum, one| {
-            sum += one;
-            sum
-        })
-    }
 }
 
 /// What became of a page.

@@ -58,6 +58,20 @@ pub struct RunStart {
     pub fence: Option<Lease>,
 }
 
+/// Who changes the log of a pipeline: a run, by right of a lease. Without the lease nothing is changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// The pipeline.
+    pub pipeline: &'a Pipeline,
+    /// The right to write for it.
+    pub lease: &'a Lease,
+    /// A right without which the run opens no windows, if it is part of something larger; see
+    /// [`RunStart::fence`].
+    pub fence: Option<&'a Lease>,
+}
+
 /// How a run stands. The words are those of `raw.backfill_run.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunStatus {

@@ -1,5 +1,9 @@
 use std::fmt;
+use std::iter::Sum;
+use std::ops::AddAssign;
+use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, UtcOffset};
 
 /// A half-open span of UTC time, `[start, end)`: the unit of accounting, resume and retry.
@@ -59,6 +63,113 @@ impl fmt::Display for Window {
             time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
         let text = |at: OffsetDateTime| at.format(SECONDS).map_err(|_| fmt::Error);
         write!(f, "{}/{}", text(self.start)?, text(self.end)?)
+    }
+}
+
+/// Where a window stands. The words are those of `raw.backfill_log.status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowState {
+    /// Nothing of it has been read.
+    Pending,
+    /// Some of it has been read; its cursor says how far. Or it was read to its end, and nothing has confirmed yet that
+    /// nothing is missing.
+    Running,
+    /// All of it has been read, and it can gain no more records.
+    Completed,
+    /// Read to its end, but its end was not safely before the source's clock: a later run reads it again.
+    Provisional,
+    /// Given up in its last run, with a reason.
+    Failed,
+    /// The company does not have what the window is of: nothing was read, and a later run asks again.
+    Unavailable,
+}
+
+impl WindowState {
+    /// The word in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Provisional => "provisional",
+            Self::Failed => "failed",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for WindowState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for WindowState {
+    type Err = UnknownState;
+
+    fn from_str(word: &str) -> Result<Self, UnknownState> {
+        let all = [
+            Self::Pending,
+            Self::Running,
+            Self::Completed,
+            Self::Provisional,
+            Self::Failed,
+            Self::Unavailable,
+        ];
+        all.into_iter().find(|state| state.as_str() == word).ok_or(UnknownState)
+    }
+}
+
+/// A word that is no window state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a window state")]
+pub struct UnknownState;
+
+/// How far a scan has read inside a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanCursor {
+    /// The instant of the last record read; the next question starts here.
+    pub at: OffsetDateTime,
+    /// The ids already landed at that instant: they come again and are dropped by id.
+    pub seen: Vec<Box<str>>,
+}
+
+/// What became of the records of one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowCounts {
+    /// Rows that did not exist before.
+    pub inserted: u64,
+    /// Rows replaced by a newer or different version.
+    pub updated: u64,
+    /// Rows that were already stored at this version or a newer one; not written.
+    pub unchanged: u64,
+    /// Documents put into quarantine.
+    pub quarantined: u64,
+}
+
+impl WindowCounts {
+    /// All records: every one of them is in exactly one of the four counts.
+    pub fn read(&self) -> u64 {
+        self.inserted + self.updated + self.unchanged + self.quarantined
+    }
+}
+
+impl AddAssign for WindowCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.inserted += more.inserted;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+        self.quarantined += more.quarantined;
+    }
+}
+
+impl Sum for WindowCounts {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
+        })
     }
 }
 

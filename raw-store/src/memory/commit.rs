@@ -1,16 +1,84 @@
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::{Aside, Line, State, StoredRow, ledger};
-use crate::landing::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
+use super::state::{Aside, Line, State, StoredRow};
+use super::{MemoryStore, ledger};
 use crate::planted::is_planted;
+use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
 use crate::{
-    Altered, PageCommit, PageOutcome, Quarantined, Row, RunRecord, StoreErrorKind, WindowChange,
-    WindowCounts, WindowMetrics, WindowState,
+    Altered, Lease, PageCommit, PageOutcome, Pipeline, Quarantined, RawStore, Row, RunRecord, StoreError,
+    StoreErrorKind, StoreIdentity, WindowChange, WindowCounts, WindowMetrics, WindowState,
 };
+
+#[async_trait]
+impl RawStore for MemoryStore {
+    async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let bound = state.identity.get_or_insert_with(|| identity.clone()).clone();
+        if bound == *identity || is_planted("realm unchecked") {
+            Ok(())
+        } else {
+            let kind = StoreErrorKind::OtherCompany { bound, asked: identity.clone() };
+            Err(StoreError::new("binding the schema to a company", kind))
+        }
+    }
+
+    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
+        Ok(self.state().identity.clone())
+    }
+
+    async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
+        self.state().tables.entry(pipeline.table.clone()).or_default();
+        Ok(())
+    }
+
+    async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
+        self.take_lease(&pipeline.entity_name, holder)
+            .map_err(|kind| StoreError::new("taking a pipeline", kind))
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        if let Some(ownership) = self.state().leases.get_mut(&lease.entity_name)
+            && ownership.epoch == lease.epoch
+        {
+            ownership.session = None;
+        }
+        Ok(())
+    }
+
+    /// Nobody can be told here: what is lost is found by the next change.
+    async fn lost(&self, _: &Lease) -> StoreError {
+        std::future::pending().await
+    }
+
+    async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
+        let refused =
+            |kind| StoreError::new(format!("landing a page of {}", page.pipeline.entity_name), kind);
+        #[cfg(feature = "planted")]
+        if is_planted("epoch checked outside") {
+            self.state().fence(&page.lease).map_err(refused)?;
+            crate::planted::gap(self.session).await;
+        }
+        let landed = commit(&mut self.state(), page).map_err(refused)?;
+        #[cfg(feature = "planted")]
+        if is_planted("ledger in a second transaction") {
+            crate::planted::gap(self.session).await;
+            enter(&mut self.state(), page, &landed);
+        }
+        Ok(landed)
+    }
+
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        match self.state().tables.get(&pipeline.table) {
+            Some(rows) => Ok(rows.len() as u64),
+            None => Err(StoreError::new("counting rows", no_table())),
+        }
+    }
+}
 
 /// Lands a page. Everything is checked first, so that a refusal changes nothing.
 pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {

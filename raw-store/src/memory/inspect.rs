@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::MemoryStore;
-use super::land::{replaces, stored_row};
-use crate::landing::Landing;
+use super::commit::{replaces, stored_row};
+use crate::prepare::Landing;
 use crate::{Deviation, PageCommit, PageComparison, Pipeline, RawInspection, StoreError, Window};
 
 #[async_trait]

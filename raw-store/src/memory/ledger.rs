@@ -3,7 +3,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{Line, LineKey, MemoryStore, State};
+use super::MemoryStore;
+use super::state::{Line, LineKey, State};
 use crate::planted::is_planted;
 use crate::{
     BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Owner, Pipeline, PipelineTotals, Reopen,

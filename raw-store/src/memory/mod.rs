@@ -1,8 +1,12 @@
+//! A store in memory, which keeps the whole contract without a database.
+
+mod call_table;
 mod calls;
+mod commit;
 mod inspect;
-#[path = "commit.rs"]
-mod land;
 mod ledger;
+mod state;
+mod trigger_table;
 mod triggers;
 mod validation;
 
@@ -13,13 +17,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use self::call_table::Calls;
+use self::state::{Aside, Line, LineKey, State};
+use self::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::planted::is_planted;
 use crate::{
-    Acceptance, ConsentLog, Lease, LogLine, Owner, PageCommit, PageOutcome, Pipeline, Quarantine,
-    Quarantined, RawStore, RunId, RunRecord, ScanCursor, StoreError, StoreErrorKind, StoreIdentity,
-    TableName, Testimony, Validated, Window, WindowState, Witness,
+    Acceptance, ConsentLog, Lease, Owner, PageOutcome, Pipeline, Quarantine, Quarantined, RunId, RunRecord,
+    StoreError, TableName, Testimony, Validated, Window, WindowState, Witness,
 };
+
+pub use state::StoredRow;
 
 /// A store in this process's memory: the whole contract, nothing on disk.
 ///
@@ -32,38 +40,6 @@ pub struct MemoryStore {
     session: u64,
 }
 
-/// A row as [`MemoryStore`] holds it; the fields are the columns of a raw table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRow {
-    /// `id`
-    pub id: Box<str>,
-    /// `payload`, as received.
-    pub payload: Bytes,
-    /// `ingested_at_utc`
-    pub ingested_at: OffsetDateTime,
-    /// `extract_window_start_utc` and `extract_window_end_utc`
-    pub window: Window,
-    /// `page_number`
-    pub page_number: u32,
-    /// `page_size`
-    pub page_size: u32,
-    /// `request_payload`
-    pub request: Box<str>,
-    /// `source_updated_at_utc`
-    pub updated_at: Option<OffsetDateTime>,
-    /// `source_sync_token`
-    pub sync_token: Option<i64>,
-    /// `source_answered_at_utc`
-    pub answered_at: OffsetDateTime,
-}
-
-/// A document kept aside, with its bytes.
-#[derive(Clone, Debug)]
-struct Aside {
-    shown: Quarantined,
-    raw: Bytes,
-}
-
 /// What a database holds of runs, rows and triggers at some moment; see [`MemoryStore::snapshot`].
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -71,54 +47,10 @@ pub struct Snapshot {
     quarantine: BTreeMap<(Box<str>, Digest), Aside>,
     pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
     lines: BTreeMap<LineKey, Line>,
-    triggers: triggers::Triggers,
+    triggers: Triggers,
     runs: Vec<RunRecord>,
     to_stop: BTreeSet<RunId>,
     validated: Vec<(RunId, Validated)>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    sessions: u64,
-    identity: Option<StoreIdentity>,
-    tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
-    quarantine: BTreeMap<(Box<str>, Digest), Aside>,
-    leases: BTreeMap<Box<str>, Ownership>,
-    pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
-    lines: BTreeMap<LineKey, Line>,
-    witnesses: BTreeMap<Box<str>, Witness>,
-    calls: calls::Calls,
-    triggers: triggers::Triggers,
-    /// Where its clock stands still.
-    stands_at: Option<OffsetDateTime>,
-    /// By start; the newest last.
-    runs: Vec<RunRecord>,
-    /// Runs that somebody asked to stop.
-    to_stop: BTreeSet<RunId>,
-    validated: Vec<(RunId, Validated)>,
-    /// Of so many rows that are written, something drops one; of none if it is 0.
-    drops_one_of: u32,
-}
-
-#[derive(Debug)]
-struct Ownership {
-    epoch: i64,
-    holder: Box<str>,
-    session: Option<u64>,
-    since: OffsetDateTime,
-    /// Whether its time has passed without a heartbeat.
-    overdue: bool,
-}
-
-/// `entity_name`, `time_axis`, window: the primary key of `backfill_log`.
-type LineKey = (Box<str>, Box<str>, Window);
-
-#[derive(Clone, Debug)]
-struct Line {
-    shown: LogLine,
-    cursor: Option<ScanCursor>,
-    /// The page of its run that changed it last; 0 since it was opened.
-    page: u32,
 }
 
 impl MemoryStore {
@@ -246,48 +178,22 @@ impl MemoryStore {
         self.state().drops_one_of = rows;
     }
 
+    /// Does something to the calls, at the time that the store's clock shows.
+    fn calls<T>(&self, act: impl FnOnce(&mut Calls, OffsetDateTime) -> T) -> T {
+        let mut state = self.state();
+        let now = state.now();
+        act(&mut state.calls, now)
+    }
+
     /// Nothing that runs under the lock can panic half-way through a change, so poison says nothing.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The time, as a database tells it.
-#[expect(clippy::disallowed_methods, reason = "it stands for the database, whose clock is its own")]
-fn now() -> OffsetDateTime {
-    OffsetDateTime::now_utc()
-}
-
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl State {
-    fn now(&self) -> OffsetDateTime {
-        self.stands_at.unwrap_or_else(now)
-    }
-
-    /// Whether something keeps a row from being written.
-    fn drops(&self, id: &str) -> bool {
-        let sum: u32 = id.bytes().map(u32::from).sum();
-        self.drops_one_of > 0 && sum.is_multiple_of(self.drops_one_of)
-    }
-
-    /// What a process owns.
-    fn owned_by(&mut self, session: u64) -> impl Iterator<Item = &mut Ownership> {
-        self.leases.values_mut().filter(move |lease| lease.session == Some(session))
-    }
-
-    /// Refuses whoever does not own the pipeline any more.
-    fn fence(&self, lease: &Lease) -> Result<(), StoreErrorKind> {
-        let owner = self.leases.get(&lease.entity_name);
-        if owner.is_some_and(|owner| owner.epoch == lease.epoch) {
-            Ok(())
-        } else {
-            Err(StoreErrorKind::LeaseLost(lease.entity_name.clone()))
-        }
     }
 }
 
@@ -380,71 +286,5 @@ impl Quarantine for MemoryStore {
             }
         }
         Ok(resolved)
-    }
-}
-
-#[async_trait]
-impl RawStore for MemoryStore {
-    async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let bound = state.identity.get_or_insert_with(|| identity.clone()).clone();
-        if bound == *identity || is_planted("realm unchecked") {
-            Ok(())
-        } else {
-            let kind = StoreErrorKind::OtherCompany { bound, asked: identity.clone() };
-            Err(StoreError::new("binding the schema to a company", kind))
-        }
-    }
-
-    async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
-        Ok(self.state().identity.clone())
-    }
-
-    async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        self.state().tables.entry(pipeline.table.clone()).or_default();
-        Ok(())
-    }
-
-    async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
-        self.take_lease(&pipeline.entity_name, holder)
-            .map_err(|kind| StoreError::new("taking a pipeline", kind))
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        if let Some(ownership) = self.state().leases.get_mut(&lease.entity_name)
-            && ownership.epoch == lease.epoch
-        {
-            ownership.session = None;
-        }
-        Ok(())
-    }
-
-    /// Nobody can be told here: what is lost is found by the next change.
-    async fn lost(&self, _: &Lease) -> StoreError {
-        std::future::pending().await
-    }
-
-    async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
-        let refused =
-            |kind| StoreError::new(format!("landing a page of {}", page.pipeline.entity_name), kind);
-        #[cfg(feature = "planted")]
-        if is_planted("epoch checked outside") {
-            self.state().fence(&page.lease).map_err(refused)?;
-            crate::planted::gap(self.session).await;
-        }
-        let landed = land::commit(&mut self.state(), page).map_err(refused)?;
-        #[cfg(feature = "planted")]
-        if is_planted("ledger in a second transaction") {
-            crate::planted::gap(self.session).await;
-            land::enter(&mut self.state(), page, &landed);
-        }
-        Ok(landed)
-    }
-
-    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        match self.state().tables.get(&pipeline.table) {
-            Some(rows) => Ok(rows.len() as u64),
-            None => Err(StoreError::new("counting rows", land::no_table())),
-        }
     }
 }

@@ -1,92 +1,15 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{MemoryStore, Ownership, State, ledger};
-use crate::trigger::lease_name;
+use super::state::{Ownership, State};
+use super::{MemoryStore, ledger};
+use crate::store::trigger::lease_name;
 use crate::{
-    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunRecord, RunStart, RunStatus, StoreError,
-    StoreErrorKind, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, TriggerState,
+    Lease, NewTrigger, RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Trigger, TriggerBoard,
+    TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, TriggerState,
 };
-
-/// What the tables `backfill_trigger` and `backfill_trigger_history` hold.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Triggers {
-    all: BTreeMap<TriggerName, Trigger>,
-    history: BTreeMap<TriggerName, Vec<TriggerEvent>>,
-}
-
-impl Triggers {
-    fn one(&mut self, name: &TriggerName) -> Result<&mut Trigger, StoreErrorKind> {
-        self.all.get_mut(name).ok_or_else(|| StoreErrorKind::UnknownTrigger(name.clone()))
-    }
-
-    fn note(
-        &mut self,
-        (name, at): (&TriggerName, OffsetDateTime),
-        event: &str,
-        run: Option<RunId>,
-        detail: Option<&str>,
-    ) {
-        let event = TriggerEvent { at, event: event.into(), run, detail: detail.map(Into::into) };
-        self.history.entry(name.clone()).or_default().push(event);
-    }
-
-    /// The triggers of the chain that come before.
-    fn before(&self, link: Option<&ChainLink>) -> impl Iterator<Item = &Trigger> {
-        let link = link.cloned();
-        self.all.values().filter(move |other| {
-            let place = other.asked.link.as_ref().zip(link.as_ref());
-            place.is_some_and(|(other, link)| other.chain == link.chain && other.position < link.position)
-        })
-    }
-
-    fn is_blocked(&self, trigger: &Trigger) -> bool {
-        let chain = |one: &Trigger| one.asked.link.as_ref().map(|link| link.chain.clone());
-        let under_way = |other: &&Trigger| {
-            other.state == TriggerState::Running
-                && other.asked.name != trigger.asked.name
-                && chain(other).is_some_and(|name| Some(name) == chain(trigger))
-        };
-        let mut before = self.before(trigger.asked.link.as_ref());
-        before.any(|other| !matches!(other.state, TriggerState::Done | TriggerState::Expired))
-            || self.all.values().any(|other| under_way(&other))
-    }
-
-    fn is_due(&self, trigger: &Trigger, now: OffsetDateTime) -> bool {
-        trigger.state == TriggerState::Armed && trigger.asked.fire_at <= now && !self.is_blocked(trigger)
-    }
-
-    /// When a trigger could have fired.
-    fn ready_at(&self, trigger: &Trigger) -> OffsetDateTime {
-        let before = self.before(trigger.asked.link.as_ref());
-        let done = before.filter(|other| other.state == TriggerState::Done).map(|other| other.changed_at);
-        done.chain([trigger.asked.fire_at]).max().unwrap_or(trigger.asked.fire_at)
-    }
-
-    /// Returns whether one did.
-    fn expire(&mut self, now: OffsetDateTime, missed_after: Duration) -> bool {
-        let late: Vec<TriggerName> = self
-            .all
-            .values()
-            .filter(|one| one.state == TriggerState::Armed && one.asked.if_missed == IfMissed::Skip)
-            .filter(|one| !self.is_blocked(one) && self.ready_at(one) + missed_after < now)
-            .map(|one| one.asked.name.clone())
-            .collect();
-        let any = !late.is_empty();
-        for name in late {
-            let message = "no worker was there in time";
-            if let Some(one) = self.all.get_mut(&name) {
-                one.state = TriggerState::Expired;
-                (one.changed_at, one.message) = (now, Some(message.into()));
-            }
-            self.note((&name, now), "expired", None, Some(message));
-        }
-        any
-    }
-}
 
 impl State {
     /// Whether nobody works on a trigger that has fired.

@@ -5,7 +5,8 @@ use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-use super::{MemoryStore, State, StoredRow};
+use super::MemoryStore;
+use super::state::{State, StoredRow};
 use crate::{
     Examined, Inquiry, Pipeline, RunId, RunRecord, Severity, StoreError, Surveyed, Validated, Validation,
     Window,

@@ -3,10 +3,11 @@ use std::collections::HashSet;
 use deadpool_postgres::Object;
 use time::OffsetDateTime;
 
-use super::jsonb::Jsonb;
-use super::{documents, migrate, quarantine};
+use super::commit::jsonb::Jsonb;
+use super::commit::{documents, quarantine};
+use super::version;
 use crate::digest::Digest;
-use crate::landing::{Candidate, Landing};
+use crate::prepare::{Candidate, Landing};
 use crate::{Deviation, PageCommit, PageComparison, StoreErrorKind, TableName, Window};
 
 /// Which of these documents would replace what is stored: the condition of the upsert.
@@ -40,7 +41,7 @@ pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageCo
     let table = &page.pipeline.table;
     let mut comparison = PageComparison::default();
     let mut doubtful = Vec::new();
-    if migrate::exists(&***client, table.as_str()).await? {
+    if version::exists(&***client, table.as_str()).await? {
         let stored = documents::stored(client, table, &landing.candidates).await?;
         for (candidate, stored) in landing.candidates.iter().zip(stored) {
             match stored {
@@ -142,7 +143,7 @@ pub(super) async fn stored_ids(
     span: Option<Window>,
     (after, limit): (&str, u32),
 ) -> Result<Vec<Box<str>>, StoreErrorKind> {
-    if !migrate::exists(&***client, table.as_str()).await? {
+    if !version::exists(&***client, table.as_str()).await? {
         return Ok(Vec::new());
     }
     let statement = client.prepare_cached(&ids_sql(table)).await?;

@@ -1,53 +1,25 @@
-#[path = "commit/window_totals.rs"]
-mod advance;
-#[path = "connect/backend.rs"]
-mod backend;
+//! The store in a schema of a PostgreSQL database.
+//!
+//! [`PgStore`] implements every trait of [`store`](crate::store). [`DatabaseOptions`] says how it is reached, [`SchemaStatus`] and
+//! [`SchemaDifference`] what was found there. [`SealedRow`] keeps one sealed value for hosts that share a vault.
+
 mod calls;
 mod commit;
-#[path = "connect/pool.rs"]
 mod connect;
-#[path = "calls/session.rs"]
-mod desk;
-#[path = "commit/documents.rs"]
-mod documents;
-#[path = "connect/error.rs"]
-mod error;
 mod grants;
-#[path = "lease/heartbeat.rs"]
-mod heart;
 mod identity;
 mod inspect;
-#[path = "commit/jsonb.rs"]
-mod jsonb;
 mod lease;
-#[path = "connect/libpq.rs"]
-mod libpq;
-#[path = "log/query.rs"]
-mod lines;
+mod lineage;
+mod log;
 mod migrate;
-#[path = "connect/options.rs"]
-mod options;
-#[path = "commit/pages.rs"]
-mod pages;
-#[path = "commit/quarantine.rs"]
-mod quarantine;
-#[path = "log/runs.rs"]
-mod runs;
+mod rows;
 mod schema;
-#[path = "vault_row.rs"]
-mod sealed;
-#[path = "connect/session.rs"]
-mod session;
-#[path = "connect/tls.rs"]
-mod tls;
+mod scripts;
 mod triggers;
-#[path = "connect/url.rs"]
-mod url;
 mod validation;
-#[path = "log/windows.rs"]
-mod windows;
-#[path = "lineage.rs"]
-mod witness;
+mod vault_row;
+mod version;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,13 +30,15 @@ use bytes::Bytes;
 use deadpool_postgres::Pool;
 use time::{Date, OffsetDateTime};
 
-use self::connect::{Connector, Session};
-use self::desk::CallDesk;
-use self::heart::{Heart, Moment};
-pub use self::options::{ChannelBinding, DatabaseOptions, SslMode};
+use self::calls::session::CallDesk;
+use self::commit::{documents, pages, quarantine};
+pub use self::connect::{ChannelBinding, DatabaseOptions, SslMode};
+use self::connect::{Connector, Session, check_ownership};
+use self::lease::heartbeat::{Heart, Moment};
+use self::log::{query, runs, windows};
 pub use self::schema::{SchemaDifference, SchemaStatus};
-pub use self::sealed::{SealedRow, SealedRowLock};
-use crate::trigger::lease_name;
+pub use self::vault_row::{SealedRow, SealedRowLock};
+use crate::store::trigger::lease_name;
 use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
     ConsentLog, Examined, Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
@@ -101,7 +75,7 @@ impl PgStore {
         let store = Self { schema, connector, pool, heart, calls, ready: AtomicBool::new(false) };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
-        let checked = Box::pin(session::check_ownership(&store.connector, &session)).await;
+        let checked = Box::pin(check_ownership(&store.connector, &session)).await;
         checked.map_err(store.failed(op))?;
         schema::check_encoding(&session).await.map_err(store.failed(op))?;
         session.done();
@@ -179,7 +153,7 @@ impl PgStore {
     async fn session(&self, op: &str) -> Result<Session, StoreError> {
         let session = self.any_session(op).await?;
         if !self.ready.load(Ordering::Relaxed) {
-            migrate::check_version(&session, &self.schema).await.map_err(self.failed(op))?;
+            version::check_version(&session, &self.schema).await.map_err(self.failed(op))?;
             self.ready.store(true, Ordering::Relaxed);
         }
         Ok(session)
@@ -564,7 +538,7 @@ impl ConsentLog for PgStore {
     async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError> {
         let op = "comparing the consent with what was seen before";
         let session = self.session(op).await?;
-        let testimony = witness::testify(&session, seen).await.map_err(self.failed(op))?;
+        let testimony = lineage::testify(&session, seen).await.map_err(self.failed(op))?;
         session.done();
         Ok(testimony)
     }
@@ -676,7 +650,7 @@ impl BackfillLog for PgStore {
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
         let op = "reading the log";
         let session = self.session(op).await?;
-        let lines = lines::lines(&session, filter).await.map_err(self.failed(op))?;
+        let lines = query::lines(&session, filter).await.map_err(self.failed(op))?;
         session.done();
         Ok(lines)
     }

@@ -3,7 +3,9 @@ use std::fmt;
 
 use tokio_postgres::{Client, GenericClient};
 
-use super::{identity, migrate};
+use super::identity;
+use super::scripts::KNOWN;
+use super::version::found_version;
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
@@ -279,7 +281,7 @@ pub(super) async fn check_encoding(client: &Client) -> Result<(), StoreErrorKind
 
 /// Looks at a schema, whatever its state.
 pub(super) async fn status(client: &Client) -> Result<SchemaStatus, StoreErrorKind> {
-    let found = migrate::found_version(client).await?;
+    let found = found_version(client).await?;
     let identity = if found.is_some() { identity::bound(client).await? } else { None };
     let mut tables = Vec::new();
     for row in client.query(TABLES, &[]).await? {
@@ -288,7 +290,7 @@ pub(super) async fn status(client: &Client) -> Result<SchemaStatus, StoreErrorKi
     }
     let lz4 = client.query_one(LZ4, &[]).await?.try_get(0)?;
     let server: String = client.query_one("SHOW server_version", &[]).await?.try_get(0)?;
-    Ok(SchemaStatus { found, known: migrate::KNOWN, identity, tables, lz4, server_version: server.into() })
+    Ok(SchemaStatus { found, known: KNOWN, identity, tables, lz4, server_version: server.into() })
 }
 
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@ use deadpool_postgres::{Object, Transaction};
 use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 
-use super::lines::{run_id, unexpected, window};
-use super::pages::kept;
-use super::{lease, runs};
+use super::lease;
+use super::log::runs;
+use super::rows::{kept, run_id, unexpected, window};
 use crate::{
     ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreErrorKind, Trigger, TriggerBoard,
     TriggerEnd, TriggerEvent, TriggerName, TriggerPlan, TriggerState,

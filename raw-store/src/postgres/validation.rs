@@ -5,10 +5,9 @@ use postgres_types::ToSql;
 use time::{Date, OffsetDateTime};
 use tokio_postgres::{Client, IsolationLevel, Row};
 
-use super::documents::SAYS_NOTHING;
-use super::lines::{run_id, unexpected, window};
-use super::migrate;
-use super::pages::kept;
+use super::commit::documents::SAYS_NOTHING;
+use super::rows::{kept, run_id, unexpected, window};
+use super::version;
 use crate::{
     Examined, Finding, Inquiry, Pipeline, RunId, StoreErrorKind, Surveyed, TableName, Validated, Window,
 };
@@ -192,7 +191,7 @@ async fn moment(client: &mut Object) -> Result<Transaction<'_>, StoreErrorKind> 
 pub(super) async fn examine(client: &mut Object, inquiry: &Inquiry<'_>) -> Result<Examined, StoreErrorKind> {
     let table = &inquiry.pipeline.table;
     let transaction = moment(client).await?;
-    if !migrate::exists(&*transaction, table.as_str()).await? {
+    if !version::exists(&*transaction, table.as_str()).await? {
         return Ok(Examined { in_windows: vec![0; inquiry.windows.len()], ..Examined::default() });
     }
     let (start, end) = (inquiry.span.start(), inquiry.span.end());
@@ -251,7 +250,7 @@ pub(super) async fn survey(
     enough: u64,
 ) -> Result<Surveyed, StoreErrorKind> {
     let transaction = moment(client).await?;
-    if !migrate::exists(&*transaction, pipeline.table.as_str()).await? {
+    if !version::exists(&*transaction, pipeline.table.as_str()).await? {
         return Ok(Surveyed { in_windows: vec![0; windows.len()], ..Surveyed::default() });
     }
     let surveyed = surveyed(&transaction, pipeline, windows, enough).await?;
@@ -298,7 +297,7 @@ pub(super) async fn made_by_day(
     created: &[&str],
 ) -> Result<Vec<(Date, u64)>, StoreErrorKind> {
     let transaction = moment(client).await?;
-    if !migrate::exists(&*transaction, table.as_str()).await? {
+    if !version::exists(&*transaction, table.as_str()).await? {
         return Ok(Vec::new());
     }
     let (start, end) = (window.start(), window.end());

@@ -3,10 +3,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
-use super::DatabaseOptions;
-use super::connect::Connector;
-use super::migrate;
-use super::session::{DURABLE, check_ownership};
+use super::connect::{Connector, DURABLE, DatabaseOptions, check_ownership};
+use super::version;
 use crate::{SchemaName, StoreError, StoreErrorKind};
 
 /// Locks for as long as the connection lives. A lock of its own beside that of the migrations.
@@ -108,7 +106,7 @@ impl SealedRow {
     async fn client(&self) -> Result<Client, StoreErrorKind> {
         let client = self.connector.dedicated().await?;
         Box::pin(check_ownership(&self.connector, &client)).await?;
-        migrate::check_version(&client, &self.schema).await?;
+        version::check_version(&client, &self.schema).await?;
         Ok(client)
     }
 

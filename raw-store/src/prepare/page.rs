@@ -4,13 +4,11 @@ use std::mem;
 
 use time::OffsetDateTime;
 
+use super::duplicate_keys::repeats_a_key;
+use super::jsonb_check::{LARGEST, Unstorable, check_storable};
 use crate::digest::Digest;
-use crate::guard::LARGEST;
-use crate::keys::repeats_a_key;
 use crate::planted::is_planted;
-use crate::{
-    Altered, PageCommit, PageOutcome, Row, StoreErrorKind, Unstorable, WindowCounts, check_storable,
-};
+use crate::{Altered, PageCommit, PageOutcome, Row, StoreErrorKind, WindowCounts};
 
 /// How long a change at the source may be unknown to one of its answers, because another copy of its data gave it. A stored
 /// version that is older than an answer by more than this was known to it; one that is newer by more than this cannot be.

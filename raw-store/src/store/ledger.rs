@@ -1,81 +1,11 @@
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::{Owner, RunEnd, RunId, RunRecord, RunStart, StoreError, Window};
-
-/// Where a window stands. The words are those of `raw.backfill_log.status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WindowState {
-    /// Nothing of it has been read.
-    Pending,
-    /// Some of it has been read; its cursor says how far. Or it was read to its end, and nothing has confirmed yet that
-    /// nothing is missing.
-    Running,
-    /// All of it has been read, and it can gain no more records.
-    Completed,
-    /// Read to its end, but its end was not safely before the source's clock: a later run reads it again.
-    Provisional,
-    /// Given up in its last run, with a reason.
-    Failed,
-    /// The company does not have what the window is of: nothing was read, and a later run asks again.
-    Unavailable,
-}
-
-impl WindowState {
-    /// The word in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Provisional => "provisional",
-            Self::Failed => "failed",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
-impl fmt::Display for WindowState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for WindowState {
-    type Err = UnknownState;
-
-    fn from_str(word: &str) -> Result<Self, UnknownState> {
-        let all = [
-            Self::Pending,
-            Self::Running,
-            Self::Completed,
-            Self::Provisional,
-            Self::Failed,
-            Self::Unavailable,
-        ];
-        all.into_iter().find(|state| state.as_str() == word).ok_or(UnknownState)
-    }
-}
-
-/// A word that is no window state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a window state")]
-pub struct UnknownState;
-
-/// How far a scan has read inside a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScanCursor {
-    /// The instant of the last record read; the next question starts here.
-    pub at: OffsetDateTime,
-    /// The ids already landed at that instant: they come again and are dropped by id.
-    pub seen: Vec<Box<str>>,
-}
+use crate::{Owner, RunEnd, RunId, RunRecord, RunStart, ScanCursor, StoreError, Window, WindowState};
 
 /// The counts of one log line, summed over the pages of its last attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,34 +1,37 @@
+//! What a store can do, as traits by who needs what, and the values that they speak of.
+//!
+//! [`RawStore`] lands pages, [`BackfillLog`] remembers windows and runs, [`RawInspection`] looks without changing, [`Quarantine`] holds
+//! what could not become a row: together they are a [`Store`]. [`Validation`] examines what is stored, [`TriggerQueue`] arms runs,
+//! [`CallLedger`] shares the limits of the source, and [`ConsentLog`] tells copies of a vault apart.
+
+pub(crate) mod calls;
+mod inspect;
+mod ledger;
+mod lineage;
+mod quarantine;
+pub(crate) mod trigger;
+mod validation;
+
 use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::{BackfillLog, Lease, PageCommit, PageOutcome, Quarantine, RawInspection, StoreError, TableName};
+use crate::{Lease, PageCommit, PageOutcome, Pipeline, StoreError, StoreIdentity};
 
-/// Where one pipeline lands, and how its log lines are found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pipeline {
-    /// The name in `raw.backfill_log.entity_name`, such as `invoices`.
-    pub entity_name: Box<str>,
-    /// The raw table, such as `qb_invoices`.
-    pub table: TableName,
-    /// What the windows measure, such as `updated`. Windows of different axes are different log lines.
-    pub time_axis: Box<str>,
-}
-
-/// The company whose documents a schema holds. Ids of different companies collide, so a schema has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreIdentity {
-    /// The company's id at the source.
-    pub realm_id: Box<str>,
-    /// Which of the source's worlds the company lives in, such as `sandbox`.
-    pub environment: Box<str>,
-}
-
-impl fmt::Display for StoreIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "company {} ({})", self.realm_id, self.environment)
-    }
-}
+pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};
+pub use inspect::{Deviation, PageComparison, RawInspection};
+pub use ledger::{
+    BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Reopen, WindowFailure, WindowMetrics,
+};
+pub use lineage::{ConsentLog, Testimony, Witness};
+pub use quarantine::{Acceptance, Quarantine, Quarantined};
+pub use trigger::{
+    ChainLink, IfMissed, NewTrigger, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerPlan,
+    TriggerQueue,
+};
+pub use validation::{
+    Examined, Finding, Inquiry, Severity, Surveyed, UnknownSeverity, Validated, Validation,
+};
 
 /// Lands pages of documents.
 ///

@@ -1,87 +1,10 @@
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{Lease, RunId, RunStart, StoreError, Window};
-
-/// The name of a trigger: 1 to 80 ASCII letters, digits, dots, dashes and underscores.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TriggerName(Box<str>);
-
-/// A text that cannot name a trigger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a trigger's name is 1 to 80 letters, digits, dots, dashes and underscores")]
-pub struct InvalidTriggerName;
-
-impl TriggerName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for TriggerName {
-    type Err = InvalidTriggerName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTriggerName> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        let sound = (1..=80).contains(&text.len()) && text.bytes().all(allowed);
-        if sound { Ok(Self(text.into())) } else { Err(InvalidTriggerName) }
-    }
-}
-
-impl fmt::Display for TriggerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Where a trigger stands. The words are those of `raw.backfill_trigger.status`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TriggerState {
-    /// It will fire, once.
-    Armed,
-    /// It has fired; its run is under way, or waits for a worker to go on with it.
-    Running,
-    /// Its run is complete.
-    Done,
-    /// Its run ended with something missing.
-    Failed,
-    /// Somebody took it back, or stopped its run.
-    Cancelled,
-    /// Its time passed without a worker, and it was not to be late.
-    Expired,
-}
-
-impl TriggerState {
-    const ALL: [Self; 6] =
-        [Self::Armed, Self::Running, Self::Done, Self::Failed, Self::Cancelled, Self::Expired];
-
-    /// The word in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Armed => "armed",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// Reads the word in the database.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-
-    /// Whether nothing happens any more unless it is armed again.
-    pub fn is_spent(self) -> bool {
-        !matches!(self, Self::Armed | Self::Running)
-    }
-}
+use crate::{Lease, RunId, RunStart, StoreError, TriggerName, TriggerState, Window};
 
 /// What becomes of a trigger whose time passes without a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,13 +1,14 @@
+pub(super) mod session;
+
 use std::time::Duration;
 
 use postgres_types::ToSql;
 use time::Date;
 use tokio_postgres::Statement;
 
-use super::backend::Backend;
-use super::connect::Connector;
-use super::pages::kept;
-use crate::calls::{
+use super::connect::{Backend, Connector};
+use super::rows::kept;
+use crate::store::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
     LONGEST_DOWN, LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
 };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
 
-use super::calls::CallLine;
-use super::connect::Connector;
+use super::CallLine;
+use crate::postgres::connect::Connector;
 use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
 
 /// How often is looked whether the connection was cut. Places of a process that seems gone are kept for ten seconds: long
@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Asks for calls, and remembers those that are under way: they outlive the connection that they were asked for over.
 #[derive(Debug)]
-pub(super) struct CallDesk {
+pub(in crate::postgres) struct CallDesk {
     connector: Connector,
     line: Mutex<Option<Arc<CallLine>>>,
     /// The places of calls under way, and which use of each it is.
@@ -25,7 +25,7 @@ pub(super) struct CallDesk {
 }
 
 impl CallDesk {
-    pub(super) fn new(connector: Connector) -> Self {
+    pub(in crate::postgres) fn new(connector: Connector) -> Self {
         Self {
             connector,
             line: Mutex::default(),
@@ -34,7 +34,7 @@ impl CallDesk {
         }
     }
 
-    pub(super) async fn admit(
+    pub(in crate::postgres) async fn admit(
         self: &Arc<Self>,
         limits: &CallLimits,
         good_for: Duration,
@@ -49,20 +49,24 @@ impl CallDesk {
         Ok(admission)
     }
 
-    pub(super) async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreErrorKind> {
+    pub(in crate::postgres) async fn conclude(
+        &self,
+        slot: &CallSlot,
+        end: CallEnd,
+    ) -> Result<(), StoreErrorKind> {
         self.living().retain(|place, uses| (*place, *uses) != (slot.slot, slot.uses));
         self.line().await?.conclude(slot, end).await
     }
 
-    pub(super) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
+    pub(in crate::postgres) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
         self.line().await?.pause(pause).await
     }
 
-    pub(super) async fn failing(&self, apart: Duration) -> Result<(), StoreErrorKind> {
+    pub(in crate::postgres) async fn failing(&self, apart: Duration) -> Result<(), StoreErrorKind> {
         self.line().await?.failing(apart).await
     }
 
-    pub(super) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {
+    pub(in crate::postgres) async fn month(&self) -> Result<CallMonth, StoreErrorKind> {
         self.line().await?.month().await
     }
 

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::jsonb::Jsonb;
-use crate::landing::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
+use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
 use crate::{Altered, PageCommit, StoreErrorKind, TableName};
 
 /// Payload bytes of one statement. The driver keeps its buffers at the size of the largest statement for the life of a
@@ -19,7 +19,7 @@ const STATEMENT_BYTES: usize = 512 * 1024;
 const ABOUT_ONE_RECORD: [&str; 7] = ["22021", "22032", "22P02", "22P05", "22003", "54000", "54001"];
 
 /// A document that says nothing; its size is known without unpacking it.
-pub(super) const SAYS_NOTHING: &str =
+pub(in crate::postgres) const SAYS_NOTHING: &str =
     "(payload IS NULL OR (pg_column_size(payload) < 64 AND payload::text IN ('{}', '[]', 'null', '\"\"')))";
 
 /// Asks for the digests, and for the versions that go with them: small columns, so that an unchanged page reads no payload and
@@ -33,7 +33,9 @@ fn look_up_sql(table: &TableName) -> String {
 
 /// Whether a document (`new`) takes the place of the one that is stored (`stored`), as `replaces` says in Rust: of a page that
 /// was asked for at `asked_at`, answered at `answered_at`, is to be landed at `now` and may be compared `by_content`.
-pub(super) fn replaces_sql([asked_at, answered_at, now, latest, by_content]: [&str; 5]) -> String {
+pub(in crate::postgres) fn replaces_sql(
+    [asked_at, answered_at, now, latest, by_content]: [&str; 5],
+) -> String {
     let lag = CHANGES_SPREAD_WITHIN.whole_seconds();
     let slack = LANDS_WITHIN.whole_seconds();
     format!(
@@ -108,14 +110,14 @@ fn confirm_sql(table: &TableName) -> String {
 }
 
 /// Whether something in the database may drop or change what is written to a table: a trigger, a rule or a row policy.
-pub(super) const MEDDLED: &str = "
+pub(in crate::postgres) const MEDDLED: &str = "
     SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = class.oid AND NOT tgisinternal AND tgenabled <> 'D')
         OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = class.oid)
         OR row_security_active(class.oid)
     FROM pg_class AS class WHERE class.oid = to_regclass($1)";
 
 /// Asks that.
-pub(super) async fn is_meddled(
+pub(in crate::postgres) async fn is_meddled(
     transaction: &Transaction<'_>,
     meddled: &Statement,
     table: &TableName,
@@ -125,7 +127,7 @@ pub(super) async fn is_meddled(
 }
 
 /// Prepares the question which documents are stored already.
-pub(super) async fn prepare_look_up(
+pub(in crate::postgres) async fn prepare_look_up(
     transaction: &Transaction<'_>,
     page: &PageCommit,
 ) -> Result<Statement, StoreErrorKind> {
@@ -134,8 +136,8 @@ pub(super) async fn prepare_look_up(
 
 /// What is stored under the id of a candidate.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
-    pub(super) digest: Vec<u8>,
+pub(in crate::postgres) struct Stored {
+    pub(in crate::postgres) digest: Vec<u8>,
     updated_at: Option<OffsetDateTime>,
     says_nothing: bool,
     sync_token: Option<i64>,
@@ -154,7 +156,7 @@ impl Stored {
 
 /// Which of the candidates are stored already, byte for byte and as the version that they are, and what was changed beside them
 /// since.
-pub(super) async fn unchanged(
+pub(in crate::postgres) async fn unchanged(
     transaction: &Transaction<'_>,
     look_up: &Statement,
     candidates: &[Candidate<'_>],
@@ -173,7 +175,7 @@ pub(super) async fn unchanged(
 }
 
 /// What is stored under each candidate's id.
-pub(super) async fn stored(
+pub(in crate::postgres) async fn stored(
     client: &Object,
     table: &TableName,
     candidates: &[Candidate<'_>],
@@ -208,7 +210,7 @@ async fn look_up_all(
 /// Writes the candidates of a page. One that the server refuses is put aside alone: the rest lands. What the table may not
 /// have kept is looked up before the page is committed: what was not returned, and where something `meddles` with the
 /// table, everything.
-pub(super) async fn land(
+pub(in crate::postgres) async fn land(
     transaction: &Transaction<'_>,
     page: &PageCommit,
     landing: &mut Landing<'_>,
@@ -284,7 +286,9 @@ fn refuses_rows(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Cuts at [`STATEMENT_BYTES`]; a part has at least one candidate.
-pub(super) fn in_statements<'c, 'a>(mut candidates: &'c [Candidate<'a>]) -> Vec<&'c [Candidate<'a>]> {
+pub(in crate::postgres) fn in_statements<'c, 'a>(
+    mut candidates: &'c [Candidate<'a>],
+) -> Vec<&'c [Candidate<'a>]> {
     let mut parts = Vec::new();
     while !candidates.is_empty() {
         let mut bytes = 0;
@@ -341,7 +345,7 @@ async fn write(
     Ok(written.1)
 }
 
-pub(super) fn is_about_one_record(error: &tokio_postgres::Error) -> bool {
+pub(in crate::postgres) fn is_about_one_record(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| ABOUT_ONE_RECORD.contains(&code.code()))
 }
 
@@ -376,7 +380,10 @@ fn position(candidates: &[Candidate<'_>], id: &str) -> Result<usize, usize> {
 }
 
 /// How many rows a table holds.
-pub(super) async fn count_rows(client: &Client, table: &TableName) -> Result<u64, StoreErrorKind> {
+pub(in crate::postgres) async fn count_rows(
+    client: &Client,
+    table: &TableName,
+) -> Result<u64, StoreErrorKind> {
     let rows: i64 = client.query_one(&format!("SELECT count(*) FROM \"{table}\""), &[]).await?.try_get(0)?;
     Ok(rows.cast_unsigned())
 }

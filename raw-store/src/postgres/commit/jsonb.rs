@@ -6,7 +6,7 @@ use postgres_types::{IsNull, ToSql, Type, to_sql_checked};
 /// JSON text on its way to a `jsonb` parameter, byte for byte: no tree is built on our side, so no digit of a
 /// number is lost.
 #[derive(Debug)]
-pub(super) struct Jsonb<'a>(pub(super) &'a [u8]);
+pub(in crate::postgres) struct Jsonb<'a>(pub(in crate::postgres) &'a [u8]);
 
 /// The first byte of `jsonb`'s binary form; the text follows it (`jsonb_recv` in PostgreSQL's `jsonb.c`).
 const VERSION: u8 = 1;

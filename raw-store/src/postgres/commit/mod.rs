@@ -1,10 +1,16 @@
+pub(super) mod documents;
+pub(super) mod jsonb;
+pub(super) mod pages;
+pub(super) mod quarantine;
+mod window_totals;
+
 use std::mem;
 
 use deadpool_postgres::{Object, Transaction};
 use futures_util::try_join;
 
-use super::{advance, documents, lease, pages, quarantine};
-use crate::landing::Landing;
+use super::lease;
+use crate::prepare::Landing;
 use crate::{Altered, PageCommit, PageOutcome, StoreErrorKind};
 
 /// Lands one page in one transaction.
@@ -32,7 +38,7 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
     let outcome = PageOutcome { altered, ..landing.tally.outcome() };
     try_join!(
         quarantine::keep(&transaction, page, &kept),
-        advance::advance(&transaction, page, &outcome),
+        window_totals::advance(&transaction, page, &outcome),
         pages::conclude(&transaction, page, &outcome),
     )?;
     point!("page.accounted");

@@ -1,12 +1,12 @@
 use deadpool_postgres::Transaction;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement};
 
 use super::jsonb::Jsonb;
+use crate::postgres::rows::{kept, of_a_run};
 use crate::{PageCommit, PageOutcome, RunId, StoreErrorKind, WindowCounts};
 
 /// Claims a page's name. Of two transactions with one page the second waits here for the first.
-pub(super) const CLAIM: &str = "
+pub(in crate::postgres) const CLAIM: &str = "
     INSERT INTO backfill_page (run_id, entity_name, page_number, request_payload, records_inserted, records_updated,
         records_unchanged, records_quarantined, outcome, answered_at_utc, committed_at_utc)
     VALUES ($1, $2, $3, $4, 0, 0, 0, 0, '[]', $5, $6)
@@ -24,13 +24,17 @@ const LAST: &str =
     "SELECT coalesce(max(page_number), 0) FROM backfill_page WHERE run_id = $1 AND entity_name = $2";
 
 /// The number of the last page.
-pub(super) async fn last(client: &Client, run: &RunId, entity_name: &str) -> Result<u32, StoreErrorKind> {
+pub(in crate::postgres) async fn last(
+    client: &Client,
+    run: &RunId,
+    entity_name: &str,
+) -> Result<u32, StoreErrorKind> {
     let row = client.query_one(LAST, &[&run.as_str(), &entity_name]).await?;
     Ok(row.try_get::<_, i32>(0)?.cast_unsigned())
 }
 
 /// Claims the page's name; false if it has been committed before.
-pub(super) async fn claim(
+pub(in crate::postgres) async fn claim(
     transaction: &Transaction<'_>,
     statement: &Statement,
     page: &PageCommit,
@@ -47,7 +51,7 @@ pub(super) async fn claim(
 }
 
 /// Writes down what became of the page.
-pub(super) async fn conclude(
+pub(in crate::postgres) async fn conclude(
     transaction: &Transaction<'_>,
     page: &PageCommit,
     outcome: &PageOutcome,
@@ -67,22 +71,8 @@ pub(super) async fn conclude(
     kept("backfill_page", concluded, 1)
 }
 
-/// What an error means where a run is named: one that is not there any more was forgotten.
-pub(super) fn of_a_run(error: tokio_postgres::Error, entity_name: &str) -> StoreErrorKind {
-    if error.code() == Some(&SqlState::FOREIGN_KEY_VIOLATION) {
-        return StoreErrorKind::LogMoved(entity_name.into());
-    }
-    error.into()
-}
-
-/// Every row that was written to a table of the ledger must have been kept.
-pub(super) fn kept(table: &str, found: u64, wanted: usize) -> Result<(), StoreErrorKind> {
-    let rows = (wanted as u64).saturating_sub(found);
-    if rows == 0 { Ok(()) } else { Err(StoreErrorKind::RowsAltered { table: table.into(), rows }) }
-}
-
 /// What became of a page that was committed before.
-pub(super) async fn outcome(
+pub(in crate::postgres) async fn outcome(
     transaction: &Transaction<'_>,
     page: &PageCommit,
 ) -> Result<PageOutcome, StoreErrorKind> {
@@ -102,7 +92,7 @@ pub(super) async fn outcome(
 }
 
 /// Inserted, updated, unchanged, quarantined, as PostgreSQL counts.
-pub(super) fn counts(counts: &WindowCounts) -> [i64; 4] {
+pub(in crate::postgres) fn counts(counts: &WindowCounts) -> [i64; 4] {
     [counts.inserted, counts.updated, counts.unchanged, counts.quarantined].map(u64::cast_signed)
 }
 

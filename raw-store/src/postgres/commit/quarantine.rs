@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 
 use super::jsonb::Jsonb;
-use super::lines::{run_id, window};
-use super::{lease, pages};
 use crate::digest::Digest;
-use crate::landing::Kept;
+use crate::postgres::lease;
+use crate::postgres::rows::{self, run_id, window};
+use crate::prepare::Kept;
 use crate::{Acceptance, Owner, PageCommit, Pipeline, Quarantined, StoreErrorKind, Window};
 
 /// Keeps documents once per content: one that comes again only says when, and where, it was seen last.
@@ -71,7 +71,7 @@ const RESOLVE: &str = "
       AND kept.last_seen_at_utc < line.started_at_utc";
 
 /// Lists what is kept.
-pub(super) async fn list(
+pub(in crate::postgres) async fn list(
     client: &Client,
     entity_name: Option<&str>,
 ) -> Result<Vec<Quarantined>, StoreErrorKind> {
@@ -80,7 +80,7 @@ pub(super) async fn list(
 }
 
 /// Counts what is open.
-pub(super) async fn open(
+pub(in crate::postgres) async fn open(
     client: &Client,
     pipelines: &[Pipeline],
     span: Option<Window>,
@@ -93,7 +93,7 @@ pub(super) async fn open(
 }
 
 /// Records a decision about one document.
-pub(super) async fn accept(
+pub(in crate::postgres) async fn accept(
     client: &Client,
     (entity_name, digest): (&str, &str),
     (by, reason): (&str, &str),
@@ -129,7 +129,7 @@ fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
 }
 
 /// Which of these documents are kept, and not resolved.
-pub(super) async fn known(
+pub(in crate::postgres) async fn known(
     client: &Client,
     entity_name: &str,
     digests: &[Digest],
@@ -144,7 +144,7 @@ pub(super) async fn known(
 }
 
 /// The bytes of one document.
-pub(super) async fn bytes(
+pub(in crate::postgres) async fn bytes(
     client: &Client,
     entity_name: &str,
     digest: &str,
@@ -154,7 +154,10 @@ pub(super) async fn bytes(
 }
 
 /// Resolves what a run did not see again.
-pub(super) async fn resolve(client: &mut Object, owner: Owner<'_>) -> Result<u64, StoreErrorKind> {
+pub(in crate::postgres) async fn resolve(
+    client: &mut Object,
+    owner: Owner<'_>,
+) -> Result<u64, StoreErrorKind> {
     let Owner { run, pipeline, lease, .. } = owner;
     let (entity_name, time_axis) = (&*pipeline.entity_name, &*pipeline.time_axis);
     let transaction = client.transaction().await?;
@@ -166,7 +169,7 @@ pub(super) async fn resolve(client: &mut Object, owner: Owner<'_>) -> Result<u64
 }
 
 /// Keeps the documents of a page that cannot be rows.
-pub(super) async fn keep(
+pub(in crate::postgres) async fn keep(
     transaction: &Transaction<'_>,
     page: &PageCommit,
     kept: &BTreeMap<Digest, Kept<'_>>,
@@ -206,5 +209,5 @@ pub(super) async fn keep(
             ],
         )
         .await?;
-    pages::kept("quarantine", written, kept.len())
+    rows::kept("quarantine", written, kept.len())
 }

@@ -3,7 +3,7 @@ use time::OffsetDateTime;
 
 use super::jsonb::Jsonb;
 use super::pages::counts;
-use super::windows::{check_entered, entered, locked_line};
+use crate::postgres::log::windows::{check_entered, entered, locked_line};
 use crate::{PageCommit, PageOutcome, ScanCursor, StoreErrorKind};
 
 /// Adds a page to its windows' lines and to the run's totals, on top of the page before it. A window that the same run has closed before in

@@ -10,7 +10,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a lease lasts without a heartbeat. Far longer than a page takes, so that only who is frozen or cut off loses it;
 /// short enough for others to wait for.
-pub(super) const LEASE_TIME: Duration = Duration::from_mins(1);
+pub(in crate::postgres) const LEASE_TIME: Duration = Duration::from_mins(1);
 
 /// Connections of one store, beside the one that holds its leases: a few pages commit at once.
 const POOL_SIZE: usize = 4;
@@ -65,8 +65,8 @@ pub struct DatabaseOptions {
     pub(super) root_certificate: Option<PathBuf>,
     pub(super) channel_binding: Option<ChannelBinding>,
     pub(super) connect_timeout: Duration,
-    pub(super) pool_size: usize,
-    pub(super) lease_time: Duration,
+    pub(in crate::postgres) pool_size: usize,
+    pub(in crate::postgres) lease_time: Duration,
 }
 
 /// A server's address.

@@ -30,7 +30,7 @@ const WAIT: Duration = Duration::from_secs(45);
 
 /// How to make connections.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub(in crate::postgres) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
     terms: Terms,
@@ -49,12 +49,15 @@ struct Between {
 }
 
 impl Connector {
-    pub(super) fn new(options: &DatabaseOptions, schema: &SchemaName) -> Result<Self, StoreErrorKind> {
+    pub(in crate::postgres) fn new(
+        options: &DatabaseOptions,
+        schema: &SchemaName,
+    ) -> Result<Self, StoreErrorKind> {
         Self::with_settings(options, schema, &[])
     }
 
     /// As [`Connector::new`], with further settings of each session.
-    pub(super) fn with_settings(
+    pub(in crate::postgres) fn with_settings(
         options: &DatabaseOptions,
         schema: &SchemaName,
         more: &'static [(&'static str, &'static str)],
@@ -93,7 +96,7 @@ impl Connector {
     }
 
     /// Whether nobody is between here and the server who drops what is said at the login; asked with the first connection.
-    pub(super) fn is_direct(&self) -> bool {
+    pub(in crate::postgres) fn is_direct(&self) -> bool {
         self.between.arrives.get().copied().unwrap_or(false)
     }
 
@@ -126,7 +129,7 @@ impl Connector {
         Ok(())
     }
 
-    pub(super) fn pool(&self, size: usize) -> Result<Pool, StoreErrorKind> {
+    pub(in crate::postgres) fn pool(&self, size: usize) -> Result<Pool, StoreErrorKind> {
         // A connection that only looks open is found out by a query before it is lent (`Verified`).
         let recycling_method = RecyclingMethod::Verified;
         let manager =
@@ -153,7 +156,7 @@ impl Connector {
     }
 
     /// Why the pool gave no connection.
-    pub(super) fn refused_by_pool(&self, error: PoolError) -> StoreErrorKind {
+    pub(in crate::postgres) fn refused_by_pool(&self, error: PoolError) -> StoreErrorKind {
         match error {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 self.refused(error)
@@ -174,7 +177,7 @@ impl Connector {
     }
 
     /// A connection outside the pool. It ends with its client.
-    pub(super) async fn dedicated(&self) -> Result<Client, StoreErrorKind> {
+    pub(in crate::postgres) async fn dedicated(&self) -> Result<Client, StoreErrorKind> {
         let settled = Box::pin(async {
             let (client, connection) = self.open().await?;
             tokio::spawn(carry(connection));
@@ -224,15 +227,15 @@ impl std::fmt::Debug for Connector {
 /// by an error or because the caller's future was dropped, it is closed: it may be in the middle of a
 /// transaction, and the next borrower must not inherit that.
 #[derive(Debug)]
-pub(super) struct Session(Option<Object>);
+pub(in crate::postgres) struct Session(Option<Object>);
 
 impl Session {
-    pub(super) fn new(object: Object) -> Self {
+    pub(in crate::postgres) fn new(object: Object) -> Self {
         Self(Some(object))
     }
 
     /// Gives the connection back to the pool.
-    pub(super) fn done(mut self) {
+    pub(in crate::postgres) fn done(mut self) {
         self.0 = None;
     }
 }

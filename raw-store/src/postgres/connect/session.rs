@@ -2,8 +2,7 @@
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::connect::Connector;
-use crate::{SchemaName, StoreErrorKind};
+use crate::SchemaName;
 
 /// Settings of each session, as the server shows them. The bounds: a page takes a fraction of a second; whoever takes this
 /// long is stuck, or somebody else holds a lock on our tables. The isolation: every guard is a conditional write that reads
@@ -26,13 +25,11 @@ const COMMITS: &str =
 
 /// What a session that holds the only copy of something, or a lock for a whole process, asks for beside that: the server finds
 /// a host that is gone within a minute, so that its lock is free.
-pub(super) const DURABLE: &[(&str, &str)] =
+pub(in crate::postgres) const DURABLE: &[(&str, &str)] =
     &[("tcp_keepalives_idle", "10"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")];
 
 /// Whether the login's own words arrived: where somebody between drops them, this comes from elsewhere.
 const ARRIVED: &str = "SELECT source = 'client' FROM pg_settings WHERE name = 'jit'";
-
-const ME: &str = "SELECT pg_backend_pid()";
 
 /// What is said at the login, as the server's command line takes it. Said once more in the session, so nothing depends on it;
 /// it shows whether somebody is between.
@@ -109,7 +106,10 @@ impl Terms {
     }
 }
 
-async fn rows(client: &Client, statements: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+pub(super) async fn rows(
+    client: &Client,
+    statements: &str,
+) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
     let answered = client.simple_query(statements).await?;
     let text = |row: &tokio_postgres::SimpleQueryRow| {
         (0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned()).collect()
@@ -118,26 +118,6 @@ async fn rows(client: &Client, statements: &str) -> Result<Vec<Vec<String>>, tok
         .iter()
         .filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(text(row)) } else { None })
         .collect())
-}
-
-/// Makes sure that the server's side of a session is its own: a pooler may hand it to somebody else after each transaction,
-/// and then neither settings nor locks nor leases hold. Costs a connection, and is asked only where somebody is between.
-pub(super) async fn check_ownership(connector: &Connector, client: &Client) -> Result<(), StoreErrorKind> {
-    if connector.is_direct() {
-        return Ok(());
-    }
-    let me = async || -> Result<Vec<Vec<String>>, StoreErrorKind> { Ok(rows(client, ME).await?) };
-    let (mine, again) = (me().await?, me().await?);
-    let other = connector.dedicated().await?;
-    let theirs = rows(&other, ME).await?;
-    if mine == again && mine != theirs && mine == me().await? {
-        return Ok(());
-    }
-    Err(StoreErrorKind::Session(
-        "a pooler hands the server's sessions from one client to another (transaction pooling), so that settings, locks and \
-         leases do not hold"
-            .into(),
-    ))
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::backend::Backend;
-use super::connect::Connector;
-use super::lease;
+use crate::postgres::connect::{Backend, Connector};
+use crate::postgres::lease;
 use crate::{Lease, StoreError, StoreErrorKind};
 
 /// How many heartbeats a lease outlasts. After three quarters of its time without one, its owner gives up by itself.
@@ -22,10 +21,10 @@ const LOOK: Duration = Duration::from_millis(250);
 ///
 /// It lives by real time, whatever clock the rest of the program is given: the other side of a lease is a server.
 #[derive(Debug)]
-pub(super) struct Heart {
+pub(in crate::postgres) struct Heart {
     connector: Connector,
     /// How long a lease lasts without a heartbeat.
-    pub(super) lasts: Duration,
+    pub(in crate::postgres) lasts: Duration,
     /// The connection whose life is the proof that this process lives: leases name its server process.
     guard: Mutex<Option<Arc<Backend>>>,
     held: watch::Sender<BTreeMap<Box<str>, Held>>,
@@ -42,7 +41,7 @@ struct Held {
 
 /// A moment in both of a machine's times: the one stands still while it sleeps, the other can be set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(in crate::postgres) struct Moment {
     monotonic: Instant,
     wall: SystemTime,
 }
@@ -52,7 +51,7 @@ impl Moment {
         clippy::disallowed_methods,
         reason = "a lease is kept by real time, whatever clock others are given"
     )]
-    pub(super) fn now() -> Self {
+    pub(in crate::postgres) fn now() -> Self {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
@@ -65,7 +64,7 @@ impl Moment {
 }
 
 impl Heart {
-    pub(super) fn new(connector: Connector, lasts: Duration) -> Self {
+    pub(in crate::postgres) fn new(connector: Connector, lasts: Duration) -> Self {
         Self {
             connector,
             lasts,
@@ -77,7 +76,7 @@ impl Heart {
     }
 
     /// The connection that stands for this process, opened where it is missing or was cut.
-    pub(super) async fn guard(&self) -> Result<Arc<Backend>, StoreErrorKind> {
+    pub(in crate::postgres) async fn guard(&self) -> Result<Arc<Backend>, StoreErrorKind> {
         let mut guard = self.guard.lock().await;
         if let Some(guard) = guard.as_ref().filter(|guard| !guard.client.is_closed()) {
             return Ok(Arc::clone(guard));
@@ -91,19 +90,19 @@ impl Heart {
     }
 
     /// The number of the ownership that this process has, as far as it knows.
-    pub(super) fn epoch(&self, name: &str) -> Option<i64> {
+    pub(in crate::postgres) fn epoch(&self, name: &str) -> Option<i64> {
         self.held.borrow().get(name).map(|held| held.epoch)
     }
 
     /// Reserves a name that this process is about to ask for. Nothing if another task asks for it: the server takes all of
     /// them for one owner.
-    pub(super) fn reserve(&self, name: &str) -> Option<Reservation<'_>> {
+    pub(in crate::postgres) fn reserve(&self, name: &str) -> Option<Reservation<'_>> {
         let mut taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         taking.insert(name.into()).then(|| Reservation { heart: self, name: name.into() })
     }
 
     /// Keeps a lease that was asked for at this moment.
-    pub(super) fn keep(self: &Arc<Self>, lease: &Lease, asked: Moment) {
+    pub(in crate::postgres) fn keep(self: &Arc<Self>, lease: &Lease, asked: Moment) {
         let held = Held { epoch: lease.epoch, heard: asked };
         self.held.send_modify(|all| {
             all.insert(lease.entity_name.clone(), held);
@@ -114,12 +113,12 @@ impl Heart {
     }
 
     /// Keeps a lease no longer.
-    pub(super) fn forget(&self, lease: &Lease) {
+    pub(in crate::postgres) fn forget(&self, lease: &Lease) {
         self.held.send_modify(|all| all.retain(|name, held| !held.is(name, lease)));
     }
 
     /// Returns once a lease is lost.
-    pub(super) async fn lost(&self, lease: &Lease) -> StoreError {
+    pub(in crate::postgres) async fn lost(&self, lease: &Lease) -> StoreError {
         let mut held = self.held.subscribe();
         // The sender lives as long as `self`, so the wait can only end by the condition.
         let _ = held.wait_for(|all| !all.iter().any(|(name, held)| held.is(name, lease))).await;
@@ -165,7 +164,7 @@ impl Heart {
 
 /// A name that one task asks for, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Reservation<'a> {
+pub(in crate::postgres) struct Reservation<'a> {
     heart: &'a Heart,
     name: Box<str>,
 }

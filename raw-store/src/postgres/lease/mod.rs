@@ -1,11 +1,12 @@
+pub(super) mod heartbeat;
+
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use tokio_postgres::Client;
 
-use super::backend::Backend;
-use super::options::LEASE_TIME;
-use super::pages::kept;
+use super::connect::{Backend, LEASE_TIME};
+use super::rows::kept;
 use crate::{Lease, StoreErrorKind};
 
 /// When a pipeline may be taken: it was given back, or its owner is this very process, is gone, or has not been heard of

@@ -5,6 +5,7 @@ use futures_util::TryStreamExt as _;
 use postgres_types::ToSql;
 use tokio_postgres::{Client, Row};
 
+use crate::postgres::rows::{run_id, unexpected, window};
 use crate::{LogFilter, LogLine, RunId, StoreErrorKind, Window, WindowMetrics, WindowState};
 
 const LINES: &str = "
@@ -20,7 +21,10 @@ const LINES: &str = "
     ORDER BY entity_name, time_axis, window_start_utc, window_end_utc";
 
 /// Lists log lines.
-pub(super) async fn lines(client: &Client, filter: &LogFilter) -> Result<Vec<LogLine>, StoreErrorKind> {
+pub(in crate::postgres) async fn lines(
+    client: &Client,
+    filter: &LogFilter,
+) -> Result<Vec<LogLine>, StoreErrorKind> {
     let run = filter.run.as_ref().map(RunId::as_str);
     let state = filter.state.map(WindowState::as_str);
     let (start, end) = (filter.span.map(Window::start), filter.span.map(Window::end));
@@ -59,19 +63,4 @@ fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
         attempts: row.try_get::<_, i32>(16)?.cast_unsigned(),
         counted_at: row.try_get(17)?,
     })
-}
-
-/// A window from two neighbouring columns.
-pub(super) fn window(row: &Row, at: usize) -> Result<Window, StoreErrorKind> {
-    Window::new(row.try_get(at)?, row.try_get(at + 1)?).map_err(|_| unexpected("a window"))
-}
-
-/// A run, where one is named.
-pub(super) fn run_id(text: Option<&str>) -> Result<Option<RunId>, StoreErrorKind> {
-    text.map(|text| text.parse().map_err(|_| unexpected("a run_id"))).transpose()
-}
-
-/// Something in the ledger that this program has not written.
-pub(super) fn unexpected(what: &str) -> StoreErrorKind {
-    StoreErrorKind::Differs(format!("{what} cannot be read").into())
 }

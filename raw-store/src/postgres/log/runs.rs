@@ -3,9 +3,8 @@ use std::collections::BTreeSet;
 use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::{Client, Row};
 
-use super::lines::{unexpected, window};
-use super::pages::kept;
-use super::{identity, lease};
+use crate::postgres::rows::{kept, unexpected, window};
+use crate::postgres::{identity, lease};
 use crate::{
     PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreErrorKind, StoreIdentity,
     WindowCounts,
@@ -68,7 +67,7 @@ const PIPELINES: &str = "
     ORDER BY entity_name";
 
 /// Records that a run has begun, or goes on.
-pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), StoreErrorKind> {
+pub(in crate::postgres) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), StoreErrorKind> {
     let transaction = client.transaction().await?;
     if let Some(lease) = &run.fence {
         lease::fence(&transaction, lease).await?;
@@ -79,7 +78,10 @@ pub(super) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), Sto
 }
 
 /// The same, in a transaction of which it is a part.
-pub(super) async fn begin_in(transaction: &Transaction<'_>, run: &RunStart) -> Result<(), StoreErrorKind> {
+pub(in crate::postgres) async fn begin_in(
+    transaction: &Transaction<'_>,
+    run: &RunStart,
+) -> Result<(), StoreErrorKind> {
     let StoreIdentity { realm_id, environment } = &run.identity;
     let id = run.id.as_str();
     let names: Vec<&str> = run.pipelines.iter().map(|pipeline| &*pipeline.entity_name).collect();
@@ -107,7 +109,11 @@ pub(super) async fn begin_in(transaction: &Transaction<'_>, run: &RunStart) -> R
 }
 
 /// Records how a run ended.
-pub(super) async fn finish(client: &mut Object, run: &RunId, end: &RunEnd) -> Result<(), StoreErrorKind> {
+pub(in crate::postgres) async fn finish(
+    client: &mut Object,
+    run: &RunId,
+    end: &RunEnd,
+) -> Result<(), StoreErrorKind> {
     let (calls, retries) = (end.calls.cast_signed(), end.retries.cast_signed());
     let transaction = client.transaction().await?;
     if let Some(lease) = &end.fence {
@@ -147,21 +153,30 @@ async fn is_put_back(
 }
 
 /// Asks a run to stop. Whether it was under way.
-pub(super) async fn request_stop(client: &Client, run: &RunId) -> Result<bool, StoreErrorKind> {
+pub(in crate::postgres) async fn request_stop(client: &Client, run: &RunId) -> Result<bool, StoreErrorKind> {
     Ok(client.execute(REQUEST_STOP, &[&run.as_str()]).await? == 1)
 }
 
-pub(super) async fn stop_requested(client: &Client, run: &RunId) -> Result<bool, StoreErrorKind> {
+pub(in crate::postgres) async fn stop_requested(
+    client: &Client,
+    run: &RunId,
+) -> Result<bool, StoreErrorKind> {
     Ok(client.query_opt(STOP_REQUESTED, &[&run.as_str()]).await?.is_some())
 }
 
 /// One run.
-pub(super) async fn one(client: &Client, run: &RunId) -> Result<Option<RunRecord>, StoreErrorKind> {
+pub(in crate::postgres) async fn one(
+    client: &Client,
+    run: &RunId,
+) -> Result<Option<RunRecord>, StoreErrorKind> {
     Ok(read(client, Some(run.as_str()), 1).await?.pop())
 }
 
 /// The newest runs.
-pub(super) async fn newest(client: &Client, limit: u32) -> Result<Vec<RunRecord>, StoreErrorKind> {
+pub(in crate::postgres) async fn newest(
+    client: &Client,
+    limit: u32,
+) -> Result<Vec<RunRecord>, StoreErrorKind> {
     read(client, None, i64::from(limit)).await
 }
 

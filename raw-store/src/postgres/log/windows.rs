@@ -4,9 +4,8 @@ use deadpool_postgres::{Object, Transaction};
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 
-use super::lease;
-use super::lines::window;
-use super::pages::{kept, of_a_run};
+use crate::postgres::lease;
+use crate::postgres::rows::{kept, of_a_run, window};
 use crate::{
     Confirmation, Lease, OpenWindow, Owner, Reopen, ScanCursor, StoreErrorKind, Window, WindowFailure,
     WindowState,
@@ -30,7 +29,7 @@ macro_rules! locked_line {
         ) AS line"
     };
 }
-pub(super) use locked_line;
+pub(in crate::postgres) use locked_line;
 
 /// How many lines were found and how many of them changed, and the same of the run's totals.
 macro_rules! entered {
@@ -40,7 +39,7 @@ macro_rules! entered {
             (SELECT count(*) FROM totals)"
     };
 }
-pub(super) use entered;
+pub(in crate::postgres) use entered;
 
 /// Gives windows to a run: new lines, and lines that it has not opened yet. What goes on at a cursor keeps its
 /// counts (`kept` is 1), everything else starts from zero.
@@ -225,7 +224,7 @@ const STANDS_AT: &str = "
 
 /// Windows of one pipeline, asked about by a run.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(in crate::postgres) struct Asked<'a> {
     run: &'a str,
     entity_name: &'a str,
     time_axis: &'a str,
@@ -237,7 +236,7 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// Sorts the windows and drops repeated ones.
-    pub(super) fn new(owner: Owner<'a>, windows: &[Window]) -> Self {
+    pub(in crate::postgres) fn new(owner: Owner<'a>, windows: &[Window]) -> Self {
         let Owner { run, pipeline, lease, fence } = owner;
         let mut windows = windows.to_vec();
         windows.sort_unstable();
@@ -255,7 +254,7 @@ impl<'a> Asked<'a> {
 }
 
 /// Makes sure of the lines, and returns the windows to read.
-pub(super) async fn open(
+pub(in crate::postgres) async fn open(
     client: &mut Object,
     asked: &Asked<'_>,
     reopen: Reopen,
@@ -278,7 +277,10 @@ pub(super) async fn open(
 }
 
 /// Takes back windows that the run has closed.
-pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(), StoreErrorKind> {
+pub(in crate::postgres) async fn reopen(
+    client: &mut Object,
+    asked: &Asked<'_>,
+) -> Result<(), StoreErrorKind> {
     let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
@@ -289,7 +291,7 @@ pub(super) async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(),
 }
 
 /// Closes windows that were confirmed, by a count or by another answer.
-pub(super) async fn close(
+pub(in crate::postgres) async fn close(
     client: &mut Object,
     asked: &Asked<'_>,
     confirmed: Confirmation<'_>,
@@ -334,7 +336,7 @@ async fn stands_at(
 }
 
 /// Marks windows as failed or unavailable.
-pub(super) async fn give_up(
+pub(in crate::postgres) async fn give_up(
     client: &mut Object,
     asked: &Asked<'_>,
     state: WindowState,
@@ -363,7 +365,10 @@ fn open_window(row: &Row) -> Result<OpenWindow, StoreErrorKind> {
 
 /// Every window must have had its line and the run its totals, otherwise the database has forgotten that they began; and it
 /// must have kept what was changed.
-pub(super) fn check_entered(row: &Row, (entity_name, windows): (&str, usize)) -> Result<(), StoreErrorKind> {
+pub(in crate::postgres) fn check_entered(
+    row: &Row,
+    (entity_name, windows): (&str, usize),
+) -> Result<(), StoreErrorKind> {
     let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
     if count(0)? != windows as u64 {
         return Err(StoreErrorKind::LogMoved(entity_name.into()));

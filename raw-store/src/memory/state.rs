@@ -1,0 +1,121 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+use super::call_table::Calls;
+use super::trigger_table::Triggers;
+use crate::digest::Digest;
+use crate::{
+    Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, StoreErrorKind, StoreIdentity,
+    TableName, Validated, Window, Witness,
+};
+
+/// A row as [`MemoryStore`] holds it; the fields are the columns of a raw table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// `id`
+    pub id: Box<str>,
+    /// `payload`, as received.
+    pub payload: Bytes,
+    /// `ingested_at_utc`
+    pub ingested_at: OffsetDateTime,
+    /// `extract_window_start_utc` and `extract_window_end_utc`
+    pub window: Window,
+    /// `page_number`
+    pub page_number: u32,
+    /// `page_size`
+    pub page_size: u32,
+    /// `request_payload`
+    pub request: Box<str>,
+    /// `source_updated_at_utc`
+    pub updated_at: Option<OffsetDateTime>,
+    /// `source_sync_token`
+    pub sync_token: Option<i64>,
+    /// `source_answered_at_utc`
+    pub answered_at: OffsetDateTime,
+}
+
+/// A document kept aside, with its bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Aside {
+    pub(super) shown: Quarantined,
+    pub(super) raw: Bytes,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) sessions: u64,
+    pub(super) identity: Option<StoreIdentity>,
+    pub(super) tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
+    pub(super) quarantine: BTreeMap<(Box<str>, Digest), Aside>,
+    pub(super) leases: BTreeMap<Box<str>, Ownership>,
+    pub(super) pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
+    pub(super) lines: BTreeMap<LineKey, Line>,
+    pub(super) witnesses: BTreeMap<Box<str>, Witness>,
+    pub(super) calls: Calls,
+    pub(super) triggers: Triggers,
+    /// Where its clock stands still.
+    pub(super) stands_at: Option<OffsetDateTime>,
+    /// By start; the newest last.
+    pub(super) runs: Vec<RunRecord>,
+    /// Runs that somebody asked to stop.
+    pub(super) to_stop: BTreeSet<RunId>,
+    pub(super) validated: Vec<(RunId, Validated)>,
+    /// Of so many rows that are written, something drops one; of none if it is 0.
+    pub(super) drops_one_of: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Ownership {
+    pub(super) epoch: i64,
+    pub(super) holder: Box<str>,
+    pub(super) session: Option<u64>,
+    pub(super) since: OffsetDateTime,
+    /// Whether its time has passed without a heartbeat.
+    pub(super) overdue: bool,
+}
+
+/// `entity_name`, `time_axis`, window: the primary key of `backfill_log`.
+pub(super) type LineKey = (Box<str>, Box<str>, Window);
+
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) shown: LogLine,
+    pub(super) cursor: Option<ScanCursor>,
+    /// The page of its run that changed it last; 0 since it was opened.
+    pub(super) page: u32,
+}
+
+/// The time, as a database tells it.
+#[expect(clippy::disallowed_methods, reason = "it stands for the database, whose clock is its own")]
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+impl State {
+    pub(super) fn now(&self) -> OffsetDateTime {
+        self.stands_at.unwrap_or_else(now)
+    }
+
+    /// Whether something keeps a row from being written.
+    pub(super) fn drops(&self, id: &str) -> bool {
+        let sum: u32 = id.bytes().map(u32::from).sum();
+        self.drops_one_of > 0 && sum.is_multiple_of(self.drops_one_of)
+    }
+
+    /// What a process owns.
+    pub(super) fn owned_by(&mut self, session: u64) -> impl Iterator<Item = &mut Ownership> {
+        self.leases.values_mut().filter(move |lease| lease.session == Some(session))
+    }
+
+    /// Refuses whoever does not own the pipeline any more.
+    pub(super) fn fence(&self, lease: &Lease) -> Result<(), StoreErrorKind> {
+        let owner = self.leases.get(&lease.entity_name);
+        if owner.is_some_and(|owner| owner.epoch == lease.epoch) {
+            Ok(())
+        } else {
+            Err(StoreErrorKind::LeaseLost(lease.entity_name.clone()))
+        }
+    }
+}

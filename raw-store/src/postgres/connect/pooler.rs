@@ -1,0 +1,30 @@
+use tokio_postgres::Client;
+
+use super::pool::Connector;
+use super::session::rows;
+use crate::StoreErrorKind;
+
+const ME: &str = "SELECT pg_backend_pid()";
+
+/// Makes sure that the server's side of a session is its own: a pooler may hand it to somebody else after each transaction,
+/// and then neither settings nor locks nor leases hold. Costs a connection, and is asked only where somebody is between.
+pub(in crate::postgres) async fn check_ownership(
+    connector: &Connector,
+    client: &Client,
+) -> Result<(), StoreErrorKind> {
+    if connector.is_direct() {
+        return Ok(());
+    }
+    let me = async || -> Result<Vec<Vec<String>>, StoreErrorKind> { Ok(rows(client, ME).await?) };
+    let (mine, again) = (me().await?, me().await?);
+    let other = connector.dedicated().await?;
+    let theirs = rows(&other, ME).await?;
+    if mine == again && mine != theirs && mine == me().await? {
+        return Ok(());
+    }
+    Err(StoreErrorKind::Session(
+        "a pooler hands the server's sessions from one client to another (transaction pooling), so that settings, locks and \
+         leases do not hold"
+            .into(),
+    ))
+}

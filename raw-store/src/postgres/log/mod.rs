@@ -1,0 +1,3 @@
+pub(super) mod query;
+pub(super) mod runs;
+pub(super) mod windows;
