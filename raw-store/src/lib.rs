@@ -16,6 +16,9 @@ macro_rules! point {
     }};
 }
 
+#[macro_use]
+mod words;
+
 pub mod contract;
 mod digest;
 mod error;

@@ -87,28 +87,20 @@ pub enum RunStatus {
     Stopped,
 }
 
-impl RunStatus {
-    /// The word in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Incomplete => "incomplete",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-        }
+words! {
+    RunStatus {
+        Running => "running",
+        Completed => "completed",
+        Incomplete => "incomplete",
+        Failed => "failed",
+        Stopped => "stopped",
     }
+}
 
+impl RunStatus {
     /// Whether a run that ends so says that nothing of it is left to read.
     pub(crate) fn says_all_is_read(self) -> bool {
         matches!(self, Self::Completed | Self::Incomplete)
-    }
-
-    /// Reads the word in the database.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Running, Self::Completed, Self::Incomplete, Self::Failed, Self::Stopped]
-            .into_iter()
-            .find(|status| status.as_str() == word)
     }
 }
 

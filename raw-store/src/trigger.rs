@@ -50,27 +50,18 @@ pub enum TriggerState {
     Expired,
 }
 
+words! {
+    TriggerState {
+        Armed => "armed",
+        Running => "running",
+        Done => "done",
+        Failed => "failed",
+        Cancelled => "cancelled",
+        Expired => "expired",
+    }
+}
+
 impl TriggerState {
-    const ALL: [Self; 6] =
-        [Self::Armed, Self::Running, Self::Done, Self::Failed, Self::Cancelled, Self::Expired];
-
-    /// The word in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Armed => "armed",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// Reads the word in the database.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-
     /// Whether nothing happens any more unless it is armed again.
     pub fn is_spent(self) -> bool {
         !matches!(self, Self::Armed | Self::Running)

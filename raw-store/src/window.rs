@@ -85,23 +85,14 @@ pub enum WindowState {
     Unavailable,
 }
 
-impl WindowState {
-    /// The word in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Provisional => "provisional",
-            Self::Failed => "failed",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
-impl fmt::Display for WindowState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    WindowState {
+        Pending => "pending",
+        Running => "running",
+        Completed => "completed",
+        Provisional => "provisional",
+        Failed => "failed",
+        Unavailable => "unavailable",
     }
 }
 
@@ -109,15 +100,7 @@ impl FromStr for WindowState {
     type Err = UnknownState;
 
     fn from_str(word: &str) -> Result<Self, UnknownState> {
-        let all = [
-            Self::Pending,
-            Self::Running,
-            Self::Completed,
-            Self::Provisional,
-            Self::Failed,
-            Self::Unavailable,
-        ];
-        all.into_iter().find(|state| state.as_str() == word).ok_or(UnknownState)
+        Self::from_word(word).ok_or(UnknownState)
     }
 }
 

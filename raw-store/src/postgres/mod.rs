@@ -48,6 +48,19 @@ use crate::{
     Window, WindowFailure, WindowState, Witness,
 };
 
+/// Does a piece of work in a session of the store, and says which operation failed. The session goes back to the pool only
+/// when its work has come to a good end.
+macro_rules! in_session {
+    ($store:ident.$open:ident, $operation:expr, |$session:ident| $work:expr) => {{
+        let operation = $operation;
+        #[allow(unused_mut, reason = "work with a transaction needs it, a single statement does not")]
+        let mut $session = $store.$open(&operation).await?;
+        let done = $work.await.map_err($store.failed(&operation))?;
+        $session.done();
+        Ok(done)
+    }};
+}
+
 /// A schema of a PostgreSQL database.
 ///
 /// Reached directly or through a pooler in session mode. One that hands out a connection per transaction is refused: the
@@ -96,30 +109,21 @@ impl PgStore {
 
     /// What is there: version, company, tables.
     pub async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
-        let op = "looking at the schema";
-        let session = self.any_session(op).await?;
-        let status = schema::status(&session).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(status)
+        in_session!(self.any_session, "looking at the schema", |session| schema::status(&session))
     }
 
     /// Compares tables, columns, types and primary keys with what this program expects; empty if all is well.
     pub async fn check(&self) -> Result<Vec<SchemaDifference>, StoreError> {
-        let op = "checking the schema";
-        let session = self.any_session(op).await?;
-        let differences = schema::differences(&***session).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(differences)
+        in_session!(self.any_session, "checking the schema", |session| schema::differences(&***session))
     }
 
     /// The statements that would give this role what loading needs and it lacks; empty if all is well.
     pub async fn missing_grants(&self) -> Result<Vec<Box<str>>, StoreError> {
-        let op = "checking the role's rights";
-        let session = self.any_session(op).await?;
-        let missing = grants::missing(&session, &self.schema, &schema::ledger()).await;
-        let missing = missing.map_err(self.failed(op))?;
-        session.done();
-        Ok(missing)
+        in_session!(self.any_session, "checking the role's rights", |session| grants::missing(
+            &session,
+            &self.schema,
+            &schema::ledger()
+        ))
     }
 
     /// Makes sure that the schema is set up and that this role has every right that loading needs.
@@ -135,11 +139,10 @@ impl PgStore {
 
     /// Creates the roles of `sql/roles.sql`, and gives each what it needs and nothing more.
     pub async fn create_roles(&self) -> Result<(), StoreError> {
-        let op = "creating the roles";
-        let mut session = self.session(op).await?;
-        migrate::create_roles(&mut session, &self.schema).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, "creating the roles", |session| migrate::create_roles(
+            &mut session,
+            &self.schema
+        ))
     }
 
     /// A connection, whatever the state of the schema.
@@ -201,27 +204,21 @@ impl PgStore {
 #[async_trait]
 impl RawStore for PgStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
-        let op = "binding the schema to a company";
-        let session = self.session(op).await?;
-        identity::bind(&session, identity).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, "binding the schema to a company", |session| identity::bind(
+            &session, identity
+        ))
     }
 
     async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
-        let op = "asking for the schema's company";
-        let session = self.session(op).await?;
-        let bound = identity::bound(&***session).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(bound)
+        in_session!(self.session, "asking for the schema's company", |session| identity::bound(&***session))
     }
 
     async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
-        let op = format!("preparing table {}", pipeline.table);
-        let mut session = self.session(&op).await?;
-        migrate::prepare(&mut session, &self.schema, &pipeline.table).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, format!("preparing table {}", pipeline.table), |session| migrate::prepare(
+            &mut session,
+            &self.schema,
+            &pipeline.table
+        ))
     }
 
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
@@ -244,19 +241,15 @@ impl RawStore for PgStore {
     }
 
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
-        let op = format!("landing a page of {}", page.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
-        let outcome = commit::commit(&mut session, page).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(outcome)
+        in_session!(self.session, format!("landing a page of {}", page.pipeline.entity_name), |session| {
+            commit::commit(&mut session, page)
+        })
     }
 
     async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        let op = format!("counting the rows of {}", pipeline.table);
-        let session = self.session(&op).await?;
-        let rows = documents::count_rows(&session, &pipeline.table).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(rows)
+        in_session!(self.session, format!("counting the rows of {}", pipeline.table), |session| {
+            documents::count_rows(&session, &pipeline.table)
+        })
     }
 }
 
@@ -291,35 +284,21 @@ impl CallLedger for PgStore {
 #[async_trait]
 impl TriggerQueue for PgStore {
     async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
-        let op = "adding a trigger";
-        let mut session = self.session(op).await?;
-        triggers::add(&mut session, triggers).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, "adding a trigger", |session| triggers::add(&mut session, triggers))
     }
 
     async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError> {
-        let op = "listing the triggers";
-        let session = self.session(op).await?;
-        let all = triggers::all(&session).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(all)
+        in_session!(self.session, "listing the triggers", |session| triggers::all(&session))
     }
 
     async fn trigger_history(&self, name: &TriggerName) -> Result<Vec<TriggerEvent>, StoreError> {
-        let op = "reading the history of a trigger";
-        let session = self.session(op).await?;
-        let history = triggers::history(&session, name).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(history)
+        in_session!(self.session, "reading the history of a trigger", |session| triggers::history(
+            &session, name
+        ))
     }
 
     async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
-        let op = "looking for triggers";
-        let session = self.session(op).await?;
-        let board = triggers::look(&session, missed_after).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(board)
+        in_session!(self.session, "looking for triggers", |session| triggers::look(&session, missed_after))
     }
 
     async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
@@ -332,54 +311,46 @@ impl TriggerQueue for PgStore {
         name: &TriggerName,
         run: &RunStart,
     ) -> Result<Option<Trigger>, StoreError> {
-        let op = "firing a trigger";
-        let mut session = self.session(op).await?;
-        let fired = triggers::fire(&mut session, lease, name, run).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(fired)
+        in_session!(self.session, "firing a trigger", |session| triggers::fire(
+            &mut session,
+            lease,
+            name,
+            run
+        ))
     }
 
     async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
-        let op = "noting the end of a trigger";
-        let mut session = self.session(op).await?;
-        triggers::conclude(&mut session, lease, name, end).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, "noting the end of a trigger", |session| triggers::conclude(
+            &mut session,
+            lease,
+            name,
+            end
+        ))
     }
 
     async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
-        let op = "taking a trigger back";
-        let mut session = self.session(op).await?;
-        let now = triggers::cancel(&mut session, name).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(now)
+        in_session!(self.session, "taking a trigger back", |session| triggers::cancel(&mut session, name))
     }
 
     async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
-        let op = "arming a trigger again";
-        let mut session = self.session(op).await?;
-        let now = triggers::rearm(&mut session, name, fire_at).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(now)
+        in_session!(self.session, "arming a trigger again", |session| triggers::rearm(
+            &mut session,
+            name,
+            fire_at
+        ))
     }
 }
 
 #[async_trait]
 impl RawInspection for PgStore {
     async fn clock(&self) -> Result<OffsetDateTime, StoreError> {
-        let op = "asking for the time";
-        let session = self.session(op).await?;
-        let now = inspect::clock(&session).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(now)
+        in_session!(self.session, "asking for the time", |session| inspect::clock(&session))
     }
 
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
-        let op = format!("comparing a page of {}", page.pipeline.entity_name);
-        let session = self.session(&op).await?;
-        let comparison = inspect::compare(&session, page).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(comparison)
+        in_session!(self.session, format!("comparing a page of {}", page.pipeline.entity_name), |session| {
+            inspect::compare(&session, page)
+        })
     }
 
     async fn stored_ids(
@@ -389,23 +360,18 @@ impl RawInspection for PgStore {
         after: &str,
         limit: u32,
     ) -> Result<Vec<Box<str>>, StoreError> {
-        let op = format!("looking through {}", pipeline.table);
-        let session = self.session(&op).await?;
-        let ids = inspect::stored_ids(&session, &pipeline.table, span, (after, limit)).await;
-        let ids = ids.map_err(self.failed(&op))?;
-        session.done();
-        Ok(ids)
+        in_session!(self.session, format!("looking through {}", pipeline.table), |session| {
+            inspect::stored_ids(&session, &pipeline.table, span, (after, limit))
+        })
     }
 }
 
 #[async_trait]
 impl Validation for PgStore {
     async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError> {
-        let op = format!("examining {}", inquiry.pipeline.table);
-        let mut session = self.session(&op).await?;
-        let examined = validation::examine(&mut session, inquiry).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(examined)
+        in_session!(self.session, format!("examining {}", inquiry.pipeline.table), |session| {
+            validation::examine(&mut session, inquiry)
+        })
     }
 
     async fn survey(
@@ -414,12 +380,9 @@ impl Validation for PgStore {
         windows: &[Window],
         enough: u64,
     ) -> Result<Surveyed, StoreError> {
-        let op = format!("counting rows of {}", pipeline.table);
-        let mut session = self.session(&op).await?;
-        let surveyed = validation::survey(&mut session, pipeline, windows, enough).await;
-        let surveyed = surveyed.map_err(self.failed(&op))?;
-        session.done();
-        Ok(surveyed)
+        in_session!(self.session, format!("counting rows of {}", pipeline.table), |session| {
+            validation::survey(&mut session, pipeline, windows, enough)
+        })
     }
 
     async fn made_by_day(
@@ -428,28 +391,24 @@ impl Validation for PgStore {
         window: Window,
         created: &[&str],
     ) -> Result<Vec<(Date, u64)>, StoreError> {
-        let op = format!("counting rows of {} by day", pipeline.table);
-        let mut session = self.session(&op).await?;
-        let days = validation::made_by_day(&mut session, &pipeline.table, window, created).await;
-        let days = days.map_err(self.failed(&op))?;
-        session.done();
-        Ok(days)
+        in_session!(self.session, format!("counting rows of {} by day", pipeline.table), |session| {
+            validation::made_by_day(&mut session, &pipeline.table, window, created)
+        })
     }
 
     async fn replaced(&self, entity_name: &str) -> Result<u64, StoreError> {
-        let op = "reading the totals of the runs";
-        let session = self.session(op).await?;
-        let replaced = validation::replaced(&session, entity_name).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(replaced)
+        in_session!(self.session, "reading the totals of the runs", |session| validation::replaced(
+            &session,
+            entity_name
+        ))
     }
 
     async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError> {
-        let op = "asking what was looked over";
-        let session = self.session(op).await?;
-        let found = validation::looked_over(&session, entity_name, runs).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(found)
+        in_session!(self.session, "asking what was looked over", |session| validation::looked_over(
+            &session,
+            entity_name,
+            runs
+        ))
     }
 
     async fn sound_ranges(
@@ -458,55 +417,42 @@ impl Validation for PgStore {
         span: Window,
         since: OffsetDateTime,
     ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError> {
-        let op = "asking what was looked over";
-        let session = self.session(op).await?;
-        let found =
-            validation::sound_ranges(&session, pipeline, span, since).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(found)
+        in_session!(self.session, "asking what was looked over", |session| validation::sound_ranges(
+            &session, pipeline, span, since
+        ))
     }
 
     async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
-        let op = "keeping findings";
-        let mut session = self.session(op).await?;
-        validation::keep(&mut session, run, validated).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, "keeping findings", |session| validation::keep(
+            &mut session,
+            run,
+            validated
+        ))
     }
 
     async fn validated(&self, run: &RunId) -> Result<Vec<Validated>, StoreError> {
-        let op = "reading findings";
-        let session = self.session(op).await?;
-        let validated = validation::validated(&session, run).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(validated)
+        in_session!(self.session, "reading findings", |session| validation::validated(&session, run))
     }
 }
 
 #[async_trait]
 impl Quarantine for PgStore {
     async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
-        let op = "listing the quarantine";
-        let session = self.session(op).await?;
-        let kept = quarantine::list(&session, entity_name).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(kept)
+        in_session!(self.session, "listing the quarantine", |session| quarantine::list(&session, entity_name))
     }
 
     async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError> {
-        let op = "reading from the quarantine";
-        let session = self.session(op).await?;
-        let bytes = quarantine::bytes(&session, entity_name, digest).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(bytes)
+        in_session!(self.session, "reading from the quarantine", |session| quarantine::bytes(
+            &session,
+            entity_name,
+            digest
+        ))
     }
 
     async fn open_quarantine(&self, pipelines: &[Pipeline], span: Option<Window>) -> Result<u64, StoreError> {
-        let op = "counting what is open in the quarantine";
-        let session = self.session(op).await?;
-        let open = quarantine::open(&session, pipelines, span).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(open)
+        in_session!(self.session, "counting what is open in the quarantine", |session| quarantine::open(
+            &session, pipelines, span
+        ))
     }
 
     async fn accept_quarantined(
@@ -516,50 +462,43 @@ impl Quarantine for PgStore {
         by: &str,
         reason: &str,
     ) -> Result<Option<Quarantined>, StoreError> {
-        let op = "accepting what is in quarantine";
-        let session = self.session(op).await?;
-        let accepted = quarantine::accept(&session, (entity_name, digest), (by, reason)).await;
-        let accepted = accepted.map_err(self.failed(op))?;
-        session.done();
-        Ok(accepted)
+        in_session!(self.session, "accepting what is in quarantine", |session| quarantine::accept(
+            &session,
+            (entity_name, digest),
+            (by, reason)
+        ))
     }
 
     async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
-        let op = format!("resolving the quarantine of {}", owner.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
-        let resolved = quarantine::resolve(&mut session, owner).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(resolved)
+        in_session!(
+            self.session,
+            format!("resolving the quarantine of {}", owner.pipeline.entity_name),
+            |session| quarantine::resolve(&mut session, owner)
+        )
     }
 }
 
 #[async_trait]
 impl ConsentLog for PgStore {
     async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError> {
-        let op = "comparing the consent with what was seen before";
-        let session = self.session(op).await?;
-        let testimony = lineage::testify(&session, seen).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(testimony)
+        in_session!(self.session, "comparing the consent with what was seen before", |session| {
+            lineage::testify(&session, seen)
+        })
     }
 }
 
 #[async_trait]
 impl BackfillLog for PgStore {
     async fn begin_run(&self, run: &RunStart) -> Result<(), StoreError> {
-        let op = "recording the start of a run";
-        let mut session = self.session(op).await?;
-        runs::begin(&mut session, run).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, "recording the start of a run", |session| runs::begin(&mut session, run))
     }
 
     async fn finish_run(&self, run: &RunId, end: &RunEnd) -> Result<(), StoreError> {
-        let op = "recording the end of a run";
-        let mut session = self.session(op).await?;
-        runs::finish(&mut session, run, end).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, "recording the end of a run", |session| runs::finish(
+            &mut session,
+            run,
+            end
+        ))
     }
 
     async fn open_windows(
@@ -568,21 +507,19 @@ impl BackfillLog for PgStore {
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
-        let op = format!("opening windows of {}", owner.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        let open = windows::open(&mut session, &asked, reopen).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(open)
+        in_session!(self.session, format!("opening windows of {}", owner.pipeline.entity_name), |session| {
+            windows::open(&mut session, &asked, reopen)
+        })
     }
 
     async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        let op = format!("opening windows of {} again", owner.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::reopen(&mut session, &asked).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(())
+        in_session!(
+            self.session,
+            format!("opening windows of {} again", owner.pipeline.entity_name),
+            |session| windows::reopen(&mut session, &asked)
+        )
     }
 
     async fn note_counted(
@@ -591,14 +528,12 @@ impl BackfillLog for PgStore {
         windows: &[Window],
         confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
-        let op = format!("noting counted windows of {}", owner.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::close(&mut session, &asked, confirmed, Some(confirmed.at))
-            .await
-            .map_err(self.failed(&op))?;
-        session.done();
-        Ok(())
+        in_session!(
+            self.session,
+            format!("noting counted windows of {}", owner.pipeline.entity_name),
+            |session| windows::close(&mut session, &asked, confirmed, Some(confirmed.at))
+        )
     }
 
     async fn close_windows(
@@ -607,12 +542,10 @@ impl BackfillLog for PgStore {
         windows: &[Window],
         confirmed: Confirmation<'_>,
     ) -> Result<(), StoreError> {
-        let op = format!("closing windows of {}", owner.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::close(&mut session, &asked, confirmed, None).await.map_err(self.failed(&op))?;
-        session.done();
-        Ok(())
+        in_session!(self.session, format!("closing windows of {}", owner.pipeline.entity_name), |session| {
+            windows::close(&mut session, &asked, confirmed, None)
+        })
     }
 
     async fn fail_windows(
@@ -621,14 +554,12 @@ impl BackfillLog for PgStore {
         windows: &[Window],
         failure: &WindowFailure,
     ) -> Result<(), StoreError> {
-        let op = format!("marking windows of {} as failed", owner.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::give_up(&mut session, &asked, WindowState::Failed, failure)
-            .await
-            .map_err(self.failed(&op))?;
-        session.done();
-        Ok(())
+        in_session!(
+            self.session,
+            format!("marking windows of {} as failed", owner.pipeline.entity_name),
+            |session| windows::give_up(&mut session, &asked, WindowState::Failed, failure)
+        )
     }
 
     async fn mark_unavailable(
@@ -637,61 +568,41 @@ impl BackfillLog for PgStore {
         windows: &[Window],
         reason: &WindowFailure,
     ) -> Result<(), StoreError> {
-        let op = format!("marking windows of {} as unavailable", owner.pipeline.entity_name);
-        let mut session = self.session(&op).await?;
         let asked = windows::Asked::new(owner, windows);
-        windows::give_up(&mut session, &asked, WindowState::Unavailable, reason)
-            .await
-            .map_err(self.failed(&op))?;
-        session.done();
-        Ok(())
+        in_session!(
+            self.session,
+            format!("marking windows of {} as unavailable", owner.pipeline.entity_name),
+            |session| windows::give_up(&mut session, &asked, WindowState::Unavailable, reason)
+        )
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
-        let op = "reading the log";
-        let session = self.session(op).await?;
-        let lines = query::lines(&session, filter).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(lines)
+        in_session!(self.session, "reading the log", |session| query::lines(&session, filter))
     }
 
     async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>, StoreError> {
-        let op = "reading the runs";
-        let session = self.session(op).await?;
-        let records = runs::newest(&session, limit).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(records)
+        in_session!(self.session, "reading the runs", |session| runs::newest(&session, limit))
     }
 
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
-        let op = "reading a run";
-        let session = self.session(op).await?;
-        let record = runs::one(&session, run).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(record)
+        in_session!(self.session, "reading a run", |session| runs::one(&session, run))
     }
 
     async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
-        let op = "asking a run to stop";
-        let session = self.session(op).await?;
-        let asked = runs::request_stop(&session, run).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(asked)
+        in_session!(self.session, "asking a run to stop", |session| runs::request_stop(&session, run))
     }
 
     async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
-        let op = "looking whether a run is to stop";
-        let session = self.session(op).await?;
-        let asked = runs::stop_requested(&session, run).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(asked)
+        in_session!(self.session, "looking whether a run is to stop", |session| runs::stop_requested(
+            &session, run
+        ))
     }
 
     async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
-        let op = "reading the pages of a run";
-        let session = self.session(op).await?;
-        let last = pages::last(&session, run, entity_name).await.map_err(self.failed(op))?;
-        session.done();
-        Ok(last)
+        in_session!(self.session, "reading the pages of a run", |session| pages::last(
+            &session,
+            run,
+            entity_name
+        ))
     }
 }

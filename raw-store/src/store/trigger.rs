@@ -16,18 +16,10 @@ pub enum IfMissed {
     Skip,
 }
 
-impl IfMissed {
-    /// The word in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::Skip => "skip",
-        }
-    }
-
-    /// Reads the word in the database.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Run, Self::Skip].into_iter().find(|missed| missed.as_str() == word)
+words! {
+    IfMissed {
+        Run => "run",
+        Skip => "skip",
     }
 }
 

@@ -19,20 +19,11 @@ pub enum Severity {
     Error,
 }
 
-impl Severity {
-    /// The word in the table.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    Severity {
+        Info => "info",
+        Warning => "warning",
+        Error => "error",
     }
 }
 
@@ -45,10 +36,7 @@ impl FromStr for Severity {
     type Err = UnknownSeverity;
 
     fn from_str(word: &str) -> Result<Self, UnknownSeverity> {
-        [Self::Info, Self::Warning, Self::Error]
-            .into_iter()
-            .find(|severity| severity.as_str() == word)
-            .ok_or(UnknownSeverity)
+        Self::from_word(word).ok_or(UnknownSeverity)
     }
 }
 

@@ -1,0 +1,27 @@
+/// Gives an enum its words: the ones that the database has for it, and that are printed.
+macro_rules! words {
+    ($type:ident { $($value:ident => $word:literal),+ $(,)? }) => {
+        impl $type {
+            /// The word in the database.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)+
+                }
+            }
+
+            /// Reads the word in the database.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$value),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
