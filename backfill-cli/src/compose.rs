@@ -9,9 +9,9 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
     TokenProvider,
 };
-use qbo_client::{HttpQboClient, HttpQboClientBuilder, QboClient, Signal};
+use qbo_client::{ClientEvent, HttpQboClient, HttpQboClientBuilder, QboClient};
 use raw_store::{
-    CallLedger, CallMonth, ConsentLog, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity,
+    CallLedger, CallMonth, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity, TokenLineage,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -69,7 +69,7 @@ pub(crate) struct Company {
 }
 
 /// A client, and what it tells.
-type Client = (Arc<dyn QboClient>, UnboundedReceiver<Signal>);
+type Client = (Arc<dyn QboClient>, UnboundedReceiver<ClientEvent>);
 
 /// A company and a database, of which engines are made.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ pub(crate) async fn workshop(
         Schema::Needed => database.store.ensure_loadable().await?,
     }
     company.vault.compare(&*database.store).await?;
-    let witness: Arc<dyn ConsentLog> = database.store.clone();
+    let witness: Arc<dyn TokenLineage> = database.store.clone();
     company.vault.tell(Arc::downgrade(&witness));
     let store = Arc::clone(&database.store);
     Ok(Workshop { company, store, settings: settings.clone(), database })

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use qbo_auth::{
     ClientSecret, SealedVault, SecretName, TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock,
 };
-use raw_store::{ConsentLog, Testimony, Witness};
+use raw_store::{LineageCheck, TokenFingerprint, TokenLineage};
 
 use crate::exit::{Exit, chain};
 
@@ -19,7 +19,7 @@ const NAMELESS: &str = "a host without a name";
 
 /// Compares, and notes what is newer. A second copy of a vault is refused before it can spend a token.
 pub(crate) async fn compare(
-    log: &dyn ConsentLog,
+    log: &dyn TokenLineage,
     vault: &SealedVault,
     key: &ClientSecret,
 ) -> Result<(), Exit> {
@@ -60,11 +60,11 @@ impl Judgement {
     }
 }
 
-async fn testify(log: &dyn ConsentLog, vault: &SealedVault, key: &ClientSecret) -> Result<Judgement, Exit> {
+async fn testify(log: &dyn TokenLineage, vault: &SealedVault, key: &ClientSecret) -> Result<Judgement, Exit> {
     let Some(mark) = vault.consent_mark(key).await? else {
         return Ok(Judgement::Sound);
     };
-    let seen = Witness {
+    let seen = TokenFingerprint {
         lineage: mark.lineage.into(),
         generation: mark.generation,
         fingerprint: mark.fingerprint.into(),
@@ -73,18 +73,18 @@ async fn testify(log: &dyn ConsentLog, vault: &SealedVault, key: &ClientSecret) 
     Ok(judge(&seen, log.testify(&seen).await?))
 }
 
-fn judge(seen: &Witness, testimony: Testimony) -> Judgement {
+fn judge(seen: &TokenFingerprint, testimony: LineageCheck) -> Judgement {
     let (kind, why) = match testimony {
-        Testimony::Newest => return Judgement::Sound,
-        Testimony::Lagging(noted) => return Judgement::Lagging(noted.generation),
-        Testimony::Behind(newer) if newer.host == seen.host && *newer.host != *NAMELESS => (
+        LineageCheck::Newest => return Judgement::Sound,
+        LineageCheck::Lagging(noted) => return Judgement::Lagging(noted.generation),
+        LineageCheck::Behind(newer) if newer.host == seen.host && *newer.host != *NAMELESS => (
             VaultErrorKind::Restored,
             format!(
                 "the stored token is older than the one last seen (generation {} < {})",
                 seen.generation, newer.generation
             ),
         ),
-        Testimony::Behind(newer) | Testimony::Apart(newer) => (
+        LineageCheck::Behind(newer) | LineageCheck::Apart(newer) => (
             VaultErrorKind::SecondCopy,
             format!("{} has used the same consent since (generation {})", newer.host, newer.generation),
         ),
@@ -104,7 +104,7 @@ pub(crate) fn host() -> String {
 pub(crate) struct WitnessedVault {
     vault: Arc<SealedVault>,
     key: ClientSecret,
-    log: OnceLock<Weak<dyn ConsentLog>>,
+    log: OnceLock<Weak<dyn TokenLineage>>,
 }
 
 impl WitnessedVault {
@@ -113,12 +113,12 @@ impl WitnessedVault {
     }
 
     /// Asks and tells this database from now on. It is not kept open for that.
-    pub(crate) fn tell(&self, log: Weak<dyn ConsentLog>) {
+    pub(crate) fn tell(&self, log: Weak<dyn TokenLineage>) {
         let _ = self.log.set(log);
     }
 
     /// As [`compare`].
-    pub(crate) async fn compare(&self, log: &dyn ConsentLog) -> Result<(), Exit> {
+    pub(crate) async fn compare(&self, log: &dyn TokenLineage) -> Result<(), Exit> {
         compare(log, &self.vault, &self.key).await
     }
 

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use qbo_client::{BreakerState, Signal};
+use qbo_client::{BreakerState, ClientEvent};
 use raw_store::{CallMonth, TriggerState};
 
 /// The numbers of all companies that a process works for.
@@ -124,10 +124,10 @@ impl Gauges {
                 let (pipeline, status) = (report.pipeline.clone(), report.state.as_str());
                 self.windows.get_or_create(&Window { profile, pipeline, status }).inc();
             }
-            RunEvent::Source(Signal::Waiting { time, .. }) => {
+            RunEvent::Source(ClientEvent::Waiting { time, .. }) => {
                 self.waited.get_or_create(&Company { profile }).inc_by(time.as_secs_f64());
             }
-            RunEvent::Source(Signal::Breaker(state)) => {
+            RunEvent::Source(ClientEvent::Breaker(state)) => {
                 let open = i64::from(*state != BreakerState::Closed);
                 self.breaker.get_or_create(&Company { profile }).set(open);
             }

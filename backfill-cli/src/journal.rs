@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use backfill_core::{EventSink, RunError, RunEvent};
-use qbo_client::Signal;
+use qbo_client::ClientEvent;
 use raw_store::{RunId, WindowState};
 
 use crate::exit::chain;
@@ -88,15 +88,15 @@ fn log(run: &str, event: &RunEvent) {
         RunEvent::LogMoved { pipeline, .. } => {
             tracing::warn!(phase = "load", run, pipeline, "the database has forgotten committed pages");
         }
-        RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
+        RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
             let (entity, cause) = (entity.as_str(), cause.to_string());
             tracing::info!(phase = "extract", run, entity, attempt, cause, "asking again");
         }
-        RunEvent::Source(Signal::Waiting { reason, time }) => {
+        RunEvent::Source(ClientEvent::Waiting { reason, time }) => {
             let (reason, seconds) = (reason.to_string(), time.as_secs_f64());
             tracing::info!(phase = "extract", run, reason, seconds, "waiting");
         }
-        RunEvent::Source(Signal::Breaker(state)) => {
+        RunEvent::Source(ClientEvent::Breaker(state)) => {
             tracing::info!(phase = "extract", run, state = ?state, "circuit breaker");
         }
         RunEvent::Held { pipeline, holder, .. } => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use backfill_core::{EventSink, RunEvent, WindowReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use qbo_client::{BreakerState, QboClient, Signal};
+use qbo_client::{BreakerState, ClientEvent, QboClient};
 use raw_store::{RunId, TriggerState, Window, WindowCounts, WindowState};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -199,18 +199,18 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEvent::PageCommitted { pipeline, page, rows, counts, time } => {
             format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
         }
-        RunEvent::Source(Signal::Waiting { reason, time }) => {
+        RunEvent::Source(ClientEvent::Waiting { reason, time }) => {
             format!("waiting {:.0} s ({reason})", time.as_secs_f64())
         }
-        RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
+        RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
             format!("asking for {entity} again (repeat {attempt}): {cause}")
         }
-        RunEvent::Source(Signal::Breaker(state)) => match state {
+        RunEvent::Source(ClientEvent::Breaker(state)) => match state {
             BreakerState::Open => "QuickBooks keeps failing: no calls for a while".into(),
             BreakerState::HalfOpen => "trying QuickBooks again".into(),
             BreakerState::Closed => "QuickBooks answers again".into(),
         },
-        RunEvent::Source(Signal::AllowanceLow { used, allowance }) => {
+        RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) => {
             format!("{used} of the {allowance} calls of this month are made")
         }
         RunEvent::Held { pipeline, holder, since, patience } => format!(
@@ -281,7 +281,7 @@ struct Ndjson {
 
 impl EventSink for Ndjson {
     fn emit(&self, event: &RunEvent) {
-        if let RunEvent::Source(Signal::AllowanceLow { used, allowance }) = event {
+        if let RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) = event {
             tracing::warn!(used, allowance, "the month's calls come to an end");
         }
         if let RunEvent::RunStarted { run, .. } = event {
@@ -337,10 +337,10 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
                    "quarantined": report.counts.quarantined, "pages": report.pages,
                    "message": report.message}),
         ),
-        RunEvent::Source(Signal::Waiting { reason, time }) => {
+        RunEvent::Source(ClientEvent::Waiting { reason, time }) => {
             ("wait", json!({"reason": reason.to_string(), "seconds": time.as_secs_f64()}))
         }
-        RunEvent::Source(Signal::Retrying { entity, attempt, cause }) => {
+        RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
             ("retry", json!({"entity": entity.as_str(), "attempt": attempt, "reason": cause.to_string()}))
         }
         RunEvent::StoreRetry { pipeline, attempt } => {
@@ -349,7 +349,7 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
         RunEvent::LogMoved { pipeline, attempt } => {
             ("retry", json!({"pipeline": pipeline, "attempt": attempt, "reason": "database put back"}))
         }
-        RunEvent::Source(Signal::Breaker(state)) => {
+        RunEvent::Source(ClientEvent::Breaker(state)) => {
             let state = match state {
                 BreakerState::Closed => "closed",
                 BreakerState::Open => "open",
@@ -378,7 +378,7 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
 
 fn finding(event: &RunEvent) -> Option<Value> {
     Some(match event {
-        RunEvent::Source(Signal::AllowanceLow { used, allowance }) => {
+        RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) => {
             json!({"kind": "monthly_calls", "pipeline": null, "day": null,
                    "detail": format!("{used} of the {allowance} calls of this month are made")})
         }

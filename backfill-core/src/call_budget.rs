@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qbo_auth::Clock;
 use qbo_auth::planted::is_planted;
-use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Signal};
+use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, ClientEvent, Limits};
 use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
@@ -29,7 +29,7 @@ pub struct SharedBudget {
     limits: CallLimits,
     clock: Arc<dyn Clock>,
     good_for: Arc<Mutex<Duration>>,
-    signals: UnboundedSender<Signal>,
+    signals: UnboundedSender<ClientEvent>,
     said: AtomicBool,
 }
 
@@ -50,7 +50,7 @@ impl SharedBudget {
         ledger: Weak<dyn CallLedger>,
         limits: Limits,
         monthly_calls: Option<u64>,
-        (clock, signals): (Arc<dyn Clock>, UnboundedSender<Signal>),
+        (clock, signals): (Arc<dyn Clock>, UnboundedSender<ClientEvent>),
     ) -> Self {
         let limits = CallLimits {
             per_minute: limits.per_minute,
@@ -69,7 +69,7 @@ impl SharedBudget {
         let share = used as f64 / allowance as f64;
         if share >= WORTH_SAYING && !self.said.swap(true, Ordering::Relaxed) {
             // A receiver that is gone wants no more news.
-            let _ = self.signals.send(Signal::AllowanceLow { used, allowance });
+            let _ = self.signals.send(ClientEvent::AllowanceLow { used, allowance });
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
 
     fn budget(
         monthly_calls: Option<u64>,
-    ) -> (SharedBudget, Arc<MemoryStore>, Arc<ManualClock>, tokio::sync::mpsc::UnboundedReceiver<Signal>)
+    ) -> (SharedBudget, Arc<MemoryStore>, Arc<ManualClock>, tokio::sync::mpsc::UnboundedReceiver<ClientEvent>)
     {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
@@ -222,7 +222,7 @@ mod tests {
         for used in 1..=5 {
             go(&budget).await.conclude(CallEnd::Served).await;
             let said = signals.try_recv().ok();
-            let low = Signal::AllowanceLow { used: 4, allowance: 5 };
+            let low = ClientEvent::AllowanceLow { used: 4, allowance: 5 };
             assert_eq!(said, (used == 4).then_some(low));
         }
         let refused = budget.admit().await.unwrap_err();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use qbo_client::{Signal, Usage};
+use qbo_client::{ClientEvent, Usage};
 use raw_store::{RunId, RunStatus, TriggerName, TriggerState, Window, WindowCounts, WindowState};
 use time::OffsetDateTime;
 
@@ -67,7 +67,7 @@ pub enum RunEvent {
         span: Window,
     },
     /// A request waits, is repeated, or the circuit breaker changed.
-    Source(Signal),
+    Source(ClientEvent),
     /// Landing a page is tried again.
     StoreRetry {
         /// The pipeline's name.

@@ -46,7 +46,7 @@ pub use realm::{InvalidRealmId, RealmId};
 pub use regular_file::{FileError, Links, RegularFile};
 pub use secret::{AccessToken, AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 pub use token::{
-    FRESHNESS_MARGIN, LARGEST_JITTER, LAST_CALL, LAST_STORE, RefreshingProvider, StaticProvider,
+    FRESHNESS_MARGIN, LARGEST_JITTER, LAST_STORE, RefreshingProvider, SHUTDOWN_GRACE, StaticProvider,
     TokenProvider, adopt_bootstrap, adopt_consent,
 };
 pub use vault::contract;

@@ -111,9 +111,9 @@ pub(crate) fn fingerprint(kind: &str, value: &str) -> String {
 }
 
 /// A secret on its way through serde: a string that is wiped on drop.
-pub(crate) struct Wiped(Zeroizing<String>);
+pub(crate) struct ZeroizingString(Zeroizing<String>);
 
-impl Wiped {
+impl ZeroizingString {
     pub(crate) fn new(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
     }
@@ -123,13 +123,13 @@ impl Wiped {
     }
 }
 
-impl Serialize for Wiped {
+impl Serialize for ZeroizingString {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Wiped {
+impl<'de> Deserialize<'de> for ZeroizingString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
-    AccessToken, Advice, AuthError, Clock, LAST_CALL, LAST_STORE, LockGuard, ManualClock, MemoryVault,
-    RefreshIntent, RefreshToken, RefreshingProvider, SealedVault, SecretName, SecretVault, TokenErrorKind,
+    AccessToken, Advice, AuthError, Clock, LAST_STORE, LockGuard, ManualClock, MemoryVault, RefreshIntent,
+    RefreshToken, RefreshingProvider, SHUTDOWN_GRACE, SealedVault, SecretName, SecretVault, TokenErrorKind,
     TokenProvider, TokenSet, TokenVault, VaultError, VaultLock, adopt_bootstrap, async_trait,
 };
 
@@ -626,11 +626,11 @@ async fn a_hasty_end_waits_a_little_for_an_answer_and_longer_for_one_that_is_not
     story.endpoint.entered.acquire().await.unwrap().forget();
     let began = story.clock.elapsed();
     story.provider.shutdown_soon().await;
-    assert_eq!(story.clock.elapsed(), began + LAST_CALL);
+    assert_eq!(story.clock.elapsed(), began + SHUTDOWN_GRACE);
     story.endpoint.gate.add_permits(1);
     caller.await.unwrap().unwrap();
     story.provider.shutdown_soon().await;
-    assert_eq!(story.clock.elapsed(), began + LAST_CALL, "nothing is on its way any more");
+    assert_eq!(story.clock.elapsed(), began + SHUTDOWN_GRACE, "nothing is on its way any more");
 
     let clock = clock();
     let inner = Arc::new(MemoryVault::new(clock.clone()));

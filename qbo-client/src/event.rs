@@ -9,7 +9,7 @@ use crate::query::EntityName;
 /// client calls nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Signal {
+pub enum ClientEvent {
     /// A request waits before it is sent.
     Waiting {
         /// Why.

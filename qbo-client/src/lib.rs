@@ -12,8 +12,8 @@ mod usage;
 pub use bytes::Bytes;
 pub use client::QboClient;
 pub use error::{Advice, Cause, Error, ErrorKind, Refusal};
-pub use event::{Signal, WaitReason};
-pub use http::{Answer, Call, Fault, FaultError, Lost, Received, Transport, Verdict, classify};
+pub use event::{ClientEvent, WaitReason};
+pub use http::{Answer, Call, Fault, FaultError, Received, Transport, TransportError, Verdict, classify};
 #[cfg(feature = "http")]
 pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
 #[cfg(feature = "http")]

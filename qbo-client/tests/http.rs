@@ -13,8 +13,8 @@ use qbo_auth::{
     TokenErrorKind, TokenProvider,
 };
 use qbo_client::{
-    Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ErrorKind,
-    HttpQboClient, HttpQboClientBuilder, Lost, PageSize, QboClient, Query, Received, Refusal, Signal,
+    Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ClientEvent,
+    ErrorKind, HttpQboClient, HttpQboClientBuilder, TransportError, PageSize, QboClient, Query, Received, Refusal,
     Transport, WaitReason,
 };
 use time::macros::datetime;
@@ -121,7 +121,7 @@ struct Bench {
     server: MockServer,
     clock: Arc<ManualClock>,
     client: HttpQboClient,
-    signals: tokio::sync::mpsc::UnboundedReceiver<Signal>,
+    signals: tokio::sync::mpsc::UnboundedReceiver<ClientEvent>,
 }
 
 async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
@@ -206,7 +206,7 @@ async fn a_429_pauses_for_as_long_as_it_says_or_a_minute() {
     bench.signals.close();
     let mut waits = Vec::new();
     while let Some(signal) = bench.signals.recv().await {
-        if let Signal::Waiting { reason, time } = signal {
+        if let ClientEvent::Waiting { reason, time } = signal {
             waits.push((reason, time.as_secs_f64().round()));
         }
     }
@@ -419,9 +419,9 @@ struct Silent(Arc<ManualClock>);
 
 #[async_trait]
 impl Transport for Silent {
-    async fn send(&self, _: Call<'_>, _: &AccessToken) -> Result<Received, Lost> {
+    async fn send(&self, _: Call<'_>, _: &AccessToken) -> Result<Received, TransportError> {
         self.0.advance(Duration::from_secs(130));
-        Err(Lost::Timeout)
+        Err(TransportError::Timeout)
     }
 }
 
@@ -469,7 +469,7 @@ async fn a_source_that_is_down_is_called_twice_a_minute_by_all_together_and_foun
     signals.close();
     let mut states = Vec::new();
     while let Some(signal) = signals.recv().await {
-        if let Signal::Breaker(state) = signal {
+        if let ClientEvent::Breaker(state) = signal {
             states.push(state);
         }
     }

@@ -60,10 +60,11 @@ pub use prepare::{Unstorable, check_storable};
 pub use run::{InvalidRunId, Owner, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{
     Acceptance, BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ChainLink,
-    Confirmation, ConsentLog, Deviation, Examined, Finding, IfMissed, Inquiry, LogFilter, LogLine,
-    NewTrigger, OpenWindow, PageComparison, Quarantine, Quarantined, RawInspection, RawStore, Reopen,
-    Severity, Store, Surveyed, Testimony, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerPlan,
-    TriggerQueue, UnknownSeverity, Validated, Validation, WindowFailure, WindowMetrics, Witness,
+    Confirmation, Deviation, DueTriggers, Finding, IfMissed, LineageCheck, LogFilter, LogLine, NewTrigger,
+    OpenWindow, PageComparison, Quarantine, Quarantined, RawInspection, RawStore, Reopen, Severity, Store,
+    TableSurvey, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan,
+    TriggerQueue, UnknownSeverity, Validation, ValidationQuery, ValidationResult, ValidationStats,
+    WindowFailure, WindowMetrics,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

@@ -7,7 +7,7 @@ mod support;
 
 use std::fmt::Write as _;
 
-use raw_store::{Inquiry, RawStore as _, Validation as _, Window};
+use raw_store::{RawStore as _, Validation as _, ValidationQuery, Window};
 use support::{Work, connection, database, store};
 use time::macros::datetime;
 use time::{Date, Duration, OffsetDateTime};
@@ -135,7 +135,7 @@ async fn one_pass_counts_what_the_questions_one_by_one_counted() {
         let span = Window::new(START + cut, START + Duration::days(20) - cut).unwrap();
         let days = (0..30).map(|day| START + Duration::days(day));
         let windows: Vec<Window> = days.map(|day| Window::new(day, day + Duration::DAY).unwrap()).collect();
-        let inquiry = Inquiry {
+        let inquiry = ValidationQuery {
             pipeline: &pipeline,
             span,
             windows: &windows,

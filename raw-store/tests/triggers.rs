@@ -154,7 +154,7 @@ impl World {
     }
 
     async fn work(&mut self, worker: usize) {
-        let due = self.workers[worker].store.look(Duration::from_secs(60)).await.unwrap().due;
+        let due = self.workers[worker].store.poll(Duration::from_secs(60)).await.unwrap().due;
         // It may also believe in something that it saw a while ago.
         let seen = if self.chance.below(4) == 0 {
             Some(self.name())
@@ -165,7 +165,7 @@ impl World {
         let worker = &mut self.workers[worker];
         let lease = match worker.leases.iter().find(|(owned, _)| *owned == name) {
             Some((_, lease)) if self.chance.below(2) == 0 => lease.clone(),
-            _ => match worker.store.take(&name, "a worker").await {
+            _ => match worker.store.claim(&name, "a worker").await {
                 Ok(lease) => lease,
                 Err(_) => return,
             },
@@ -194,7 +194,7 @@ impl World {
         if let Some(run) = run {
             let _ = worker.store.finish_run(&run, &end_of_run()).await;
         }
-        let _ = worker.store.conclude(&lease, &name, &TriggerEnd { state, message: None }).await;
+        let _ = worker.store.finish(&lease, &name, &TriggerEnd { state, message: None }).await;
     }
 
     async fn give_back(&mut self, worker: usize) {

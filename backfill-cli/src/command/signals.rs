@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use backfill_core::CancellationToken;
-use qbo_auth::{LAST_CALL, RefreshingProvider};
+use qbo_auth::{RefreshingProvider, SHUTDOWN_GRACE};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -100,7 +100,7 @@ impl Stop {
             ending.spawn(async move { tokens.shutdown_soon().await });
         }
         drop(ending.join_all().await);
-        drop(tokio::time::timeout(LAST_CALL, self.exchange.lock()).await);
+        drop(tokio::time::timeout(SHUTDOWN_GRACE, self.exchange.lock()).await);
         output::settle();
         std::process::exit(code.into());
     }

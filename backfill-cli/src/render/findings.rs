@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use backfill_core::Report;
-use raw_store::{Finding, Severity, Validated};
+use raw_store::{Finding, Severity, ValidationResult};
 use serde_json::{Value, json};
 
 use super::Table;
@@ -12,7 +12,7 @@ const MOST_SHOWN: usize = 20;
 
 /// What was found for programs, as the `finding` event has it.
 pub(crate) fn json(report: &Report) -> Vec<Value> {
-    let one = |(validated, finding): (&Validated, &Finding)| {
+    let one = |(validated, finding): (&ValidationResult, &Finding)| {
         json!({
             "kind": finding.kind,
             "severity": finding.severity.as_str(),
@@ -28,11 +28,11 @@ pub(crate) fn json(report: &Report) -> Vec<Value> {
 }
 
 /// All findings, by pipeline.
-pub(super) fn all(report: &Report) -> impl Iterator<Item = (&Validated, &Finding)> {
+pub(super) fn all(report: &Report) -> impl Iterator<Item = (&ValidationResult, &Finding)> {
     report.validated.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)))
 }
 
-pub(super) fn pipeline(validated: &Validated) -> String {
+pub(super) fn pipeline(validated: &ValidationResult) -> String {
     format!("qb_{}_backfill", validated.entity_name)
 }
 
@@ -48,7 +48,7 @@ pub(super) fn sum(report: &Report) -> String {
 }
 
 /// The cells of one finding.
-pub(super) fn cells(validated: &Validated, finding: &Finding) -> [String; 5] {
+pub(super) fn cells(validated: &ValidationResult, finding: &Finding) -> [String; 5] {
     [
         finding.severity.to_string(),
         pipeline(validated),
@@ -60,7 +60,7 @@ pub(super) fn cells(validated: &Validated, finding: &Finding) -> [String; 5] {
 
 /// Each finding in a line of its own.
 pub(crate) fn lines(report: &Report) -> Vec<String> {
-    let line = |(validated, finding): (&Validated, &Finding)| {
+    let line = |(validated, finding): (&ValidationResult, &Finding)| {
         format!("{}: {} ({}): {}", pipeline(validated), finding.severity, finding.kind, finding.detail)
     };
     all(report).map(line).collect()

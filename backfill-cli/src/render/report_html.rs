@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use backfill_core::{Axis, PipelineReport, Report, Totals};
-use raw_store::{Finding, LogLine, RunStatus, Severity, Validated, WindowState};
+use raw_store::{Finding, LogLine, RunStatus, Severity, ValidationResult, WindowState};
 use time::Date;
 
 use super::alike::{Alike, alike};
@@ -261,7 +261,8 @@ const LEGEND: &str = concat!(
 
 /// The days that findings about this pipeline name.
 fn marked(report: &Report, pipeline: &PipelineReport) -> BTreeSet<Date> {
-    let own = |(validated, _): &(&Validated, &Finding)| validated.entity_name == pipeline.totals.entity_name;
+    let own =
+        |(validated, _): &(&ValidationResult, &Finding)| validated.entity_name == pipeline.totals.entity_name;
     let spans = findings::all(report).filter(own).filter_map(|(_, finding)| finding.span);
     let days = spans.flat_map(|span| {
         let days = std::iter::successors(Some(span.start().date()), |day| day.next_day());

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
-use qbo_client::{QboClient, Signal, Usage};
+use qbo_client::{ClientEvent, QboClient, Usage};
 use raw_store::{LogFilter, LogLine, RunEnd, RunStatus, Store, StoreError, StoreErrorKind};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -56,7 +56,7 @@ impl Engine {
     }
 
     /// Hands the client's signals on as events, until the client is gone.
-    pub fn relay(&self, mut signals: UnboundedReceiver<Signal>) {
+    pub fn relay(&self, mut signals: UnboundedReceiver<ClientEvent>) {
         let sink = Arc::clone(&self.sink);
         tokio::spawn(async move {
             while let Some(signal) = signals.recv().await {

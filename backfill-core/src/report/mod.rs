@@ -7,7 +7,8 @@ pub use self::finding_kind::FindingKind;
 use std::time::Duration;
 
 use raw_store::{
-    LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Severity, Store, StoreError, Validated, WindowState,
+    LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Severity, Store, StoreError, ValidationResult,
+    WindowState,
 };
 
 use crate::catalog::{Axis, Catalog, EntitySpec};
@@ -28,7 +29,7 @@ pub struct Report {
     /// What the later of the two found unchanged shows that reading again changes nothing.
     pub other: Option<RunRecord>,
     /// What an examination of the rows found; empty until somebody puts it here.
-    pub validated: Vec<Validated>,
+    pub validated: Vec<ValidationResult>,
 }
 
 impl Report {

@@ -1,6 +1,6 @@
 //! A clock that is off, as a finding.
 
-use raw_store::{Finding, Validated};
+use raw_store::{Finding, ValidationResult};
 
 use super::thresholds::Thresholds;
 use crate::clocks::ClockApart;
@@ -8,7 +8,7 @@ use crate::report::FindingKind;
 
 impl ClockApart {
     /// Adds it to what was found of each pipeline of a run.
-    pub fn enter(&self, validated: &mut [Validated], thresholds: &Thresholds) {
+    pub fn enter(&self, validated: &mut [ValidationResult], thresholds: &Thresholds) {
         let kind = FindingKind::ClocksDisagree;
         let Some(severity) = thresholds.severity(kind) else { return };
         for one in validated {

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qbo_client::Property;
 use raw_store::{
-    Examined, Finding, Inquiry, LogLine, RunId, RunRecord, Store, StoreError, Surveyed, Validated,
-    Validation, Window, WindowState,
+    Finding, LogLine, RunId, RunRecord, Store, StoreError, TableSurvey, Validation, ValidationQuery,
+    ValidationResult, ValidationStats, Window, WindowState,
 };
 use time::{Date, Duration, OffsetDateTime};
 
@@ -46,7 +46,7 @@ impl Report {
         store: &dyn Validation,
         thresholds: &Thresholds,
         at: OffsetDateTime,
-    ) -> Result<Vec<Validated>, StoreError> {
+    ) -> Result<Vec<ValidationResult>, StoreError> {
         let mut validated = Vec::new();
         for pipeline in &self.pipelines {
             // What the catalogue does not know any more has no table to look into.
@@ -173,10 +173,10 @@ impl Look<'_> {
     }
 
     /// Asks for everything that the rows of a span say.
-    async fn examine(&self, store: &dyn Validation, span: Window) -> Result<Examined, StoreError> {
+    async fn examine(&self, store: &dyn Validation, span: Window) -> Result<ValidationStats, StoreError> {
         let path = |property: Property| property.as_str().split('.').collect::<Vec<_>>();
         let (updated, created) = (path(Property::LAST_UPDATED_TIME), path(Property::CREATE_TIME));
-        let inquiry = Inquiry {
+        let inquiry = ValidationQuery {
             pipeline: &self.spec.pipeline(self.pipeline.axis),
             span,
             windows: &self.windows(),
@@ -190,17 +190,17 @@ impl Look<'_> {
     }
 
     /// Asks for what only the table can say.
-    async fn survey(&self, store: &dyn Validation, enough: u64) -> Result<Surveyed, StoreError> {
+    async fn survey(&self, store: &dyn Validation, enough: u64) -> Result<TableSurvey, StoreError> {
         let windows = if self.by_update() { self.windows() } else { Vec::new() };
         store.survey(&self.spec.pipeline(self.pipeline.axis), &windows, enough).await
     }
 
     /// What the heads and the table say together is what an examination would say.
-    fn told(&self, told: &Told, surveyed: &Surveyed) -> Examined {
+    fn told(&self, told: &Told, surveyed: &TableSurvey) -> ValidationStats {
         let span = self.run.span;
         let in_span = |day: &Date| span.start().date() <= *day && day.midnight().assume_utc() < span.end();
         let made = told.by(|days| days.made.filter(in_span));
-        Examined {
+        ValidationStats {
             rows: if self.by_update() { surveyed.in_windows.iter().sum() } else { told.rows },
             all_rows: surveyed.all_rows,
             without_key: surveyed.without_key,
@@ -235,8 +235,8 @@ impl Look<'_> {
         store: &dyn Validation,
         thresholds: &Thresholds,
         at: OffsetDateTime,
-        examined: &Examined,
-    ) -> Result<Validated, StoreError> {
+        examined: &ValidationStats,
+    ) -> Result<ValidationResult, StoreError> {
         let mut found = Found { thresholds, findings: Vec::new() };
         found.push_rows(examined);
         let missing = self.missing(examined);
@@ -255,7 +255,7 @@ impl Look<'_> {
             });
         }
         found.findings.sort_by_key(|finding| (Reverse(finding.severity), finding.span));
-        Ok(Validated {
+        Ok(ValidationResult {
             entity_name: self.pipeline.totals.entity_name.clone(),
             time_axis: self.pipeline.axis.as_str().into(),
             at,
@@ -266,7 +266,7 @@ impl Look<'_> {
 
     /// Rows that the log has and the table lacks: by window, or together where windows do not say when a record was changed.
     /// One of which a later version landed first was counted in its window as unchanged.
-    fn missing(&self, examined: &Examined) -> Vec<Missing> {
+    fn missing(&self, examined: &ValidationStats) -> Vec<Missing> {
         let lines = self.lines.iter().zip(&examined.in_windows).filter(|(line, _)| is_read(line));
         if !self.by_update() {
             let read = self.enough();
@@ -336,7 +336,7 @@ impl Found<'_> {
     }
 
     /// What the rows say by themselves.
-    fn push_rows(&mut self, examined: &Examined) {
+    fn push_rows(&mut self, examined: &ValidationStats) {
         let said = [
             (FindingKind::KeyMissing, examined.without_key, "rows have no id"),
             (FindingKind::KeyRepeated, examined.repeated_keys, "rows have an id that another row has too"),
@@ -444,7 +444,7 @@ struct Volumes {
 }
 
 impl Volumes {
-    fn of(look: &Look<'_>, examined: &Examined) -> Self {
+    fn of(look: &Look<'_>, examined: &ValidationStats) -> Self {
         let (pipeline, span) = (look.pipeline, look.run.span);
         let lines = apart(pipeline);
         let days: BTreeSet<Date> = lines

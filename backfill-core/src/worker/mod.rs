@@ -58,7 +58,7 @@ impl Worker {
         let stop = stop.child_token();
         let mut active = ActiveRuns::default();
         let result = loop {
-            let pause = match self.queue.look(MISSED_AFTER).await {
+            let pause = match self.queue.poll(MISSED_AFTER).await {
                 Ok(board) => {
                     for name in &board.stop {
                         match active.under_way.get(name) {

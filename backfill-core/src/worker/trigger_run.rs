@@ -53,7 +53,7 @@ impl TriggerRun {
     /// Takes the trigger, fires it, and brings its run to an end.
     pub(crate) async fn run(self) -> TriggerOutcome {
         let Self { worker, name, request, .. } = &self;
-        let lease = match worker.queue.take(name, &worker.holder).await {
+        let lease = match worker.queue.claim(name, &worker.holder).await {
             Ok(lease) => lease,
             Err(error) => return self.alone(&error),
         };
@@ -101,7 +101,7 @@ impl TriggerRun {
             None => (TriggerState::Running, None, TriggerOutcome::Alone),
             Some(Verdict::GoesOn(rest, why)) => (TriggerState::Running, why, TriggerOutcome::Open(rest)),
             Some(Verdict::Ends { end, open }) => {
-                match self.worker.queue.conclude(lease, &self.name, &end).await {
+                match self.worker.queue.finish(lease, &self.name, &end).await {
                     Ok(()) => (end.state, end.message, TriggerOutcome::Ended { state: end.state, open }),
                     // Whoever goes on with the run finds what is left of it, and concludes.
                     Err(error) => {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use fastrand::Rng;
 use fixtures::{Company, EntityKind, Hostile, Record, Shape};
 use qbo_auth::AccessToken;
-use qbo_client::{Call, Limits, Lost, Received, Transport};
+use qbo_client::{Call, Limits, Received, Transport, TransportError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -377,10 +377,10 @@ impl Way {
 
 #[async_trait]
 impl Transport for Way {
-    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, Lost> {
+    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError> {
         let (process, world) = (&self.process, &self.process.world);
         let left = world.elapsed();
-        let fate = process.enter("call").await.map_err(|_| Lost::Connection)?;
+        let fate = process.enter("call").await.map_err(|_| TransportError::Connection)?;
         let flight = self.arrive(left);
         tokens::used(world, token);
         if let Call::Query(statement) = call {
@@ -395,10 +395,14 @@ impl Transport for Way {
             process.disturb();
             tokio::time::sleep(time).await;
             process.alive().await;
-            return Err(if time > Duration::from_secs(100) { Lost::Timeout } else { Lost::Connection });
+            return Err(if time > Duration::from_secs(100) {
+                TransportError::Timeout
+            } else {
+                TransportError::Connection
+            });
         };
         let answered = world.elapsed();
-        process.leave(fate).await.map_err(|_| Lost::Connection)?;
+        process.leave(fate).await.map_err(|_| TransportError::Connection)?;
         world.note(process.id, "is answered", &format!("{status}, {} bytes", body.len()));
         if status == 429 {
             let seconds = retry_after.as_deref().and_then(|text| text.parse().ok()).unwrap_or(60);

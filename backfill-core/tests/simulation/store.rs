@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use raw_store::{
     BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
-    Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome,
-    Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart,
-    StoreError, StoreErrorKind, StoreIdentity, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName,
-    TriggerQueue, Window, WindowFailure,
+    DueTriggers, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Trigger, TriggerEnd, TriggerEvent,
+    TriggerName, TriggerQueue, Window, WindowFailure,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -430,13 +430,13 @@ impl TriggerQueue for Connection {
         self.step("trigger history", self.process.memory.trigger_history(name)).await
     }
 
-    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
-        self.step("look", self.process.memory.look(missed_after)).await
+    async fn poll(&self, missed_after: Duration) -> Result<DueTriggers, StoreError> {
+        self.step("look", self.process.memory.poll(missed_after)).await
     }
 
-    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
+    async fn claim(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
         let lease = format!("trigger {name}");
-        self.lease("take", &lease, self.process.memory.take(name, holder)).await
+        self.lease("take", &lease, self.process.memory.claim(name, holder)).await
     }
 
     async fn fire(
@@ -456,8 +456,8 @@ impl TriggerQueue for Connection {
         .await
     }
 
-    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
-        self.step("conclude trigger", TriggerQueue::conclude(&*self.process.memory, lease, name, end)).await
+    async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
+        self.step("conclude trigger", TriggerQueue::finish(&*self.process.memory, lease, name, end)).await
     }
 
     async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{TokenAnswer, TokenError, TokenErrorKind};
 use crate::http::{PageTitle, http_date, retry_after};
-use crate::secret::{AccessToken, RefreshToken, Wiped};
+use crate::secret::{AccessToken, RefreshToken, ZeroizingString};
 
 /// What Intuit documents for an access token; used if an answer does not say (RFC 6749 §5.1 allows that).
 /// Refusing such an answer would lose the refresh token in it.
@@ -48,9 +48,9 @@ struct Body {
     #[serde(default)]
     error: Option<Value>,
     #[serde(default)]
-    access_token: Option<Wiped>,
+    access_token: Option<ZeroizingString>,
     #[serde(default)]
-    refresh_token: Option<Wiped>,
+    refresh_token: Option<ZeroizingString>,
     #[serde(default)]
     expires_in: Option<Value>,
     #[serde(default)]
@@ -123,7 +123,7 @@ impl RawAnswer {
         if body.error.is_some_and(|error| !error.is_null()) {
             return Err(TokenErrorKind::Protocol("an error under a status of success"));
         }
-        let text = |field: Option<Wiped>| field.filter(|text| !text.as_str().trim().is_empty());
+        let text = |field: Option<ZeroizingString>| field.filter(|text| !text.as_str().trim().is_empty());
         let access = text(body.access_token).ok_or(TokenErrorKind::Protocol("no access token"))?;
         Ok(TokenAnswer {
             access: AccessToken::new(access.as_str()),

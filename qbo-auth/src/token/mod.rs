@@ -18,7 +18,7 @@ use crate::error::AuthError;
 use crate::secret::AccessToken;
 
 pub use bootstrap::{adopt_bootstrap, adopt_consent};
-pub use provider::{LAST_CALL, LAST_STORE, RefreshingProvider};
+pub use provider::{LAST_STORE, RefreshingProvider, SHUTDOWN_GRACE};
 pub use refresher::{FRESHNESS_MARGIN, LARGEST_JITTER};
 
 /// Supplies the access token for one company.

@@ -20,7 +20,7 @@ use crate::vault::{TokenSet, TokenVault};
 const QUIET: Duration = Duration::from_secs(30);
 
 /// How long a process that must end at once still waits for the answer to a refresh.
-pub const LAST_CALL: Duration = Duration::from_secs(5);
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// How long a process that must end at once still tries to store what a refresh brought.
 pub const LAST_STORE: Duration = Duration::from_secs(60);
@@ -103,7 +103,7 @@ impl RefreshingProvider {
         }
     }
 
-    /// As [`RefreshingProvider::shutdown`], for a process that was told twice to end: waits [`LAST_CALL`] for an answer,
+    /// As [`RefreshingProvider::shutdown`], for a process that was told twice to end: waits [`SHUTDOWN_GRACE`] for an answer,
     /// and [`LAST_STORE`] while one has arrived and is not stored yet.
     pub async fn shutdown_soon(&self) {
         let clock = &self.shared.clock;
@@ -111,7 +111,7 @@ impl RefreshingProvider {
         let landing = self.shutdown();
         tokio::pin!(landing);
         loop {
-            let patience = if self.shared.refresher.holds_unsaved() { LAST_STORE } else { LAST_CALL };
+            let patience = if self.shared.refresher.holds_unsaved() { LAST_STORE } else { SHUTDOWN_GRACE };
             if clock.elapsed() >= ends + patience {
                 return;
             }

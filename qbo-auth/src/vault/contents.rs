@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{ConsentMark, RefreshIntent, SecretInfo, SecretName, TokenSet, VaultErrorKind};
 use crate::planted::is_planted;
-use crate::secret::{AccessToken, ClientSecret, RefreshToken, Wiped, fingerprint};
+use crate::secret::{AccessToken, ClientSecret, RefreshToken, ZeroizingString, fingerprint};
 
 /// More than a vault ever needs: a buffer that never grows leaves no copies of secrets behind.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -224,13 +224,13 @@ struct VaultRecord {
     /// Written before there was a first version; of no use any more.
     #[serde(default, skip_serializing)]
     #[expect(dead_code, reason = "read so that it is known, and dropped")]
-    pepper: Option<Wiped>,
+    pepper: Option<ZeroizingString>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SecretRecord {
-    value: Wiped,
+    value: ZeroizingString,
     #[serde(with = "time::serde::rfc3339")]
     changed_at: OffsetDateTime,
 }
@@ -238,9 +238,9 @@ struct SecretRecord {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TokenRecord {
-    refresh: Wiped,
-    previous: Option<Wiped>,
-    access: Option<Wiped>,
+    refresh: ZeroizingString,
+    previous: Option<ZeroizingString>,
+    access: Option<ZeroizingString>,
     #[serde(with = "time::serde::rfc3339::option")]
     access_expires_at: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -265,7 +265,7 @@ struct IntentRecord {
 
 impl From<&Secret> for SecretRecord {
     fn from(secret: &Secret) -> Self {
-        Self { value: Wiped::new(secret.value.expose_secret()), changed_at: secret.changed_at }
+        Self { value: ZeroizingString::new(secret.value.expose_secret()), changed_at: secret.changed_at }
     }
 }
 
@@ -278,9 +278,9 @@ impl From<&SecretRecord> for Secret {
 impl From<&TokenSet> for TokenRecord {
     fn from(tokens: &TokenSet) -> Self {
         Self {
-            refresh: Wiped::new(tokens.refresh.expose()),
-            previous: tokens.previous.as_ref().map(|token| Wiped::new(token.expose())),
-            access: tokens.access.as_ref().map(|token| Wiped::new(token.expose())),
+            refresh: ZeroizingString::new(tokens.refresh.expose()),
+            previous: tokens.previous.as_ref().map(|token| ZeroizingString::new(token.expose())),
+            access: tokens.access.as_ref().map(|token| ZeroizingString::new(token.expose())),
             access_expires_at: tokens.access_expires_at,
             refresh_expires_at: tokens.refresh_expires_at,
             refresh_hard_expires_at: tokens.refresh_hard_expires_at,

@@ -39,7 +39,7 @@ impl VaultBytes for FileBytes {
             let file: File = private_file::open_lock_file(path)?;
             match file.try_lock() {
                 Ok(()) => {
-                    private_file::rehearse(path)?;
+                    private_file::check_writable(path)?;
                     // The kernel frees the lock when the open file is closed, also by a kill.
                     Ok(Some(VaultLock::holding(file)))
                 }

@@ -111,7 +111,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
 /// Proves that [`replace`] would work now: the folder is writable and has room for as much again, and a spare
 /// is laid by should the room be gone when it counts. Also removes what a killed process left behind. The
 /// caller holds the lock of `path`.
-pub(super) fn rehearse(path: &Path) -> Result<(), VaultError> {
+pub(super) fn check_writable(path: &Path) -> Result<(), VaultError> {
     let folder = folder_of(path);
     let prefix = aside_prefix(path);
     let bytes = read(path)?;

@@ -14,10 +14,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::classify::{by_fault, is_web_page, throttled_tokens};
 use super::https::{Https, LARGEST_BODY};
-use super::{Answer, Call, Fault, Lost, Received, Transport, Verdict, classify};
+use super::{Answer, Call, Fault, Received, Transport, TransportError, Verdict, classify};
 use crate::client::QboClient;
 use crate::error::{Cause, Error, ErrorKind, Refusal};
-use crate::event::{Signal, WaitReason};
+use crate::event::{ClientEvent, WaitReason};
 use crate::limit::{
     Admission, Backoff, Breaker, BreakerState, BudgetError, COOL_DOWN, CallBudget, CallEnd, CallPermit,
     Limits, LocalBudget, MOST_SILENCE, Silence,
@@ -65,7 +65,7 @@ pub struct HttpQboClient {
     meter: Meter,
     seed: u64,
     requests: AtomicU64,
-    signals: Option<UnboundedSender<Signal>>,
+    signals: Option<UnboundedSender<ClientEvent>>,
 }
 
 /// Builds an [`HttpQboClient`].
@@ -80,7 +80,7 @@ pub struct HttpQboClientBuilder {
     budget: Option<Arc<dyn CallBudget>>,
     transport: Option<Arc<dyn Transport>>,
     seed: u64,
-    signals: Option<UnboundedSender<Signal>>,
+    signals: Option<UnboundedSender<ClientEvent>>,
 }
 
 /// The HTTP client could not be set up, for example without any root certificate.
@@ -136,7 +136,7 @@ impl HttpQboClientBuilder {
     }
 
     /// Tells waits, repeats and the breaker's changes through a channel.
-    pub fn signals(mut self, signals: UnboundedSender<Signal>) -> Self {
+    pub fn signals(mut self, signals: UnboundedSender<ClientEvent>) -> Self {
         self.signals = Some(signals);
         self
     }
@@ -176,7 +176,7 @@ impl HttpQboClientBuilder {
 #[async_trait]
 impl QboClient for HttpQboClient {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
-        let question = Question {
+        let question = Request {
             entity: query.entity(),
             call: Call::Query(&query.text()),
             records: query.page_size().get(),
@@ -197,12 +197,12 @@ impl QboClient for HttpQboClient {
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
         let text = query.count_text();
-        let question = Question::without_records(query.entity(), Call::Query(&text));
+        let question = Request::without_records(query.entity(), Call::Query(&text));
         self.ask(&question, |received, _| total_count(&received.body)).await
     }
 
     async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error> {
-        let question = Question::without_records(entity, Call::Changes { entity, since });
+        let question = Request::without_records(entity, Call::Changes { entity, since });
         self.ask(&question, |received, _| Deletions::read(&received.body)).await
     }
 
@@ -212,7 +212,7 @@ impl QboClient for HttpQboClient {
 }
 
 /// One question, as often as it is sent.
-struct Question<'a> {
+struct Request<'a> {
     entity: &'a EntityName,
     call: Call<'a>,
     /// How many records it asks for; none if it does not ask for a page.
@@ -221,7 +221,7 @@ struct Question<'a> {
     retries: u32,
 }
 
-impl<'a> Question<'a> {
+impl<'a> Request<'a> {
     fn without_records(entity: &'a EntityName, call: Call<'a>) -> Self {
         Self { entity, call, records: 0, retries: MAX_RETRIES }
     }
@@ -254,7 +254,7 @@ struct Tries {
 impl HttpQboClient {
     async fn ask<T>(
         &self,
-        question: &Question<'_>,
+        question: &Request<'_>,
         read: impl Fn(&Received, bool) -> Result<T, SplitError>,
     ) -> Result<T, Error> {
         let entity = question.entity;
@@ -270,14 +270,14 @@ impl HttpQboClient {
                 Err(kind) => (Step::GiveUp(kind), None),
                 Ok(mut attempt) => {
                     let tid = attempt.intuit_tid.take();
-                    (self.weigh(question, attempt, &mut tries).await, tid)
+                    (self.next_step(question, attempt, &mut tries).await, tid)
                 }
             };
             let kind = match step {
                 Step::Done(value) => return Ok(value),
                 Step::Again(cause) => {
                     let attempt = tries.attempts;
-                    self.tell(Signal::Retrying { entity: entity.clone(), attempt, cause });
+                    self.tell(ClientEvent::Retrying { entity: entity.clone(), attempt, cause });
                     // Throttling has paused the budget already, for everybody.
                     if cause != Cause::Throttled {
                         self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
@@ -315,17 +315,19 @@ impl HttpQboClient {
             }
             Err(lost) => {
                 match lost {
-                    Lost::Connection | Lost::Insecure(_) => permit.conclude(CallEnd::Failed).await,
+                    TransportError::Connection | TransportError::Insecure(_) => {
+                        permit.conclude(CallEnd::Failed).await
+                    }
                     // The other end may still work on it, or has served it: it is given back as one that was abandoned.
-                    Lost::Timeout | Lost::TooLarge => drop(permit),
+                    TransportError::Timeout | TransportError::TooLarge => drop(permit),
                 }
                 let verdict = match lost {
-                    Lost::Connection | Lost::Timeout => {
+                    TransportError::Connection | TransportError::Timeout => {
                         let silent = self.silence().unanswered(sent, self.clock.elapsed());
                         let is_over = silent >= MOST_SILENCE;
                         if is_over { Verdict::Final(ErrorKind::Unanswered { silent }) } else { lost.into() }
                     }
-                    Lost::Insecure(_) | Lost::TooLarge => lost.into(),
+                    TransportError::Insecure(_) | TransportError::TooLarge => lost.into(),
                 };
                 return Ok(Attempt::lost(verdict));
             }
@@ -361,7 +363,7 @@ impl HttpQboClient {
     }
 
     /// Keeps breaker and budget informed, and turns a verdict into the loop's next step.
-    async fn weigh<T>(&self, question: &Question<'_>, attempt: Attempt<T>, tries: &mut Tries) -> Step<T> {
+    async fn next_step<T>(&self, question: &Request<'_>, attempt: Attempt<T>, tries: &mut Tries) -> Step<T> {
         let Attempt { verdict, status, title, .. } = attempt;
         let failures = tries.attempts - tries.refusals;
         let changed = match &verdict {
@@ -376,7 +378,7 @@ impl HttpQboClient {
             if state == BreakerState::Closed {
                 self.recovered.notify_one();
             }
-            self.tell(Signal::Breaker(state));
+            self.tell(ClientEvent::Breaker(state));
             if state == BreakerState::Open {
                 self.budget.failing(COOL_DOWN).await;
             }
@@ -432,7 +434,7 @@ impl HttpQboClient {
         loop {
             match self.budget.throttled(pause).await {
                 Ok(refused) => return Ok(refused),
-                Err(error) => self.outlast(error, &mut patience).await?,
+                Err(error) => self.retry_budget(error, &mut patience).await?,
             }
         }
     }
@@ -443,7 +445,7 @@ impl HttpQboClient {
     }
 
     /// Waits before a budget is asked again, if that may help and there is patience left.
-    async fn outlast(
+    async fn retry_budget(
         &self,
         error: BudgetError,
         patience: &mut (impl Iterator<Item = Duration> + Send),
@@ -479,20 +481,20 @@ impl HttpQboClient {
                     permit.conclude(CallEnd::Unsent).await;
                 }
                 Ok(Admission::Wait(time)) => self.wait(time, WaitReason::Limit).await,
-                Err(error) => self.outlast(error, &mut patience).await.map_err(ErrorKind::Budget)?,
+                Err(error) => self.retry_budget(error, &mut patience).await.map_err(ErrorKind::Budget)?,
             }
         }
     }
 
     async fn wait(&self, time: Duration, reason: WaitReason) {
         if time >= WORTH_TELLING {
-            self.tell(Signal::Waiting { reason, time });
+            self.tell(ClientEvent::Waiting { reason, time });
         }
         let _waiting = self.meter.wait(&*self.clock);
         self.clock.sleep(time).await;
     }
 
-    fn tell(&self, signal: Signal) {
+    fn tell(&self, signal: ClientEvent) {
         if let Some(signals) = &self.signals {
             // A receiver that is gone wants no more news.
             let _ = signals.send(signal);
@@ -563,13 +565,15 @@ fn tolerated(received: &Received) -> Received {
     received
 }
 
-impl From<Lost> for Verdict {
-    fn from(lost: Lost) -> Self {
+impl From<TransportError> for Verdict {
+    fn from(lost: TransportError) -> Self {
         match lost {
-            Lost::Connection => Self::Retry(Cause::Connection),
-            Lost::Timeout => Self::Retry(Cause::Timeout),
-            Lost::Insecure(reason) => Self::Final(ErrorKind::Insecure(reason)),
-            Lost::TooLarge => Self::Final(ErrorKind::BodyTooLarge { limit_mib: (LARGEST_BODY >> 20) as u64 }),
+            TransportError::Connection => Self::Retry(Cause::Connection),
+            TransportError::Timeout => Self::Retry(Cause::Timeout),
+            TransportError::Insecure(reason) => Self::Final(ErrorKind::Insecure(reason)),
+            TransportError::TooLarge => {
+                Self::Final(ErrorKind::BodyTooLarge { limit_mib: (LARGEST_BODY >> 20) as u64 })
+            }
         }
     }
 }

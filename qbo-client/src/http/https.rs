@@ -9,7 +9,7 @@ use qbo_auth::http::{BodyError, Inflating, http_date, insecure_reason};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, redirect};
 
-use super::{Call, Lost, Received, Transport};
+use super::{Call, Received, Transport, TransportError};
 use crate::query::{MINOR_VERSION, instant};
 
 /// Time for a connection, TLS included.
@@ -52,7 +52,7 @@ impl Https {
 
 #[async_trait]
 impl Transport for Https {
-    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, Lost> {
+    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError> {
         let request = match call {
             Call::Query(text) => self
                 .http
@@ -84,12 +84,13 @@ impl Transport for Https {
     }
 }
 
-async fn body(mut response: reqwest::Response) -> Result<Bytes, Lost> {
+async fn body(mut response: reqwest::Response) -> Result<Bytes, TransportError> {
     // Without compression the length is known; the buffer is then filled without growing.
     let expected = response.content_length().unwrap_or(0).min(LARGEST_BODY as u64);
     let mut body = Inflating::new(LARGEST_BODY, usize::try_from(expected).unwrap_or(0));
     loop {
-        let chunk = tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| Lost::Timeout)?;
+        let chunk =
+            tokio::time::timeout(STALL, response.chunk()).await.map_err(|_| TransportError::Timeout)?;
         match chunk.map_err(|error| lost(&error))? {
             None => return Ok(body.finish().map_err(unreadable)?.into()),
             Some(chunk) => body.push(&chunk).map_err(unreadable)?,
@@ -97,11 +98,11 @@ async fn body(mut response: reqwest::Response) -> Result<Bytes, Lost> {
     }
 }
 
-fn unreadable(error: BodyError) -> Lost {
+fn unreadable(error: BodyError) -> TransportError {
     match error {
-        BodyError::TooLarge => Lost::TooLarge,
+        BodyError::TooLarge => TransportError::TooLarge,
         // As when the connection breaks in the middle.
-        BodyError::Damaged => Lost::Connection,
+        BodyError::Damaged => TransportError::Connection,
     }
 }
 
@@ -116,11 +117,11 @@ fn transaction_id(text: &str) -> Option<Box<str>> {
 }
 
 /// TLS failures do not go away by asking again, and must never lead to a weaker connection.
-fn lost(error: &reqwest::Error) -> Lost {
+fn lost(error: &reqwest::Error) -> TransportError {
     match insecure_reason(error) {
-        Some(reason) => Lost::Insecure(reason),
+        Some(reason) => TransportError::Insecure(reason),
         // A connection that takes too long to be made says nothing about the page.
-        None if error.is_timeout() && !error.is_connect() => Lost::Timeout,
-        None => Lost::Connection,
+        None if error.is_timeout() && !error.is_connect() => TransportError::Timeout,
+        None => TransportError::Connection,
     }
 }

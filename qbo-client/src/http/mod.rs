@@ -15,4 +15,4 @@ pub use classify::{Answer, Verdict, classify};
 #[cfg(feature = "http")]
 pub use client::{BuildError, HttpQboClient, HttpQboClientBuilder};
 pub use fault::{Fault, FaultError};
-pub use transport::{Call, Lost, Received, Transport};
+pub use transport::{Call, Received, Transport, TransportError};

@@ -21,8 +21,8 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Lost`] where no whole answer came.
-    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, Lost>;
+    /// [`TransportError`] where no whole answer came.
+    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError>;
 }
 
 const _: fn(&dyn Transport) = |_| ();
@@ -68,7 +68,7 @@ impl fmt::Debug for Received {
 
 /// Why no whole answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub enum TransportError {
     /// No connection, or it broke.
     Connection,
     /// The answer did not come in time.

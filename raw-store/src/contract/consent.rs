@@ -1,7 +1,7 @@
-use crate::{ConsentLog, StoreError, Testimony, Witness};
+use crate::{LineageCheck, StoreError, TokenFingerprint, TokenLineage};
 
-fn seen(lineage: &str, generation: u64, fingerprint: &str) -> Witness {
-    Witness {
+fn seen(lineage: &str, generation: u64, fingerprint: &str) -> TokenFingerprint {
+    TokenFingerprint {
         lineage: lineage.into(),
         generation,
         fingerprint: fingerprint.into(),
@@ -10,17 +10,17 @@ fn seen(lineage: &str, generation: u64, fingerprint: &str) -> Witness {
 }
 
 /// A copy of a vault that is behind, or went another way, is told so; the living one goes on.
-pub async fn a_second_copy_of_a_consent_is_found(log: &dyn ConsentLog) -> Result<(), StoreError> {
+pub async fn a_second_copy_of_a_consent_is_found(log: &dyn TokenLineage) -> Result<(), StoreError> {
     for newer in [seen("one", 1, "a"), seen("one", 1, "a"), seen("one", 3, "c")] {
-        assert_eq!(log.testify(&newer).await?, Testimony::Newest);
+        assert_eq!(log.testify(&newer).await?, LineageCheck::Newest);
     }
-    assert_eq!(log.testify(&seen("one", 2, "b")).await?, Testimony::Behind(seen("one", 3, "c")));
-    assert_eq!(log.testify(&seen("one", 3, "x")).await?, Testimony::Apart(seen("one", 3, "c")));
+    assert_eq!(log.testify(&seen("one", 2, "b")).await?, LineageCheck::Behind(seen("one", 3, "c")));
+    assert_eq!(log.testify(&seen("one", 3, "x")).await?, LineageCheck::Apart(seen("one", 3, "c")));
     // The living token after fewer refreshes, as in a backup from before one that did not rotate it.
-    assert_eq!(log.testify(&seen("one", 2, "c")).await?, Testimony::Lagging(seen("one", 3, "c")));
-    assert_eq!(log.testify(&seen("one", 2, "b")).await?, Testimony::Behind(seen("one", 3, "c")));
-    assert_eq!(log.testify(&seen("one", 4, "d")).await?, Testimony::Newest);
+    assert_eq!(log.testify(&seen("one", 2, "c")).await?, LineageCheck::Lagging(seen("one", 3, "c")));
+    assert_eq!(log.testify(&seen("one", 2, "b")).await?, LineageCheck::Behind(seen("one", 3, "c")));
+    assert_eq!(log.testify(&seen("one", 4, "d")).await?, LineageCheck::Newest);
     // Another vault has a consent of its own.
-    assert_eq!(log.testify(&seen("other", 1, "z")).await?, Testimony::Newest);
+    assert_eq!(log.testify(&seen("other", 1, "z")).await?, LineageCheck::Newest);
     Ok(())
 }

@@ -44,7 +44,7 @@ async fn now(queue: &impl TriggerQueue) -> Result<OffsetDateTime, StoreError> {
 }
 
 async fn due(queue: &impl TriggerQueue) -> Result<Vec<TriggerName>, StoreError> {
-    Ok(queue.look(GRACE).await?.due.into_iter().map(|trigger| trigger.asked.name).collect())
+    Ok(queue.poll(GRACE).await?.due.into_iter().map(|trigger| trigger.asked.name).collect())
 }
 
 /// A trigger creates one run, not before its time, and no second one until it is armed again.
@@ -61,10 +61,10 @@ pub async fn a_trigger_fires_once(
     assert_eq!(store.triggers().await?.0.len(), 2, "all or none");
 
     assert_eq!(due(store).await?, std::slice::from_ref(&past.name));
-    let lease = store.take(&later.name, "worker 1").await?;
+    let lease = store.claim(&later.name, "worker 1").await?;
     assert_eq!(store.fire(&lease, &later.name, &run_start("early")).await?, None);
-    let lease = store.take(&past.name, "worker 1").await?;
-    let held = other.take(&past.name, "worker 2").await.unwrap_err();
+    let lease = store.claim(&past.name, "worker 1").await?;
+    let held = other.claim(&past.name, "worker 2").await.unwrap_err();
     assert!(matches!(held.kind, StoreErrorKind::LeaseHeld { .. }), "{held}");
     let fired = store.fire(&lease, &past.name, &run_start("first")).await?.unwrap();
     assert_eq!((fired.state, &fired.asked), (TriggerState::Running, &past));
@@ -72,10 +72,10 @@ pub async fn a_trigger_fires_once(
     assert!(due(other).await?.is_empty());
     let again = store.fire(&lease, &past.name, &run_start("second")).await?.unwrap();
     assert_eq!(again.run, fired.run);
-    let early = store.conclude(&lease, &past.name, &done()).await.unwrap_err();
+    let early = store.finish(&lease, &past.name, &done()).await.unwrap_err();
     assert!(matches!(early.kind, StoreErrorKind::LogMoved(_)), "its run has not ended: {early}");
     ended(store, "first").await?;
-    store.conclude(&lease, &past.name, &done()).await?;
+    store.finish(&lease, &past.name, &done()).await?;
 
     assert_eq!(store.fire(&lease, &past.name, &run_start("third")).await?, None);
     assert!(due(store).await?.is_empty() && store.add(std::slice::from_ref(&past)).await.is_err());
@@ -87,7 +87,7 @@ pub async fn a_trigger_fires_once(
     let fired = store.fire(&lease, &past.name, &run_start("fourth")).await?.unwrap();
     assert_eq!(fired.run.unwrap().as_str(), "fourth");
     ended(store, "fourth").await?;
-    store.conclude(&lease, &past.name, &done()).await?;
+    store.finish(&lease, &past.name, &done()).await?;
 
     let runs: Vec<_> = store.runs(9).await?.into_iter().map(|run| run.id.to_string()).collect();
     assert_eq!(runs.len(), 2, "{runs:?}");
@@ -106,19 +106,19 @@ pub async fn a_trigger_outlives_its_worker(
     store.bind(&company()).await?;
     let one = trigger("one", now(store).await? - HOUR);
     store.add(std::slice::from_ref(&one)).await?;
-    let lease = store.take(&one.name, "worker 1").await?;
+    let lease = store.claim(&one.name, "worker 1").await?;
     store.fire(&lease, &one.name, &run_start("first")).await?.unwrap();
     assert!(due(other).await?.is_empty());
     store.release(&lease).await?;
     assert_eq!(due(other).await?, std::slice::from_ref(&one.name));
-    let heir = other.take(&one.name, "worker 2").await?;
-    let lost = store.conclude(&lease, &one.name, &done()).await.unwrap_err();
+    let heir = other.claim(&one.name, "worker 2").await?;
+    let lost = store.finish(&lease, &one.name, &done()).await.unwrap_err();
     assert!(matches!(lost.kind, StoreErrorKind::LeaseLost(_)), "{lost}");
     assert!(store.fire(&lease, &one.name, &run_start("second")).await.is_err());
     let resumed = other.fire(&heir, &one.name, &run_start("third")).await?.unwrap();
     assert_eq!(resumed.run.unwrap().as_str(), "first");
     ended(other, "first").await?;
-    other.conclude(&heir, &one.name, &done()).await?;
+    other.finish(&heir, &one.name, &done()).await?;
     assert_eq!(store.triggers().await?.0[0].state, TriggerState::Done);
     Ok(())
 }
@@ -135,15 +135,15 @@ pub async fn a_chain_stops_behind_what_is_not_done(
     store.add(&chain).await?;
     let end = async |place: usize, state| {
         let name = &chain[place].name;
-        let lease = store.take(name, "worker").await?;
+        let lease = store.claim(name, "worker").await?;
         let run = run_start(&format!("run-{place}-{}", state == TriggerState::Done));
         assert!(store.fire(&lease, name, &run).await?.is_some());
         ended(store, run.id.as_str()).await?;
-        store.conclude(&lease, name, &TriggerEnd { state, message: Some("so it was".into()) }).await?;
+        store.finish(&lease, name, &TriggerEnd { state, message: Some("so it was".into()) }).await?;
         store.release(&lease).await
     };
     assert_eq!(due(store).await?, chain[..1].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
-    let lease = store.take(&chain[1].name, "worker").await?;
+    let lease = store.claim(&chain[1].name, "worker").await?;
     assert_eq!(store.fire(&lease, &chain[1].name, &run_start("no")).await?, None, "out of turn");
     store.release(&lease).await?;
     end(0, TriggerState::Done).await?;
@@ -179,18 +179,18 @@ pub async fn a_chain_expires_as_a_whole_and_runs_one_at_a_time(
 
     store.add(&chain("soon", now - HOUR, IfMissed::Run)).await?;
     let (first, second) = (name("soon-1"), name("soon-2"));
-    let lease = store.take(&first, "worker").await?;
+    let lease = store.claim(&first, "worker").await?;
     store.fire(&lease, &first, &run_start("first")).await?.unwrap();
     ended(store, "first").await?;
-    store.conclude(&lease, &first, &done()).await?;
-    let other = store.take(&second, "worker").await?;
+    store.finish(&lease, &first, &done()).await?;
+    let other = store.claim(&second, "worker").await?;
     store.fire(&other, &second, &run_start("second")).await?.unwrap();
     // Its run never began; it ends with the trigger.
     store.rearm(&first, now - HOUR).await?;
     assert!(due(store).await?.is_empty());
     assert_eq!(store.fire(&lease, &first, &run_start("third")).await?, None);
     let end = TriggerEnd { state: TriggerState::Failed, message: Some("so it was".into()) };
-    store.conclude(&other, &second, &end).await?;
+    store.finish(&other, &second, &end).await?;
     let run = store.run(&run_start("second").id).await?.unwrap();
     assert_eq!((run.status, run.message.as_deref()), (RunStatus::Failed, Some("so it was")));
     assert_eq!(due(store).await?, std::slice::from_ref(&first));
@@ -207,15 +207,15 @@ pub async fn triggers_are_cancelled_and_expire(
     let soon = NewTrigger { if_missed: IfMissed::Skip, ..trigger("soon", at + HOUR) };
     store.add(&[trigger("back", at), trigger("under-way", at), late.clone(), soon.clone()]).await?;
     assert_eq!(store.cancel(&name("back")).await?.state, TriggerState::Cancelled);
-    let lease = store.take(&name("under-way"), "worker").await?;
+    let lease = store.claim(&name("under-way"), "worker").await?;
     store.fire(&lease, &name("under-way"), &run_start("first")).await?.unwrap();
     let asked = store.cancel(&name("under-way")).await?;
     assert_eq!((asked.state, asked.stop_requested), (TriggerState::Running, true));
-    assert_eq!(store.look(GRACE).await?.stop, [name("under-way")]);
+    assert_eq!(store.poll(GRACE).await?.stop, [name("under-way")]);
     assert_eq!(due(store).await?, [soon.name]);
     let end = TriggerEnd { state: TriggerState::Cancelled, message: None };
-    store.conclude(&lease, &name("under-way"), &end).await?;
-    assert!(store.look(GRACE).await?.stop.is_empty());
+    store.finish(&lease, &name("under-way"), &end).await?;
+    assert!(store.poll(GRACE).await?.stop.is_empty());
     let (all, _) = store.triggers().await?;
     let state = |one: &TriggerName| all.iter().find(|trigger| trigger.asked.name == *one).unwrap().state;
     assert_eq!(state(&late.name), TriggerState::Expired);

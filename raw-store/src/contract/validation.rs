@@ -2,7 +2,10 @@ use time::Duration;
 use time::macros::datetime;
 
 use super::scene::{Scene, day, noon, row};
-use crate::{Finding, Inquiry, Pipeline, Row, Severity, Store, StoreError, Validated, Validation, Window};
+use crate::{
+    Finding, Pipeline, Row, Severity, Store, StoreError, Validation, ValidationQuery, ValidationResult,
+    Window,
+};
 
 /// A document with what an examination reads of it; its time of last change is told in another offset.
 fn document(id: &str, made: &str, changed: &str, number: &str) -> String {
@@ -28,7 +31,7 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
     let windows: Vec<Window> = (0..10).map(day).collect();
     let span = Window::new(day(0).start(), day(9).end()).unwrap();
     let pipeline = scene.pipeline.clone();
-    let inquiry = Inquiry {
+    let inquiry = ValidationQuery {
         pipeline: &pipeline,
         span,
         windows: &windows,
@@ -50,9 +53,10 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
     assert_eq!(found.lags[0], (0, 2));
 
     let elsewhere = Window::new(day(5).start(), day(6).end()).unwrap();
-    let none = store.examine(&Inquiry { span: elsewhere, ..inquiry.clone() }).await?;
+    let none = store.examine(&ValidationQuery { span: elsewhere, ..inquiry.clone() }).await?;
     assert_eq!((none.rows, none.all_rows, none.by_update.len()), (0, 4, 0));
-    let otherwise = store.examine(&Inquiry { by_update: false, number: &[], ..inquiry.clone() }).await?;
+    let otherwise =
+        store.examine(&ValidationQuery { by_update: false, number: &[], ..inquiry.clone() }).await?;
     assert_eq!((otherwise.outside_window, otherwise.repeated_numbers), (0, 0));
 
     scene.land(vec![row("4", r#"{"Id":"4"}"#, noon(0) + Duration::HOUR)]).await?;
@@ -67,13 +71,13 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
     assert_eq!((surveyed.empty_payloads, &surveyed.in_windows[..]), (0, &[3, 1, 0][..]));
     assert_eq!(store.survey(&pipeline, &[day(1)], 0).await?.outside_window, 0);
     let nothing = store.survey(&pipeline, &[], 0).await?;
-    assert_eq!(nothing, crate::Surveyed::default());
+    assert_eq!(nothing, crate::TableSurvey::default());
     // Those that can be dated, and only those that lie in the window.
     let made = store.made_by_day(&pipeline, day(0), &["Meta", "Made"]).await?;
     assert_eq!(made, [(days[0], 2)]);
     assert_eq!(store.made_by_day(&pipeline, day(5), &["Meta", "Made"]).await?, []);
     let missing = crate::Pipeline { table: "qb_never_prepared".parse().unwrap(), ..pipeline.clone() };
-    assert_eq!(store.examine(&Inquiry { pipeline: &missing, ..inquiry }).await?.rows, 0);
+    assert_eq!(store.examine(&ValidationQuery { pipeline: &missing, ..inquiry }).await?.rows, 0);
     assert_eq!(store.survey(&missing, &some, 3).await?.in_windows, [0, 0, 0]);
     Ok(())
 }
@@ -102,7 +106,7 @@ pub async fn times_are_read_in_every_spelling<S: Store + Validation>(store: &S) 
     same.push(doubtful("bare", "2024-01-01"));
     same.push(Row { updated_at: None, ..doubtful("none", "2024-01-01T12:00:00") });
     let (pipeline, windows) = (scene.pipeline.clone(), [day(0), day(1)]);
-    let inquiry = Inquiry {
+    let inquiry = ValidationQuery {
         pipeline: &pipeline,
         span: Window::new(day(0).start(), day(1).end()).unwrap(),
         windows: &windows,
@@ -133,7 +137,7 @@ pub async fn findings_are_remembered<S: Store + Validation>(store: &S) -> Result
         amount: 7,
         detail: "seven of them".into(),
     };
-    let first = Validated {
+    let first = ValidationResult {
         entity_name: scene.pipeline.entity_name.clone(),
         time_axis: "updated".into(),
         at: datetime!(2024-02-01 12:00 UTC),
@@ -152,7 +156,7 @@ pub async fn findings_are_remembered<S: Store + Validation>(store: &S) -> Result
     let everything = Window::new(datetime!(2000-01-01 0:00 UTC), datetime!(2100-01-01 0:00 UTC)).unwrap();
     assert_eq!(store.sound_ranges(&scene.pipeline, everything, early).await?, []);
     assert_eq!(store.validated(&scene.run).await?, std::slice::from_ref(&first));
-    let later = Validated { at: first.at + Duration::HOUR, findings: Vec::new(), ..first };
+    let later = ValidationResult { at: first.at + Duration::HOUR, findings: Vec::new(), ..first };
     store.keep_validated(&scene.run, std::slice::from_ref(&later)).await?;
     assert_eq!(store.looked_over(name, &runs).await?, runs[..1]);
     assert_eq!(store.looked_over("another", &runs).await?, []);

@@ -156,7 +156,7 @@ impl Calls {
     }
 
     /// Frees the places of a process that is gone, once the other end has noticed.
-    pub(super) fn bury(&mut self, now: OffsetDateTime, session: u64) {
+    pub(super) fn release_dead(&mut self, now: OffsetDateTime, session: u64) {
         for slot in self.slots.iter_mut().filter(|slot| slot.session == Some(session)) {
             slot.in_flight_until = slot.in_flight_until.min(now + HUNG_UP);
         }
@@ -289,7 +289,7 @@ mod tests {
         }
         let later = NOON + Duration::from_secs(60);
         assert_eq!(calls.admit(later, 2, &QBO, GOOD_FOR), CallAdmission::Wait(ASK_AGAIN));
-        calls.bury(later, 1);
+        calls.release_dead(later, 1);
         assert_eq!(calls.admit(later, 2, &QBO, GOOD_FOR), CallAdmission::Wait(ASK_AGAIN));
         assert!(matches!(calls.admit(later + HUNG_UP, 2, &QBO, GOOD_FOR), CallAdmission::Go { .. }));
     }

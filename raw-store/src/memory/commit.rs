@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::state::{Aside, Line, State, StoredRow};
 use super::{MemoryStore, ledger};
 use crate::planted::is_planted;
-use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
+use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
 use crate::{
     Altered, Lease, PageCommit, PageOutcome, Pipeline, Quarantined, RawStore, Row, RunRecord, StoreError,
     StoreErrorKind, StoreIdentity, WindowChange, WindowCounts, WindowMetrics, WindowState,
@@ -82,7 +82,7 @@ impl RawStore for MemoryStore {
 
 /// Lands a page. Everything is checked first, so that a refusal changes nothing.
 pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
-    let mut landing = Landing::of(page)?;
+    let mut landing = PreparedPage::of(page)?;
     let entity_name = &page.pipeline.entity_name;
     if !is_planted("epoch checked outside") {
         state.fence(&page.lease)?;
@@ -183,7 +183,7 @@ fn check_lines(state: &State, page: &PageCommit) -> Result<(), StoreErrorKind> {
 }
 
 /// What will not be written has to be there already.
-fn check_kept(state: &State, page: &PageCommit, landing: &Landing<'_>) -> Result<(), StoreErrorKind> {
+fn check_kept(state: &State, page: &PageCommit, landing: &PreparedPage<'_>) -> Result<(), StoreErrorKind> {
     let table = state.tables.get(&page.pipeline.table).ok_or_else(no_table)?;
     let is_missing = |candidate: &&Candidate<'_>| {
         let stored = table.get(&candidate.row.id);

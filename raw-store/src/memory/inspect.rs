@@ -3,7 +3,7 @@ use time::OffsetDateTime;
 
 use super::MemoryStore;
 use super::commit::{replaces, stored_row};
-use crate::prepare::Landing;
+use crate::prepare::PreparedPage;
 use crate::{Deviation, PageCommit, PageComparison, Pipeline, RawInspection, StoreError, Window};
 
 #[async_trait]
@@ -13,7 +13,7 @@ impl RawInspection for MemoryStore {
     }
 
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
-        let landing = Landing::of(page).map_err(|kind| StoreError::new("comparing a page", kind))?;
+        let landing = PreparedPage::of(page).map_err(|kind| StoreError::new("comparing a page", kind))?;
         let state = self.state();
         let table = state.tables.get(&page.pipeline.table);
         let is_kept = |digest| {

@@ -23,8 +23,8 @@ use self::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::planted::is_planted;
 use crate::{
-    Acceptance, ConsentLog, Lease, Owner, PageOutcome, Pipeline, Quarantine, Quarantined, RunId, RunRecord,
-    StoreError, TableName, Testimony, Validated, Window, WindowState, Witness,
+    Acceptance, Lease, LineageCheck, Owner, PageOutcome, Pipeline, Quarantine, Quarantined, RunId, RunRecord,
+    StoreError, TableName, TokenFingerprint, TokenLineage, ValidationResult, Window, WindowState,
 };
 
 pub use state::StoredRow;
@@ -50,7 +50,7 @@ pub struct Snapshot {
     triggers: Triggers,
     runs: Vec<RunRecord>,
     to_stop: BTreeSet<RunId>,
-    validated: Vec<(RunId, Validated)>,
+    validated: Vec<(RunId, ValidationResult)>,
 }
 
 impl MemoryStore {
@@ -128,7 +128,7 @@ impl MemoryStore {
     /// The process that this value stands for is gone: its connections close, and with them go its leases and its places among
     /// the calls.
     pub fn end(&self) {
-        self.calls(|calls, now| calls.bury(now, self.session));
+        self.calls(|calls, now| calls.release_dead(now, self.session));
         for ownership in self.state().owned_by(self.session) {
             ownership.session = None;
         }
@@ -204,14 +204,14 @@ impl Drop for MemoryStore {
 }
 
 #[async_trait]
-impl ConsentLog for MemoryStore {
-    async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError> {
+impl TokenLineage for MemoryStore {
+    async fn testify(&self, seen: &TokenFingerprint) -> Result<LineageCheck, StoreError> {
         let mut state = self.state();
         let noted = state.witnesses.entry(seen.lineage.clone()).or_insert_with(|| seen.clone());
         if noted.generation < seen.generation {
             *noted = seen.clone();
         }
-        Ok(Testimony::of(seen, noted.clone()))
+        Ok(LineageCheck::of(seen, noted.clone()))
     }
 }
 

@@ -8,7 +8,7 @@ use super::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::{
     Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, StoreErrorKind, StoreIdentity,
-    TableName, Validated, Window, Witness,
+    TableName, TokenFingerprint, ValidationResult, Window,
 };
 
 /// A row as [`MemoryStore`] holds it; the fields are the columns of a raw table.
@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) leases: BTreeMap<Box<str>, Ownership>,
     pub(super) pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
     pub(super) lines: BTreeMap<LineKey, Line>,
-    pub(super) witnesses: BTreeMap<Box<str>, Witness>,
+    pub(super) witnesses: BTreeMap<Box<str>, TokenFingerprint>,
     pub(super) calls: Calls,
     pub(super) triggers: Triggers,
     /// Where its clock stands still.
@@ -61,7 +61,7 @@ pub(super) struct State {
     pub(super) runs: Vec<RunRecord>,
     /// Runs that somebody asked to stop.
     pub(super) to_stop: BTreeSet<RunId>,
-    pub(super) validated: Vec<(RunId, Validated)>,
+    pub(super) validated: Vec<(RunId, ValidationResult)>,
     /// Of so many rows that are written, something drops one; of none if it is 0.
     pub(super) drops_one_of: u32,
 }

@@ -7,7 +7,7 @@ use super::state::{Ownership, State};
 use super::{MemoryStore, ledger};
 use crate::store::trigger::lease_name;
 use crate::{
-    Lease, NewTrigger, RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Trigger, TriggerBoard,
+    DueTriggers, Lease, NewTrigger, RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Trigger,
     TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, TriggerState,
 };
 
@@ -63,7 +63,7 @@ impl TriggerQueue for MemoryStore {
         Ok(self.state().triggers.history.get(name).cloned().unwrap_or_default())
     }
 
-    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
+    async fn poll(&self, missed_after: Duration) -> Result<DueTriggers, StoreError> {
         let mut state = self.state();
         let now = state.now();
         while state.triggers.expire(now, missed_after) {}
@@ -74,13 +74,13 @@ impl TriggerQueue for MemoryStore {
         let mut due: Vec<_> = state.triggers.all.values().filter(work).collect();
         due.sort_by_key(|one| one.asked.fire_at);
         let stop = state.triggers.all.values().filter(running).filter(|one| one.stop_requested);
-        Ok(TriggerBoard {
+        Ok(DueTriggers {
             due: due.into_iter().cloned().collect(),
             stop: stop.map(|one| one.asked.name.clone()).collect(),
         })
     }
 
-    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
+    async fn claim(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
         self.take_lease(&lease_name(name), holder).map_err(|kind| StoreError::new("taking a trigger", kind))
     }
 
@@ -115,7 +115,7 @@ impl TriggerQueue for MemoryStore {
         Ok(Some(fired))
     }
 
-    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
+    async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
         let refused = |kind| StoreError::new("noting the end of a trigger", kind);
         let mut state = self.state();
         state.fence(lease).map_err(refused)?;

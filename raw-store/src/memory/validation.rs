@@ -8,15 +8,16 @@ use time::{Date, OffsetDateTime, UtcOffset};
 use super::MemoryStore;
 use super::state::{State, StoredRow};
 use crate::{
-    Examined, Inquiry, Pipeline, RunId, RunRecord, Severity, StoreError, Surveyed, Validated, Validation,
-    Window,
+    Pipeline, RunId, RunRecord, Severity, StoreError, TableSurvey, Validation, ValidationQuery,
+    ValidationResult, ValidationStats, Window,
 };
 
 #[async_trait]
 impl Validation for MemoryStore {
-    async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError> {
+    async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError> {
         let state = self.state();
-        let mut examined = Examined { in_windows: vec![0; inquiry.windows.len()], ..Examined::default() };
+        let mut examined =
+            ValidationStats { in_windows: vec![0; inquiry.windows.len()], ..ValidationStats::default() };
         let Some(table) = state.tables.get(&inquiry.pipeline.table) else { return Ok(examined) };
         examined.all_rows = inquiry.enough.min(table.len() as u64);
         let (mut updates, mut creations, mut lags) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -69,9 +70,9 @@ impl Validation for MemoryStore {
         pipeline: &Pipeline,
         windows: &[Window],
         enough: u64,
-    ) -> Result<Surveyed, StoreError> {
+    ) -> Result<TableSurvey, StoreError> {
         let state = self.state();
-        let mut surveyed = Surveyed { in_windows: vec![0; windows.len()], ..Surveyed::default() };
+        let mut surveyed = TableSurvey { in_windows: vec![0; windows.len()], ..TableSurvey::default() };
         let Some(table) = state.tables.get(&pipeline.table) else { return Ok(surveyed) };
         surveyed.all_rows = enough.min(table.len() as u64);
         for row in table.values() {
@@ -133,15 +134,15 @@ impl Validation for MemoryStore {
         Ok(state.runs.iter().filter_map(looked).collect())
     }
 
-    async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
+    async fn keep_validated(&self, run: &RunId, validated: &[ValidationResult]) -> Result<(), StoreError> {
         let mut state = self.state();
         state.validated.extend(validated.iter().map(|one| (run.clone(), one.clone())));
         Ok(())
     }
 
-    async fn validated(&self, run: &RunId) -> Result<Vec<Validated>, StoreError> {
+    async fn validated(&self, run: &RunId) -> Result<Vec<ValidationResult>, StoreError> {
         let state = self.state();
-        let mut newest: BTreeMap<&str, &Validated> = BTreeMap::new();
+        let mut newest: BTreeMap<&str, &ValidationResult> = BTreeMap::new();
         for (_, one) in state.validated.iter().filter(|(of, _)| of == run) {
             let known = newest.entry(&one.entity_name).or_insert(one);
             if known.at < one.at {
@@ -199,12 +200,12 @@ fn instant(document: &Value, path: &[&str]) -> Option<OffsetDateTime> {
 
 impl State {
     /// The newest look over a pipeline after a run.
-    fn newest_look(&self, run: &RunId, entity_name: &str) -> Option<&Validated> {
+    fn newest_look(&self, run: &RunId, entity_name: &str) -> Option<&ValidationResult> {
         let own = self.validated.iter().filter(|(of, one)| of == run && &*one.entity_name == entity_name);
         own.map(|(_, one)| one).max_by_key(|one| one.at)
     }
 }
 
-fn is_sound(look: &Validated) -> bool {
+fn is_sound(look: &ValidationResult) -> bool {
     look.findings.iter().all(|finding| finding.severity != Severity::Error)
 }

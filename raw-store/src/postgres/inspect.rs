@@ -7,7 +7,7 @@ use super::commit::jsonb::Jsonb;
 use super::commit::{documents, quarantine};
 use super::version;
 use crate::digest::Digest;
-use crate::prepare::{Candidate, Landing};
+use crate::prepare::{Candidate, PreparedPage};
 use crate::{Deviation, PageCommit, PageComparison, StoreErrorKind, TableName, Window};
 
 /// Which of these documents would replace what is stored: the condition of the upsert.
@@ -37,7 +37,7 @@ pub(super) async fn clock(client: &Object) -> Result<OffsetDateTime, StoreErrorK
 
 /// Compares the documents of a page with what is stored.
 pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageComparison, StoreErrorKind> {
-    let landing = Landing::of(page)?;
+    let landing = PreparedPage::of(page)?;
     let table = &page.pipeline.table;
     let mut comparison = PageComparison::default();
     let mut doubtful = Vec::new();

@@ -1,6 +1,6 @@
 use tokio_postgres::Client;
 
-use crate::{StoreErrorKind, Testimony, Witness};
+use crate::{LineageCheck, StoreErrorKind, TokenFingerprint};
 
 /// Notes what is newer, and returns it. Two hosts take turns on the row; the one whose condition no longer holds
 /// then returns nothing.
@@ -17,7 +17,10 @@ const TESTIFY: &str = "
 const NOTED: &str = "SELECT generation, fingerprint, host FROM consent_witness WHERE lineage = $1";
 
 /// Compares with what was seen before, and notes what is newer.
-pub(super) async fn testify(client: &Client, seen: &Witness) -> Result<Testimony, StoreErrorKind> {
+pub(super) async fn testify(
+    client: &Client,
+    seen: &TokenFingerprint,
+) -> Result<LineageCheck, StoreErrorKind> {
     let generation = i64::try_from(seen.generation)
         .map_err(|_| StoreErrorKind::Configuration("the generation of the consent is absurd".into()))?;
     let (lineage, fingerprint, host) = (&*seen.lineage, &*seen.fingerprint, &*seen.host);
@@ -27,11 +30,11 @@ pub(super) async fn testify(client: &Client, seen: &Witness) -> Result<Testimony
     };
     let (generation, fingerprint, host): (i64, String, String) =
         (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let noted = Witness {
+    let noted = TokenFingerprint {
         lineage: seen.lineage.clone(),
         generation: generation.cast_unsigned(),
         fingerprint: fingerprint.into(),
         host: host.into(),
     };
-    Ok(Testimony::of(seen, noted))
+    Ok(LineageCheck::of(seen, noted))
 }

@@ -30,22 +30,22 @@ use bytes::Bytes;
 use deadpool_postgres::Pool;
 use time::{Date, OffsetDateTime};
 
-use self::calls::session::CallDesk;
+use self::calls::session::CallSession;
 use self::commit::{documents, pages, quarantine};
 pub use self::connect::{ChannelBinding, DatabaseOptions, SslMode};
 use self::connect::{Connector, Session, check_ownership};
-use self::lease::heartbeat::{Heart, Moment};
+use self::lease::heartbeat::{Heartbeat, Moment};
 use self::log::{query, runs, windows};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::vault_row::{SealedRow, SealedRowLock};
 use crate::store::trigger::lease_name;
 use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
-    ConsentLog, Examined, Inquiry, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
+    DueTriggers, Lease, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
     PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, Surveyed, Testimony,
-    Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validated, Validation,
-    Window, WindowFailure, WindowState, Witness,
+    RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey,
+    TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation,
+    ValidationQuery, ValidationResult, ValidationStats, Window, WindowFailure, WindowState,
 };
 
 /// Does a piece of work in a session of the store, and says which operation failed. The session goes back to the pool only
@@ -70,8 +70,8 @@ pub struct PgStore {
     schema: SchemaName,
     connector: Connector,
     pool: Pool,
-    heart: Arc<Heart>,
-    calls: Arc<CallDesk>,
+    heart: Arc<Heartbeat>,
+    calls: Arc<CallSession>,
     /// Whether the schema was found to have the version that this program needs.
     ready: AtomicBool,
 }
@@ -83,8 +83,8 @@ impl PgStore {
             .and_then(|connector| Ok((connector.pool(options.pool_size)?, connector)))
             .map_err(|kind| StoreError::new("preparing the connection", kind));
         let (pool, connector) = made?;
-        let heart = Arc::new(Heart::new(connector.clone(), options.lease_time));
-        let calls = Arc::new(CallDesk::new(connector.clone()));
+        let heart = Arc::new(Heartbeat::new(connector.clone(), options.lease_time));
+        let calls = Arc::new(CallSession::new(connector.clone()));
         let store = Self { schema, connector, pool, heart, calls, ready: AtomicBool::new(false) };
         let op = "connecting to the database";
         let session = store.any_session(op).await?;
@@ -163,7 +163,7 @@ impl PgStore {
     }
 
     /// Where calls are asked for, in a schema of the right version.
-    async fn calls(&self, op: &str) -> Result<&Arc<CallDesk>, StoreError> {
+    async fn calls(&self, op: &str) -> Result<&Arc<CallSession>, StoreError> {
         if !self.ready.load(Ordering::Relaxed) {
             self.session(op).await?.done();
         }
@@ -297,11 +297,11 @@ impl TriggerQueue for PgStore {
         ))
     }
 
-    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError> {
-        in_session!(self.session, "looking for triggers", |session| triggers::look(&session, missed_after))
+    async fn poll(&self, missed_after: Duration) -> Result<DueTriggers, StoreError> {
+        in_session!(self.session, "looking for triggers", |session| triggers::poll(&session, missed_after))
     }
 
-    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
+    async fn claim(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
         self.take_lease("taking a trigger", &lease_name(name), holder).await
     }
 
@@ -319,8 +319,8 @@ impl TriggerQueue for PgStore {
         ))
     }
 
-    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
-        in_session!(self.session, "noting the end of a trigger", |session| triggers::conclude(
+    async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
+        in_session!(self.session, "noting the end of a trigger", |session| triggers::finish(
             &mut session,
             lease,
             name,
@@ -368,7 +368,7 @@ impl RawInspection for PgStore {
 
 #[async_trait]
 impl Validation for PgStore {
-    async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError> {
+    async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError> {
         in_session!(self.session, format!("examining {}", inquiry.pipeline.table), |session| {
             validation::examine(&mut session, inquiry)
         })
@@ -379,7 +379,7 @@ impl Validation for PgStore {
         pipeline: &Pipeline,
         windows: &[Window],
         enough: u64,
-    ) -> Result<Surveyed, StoreError> {
+    ) -> Result<TableSurvey, StoreError> {
         in_session!(self.session, format!("counting rows of {}", pipeline.table), |session| {
             validation::survey(&mut session, pipeline, windows, enough)
         })
@@ -422,7 +422,7 @@ impl Validation for PgStore {
         ))
     }
 
-    async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError> {
+    async fn keep_validated(&self, run: &RunId, validated: &[ValidationResult]) -> Result<(), StoreError> {
         in_session!(self.session, "keeping findings", |session| validation::keep(
             &mut session,
             run,
@@ -430,7 +430,7 @@ impl Validation for PgStore {
         ))
     }
 
-    async fn validated(&self, run: &RunId) -> Result<Vec<Validated>, StoreError> {
+    async fn validated(&self, run: &RunId) -> Result<Vec<ValidationResult>, StoreError> {
         in_session!(self.session, "reading findings", |session| validation::validated(&session, run))
     }
 }
@@ -479,8 +479,8 @@ impl Quarantine for PgStore {
 }
 
 #[async_trait]
-impl ConsentLog for PgStore {
-    async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError> {
+impl TokenLineage for PgStore {
+    async fn testify(&self, seen: &TokenFingerprint) -> Result<LineageCheck, StoreError> {
         in_session!(self.session, "comparing the consent with what was seen before", |session| {
             lineage::testify(&session, seen)
         })

@@ -8,7 +8,7 @@ use super::lease;
 use super::log::runs;
 use super::rows::{kept, run_id, unexpected, window};
 use crate::{
-    ChainLink, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreErrorKind, Trigger, TriggerBoard,
+    ChainLink, DueTriggers, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreErrorKind, Trigger,
     TriggerEnd, TriggerEvent, TriggerName, TriggerPlan, TriggerState,
 };
 
@@ -196,11 +196,11 @@ pub(super) async fn history(
     rows.iter().map(event).collect()
 }
 
-pub(super) async fn look(client: &Client, missed_after: Duration) -> Result<TriggerBoard, StoreErrorKind> {
+pub(super) async fn poll(client: &Client, missed_after: Duration) -> Result<DueTriggers, StoreErrorKind> {
     // One of a chain that expires is followed by the next.
     while client.execute(EXPIRE, &[&missed_after.as_secs_f64()]).await? > 0 {}
     let (due, stop) = (client.query(DUE, &[]).await?, client.query(STOP, &[]).await?);
-    Ok(TriggerBoard {
+    Ok(DueTriggers {
         due: due.iter().map(trigger).collect::<Result<_, _>>()?,
         stop: stop.iter().map(|row| name(row.try_get(0)?)).collect::<Result<_, _>>()?,
     })
@@ -231,7 +231,7 @@ pub(super) async fn fire(
     Ok(Some(found))
 }
 
-pub(super) async fn conclude(
+pub(super) async fn finish(
     client: &mut Object,
     lease: &Lease,
     name: &TriggerName,

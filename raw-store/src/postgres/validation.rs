@@ -9,7 +9,8 @@ use super::commit::documents::SAYS_NOTHING;
 use super::rows::{kept, run_id, unexpected, window};
 use super::version;
 use crate::{
-    Examined, Finding, Inquiry, Pipeline, RunId, StoreErrorKind, Surveyed, TableName, Validated, Window,
+    Finding, Pipeline, RunId, StoreErrorKind, TableName, TableSurvey, ValidationQuery, ValidationResult,
+    ValidationStats, Window,
 };
 
 /// All rows of a span are read, and a role may be allowed less time for a statement.
@@ -188,11 +189,17 @@ async fn moment(client: &mut Object) -> Result<Transaction<'_>, StoreErrorKind> 
 }
 
 /// Counts what an examination needs to know.
-pub(super) async fn examine(client: &mut Object, inquiry: &Inquiry<'_>) -> Result<Examined, StoreErrorKind> {
+pub(super) async fn examine(
+    client: &mut Object,
+    inquiry: &ValidationQuery<'_>,
+) -> Result<ValidationStats, StoreErrorKind> {
     let table = &inquiry.pipeline.table;
     let transaction = moment(client).await?;
     if !version::exists(&*transaction, table.as_str()).await? {
-        return Ok(Examined { in_windows: vec![0; inquiry.windows.len()], ..Examined::default() });
+        return Ok(ValidationStats {
+            in_windows: vec![0; inquiry.windows.len()],
+            ..ValidationStats::default()
+        });
     }
     let (start, end) = (inquiry.span.start(), inquiry.span.end());
     // Where windows measure something else, none of them says anything about the time of the last change.
@@ -220,7 +227,7 @@ pub(super) async fn examine(client: &mut Object, inquiry: &Inquiry<'_>) -> Resul
     let (lags, lagged): (Vec<i32>, Vec<i64>) = (row.try_get(9)?, row.try_get(10)?);
     let surveyed = surveyed(&transaction, inquiry.pipeline, inquiry.windows, inquiry.enough).await?;
     let by_update = days_of(&transaction.query(&by_update_sql(table), &[&start, &end]).await?)?;
-    let examined = Examined {
+    let examined = ValidationStats {
         rows: count(0)?,
         all_rows: surveyed.all_rows,
         without_key: count(1)?,
@@ -248,10 +255,10 @@ pub(super) async fn survey(
     pipeline: &Pipeline,
     windows: &[Window],
     enough: u64,
-) -> Result<Surveyed, StoreErrorKind> {
+) -> Result<TableSurvey, StoreErrorKind> {
     let transaction = moment(client).await?;
     if !version::exists(&*transaction, pipeline.table.as_str()).await? {
-        return Ok(Surveyed { in_windows: vec![0; windows.len()], ..Surveyed::default() });
+        return Ok(TableSurvey { in_windows: vec![0; windows.len()], ..TableSurvey::default() });
     }
     let surveyed = surveyed(&transaction, pipeline, windows, enough).await?;
     transaction.commit().await?;
@@ -263,8 +270,8 @@ async fn surveyed(
     pipeline: &Pipeline,
     windows: &[Window],
     enough: u64,
-) -> Result<Surveyed, StoreErrorKind> {
-    let mut surveyed = Surveyed { in_windows: vec![0; windows.len()], ..Surveyed::default() };
+) -> Result<TableSurvey, StoreErrorKind> {
+    let mut surveyed = TableSurvey { in_windows: vec![0; windows.len()], ..TableSurvey::default() };
     if enough > 0 {
         let row = transaction.query_one(&all_rows_sql(&pipeline.table), &[&enough.cast_signed()]).await?;
         surveyed.all_rows = row.try_get::<_, i64>(0)?.cast_unsigned();
@@ -419,7 +426,7 @@ const KEEP_FINDINGS: &str = "
 pub(super) async fn keep(
     client: &mut Object,
     run: &RunId,
-    validated: &[Validated],
+    validated: &[ValidationResult],
 ) -> Result<(), StoreErrorKind> {
     let run = run.as_str();
     let transaction = client.transaction().await?;
@@ -463,7 +470,7 @@ const FINDINGS: &str = "
     ORDER BY entity_name, validated_at_utc, number";
 
 /// What was found last after a run, by pipeline.
-pub(super) async fn validated(client: &Client, run: &RunId) -> Result<Vec<Validated>, StoreErrorKind> {
+pub(super) async fn validated(client: &Client, run: &RunId) -> Result<Vec<ValidationResult>, StoreErrorKind> {
     let run = run.as_str();
     let mut findings: BTreeMap<(String, OffsetDateTime), Vec<Finding>> = BTreeMap::new();
     for row in client.query(FINDINGS, &[&run]).await? {
@@ -474,7 +481,7 @@ pub(super) async fn validated(client: &Client, run: &RunId) -> Result<Vec<Valida
         let (entity_name, at): (String, OffsetDateTime) = (row.try_get(0)?, row.try_get(2)?);
         let key = (entity_name, at);
         let findings = findings.remove(&key).unwrap_or_default();
-        Ok(Validated {
+        Ok(ValidationResult {
             entity_name: key.0.into(),
             time_axis: row.try_get::<_, String>(1)?.into(),
             at,

@@ -8,4 +8,6 @@ mod jsonb_check;
 mod page;
 
 pub use jsonb_check::{Unstorable, check_storable};
-pub(crate) use page::{CHANGES_SPREAD_WITHIN, Candidate, Kept, LANDS_WITHIN, Landing, note_altered};
+pub(crate) use page::{
+    CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, QuarantinedDoc, note_altered,
+};

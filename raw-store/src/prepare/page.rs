@@ -24,14 +24,14 @@ const REPEATED_KEY: &str =
 
 /// A page, sorted out before anything is written.
 #[derive(Debug)]
-pub(crate) struct Landing<'a> {
+pub(crate) struct PreparedPage<'a> {
     /// The documents that may become rows, by ascending id: two transactions that lock the same rows lock
     /// them in the same order.
     pub(crate) candidates: Vec<Candidate<'a>>,
     /// The documents that are kept aside. Equal ones count twice and are kept once.
-    pub(crate) quarantine: BTreeMap<Digest, Kept<'a>>,
+    pub(crate) quarantine: BTreeMap<Digest, QuarantinedDoc<'a>>,
     /// The documents that are kept beside their rows, which say less than was sent. They count as rows.
-    pub(crate) beside: BTreeMap<Digest, Kept<'a>>,
+    pub(crate) beside: BTreeMap<Digest, QuarantinedDoc<'a>>,
     /// What has become of the records so far.
     pub(crate) tally: Tally,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Candidate<'a> {
 
 /// A document for the quarantine.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept<'a> {
+pub(crate) struct QuarantinedDoc<'a> {
     /// Its id, where it has one that PostgreSQL can hold.
     pub(crate) id: Option<&'a str>,
     /// Its bytes.
@@ -60,7 +60,7 @@ pub(crate) struct Kept<'a> {
     pub(crate) has_row: bool,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> QuarantinedDoc<'a> {
     fn of(row: &'a Row, reason: impl Into<Cow<'a, str>>) -> Self {
         Self {
             id: Some(&row.id),
@@ -77,7 +77,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-impl<'a> Landing<'a> {
+impl<'a> PreparedPage<'a> {
     /// Sorts out a page.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl<'a> Landing<'a> {
         };
         for rejected in &page.rejected {
             let id = rejected.id.as_deref();
-            landing.keep(Kept {
+            landing.keep(QuarantinedDoc {
                 id,
                 raw: &rejected.raw,
                 reason: (&*rejected.reason).into(),
@@ -108,7 +108,10 @@ impl<'a> Landing<'a> {
             }
             let digest = Digest::of(&row.payload);
             if repeats_a_key(&row.payload) {
-                landing.beside.insert(digest, Kept { has_row: true, ..Kept::of(row, REPEATED_KEY) });
+                landing.beside.insert(
+                    digest,
+                    QuarantinedDoc { has_row: true, ..QuarantinedDoc::of(row, REPEATED_KEY) },
+                );
             }
             landing.candidates.push(Candidate { row, digest });
         }
@@ -121,17 +124,17 @@ impl<'a> Landing<'a> {
 
     /// Puts a row into quarantine.
     pub(crate) fn put_aside(&mut self, row: &'a Row, reason: impl Into<Cow<'a, str>>) {
-        self.keep(Kept::of(row, reason));
+        self.keep(QuarantinedDoc::of(row, reason));
     }
 
     /// All documents whose bytes are to be kept. Whatever did not become a row is among them by now.
-    pub(crate) fn take_kept(&mut self) -> BTreeMap<Digest, Kept<'a>> {
+    pub(crate) fn take_kept(&mut self) -> BTreeMap<Digest, QuarantinedDoc<'a>> {
         let mut kept = mem::take(&mut self.beside);
         kept.append(&mut self.quarantine);
         kept
     }
 
-    fn keep(&mut self, mut kept: Kept<'a>) {
+    fn keep(&mut self, mut kept: QuarantinedDoc<'a>) {
         kept.id = kept.id.filter(|id| !id.contains('\0'));
         if !is_planted("quarantine uncounted") {
             self.tally.0[kept.window].quarantined += 1;

@@ -4,7 +4,7 @@ use crate::StoreError;
 
 /// What one vault holds of a consent, without anything that could be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Witness {
+pub struct TokenFingerprint {
     /// Names the line of tokens; the same in every vault that began with the same token.
     pub lineage: Box<str>,
     /// Grows with every refresh.
@@ -17,30 +17,30 @@ pub struct Witness {
 
 /// How a vault compares with what was seen before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Testimony {
+pub enum LineageCheck {
     /// It is the newest token there is, and has been noted.
     Newest,
     /// It is the newest token, after fewer refreshes than have been seen: a backup from before one that brought the same
     /// token again. It has to be counted on from there, or its next token would look like an old one.
-    Lagging(Witness),
+    Lagging(TokenFingerprint),
     /// A newer token has been seen: this vault is an old copy.
-    Behind(Witness),
+    Behind(TokenFingerprint),
     /// Another token of the same generation has been seen: two copies went different ways.
-    Apart(Witness),
+    Apart(TokenFingerprint),
 }
 
 /// Remembers the newest token of each line, so that a second copy of a vault is found before it does harm.
 #[async_trait]
-pub trait ConsentLog: std::fmt::Debug + Send + Sync {
+pub trait TokenLineage: std::fmt::Debug + Send + Sync {
     /// Compares with what was seen before, and notes what is newer, in one step.
-    async fn testify(&self, seen: &Witness) -> Result<Testimony, StoreError>;
+    async fn testify(&self, seen: &TokenFingerprint) -> Result<LineageCheck, StoreError>;
 }
 
-const _: fn(&dyn ConsentLog) = |_| ();
+const _: fn(&dyn TokenLineage) = |_| ();
 
-impl Testimony {
+impl LineageCheck {
     /// Judges by what is noted once `seen` has been offered.
-    pub(crate) fn of(seen: &Witness, noted: Witness) -> Self {
+    pub(crate) fn of(seen: &TokenFingerprint, noted: TokenFingerprint) -> Self {
         if noted.fingerprint == seen.fingerprint {
             if noted.generation > seen.generation { Self::Lagging(noted) } else { Self::Newest }
         } else if noted.generation > seen.generation {

@@ -2,7 +2,7 @@
 //!
 //! [`RawStore`] lands pages, [`BackfillLog`] remembers windows and runs, [`RawInspection`] looks without changing, [`Quarantine`] holds
 //! what could not become a row: together they are a [`Store`]. [`Validation`] examines what is stored, [`TriggerQueue`] arms runs,
-//! [`CallLedger`] shares the limits of the source, and [`ConsentLog`] tells copies of a vault apart.
+//! [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault apart.
 
 pub(crate) mod calls;
 mod inspect;
@@ -23,14 +23,15 @@ pub use inspect::{Deviation, PageComparison, RawInspection};
 pub use ledger::{
     BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Reopen, WindowFailure, WindowMetrics,
 };
-pub use lineage::{ConsentLog, Testimony, Witness};
+pub use lineage::{LineageCheck, TokenFingerprint, TokenLineage};
 pub use quarantine::{Acceptance, Quarantine, Quarantined};
 pub use trigger::{
-    ChainLink, IfMissed, NewTrigger, Trigger, TriggerBoard, TriggerEnd, TriggerEvent, TriggerPlan,
+    ChainLink, DueTriggers, IfMissed, NewTrigger, Trigger, TriggerEnd, TriggerEvent, TriggerPlan,
     TriggerQueue,
 };
 pub use validation::{
-    Examined, Finding, Inquiry, Severity, Surveyed, UnknownSeverity, Validated, Validation,
+    Finding, Severity, TableSurvey, UnknownSeverity, Validation, ValidationQuery, ValidationResult,
+    ValidationStats,
 };
 
 /// Lands pages of documents.

@@ -81,7 +81,7 @@ pub struct Trigger {
 
 /// What a worker has to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TriggerBoard {
+pub struct DueTriggers {
     /// Triggers whose time has come, and those that fired and have lost their worker.
     pub due: Vec<Trigger>,
     /// Triggers whose runs are to stop.
@@ -131,10 +131,10 @@ pub trait TriggerQueue: fmt::Debug + Send + Sync {
     async fn trigger_history(&self, name: &TriggerName) -> Result<Vec<TriggerEvent>, StoreError>;
 
     /// Looks for work. What is not to be late and has waited longer than `missed_after` expires.
-    async fn look(&self, missed_after: Duration) -> Result<TriggerBoard, StoreError>;
+    async fn poll(&self, missed_after: Duration) -> Result<DueTriggers, StoreError>;
 
     /// Takes a trigger for a worker, and keeps it while this process runs. Refused with `LeaseHeld` while another has it.
-    async fn take(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError>;
+    async fn claim(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError>;
 
     /// Fires a trigger that is due: spends it and begins its run, together. One that has fired goes on: it is returned as it
     /// is, with the run that it has. `None` if there is nothing to do any more.
@@ -146,7 +146,7 @@ pub trait TriggerQueue: fmt::Debug + Send + Sync {
     ) -> Result<Option<Trigger>, StoreError>;
 
     /// Says how the run ended. Does nothing for a trigger that is not running.
-    async fn conclude(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError>;
+    async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError>;
 
     /// Takes back what has not fired, and asks the run of what has to stop. Refused (`TriggerState`) for what is spent.
     async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError>;

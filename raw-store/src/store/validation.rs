@@ -57,7 +57,7 @@ pub struct Finding {
 
 /// One examination of a pipeline: what was looked at, and everything that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Validated {
+pub struct ValidationResult {
     /// The pipeline's name in the log.
     pub entity_name: Box<str>,
     /// What the windows measure.
@@ -72,7 +72,7 @@ pub struct Validated {
 
 /// What to look at: the rows that lie in windows of one span, and where their documents say what.
 #[derive(Clone, Debug)]
-pub struct Inquiry<'a> {
+pub struct ValidationQuery<'a> {
     /// The table, and the lines of the log that account for it.
     pub pipeline: &'a Pipeline,
     /// Rows are looked at whose window shares an instant with it.
@@ -93,10 +93,10 @@ pub struct Inquiry<'a> {
 
 /// What an examination counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Examined {
+pub struct ValidationStats {
     /// Rows that were looked at.
     pub rows: u64,
-    /// Rows in the whole table, but no more than [`Inquiry::enough`].
+    /// Rows in the whole table, but no more than [`ValidationQuery::enough`].
     pub all_rows: u64,
     /// Rows without an id.
     pub without_key: u64,
@@ -110,7 +110,7 @@ pub struct Examined {
     pub outside_window: u64,
     /// Numbers that several documents have, each counted once.
     pub repeated_numbers: u64,
-    /// Rows whose time lies in each of [`Inquiry::windows`], wherever they were read.
+    /// Rows whose time lies in each of [`ValidationQuery::windows`], wherever they were read.
     pub in_windows: Vec<u64>,
     /// Rows of the span by the day, in UTC, on which the source last changed them; days with none are left out.
     pub by_update: Vec<(Date, u64)>,
@@ -120,9 +120,9 @@ pub struct Examined {
     pub lags: Vec<(u32, u64)>,
 }
 
-/// What a survey counted: as much of an [`Examined`] as can be told without unpacking a document.
+/// What a survey counted: as much of an [`ValidationStats`] as can be told without unpacking a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Surveyed {
+pub struct TableSurvey {
     /// Rows in the whole table, but no more than asked for.
     pub all_rows: u64,
     /// Rows of the windows without an id.
@@ -148,7 +148,7 @@ pub struct Surveyed {
 #[async_trait]
 pub trait Validation: fmt::Debug + Send + Sync {
     /// Counts what an examination needs to know.
-    async fn examine(&self, inquiry: &Inquiry<'_>) -> Result<Examined, StoreError>;
+    async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError>;
 
     /// Counts the rows whose time lies in windows that do not overlap, in ascending order, and the rows of the whole table up
     /// to `enough`.
@@ -157,7 +157,7 @@ pub trait Validation: fmt::Debug + Send + Sync {
         pipeline: &Pipeline,
         windows: &[Window],
         enough: u64,
-    ) -> Result<Surveyed, StoreError>;
+    ) -> Result<TableSurvey, StoreError>;
 
     /// Rows whose time lies in a window, by the day on which they were made, where the document says so.
     async fn made_by_day(
@@ -184,10 +184,10 @@ pub trait Validation: fmt::Debug + Send + Sync {
     ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError>;
 
     /// Remembers what was found after a run.
-    async fn keep_validated(&self, run: &RunId, validated: &[Validated]) -> Result<(), StoreError>;
+    async fn keep_validated(&self, run: &RunId, validated: &[ValidationResult]) -> Result<(), StoreError>;
 
     /// What was found last after a run, by pipeline.
-    async fn validated(&self, run: &RunId) -> Result<Vec<Validated>, StoreError>;
+    async fn validated(&self, run: &RunId) -> Result<Vec<ValidationResult>, StoreError>;
 }
 
 // Used behind `&dyn _`; fail the build, not a user, if that stops working.

@@ -85,7 +85,7 @@ const BURY: &str = "
           AND (caller.backend_start IS NULL OR caller.backend_start = call_slot.backend_started_at))";
 
 /// Makes places of a connection that was cut those of its heir, also if they were buried meanwhile: the process lives.
-const ADOPT: &str = "
+const REASSIGN: &str = "
     UPDATE call_slot SET
         in_flight_until_utc = greatest(in_flight_until_utc, arrived_by_utc + make_interval(secs => $5)),
         backend_pid = $3,
@@ -96,7 +96,7 @@ const ADOPT: &str = "
 
 /// Takes back what lies further ahead than it can: the server's clock was set back, and would keep every call waiting for
 /// as long as it was set back by.
-const MEND: &str = "
+const FIX_CLOCK: &str = "
     WITH moment AS MATERIALIZED (
         SELECT clock_timestamp() AS now_utc
     ), mended AS (
@@ -204,7 +204,7 @@ impl CallLine {
         client.batch_execute("SET synchronous_commit = local").await?;
         if !slots.is_empty() {
             let under_way = IN_FLIGHT.as_secs_f64();
-            client.execute(ADOPT, &[&slots, &uses, &backend.pid, &backend.started_at, &under_way]).await?;
+            client.execute(REASSIGN, &[&slots, &uses, &backend.pid, &backend.started_at, &under_way]).await?;
         }
         let (admit, conclude) = (client.prepare(ADMIT).await?, client.prepare(CONCLUDE).await?);
         Ok(Self { backend, admit, conclude })
@@ -258,7 +258,7 @@ impl CallLine {
                 mended = true;
                 let arrives = (LONGEST_GOOD_FOR + ARRIVAL_SLACK).as_secs_f64();
                 let down = LONGEST_DOWN.as_secs_f64();
-                self.backend.client.execute(MEND, &[&arrives, &under_way, &down]).await?;
+                self.backend.client.execute(FIX_CLOCK, &[&arrives, &under_way, &down]).await?;
                 // What was true before says nothing any more.
                 if wait > LONGEST_WAIT.as_secs_f64() {
                     continue;

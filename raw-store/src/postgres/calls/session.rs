@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Asks for calls, and remembers those that are under way: they outlive the connection that they were asked for over.
 #[derive(Debug)]
-pub(in crate::postgres) struct CallDesk {
+pub(in crate::postgres) struct CallSession {
     connector: Connector,
     line: Mutex<Option<Arc<CallLine>>>,
     /// The places of calls under way, and which use of each it is.
@@ -24,7 +24,7 @@ pub(in crate::postgres) struct CallDesk {
     is_watched: AtomicBool,
 }
 
-impl CallDesk {
+impl CallSession {
     pub(in crate::postgres) fn new(connector: Connector) -> Self {
         Self {
             connector,
@@ -86,7 +86,7 @@ impl CallDesk {
 }
 
 /// Opens the connection again where it was cut while calls are under way, until the store is gone.
-async fn watch(desk: Weak<CallDesk>) {
+async fn watch(desk: Weak<CallSession>) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::jsonb::Jsonb;
-use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, Landing, note_altered};
+use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
 use crate::{Altered, PageCommit, StoreErrorKind, TableName};
 
 /// Payload bytes of one statement. The driver keeps its buffers at the size of the largest statement for the life of a
@@ -213,7 +213,7 @@ async fn look_up_all(
 pub(in crate::postgres) async fn land(
     transaction: &Transaction<'_>,
     page: &PageCommit,
-    landing: &mut Landing<'_>,
+    landing: &mut PreparedPage<'_>,
     meddles: bool,
 ) -> Result<(), StoreErrorKind> {
     let candidates = mem::take(&mut landing.candidates);
@@ -364,7 +364,7 @@ fn returned(
 }
 
 /// Counts a part: what was not written is there already.
-fn count(landing: &mut Landing<'_>, part: &[Candidate<'_>], inserted: &[Option<bool>]) {
+fn count(landing: &mut PreparedPage<'_>, part: &[Candidate<'_>], inserted: &[Option<bool>]) {
     for (candidate, inserted) in part.iter().zip(inserted) {
         let counts = landing.tally.of(candidate.row);
         match inserted {

@@ -10,7 +10,7 @@ use deadpool_postgres::{Object, Transaction};
 use futures_util::try_join;
 
 use super::lease;
-use crate::prepare::Landing;
+use crate::prepare::PreparedPage;
 use crate::{Altered, PageCommit, PageOutcome, StoreErrorKind};
 
 /// Lands one page in one transaction.
@@ -18,7 +18,7 @@ use crate::{Altered, PageCommit, PageOutcome, StoreErrorKind};
 /// Locks are taken in the order lease, page, rows by id, quarantine, windows by time, totals; so two pages
 /// cannot wait for each other.
 pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
-    let mut landing = Landing::of(page)?;
+    let mut landing = PreparedPage::of(page)?;
     let transaction = client.transaction().await?;
     point!("page.begun");
     let (begun, altered) = begin(&transaction, page, &landing).await?;
@@ -60,7 +60,7 @@ enum Begun {
 async fn begin(
     transaction: &Transaction<'_>,
     page: &PageCommit,
-    landing: &Landing<'_>,
+    landing: &PreparedPage<'_>,
 ) -> Result<(Begun, Altered), StoreErrorKind> {
     let fence = transaction.prepare_cached(lease::FENCE).await?;
     let claim = transaction.prepare_cached(pages::CLAIM).await?;
@@ -94,7 +94,7 @@ async fn begin(
     Ok((Begun::Known(pages::outcome(transaction, page).await?), altered))
 }
 
-fn count_unchanged(landing: &mut Landing<'_>, unchanged: &[bool]) {
+fn count_unchanged(landing: &mut PreparedPage<'_>, unchanged: &[bool]) {
     let candidates = mem::take(&mut landing.candidates);
     for (candidate, unchanged) in candidates.into_iter().zip(unchanged) {
         if *unchanged {

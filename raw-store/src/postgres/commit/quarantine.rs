@@ -9,7 +9,7 @@ use super::jsonb::Jsonb;
 use crate::digest::Digest;
 use crate::postgres::lease;
 use crate::postgres::rows::{self, run_id, window};
-use crate::prepare::Kept;
+use crate::prepare::QuarantinedDoc;
 use crate::{Acceptance, Owner, PageCommit, Pipeline, Quarantined, StoreErrorKind, Window};
 
 /// Keeps documents once per content: one that comes again only says when, and where, it was seen last.
@@ -172,17 +172,17 @@ pub(in crate::postgres) async fn resolve(
 pub(in crate::postgres) async fn keep(
     transaction: &Transaction<'_>,
     page: &PageCommit,
-    kept: &BTreeMap<Digest, Kept<'_>>,
+    kept: &BTreeMap<Digest, QuarantinedDoc<'_>>,
 ) -> Result<(), StoreErrorKind> {
     if kept.is_empty() {
         return Ok(());
     }
     let statement = transaction.prepare_cached(KEEP).await?;
-    let window = |kept: &Kept<'_>| page.windows[kept.window].window;
+    let window = |kept: &QuarantinedDoc<'_>| page.windows[kept.window].window;
     let digests: Vec<&[u8]> = kept.keys().map(Digest::as_bytes).collect();
     let ids: Vec<Option<&str>> = kept.values().map(|kept| kept.id).collect();
     let reasons: Vec<&str> = kept.values().map(|kept| &*kept.reason).collect();
-    let raw: Vec<&[u8]> = kept.values().map(Kept::stored_bytes).collect();
+    let raw: Vec<&[u8]> = kept.values().map(QuarantinedDoc::stored_bytes).collect();
     let starts: Vec<OffsetDateTime> = kept.values().map(|kept| window(kept).start()).collect();
     let ends: Vec<OffsetDateTime> = kept.values().map(|kept| window(kept).end()).collect();
     let has_row: Vec<bool> = kept.values().map(|kept| kept.has_row).collect();

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(250);
 ///
 /// It lives by real time, whatever clock the rest of the program is given: the other side of a lease is a server.
 #[derive(Debug)]
-pub(in crate::postgres) struct Heart {
+pub(in crate::postgres) struct Heartbeat {
     connector: Connector,
     /// How long a lease lasts without a heartbeat.
     pub(in crate::postgres) lasts: Duration,
@@ -63,7 +63,7 @@ impl Moment {
     }
 }
 
-impl Heart {
+impl Heartbeat {
     pub(in crate::postgres) fn new(connector: Connector, lasts: Duration) -> Self {
         Self {
             connector,
@@ -165,7 +165,7 @@ impl Heart {
 /// A name that one task asks for, until it is dropped.
 #[derive(Debug)]
 pub(in crate::postgres) struct Reservation<'a> {
-    heart: &'a Heart,
+    heart: &'a Heartbeat,
     name: Box<str>,
 }
 
@@ -182,7 +182,7 @@ impl Held {
 }
 
 /// Beats until the store is gone; at once where the connection was cut, for its leases look free until then.
-async fn beat(heart: Weak<Heart>, every: Duration) {
+async fn beat(heart: Weak<Heartbeat>, every: Duration) {
     let mut looks = tokio::time::interval(every.min(LOOK));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last: Option<Moment> = None;

@@ -46,7 +46,7 @@ const ACQUIRE: &str = concat!(
 
 /// Takes back what lies further ahead than a lease can: the server's clock was set back, and a frozen owner would keep the
 /// pipeline for as long as it was set back by. One that lives renews it.
-const MEND: &str = "
+const FIX_CLOCK: &str = "
     UPDATE backfill_lease SET lease_until_utc = least(lease_until_utc, clock_timestamp() + make_interval(secs => $2))
     WHERE entity_name = $1";
 
@@ -96,7 +96,7 @@ pub(super) async fn acquire(
     if let Some(row) = taken {
         return Ok(Lease { entity_name: entity_name.into(), epoch: row.try_get(0)? });
     }
-    let line = client.execute(MEND, &[&entity_name, &lasts.max(LEASE_TIME).as_secs_f64()]).await?;
+    let line = client.execute(FIX_CLOCK, &[&entity_name, &lasts.max(LEASE_TIME).as_secs_f64()]).await?;
     kept("backfill_lease", line, 1)?;
     Err(held(client, entity_name).await)
 }
