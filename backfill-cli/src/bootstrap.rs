@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
 
 use qbo_auth::{SecretName, SecretString};
+
+use tokio::sync::OnceCell;
 
 use crate::exit::Exit;
 use crate::{secret_text, trusted, typed};
@@ -13,20 +14,17 @@ use crate::{secret_text, trusted, typed};
 pub(crate) type Given = BTreeMap<SecretName, SecretString>;
 
 /// Reads what `--secrets` names.
-pub(crate) fn read(source: &Path) -> Result<Given, Exit> {
-    if source == Path::new("stdin") { from_stdin() } else { from_folder(source) }
+pub(crate) async fn read(source: &Path) -> Result<Given, Exit> {
+    if source == Path::new("stdin") { from_stdin().await } else { from_folder(source) }
 }
 
 /// The line comes once, and a command may ask more than once.
-fn from_stdin() -> Result<Given, Exit> {
-    static GIVEN: OnceLock<Given> = OnceLock::new();
-    match GIVEN.get() {
-        Some(given) => Ok(given.clone()),
-        None => first_line().map(|given| GIVEN.get_or_init(|| given).clone()),
-    }
+async fn from_stdin() -> Result<Given, Exit> {
+    static GIVEN: OnceCell<Given> = OnceCell::const_new();
+    GIVEN.get_or_try_init(first_line).await.cloned()
 }
 
-fn first_line() -> Result<Given, Exit> {
+async fn first_line() -> Result<Given, Exit> {
     let wrong = |what: &str| {
         Exit::usage(
             format!("--secrets stdin: {what}"),
@@ -34,7 +32,7 @@ fn first_line() -> Result<Given, Exit> {
         )
     };
     // Only the first line: what follows may be somebody's way of telling that the parent is still there.
-    let line = typed::line().map_err(|_| wrong("its first line is too long, or is no text"))?;
+    let line = typed::line(|_| wrong("its first line is too long, or is no text")).await?;
     // The parser's own message could quote a secret.
     let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
         .map_err(|_| wrong("the first line is not a JSON object of texts"))?;

@@ -21,6 +21,7 @@ mod foreign;
 mod gauges;
 mod health;
 mod instant;
+mod interrupt;
 mod journal;
 mod keyring;
 mod logging;

@@ -25,14 +25,17 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// Reads what `--secrets` hands over, and opens no vault.
-    pub(crate) fn handed_over(settings: &Settings) -> Result<Self, Exit> {
-        let given = settings.secrets.as_deref().map(bootstrap::read).transpose()?.unwrap_or_default();
+    pub(crate) async fn handed_over(settings: &Settings) -> Result<Self, Exit> {
+        let given = match &settings.secrets {
+            Some(source) => bootstrap::read(source).await?,
+            None => Given::new(),
+        };
         Ok(Self { given, vault: None })
     }
 
     /// Reads what `--secrets` hands over, and opens the vault if there is one.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Exit> {
-        let mut secrets = Self::handed_over(settings)?;
+        let mut secrets = Self::handed_over(settings).await?;
         if !is_absent(settings) {
             secrets.vault =
                 unlock::open_beside(settings, &secrets).await?.map(|opened| Arc::new(opened.vault));

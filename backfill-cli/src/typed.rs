@@ -1,30 +1,115 @@
-//! What comes by stdin or is typed: one line, and not a longer one than anybody types.
+//! What comes by stdin or is typed: one line, and not a longer one than anybody types. A signal ends the wait for it.
 
-use std::io::{self, BufRead};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, Write as _};
 
+use rpassword::ConfigBuilder;
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, SpecialCodes, Termios, tcgetattr, tcsetattr,
+};
 use zeroize::Zeroizing;
 
+use crate::exit::Exit;
+use crate::interrupt::Question;
 use crate::output;
 
 /// The longest line that is taken.
 const LONGEST: u64 = 64 * 1024;
 
+/// A special code that no key has (`_POSIX_VDISABLE`).
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
+
 /// What somebody types at a prompt without echo; what was said before stands before it.
-pub(crate) fn hidden(prompt: &str) -> io::Result<Zeroizing<String>> {
+pub(crate) async fn hidden(
+    prompt: &str,
+    unread: impl Fn(io::Error) -> Exit,
+) -> Result<Zeroizing<String>, Exit> {
     output::settle();
-    rpassword::prompt_password(prompt).map(Zeroizing::new)
+    let question = Question::open()?;
+    let terminal = Hushed::open(prompt).map_err(&unread)?;
+    let input = terminal.file.try_clone().map_err(&unread)?;
+    let read = move || {
+        let config = ConfigBuilder::new().input_reader(input).output_discard().build();
+        rpassword::read_password_with_config(config).map(Zeroizing::new)
+    };
+    elsewhere(question, read).await?.map_err(unread)
 }
 
 /// The next line of stdin, with its end. Whatever follows is left to whom it is for.
-pub(crate) fn line() -> io::Result<Zeroizing<String>> {
+pub(crate) async fn line(unread: impl Fn(io::Error) -> Exit) -> Result<Zeroizing<String>, Exit> {
     output::settle();
-    line_of(io::stdin().lock())
+    elsewhere(Question::open()?, || line_of(io::stdin().lock())).await?.map_err(unread)
+}
+
+/// What somebody types behind a question, for all to see.
+pub(crate) async fn shown(
+    question: &str,
+    unread: impl Fn(io::Error) -> Exit,
+) -> Result<Zeroizing<String>, Exit> {
+    let open = Question::open()?;
+    output::note(question);
+    output::settle();
+    let read = elsewhere(open, || line_of(io::stdin().lock())).await;
+    if read.is_err() {
+        // The terminal has shown the key that ended the question, and stands behind it.
+        output::note("");
+    }
+    read?.map_err(unread)
+}
+
+/// Reads on a thread of its own, which a signal leaves behind.
+async fn elsewhere(
+    question: Question,
+    read: impl FnOnce() -> io::Result<Zeroizing<String>> + Send + 'static,
+) -> Result<io::Result<Zeroizing<String>>, Exit> {
+    let read = question.answer(tokio::task::spawn_blocking(read)).await?;
+    Ok(read.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())))
 }
 
 fn line_of(input: impl BufRead) -> io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
     input.take(LONGEST + 1).read_line(&mut line)?;
     if line.len() as u64 > LONGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(line) }
+}
+
+/// The terminal of this process, which shows nothing of what is typed for as long as the value lives.
+#[derive(Debug)]
+struct Hushed {
+    file: File,
+    before: Termios,
+}
+
+impl Hushed {
+    fn open(prompt: &str) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        let before = tcgetattr(&file)?;
+        let mut hushed = before.clone();
+        // Letter by letter: a terminal that collects lines cuts them off at 4096 bytes.
+        hushed.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON;
+        hushed.special_codes = without_stops(&before.special_codes);
+        hushed.special_codes[SpecialCodeIndex::VMIN] = 1;
+        hushed.special_codes[SpecialCodeIndex::VTIME] = 0;
+        let terminal = Self { file: file.try_clone()?, before };
+        tcsetattr(&file, OptionalActions::Now, &hushed)?;
+        file.write_all(prompt.as_bytes())?;
+        Ok(terminal)
+    }
+}
+
+impl Drop for Hushed {
+    fn drop(&mut self) {
+        // Where the terminal is gone there is nothing to be put back.
+        let _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
+        let _ = self.file.write_all(b"\n");
+    }
+}
+
+/// Without the keys that would stop or end the process and leave the terminal without echo. Ctrl-C ends the question.
+fn without_stops(codes: &SpecialCodes) -> SpecialCodes {
+    let mut codes = codes.clone();
+    codes[SpecialCodeIndex::VSUSP] = NO_KEY;
+    codes[SpecialCodeIndex::VQUIT] = NO_KEY;
+    codes
 }
 
 #[cfg(test)]

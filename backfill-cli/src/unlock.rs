@@ -87,7 +87,7 @@ impl Home {
 
 /// Opens the vault, reading what `--secrets` hands over.
 pub(crate) async fn open(settings: &Settings) -> Result<Opened, Exit> {
-    let secrets = Secrets::handed_over(settings)?;
+    let secrets = Secrets::handed_over(settings).await?;
     match open_beside(settings, &secrets).await? {
         Some(opened) => Ok(opened),
         None => Err(VaultError::new(VaultErrorKind::Missing).into()),
@@ -113,7 +113,7 @@ pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Resul
         (wants, _) => wants.unwrap_or(false),
     };
     let first = if wants_passphrase && !settings.vault_key.named {
-        Unlock::Passphrase(passphrase()?)
+        Unlock::Passphrase(passphrase().await?)
     } else {
         for_new(settings)
     };
@@ -265,8 +265,8 @@ pub(crate) fn for_new(settings: &Settings) -> Unlock {
     mounted.map_or_else(|| Unlock::from(&key.path), Unlock::Credential)
 }
 
-fn passphrase() -> Result<SecretString, Exit> {
-    let passphrase = ask("passphrase of the vault (not shown): ")?;
+async fn passphrase() -> Result<SecretString, Exit> {
+    let passphrase = ask("passphrase of the vault (not shown): ").await?;
     if passphrase.is_empty() {
         return Err(Exit::new(
             VAULT,
@@ -278,15 +278,15 @@ fn passphrase() -> Result<SecretString, Exit> {
 }
 
 /// Asks for a passphrase to seal with, twice where somebody types it.
-pub(crate) fn new_passphrase() -> Result<SecretString, Exit> {
-    let chosen = ask("new passphrase (not shown): ")?;
+pub(crate) async fn new_passphrase() -> Result<SecretString, Exit> {
+    let chosen = ask("new passphrase (not shown): ").await?;
     if chosen.chars().count() < SHORTEST {
         return Err(Exit::usage(
             format!("a passphrase has at least {SHORTEST} characters; nothing was changed"),
             "choose a longer one: some unrelated words are easy to remember",
         ));
     }
-    if std::io::stdin().is_terminal() && ask("once more: ")? != chosen {
+    if std::io::stdin().is_terminal() && ask("once more: ").await? != chosen {
         return Err(Exit::usage(
             "the two passphrases differ; nothing was changed",
             "run the same command again",
@@ -295,12 +295,12 @@ pub(crate) fn new_passphrase() -> Result<SecretString, Exit> {
     Ok(chosen.into())
 }
 
-fn ask(prompt: &str) -> Result<String, Exit> {
+async fn ask(prompt: &str) -> Result<String, Exit> {
     let unread =
         |_| Exit::new(VAULT, "the passphrase could not be read", "type it, or send it as a line to stdin");
     if std::io::stdin().is_terminal() {
-        return typed::hidden(prompt).map(|typed| typed.to_string()).map_err(unread);
+        return typed::hidden(prompt, unread).await.map(|typed| typed.to_string());
     }
-    let line = typed::line().map_err(unread)?;
+    let line = typed::line(unread).await?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -7,6 +7,7 @@ use crate::args::{Db, Output};
 use crate::compose::Database;
 use crate::exit::{DESTINATION, DONE, Exit};
 use crate::foreign::Foreign;
+use crate::interrupt;
 use crate::render::{Table, out, out_json, say};
 use crate::settings::Settings;
 
@@ -105,6 +106,7 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
 async fn psql(database: &Database, arguments: &[String]) -> Result<u8, Exit> {
     // Ctrl-C is psql's: it ends a query, and neither psql nor what waits for it. A handler of ours is not inherited.
     let _interrupts = signal(SignalKind::interrupt());
+    interrupt::is_heard();
     let mut psql = std::process::Command::new("psql");
     psql.args(arguments);
     database.options.tell_libpq(&mut psql);

@@ -17,7 +17,7 @@ use super::request::request;
 use super::signals::Stop;
 use crate::args::{DemoArgs, RunArgs};
 use crate::compose::{Composed, Schema, compose};
-use crate::exit::{BUG, DESTINATION, DONE, Exit};
+use crate::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
 use crate::progress::sink;
 use crate::render::{Shown, out, report_text, say, say_lines};
 use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
@@ -27,6 +27,8 @@ use crate::typed;
 pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
     let span = Window::new(datetime!(2025-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
     let span = span.map_err(|error| Exit::new(BUG, error.to_string(), ""))?;
+    // From here on there is something to leave nothing of.
+    let stop = Stop::listen()?;
     let folder = tempfile::tempdir().map_err(|error| {
         Exit::new(DESTINATION, format!("no temporary folder: {error}"), "make room in the temporary folder")
     })?;
@@ -43,7 +45,6 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         // Each demo is a company of its own.
         crate::embedded::clear(&settings.private).await?;
     }
-    let stop = Stop::listen()?;
     let words = ["Invoice", "Customer", "Item"].map(str::to_owned).to_vec();
     let run = RunArgs::by_day(words, span);
     let first = request(&settings, &run, span, super::request::nobody(None))?;
@@ -51,10 +52,13 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         compose(&settings, first.concurrency, first.seed, Schema::Made, |client| sink(&settings, client))
             .await?;
     stop.keep(&composed.tokens);
-    let result = show(&settings, &composed, first, &stop).await;
-    if result.is_ok() {
-        look(&composed, arguments, settings.ask);
-    }
+    let result = match show(&settings, &composed, first, &stop).await {
+        Ok(()) if stop.token.is_cancelled() => {
+            Err(stopped(Exit::new(stop.code().unwrap_or(INTERRUPTED), "", "")))
+        }
+        Ok(()) => look(&composed, arguments, settings.ask).await,
+        Err(exit) => Err(exit),
+    };
     let closed = composed.close().await;
     result.and(closed).map(|()| DONE)
 }
@@ -190,20 +194,28 @@ fn mark(good: bool) -> &'static str {
     if good { "✓" } else { "✗" }
 }
 
+/// A signal at the end is no failure of the demo.
+fn stopped(exit: Exit) -> Exit {
+    let what = "stopped; the demo was done, and its database is gone".into();
+    Exit { what, next: "qbo-backfill demo --keep keeps it".into(), ..exit }
+}
+
 /// How to look at the data. A temporary database stays for as long as a person at the terminal wants.
-fn look(composed: &Composed, arguments: &DemoArgs, ask: bool) {
+async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool) -> Result<(), Exit> {
     let query = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
     out("\nLook at the data:");
     if arguments.keep {
         out(&format!("  qbo-backfill db psql -d demo -c '{query}'"));
         out(&format!("or, while this private server runs:\n  {}", composed.psql()));
-        return;
+        return Ok(());
     }
     out(&format!("  {} -c '{query}'", composed.psql()));
     if ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        say_lines("\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.");
-        drop(typed::line());
-    } else {
-        out("The database ends with the demo; demo --keep keeps it.");
+        let question = "\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.";
+        // Whoever cannot be read any more is gone, and wants no more than its end.
+        let ended = typed::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
+        return ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit)) });
     }
+    out("The database ends with the demo; demo --keep keeps it.");
+    Ok(())
 }

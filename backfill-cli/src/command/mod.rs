@@ -84,7 +84,7 @@ async fn reader(settings: &Settings) -> Result<Database, Exit> {
 /// As [`reader`], with the secrets that were needed for it.
 async fn reader_and_secrets(settings: &Settings) -> Result<(Database, Secrets), Exit> {
     let secrets = if settings.vault.is_shared() {
-        Secrets::handed_over(settings)?
+        Secrets::handed_over(settings).await?
     } else {
         Secrets::open(settings).await?
     };

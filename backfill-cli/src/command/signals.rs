@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use backfill_core::CancellationToken;
 use qbo_auth::{RefreshingProvider, SHUTDOWN_GRACE};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::args::Lifeline;
-use crate::exit::{Exit, INTERRUPTED, TERMINATED};
+use crate::exit::{Exit, INTERRUPTED};
+use crate::interrupt::{self, Interrupts};
 use crate::output;
 use crate::render::say;
 use crate::settings::Settings;
@@ -42,23 +42,25 @@ impl Stop {
             tokens: Arc::default(),
             exchange: Arc::default(),
         };
-        // Whoever closes the terminal wants it to end, unless it was started to outlive the terminal (nohup).
-        let hangup = Some((SignalKind::hangup(), TERMINATED)).filter(|(kind, _)| !is_ignored(*kind));
-        let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
-        for (kind, code) in kinds.into_iter().chain(hangup) {
-            let mut arrivals = signal(kind)
-                .map_err(|_| Exit::usage("signals cannot be heard", "check the system's limits"))?;
-            let heard = stop.clone();
-            tokio::spawn(async move {
-                while arrivals.recv().await.is_some() {
-                    if heard.code.swap(code, Ordering::Relaxed) != 0 || output::is_ending() {
+        let mut interrupts = Interrupts::listen()?;
+        interrupt::is_heard();
+        let heard = stop.clone();
+        tokio::spawn(async move {
+            loop {
+                let code = interrupts.next().await;
+                let is_first = heard.code.swap(code, Ordering::Relaxed) == 0;
+                // A question ends by itself, and puts the terminal back.
+                if !interrupt::is_asking() {
+                    if !is_first || output::is_ending() {
                         heard.end(code).await;
                     }
-                    say(word);
-                    heard.token.cancel();
+                    if !interrupt::has_ended_a_question() {
+                        say(word);
+                    }
                 }
-            });
-        }
+                heard.token.cancel();
+            }
+        });
         Ok(stop)
     }
 
@@ -130,12 +132,4 @@ impl Stop {
     pub(crate) fn code(&self) -> Option<u8> {
         Some(self.code.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }
-}
-
-/// Whether whoever started this process had the signal ignored. Only Linux tells without a handler being changed.
-fn is_ignored(kind: SignalKind) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    ignored >> (kind.as_raw_value() - 1) & 1 == 1
 }

@@ -108,10 +108,7 @@ impl Login<'_> {
         let request = self.request(redirect)?;
         show(&request, arguments);
         say("consent there, then copy the whole address of the page you are sent to, and paste it here");
-        let answer = tokio::task::spawn_blocking(pasted).await;
-        let answer = answer.ok().and_then(Result::ok).filter(|answer| !answer.trim().is_empty());
-        let answer = answer.ok_or_else(|| refused("no address was pasted", "run the same command again"))?;
-        // Not before: at the prompt a signal ends the process as it always does.
+        let answer = pasted().await?;
         let stop = Stop::waiting()?;
         let _exchanging = stop.exchanging().await;
         self.finish(request, &answer).await
@@ -207,11 +204,14 @@ fn show(request: &ConsentRequest, arguments: &LoginArgs) {
 }
 
 /// The pasted address holds a code, so it is not shown where it is typed.
-fn pasted() -> std::io::Result<Zeroizing<String>> {
-    if std::io::stdin().is_terminal() {
-        return typed::hidden("address (not shown): ");
-    }
-    typed::line()
+async fn pasted() -> Result<Zeroizing<String>, Exit> {
+    let none = || refused("no address was pasted", "run the same command again");
+    let answer = if std::io::stdin().is_terminal() {
+        typed::hidden("address (not shown): ", |_| none()).await?
+    } else {
+        typed::line(|_| none()).await?
+    };
+    if answer.trim().is_empty() { Err(none()) } else { Ok(answer) }
 }
 
 fn consent_refused(error: &ConsentError) -> Exit {

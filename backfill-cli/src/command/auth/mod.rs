@@ -79,7 +79,7 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     }
     let realm = secrets.known_realm(settings).await?;
     let company = realm.map_or_else(|| "the company".into(), |realm| format!("company {realm}"));
-    confirm(settings, &company)?;
+    confirm(settings, &company).await?;
     let environment = secrets.environment(settings).await?;
     let endpoint = endpoint(settings, &secrets, &settings.endpoints.over(environment)?).await?;
     let lock = vault.lock().await?;
@@ -117,7 +117,7 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     Ok(DONE)
 }
 
-fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
+async fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
     if !settings.ask {
         return Ok(());
     }
@@ -125,8 +125,9 @@ fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
     if !std::io::stdin().is_terminal() {
         return Err(unasked());
     }
-    say(&format!("End the consent of {company}? Nobody can read it until somebody consents again. [y/N]"));
-    let answer = typed::line().map_err(|_| unasked())?;
+    let question =
+        format!("End the consent of {company}? Nobody can read it until somebody consents again. [y/N]");
+    let answer = typed::shown(&question, |_| unasked()).await?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }

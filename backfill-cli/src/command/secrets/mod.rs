@@ -74,12 +74,12 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
 async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
     // A vault that cannot be used is said before somebody types a secret.
     let vault = unlock::open(settings).await?.vault;
-    vault.set(name, value(name)?).await?;
+    vault.set(name, value(name).await?).await?;
     say(&format!("{name} is stored"));
     Ok(())
 }
 
-fn value(name: SecretName) -> Result<SecretString, Exit> {
+async fn value(name: SecretName) -> Result<SecretString, Exit> {
     let unread = |error: std::io::Error| {
         let what = match error.kind() {
             ErrorKind::FileTooLarge => format!("{name} was not stored: it is longer than 16 KiB"),
@@ -88,9 +88,9 @@ fn value(name: SecretName) -> Result<SecretString, Exit> {
         Exit::usage(what, format!("echo it into: qbo-backfill secrets set {name}"))
     };
     let text = if std::io::stdin().is_terminal() {
-        typed::hidden(&format!("{name} (not shown): ")).map_err(unread)?
+        typed::hidden(&format!("{name} (not shown): "), unread).await?
     } else {
-        typed::line().map_err(unread)?
+        typed::line(unread).await?
     };
     let value = secret_text::value(name, &text).map_err(|problem| {
         Exit::usage(format!("{name} was not stored: {problem}"), format!("qbo-backfill secrets set {name}"))

@@ -15,11 +15,11 @@ use crate::unlock::{self, Opened};
 /// `secrets init`.
 pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -> Result<(), Exit> {
     let vault = place(settings);
-    let secrets = Secrets::handed_over(settings)?;
+    let secrets = Secrets::handed_over(settings).await?;
     if passphrase {
         // Said before somebody thinks of a passphrase.
         unlock::nothing_yet(settings, &secrets).await?;
-        unlock::init(settings, &secrets, Unlock::Passphrase(unlock::new_passphrase()?)).await?;
+        unlock::init(settings, &secrets, Unlock::Passphrase(unlock::new_passphrase().await?)).await?;
         say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
     } else if keyring {
         init_by_keyring(settings, &secrets).await?;
@@ -78,7 +78,7 @@ pub(super) async fn rekey(
 ) -> Result<(), Exit> {
     let Opened { vault, by, account } = unlock::open(settings).await?;
     if passphrase {
-        vault.rekey(Unlock::Passphrase(unlock::new_passphrase()?)).await?;
+        vault.rekey(Unlock::Passphrase(unlock::new_passphrase().await?)).await?;
         say("the vault is sealed with the new passphrase");
     } else if let Some(file) = new_key_file {
         reseal(vault, &Unlock::from(&file), &file.display()).await?;

@@ -1,0 +1,107 @@
+//! The signals that ask a process to end, and what they do to one that waits for an answer.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::Poll;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::exit::{Exit, INTERRUPTED, TERMINATED};
+use crate::output;
+
+/// Whether somebody is being asked something: a state of [`Question`].
+static STATE: AtomicU8 = AtomicU8::new(CLOSED);
+
+const CLOSED: u8 = 0;
+const OPEN: u8 = 1;
+const ENDED: u8 = 2;
+
+/// Whether the command listens itself, to end cleanly.
+static IS_HEARD: AtomicBool = AtomicBool::new(false);
+
+/// SIGINT, SIGTERM and SIGHUP, as they arrive.
+#[derive(Debug)]
+pub(crate) struct Interrupts(Vec<(Signal, u8)>);
+
+impl Interrupts {
+    /// Starts listening. From here on these signals end the process no longer by themselves.
+    pub(crate) fn listen() -> Result<Self, Exit> {
+        // Whoever closes the terminal wants it to end, unless it was started to outlive the terminal (nohup).
+        let hangup = Some((SignalKind::hangup(), TERMINATED)).filter(|(kind, _)| !is_ignored(*kind));
+        let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
+        let kinds = kinds.into_iter().chain(hangup);
+        let arrivals: io::Result<_> = kinds.map(|(kind, code)| Ok((signal(kind)?, code))).collect();
+        arrivals.map(Self).map_err(|_| Exit::usage("signals cannot be heard", "check the system's limits"))
+    }
+
+    /// Waits for the next one. Returns the exit code that it asks for.
+    pub(crate) async fn next(&mut self) -> u8 {
+        std::future::poll_fn(|context| {
+            let has_arrived =
+                |(arrivals, code): &mut (Signal, u8)| arrivals.poll_recv(context).is_ready().then_some(*code);
+            self.0.iter_mut().find_map(has_arrived).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}
+
+/// Says that the command itself listens from now on.
+pub(crate) fn is_heard() {
+    IS_HEARD.store(true, Ordering::Relaxed);
+}
+
+/// Whether somebody is being asked something. A signal ends the question then, and is no request to stop any work.
+pub(crate) fn is_asking() -> bool {
+    STATE.load(Ordering::Relaxed) == OPEN
+}
+
+/// Whether a signal has ended a question, and the command with it.
+pub(crate) fn has_ended_a_question() -> bool {
+    STATE.load(Ordering::Relaxed) == ENDED
+}
+
+/// Something that somebody is asked. It is open before its words are shown: whoever sees them may end it.
+#[derive(Debug)]
+pub(crate) struct Question(Interrupts);
+
+impl Question {
+    pub(crate) fn open() -> Result<Self, Exit> {
+        let interrupts = Interrupts::listen()?;
+        STATE.store(OPEN, Ordering::Relaxed);
+        Ok(Self(interrupts))
+    }
+
+    /// Waits for an answer, or for a signal: that is an error with its exit code.
+    pub(crate) async fn answer<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Exit> {
+        tokio::select! {
+            code = self.0.next() => {
+                STATE.store(ENDED, Ordering::Relaxed);
+                Err(Exit::new(code, "stopped at a question; nothing was changed", "run the same command again"))
+            }
+            answer = answer => {
+                STATE.store(CLOSED, Ordering::Relaxed);
+                tokio::spawn(end(self.0));
+                Ok(answer)
+            }
+        }
+    }
+}
+
+/// Ends the process as a signal would have done before anybody listened, unless the command listens itself.
+async fn end(mut interrupts: Interrupts) {
+    loop {
+        let code = interrupts.next().await;
+        if !IS_HEARD.load(Ordering::Relaxed) && STATE.load(Ordering::Relaxed) == CLOSED {
+            output::settle();
+            std::process::exit(code.into());
+        }
+    }
+}
+
+/// Whether whoever started this process had the signal ignored. Only Linux tells without a handler being changed.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    ignored >> (kind.as_raw_value() - 1) & 1 == 1
+}
