@@ -542,6 +542,10 @@ pub(crate) enum Db {
     Status,
     /// Look at the data: psql on the configured database
     Psql {
+        /// Open the private PostgreSQL of this folder, whatever the settings say
+        #[cfg(feature = "embedded")]
+        #[arg(long, value_name = "DIR")]
+        private: Option<PathBuf>,
         /// Arguments for psql
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,

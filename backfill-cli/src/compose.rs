@@ -319,7 +319,7 @@ async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Res
         store,
         options,
         psql: server.psql_line(database),
-        look: "qbo-backfill db psql".into(),
+        look: embedded::look(&server, database),
         server: Some(server),
     })
 }

@@ -36,6 +36,8 @@ mod secret_text;
 mod secrets;
 mod settings;
 mod shared_vault;
+#[cfg(feature = "embedded")]
+mod shell;
 mod trusted;
 mod typed;
 mod unlock;

@@ -83,6 +83,11 @@ impl Place {
     }
 }
 
+impl PrivateServer {
+    /// The database for the companies of this user.
+    pub(crate) const DATABASE: &str = "qbo";
+}
+
 impl TestEndpoints {
     /// The addresses to use in an environment.
     pub(crate) fn over(&self, environment: Environment) -> Result<Endpoints, Exit> {
@@ -146,7 +151,7 @@ impl Settings {
             passfile: passfile(),
             private: PrivateServer {
                 folder: data_folder().map(|folder| folder.join("postgres")),
-                database: "qbo".into(),
+                database: PrivateServer::DATABASE.into(),
                 temporary: false,
             },
         };

@@ -1,4 +1,7 @@
-use raw_store::{PgStore, StoreError, StoreErrorKind};
+#[cfg(feature = "embedded")]
+use std::path::Path;
+
+use raw_store::{DatabaseOptions, PgStore, StoreError, StoreErrorKind};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -9,6 +12,8 @@ use crate::exit::{DESTINATION, DONE, Exit};
 use crate::foreign::Foreign;
 use crate::interrupt;
 use crate::render::{Table, out, out_json, say};
+#[cfg(feature = "embedded")]
+use crate::settings::PrivateServer;
 use crate::settings::Settings;
 
 /// `db`: the schema in the database.
@@ -18,7 +23,7 @@ pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
         Db::Init { roles } => init(settings, &database.store, *roles).await,
         Db::Check => check(settings, &database.store).await,
         Db::Status => status(settings, &database).await,
-        Db::Psql { arguments } => psql(&database, arguments).await,
+        Db::Psql { arguments, .. } => psql(&database.options, arguments).await,
     };
     let closed = database.close().await;
     result.and_then(|code| closed.map(|()| code))
@@ -102,14 +107,24 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
     Ok(DONE)
 }
 
+/// Runs psql on the private server of a folder: no setting, no vault and no other database has a say in it.
+#[cfg(feature = "embedded")]
+pub(crate) async fn psql_in(folder: &Path, arguments: &[String]) -> Result<u8, Exit> {
+    use crate::embedded;
+    let server = embedded::start_in(folder).await?;
+    let result = psql(&embedded::options(&server, PrivateServer::DATABASE), arguments).await;
+    server.stop().await?;
+    result
+}
+
 /// Runs psql on the database, as the store reaches it; a private one runs for as long as psql does.
-async fn psql(database: &Database, arguments: &[String]) -> Result<u8, Exit> {
+async fn psql(database: &DatabaseOptions, arguments: &[String]) -> Result<u8, Exit> {
     // Ctrl-C is psql's: it ends a query, and neither psql nor what waits for it. A handler of ours is not inherited.
     let _interrupts = signal(SignalKind::interrupt());
     interrupt::is_heard();
     let mut psql = std::process::Command::new("psql");
     psql.args(arguments);
-    database.options.tell_libpq(&mut psql);
+    database.tell_libpq(&mut psql);
     let ended = tokio::task::spawn_blocking(move || psql.status()).await;
     let status = ended
         .ok()

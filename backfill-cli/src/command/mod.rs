@@ -29,6 +29,8 @@ use std::num::NonZeroUsize;
 use backfill_core::EntitySpec;
 use raw_store::{StoreError, StoreErrorKind};
 
+#[cfg(feature = "embedded")]
+use crate::args::Db;
 use crate::args::{self, Cli, Command};
 use crate::compose::{Database, open_database};
 use crate::exit::{DONE, Exit};
@@ -43,12 +45,16 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
         return Ok(DONE);
     }
     logging::start(&cli.global);
-    let settings = Settings::resolve(&cli.global)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|_| Exit::usage("the runtime cannot be started", "check the system's limits"))?;
     // It outlives the command: signals are heard for as long as somebody may still read what was said.
     let runtime: &'static tokio::runtime::Runtime = Box::leak(Box::new(runtime));
+    #[cfg(feature = "embedded")]
+    if let Command::Db(Db::Psql { private: Some(folder), arguments }) = &cli.command {
+        return runtime.block_on(db::psql_in(folder, arguments));
+    }
+    let settings = Settings::resolve(&cli.global)?;
     runtime.block_on(async {
         match cli.command {
             Command::Run(arguments) if arguments.dry_run => plan::plan(&settings, &arguments).await,

@@ -11,6 +11,7 @@ mod browser;
 mod canary;
 mod completions;
 mod consent;
+mod demo;
 mod doctor;
 mod entities;
 mod files;

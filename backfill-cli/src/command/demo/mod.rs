@@ -1,6 +1,8 @@
 //! The whole main job on a machine with nothing configured: an emulated company, a private PostgreSQL, three
 //! pipelines, the report, and two proofs.
 
+mod own;
+
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use qbo_client::Query;
 use raw_store::{Reopen, Window};
 use time::macros::datetime;
 
+use self::own::OwnDatabase;
 use super::findings::examined;
 use super::request::request;
 use super::signals::Stop;
@@ -29,7 +32,7 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
     let span = span.map_err(|error| Exit::new(BUG, error.to_string(), ""))?;
     // From here on there is something to leave nothing of.
     let stop = Stop::listen()?;
-    let folder = tempfile::tempdir().map_err(|error| {
+    let folder = tempfile::Builder::new().prefix("qbo-demo-").tempdir().map_err(|error| {
         Exit::new(DESTINATION, format!("no temporary folder: {error}"), "make room in the temporary folder")
     })?;
 
@@ -40,11 +43,8 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         arguments.invoices / 40
     ));
     let sandbox = company(arguments, span).await?;
-    let settings = configure(settings, &sandbox, folder.path(), arguments.keep).await?;
-    if arguments.keep {
-        // Each demo is a company of its own.
-        crate::embedded::clear(&settings.private).await?;
-    }
+    let own = if arguments.keep { Some(OwnDatabase::take(&settings.private).await?) } else { None };
+    let settings = configure(settings, &sandbox, folder.path(), own.as_ref()).await?;
     let words = ["Invoice", "Customer", "Item"].map(str::to_owned).to_vec();
     let run = RunArgs::by_day(words, span);
     let first = request(&settings, &run, span, super::request::nobody(None))?;
@@ -60,7 +60,11 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         Err(exit) => Err(exit),
     };
     let closed = composed.close().await;
-    result.and(closed).map(|()| DONE)
+    let left = match own {
+        Some(own) => own.leave().await,
+        None => Ok(()),
+    };
+    result.and(closed).and(left).map(|()| DONE)
 }
 
 async fn company(arguments: &DemoArgs, span: Window) -> Result<Sandbox, Exit> {
@@ -79,7 +83,7 @@ async fn configure(
     settings: Settings,
     sandbox: &Sandbox,
     folder: &Path,
-    keep: bool,
+    own: Option<&OwnDatabase>,
 ) -> Result<Settings, Exit> {
     let (path, key) = (folder.join("vault"), folder.join("vault.key"));
     let vault = SealedVault::init(&path, &key)?;
@@ -102,12 +106,14 @@ async fn configure(
         vault_key: Place { path: key, named: true },
         secrets: None,
         endpoints: TestEndpoints { api: Some(sandbox.url()), oauth: Some(sandbox.url()) },
-        private: if keep {
-            PrivateServer { database: "demo".into(), ..settings.private }
-        } else {
+        private: match own {
+            Some(own) => PrivateServer { database: own.name.clone(), ..settings.private },
             // Beside the demo's own folder, which no other user may enter: the server of root is another user.
-            let folder = std::env::temp_dir().join(format!("qbo-demo-{}", std::process::id()));
-            PrivateServer { folder: Ok(folder), database: "demo".into(), temporary: true }
+            None => PrivateServer {
+                folder: Ok(folder.with_added_extension("postgres")),
+                database: "demo".into(),
+                temporary: true,
+            },
         },
         output: crate::args::Output::Text,
         ..settings
@@ -203,19 +209,17 @@ fn stopped(exit: Exit) -> Exit {
 /// How to look at the data. A temporary database stays for as long as a person at the terminal wants.
 async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool) -> Result<(), Exit> {
     let query = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
-    out("\nLook at the data:");
     if arguments.keep {
-        out(&format!("  qbo-backfill db psql -d demo -c '{query}'"));
-        out(&format!("or, while this private server runs:\n  {}", composed.psql()));
+        out(&format!("\nLook at the data:\n  {} -c '{query}'", composed.look()));
         return Ok(());
     }
-    out(&format!("  {} -c '{query}'", composed.psql()));
-    if ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        let question = "\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.";
-        // Whoever cannot be read any more is gone, and wants no more than its end.
-        let ended = typed::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
-        return ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit)) });
+    if !(ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        out("\nThe database has ended with the demo; demo --keep keeps it.");
+        return Ok(());
     }
-    out("The database ends with the demo; demo --keep keeps it.");
-    Ok(())
+    out(&format!("\nLook at the data:\n  {} -c '{query}'", composed.psql()));
+    let question = "\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.";
+    // Whoever cannot be read any more is gone, and wants no more than its end.
+    let ended = typed::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
+    ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit)) })
 }

@@ -1,0 +1,74 @@
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use fixtures::LocalServer;
+
+use crate::embedded;
+use crate::exit::{DESTINATION, Exit};
+use crate::render::say;
+use crate::settings::PrivateServer;
+
+/// The database of a demo that is alone.
+const FIRST: &str = "demo";
+
+/// A database that no other demo uses for as long as the value lives, whichever process that is in.
+#[derive(Debug)]
+pub(super) struct OwnDatabase {
+    pub(super) name: String,
+    /// It runs from here to the end, so that it is started once.
+    server: LocalServer,
+    _lock: File,
+}
+
+impl OwnDatabase {
+    /// The first free one in the private server, without the data of an earlier demo: each is a company of its own.
+    pub(super) async fn take(private: &PrivateServer) -> Result<Self, Exit> {
+        let server = embedded::server(private).await?;
+        let (name, lock) = first_free(server.folder())?;
+        if name != FIRST {
+            say(&format!("another demo keeps its data here now: this one's database is {name}"));
+        }
+        server.drop_database(&name).await?;
+        Ok(Self { name, server, _lock: lock })
+    }
+
+    /// Gives it back, with its data in it.
+    pub(super) async fn leave(self) -> Result<(), Exit> {
+        Ok(self.server.stop().await?)
+    }
+}
+
+/// The first name that nobody has, and what keeps others from it.
+fn first_free(folder: &Path) -> Result<(String, File), Exit> {
+    let mut number = 1_u32;
+    loop {
+        let name = if number == 1 { FIRST.to_owned() } else { format!("{FIRST}_{number}") };
+        let file = folder.join(format!("{name}.lock"));
+        let unusable = |error: &std::io::Error| {
+            let what = format!("{}: {error}", file.display());
+            Exit::new(DESTINATION, what, "make room, or look who may write there")
+        };
+        let lock = File::create(&file).map_err(|error| unusable(&error))?;
+        match lock.try_lock() {
+            Ok(()) => return Ok((name, lock)),
+            Err(TryLockError::WouldBlock) => number += 1,
+            Err(TryLockError::Error(error)) => return Err(unusable(&error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_demo_has_a_name_of_its_own_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = || first_free(folder.path()).unwrap();
+        let (one, two) = (take(), take());
+        assert_eq!((one.0.as_str(), two.0.as_str()), ("demo", "demo_2"));
+        drop(one);
+        assert_eq!(take().0, "demo");
+        drop(two);
+    }
+}

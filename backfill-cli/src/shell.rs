@@ -1,0 +1,32 @@
+//! Lines that people paste into a shell of their own, whichever it is and wherever it stands.
+
+use std::path::PathBuf;
+
+/// One word for sh, bash, zsh and fish, quoted where it is needed.
+pub(crate) fn word(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// This program, by a path that leads to it from everywhere.
+pub(crate) fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("qbo-backfill"));
+    word(&path.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_would_read_it() {
+        assert_eq!(word("/srv/a-b_c.d"), "/srv/a-b_c.d");
+        assert_eq!(word("a b"), "'a b'");
+        assert_eq!(word("it's $(x)"), r"'it'\''s $(x)'");
+        assert_eq!(word(""), "''");
+        assert_eq!(word("~/x"), "'~/x'");
+    }
+}

@@ -1,0 +1,95 @@
+//! Demos beside each other, and what they print to be pasted.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::house::{Ended, ended, wait};
+use crate::terminal::Terminal;
+
+/// The demo, in an environment that nobody else has.
+fn demo(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qbo-backfill"));
+    command.env_clear().env("HOME", home).env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command.env("XDG_DATA_HOME", home.join("it's data")).env("TMPDIR", home.join("it's tmp"));
+    command.args(["demo", "--invoices", "60"]).args(words).current_dir(home).stdin(Stdio::null());
+    command
+}
+
+fn start(home: &Path, words: &[&str]) -> Child {
+    demo(home, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The lines behind `Look at the data:`.
+fn hints(shown: &str) -> Vec<String> {
+    let lines = shown.lines().skip_while(|line| *line != "Look at the data:").skip(1);
+    lines.map_while(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
+}
+
+/// Pastes a line into a shell that knows nothing of the demo, and much of other servers.
+async fn paste(line: &str) -> Ended {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).current_dir("/").env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    shell
+        .env("PGHOST", "192.0.2.1")
+        .env("PGHOSTADDR", "192.0.2.1")
+        .env("PGDATABASE", "none")
+        .env("PGPORT", "1");
+    shell.env("PSQLRC", "/dev/null").env("PAGER", "cat").stdin(Stdio::null());
+    ended(shell).await
+}
+
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("it's tmp")).unwrap();
+    home
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_demos_that_keep_their_data_harm_neither_and_their_hints_work_anywhere() {
+    let home = home();
+    let (one, two) = (start(home.path(), &["--keep"]), start(home.path(), &["--keep"]));
+    let (one, two) = (wait(one).await.expect(0), wait(two).await.expect(0));
+    let both = format!("{}{}", one.stderr, two.stderr);
+    assert_eq!(both.matches("this one's database is demo_2").count(), 1, "{both}");
+    let (one, two) = (hints(&one.stdout), hints(&two.stdout));
+    assert_ne!(one, two);
+    for hints in [one, two] {
+        assert_eq!(hints.len(), 1, "{hints:?}");
+        let shown = paste(&hints[0]).await.expect(0);
+        assert_eq!(shown.stdout.matches("completed").count(), 20, "{hints:?}: {}", shown.stdout);
+    }
+    // One that is alone has the first name again, and the data of nobody else.
+    let alone = ended(demo(home.path(), &["--keep"])).await.expect(0);
+    assert!(!alone.stderr.contains("another demo"), "{}", alone.stderr);
+    assert_eq!(paste(&hints(&alone.stdout)[0]).await.expect(0).stdout.matches("completed").count(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_demos_that_wait_for_enter_harm_neither_and_their_hints_work_anywhere() {
+    let home = home();
+    let mut screens = [(); 2].map(|()| Terminal::start(&demo(home.path(), &["--color", "never"])));
+    let mut lines = Vec::new();
+    for screen in &mut screens {
+        let shown = tokio::task::block_in_place(|| screen.wait_for("Press Enter to end.")).replace('\r', "");
+        lines.extend(hints(&shown));
+    }
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_ne!(lines[0], lines[1]);
+    for line in &lines {
+        let shown = paste(line).await.expect(0);
+        assert_eq!(shown.stdout.matches("completed").count(), 20, "{line}: {}", shown.stdout);
+    }
+    for mut screen in screens {
+        screen.press("\r");
+        assert_eq!(tokio::task::block_in_place(|| screen.end()).0, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_a_private_server_is_refused_and_stays_as_it_is() {
+    let home = home();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qbo-backfill"));
+    command.args(["db", "psql", "--private"]).arg(home.path()).stdin(Stdio::null());
+    assert!(ended(command).await.expect(2).error().contains("holds no private PostgreSQL"));
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+}
