@@ -9,10 +9,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
 use raw_store::{RunId, SchemaName, TriggerName, WindowState};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::exit::{DONE, Exit};
 use crate::output;
+use crate::render::{out, out_json};
 use crate::words::{AXES, CHUNKS, ENVIRONMENTS, LEVELS, STATES, mend_bash, one_of, with_pipelines};
 use crate::{instant, refused};
 
@@ -668,13 +670,17 @@ impl RunArgs {
 
 /// Parses the command line. Help and version end here.
 pub(crate) fn parse() -> Result<Cli, Exit> {
-    refused::flags(std::env::args_os().skip(1))?;
+    let words = || std::env::args_os().skip(1);
+    // Before anything can be wrong: whoever reads the error reads it in that form.
+    if wants_json(words()) {
+        output::speak_to_programs();
+    }
+    refused::flags(words())?;
     let cli = Cli::try_parse().map_err(|error| {
         if !error.use_stderr() {
             output::result(&error.render().ansi().to_string());
             return Exit::new(DONE, "", "");
         }
-        let words = || std::env::args_os().skip(1);
         refused::unquoted(words(), &error).unwrap_or_else(|| one_line(&error))
     })?;
     match cli.global.color {
@@ -685,21 +691,37 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     Ok(cli)
 }
 
+/// Whether `--output json` is among words that may be wrong otherwise.
+fn wants_json(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    // What follows is somebody else's.
+    let own = words.iter().take_while(|word| !["--", "psql"].contains(&word.as_str()));
+    let next = own.clone().skip(1).map(String::as_str).chain([""]);
+    own.zip(next).any(|(word, next)| word == "--output=json" || (word == "--output" && next == "json"))
+}
+
 /// Prints the completions of a shell.
-pub(crate) fn completions(shell: clap_complete::Shell) {
+pub(crate) fn completions(shell: clap_complete::Shell, form: Output) {
     const BINARY: &str = "qbo-backfill";
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut with_pipelines(Cli::command()), BINARY, &mut text);
     let text = String::from_utf8_lossy(&text);
-    crate::render::out(&match shell {
+    let script = match shell {
         clap_complete::Shell::Bash => mend_bash(&text, BINARY),
         _ => text.into_owned(),
-    });
+    };
+    match form {
+        Output::Text => out(&script),
+        Output::Json => out_json(&json!({"shell": shell.to_string(), "script": script})),
+    }
 }
 
 /// clap explains over several lines; the contract is one.
 fn one_line(error: &clap::Error) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        if output::is_for_programs() {
+            return Exit::usage("no command was given", "qbo-backfill --help shows what is possible");
+        }
         output::note(error.render().ansi().to_string().trim_end());
         return Exit::usage("", "");
     }
@@ -817,6 +839,26 @@ mod tests {
         ] {
             let exit = one_line(&Cli::try_parse_from(words).unwrap_err());
             assert!(exit.what.contains(nearest) && !exit.what.contains(":;"), "{}", exit.what);
+        }
+    }
+
+    #[test]
+    fn json_is_asked_for_among_any_words_but_those_of_psql() {
+        let wants = |words: &str| wants_json(words.split(' ').map(Into::into));
+        for words in
+            ["--output json", "runn --output=json", "run --output json --to", "db --output json psql"]
+        {
+            assert!(wants(words), "{words}");
+        }
+        for words in [
+            "",
+            "--output text json",
+            "json",
+            "run --output",
+            "db psql --output json",
+            "run -- --output json",
+        ] {
+            assert!(!wants(words), "{words}");
         }
     }
 

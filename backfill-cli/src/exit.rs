@@ -6,6 +6,7 @@ use backfill_core::{Failure, ReportError, RunError, TooManyWindows, UnknownPipel
 use qbo_auth::AuthError;
 use raw_store::{StoreError, StoreErrorKind};
 
+use crate::event;
 use crate::foreign::Foreign;
 use crate::output;
 use crate::render::say;
@@ -56,7 +57,8 @@ impl Exit {
         Self::new(USAGE, what, next)
     }
 
-    fn line(&self) -> String {
+    /// One line for people.
+    pub(crate) fn line(&self) -> String {
         // Whatever a message was made of, it stays one line without control characters.
         let text = if self.next.is_empty() {
             self.what.clone()
@@ -101,6 +103,7 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
     let code = match outcome {
         Ok(code) => code,
         Err(exit) => {
+            event::tell(&exit);
             if !exit.what.is_empty() {
                 output::last_word(&format!("error: {}", exit.line()));
             }

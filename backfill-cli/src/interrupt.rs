@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::event;
 use crate::exit::{Exit, INTERRUPTED, TERMINATED};
 use crate::output;
 
@@ -92,6 +93,7 @@ async fn end(mut interrupts: Interrupts) {
     loop {
         let code = interrupts.next().await;
         if !IS_HEARD.load(Ordering::Relaxed) && STATE.load(Ordering::Relaxed) == CLOSED {
+            event::tell(&Exit::new(code, "stopped", "run the same command again"));
             output::settle();
             std::process::exit(code.into());
         }

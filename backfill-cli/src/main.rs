@@ -15,6 +15,7 @@ mod command;
 mod compose;
 mod consent;
 mod doorway;
+mod event;
 mod exit;
 mod file_system;
 mod foreign;

@@ -9,13 +9,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qbo_client::{BreakerState, ClientEvent, QboClient};
 use raw_store::{RunId, TriggerState, Window, WindowCounts, WindowState};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use crate::args::Output;
+use crate::event;
 use crate::foreign::Foreign;
 use crate::instant::{short, utc};
 use crate::journal::Journal;
-use crate::output::{self, Screen};
+use crate::output::Screen;
 use crate::render::say;
 use crate::settings::Settings;
 
@@ -291,28 +291,9 @@ impl EventSink for Ndjson {
             if let (Some(run), None) = (self.run.get(), fields.get("run_id")) {
                 fields["run_id"] = run.as_str().into();
             }
-            write_event(name, fields);
+            event::write(name, fields);
         }
     }
-}
-
-/// Writes one event of the contract.
-pub(crate) fn write_event(name: &str, fields: Value) {
-    let mut object = serde_json::Map::new();
-    object.insert("v".into(), 1.into());
-    object.insert("t".into(), now().into());
-    object.insert("ev".into(), name.into());
-    if let Value::Object(fields) = fields {
-        object.extend(fields);
-    }
-    output::event(&Value::Object(object).to_string());
-}
-
-#[expect(clippy::disallowed_methods, reason = "an event carries the moment at which it is written")]
-fn now() -> String {
-    let now = OffsetDateTime::now_utc();
-    let millis = now.replace_millisecond(now.millisecond()).unwrap_or(now);
-    millis.format(&time::format_description::well_known::Rfc3339).unwrap_or_else(|_| utc(now))
 }
 
 fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use backfill_core::{Axis, ChunkSize, RunRequest};
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Reopen, Window};
+use serde_json::json;
 
 use super::request::{nobody, request};
 use super::{is_wanted, or_nothing, reader, run};
-use crate::args::RunArgs;
+use crate::args::{Output, RunArgs};
+use crate::event;
 use crate::exit::{DONE, Exit, INCOMPLETE};
+use crate::render::say;
 use crate::settings::Settings;
 
 /// The lines of the log that are of these pipelines, or of all.
@@ -22,6 +25,15 @@ pub(super) async fn lines(settings: &Settings, pipelines: &[String]) -> Result<V
     lines.retain(|line| settings.catalog.find(&line.entity_name).is_ok());
     lines.retain(|line| is_wanted(&wanted, &line.entity_name));
     Ok(lines)
+}
+
+/// Says that there is nothing to be read again.
+pub(super) fn nothing(settings: &Settings, why: &str) -> u8 {
+    match settings.output {
+        Output::Json => event::write("nothing_to_read", json!({"message": why, "exit_code": DONE})),
+        Output::Text => say(why),
+    }
+    DONE
 }
 
 /// Reads these windows again. A run that some windows did not survive does not keep the next one from its own; any other

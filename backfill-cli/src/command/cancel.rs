@@ -6,12 +6,14 @@ use std::time::Duration;
 use backfill_core::ReportError;
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{BackfillLog as _, RunId, Store, TriggerQueue as _, TriggerState};
+use serde_json::json;
 
 use super::reader;
 use super::signals::Stop;
+use crate::args::Output;
 use crate::compose::Database;
 use crate::exit::{DONE, Exit};
-use crate::render::say;
+use crate::render::{out_json, say};
 use crate::settings::Settings;
 
 /// How often a run looks whether it is to stop.
@@ -23,7 +25,14 @@ pub(crate) async fn cancel(settings: &Settings, run: &RunId) -> Result<u8, Exit>
     let asked = ask(&database, run).await;
     let closed = database.close().await;
     asked.and(closed)?;
-    say(&format!("run {run} stops after its page in hand, if its process lives; what is stored stays"));
+    match settings.output {
+        Output::Json => out_json(&json!({"run_id": run.as_str(), "stop_requested": true})),
+        Output::Text => {
+            say(&format!(
+                "run {run} stops after its page in hand, if its process lives; what is stored stays"
+            ));
+        }
+    }
     Ok(DONE)
 }
 

@@ -16,6 +16,9 @@ use crate::render::{Table, out, out_json, say};
 use crate::settings::PrivateServer;
 use crate::settings::Settings;
 
+/// What `db init --roles` makes.
+const ROLES: [&str; 3] = ["qbo_owner", "qbo_loader", "qbo_reader"];
+
 /// `db`: the schema in the database.
 pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
     let database = reader(settings).await?;
@@ -40,12 +43,17 @@ async fn init(settings: &Settings, store: &PgStore, roles: bool) -> Result<u8, E
             ),
             _ => error.into(),
         })?;
-        say(
-            "the roles are there: qbo_owner, qbo_loader, qbo_reader; give them passwords: psql -c '\\password qbo_loader'",
-        );
     }
-    let status = store.schema_status().await?;
-    say(&format!("schema {} has version {}", settings.schema, status.known));
+    let (schema, version) = (&settings.schema, store.schema_status().await?.known);
+    if settings.output == Output::Json {
+        out_json(&json!({"schema": schema.as_str(), "version": version, "roles": roles.then_some(ROLES)}));
+        return Ok(DONE);
+    }
+    if roles {
+        let names = ROLES.join(", ");
+        say(&format!("the roles are there: {names}; give them passwords: psql -c '\\password qbo_loader'"));
+    }
+    say(&format!("schema {schema} has version {version}"));
     Ok(DONE)
 }
 

@@ -3,8 +3,8 @@ use raw_store::{PgStore, StoreError, Validation};
 use time::OffsetDateTime;
 
 use crate::args::Output;
+use crate::event;
 use crate::exit::Exit;
-use crate::progress::write_event;
 use crate::render::{findings_json, findings_lines, say};
 use crate::settings::Settings;
 
@@ -38,7 +38,7 @@ pub(super) async fn examined(
 /// Tells what was found, one by one: as events, or in a line each.
 pub(super) fn tell(settings: &Settings, report: &Report) {
     match settings.output {
-        Output::Json => findings_json(report).into_iter().for_each(|found| write_event("finding", found)),
+        Output::Json => findings_json(report).into_iter().for_each(|found| event::write("finding", found)),
         Output::Text => findings_lines(report).iter().for_each(|line| say(line)),
     }
 }

@@ -29,9 +29,7 @@ use std::num::NonZeroUsize;
 use backfill_core::EntitySpec;
 use raw_store::{StoreError, StoreErrorKind};
 
-#[cfg(feature = "embedded")]
-use crate::args::Db;
-use crate::args::{self, Cli, Command};
+use crate::args::{self, Cli, Command, Db, Output};
 use crate::compose::{Database, open_database};
 use crate::exit::{DONE, Exit};
 use crate::logging;
@@ -41,7 +39,7 @@ use crate::settings::Settings;
 /// Runs the command.
 pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     if let Command::Completions { shell } = cli.command {
-        args::completions(shell);
+        args::completions(shell, cli.global.output);
         return Ok(DONE);
     }
     logging::start(&cli.global);
@@ -50,6 +48,12 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
         runtime.map_err(|_| Exit::usage("the runtime cannot be started", "check the system's limits"))?;
     // It outlives the command: signals are heard for as long as somebody may still read what was said.
     let runtime: &'static tokio::runtime::Runtime = Box::leak(Box::new(runtime));
+    if let (Command::Db(Db::Psql { .. }), Output::Json) = (&cli.command, cli.global.output) {
+        return Err(Exit::usage(
+            "db psql has no --output json: what psql writes is its own",
+            "leave it out, and ask psql for a form: db psql --csv -c 'SELECT …'",
+        ));
+    }
     #[cfg(feature = "embedded")]
     if let Command::Db(Db::Psql { private: Some(folder), arguments }) = &cli.command {
         return runtime.block_on(db::psql_in(folder, arguments));

@@ -102,12 +102,25 @@ async fn show(settings: &Settings, pipeline: &str, digest: &str) -> Result<u8, E
     let found = find(&database.store, &entity_name, digest).await;
     database.close().await?;
     let (one, bytes) = found?;
+    if settings.output == Output::Json {
+        let mut shown = as_json(&one);
+        // Only bytes that are no text need another spelling.
+        let text = std::str::from_utf8(&bytes).ok();
+        shown["bytes_hex"] = text.is_none().then(|| hex(&bytes)).into();
+        shown["text"] = text.into();
+        out_json(&shown);
+        return Ok(DONE);
+    }
     say(&format!("{}, window {}, {}: {}", one.entity_name, one.window, status(&one), one.reason));
     if let Some(decision) = &one.accepted {
         say(&decided(decision));
     }
     output::bytes(&bytes);
     Ok(DONE)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
 async fn find(
@@ -198,8 +211,7 @@ async fn retry(settings: &Settings, pipelines: &[String]) -> Result<u8, Exit> {
     let mut lines = again::lines(settings, pipelines).await?;
     lines.retain(holds);
     if lines.is_empty() {
-        say("nothing is in quarantine");
-        return Ok(DONE);
+        return Ok(again::nothing(settings, "nothing is in quarantine"));
     }
     again::read(settings, &lines, Reopen::All).await
 }

@@ -3,15 +3,17 @@ use std::io::Write as _;
 use std::path::Path;
 
 use backfill_core::Report;
-
+use clap::ValueEnum as _;
 use qbo_auth::{Clock as _, SystemClock, TokenVault as _};
+use serde_json::json;
 
 use super::auth::warn_if_ending;
 use super::{findings, reader_and_secrets};
 use crate::args::{Output, ReportArgs, ReportFormat};
 use crate::exit::{DONE, Exit, unwritten};
 use crate::foreign;
-use crate::render::{Shown, out, report_html, report_json, report_markdown, report_text, say};
+use crate::output;
+use crate::render::{Shown, out, out_json, report_html, report_json, report_markdown, report_text, say};
 use crate::settings::Settings;
 
 /// `report`: rebuilt from the log, so that a killed run has one too.
@@ -39,15 +41,32 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
     };
     // As other programs have it, `-` is stdout.
     let file = arguments.out.as_deref().filter(|file| *file != Path::new("-"));
+    let is_json = settings.output == Output::Json;
     let Some(file) = file else {
-        out(&text);
+        match format {
+            ReportFormat::Json => output::json(&text),
+            format if is_json => {
+                out_json(&json!({"run_id": report.run.id.as_str(), "format": word(format), "text": text}));
+            }
+            _ => out(&text),
+        }
         return Ok(DONE);
     };
     point!("report.write");
     write(file, &text).map_err(|error| unwritten(file, &error))?;
     point!("report.written");
-    say(&format!("the report is in {}", file.display()));
+    if is_json {
+        let file = file.display().to_string();
+        out_json(&json!({"run_id": report.run.id.as_str(), "format": word(format), "file": file}));
+    } else {
+        say(&format!("the report is in {}", file.display()));
+    }
     Ok(DONE)
+}
+
+/// The format as `--format` spells it.
+fn word(format: ReportFormat) -> String {
+    format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Writes a file and waits until it is on the disk: some systems say only then that there was no room.

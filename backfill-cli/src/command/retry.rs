@@ -2,9 +2,8 @@ use raw_store::{Reopen, WindowState};
 
 use super::again;
 use crate::args::RetryArgs;
-use crate::exit::{DONE, Exit};
+use crate::exit::Exit;
 use crate::instant::utc;
-use crate::render::say;
 use crate::settings::Settings;
 
 /// `retry`: reads windows again.
@@ -13,8 +12,7 @@ pub(crate) async fn retry(settings: &Settings, arguments: &RetryArgs) -> Result<
     let Some(at) = arguments.window else {
         lines.retain(|line| line.state == WindowState::Failed);
         if lines.is_empty() {
-            say("no window has failed");
-            return Ok(DONE);
+            return Ok(again::nothing(settings, "no window has failed"));
         }
         return again::read(settings, &lines, Reopen::Unfinished).await;
     };

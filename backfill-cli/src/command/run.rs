@@ -12,9 +12,10 @@ use super::signals::Stop;
 use super::unsound::Unsound;
 use crate::args::{Output, RunArgs};
 use crate::compose::{Composed, Schema, compose};
+use crate::event;
 use crate::exit::{self, Exit};
 use crate::journal::log_failure;
-use crate::progress::{sink, write_event};
+use crate::progress::sink;
 use crate::render::{Shown, month_json, month_line, out, report_text, say, totals_json};
 use crate::settings::Settings;
 
@@ -56,7 +57,7 @@ async fn say_what_is_left(settings: &Settings, composed: &Composed) -> Result<()
     let month = composed.month().await?;
     match settings.output {
         Output::Text => say(&month_line(month, settings.monthly_calls)),
-        Output::Json => write_event("calls", month_json(month, settings.monthly_calls)),
+        Output::Json => event::write("calls", month_json(month, settings.monthly_calls)),
     }
     Ok(())
 }
@@ -89,7 +90,7 @@ async fn conclude(
             Err(exit) => (exit.code, exit.next.clone()),
         };
         let seconds = record.finished_at.map_or(0.0, |end| (end - record.started_at).as_seconds_f64());
-        write_event(
+        event::write(
             "run_finished",
             json!({"run_id": record.id.as_str(), "status": record.status.as_str(), "exit_code": code,
                    "totals": totals_json(&totals), "open_quarantine": open_quarantine,

@@ -6,6 +6,7 @@ use qbo_auth::{RefreshingProvider, SHUTDOWN_GRACE};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::args::Lifeline;
+use crate::event;
 use crate::exit::{Exit, INTERRUPTED};
 use crate::interrupt::{self, Interrupts};
 use crate::output;
@@ -103,6 +104,7 @@ impl Stop {
         }
         drop(ending.join_all().await);
         drop(tokio::time::timeout(SHUTDOWN_GRACE, self.exchange.lock()).await);
+        event::tell(&Exit::new(code, "stopped at once", "run the same command again"));
         output::settle();
         std::process::exit(code.into());
     }

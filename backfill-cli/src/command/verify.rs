@@ -13,8 +13,9 @@ use super::signals::Stop;
 use super::unsound::Unsound;
 use crate::args::{Output, RunArgs, VerifyArgs};
 use crate::compose::{Composed, Database, Schema, compose};
+use crate::event;
 use crate::exit::{DONE, Exit, INCOMPLETE};
-use crate::progress::{shows_bar, sink, write_event};
+use crate::progress::{shows_bar, sink};
 use crate::render::{out, say, verification_json, verification_text};
 use crate::settings::Settings;
 
@@ -58,7 +59,7 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
             let shown = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
             out(&verification_text(&found, &shown, calls));
         }
-        Output::Json => write_event("verify_finished", verification_json(&found, calls, &verdict)),
+        Output::Json => event::write("verify_finished", verification_json(&found, calls, &verdict)),
     }
     match result {
         Ok(again) if arguments.repair && !again.is_empty() => repair(settings, again, &found).await,

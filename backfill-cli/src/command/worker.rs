@@ -18,11 +18,12 @@ use super::signals::Stop;
 use super::unsound::QUARANTINE;
 use crate::args::{Global, Output, WorkerArgs};
 use crate::compose::{Schema, Workshop, workshop};
+use crate::event;
 use crate::exit::{self, DONE, Exit};
 use crate::gauges::{Counting, Gauges};
 use crate::health::{Health, Standing};
 use crate::journal::log_failure;
-use crate::progress::{plain_sink, write_event};
+use crate::progress::plain_sink;
 use crate::render::{counted, say};
 use crate::settings::{Settings, profiles};
 
@@ -39,7 +40,7 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
         let bound = health.serve(address).await?;
         match settings.output {
             Output::Text => say(&format!("health and metrics: http://{bound}/healthz, /metrics")),
-            Output::Json => write_event("worker_started", json!({"listen": bound.to_string()})),
+            Output::Json => event::write("worker_started", json!({"listen": bound.to_string()})),
         }
     }
     let several = companies.len() > 1;
@@ -67,15 +68,30 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
             }
         }
     }
-    if let Some(exit) = failure {
-        return Err(exit);
+    let verdict = match failure {
+        Some(exit) => Some(exit),
+        None if stop.token.is_cancelled() => {
+            let code = stop.code().unwrap_or(exit::INTERRUPTED);
+            let what = "stopped; runs under way go on with the next worker";
+            Some(Exit::new(code, what, "qbo-backfill worker"))
+        }
+        None => unsound(end),
+    };
+    if settings.output == Output::Json {
+        finished(end, verdict.as_ref());
     }
-    if stop.token.is_cancelled() {
-        let code = stop.code().unwrap_or(exit::INTERRUPTED);
-        let what = "stopped; runs under way go on with the next worker";
-        return Err(Exit::new(code, what, "qbo-backfill worker"));
-    }
-    unsound(end).map_or(Ok(DONE), Err)
+    verdict.map_or(Ok(DONE), Err)
+}
+
+/// The last event of a worker.
+fn finished(end: WorkerEnd, verdict: Option<&Exit>) {
+    let (code, message, next) =
+        verdict.map_or((DONE, "", ""), |exit| (exit.code, exit.what.as_str(), exit.next.as_str()));
+    event::write(
+        "worker_finished",
+        json!({"failed": end.failed, "with_quarantine": end.with_quarantine, "exit_code": code,
+               "message": message, "next": next}),
+    );
 }
 
 /// Why a worker that ended by itself does not end with 0.

@@ -9,8 +9,8 @@ mod stream;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -25,6 +25,46 @@ static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stderr));
 /// Whether the work is over, and only what was said of it still has to be read.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
+/// Whether stdout is read by programs alone (`--output json`).
+static FOR_PROGRAMS: AtomicBool = AtomicBool::new(false);
+
+/// What stands on stdout so far, where programs read it.
+static TOLD: Mutex<Told> = Mutex::new(Told::Nothing);
+
+/// What a program has been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    /// The one value of a command.
+    Value,
+    /// An event, with the exit code if it names one.
+    Event(Option<u64>),
+}
+
+/// Says that programs read stdout: JSON and nothing else.
+pub(crate) fn speak_to_programs() {
+    FOR_PROGRAMS.store(true, Ordering::Relaxed);
+}
+
+/// Whether programs read stdout.
+pub(crate) fn is_for_programs() -> bool {
+    FOR_PROGRAMS.load(Ordering::Relaxed)
+}
+
+/// Whether what stands on stdout leaves no room for an error with this code: it is the one value of a command, or it ends
+/// with an event that names the code.
+pub(crate) fn has_told(exit_code: u64) -> bool {
+    match *told() {
+        Told::Nothing => false,
+        Told::Value => true,
+        Told::Event(code) => code == Some(exit_code),
+    }
+}
+
+fn told() -> std::sync::MutexGuard<'static, Told> {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Writes a result: text of one or several lines.
 pub(crate) fn result(text: &str) {
     let text = foreign::shown(text);
@@ -34,6 +74,7 @@ pub(crate) fn result(text: &str) {
 
 /// Writes a result in JSON.
 pub(crate) fn json(text: &str) {
+    *told() = Told::Value;
     put(&foreign::in_json(text));
 }
 
@@ -47,8 +88,9 @@ pub(crate) fn bytes(bytes: &[u8]) {
     }
 }
 
-/// Writes one event of a run, a line in JSON.
-pub(crate) fn event(line: &str) {
+/// Writes one event, a line in JSON, with the exit code if it names one.
+pub(crate) fn event(line: &str, exit_code: Option<u64>) {
+    *told() = Told::Event(exit_code);
     STDOUT.put(format!("{}\n", foreign::in_json(line)).as_bytes());
 }
 

@@ -35,7 +35,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
 }
 
 /// Every command with its options and the commands below it, as its help tells them.
-fn commands() -> Vec<(String, BTreeSet<String>)> {
+pub(crate) fn commands() -> Vec<(String, BTreeSet<String>)> {
     let (mut all, mut waiting) = (Vec::new(), vec![Vec::<String>::new()]);
     while let Some(path) = waiting.pop() {
         let words: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();

@@ -9,17 +9,17 @@ use url::Url;
 use crate::house::{Ended, House, with_stdin};
 
 /// A login that waits for its person.
-struct Login {
+pub(crate) struct Login {
     child: Child,
     stderr: BufReader<ChildStderr>,
     heard: String,
     /// Where the person is sent to.
-    page: Url,
+    pub(crate) page: Url,
 }
 
 impl Login {
     /// Starts a login, and reads as far as the address of the page.
-    async fn start(house: &House, more: &[&str]) -> Self {
+    pub(crate) async fn start(house: &House, more: &[&str]) -> Self {
         let mut command = house.command(&["auth", "login", "--no-browser", "--port", "0"]);
         command.args(more).args(house.addresses()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let reading = move || {
@@ -61,7 +61,7 @@ impl Login {
         tokio::task::spawn_blocking(reading).await.unwrap()
     }
 
-    async fn end(mut self) -> Ended {
+    pub(crate) async fn end(mut self) -> Ended {
         let waiting = move || {
             self.stderr.read_to_string(&mut self.heard).unwrap();
             let mut ended = Ended::from(self.child.wait_with_output().unwrap());
@@ -73,7 +73,7 @@ impl Login {
 }
 
 /// A browser that goes where it is sent.
-async fn visit(address: &str) -> reqwest::Response {
+pub(crate) async fn visit(address: &str) -> reqwest::Response {
     let browser = reqwest::Client::builder().no_proxy().build().unwrap();
     browser.get(address).send().await.unwrap()
 }

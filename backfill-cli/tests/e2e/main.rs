@@ -25,6 +25,7 @@ mod output;
 mod report;
 mod lifeline;
 mod mage;
+mod programs;
 mod prompts;
 mod psql;
 mod runs;

@@ -8,19 +8,20 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use qbo_auth::{
-    AuthError, ClientId, ClientSecret, Endpoints, ExposeSecret as _, OauthEndpoint, SecretName,
+    AuthError, ClientId, ClientSecret, Endpoints, ExposeSecret as _, OauthEndpoint, RealmId, SecretName,
     TokenEndpoint as _, TokenErrorKind, TokenVault as _,
 };
 use raw_store::StoreErrorKind;
+use serde_json::json;
 
 pub(super) use status::{SOON, consent_json, warn_if_ending};
 
-use crate::args::Auth;
+use crate::args::{Auth, Output};
 use crate::command::signals::Stop;
 use crate::compose::{company, database_options, open_database};
 use crate::consent::WitnessedVault;
 use crate::exit::{DONE, Exit, HELD, REAUTHORISE, chain};
-use crate::render::say;
+use crate::render::{out_json, say};
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::typed;
@@ -78,6 +79,7 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
         return Err(nothing());
     }
     let realm = secrets.known_realm(settings).await?;
+    let realm = realm.as_ref().map(RealmId::as_str);
     let company = realm.map_or_else(|| "the company".into(), |realm| format!("company {realm}"));
     confirm(settings, &company).await?;
     let environment = secrets.environment(settings).await?;
@@ -113,7 +115,12 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
             "see: qbo-backfill auth status; to end that one, too, run the same command again",
         ));
     }
-    say(&format!("the consent of {company} has ended, here and at Intuit; what was loaded stays"));
+    match settings.output {
+        Output::Json => out_json(&json!({"realm": realm, "revoked": true})),
+        Output::Text => {
+            say(&format!("the consent of {company} has ended, here and at Intuit; what was loaded stays"));
+        }
+    }
     Ok(DONE)
 }
 

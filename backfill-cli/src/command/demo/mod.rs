@@ -2,6 +2,7 @@
 //! pipelines, the report, and two proofs.
 
 mod own;
+mod stage;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -12,9 +13,11 @@ use fixtures::{Company, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{Environment, SealedVault, SecretName, SecretVault as _};
 use qbo_client::Query;
 use raw_store::{Reopen, Window};
+use serde_json::json;
 use time::macros::datetime;
 
 use self::own::OwnDatabase;
+use self::stage::Stage;
 use super::findings::examined;
 use super::request::request;
 use super::signals::Stop;
@@ -22,7 +25,7 @@ use crate::args::{DemoArgs, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
 use crate::progress::sink;
-use crate::render::{Shown, out, report_text, say, say_lines};
+use crate::render::{Shown, report_json, report_text, say, say_lines, totals_json};
 use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
 use crate::typed;
 
@@ -42,6 +45,7 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         arguments.invoices / 12,
         arguments.invoices / 40
     ));
+    let mut stage = Stage::new(settings.output);
     let sandbox = company(arguments, span).await?;
     let own = if arguments.keep { Some(OwnDatabase::take(&settings.private).await?) } else { None };
     let settings = configure(settings, &sandbox, folder.path(), own.as_ref()).await?;
@@ -52,11 +56,11 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         compose(&settings, first.concurrency, first.seed, Schema::Made, |client| sink(&settings, client))
             .await?;
     stop.keep(&composed.tokens);
-    let result = match show(&settings, &composed, first, &stop).await {
+    let result = match show(&settings, &composed, first, &stop, &mut stage).await {
         Ok(()) if stop.token.is_cancelled() => {
             Err(stopped(Exit::new(stop.code().unwrap_or(INTERRUPTED), "", "")))
         }
-        Ok(()) => look(&composed, arguments, settings.ask).await,
+        Ok(()) => look(&composed, arguments, settings.ask, &mut stage).await,
         Err(exit) => Err(exit),
     };
     let closed = composed.close().await;
@@ -64,7 +68,9 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         Some(own) => own.leave().await,
         None => Ok(()),
     };
-    result.and(closed).and(left).map(|()| DONE)
+    result.and(closed).and(left)?;
+    stage.close();
+    Ok(DONE)
 }
 
 async fn company(arguments: &DemoArgs, span: Window) -> Result<Sandbox, Exit> {
@@ -125,6 +131,7 @@ async fn show(
     composed: &Composed,
     mut first: RunRequest,
     stop: &Stop,
+    stage: &mut Stage,
 ) -> Result<(), Exit> {
     first.identity = composed.identity.clone();
     let mut second = first.clone();
@@ -134,16 +141,40 @@ async fn show(
     let took = spoken(composed.clock.elapsed().saturating_sub(began));
     let now = composed.clock.now_utc();
     let report = examined(settings, composed.database_store(), &outcome, now).await?;
-    out(&report_text(Shown { report: &report, allowance: settings.monthly_calls }));
-    out(&format!("took {took}"));
+    let shown = Shown { report: &report, allowance: settings.monthly_calls };
+    stage.show(&report_text(shown));
+    stage.note("report", report_json(shown));
+    stage.show(&format!("took {took}"));
+    complete(composed, &second, stage).await?;
 
-    out("\nAre all records there? QuickBooks' own count beside the rows in PostgreSQL:");
-    for spec in &second.entities {
+    stage.show("\nSecond run, everything read again (--force): nothing may change.");
+    second.id = format!("{}-again", second.id).parse().map_err(|_| Exit::new(BUG, "no run id", ""))?;
+    second.reopen = Reopen::All;
+    let outcome = engine_run(composed, second, stop).await?;
+    let counts = outcome.totals().counts;
+    let same = counts.inserted == 0 && counts.updated == 0;
+    stage.note("second_run", totals_json(&outcome.totals()));
+    stage.show(&format!(
+        "  inserted {}, updated {}, unchanged {}  {}",
+        counts.inserted,
+        counts.updated,
+        counts.unchanged,
+        mark(same)
+    ));
+    if same { Ok(()) } else { Err(Exit::new(BUG, "the second run changed something", "please report this")) }
+}
+
+/// The first proof: as many rows as QuickBooks counts records.
+async fn complete(composed: &Composed, read: &RunRequest, stage: &mut Stage) -> Result<(), Exit> {
+    let mut tables = Vec::new();
+    stage.show("\nAre all records there? QuickBooks' own count beside the rows in PostgreSQL:");
+    for spec in &read.entities {
         let query = Query::select(spec.name().clone());
         let query = if spec.has_inactive() { query.filter(both_active()) } else { query };
         let counted = composed.client.count(&query).await?;
-        let rows = composed.store.count_rows(&spec.pipeline(second.axis)).await?;
-        out(&format!(
+        let rows = composed.store.count_rows(&spec.pipeline(read.axis)).await?;
+        tables.push(json!({"table": spec.table().as_str(), "records": counted, "rows": rows}));
+        stage.show(&format!(
             "  {:<14} {counted:>6} records, {rows:>6} rows  {}",
             spec.table(),
             mark(counted == rows)
@@ -152,21 +183,8 @@ async fn show(
             return Err(Exit::new(BUG, format!("{} is not complete", spec.table()), "please report this"));
         }
     }
-
-    out("\nSecond run, everything read again (--force): nothing may change.");
-    second.id = format!("{}-again", second.id).parse().map_err(|_| Exit::new(BUG, "no run id", ""))?;
-    second.reopen = Reopen::All;
-    let outcome = engine_run(composed, second, stop).await?;
-    let counts = outcome.totals().counts;
-    let same = counts.inserted == 0 && counts.updated == 0;
-    out(&format!(
-        "  inserted {}, updated {}, unchanged {}  {}",
-        counts.inserted,
-        counts.updated,
-        counts.unchanged,
-        mark(same)
-    ));
-    if same { Ok(()) } else { Err(Exit::new(BUG, "the second run changed something", "please report this")) }
+    stage.note("tables", tables);
+    Ok(())
 }
 
 async fn engine_run(composed: &Composed, request: RunRequest, stop: &Stop) -> Result<RunOutcome, Exit> {
@@ -207,17 +225,20 @@ fn stopped(exit: Exit) -> Exit {
 }
 
 /// How to look at the data. A temporary database stays for as long as a person at the terminal wants.
-async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool) -> Result<(), Exit> {
+async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool, stage: &mut Stage) -> Result<(), Exit> {
     let query = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
-    if arguments.keep {
-        out(&format!("\nLook at the data:\n  {} -c '{query}'", composed.look()));
+    let kept = arguments.keep.then(|| format!("{} -c '{query}'", composed.look()));
+    stage.note("look", kept.clone());
+    if let Some(line) = kept {
+        stage.show(&format!("\nLook at the data:\n  {line}"));
         return Ok(());
     }
-    if !(ask && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        out("\nThe database has ended with the demo; demo --keep keeps it.");
+    let is_watched = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !(ask && is_watched && stage.is_for_people()) {
+        stage.show("\nThe database has ended with the demo; demo --keep keeps it.");
         return Ok(());
     }
-    out(&format!("\nLook at the data:\n  {} -c '{query}'", composed.psql()));
+    stage.show(&format!("\nLook at the data:\n  {} -c '{query}'", composed.psql()));
     let question = "\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.";
     // Whoever cannot be read any more is gone, and wants no more than its end.
     let ended = typed::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);

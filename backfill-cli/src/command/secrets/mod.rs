@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal as _};
 
 use qbo_auth::{
     Clock as _, ExposeSecret as _, SecretName, SecretString, SecretVault as _, SystemClock, TokenVault as _,
+    Unlock,
 };
 use serde_json::json;
 
@@ -19,7 +20,10 @@ use crate::unlock;
 /// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
 pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8, Exit> {
     match command {
-        Secrets::Init { passphrase, keyring } => seal::init(settings, passphrase, keyring).await?,
+        Secrets::Init { passphrase, keyring } => {
+            let by = seal::init(settings, passphrase, keyring).await?;
+            tell_sealed(settings, &by);
+        }
         Secrets::Set { name } => set(settings, name).await?,
         Secrets::List => list(settings).await?,
         Secrets::Rm { name } => {
@@ -29,14 +33,32 @@ pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8,
                     "see: qbo-backfill secrets list",
                 ));
             }
-            say(&format!("{name} is removed"));
+            match settings.output {
+                Output::Json => out_json(&json!({"name": name.as_str(), "removed": true})),
+                Output::Text => say(&format!("{name} is removed")),
+            }
         }
         Secrets::Rekey { passphrase, keyring, new_key_file } => {
-            seal::rekey(settings, passphrase, keyring, new_key_file).await?;
+            let by = seal::rekey(settings, passphrase, keyring, new_key_file).await?;
+            tell_sealed(settings, &by);
         }
         Secrets::ExportPublicInfo => export_public_info(settings).await?,
     }
     Ok(DONE)
+}
+
+/// Tells programs where the vault lies and what opens it; people were told in words.
+fn tell_sealed(settings: &Settings, by: &Unlock) {
+    let (opened_by, key_file) = match by {
+        Unlock::KeyFile(file) => ("key file", Some(file)),
+        Unlock::Credential(file) => ("mounted key", Some(file)),
+        Unlock::KeyText(_) => ("keyring", None),
+        _ => ("passphrase", None),
+    };
+    let key_file = key_file.map(|file| file.display().to_string());
+    if settings.output == Output::Json {
+        out_json(&json!({"vault": place(settings), "opened_by": opened_by, "key_file": key_file}));
+    }
 }
 
 /// Where the vault lies, for people.
@@ -75,7 +97,10 @@ async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
     // A vault that cannot be used is said before somebody types a secret.
     let vault = unlock::open(settings).await?.vault;
     vault.set(name, value(name).await?).await?;
-    say(&format!("{name} is stored"));
+    match settings.output {
+        Output::Json => out_json(&json!({"name": name.as_str(), "stored": true})),
+        Output::Text => say(&format!("{name} is stored")),
+    }
     Ok(())
 }
 

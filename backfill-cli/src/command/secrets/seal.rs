@@ -12,38 +12,42 @@ use crate::secrets::Secrets;
 use crate::settings::Settings;
 use crate::unlock::{self, Opened};
 
-/// `secrets init`.
-pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -> Result<(), Exit> {
+/// `secrets init`. Returns what opens the vault.
+pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -> Result<Unlock, Exit> {
     let vault = place(settings);
     let secrets = Secrets::handed_over(settings).await?;
-    if passphrase {
+    let by = if passphrase {
         // Said before somebody thinks of a passphrase.
         unlock::nothing_yet(settings, &secrets).await?;
-        unlock::init(settings, &secrets, Unlock::Passphrase(unlock::new_passphrase().await?)).await?;
+        let by = Unlock::Passphrase(unlock::new_passphrase().await?);
+        unlock::init(settings, &secrets, by.clone()).await?;
         say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
+        by
     } else if keyring {
-        init_by_keyring(settings, &secrets).await?;
+        let by = init_by_keyring(settings, &secrets).await?;
         say(&format!(
             "the vault is {vault}, its key is in the keyring of this user on this machine, and nowhere else"
         ));
+        by
     } else {
         let key = unlock::for_new(settings);
         unlock::init(settings, &secrets, key.clone()).await?;
-        match key {
+        match &key {
             Unlock::Credential(key) => say(&format!("the vault is {vault}, opened by {}", key.display())),
             _ => say(&format!(
                 "the vault is {vault}, its key {}; keep a copy of the key in another place",
                 settings.vault_key.path.display()
             )),
         }
-    }
+        key
+    };
     say("next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET; then qbo-backfill auth login");
-    Ok(())
+    Ok(by)
 }
 
 /// The key waits under its pending name until the vault is made with it, and takes nothing's place: a key that is
 /// there already may be the only one of a vault that cannot be reached now.
-async fn init_by_keyring(settings: &Settings, secrets: &Secrets) -> Result<(), Exit> {
+async fn init_by_keyring(settings: &Settings, secrets: &Secrets) -> Result<Unlock, Exit> {
     let account = unlock::nothing_yet(settings, secrets).await?;
     if keyring::find(&account)?.is_some() {
         return Err(Exit::new(
@@ -66,25 +70,31 @@ async fn init_by_keyring(settings: &Settings, secrets: &Secrets) -> Result<(), E
         Err(exit) => return Err(exit),
         Ok(_) => {}
     }
-    promote(&account, &key)
+    promote(&account, &key)?;
+    Ok(Unlock::KeyText(key))
 }
 
 /// `secrets rekey`. Only what opened the vault is replaced: any other key that lies about may open another vault.
+/// Returns what opens the vault from now on.
 pub(super) async fn rekey(
     settings: &Settings,
     passphrase: bool,
     keyring: bool,
     new_key_file: Option<PathBuf>,
-) -> Result<(), Exit> {
+) -> Result<Unlock, Exit> {
     let Opened { vault, by, account } = unlock::open(settings).await?;
-    if passphrase {
-        vault.rekey(Unlock::Passphrase(unlock::new_passphrase().await?)).await?;
+    let new = if passphrase {
+        let new = Unlock::Passphrase(unlock::new_passphrase().await?);
+        vault.rekey(new.clone()).await?;
         say("the vault is sealed with the new passphrase");
+        new
     } else if let Some(file) = new_key_file {
-        reseal(vault, &Unlock::from(&file), &file.display()).await?;
+        let new = Unlock::from(&file);
+        reseal(vault, &new, &file.display()).await?;
         say(&format!("the vault is sealed with the key {}", file.display()));
+        new
     } else if keyring || matches!(by, Unlock::KeyText(_)) {
-        rekey_by_keyring(&account, vault).await?;
+        let new = rekey_by_keyring(&account, vault).await?;
         if let Unlock::KeyFile(key) = &by
             && !settings.vault_key.named
             && unlock::other_vault_of(settings, key, key).is_none()
@@ -93,10 +103,10 @@ pub(super) async fn rekey(
             let _ = std::fs::remove_file(key);
         }
         spent(settings, &by);
-        return Ok(());
+        return Ok(new);
     } else {
         return match &by {
-            Unlock::KeyFile(key) => replace_key(settings, vault, key).await,
+            Unlock::KeyFile(key) => replace_key(settings, vault, key).await.map(|()| by),
             Unlock::Credential(key) => Err(Exit::usage(
                 format!("{} is mounted and cannot be replaced; nothing was changed", key.display()),
                 "write the new key elsewhere with --new-key-file FILE, then put it into the mounted secret",
@@ -106,12 +116,12 @@ pub(super) async fn rekey(
                 "say what is to open it: --passphrase for a new one, --new-key-file FILE, or --keyring",
             )),
         };
-    }
+    };
     if let Unlock::KeyText(_) = by {
         keyring::forget(&account);
     }
     spent(settings, &by);
-    Ok(())
+    Ok(new)
 }
 
 /// Says what became useless.
@@ -178,14 +188,14 @@ async fn replace_key(settings: &Settings, vault: SealedVault, key: &Path) -> Res
 }
 
 /// The same order with two entries of the keyring.
-async fn rekey_by_keyring(account: &Account, vault: SealedVault) -> Result<(), Exit> {
+async fn rekey_by_keyring(account: &Account, vault: SealedVault) -> Result<Unlock, Exit> {
     let key = Unlock::generate_key_text()?;
     let pending = account.pending();
     keyring::keep(&pending, &key).map_err(unkept)?;
     reseal(vault, &Unlock::KeyText(key.clone()), &format!("in the keyring, \"{pending}\"")).await?;
     promote(account, &key)?;
     say("the vault is sealed with a new key, in the keyring");
-    Ok(())
+    Ok(Unlock::KeyText(key))
 }
 
 /// The vault is sealed with a key that waits; now it gets its name.

@@ -1,0 +1,41 @@
+use serde_json::{Map, Value};
+
+use crate::args::Output;
+use crate::render::{out, out_json};
+
+/// What the demo shows: scene after scene for people, one value at the end for programs.
+#[derive(Debug)]
+pub(super) struct Stage {
+    form: Output,
+    facts: Map<String, Value>,
+}
+
+impl Stage {
+    pub(super) fn new(form: Output) -> Self {
+        Self { form, facts: Map::new() }
+    }
+
+    /// Whether somebody watches it, who may be asked something.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.form == Output::Text
+    }
+
+    /// Shows something to people.
+    pub(super) fn show(&self, text: &str) {
+        if self.is_for_people() {
+            out(text);
+        }
+    }
+
+    /// Keeps a fact for programs.
+    pub(super) fn note(&mut self, name: &str, fact: impl Into<Value>) {
+        self.facts.insert(name.to_owned(), fact.into());
+    }
+
+    /// The end: programs are told.
+    pub(super) fn close(self) {
+        if self.form == Output::Json {
+            out_json(&Value::Object(self.facts));
+        }
+    }
+}
