@@ -33,7 +33,7 @@ pub(crate) struct Database {
     /// How people look at it at any time.
     pub(crate) look: String,
     #[cfg(feature = "embedded")]
-    server: Option<fixtures::LocalServer>,
+    server: Option<private_postgres::LocalServer>,
 }
 
 /// Everything that a run needs.

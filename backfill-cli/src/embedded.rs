@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fixtures::{LocalServer, PostgresError, ServerOptions};
+use private_postgres::{LocalServer, PostgresError, ServerOptions};
 use raw_store::DatabaseOptions;
 
 use crate::exit::{self, Exit};
@@ -22,7 +22,7 @@ pub(crate) async fn server(wanted: &PrivateServer) -> Result<LocalServer, Exit> 
     let options = if wanted.temporary {
         ServerOptions::new(folder).not_durable().temporary()
     } else {
-        ServerOptions::new(fixtures::usable_folder(folder))
+        ServerOptions::new(private_postgres::usable_folder(folder))
     };
     Ok(LocalServer::start(&options).await?)
 }

@@ -2,7 +2,7 @@
 
 use raw_store::{StoreError, Window};
 
-use crate::plan::TooManyWindows;
+use crate::chunk::TooManyWindows;
 
 /// A run, or one of its pipelines, could not go on.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ macro_rules! point {
 
 mod call_budget;
 pub mod catalog;
+pub mod chunk;
 mod clocks;
 pub mod engine;
 mod error;
@@ -25,15 +26,13 @@ pub mod worker;
 
 pub use call_budget::SharedBudget;
 pub use catalog::{Axis, Catalog, CatalogError, EntityKind, EntitySpec, UnknownAxis, UnknownPipeline};
+pub use chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
 pub use clocks::{CLOCKS_AGREE_WITHIN, ClockApart, ClockOf};
 pub use engine::{Engine, RunOutcome, Totals};
 pub use error::{Failure, RunError};
 pub use event::{EventSink, RunEvent, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
-pub use plan::{
-    ChunkSize, MOST_WINDOWS, PipelinePlan, Plan, PlannedScan, Proof, RunRequest, TooManyWindows,
-    UnknownChunk, tile,
-};
+pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest};
 pub use report::{FindingKind, PipelineReport, Report, ReportError};
 pub use tokio_util::sync::CancellationToken;
 pub use validate::{InvalidThreshold, Level, Thresholds};

@@ -14,8 +14,8 @@ use qbo_auth::{
 };
 use qbo_client::{
     Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ClientEvent,
-    ErrorKind, HttpQboClient, HttpQboClientBuilder, TransportError, PageSize, QboClient, Query, Received, Refusal,
-    Transport, WaitReason,
+    ErrorKind, HttpQboClient, HttpQboClientBuilder, PageSize, QboClient, Query, Received, Refusal, Transport,
+    TransportError, WaitReason,
 };
 use time::macros::datetime;
 use wiremock::matchers::{body_string, header, method, path, query_param};

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::scan_key::ScanKey;
 use super::time_axis::Axis;
-use crate::plan::{ChunkSize, TooManyWindows, tile};
+use crate::chunk::{ChunkSize, TooManyWindows, tile};
 
 /// What kind of thing an entity is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

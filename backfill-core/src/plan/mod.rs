@@ -1,9 +1,7 @@
 //! What a run is asked to do, and what that takes: a pure function of the request and the log.
 
-mod chunk;
 mod request;
 
-pub use self::chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
 pub use self::request::{Proof, RunRequest};
 
 use std::collections::HashMap;
@@ -11,6 +9,7 @@ use std::collections::HashMap;
 use raw_store::{LogLine, OpenWindow, Reopen, Window, WindowState};
 
 use crate::catalog::EntitySpec;
+use crate::chunk::TooManyWindows;
 
 /// What a run will do, printable before anything runs.
 #[derive(Clone, Debug)]
@@ -142,7 +141,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::tile;
+    use crate::chunk::{ChunkSize, tile};
 
     #[test]
     fn scans_break_at_gaps_and_where_another_one_had_begun() {

@@ -8,8 +8,8 @@ use qbo_client::PageSize;
 use raw_store::{Lease, Reopen, RunId, RunStart, StoreIdentity, Window};
 use time::OffsetDateTime;
 
-use super::chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows};
 use crate::catalog::{Axis, EntitySpec};
+use crate::chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows};
 
 /// What to read, and how.
 #[derive(Clone, Debug)]

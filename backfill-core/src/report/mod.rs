@@ -12,7 +12,7 @@ use raw_store::{
 };
 
 use crate::catalog::{Axis, Catalog, EntitySpec};
-use crate::plan::{ChunkSize, tile};
+use crate::chunk::{ChunkSize, tile};
 
 /// How many runs another one over the same windows is looked for in.
 const RUNS_LOOKED_THROUGH: u32 = 1000;

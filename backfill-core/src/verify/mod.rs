@@ -54,10 +54,10 @@ impl Engine {
             ..request
         };
         let rows: Arc<dyn RawInspection> = self.store.clone();
-        let rehearsal = Arc::new(ComparingStore::new(rows, Arc::clone(&self.sink), &request));
+        let comparing = Arc::new(ComparingStore::new(rows, Arc::clone(&self.sink), &request));
         let engine = Self {
             client: Arc::clone(&self.client),
-            store: rehearsal.clone(),
+            store: comparing.clone(),
             clock: Arc::clone(&self.clock),
             sink: Arc::clone(&self.sink),
             // It lands nothing.
@@ -67,7 +67,7 @@ impl Engine {
         let mut failure = outcome.failure;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
-            let Some(mut found) = rehearsal.take(spec) else { continue };
+            let Some(mut found) = comparing.take(spec) else { continue };
             if found.has_unreadable() {
                 let known =
                     self.store.quarantined(Some(spec.entity_name())).await.map_err(RunError::general)?;

@@ -122,7 +122,7 @@ impl Worker {
         };
         let resumes = active.resting.get(&name).map_or(0, |(_, times)| *times);
         let halt = stop.child_token();
-        let errand = TriggerRun {
+        let run = TriggerRun {
             worker: Arc::clone(self),
             name: name.clone(),
             request,
@@ -130,7 +130,7 @@ impl Worker {
             halt: halt.clone(),
             may_rest: resumes < MOST_RESUMES,
         };
-        let task = active.working.spawn(errand.run());
+        let task = active.working.spawn(run.run());
         active.under_way.insert(name, (task.id(), halt));
         true
     }

@@ -1,7 +1,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use fixtures::LocalServer;
+use private_postgres::LocalServer;
 
 use crate::embedded;
 use crate::exit::{DESTINATION, Exit};

@@ -1,3 +1,5 @@
+//! The sizes of windows, and how a range is cut into them.
+
 use std::fmt;
 use std::str::FromStr;
 
