@@ -8,19 +8,16 @@
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use backfill_core::{
-    Axis, CancellationToken, Catalog, ChunkSize, Engine, EventSink, Proof, RunEvent, RunRequest,
-};
+use backfill_core::{CancellationToken, Catalog, Engine, EventSink, RunEvent, RunRequest};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{
     ClientId, ClientSecret, Clock, Endpoints, Environment, MemoryVault, OauthEndpoint, RefreshingProvider,
     SecretName, SecretVault as _, SystemClock,
 };
-use qbo_client::{HttpQboClient, PageSize};
-use raw_store::{MemoryStore, Reopen, StoreIdentity, Window, WindowState};
+use qbo_client::HttpQboClient;
+use raw_store::{MemoryStore, StoreIdentity, Window, WindowState};
 use time::macros::datetime;
 
 /// Counts the days that had records. A real one would feed metrics or a progress page.
@@ -63,24 +60,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let days = Arc::new(BusyDays::default());
     let engine = Engine::new(client, store, clock, days.clone());
 
-    let request = RunRequest {
-        id: "first-run".parse()?,
-        seed: 1,
-        identity: StoreIdentity { realm_id: credentials.realm_id.into(), environment: "sandbox".into() },
-        fence: None,
-        holder: "the embedding service".into(),
-        wait: std::time::Duration::ZERO,
-        entities: Catalog::bundled().select(["Invoice", "Customer"])?,
-        span: Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?,
-        chunk: ChunkSize::Day,
-        chosen: None,
-        axis: Axis::Updated,
-        page_size: PageSize::MAX,
-        concurrency: NonZeroUsize::MIN,
-        reopen: Reopen::Unfinished,
-        by_content: false,
-        proof: Proof::Count,
-    };
+    let company = StoreIdentity { realm_id: credentials.realm_id.into(), environment: "sandbox".into() };
+    let year = Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?;
+    let entities = Catalog::bundled().select(["Invoice", "Customer"])?;
+    let request = RunRequest::new("first-run".parse()?, company, entities, year);
     let outcome = engine.run(request, CancellationToken::new()).await?;
     println!(
         "{}: {} records inserted with {} calls; {} window(s) with records",

@@ -15,6 +15,7 @@ mod clocks;
 pub mod engine;
 mod error;
 mod event;
+mod id_hash;
 mod lease_guard;
 mod mismatch;
 pub mod plan;

@@ -78,24 +78,16 @@ pub(crate) fn request(
         ));
     }
     let (id, seed) = new_run();
-    let request = RunRequest {
-        id,
-        seed: arguments.seed.unwrap_or(seed),
-        identity,
-        fence: None,
-        holder: holder().into(),
-        wait: Duration::from_secs(arguments.wait),
-        entities,
-        span,
-        chunk: arguments.chunk,
-        chosen: None,
-        axis: arguments.by,
-        page_size: arguments.page_size,
-        concurrency: arguments.concurrency,
-        reopen: if arguments.force { Reopen::All } else { Reopen::Unfinished },
-        by_content: false,
-        proof: if arguments.no_count { Proof::None } else { Proof::Count },
-    };
+    let request = RunRequest::new(id, identity, entities, span)
+        .with_seed(arguments.seed.unwrap_or(seed))
+        .with_holder(holder())
+        .with_wait(Duration::from_secs(arguments.wait))
+        .with_chunk(arguments.chunk)
+        .with_axis(arguments.by)
+        .with_page_size(arguments.page_size)
+        .with_concurrency(arguments.concurrency)
+        .with_reopen(if arguments.force { Reopen::All } else { Reopen::Unfinished })
+        .with_proof(if arguments.no_count { Proof::None } else { Proof::Count });
     request.check()?;
     Ok(request)
 }

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::catalog::{Axis, EntitySpec};
 use crate::chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows};
+use crate::id_hash::id_hash;
 
 /// What to read, and how.
 #[derive(Clone, Debug)]
@@ -54,6 +55,107 @@ pub struct RunRequest {
 pub(crate) const CHOSEN: &str = "chosen";
 
 impl RunRequest {
+    /// A request to read some entities of a company over a range, as the command does it unless told otherwise: by day and by
+    /// last update, in pages of 1000 records, with ten questions at once, what is completed left as it is, and the result
+    /// counted.
+    ///
+    /// The seed is made of the run's name; the holder is this process.
+    ///
+    /// ```
+    /// use backfill_core::{Catalog, ChunkSize, RunRequest};
+    /// use raw_store::{StoreIdentity, Window};
+    /// use time::macros::datetime;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let company = StoreIdentity { realm_id: "9130000000000001".into(), environment: "sandbox".into() };
+    /// let year = Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2025-01-01 0:00 UTC))?;
+    /// let entities = Catalog::bundled().select(["Invoice", "Customer"])?;
+    /// let request = RunRequest::new("first-run".parse()?, company, entities, year).with_chunk(ChunkSize::Month);
+    /// assert!(request.check().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn new(id: RunId, company: StoreIdentity, entities: Vec<EntitySpec>, range: Window) -> Self {
+        Self {
+            seed: id_hash(id.as_str()),
+            id,
+            identity: company,
+            fence: None,
+            holder: format!("process {}", std::process::id()).into(),
+            wait: Duration::ZERO,
+            entities,
+            span: range,
+            chunk: ChunkSize::Day,
+            chosen: None,
+            axis: Axis::Updated,
+            page_size: PageSize::MAX,
+            concurrency: Self::MOST_AT_ONCE,
+            reopen: Reopen::Unfinished,
+            by_content: false,
+            proof: Proof::Count,
+        }
+    }
+
+    /// Sets the seed of every random choice, to repeat a run.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Names who runs it, for people who wait for a pipeline.
+    #[must_use]
+    pub fn with_holder(self, holder: impl Into<Box<str>>) -> Self {
+        Self { holder: holder.into(), ..self }
+    }
+
+    /// Waits so long for a pipeline that another process holds, in place of failing at once.
+    #[must_use]
+    pub fn with_wait(self, wait: Duration) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// Sets the length of the windows.
+    #[must_use]
+    pub fn with_chunk(self, chunk: ChunkSize) -> Self {
+        Self { chunk, ..self }
+    }
+
+    /// Sets what the windows measure; others call it the cursor field.
+    #[must_use]
+    pub fn with_axis(self, axis: Axis) -> Self {
+        Self { axis, ..self }
+    }
+
+    /// Sets how many records a page holds.
+    #[must_use]
+    pub fn with_page_size(self, page_size: PageSize) -> Self {
+        Self { page_size, ..self }
+    }
+
+    /// Sets how many API requests may be under way at the same time (1 to 10).
+    #[must_use]
+    pub fn with_concurrency(self, concurrency: NonZeroUsize) -> Self {
+        Self { concurrency, ..self }
+    }
+
+    /// Sets which windows are read again.
+    #[must_use]
+    pub fn with_reopen(self, reopen: Reopen) -> Self {
+        Self { reopen, ..self }
+    }
+
+    /// Sets how the result is checked against the source.
+    #[must_use]
+    pub fn with_proof(self, proof: Proof) -> Self {
+        Self { proof, ..self }
+    }
+
+    /// Runs by this lease: once it is lost, the run records nothing any more.
+    #[must_use]
+    pub fn with_fence(self, fence: Lease) -> Self {
+        Self { fence: Some(fence), ..self }
+    }
+
     /// The windows that account for an entity, in ascending order.
     pub(crate) fn windows(&self, spec: &EntitySpec) -> Result<Vec<Window>, TooManyWindows> {
         let Some(chosen) = &self.chosen else { return spec.windows(self.span, self.chunk) };

@@ -7,7 +7,7 @@ use qbo_client::RawRecord;
 use raw_store::{Altered, OpenWindow, PageCommit, PageOutcome, Window};
 use time::{Date, OffsetDateTime};
 
-use super::id_hash::id_hash;
+use crate::id_hash::id_hash;
 
 /// Records of a run whose heads are kept: 12 bytes each. What is beyond is asked of the table.
 const MOST: usize = 2_000_000;

@@ -5,7 +5,6 @@ pub(crate) mod bad_record;
 pub(crate) mod context;
 mod density;
 pub(crate) mod heads;
-pub(crate) mod id_hash;
 mod id_order;
 pub(crate) mod keyset;
 mod odd_time;

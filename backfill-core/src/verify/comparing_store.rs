@@ -4,10 +4,10 @@
 use super::outcome::VerifiedPipeline;
 use crate::catalog::EntitySpec;
 use crate::event::{EventSink, RunEvent};
+use crate::id_hash::id_hash;
 use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::RunRequest;
 use crate::scan::bad_record::UNREADABLE;
-use crate::scan::id_hash::id_hash;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -9,14 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qbo_client::PageSize;
-use raw_store::{Advice, Reopen, Trigger, TriggerName, TriggerState};
+use raw_store::{Advice, Trigger, TriggerName, TriggerState};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use self::trigger_run::{Rest, TriggerOutcome, TriggerRun};
 use crate::error::RunError;
-use crate::plan::{Proof, RunRequest};
+use crate::plan::RunRequest;
 
 /// How often is looked for triggers: each starts within a second of its time.
 const LOOK: Duration = Duration::from_millis(500);
@@ -141,24 +140,15 @@ impl Worker {
         let words = plan.entity_names.iter().map(|name| &**name);
         let entities = self.catalog.select(words).map_err(|error| error.to_string())?;
         let (id, seed) = self.runs.name();
-        Ok(RunRequest {
-            id,
-            seed,
-            identity: self.identity.clone(),
-            fence: None,
-            holder: self.holder.clone(),
-            wait: WAIT,
-            entities,
-            span: plan.span,
-            chunk: plan.chunk.parse().map_err(|error: crate::UnknownChunk| error.to_string())?,
-            chosen: None,
-            axis: plan.time_axis.parse().map_err(|error: crate::UnknownAxis| error.to_string())?,
-            page_size: PageSize::MAX,
-            concurrency: RunRequest::MOST_AT_ONCE,
-            reopen: Reopen::Unfinished,
-            by_content: false,
-            proof: Proof::Count,
-        })
+        let chunk = plan.chunk.parse().map_err(|error: crate::UnknownChunk| error.to_string())?;
+        let axis = plan.time_axis.parse().map_err(|error: crate::UnknownAxis| error.to_string())?;
+        let request = RunRequest::new(id, self.identity.clone(), entities, plan.span);
+        Ok(request
+            .with_seed(seed)
+            .with_holder(&*self.holder)
+            .with_wait(WAIT)
+            .with_chunk(chunk)
+            .with_axis(axis))
     }
 }
 

@@ -7,21 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use backfill_core::{
-    Axis, CancellationToken, Catalog, ChunkSize, Engine, EventSink, Proof, RunEvent, RunOutcome, RunRequest,
-};
+use backfill_core::{Axis, CancellationToken, Catalog, Engine, EventSink, RunEvent, RunOutcome, RunRequest};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{
     ClientId, ClientSecret, Clock, Endpoints, Environment, ManualClock, MemoryVault, OauthEndpoint,
     RefreshingProvider, SecretName, SecretVault as _,
 };
 use qbo_client::{
-    Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, PageSize, Property, QboClient, Query,
-    RawPage, Usage,
+    Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, Property, QboClient, Query, RawPage,
+    Usage,
 };
 use raw_store::{
-    BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, Reopen, RunId, Store, StoreIdentity,
-    TableName, Window,
+    BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, RunId, Store, StoreIdentity, TableName,
+    Window,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -376,27 +374,12 @@ impl Bench {
     }
 
     pub(crate) fn request_for(&self, entities: &[&str]) -> RunRequest {
-        RunRequest {
-            id: run_id(),
-            seed: 1,
-            identity: StoreIdentity {
-                realm_id: self.sandbox.realm_id().into(),
-                environment: "sandbox".into(),
-            },
-            fence: None,
-            holder: "this test".into(),
-            wait: std::time::Duration::ZERO,
-            entities: Catalog::bundled().select(entities.iter().copied()).unwrap(),
-            span: window(datetime!(2024-01-01 0:00 UTC), SPAN_END),
-            chunk: ChunkSize::Day,
-            chosen: None,
-            axis: Axis::Updated,
-            page_size: PageSize::MAX,
-            concurrency: NonZeroUsize::new(3).unwrap(),
-            reopen: Reopen::Unfinished,
-            by_content: false,
-            proof: Proof::Count,
-        }
+        let company =
+            StoreIdentity { realm_id: self.sandbox.realm_id().into(), environment: "sandbox".into() };
+        let entities = Catalog::bundled().select(entities.iter().copied()).unwrap();
+        let year = window(datetime!(2024-01-01 0:00 UTC), SPAN_END);
+        let request = RunRequest::new(run_id(), company, entities, year);
+        request.with_seed(1).with_holder("this test").with_concurrency(NonZeroUsize::new(3).unwrap())
     }
 
     pub(crate) fn table(entity: &str) -> TableName {

@@ -6,13 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use backfill_core::{
-    Axis, CancellationToken, Catalog, ChunkSize, Failure, Proof, RunError, RunOutcome, RunRequest,
-};
+use backfill_core::{CancellationToken, Catalog, ChunkSize, Failure, RunError, RunOutcome, RunRequest};
 use graphile_worker::worker_utils::types::RescheduleJobOptions;
 use graphile_worker::{IntoTaskHandlerResult, Job, TaskHandler, WorkerContext};
-use qbo_client::PageSize;
-use raw_store::{OffsetDateTime, Reopen, RunId, Window};
+use raw_store::{OffsetDateTime, RunId, Window};
 use serde::{Deserialize, Serialize};
 use time::format_description::well_known::Rfc3339;
 
@@ -118,24 +115,14 @@ impl Backfill {
 
     fn request(&self, company: &Company, run: RunId) -> anyhow::Result<RunRequest> {
         let instant = |text: &str| OffsetDateTime::parse(text, &Rfc3339).context("an instant of the job");
-        Ok(RunRequest {
-            seed: seed(&run),
-            id: run,
-            identity: company.identity.clone(),
-            fence: None,
-            holder: format!("process {} of the fleet", std::process::id()).into(),
-            wait: WAIT,
-            entities: Catalog::bundled().select([self.pipeline.as_str()])?,
-            span: Window::new(instant(&self.from)?, instant(&self.to)?)?,
-            chunk: self.chunk.parse()?,
-            chosen: None,
-            axis: Axis::Updated,
-            page_size: PageSize::MAX,
-            concurrency: NonZeroUsize::new(QUESTIONS).unwrap_or(NonZeroUsize::MIN),
-            reopen: Reopen::Unfinished,
-            by_content: false,
-            proof: Proof::Count,
-        })
+        let range = Window::new(instant(&self.from)?, instant(&self.to)?)?;
+        let entities = Catalog::bundled().select([self.pipeline.as_str()])?;
+        let concurrency = NonZeroUsize::new(QUESTIONS).unwrap_or(NonZeroUsize::MIN);
+        Ok(RunRequest::new(run, company.identity.clone(), entities, range)
+            .with_holder(format!("process {} of the fleet", std::process::id()))
+            .with_wait(WAIT)
+            .with_chunk(self.chunk.parse()?)
+            .with_concurrency(concurrency))
     }
 }
 
@@ -170,9 +157,4 @@ impl TaskHandler for Backfill {
 
 fn utc(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_else(|_| at.to_string())
-}
-
-/// Chance that is another one for every run, and the same for the same run.
-fn seed(run: &RunId) -> u64 {
-    run.to_string().bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)))
 }
