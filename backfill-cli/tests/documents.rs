@@ -129,7 +129,7 @@ fn book() -> impl Iterator<Item = (String, String)> {
 /// The names of a folder's documents.
 fn pages(folder: &str) -> BTreeSet<String> {
     let entries = top().join(folder).read_dir().expect("the folder is there");
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().expect("a name in UTF-8"));
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name in UTF-8"));
     names.filter(|name| is_document(name)).collect()
 }
 
@@ -137,10 +137,10 @@ fn pages(folder: &str) -> BTreeSet<String> {
 fn documents(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in top().join(folder).read_dir().expect("the folder is there") {
-        let entry = entry.unwrap();
+        let entry = entry.expect("an entry");
         let name = entry.file_name().into_string().expect("a name in UTF-8");
         let path = folder.join(&name);
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("its type").is_dir() {
             if !NOT_OURS.contains(&name.as_str()) {
                 found.append(&mut documents(&path));
             }
