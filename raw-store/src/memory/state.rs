@@ -11,7 +11,7 @@ use crate::{
     TableName, TokenFingerprint, ValidationResult, Window,
 };
 
-/// A row as [`MemoryStore`] holds it; the fields are the columns of a raw table.
+/// A row as [`MemoryStore`](crate::MemoryStore) holds it; the fields are the columns of a raw table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {
     /// `id`

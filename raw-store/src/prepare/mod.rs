@@ -8,6 +8,6 @@ mod jsonb_check;
 mod page;
 
 pub use jsonb_check::{Unstorable, check_storable};
-pub(crate) use page::{
-    CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, QuarantinedDoc, note_altered,
-};
+#[cfg(feature = "pg")]
+pub(crate) use page::QuarantinedDoc;
+pub(crate) use page::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
