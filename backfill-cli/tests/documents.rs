@@ -129,7 +129,8 @@ fn book() -> impl Iterator<Item = (String, String)> {
 /// The names of a folder's documents.
 fn pages(folder: &str) -> BTreeSet<String> {
     let entries = top().join(folder).read_dir().expect("the folder is there");
-    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name in UTF-8"));
+    let names =
+        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name in UTF-8"));
     names.filter(|name| is_document(name)).collect()
 }
 

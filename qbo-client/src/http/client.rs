@@ -316,7 +316,7 @@ impl HttpQboClient {
             Err(lost) => {
                 match lost {
                     TransportError::Connection | TransportError::Insecure(_) => {
-                        permit.conclude(CallEnd::Failed).await
+                        permit.conclude(CallEnd::Failed).await;
                     }
                     // The other end may still work on it, or has served it: it is given back as one that was abandoned.
                     TransportError::Timeout | TransportError::TooLarge => drop(permit),
