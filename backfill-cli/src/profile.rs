@@ -1,11 +1,20 @@
 //! What the settings file may say.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use backfill_core::Thresholds;
-use serde::Deserialize;
+use backfill_core::{Thresholds, TomlProblem, nearest};
+use qbo_auth::{Environment, RealmId};
+use raw_store::{DatabaseOptions, SchemaName};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use time::OffsetDateTime;
+
+use crate::instant;
+use crate::words::ENVIRONMENTS;
 
 /// The name of the vault that lies in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
@@ -17,34 +26,49 @@ pub(crate) struct File {
     pub(crate) profile: BTreeMap<String, Profile>,
 }
 
+/// One company. Each value is checked where it is read, so that an error names its line.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Profile {
-    pub(crate) environment: Option<String>,
-    pub(crate) realm: Option<String>,
+    #[serde(deserialize_with = "environment")]
+    pub(crate) environment: Option<Environment>,
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) realm: Option<RealmId>,
+    #[serde(deserialize_with = "database")]
     pub(crate) database: Option<String>,
-    pub(crate) schema: Option<String>,
+    #[serde(deserialize_with = "parsed")]
+    pub(crate) schema: Option<SchemaName>,
     pub(crate) vault: Option<PathBuf>,
     pub(crate) vault_key_file: Option<PathBuf>,
+    #[serde(deserialize_with = "time_zone")]
     pub(crate) time_zone: Option<String>,
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) rate: Option<NonZeroU32>,
     pub(crate) monthly_calls: Option<MonthlyCalls>,
-    #[serde(default)]
     pub(crate) validation: Thresholds,
 }
 
-/// `monthly_calls = 500000`, or `"off"`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum MonthlyCalls {
-    Number(NonZeroU64),
-    Word(String),
+/// `monthly_calls = 500000`, or `"off"`: `None`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub(crate) struct MonthlyCalls(pub(crate) Option<NonZeroU64>);
+
+impl TryFrom<toml::Value> for MonthlyCalls {
+    type Error = &'static str;
+
+    fn try_from(value: toml::Value) -> Result<Self, &'static str> {
+        let calls = value.as_integer().and_then(|calls| NonZeroU64::new(calls.try_into().ok()?));
+        match (calls, value.as_str()) {
+            (Some(calls), _) => Ok(Self(Some(calls))),
+            (None, Some("off")) => Ok(Self(None)),
+            _ => Err("calls a month, from 1, or \"off\""),
+        }
+    }
 }
 
 impl File {
-    pub(crate) fn read(text: &str) -> Result<Self, toml::de::Error> {
-        toml::from_str(text)
+    pub(crate) fn read(text: &str) -> Result<Self, TomlProblem> {
+        toml::from_str(text).map_err(|error| TomlProblem::new(text, &error))
     }
 }
 
@@ -59,4 +83,40 @@ impl Profile {
         }
         self
     }
+}
+
+/// A value that knows its own text.
+fn parsed<'de, D, T>(source: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(source)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn environment<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Environment>, D::Error> {
+    let text = String::deserialize(source)?;
+    let unknown = |error| D::Error::custom(with_suggestion(&error, nearest(&text, ENVIRONMENTS)));
+    text.parse().map(Some).map_err(unknown)
+}
+
+/// An address that is understood; what is wrong with one is said without repeating it.
+fn database<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(source)?;
+    text.parse::<DatabaseOptions>().map_err(D::Error::custom)?;
+    Ok(Some(text))
+}
+
+fn time_zone<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
+    let zone = String::deserialize(source)?;
+    if let Err(exit) = instant::in_zone(OffsetDateTime::UNIX_EPOCH, &zone) {
+        let known: Vec<_> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let near = nearest(&zone, known.iter().map(String::as_str));
+        return Err(D::Error::custom(with_suggestion(&exit.what, near)));
+    }
+    Ok(Some(zone))
+}
+
+fn with_suggestion(problem: &dyn Display, near: Option<&str>) -> String {
+    near.map_or_else(|| problem.to_string(), |near| format!("{problem}; did you mean {near}?"))
 }

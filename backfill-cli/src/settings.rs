@@ -1,9 +1,10 @@
 //! What the command works with: flags over the settings file over defaults. The only reader of files and
 //! environment, and never of secrets.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-use backfill_core::{Catalog, Thresholds};
+use backfill_core::{Catalog, Thresholds, nearest};
 use qbo_auth::{Endpoints, Environment, RealmId};
 use qbo_client::Limits;
 use raw_store::SchemaName;
@@ -114,26 +115,14 @@ impl Settings {
         refused::environment(|name| variable(name).is_some())?;
         proxy::check(variable)?;
         let profile = profile(global)?;
-        let word = |name: &str, error: &dyn std::fmt::Display| {
-            Exit::usage(format!("the profile's {name}: {error}"), "correct the settings file")
-        };
-        let parsed = |text: &Option<String>, name| -> Result<Option<SchemaName>, Exit> {
-            text.as_ref().map(|text| text.parse().map_err(|error| word(name, &error))).transpose()
-        };
-        let environment = profile.environment.as_ref().map(|text| text.parse());
-        let environment = environment.transpose().map_err(|error| word("environment", &error))?;
-        let realm = profile.realm.as_ref().map(|text| text.parse());
-        let realm = realm.transpose().map_err(|error| word("realm", &error))?;
-        let schema = parsed(&profile.schema, "schema")?;
-        profile.validation.check().map_err(|error| word("validation", &error))?;
         let vault = vault(global.vault.clone().or(profile.vault))?;
         let vault_key = vault_key(global.vault_key_file.clone().or(profile.vault_key_file), &vault)?;
         let settings = Self {
             file: settings_file(global),
-            environment: global.environment.or(environment),
-            realm: global.realm.clone().or(realm),
+            environment: global.environment.or(profile.environment),
+            realm: global.realm.clone().or(profile.realm),
             database: global.database.clone().or(profile.database),
-            schema: global.schema.clone().or(schema).unwrap_or_default(),
+            schema: global.schema.clone().or(profile.schema).unwrap_or_default(),
             vault,
             vault_key,
             credentials: variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
@@ -141,7 +130,7 @@ impl Settings {
             lifeline: global.lifeline,
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             limits: limits(global, profile.rate)?,
-            monthly_calls: monthly_calls(global, profile.monthly_calls.as_ref())?,
+            monthly_calls: monthly_calls(global, profile.monthly_calls),
             thresholds: profile.validation,
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref())?,
@@ -156,9 +145,6 @@ impl Settings {
             },
         };
         settings.endpoints.over(Environment::Sandbox)?;
-        if let Some(zone) = &settings.time_zone {
-            crate::instant::in_zone(time::OffsetDateTime::UNIX_EPOCH, zone)?;
-        }
         Ok(settings)
     }
 }
@@ -193,19 +179,11 @@ impl Settings {
     }
 }
 
-fn monthly_calls(global: &Global, profile: Option<&MonthlyCalls>) -> Result<Option<u64>, Exit> {
-    if let Some(Allowance(calls)) = global.monthly_calls {
-        return Ok(calls);
-    }
-    match profile {
-        None => Ok(Some(BUILDER_TIER)),
-        Some(MonthlyCalls::Number(calls)) => Ok(Some(calls.get())),
-        Some(MonthlyCalls::Word(word)) => match word.parse() {
-            Ok(Allowance(calls)) => Ok(calls),
-            Err(error) => {
-                Err(Exit::usage(format!("the profile's monthly_calls: {error}"), "correct the settings file"))
-            }
-        },
+fn monthly_calls(global: &Global, profile: Option<MonthlyCalls>) -> Option<u64> {
+    match (global.monthly_calls, profile) {
+        (Some(Allowance(calls)), _) => calls,
+        (None, Some(MonthlyCalls(calls))) => calls.map(NonZeroU64::get),
+        (None, None) => Some(BUILDER_TIER),
     }
 }
 
@@ -217,8 +195,12 @@ fn limits(global: &Global, profile: Option<std::num::NonZeroU32>) -> Result<Opti
         Some(Rate::PerMinute(calls)) => calls > Limits::QBO.per_minute,
     };
     if beyond && global.api_url.is_none() {
+        let asked = match (global.rate, settings_file(global)) {
+            (None, Some(file)) => format!("; {} asks for more", file.display()),
+            _ => String::new(),
+        };
         return Err(Exit::usage(
-            "QuickBooks allows 500 calls a minute",
+            format!("QuickBooks allows 500 calls a minute{asked}"),
             "use --rate 500 or less; more, or off, is for an emulator (--api-url)",
         ));
     }
@@ -243,10 +225,14 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
     match file.profile.remove(name) {
         Some(profile) => Ok(profile.beside(&path)),
         None if global.profile.is_none() => Ok(Profile::default()),
-        None => Err(Exit::usage(
-            format!("{} has no profile {name}", path.display()),
-            format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
-        )),
+        None => {
+            let near = nearest(name, file.profile.keys().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            Err(Exit::usage(
+                format!("{} has no profile {name}{near}", path.display()),
+                format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
+            ))
+        }
     }
 }
 
@@ -264,11 +250,9 @@ pub(crate) fn profiles(global: &Global) -> Result<Vec<String>, Exit> {
 }
 
 fn file(path: &Path) -> Result<File, Exit> {
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Exit::usage(format!("{}: {error}", path.display()), "correct the settings file")
-    };
     let text = trusted::read_settings(path).map_err(|error| distrusted(path, &error))?;
-    File::read(&text).map_err(|error| unreadable(&error.message()))
+    File::read(&text)
+        .map_err(|problem| Exit::usage(format!("{}: {problem}", path.display()), "correct the settings file"))
 }
 
 fn distrusted(path: &Path, error: &trusted::Distrusted) -> Exit {

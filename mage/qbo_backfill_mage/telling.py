@@ -137,6 +137,11 @@ def _split(event: Dict[str, Any]) -> Line:
     return "debug", f"{_short(event)} is read in two parts from {event.get('at')}"
 
 
+def _error(event: Dict[str, Any]) -> Line:
+    # Its line on stderr is in the log as well.
+    return "debug", str(event.get("message"))
+
+
 _EVENTS = {
     "run_started": _started,
     "page": _page,
@@ -148,6 +153,7 @@ _EVENTS = {
     "finding": _finding,
     "split": _split,
     "run_finished": _finished,
+    "error": _error,
 }
 
 

@@ -46,6 +46,14 @@ const WRONG: &[(&[&str], &str)] = &[
         &["trigger", "add", "Invoice", "--from", "0001-01-01", "--to", "9999-12-31", "--now"],
         "more than 25000 windows by day",
     ),
+    (&["run", "transactons", "--from", "2024-01-01", "--to", "2024-03-01"], "did you mean transactions?"),
+    (&["status", "Custmer"], "did you mean qb_customers_backfill?"),
+    (&["quarantine", "list", "Item,Invoce"], "did you mean qb_invoices_backfill?"),
+    (&["verify", "Item,Invoce"], "did you mean qb_invoices_backfill?"),
+    (
+        &["run", "Invoice"],
+        "error: the following required arguments were not provided: --from <T>, --to <T>. Next: ",
+    ),
     (&["report", "--format", "pdf"], "pdf"),
     (&["runn"], "run"),
     (&["run", "Invoice", "--from", "-0044-03-15", "--to", "2024-03-01"], "four digits and no sign"),
@@ -327,12 +335,83 @@ async fn a_database_that_was_made_read_only_is_no_standby() {
     assert!(ended.error().contains("disk") && !ended.stderr.contains("standby"), "{}", ended.stderr);
 }
 
+/// Settings files, and what the message must say beside the file.
+const WRONG_SETTINGS: &[(&str, &[&str])] = &[
+    ("[profile.default]\nshema = 'raw'\n", &["line 2, key profile.default.shema: ", "did you mean schema?"]),
+    ("[profle.default]\n", &["line 1, key profle: ", "did you mean profile?"]),
+    (
+        "# a\n[profile.default.validaton]\n",
+        &["line 2, key profile.default.validaton: ", "did you mean validation?"],
+    ),
+    (
+        "[profile.a]\n[profile.default]\nenvironment = 'prodution'\n",
+        &["line 3, key profile.default.environment: ", "did you mean production?"],
+    ),
+    ("[profile.default]\nrealm = 'x'\n", &["line 2, key profile.default.realm: "]),
+    ("[profile.default]\nschema = 'a b'\n", &["line 2, key profile.default.schema: "]),
+    ("[profile.default]\nrate = 0\n", &["line 2, key profile.default.rate: "]),
+    ("[profile.default]\nrate = 'fast'\n", &["line 2, key profile.default.rate: "]),
+    (
+        "[profile.default]\nmonthly_calls = 'of'\n",
+        &["line 2, key profile.default.monthly_calls: ", "or \"off\""],
+    ),
+    (
+        "[profile.default]\ntime_zone = 'America/Guayaqil'\n",
+        &["line 2, key profile.default.time_zone: ", "did you mean America/Guayaquil?"],
+    ),
+    (
+        "[profile.default]\ndatabase = 'postgres://u:false-s3cr3t@127.0.0.1/db'\n",
+        &["line 2, key profile.default.database: ", "password"],
+    ),
+    (
+        "[profile.default.validation]\noutlier_factor = 0.5\n",
+        &["line 2, key profile.default.validation.outlier_factor: "],
+    ),
+    (
+        "[profile.default.validation.severity]\nempty_dys = 'error'\n",
+        &["line 2, ", "did you mean empty_days?"],
+    ),
+    (
+        "[profile.default.validation.severity]\nempty_days = 'eror'\n",
+        &["line 2, key profile.default.validation.severity.empty_days: ", "did you mean error?"],
+    ),
+    ("[profile.default]\nschema = 'raw\n", &["line 2, "]),
+    ("[profile.default]\nschema = 'a'\nschema = 'b'\n", &["line 3, "]),
+];
+
+/// Catalogue files, and what the message must say beside the file.
+const WRONG_CATALOGUES: &[(&str, &str)] = &[
+    (
+        "[[entity]]\nname = 'Bill'\npagesize = 10\n",
+        "line 3, key pagesize: there is no such key; did you mean page_size?",
+    ),
+    ("\n[[entity]]\nname = 'Bill'\npage_size = 1001\n", "line 4, key page_size: a page holds 1 to 1000"),
+    ("[[entiy]]\n", "line 1, key entiy: there is no such key; did you mean entity?"),
+    ("[[entity]]\nname = Bill\n", "line 2, "),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_with_an_unknown_key_are_refused_and_a_profile_is_used() {
     let house = small().await;
     let settings = house.home().join("qbo-backfill.toml");
     std::fs::write(&settings, "[profile.default]\nshema = 'raw'\n").unwrap();
-    assert!(house.run(&["entities"]).await.expect(2).error().contains("shema"));
+    for (text, parts) in WRONG_SETTINGS {
+        std::fs::write(&settings, text).unwrap();
+        let refused = house.run(&["entities"]).await.expect(2);
+        for part in *parts {
+            assert!(refused.error().contains(part), "{text}: {}", refused.error());
+        }
+        assert!(refused.error().contains("qbo-backfill.toml: line "), "{text}: {}", refused.error());
+        assert!(!refused.stderr.contains("false-s3cr3t"), "{text}");
+    }
+    let own = house.home().join("own.toml");
+    std::fs::write(&settings, "[profile.default]\ncatalog = 'own.toml'\n").unwrap();
+    for (text, part) in WRONG_CATALOGUES {
+        std::fs::write(&own, text).unwrap();
+        let refused = house.run(&["entities"]).await.expect(2);
+        assert!(refused.error().contains("own.toml: "), "{text}: {}", refused.error());
+        assert!(refused.error().contains(part), "{text}: {}", refused.error());
+    }
     std::fs::write(
         &settings,
         format!(
@@ -346,7 +425,11 @@ async fn settings_with_an_unknown_key_are_refused_and_a_profile_is_used() {
     let run = house.run(&[&words, &YEAR[..]].concat()).await.expect(0);
     assert!(run.stderr.contains("2023-12-31 19:00 America/Guayaquil"), "{}", run.stderr);
     assert_eq!(house.number("SELECT count(*) FROM books.qb_items").await, 5);
-    assert!(house.run(&["status", "--profile", "boks"]).await.expect(2).error().contains("books"));
+    assert!(
+        house.run(&["status", "--profile", "boks"]).await.expect(2).error().contains("did you mean books?")
+    );
+    let workers = ["worker", "--once", "--profiles", "books,boks"];
+    assert!(house.run(&workers).await.expect(2).error().contains("did you mean books?"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

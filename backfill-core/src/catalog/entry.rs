@@ -43,24 +43,28 @@ fn yes() -> bool {
     true
 }
 
+/// A key, and what is wrong with it.
+pub(crate) type Fault = (&'static str, &'static str);
+
 impl Entry {
     /// The entity, or what is wrong with the entry.
-    pub(crate) fn spec(self) -> Result<EntitySpec, &'static str> {
-        let name = self.name.parse().map_err(|_| "the name must be letters, starting with a capital")?;
+    pub(crate) fn spec(self) -> Result<EntitySpec, Fault> {
+        let name = self.name.parse();
+        let name = name.map_err(|_| ("name", "the name must be letters, starting with a capital"))?;
         let table = format!("qb_{}", self.plural)
             .parse()
-            .map_err(|_| "the plural must be lower-case letters, digits and underscores")?;
+            .map_err(|_| ("plural", "the plural must be lower-case letters, digits and underscores"))?;
         if !self.plural.contains(|c: char| c.is_ascii_lowercase()) {
-            return Err("the plural must have a letter: it names the table and the pipeline");
+            return Err(("plural", "the plural must have a letter: it names the table and the pipeline"));
         }
         if GROUPS.contains(&self.plural.as_str()) {
-            return Err("the plural is a word that stands for several entities");
+            return Err(("plural", "the plural is a word that stands for several entities"));
         }
         if self.axes.is_empty() {
-            return Err("at least one axis is needed");
+            return Err(("axes", "at least one axis is needed"));
         }
         if !self.paged && !self.snapshot {
-            return Err("only a snapshot can do without pages");
+            return Err(("paged", "only a snapshot can do without pages"));
         }
         let page_size = self.page_size.map_or(Ok(PageSize::MAX), PageSize::new);
         Ok(EntitySpec {
@@ -69,13 +73,13 @@ impl Entry {
             kind: self.kind,
             axes: self.axes,
             active: self.active,
-            columns: names(&self.columns)?,
-            page_size: page_size.map_err(|_| "a page holds 1 to 1000 records")?,
+            columns: names("columns", &self.columns)?,
+            page_size: page_size.map_err(|_| ("page_size", "a page holds 1 to 1000 records"))?,
             layout: RecordLayout {
-                array_key: names(self.array_key.as_slice())?.pop(),
+                array_key: names("array_key", self.array_key.as_slice())?.pop(),
                 wrapped: self.wrapped,
-                key: names(&self.key)?,
-                strip: names(&self.strip)?,
+                key: names("key", &self.key)?,
+                strip: names("strip", &self.strip)?,
             },
             snapshot: self.snapshot,
             paged: self.paged,
@@ -86,7 +90,7 @@ impl Entry {
     }
 }
 
-fn names(members: &[String]) -> Result<Vec<EntityName>, &'static str> {
+fn names(key: &'static str, members: &[String]) -> Result<Vec<EntityName>, Fault> {
     let names: Result<_, _> = members.iter().map(|member| member.parse()).collect();
-    names.map_err(|_| "columns, keys and stripped members must be letters, starting with a capital")
+    names.map_err(|_| (key, "columns, keys and stripped members must be letters, starting with a capital"))
 }

@@ -8,9 +8,13 @@ mod time_axis;
 pub use self::entity::{EntityKind, EntitySpec};
 pub use self::time_axis::{Axis, UnknownAxis};
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use self::entry::{Entry, GROUPS};
+use crate::nearest::{did_you_mean, nearest};
+use crate::toml_problem::TomlProblem;
 
 /// The bundled catalogue, as text.
 const BUNDLED: &str = include_str!("catalog.toml");
@@ -27,21 +31,21 @@ pub struct Catalog {
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// The text is not TOML of the expected shape.
-    #[error("the catalogue cannot be read")]
-    Format(#[from] Box<toml::de::Error>),
+    #[error(transparent)]
+    Format(#[from] TomlProblem),
     /// An entry has an unusable value.
     #[error("entity {entity}: {problem}")]
     Entry {
         /// The entry's name.
         entity: String,
-        /// What is wrong with it.
-        problem: Box<str>,
+        /// What is wrong with it, and where.
+        problem: TomlProblem,
     },
 }
 
 /// A name that is no pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no pipeline {asked:?}{}", nearest.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
+#[error("there is no pipeline {asked:?}{}", did_you_mean(nearest.as_deref()))]
 pub struct UnknownPipeline {
     /// What was asked for.
     pub asked: String,
@@ -53,7 +57,7 @@ pub struct UnknownPipeline {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    entity: Vec<toml::Table>,
+    entity: Vec<toml::Spanned<toml::Table>>,
 }
 
 impl Catalog {
@@ -78,19 +82,33 @@ impl Catalog {
     ///
     /// As [`from_toml`](Self::from_toml).
     pub fn extended(self, text: &str) -> Result<Self, CatalogError> {
-        let file: File = toml::from_str(text).map_err(Box::new)?;
+        let file: File = toml::from_str(text).map_err(|error| TomlProblem::new(text, &error))?;
         let mut rows = self.rows;
+        let mut starts: BTreeMap<String, usize> = BTreeMap::new();
         for own in file.entity {
+            let (start, own) = (own.span().start, own.into_inner());
+            starts.insert(name(&own).to_owned(), start);
             match rows.iter_mut().find(|row| row.get("name") == own.get("name")) {
                 Some(row) => row.extend(own),
                 None => rows.push(own),
             }
         }
+        let unusable = |entity: &str, key: &str, problem: &str| CatalogError::Entry {
+            entity: entity.to_owned(),
+            problem: TomlProblem::of_key(text, starts.get(entity).copied().unwrap_or_default(), key, problem),
+        };
+        let spec = |row: &toml::Table| {
+            let entry: Entry = row.clone().try_into().map_err(|error: toml::de::Error| {
+                let (key, problem) = TomlProblem::new("", &error).into_parts();
+                unusable(name(row), &key, &problem)
+            })?;
+            entry.spec().map_err(|(key, problem)| unusable(name(row), key, problem))
+        };
         let entities = rows.iter().map(spec).collect::<Result<Vec<_>, _>>()?;
         for (at, spec) in entities.iter().enumerate() {
             if let Some(other) = entities[..at].iter().find(|other| other.plural == spec.plural) {
                 let problem = format!("{} has the same plural, and so the same table", other.name);
-                return Err(CatalogError::Entry { entity: spec.name.to_string(), problem: problem.into() });
+                return Err(unusable(spec.name.as_str(), "plural", &problem));
             }
             let clash = entities[..at]
                 .iter()
@@ -98,7 +116,7 @@ impl Catalog {
             if let Some(other) = clash {
                 let problem =
                     format!("one of its names is one of {}'s, too: letter case does not matter", other.name);
-                return Err(CatalogError::Entry { entity: spec.name.to_string(), problem: problem.into() });
+                return Err(unusable(spec.name.as_str(), "name", &problem));
             }
         }
         Ok(Self { rows, entities })
@@ -118,17 +136,22 @@ impl Catalog {
     pub fn find(&self, asked: &str) -> Result<&EntitySpec, UnknownPipeline> {
         let wanted = asked.to_ascii_lowercase();
         self.entities.iter().find(|spec| names(spec).contains(&wanted)).ok_or_else(|| {
-            let distance = |spec: &EntitySpec| {
-                names(spec)
-                    .iter()
-                    .map(|name| strsim::damerau_levenshtein(name, &wanted))
-                    .min()
-                    .unwrap_or(usize::MAX)
-            };
-            let near = self.entities.iter().min_by_key(|spec| distance(spec));
-            // Farther than half of the word is a guess, not a suggestion.
-            let near = near.filter(|spec| distance(spec) <= wanted.len().div_ceil(2));
-            UnknownPipeline { asked: asked.to_owned(), nearest: near.map(EntitySpec::pipeline_name) }
+            let names: Vec<_> =
+                self.entities.iter().flat_map(|spec| names(spec).map(|name| (name, spec))).collect();
+            let near = nearest(&wanted, names.iter().map(|(name, _)| name.as_str()));
+            let near = near.and_then(|near| names.iter().find(|(name, _)| name == near));
+            let near = near.map(|(_, spec)| spec.pipeline_name());
+            UnknownPipeline { asked: asked.to_owned(), nearest: near }
+        })
+    }
+
+    /// As [`find`](Self::find), where a word may also stand for several entities.
+    fn find_or_suggest(&self, asked: &str) -> Result<&EntitySpec, UnknownPipeline> {
+        self.find(asked).map_err(|unknown| {
+            let names: Vec<_> = self.entities.iter().flat_map(names).collect();
+            let near = nearest(asked, names.iter().map(String::as_str).chain(GROUPS));
+            let group = near.filter(|near| GROUPS.contains(near)).map(str::to_owned);
+            UnknownPipeline { nearest: group.or(unknown.nearest), ..unknown }
         })
     }
 
@@ -153,7 +176,7 @@ impl Catalog {
                 "all" => self.entities.clone(),
                 "transactions" => of_kind(EntityKind::Transaction),
                 "lists" => of_kind(EntityKind::List),
-                _ => vec![self.find(word)?.clone()],
+                _ => vec![self.find_or_suggest(word)?.clone()],
             };
             for spec in found {
                 if !selected.contains(&spec) {
@@ -175,11 +198,8 @@ fn names(spec: &EntitySpec) -> [String; 4] {
     ]
 }
 
-fn spec(row: &toml::Table) -> Result<EntitySpec, CatalogError> {
-    let entity = row.get("name").and_then(toml::Value::as_str).unwrap_or("without a name");
-    let unusable = |problem: &str| CatalogError::Entry { entity: entity.to_owned(), problem: problem.into() };
-    let entry: Entry = row.clone().try_into().map_err(|error: toml::de::Error| unusable(error.message()))?;
-    entry.spec().map_err(unusable)
+fn name(row: &toml::Table) -> &str {
+    row.get("name").and_then(toml::Value::as_str).unwrap_or("without a name")
 }
 
 #[cfg(test)]
@@ -233,6 +253,9 @@ mod tests {
         assert_eq!(nearest("qb_invoice_backfil").as_deref(), Some("qb_invoices_backfill"));
         assert_eq!(nearest("custmoers").as_deref(), Some("qb_customers_backfill"));
         assert_eq!(nearest("zzzzzzzzzz"), None);
+        let of_several = |asked| Catalog::bundled().select([asked]).unwrap_err().nearest;
+        assert_eq!(of_several("transactons").as_deref(), Some("transactions"));
+        assert_eq!(of_several("Invoce").as_deref(), Some("qb_invoices_backfill"));
     }
 
     #[test]
@@ -261,13 +284,36 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_used_is_refused_by_name() {
         let check = |entry: &str, part: &str| {
-            let error = Catalog::bundled().extended(&format!("[[entity]]\n{entry}")).unwrap_err().to_string();
+            let text = format!("# ours\n[[entity]]\nname='Bill'\n\n[[entity]]\n{entry}");
+            let error = Catalog::bundled().extended(&text).unwrap_err().to_string();
             assert!(error.contains(part), "{entry}: {error}");
         };
-        check("name='widget'\nplural='w'\nkind='list'\naxes=['updated']", "entity widget: the name must be");
+        check(
+            "name='Widget'\nkind='list'\naxes=['updated']\nplural='b;x'",
+            "entity Widget: line 9, key plural: ",
+        );
+        check(
+            "name='Widget'\nplurl='w'\nkind='list'\naxes=['updated']",
+            "key plurl: there is no such key; did you mean plural?",
+        );
+        check("name='Widget'\nplurl='w'\nkind='list'\naxes=['updated']", "line 7, ");
+        check(
+            "name='Widget'\nplural='w'\nkind='lsit'\naxes=['updated']",
+            "line 8, key kind: \"lsit\" is not known here; did you mean list?",
+        );
+        check(
+            "name='Widget'\nplural='w'\nkind='list'\naxes=['updted']",
+            "line 9, key axes: \"updted\" is not known here; did you mean updated?",
+        );
+        check("name='Widget'\n[entiy]", "line 7, key entiy: there is no such key; did you mean entity?");
+        check("name='Widget", "line 6, ");
+        check(
+            "name='widget'\nplural='w'\nkind='list'\naxes=['updated']",
+            "entity widget: line 6, key name: the name must be",
+        );
         check("name='Widget'\nplural='b;x'\nkind='list'\naxes=['updated']", "lower-case letters");
         check("name='Widget'\nplural='w'\nkind='list'\naxes=[]", "at least one axis");
-        check("name='Widget'\nplurl='w'\nkind='list'\naxes=['updated']", "entity Widget: ");
+        check("name='Widget'\nplurl='w'\nkind='list'\naxes=['updated']", "entity Widget: line 7");
         check("name='Widget'\nkind='list'\naxes=['updated']", "plural");
         check("name='Widget'\nplural=''\nkind='list'\naxes=['updated']", "must have a letter");
         check("name='Widget'\nplural='_1'\nkind='list'\naxes=['updated']", "must have a letter");

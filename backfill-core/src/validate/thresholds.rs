@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use raw_store::Severity;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::report::FindingKind;
 
@@ -10,10 +11,13 @@ use crate::report::FindingKind;
 #[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
     /// A stretch of days without records is told if chance alone would bring it less often than this.
+    #[serde(deserialize_with = "gap_chance")]
     pub gap_chance: f64,
     /// A day is told if it lies so many standard deviations above what its weekday usually has.
+    #[serde(deserialize_with = "outlier_deviations")]
     pub outlier_deviations: f64,
     /// And if it has so many times as many records.
+    #[serde(deserialize_with = "outlier_factor")]
     pub outlier_factor: f64,
     /// And if it has at least so many.
     pub outlier_records: u64,
@@ -82,4 +86,23 @@ impl Thresholds {
             Some(Level::Error) => Some(Severity::Error),
         }
     }
+}
+
+/// A number that is checked where it is read, so that an error names its line.
+fn checked<'de, D: Deserializer<'de>>(source: D, among: fn(f64) -> Thresholds) -> Result<f64, D::Error> {
+    let number = f64::deserialize(source)?;
+    among(number).check().map_err(D::Error::custom)?;
+    Ok(number)
+}
+
+fn gap_chance<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    checked(source, |gap_chance| Thresholds { gap_chance, ..Thresholds::default() })
+}
+
+fn outlier_deviations<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    checked(source, |outlier_deviations| Thresholds { outlier_deviations, ..Thresholds::default() })
+}
+
+fn outlier_factor<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
+    checked(source, |outlier_factor| Thresholds { outlier_factor, ..Thresholds::default() })
 }
