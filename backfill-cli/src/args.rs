@@ -40,28 +40,40 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Settings file (TOML, without secrets) [default: ./qbo-backfill.toml, then the user's config folder]
-    #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     /// One company of the settings file
-    #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_PROFILE")]
+    #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_PROFILE", hide_env_values = true)]
     pub(crate) profile: Option<String>,
     /// sandbox or production: fixes API and token hosts together [default: sandbox]
-    #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT", value_parser = one_of::<Environment>(ENVIRONMENTS), hide_possible_values = true)]
+    #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT", hide_env_values = true, value_parser = one_of::<Environment>(ENVIRONMENTS), hide_possible_values = true)]
     pub(crate) environment: Option<Environment>,
     /// The company; must agree with the vault and with the schema
-    #[arg(long, global = true, value_name = "ID", env = "QBO_BACKFILL_REALM")]
+    #[arg(long, global = true, value_name = "ID", env = "QBO_BACKFILL_REALM", hide_env_values = true)]
     pub(crate) realm: Option<RealmId>,
     /// postgres://user@host:port/db?sslmode=…, without a password [default: a private PostgreSQL]
-    #[arg(long, global = true, value_name = "URL", env = "QBO_BACKFILL_DATABASE")]
+    #[arg(long, global = true, value_name = "URL", env = "QBO_BACKFILL_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// One company per schema [default: raw]
-    #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_SCHEMA")]
+    #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_SCHEMA", hide_env_values = true)]
     pub(crate) schema: Option<SchemaName>,
     /// The encrypted store of secrets, or `postgres`: sealed in the database, for several hosts [default: in the user's data folder]
-    #[arg(long, global = true, value_name = "FILE|postgres", env = "QBO_BACKFILL_VAULT")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE|postgres",
+        env = "QBO_BACKFILL_VAULT",
+        hide_env_values = true
+    )]
     pub(crate) vault: Option<PathBuf>,
     /// The vault's key [default: in the user's data folder]
-    #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_VAULT_KEY_FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "QBO_BACKFILL_VAULT_KEY_FILE",
+        hide_env_values = true
+    )]
     pub(crate) vault_key_file: Option<PathBuf>,
     /// Secrets for this process: `stdin` (one JSON object on its first line) or a folder of files named like the secrets
     #[arg(long, global = true, value_name = "stdin|DIR")]
@@ -91,7 +103,7 @@ pub(crate) struct Global {
     /// How logs look on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-    /// Colours
+    /// Colours; auto: where a stream is a terminal, unless `NO_COLOR` or TERM=dumb says no
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
     /// Plain lines instead of a progress display
@@ -672,32 +684,37 @@ impl RunArgs {
 pub(crate) fn parse() -> Result<Cli, Exit> {
     let words = || std::env::args_os().skip(1);
     // Before anything can be wrong: whoever reads the error reads it in that form.
-    if wants_json(words()) {
+    if given(words(), "--output").as_deref() == Some("json") {
         output::speak_to_programs();
     }
+    match given(words(), "--color").as_deref() {
+        Some("always") => anstream::ColorChoice::Always.write_global(),
+        Some("never") => anstream::ColorChoice::Never.write_global(),
+        _ => {}
+    }
     refused::flags(words())?;
-    let cli = Cli::try_parse().map_err(|error| {
+    Cli::try_parse().map_err(|error| {
         if !error.use_stderr() {
-            output::result(&error.render().ansi().to_string());
+            output::help(&error.render());
             return Exit::new(DONE, "", "");
         }
         refused::unquoted(words(), &error).unwrap_or_else(|| one_line(&error))
-    })?;
-    match cli.global.color {
-        Color::Auto => {}
-        Color::Always => anstream::ColorChoice::Always.write_global(),
-        Color::Never => anstream::ColorChoice::Never.write_global(),
-    }
-    Ok(cli)
+    })
 }
 
-/// Whether `--output json` is among words that may be wrong otherwise.
-fn wants_json(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
-    let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+/// The value of an option among words that may be wrong otherwise.
+fn given(words: impl Iterator<Item = std::ffi::OsString>, option: &str) -> Option<String> {
+    let words = words.map(|word| word.to_string_lossy().into_owned());
     // What follows is somebody else's.
-    let own = words.iter().take_while(|word| !["--", "psql"].contains(&word.as_str()));
-    let next = own.clone().skip(1).map(String::as_str).chain([""]);
-    own.zip(next).any(|(word, next)| word == "--output=json" || (word == "--output" && next == "json"))
+    let mut own = words.take_while(|word| !["--", "psql"].contains(&word.as_str()));
+    while let Some(word) = own.next() {
+        match word.strip_prefix(option) {
+            Some("") => return own.next(),
+            Some(value) if value.starts_with('=') => return Some(value[1..].to_owned()),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Prints the completions of a shell.
@@ -722,7 +739,7 @@ fn one_line(error: &clap::Error) -> Exit {
         if output::is_for_programs() {
             return Exit::usage("no command was given", "qbo-backfill --help shows what is possible");
         }
-        output::note(error.render().ansi().to_string().trim_end());
+        output::usage(&error.render());
         return Exit::usage("", "");
     }
     let text = error.render().to_string();
@@ -844,7 +861,8 @@ mod tests {
 
     #[test]
     fn json_is_asked_for_among_any_words_but_those_of_psql() {
-        let wants = |words: &str| wants_json(words.split(' ').map(Into::into));
+        let wants =
+            |words: &str| given(words.split(' ').map(Into::into), "--output").as_deref() == Some("json");
         for words in
             ["--output json", "runn --output=json", "run --output json --to", "db --output json psql"]
         {

@@ -1,7 +1,5 @@
 //! Logs: on stderr, text or JSON.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Global, LogFormat};
@@ -17,7 +15,7 @@ pub(crate) fn start(global: &Global) {
     // It would tell of an error on stderr by way of stderr, and panic.
     let builder = builder.log_internal_errors(false);
     let result = match global.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     // Only a second subscriber in the same process can fail here.

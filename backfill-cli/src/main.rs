@@ -27,6 +27,7 @@ mod journal;
 mod keyring;
 mod logging;
 mod output;
+mod paint;
 mod passfile;
 mod profile;
 mod progress;

@@ -16,7 +16,8 @@ use crate::foreign::Foreign;
 use crate::instant::{short, utc};
 use crate::journal::Journal;
 use crate::output::Screen;
-use crate::render::say;
+use crate::paint::{Paint, Style, paint};
+use crate::render::say_as;
 use crate::settings::Settings;
 
 /// How often a second the bar is drawn.
@@ -120,9 +121,12 @@ impl Debug for Display {
 
 impl Display {
     fn start(&self, windows: usize) {
-        let style = ProgressStyle::with_template(
-            "{spinner:.green} [{bar:30}] {pos}/{len} windows  {msg}  {elapsed}, {eta} left",
+        let template = format!(
+            "{} [{{bar:30}}] {{pos}}/{{len}} windows  {{msg}}  {}",
+            paint(Style::Good, "{spinner}"),
+            paint(Style::Aside, "{elapsed}, {eta} left")
         );
+        let style = ProgressStyle::with_template(&Paint::of_stderr().apply(&template));
         let style = style.expect("the template is a constant").progress_chars("━╸ ");
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), REDRAWN);
         let bar = ProgressBar::with_draw_target(Some(windows as u64), target).with_style(style);
@@ -141,10 +145,13 @@ impl Display {
         }
     }
 
-    fn say(&self, line: &str) {
-        match self.bar.get() {
-            Some(bar) => bar.println(Foreign(line).to_string()),
-            None => say(line),
+    fn say(&self, style: Option<Style>, line: &str) {
+        match (self.bar.get(), style) {
+            (None, _) => say_as(style, line),
+            (Some(bar), None) => bar.println(Foreign(line).to_string()),
+            (Some(bar), Some(style)) => {
+                bar.println(Paint::of_stderr().apply(&paint(style, Foreign(line)).to_string()));
+            }
         }
     }
 }
@@ -152,7 +159,7 @@ impl Display {
 impl EventSink for Display {
     fn emit(&self, event: &RunEvent) {
         if let Some(line) = self.failures.before(event) {
-            self.say(&line);
+            self.say(FAILED, &line);
         }
         match event {
             RunEvent::RunStarted { windows, .. } => self.start(*windows),
@@ -169,7 +176,7 @@ impl EventSink for Display {
             }
             other => {
                 if let Some(line) = line(other) {
-                    self.say(&line);
+                    self.say(style(other), &line);
                 }
             }
         }
@@ -184,10 +191,34 @@ struct Lines {
 
 impl EventSink for Lines {
     fn emit(&self, event: &RunEvent) {
-        for line in self.failures.before(event).into_iter().chain(line(event)) {
-            say(&line);
+        if let Some(line) = self.failures.before(event) {
+            say_as(FAILED, &line);
+        }
+        if let Some(line) = line(event) {
+            say_as(style(event), &line);
         }
     }
+}
+
+/// The style of windows that failed.
+const FAILED: Option<Style> = Some(Style::Bad);
+
+/// The style of an event's line: what is as it should be has none, or stands aside.
+fn style(event: &RunEvent) -> Option<Style> {
+    Some(match event {
+        RunEvent::PageCommitted { .. } => Style::Aside,
+        RunEvent::Source(ClientEvent::Breaker(BreakerState::Closed)) => Style::Good,
+        RunEvent::Source(_)
+        | RunEvent::Held { .. }
+        | RunEvent::StoreRetry { .. }
+        | RunEvent::LogMoved { .. }
+        | RunEvent::CountDiffers { .. }
+        | RunEvent::Unreadable { .. }
+        | RunEvent::Unavailable { .. }
+        | RunEvent::WorkerTrouble { .. } => Style::Doubtful,
+        RunEvent::TriggerEnded { state, .. } => return Style::of_state(state.as_str()),
+        _ => return None,
+    })
 }
 
 fn line(event: &RunEvent) -> Option<String> {

@@ -135,7 +135,8 @@ impl Settings {
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref())?,
             output: global.output,
-            no_progress: global.no_progress,
+            // Such a terminal moves no cursor.
+            no_progress: global.no_progress || variable("TERM").is_some_and(|terminal| terminal == "dumb"),
             ask: !global.yes,
             passfile: passfile(),
             private: PrivateServer {

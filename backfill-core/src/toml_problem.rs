@@ -25,7 +25,7 @@ impl fmt::Display for TomlProblem {
 impl TomlProblem {
     /// What a reader says of a text. Nothing of the text is repeated but names.
     pub fn new(text: &str, error: &toml::de::Error) -> Self {
-        let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.lines_so_far());
+        let line = error.span().and_then(|span| text.get(..span.start)).map(line_behind);
         let unknown = Unknown::of(error.message());
         let mut keys = keys(error);
         if let Some(field) = unknown.as_ref().filter(|unknown| unknown.is_key) {
@@ -50,19 +50,13 @@ impl TomlProblem {
         };
         let body = table.lines().skip(1).take_while(|line| !line.trim_start().starts_with("[["));
         let below = body.map(named).position(|is_named| is_named).map_or(0, |at| at + 1);
-        Self { line: Some(before.lines_so_far() + below), key: key.to_owned(), problem: problem.into() }
+        Self { line: Some(line_behind(before) + below), key: key.to_owned(), problem: problem.into() }
     }
 }
 
-trait LinesSoFar {
-    /// The number of the line that comes next behind this text.
-    fn lines_so_far(&self) -> usize;
-}
-
-impl LinesSoFar for str {
-    fn lines_so_far(&self) -> usize {
-        self.matches('\n').count() + 1
-    }
+/// The number of the line that comes next behind this text.
+fn line_behind(text: &str) -> usize {
+    text.matches('\n').count() + 1
 }
 
 /// The keys that lead to an error. `toml` tells them only where it cannot show the text.

@@ -15,6 +15,7 @@ use crate::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
 use crate::file_system;
 use crate::foreign::Foreign;
 use crate::instant::utc;
+use crate::paint::{Style, paint, state};
 use crate::render::{out, out_json};
 use crate::secrets::Secrets;
 use crate::settings::Settings;
@@ -111,9 +112,10 @@ impl Finding {
     fn text(&self) -> String {
         let remedy = match self.remedy.as_str() {
             "" => String::new(),
-            remedy => format!("\n{:24}→ {}", "", Foreign(remedy)),
+            remedy => format!("\n{:24}{} {}", "", paint(Style::Aside, "→"), Foreign(remedy)),
         };
-        format!("{:8}{:14}  {}{remedy}", self.state, self.subject, Foreign(&self.what))
+        let state = state(&format!("{:8}", self.state)).to_string();
+        format!("{state}{:14}  {}{remedy}", self.subject, Foreign(&self.what))
     }
 
     fn json(&self) -> serde_json::Value {

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::args::Output;
 use crate::event;
 use crate::exit::Exit;
-use crate::render::{findings_json, findings_lines, say};
+use crate::render::{findings_json, findings_lines, say_as};
 use crate::settings::Settings;
 
 /// The report of a run that has just ended, with what a look over what it wrote finds; that is kept.
@@ -39,7 +39,7 @@ pub(super) async fn examined(
 pub(super) fn tell(settings: &Settings, report: &Report) {
     match settings.output {
         Output::Json => findings_json(report).into_iter().for_each(|found| event::write("finding", found)),
-        Output::Text => findings_lines(report).iter().for_each(|line| say(line)),
+        Output::Text => findings_lines(report).iter().for_each(|(style, line)| say_as(*style, line)),
     }
 }
 

@@ -13,7 +13,10 @@ use crate::args::{Output, ReportArgs, ReportFormat};
 use crate::exit::{DONE, Exit, unwritten};
 use crate::foreign;
 use crate::output;
-use crate::render::{Shown, out, out_json, report_html, report_json, report_markdown, report_text, say};
+use crate::paint::Paint;
+use crate::render::{
+    Shown, out, out_document, out_json, report_html, report_json, report_markdown, report_text, say,
+};
 use crate::settings::Settings;
 
 /// `report`: rebuilt from the log, so that a killed run has one too.
@@ -32,23 +35,26 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
         Output::Json => ReportFormat::Json,
         Output::Text => ReportFormat::Text,
     });
+    // As other programs have it, `-` is stdout.
+    let file = arguments.out.as_deref().filter(|file| *file != Path::new("-"));
+    let is_json = settings.output == Output::Json;
+    let is_styled = file.is_none() && !is_json;
     let shown = Shown { report: &report, allowance: settings.monthly_calls };
     let text = match format {
-        ReportFormat::Text => report_text(shown),
+        ReportFormat::Text if is_styled => report_text(shown),
+        ReportFormat::Text => Paint::Nothing.apply(&report_text(shown)).into_owned(),
         ReportFormat::Md => report_markdown(shown),
         ReportFormat::Json => foreign::in_json(&format!("{:#}\n", report_json(shown))).into_owned(),
         ReportFormat::Html => report_html(shown),
     };
-    // As other programs have it, `-` is stdout.
-    let file = arguments.out.as_deref().filter(|file| *file != Path::new("-"));
-    let is_json = settings.output == Output::Json;
     let Some(file) = file else {
         match format {
             ReportFormat::Json => output::json(&text),
             format if is_json => {
                 out_json(&json!({"run_id": report.run.id.as_str(), "format": word(format), "text": text}));
             }
-            _ => out(&text),
+            ReportFormat::Text => out(&text),
+            _ => out_document(&text),
         }
         return Ok(DONE);
     };

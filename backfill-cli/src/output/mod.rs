@@ -7,17 +7,17 @@
 mod screen;
 mod stream;
 
-use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use anstream::{AutoStream, ColorChoice};
+use clap::builder::StyledStr;
 
 pub(crate) use screen::Screen;
 use stream::{End, Stream};
 
 use crate::foreign::{self, Foreign};
+use crate::paint::{self, Paint, Style, paint};
 
 static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stdout));
 static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stderr));
@@ -67,9 +67,30 @@ fn told() -> std::sync::MutexGuard<'static, Told> {
 
 /// Writes a result: text of one or several lines.
 pub(crate) fn result(text: &str) {
-    let text = foreign::shown(text);
-    let text = without_colours(&text, AutoStream::choice(&io::stdout()));
-    put(&text);
+    put(&Paint::of_stdout().apply(&foreign::shown(text)));
+}
+
+/// Writes a text that is a document of its own, without any style.
+pub(crate) fn document(text: &str) {
+    put(&foreign::shown(&Paint::Nothing.apply(text)));
+}
+
+/// Writes the help that clap has made, in its styles. Nothing of it is foreign.
+pub(crate) fn help(help: &StyledStr) {
+    put(&painted_by_clap(help, Paint::of_stdout()));
+}
+
+/// Says how a command is used, where it was not.
+pub(crate) fn usage(help: &StyledStr) {
+    STDOUT.settle();
+    STDERR.offer(format!("{}\n", painted_by_clap(help, Paint::of_stderr()).trim_end()).as_bytes());
+}
+
+fn painted_by_clap(help: &StyledStr, paint: Paint) -> String {
+    match paint {
+        Paint::Colours => help.ansi().to_string(),
+        Paint::Nothing => help.to_string(),
+    }
 }
 
 /// Writes a result in JSON.
@@ -98,14 +119,14 @@ pub(crate) fn event(line: &str, exit_code: Option<u64>) {
 pub(crate) fn note(text: &str) {
     STDOUT.settle();
     let text = foreign::shown(text);
-    let text = without_colours(&text, AutoStream::choice(&io::stderr()));
-    STDERR.offer(format!("{text}\n").as_bytes());
+    STDERR.offer(format!("{}\n", Paint::of_stderr().apply(&text)).as_bytes());
 }
 
 /// Says why the command has not ended well. It is one line, for which there is room in any case.
 pub(crate) fn last_word(line: &str) {
     STDOUT.settle();
-    STDERR.insist(format!("{}\n", Foreign(line)).as_bytes());
+    let line = Foreign(line).to_string();
+    STDERR.insist(format!("{}\n", Paint::of_stderr().apply(&paint::line(&line))).as_bytes());
 }
 
 /// Waits until what was said is written, as far as somebody reads: before a question, and before an end at once.
@@ -136,8 +157,13 @@ pub(crate) struct Log {
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        let text = if self.is_json { foreign::in_json(&text) } else { foreign::shown(&text) };
-        STDERR.offer(text.as_bytes());
+        if self.is_json {
+            STDERR.offer(foreign::in_json(&text).as_bytes());
+        } else {
+            // Of what stands in a line nothing is ours but its beginning.
+            let tame = foreign::shown(&text).replace(paint::is_mark, "?");
+            STDERR.offer(Paint::of_stderr().apply(&log_line(&tame)).as_bytes());
+        }
         Ok(line.len())
     }
 
@@ -155,10 +181,15 @@ fn put(text: &str) {
     }
 }
 
-fn without_colours(text: &str, choice: ColorChoice) -> Cow<'_, str> {
-    if choice == ColorChoice::Never && text.contains('\u{1b}') {
-        Cow::Owned(anstream::adapter::strip_str(text).to_string())
-    } else {
-        Cow::Borrowed(text)
-    }
+/// A line of a log: its time aside, its level in the style of what it means.
+fn log_line(line: &str) -> String {
+    let Some((time, rest)) = line.split_once(' ') else { return line.to_owned() };
+    let rest = rest.trim_start();
+    let (level, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let style = match level {
+        "ERROR" => Style::Bad,
+        "WARN" => Style::Doubtful,
+        _ => Style::Aside,
+    };
+    format!("{} {} {rest}", paint(Style::Aside, time), paint(style, format!("{level:>5}")))
 }

@@ -27,12 +27,15 @@ impl Screen {
 impl TermLike for Screen {
     fn width(&self) -> u16 {
         const USUAL: u16 = 80;
-        rustix::termios::tcgetwinsize(io::stderr()).map_or(USUAL, |size| size.ws_col)
+        // A terminal that nobody has told its size says 0.
+        let size = rustix::termios::tcgetwinsize(io::stderr()).map(|size| size.ws_col);
+        size.ok().filter(|columns| *columns > 0).unwrap_or(USUAL)
     }
 
     fn height(&self) -> u16 {
         const USUAL: u16 = 24;
-        rustix::termios::tcgetwinsize(io::stderr()).map_or(USUAL, |size| size.ws_row)
+        let size = rustix::termios::tcgetwinsize(io::stderr()).map(|size| size.ws_row);
+        size.ok().filter(|rows| *rows > 0).unwrap_or(USUAL)
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Table;
 use crate::instant::{short, utc};
+use crate::paint::Style;
 
 /// Findings that are shown in a terminal; all of them are in the database and in the other formats.
 const MOST_SHOWN: usize = 20;
@@ -59,9 +60,12 @@ pub(super) fn cells(validated: &ValidationResult, finding: &Finding) -> [String;
 }
 
 /// Each finding in a line of its own.
-pub(crate) fn lines(report: &Report) -> Vec<String> {
+pub(crate) fn lines(report: &Report) -> Vec<(Option<Style>, String)> {
     let line = |(validated, finding): (&ValidationResult, &Finding)| {
-        format!("{}: {} ({}): {}", pipeline(validated), finding.severity, finding.kind, finding.detail)
+        let style = Style::of_state(finding.severity.as_str());
+        let line =
+            format!("{}: {} ({}): {}", pipeline(validated), finding.severity, finding.kind, finding.detail);
+        (style, line)
     };
     all(report).map(line).collect()
 }

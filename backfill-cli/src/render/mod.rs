@@ -30,6 +30,7 @@ use backfill_core::Report;
 
 use crate::foreign::Foreign;
 use crate::output;
+use crate::paint::{self, Style, paint};
 
 /// A report, and what it is measured by.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +79,22 @@ pub(crate) fn out_json(value: &serde_json::Value) {
     output::json(&format!("{value:#}"));
 }
 
+/// Writes a document to stdout: it has a form of its own, and no styles.
+pub(crate) fn out_document(text: &str) {
+    output::document(text);
+}
+
 /// Says something to the person at the terminal, in one line of stderr, whatever it was made of.
 pub(crate) fn say(text: &str) {
-    output::note(&Foreign(text).to_string());
+    output::note(&paint::line(&Foreign(text).to_string()));
+}
+
+/// As [`say`], with the line in a style.
+pub(crate) fn say_as(style: Option<Style>, text: &str) {
+    match style {
+        Some(style) => output::note(&paint(style, Foreign(text)).to_string()),
+        None => say(text),
+    }
 }
 
 /// Says something of our own to the person at the terminal, in as many lines as it has.

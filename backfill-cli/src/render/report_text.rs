@@ -7,6 +7,7 @@ use super::alike::alike;
 use super::{Shown, Table, counted, findings, percent, seconds};
 use crate::foreign::Foreign;
 use crate::instant::{short, utc};
+use crate::paint::{Style, paint, state};
 
 /// Windows shown one by one; a longer list is in the database and in the JSON report.
 const MOST_WINDOWS: usize = 12;
@@ -18,9 +19,10 @@ pub(crate) fn text(shown: Shown<'_>) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "Run {}  {}  {} to {}, by {}",
+        "{} {}  {}  {} to {}, by {}",
+        heading("Run"),
         run.id,
-        run.status.as_str(),
+        state(run.status.as_str()),
         short(run.span.start()),
         short(run.span.end()),
         Foreign(&run.chunk)
@@ -29,14 +31,14 @@ pub(crate) fn text(shown: Shown<'_>) -> String {
     if let Some(message) = &run.message {
         let _ = writeln!(text, "{}", Foreign(message));
     }
-    let _ = writeln!(text, "\nThis run");
+    let _ = writeln!(text, "\n{}", heading("This run"));
     let _ = write!(text, "{}", this_run(report));
-    let _ = writeln!(text, "\nThe range as it stands now");
+    let _ = writeln!(text, "\n{}", heading("The range as it stands now"));
     let _ = write!(text, "{}", standing(report));
     for pipeline in &report.pipelines {
         push_windows(&mut text, pipeline);
     }
-    let _ = writeln!(text, "\nFindings\n{}", findings::text(report));
+    let _ = writeln!(text, "\n{}\n{}", heading("Findings"), findings::text(report));
     if let Some(again) = again(report) {
         let _ = writeln!(text, "{again}");
     }
@@ -48,6 +50,10 @@ pub(crate) fn text(shown: Shown<'_>) -> String {
         let _ = writeln!(text, "{next}");
     }
     text
+}
+
+fn heading(text: &str) -> impl std::fmt::Display {
+    paint(Style::Heading, Foreign(text))
 }
 
 /// Calls, waits and time, in one line.
@@ -206,7 +212,7 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
         let _ = writeln!(
             text,
             "\n{}: {}; {unread} windows left unread, a later run asks again",
-            pipeline.pipeline,
+            heading(&pipeline.pipeline),
             Foreign(why)
         );
         if unread == pipeline.windows.len() {
@@ -220,7 +226,7 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
     let _ = writeln!(
         text,
         "\n{}: {told} windows with records or open, {empty} completed and empty",
-        pipeline.pipeline,
+        heading(&pipeline.pipeline),
     );
     if lines.is_empty() {
         return;

@@ -1,5 +1,7 @@
-use crate::foreign::Foreign;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
+
+use crate::foreign::Foreign;
+use crate::paint::{Style, paint, state};
 
 /// One line under the header; everything else is done by columns.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
@@ -8,7 +10,47 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─
 #[derive(Debug)]
 pub(crate) struct Table {
     table: comfy_table::Table,
-    numbers: Vec<usize>,
+    columns: Vec<Column>,
+}
+
+/// What a column holds, which its name says.
+#[derive(Debug)]
+struct Column {
+    is_number: bool,
+    shown: Shown,
+}
+
+/// How a cell is shown.
+#[derive(Debug)]
+enum Shown {
+    Plainly,
+    /// By the state that it names.
+    AsState,
+    /// In this style, unless it is zero.
+    Unless0(Style),
+}
+
+impl Column {
+    fn of(name: &str) -> Self {
+        let shown = match name.trim_end_matches('#') {
+            "status" | "severity" | "it is" => Shown::AsState,
+            "failed" | "missing" | "changed" => Shown::Unless0(Style::Bad),
+            "prov." | "unavail." | "quarant." | "quarantined" | "open" | "gone" | "unknown"
+            | "unread windows" => Shown::Unless0(Style::Doubtful),
+            _ => Shown::Plainly,
+        };
+        Self { is_number: name.ends_with('#'), shown }
+    }
+
+    fn cell(&self, text: &str) -> String {
+        // Much of what stands in tables was named by somebody else.
+        let text = Foreign(text).to_string();
+        match &self.shown {
+            Shown::AsState => state(&text).to_string(),
+            Shown::Unless0(style) if text != "0" && !text.is_empty() => paint(*style, text).to_string(),
+            _ => text,
+        }
+    }
 }
 
 impl Table {
@@ -16,30 +58,60 @@ impl Table {
     pub(crate) fn new(columns: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(columns.iter().map(|column| column.trim_end_matches('#')));
-        let numbers = columns.iter().enumerate().filter(|(_, column)| column.ends_with('#'));
-        Self { table, numbers: numbers.map(|(n, _)| n).collect() }
+        let head = |column: &&str| paint(Style::Heading, Foreign(column.trim_end_matches('#'))).to_string();
+        table.set_header(columns.iter().map(head));
+        Self { table, columns: columns.iter().map(|name| Column::of(name)).collect() }
     }
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        // Much of what stands in tables was named by somebody else.
-        self.table.add_row(cells.into_iter().map(|cell| Foreign(&cell).to_string()));
+        let cells = self.columns.iter().zip(cells);
+        let cells: Vec<_> = cells.map(|(column, cell)| column.cell(&cell)).collect();
+        self.table.add_row(cells);
     }
 }
 
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut table = self.table.clone();
-        for number in &self.numbers {
-            if let Some(column) = table.column_mut(*number) {
+        let numbers = self.columns.iter().enumerate().filter(|(_, column)| column.is_number);
+        for (number, _) in numbers {
+            if let Some(column) = table.column_mut(number) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        // Padding at the end of a line serves nobody who copies it.
         for line in table.to_string().lines() {
-            writeln!(f, "{}", line.trim_end())?;
+            // Padding at the end of a line serves nobody who copies it.
+            let line = line.trim_end();
+            if line.starts_with('─') {
+                writeln!(f, "{}", paint(Style::Aside, line))?;
+            } else {
+                writeln!(f, "{line}")?;
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paint::Paint;
+
+    #[test]
+    fn styles_change_no_width() {
+        let mut table = Table::new(&["window", "status", "failed#", "message"]);
+        table.row(["a", "completed", "0", "x"].map(str::to_owned));
+        table.row(["b", "failed", "12", "y\u{1b}[31m\u{2064}"].map(str::to_owned));
+        let text = table.to_string();
+        let plain = Paint::Nothing.apply(&text);
+        let lines: Vec<_> = plain.lines().collect();
+        assert_eq!(lines[0], "  window   status      failed   message");
+        assert_eq!(lines[2], "  a        completed        0   x");
+        assert_eq!(lines[3], "  b        failed          12   y?[31m?");
+        let colours = Paint::Colours.apply(&text);
+        assert!(colours.contains("\u{1b}[32mcompleted\u{1b}[0m        0"), "{colours:?}");
+        assert!(colours.contains("\u{1b}[1m\u{1b}[31m12\u{1b}[0m"), "{colours:?}");
+        assert_eq!(anstream::adapter::strip_str(&colours).to_string(), plain);
     }
 }

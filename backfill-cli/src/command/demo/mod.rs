@@ -24,6 +24,7 @@ use super::signals::Stop;
 use crate::args::{DemoArgs, RunArgs};
 use crate::compose::{Composed, Schema, compose};
 use crate::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
+use crate::paint::{Style, paint};
 use crate::progress::sink;
 use crate::render::{Shown, report_json, report_text, say, say_lines, totals_json};
 use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
@@ -58,7 +59,7 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
     stop.keep(&composed.tokens);
     let result = match show(&settings, &composed, first, &stop, &mut stage).await {
         Ok(()) if stop.token.is_cancelled() => {
-            Err(stopped(Exit::new(stop.code().unwrap_or(INTERRUPTED), "", "")))
+            Err(stopped(stop.code().unwrap_or(INTERRUPTED), arguments.keep))
         }
         Ok(()) => look(&composed, arguments, settings.ask, &mut stage).await,
         Err(exit) => Err(exit),
@@ -147,7 +148,7 @@ async fn show(
     stage.show(&format!("took {took}"));
     complete(composed, &second, stage).await?;
 
-    stage.show("\nSecond run, everything read again (--force): nothing may change.");
+    stage.headline("Second run, everything read again (--force): nothing may change.");
     second.id = format!("{}-again", second.id).parse().map_err(|_| Exit::new(BUG, "no run id", ""))?;
     second.reopen = Reopen::All;
     let outcome = engine_run(composed, second, stop).await?;
@@ -167,7 +168,7 @@ async fn show(
 /// The first proof: as many rows as QuickBooks counts records.
 async fn complete(composed: &Composed, read: &RunRequest, stage: &mut Stage) -> Result<(), Exit> {
     let mut tables = Vec::new();
-    stage.show("\nAre all records there? QuickBooks' own count beside the rows in PostgreSQL:");
+    stage.headline("Are all records there? QuickBooks' own count beside the rows in PostgreSQL:");
     for spec in &read.entities {
         let query = Query::select(spec.name().clone());
         let query = if spec.has_inactive() { query.filter(both_active()) } else { query };
@@ -214,14 +215,17 @@ fn spoken(time: Duration) -> String {
     }
 }
 
-fn mark(good: bool) -> &'static str {
-    if good { "✓" } else { "✗" }
+fn mark(good: bool) -> impl std::fmt::Display {
+    if good { paint(Style::Good, "✓") } else { paint(Style::Bad, "✗") }
 }
 
 /// A signal at the end is no failure of the demo.
-fn stopped(exit: Exit) -> Exit {
-    let what = "stopped; the demo was done, and its database is gone".into();
-    Exit { what, next: "qbo-backfill demo --keep keeps it".into(), ..exit }
+fn stopped(code: u8, is_kept: bool) -> Exit {
+    if is_kept {
+        return Exit::new(code, "stopped; the demo was done, and its database is kept", "");
+    }
+    let what = "stopped; the demo was done, and its database is gone";
+    Exit::new(code, what, "qbo-backfill demo --keep keeps it")
 }
 
 /// How to look at the data. A temporary database stays for as long as a person at the terminal wants.
@@ -230,7 +234,8 @@ async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool, stage: &mut 
     let kept = arguments.keep.then(|| format!("{} -c '{query}'", composed.look()));
     stage.note("look", kept.clone());
     if let Some(line) = kept {
-        stage.show(&format!("\nLook at the data:\n  {line}"));
+        stage.headline("Look at the data:");
+        stage.show(&format!("  {line}"));
         return Ok(());
     }
     let is_watched = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
@@ -238,9 +243,10 @@ async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool, stage: &mut 
         stage.show("\nThe database has ended with the demo; demo --keep keeps it.");
         return Ok(());
     }
-    stage.show(&format!("\nLook at the data:\n  {} -c '{query}'", composed.psql()));
+    stage.headline("Look at the data:");
+    stage.show(&format!("  {} -c '{query}'", composed.psql()));
     let question = "\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.";
     // Whoever cannot be read any more is gone, and wants no more than its end.
     let ended = typed::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
-    ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit)) })
+    ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit.code, false)) })
 }

@@ -1,6 +1,7 @@
 use serde_json::{Map, Value};
 
 use crate::args::Output;
+use crate::paint::{Style, paint};
 use crate::render::{out, out_json};
 
 /// What the demo shows: scene after scene for people, one value at the end for programs.
@@ -25,6 +26,11 @@ impl Stage {
         if self.is_for_people() {
             out(text);
         }
+    }
+
+    /// Begins a scene.
+    pub(super) fn headline(&self, text: &str) {
+        self.show(&format!("\n{}", paint(Style::Heading, text)));
     }
 
     /// Keeps a fact for programs.

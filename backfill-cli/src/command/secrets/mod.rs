@@ -53,7 +53,7 @@ fn tell_sealed(settings: &Settings, by: &Unlock) {
         Unlock::KeyFile(file) => ("key file", Some(file)),
         Unlock::Credential(file) => ("mounted key", Some(file)),
         Unlock::KeyText(_) => ("keyring", None),
-        _ => ("passphrase", None),
+        Unlock::Passphrase(_) => ("passphrase", None),
     };
     let key_file = key_file.map(|file| file.display().to_string());
     if settings.output == Output::Json {

@@ -46,8 +46,9 @@ pub(super) fn triggers(
     let present = SystemClock::new().now_utc();
     let unusable = |what: String| Exit::usage(format!("{}: {what}", path.display()), "correct the file");
     let text = trusted::read_text(path).map_err(|error| unusable(error.to_string()))?;
-    let entries = mage::entries(&text).map_err(|_| {
-        unusable("it is not a list `triggers:` of entries with a name, as Mage writes it".into())
+    let entries = mage::entries(&text).map_err(|error| {
+        let line = error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
+        unusable(format!("{line}it is not a list `triggers:` of entries with a name, as Mage writes it"))
     })?;
     let mut triggers: Vec<Filed> = Vec::new();
     for entry in entries {

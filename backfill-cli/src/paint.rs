@@ -1,0 +1,182 @@
+//! The few styles of this program, and how they travel within text: as marks that no foreign text can hold, for
+//! [`Foreign`](crate::foreign::Foreign) takes them out. The stream that shows the text turns them into colours or drops them.
+//!
+//! Marks have no width, so that tables and paddings come out the same with and without them.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::io;
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::AnsiColor;
+
+/// What a piece of text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// The head of what follows.
+    Heading,
+    /// A state with which all is well.
+    Good,
+    /// A state that goes by, or at which somebody should look.
+    Doubtful,
+    /// A state with which something is wrong.
+    Bad,
+    /// What stands beside the matter.
+    Aside,
+}
+
+/// Each style with the mark that begins it: format characters without width (Unicode, invisible operators).
+const MARKS: [(Style, char); 5] = [
+    (Style::Heading, '\u{2061}'),
+    (Style::Good, '\u{2062}'),
+    (Style::Doubtful, '\u{2063}'),
+    (Style::Bad, '\u{2064}'),
+    (Style::Aside, '\u{206a}'),
+];
+
+/// The mark that ends every style.
+const END: char = '\u{206b}';
+
+impl Style {
+    fn ansi(self) -> anstyle::Style {
+        let plain = anstyle::Style::new();
+        match self {
+            Self::Heading => plain.bold(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Doubtful => AnsiColor::Yellow.on_default(),
+            Self::Bad => AnsiColor::Red.on_default().bold(),
+            Self::Aside => plain.dimmed(),
+        }
+    }
+
+    fn mark(self) -> char {
+        MARKS.iter().find(|(style, _)| *style == self).map_or(END, |(_, mark)| *mark)
+    }
+
+    /// The style of a word for a state, whatever it is the state of.
+    pub(crate) fn of_state(word: &str) -> Option<Self> {
+        Some(match word {
+            "completed" | "done" | "ok" | "resolved" | "accepted" => Self::Good,
+            "provisional" | "running" | "unavailable" | "stopped" | "open" | "warning" | "gone" => {
+                Self::Doubtful
+            }
+            "failed" | "incomplete" | "error" | "missing" | "changed" => Self::Bad,
+            "cancelled" | "expired" | "info" => Self::Aside,
+            _ => return None,
+        })
+    }
+
+    /// The style of the first word of a line, where it says what the line is.
+    fn of_line(line: &str) -> Option<(Self, &str)> {
+        [("error:", Self::Bad), ("warning:", Self::Doubtful), ("note:", Self::Aside)]
+            .into_iter()
+            .find_map(|(word, style)| line.starts_with(word).then_some((style, &line[..word.len()])))
+    }
+}
+
+/// A text in a style.
+pub(crate) fn paint(style: Style, text: impl Display) -> Painted<impl Display> {
+    Painted { style: Some(style), text }
+}
+
+/// A word for a state, in its style.
+pub(crate) fn state(word: &str) -> Painted<&str> {
+    Painted { style: Style::of_state(word.trim()), text: word }
+}
+
+/// See [`paint`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Painted<T> {
+    style: Option<Style>,
+    text: T,
+}
+
+impl<T: Display> Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.style {
+            Some(style) => write!(f, "{}{}{END}", style.mark(), self.text),
+            None => self.text.fmt(f),
+        }
+    }
+}
+
+/// A line for people, with the word in front that says what it is in its style.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    match Style::of_line(text) {
+        Some((style, word)) => Cow::Owned(format!("{}{}", paint(style, word), &text[word.len()..])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+/// Whether a letter is one of ours.
+pub(crate) fn is_mark(letter: char) -> bool {
+    letter == END || MARKS.iter().any(|(_, mark)| *mark == letter)
+}
+
+/// What a stream shows for the marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    Colours,
+    Nothing,
+}
+
+impl Paint {
+    /// As the user and the environment want it for stdout.
+    pub(crate) fn of_stdout() -> Self {
+        Self::of(AutoStream::choice(&io::stdout()))
+    }
+
+    /// The same for stderr.
+    pub(crate) fn of_stderr() -> Self {
+        Self::of(AutoStream::choice(&io::stderr()))
+    }
+
+    fn of(choice: ColorChoice) -> Self {
+        if choice == ColorChoice::Never { Self::Nothing } else { Self::Colours }
+    }
+
+    /// Puts this in place of the marks.
+    pub(crate) fn apply(self, text: &str) -> Cow<'_, str> {
+        if !text.contains(is_mark) {
+            return Cow::Borrowed(text);
+        }
+        let mut shown = String::with_capacity(text.len());
+        let mut open = None;
+        for letter in text.chars() {
+            match (MARKS.iter().find(|(_, mark)| *mark == letter), self) {
+                (None, _) if letter != END => shown.push(letter),
+                (_, Self::Nothing) => {}
+                (Some((style, _)), Self::Colours) => {
+                    open = Some(style.ansi());
+                    shown.push_str(&style.ansi().render().to_string());
+                }
+                (None, Self::Colours) => {
+                    shown.extend(open.take().map(|style: anstyle::Style| style.render_reset().to_string()));
+                }
+            }
+        }
+        Cow::Owned(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::foreign::{Foreign, is_obeyed};
+
+    #[test]
+    fn marks_are_colours_or_nothing() {
+        let text = format!("{} beside {}", paint(Style::Bad, "failed"), state("armed"));
+        assert_eq!(Paint::Nothing.apply(&text), "failed beside armed");
+        assert_eq!(Paint::Colours.apply(&text), "\u{1b}[1m\u{1b}[31mfailed\u{1b}[0m beside armed");
+    }
+
+    #[test]
+    fn no_foreign_text_can_hold_a_mark() {
+        for (style, mark) in MARKS {
+            assert_eq!(style.mark(), mark);
+            assert!(is_mark(mark) && is_obeyed(mark));
+            assert_eq!(Foreign(&paint(style, "x").to_string()).to_string(), "?x?");
+        }
+    }
+}
