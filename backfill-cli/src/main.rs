@@ -9,44 +9,74 @@ macro_rules! point {
 }
 
 mod args;
+#[path = "secrets/provided.rs"]
 mod bootstrap;
+#[path = "oauth_callback.rs"]
 mod callback;
 mod command;
+#[path = "app.rs"]
 mod compose;
+#[path = "secrets/lineage.rs"]
 mod consent;
+#[path = "service/listener.rs"]
 mod doorway;
+#[path = "output/event.rs"]
 mod event;
+#[path = "output/exit.rs"]
 mod exit;
+#[path = "config/file_system.rs"]
 mod file_system;
+#[path = "output/foreign.rs"]
 mod foreign;
+#[path = "service/metrics.rs"]
 mod gauges;
+#[path = "service/health.rs"]
 mod health;
 mod instant;
 mod interrupt;
+#[path = "output/event_log.rs"]
 mod journal;
+#[path = "secrets/keyring.rs"]
 mod keyring;
+#[path = "output/logging.rs"]
 mod logging;
 mod output;
+#[path = "output/paint.rs"]
 mod paint;
+#[path = "database/pgpass.rs"]
 mod passfile;
+#[path = "config/profile.rs"]
 mod profile;
+#[path = "output/progress.rs"]
 mod progress;
+#[path = "config/proxy.rs"]
 mod proxy;
+#[path = "args/secret_args.rs"]
 mod refused;
 mod render;
+#[path = "secrets/text.rs"]
 mod secret_text;
 mod secrets;
+#[path = "config/settings.rs"]
 mod settings;
+#[path = "secrets/postgres.rs"]
 mod shared_vault;
 #[cfg(feature = "embedded")]
+#[path = "database/shell.rs"]
 mod shell;
+#[path = "config/trusted.rs"]
 mod trusted;
+#[path = "secrets/prompt.rs"]
 mod typed;
+#[path = "secrets/unlock.rs"]
 mod unlock;
+#[path = "args/words.rs"]
 mod words;
 #[cfg(feature = "embedded")]
+#[path = "database/private.rs"]
 mod embedded;
 #[cfg(feature = "points")]
+#[path = "failpoints.rs"]
 mod points;
 
 fn main() -> std::process::ExitCode {

@@ -17,6 +17,7 @@ mod retry;
 mod run;
 mod runs;
 mod secrets;
+#[path = "../shutdown.rs"]
 mod signals;
 mod status;
 mod trigger;

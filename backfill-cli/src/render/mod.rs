@@ -8,6 +8,7 @@ mod report_html;
 mod report_json;
 mod report_markdown;
 mod report_text;
+#[path = "duration.rs"]
 mod spoken;
 mod table;
 mod verification;
