@@ -15,11 +15,11 @@ use raw_store::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::consent::WitnessedVault;
-use crate::exit::{self, Exit};
-use crate::passfile;
+use crate::config::settings::Settings;
+use crate::database::pgpass;
+use crate::output::exit::{self, Exit};
 use crate::secrets::Secrets;
-use crate::settings::Settings;
+use crate::secrets::lineage::WitnessedVault;
 
 /// An open database, and what keeps it running.
 #[derive(Debug)]
@@ -264,7 +264,7 @@ pub(crate) async fn database_options(
     let Some(options) = options else { return Ok(None) };
     let password = match secrets.find(SecretName::PgPassword).await? {
         Some(password) => Some(password),
-        None => settings.passfile.as_deref().and_then(|file| passfile::find(file, &options)),
+        None => settings.passfile.as_deref().and_then(|file| pgpass::find(file, &options)),
     };
     Ok(Some(match password {
         Some(password) => options.with_password(password.expose_secret()),
@@ -280,7 +280,7 @@ async fn connect(
     // One more for reading the log while every pipeline lands a page.
     let options = options.with_pool_size(connections.get() + 1);
     #[cfg(feature = "points")]
-    let options = crate::points::with_lease_time(options);
+    let options = crate::failpoints::with_lease_time(options);
     Ok(Arc::new(PgStore::connect(options, settings.schema.clone()).await?))
 }
 
@@ -310,16 +310,16 @@ async fn from_secrets(secrets: &Secrets) -> Result<Option<DatabaseOptions>, Exit
 
 #[cfg(feature = "embedded")]
 async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Result<Database, Exit> {
-    use crate::embedded;
+    use crate::database::private;
     let database = &settings.private.database;
-    let server = embedded::start(&settings.private).await?;
-    let options = embedded::options(&server, database);
+    let server = private::start(&settings.private).await?;
+    let options = private::options(&server, database);
     let store = connect(options.clone(), settings, connections).await?;
     Ok(Database {
         store,
         options,
         psql: server.psql_line(database),
-        look: embedded::look(&server, database),
+        look: private::look(&server, database),
         server: Some(server),
     })
 }

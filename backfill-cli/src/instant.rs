@@ -4,8 +4,6 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-use crate::exit::Exit;
-
 /// Reads `2026-01-31` (midnight UTC), or an ISO 8601 time with `Z` or an offset, in whole seconds.
 ///
 /// # Errors
@@ -50,24 +48,6 @@ pub(crate) fn short(at: OffsetDateTime) -> String {
     text.strip_suffix("T00:00:00Z").map_or(text.clone(), str::to_owned)
 }
 
-/// The same instant in a named zone, such as `2026-01-30 19:00 America/Guayaquil`.
-///
-/// # Errors
-///
-/// For a zone that the zone database does not know.
-pub(crate) fn in_zone(at: OffsetDateTime, zone: &str) -> Result<String, Exit> {
-    let unknown = |_| {
-        Exit::usage(
-            format!("there is no time zone {zone:?}"),
-            "use a name of the zone database, such as America/Guayaquil or UTC",
-        )
-    };
-    let zoned = jiff::Timestamp::from_second(at.unix_timestamp())
-        .and_then(|instant| instant.in_tz(zone))
-        .map_err(unknown)?;
-    Ok(format!("{} {zone}", zoned.strftime("%Y-%m-%d %H:%M")))
-}
-
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -97,10 +77,8 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_is_shown_in_the_site_zone() {
+    fn an_instant_at_midnight_is_shown_as_its_day() {
         let at = datetime!(2026-02-02 15:00 UTC);
-        assert_eq!(in_zone(at, "America/Guayaquil").unwrap(), "2026-02-02 10:00 America/Guayaquil");
-        assert!(in_zone(at, "Guayaquil").is_err());
         assert_eq!(short(datetime!(2026-02-02 0:00 UTC)), "2026-02-02");
         assert_eq!(short(at), "2026-02-02T15:00:00Z");
     }

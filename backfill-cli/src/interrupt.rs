@@ -6,9 +6,8 @@ use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::event;
-use crate::exit::{Exit, INTERRUPTED, TERMINATED};
 use crate::output;
+use crate::output::exit::{Exit, INTERRUPTED, TERMINATED, tell};
 
 /// Whether somebody is being asked something: a state of [`Question`].
 static STATE: AtomicU8 = AtomicU8::new(CLOSED);
@@ -93,7 +92,7 @@ async fn end(mut interrupts: Interrupts) {
     loop {
         let code = interrupts.next().await;
         if !IS_HEARD.load(Ordering::Relaxed) && STATE.load(Ordering::Relaxed) == CLOSED {
-            event::tell(&Exit::new(code, "stopped", "run the same command again"));
+            tell(&Exit::new(code, "stopped", "run the same command again"));
             output::settle();
             std::process::exit(code.into());
         }

@@ -6,12 +6,11 @@ use qbo_auth::{RefreshingProvider, SHUTDOWN_GRACE};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::args::Lifeline;
-use crate::event;
-use crate::exit::{Exit, INTERRUPTED};
+use crate::config::settings::Settings;
 use crate::interrupt::{self, Interrupts};
 use crate::output;
+use crate::output::exit::{Exit, INTERRUPTED, tell};
 use crate::render::say;
-use crate::settings::Settings;
 
 /// Turns SIGINT, SIGTERM and SIGHUP into a request to stop. The first one ends cleanly, the second one at once; a
 /// refresh under way is stored in both cases, for its token cannot be had again.
@@ -104,7 +103,7 @@ impl Stop {
         }
         drop(ending.join_all().await);
         drop(tokio::time::timeout(SHUTDOWN_GRACE, self.exchange.lock()).await);
-        event::tell(&Exit::new(code, "stopped at once", "run the same command again"));
+        tell(&Exit::new(code, "stopped at once", "run the same command again"));
         output::settle();
         std::process::exit(code.into());
     }

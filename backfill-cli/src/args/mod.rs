@@ -1,5 +1,8 @@
 //! What the user typed. Nothing is computed here but values that a single argument holds.
 
+pub(crate) mod secret_args;
+pub(crate) mod words;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -12,11 +15,11 @@ use raw_store::{RunId, SchemaName, TriggerName, WindowState};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::exit::{DONE, Exit};
+use crate::args::words::{AXES, CHUNKS, ENVIRONMENTS, LEVELS, STATES, mend_bash, one_of, with_pipelines};
+use crate::instant;
 use crate::output;
+use crate::output::exit::{DONE, Exit};
 use crate::render::{out, out_json};
-use crate::words::{AXES, CHUNKS, ENVIRONMENTS, LEVELS, STATES, mend_bash, one_of, with_pipelines};
-use crate::{instant, refused};
 
 /// How long a pipeline is waited for that another process has, in seconds: longer than the lease of a process that is
 /// frozen lasts.
@@ -692,13 +695,13 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
         Some("never") => anstream::ColorChoice::Never.write_global(),
         _ => {}
     }
-    refused::flags(words())?;
+    secret_args::flags(words())?;
     Cli::try_parse().map_err(|error| {
         if !error.use_stderr() {
             output::help(&error.render());
             return Exit::new(DONE, "", "");
         }
-        refused::unquoted(words(), &error).unwrap_or_else(|| one_line(&error))
+        secret_args::unquoted(words(), &error).unwrap_or_else(|| one_line(&error))
     })
 }
 

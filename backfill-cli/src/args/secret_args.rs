@@ -5,7 +5,7 @@ use std::error::Error as _;
 use clap::error::ErrorKind;
 use qbo_auth::SecretName;
 
-use crate::exit::Exit;
+use crate::output::exit::Exit;
 
 /// Flags that people try. None exists; each would be readable in the process list.
 const FLAGS: [(&str, SecretName); 9] = [

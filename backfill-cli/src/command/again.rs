@@ -9,10 +9,10 @@ use serde_json::json;
 use super::request::{nobody, request};
 use super::{is_wanted, or_nothing, reader, run};
 use crate::args::{Output, RunArgs};
-use crate::event;
-use crate::exit::{DONE, Exit, INCOMPLETE};
+use crate::config::settings::Settings;
+use crate::output::event;
+use crate::output::exit::{DONE, Exit, INCOMPLETE};
 use crate::render::say;
-use crate::settings::Settings;
 
 /// The lines of the log that are of these pipelines, or of all.
 pub(super) async fn lines(settings: &Settings, pipelines: &[String]) -> Result<Vec<LogLine>, Exit> {

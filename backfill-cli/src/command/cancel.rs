@@ -9,12 +9,12 @@ use raw_store::{BackfillLog as _, RunId, Store, TriggerQueue as _, TriggerState}
 use serde_json::json;
 
 use super::reader;
-use super::signals::Stop;
+use crate::app::Database;
 use crate::args::Output;
-use crate::compose::Database;
-use crate::exit::{DONE, Exit};
+use crate::config::settings::Settings;
+use crate::output::exit::{DONE, Exit};
 use crate::render::{out_json, say};
-use crate::settings::Settings;
+use crate::shutdown::Stop;
 
 /// How often a run looks whether it is to stop.
 const LOOK: Duration = Duration::from_secs(1);

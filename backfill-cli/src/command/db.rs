@@ -6,15 +6,15 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::reader;
+use crate::app::Database;
 use crate::args::{Db, Output};
-use crate::compose::Database;
-use crate::exit::{DESTINATION, DONE, Exit};
-use crate::foreign::Foreign;
-use crate::interrupt;
-use crate::render::{Table, out, out_json, say};
 #[cfg(feature = "embedded")]
-use crate::settings::PrivateServer;
-use crate::settings::Settings;
+use crate::config::settings::PrivateServer;
+use crate::config::settings::Settings;
+use crate::interrupt;
+use crate::output::exit::{DESTINATION, DONE, Exit};
+use crate::output::foreign::Foreign;
+use crate::render::{Table, out, out_json, say};
 
 /// What `db init --roles` makes.
 const ROLES: [&str; 3] = ["qbo_owner", "qbo_loader", "qbo_reader"];
@@ -118,9 +118,9 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
 /// Runs psql on the private server of a folder: no setting, no vault and no other database has a say in it.
 #[cfg(feature = "embedded")]
 pub(crate) async fn psql_in(folder: &Path, arguments: &[String]) -> Result<u8, Exit> {
-    use crate::embedded;
-    let server = embedded::start_in(folder).await?;
-    let result = psql(&embedded::options(&server, PrivateServer::DATABASE), arguments).await;
+    use crate::database::private;
+    let server = private::start_in(folder).await?;
+    let result = psql(&private::options(&server, PrivateServer::DATABASE), arguments).await;
     server.stop().await?;
     result
 }

@@ -7,19 +7,19 @@ use serde_json::json;
 use time::Duration;
 
 use super::auth::SOON;
-use super::signals::Stop;
+use crate::app::{Database, company, let_it_age, open_database};
 use crate::args::{DoctorArgs, Output};
-use crate::compose::{Database, company, let_it_age, open_database};
-use crate::consent;
-use crate::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
-use crate::file_system;
-use crate::foreign::Foreign;
+use crate::config::file_system;
+use crate::config::settings::Settings;
 use crate::instant::utc;
-use crate::paint::{Style, paint, state};
+use crate::output::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
+use crate::output::foreign::Foreign;
+use crate::output::paint::{Style, paint, state};
 use crate::render::{out, out_json};
 use crate::secrets::Secrets;
-use crate::settings::Settings;
-use crate::unlock;
+use crate::secrets::lineage;
+use crate::secrets::unlock;
+use crate::shutdown::Stop;
 
 /// Hosts whose clocks differ by more than this are reported: windows end by QuickBooks' clock, ages and expiries by
 /// this host's.
@@ -252,7 +252,7 @@ async fn examine(
     if let Some(vault) = secrets.vault()
         && let Some(key) = secrets.find(SecretName::QboClientSecret).await?
     {
-        consent::compare(&*database.store, vault, &ClientSecret::new(key)).await?;
+        lineage::compare(&*database.store, vault, &ClientSecret::new(key)).await?;
     }
     if !status.lz4 {
         findings.warning(

@@ -3,9 +3,9 @@ use qbo_client::PageSize;
 use serde_json::json;
 
 use crate::args::Output;
-use crate::exit::DONE;
+use crate::config::settings::Settings;
+use crate::output::exit::DONE;
 use crate::render::{Table, out, out_json};
-use crate::settings::Settings;
 
 /// `entities`: the catalogue.
 pub(crate) fn entities(settings: &Settings) -> u8 {

@@ -3,10 +3,10 @@ use raw_store::{PgStore, StoreError, Validation};
 use time::OffsetDateTime;
 
 use crate::args::Output;
-use crate::event;
-use crate::exit::Exit;
+use crate::config::settings::Settings;
+use crate::output::event;
+use crate::output::exit::Exit;
 use crate::render::{findings_json, findings_lines, say_as};
-use crate::settings::Settings;
 
 /// The report of a run that has just ended, with what a look over what it wrote finds; that is kept.
 pub(super) async fn examined(

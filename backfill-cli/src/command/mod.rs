@@ -17,8 +17,6 @@ mod retry;
 mod run;
 mod runs;
 mod secrets;
-#[path = "../shutdown.rs"]
-mod signals;
 mod status;
 mod trigger;
 mod unsound;
@@ -30,12 +28,12 @@ use std::num::NonZeroUsize;
 use backfill_core::EntitySpec;
 use raw_store::{StoreError, StoreErrorKind};
 
+use crate::app::{Database, open_database};
 use crate::args::{self, Cli, Command, Db, Output};
-use crate::compose::{Database, open_database};
-use crate::exit::{DONE, Exit};
-use crate::logging;
+use crate::config::settings::Settings;
+use crate::output::exit::{DONE, Exit};
+use crate::output::logging;
 use crate::secrets::Secrets;
-use crate::settings::Settings;
 
 /// Runs the command.
 pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {

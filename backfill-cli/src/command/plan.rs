@@ -5,10 +5,10 @@ use serde_json::json;
 use super::request::{nobody, refuse_future, request, span};
 use super::{or_nothing, reader};
 use crate::args::{Output, RunArgs};
-use crate::exit::{DONE, Exit};
+use crate::config::settings::Settings;
 use crate::instant::{short, utc};
+use crate::output::exit::{DONE, Exit};
 use crate::render::{Table, month_json, month_line, out, out_json};
-use crate::settings::Settings;
 
 /// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
 pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {

@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::{again, is_wanted, or_nothing, reader};
 use crate::args::{AcceptanceReason, Output, Quarantine};
-use crate::exit::{DONE, Exit};
+use crate::config::settings::{Settings, user};
 use crate::instant::{short, utc};
 use crate::output;
+use crate::output::exit::{DONE, Exit};
 use crate::render::{Table, out, out_json, say};
-use crate::settings::{Settings, user};
 
 /// How much of a digest names a record to be accepted: a slip of the hand must not name another one.
 const SHORTEST: usize = 6;
@@ -192,7 +192,7 @@ async fn record(
             "give more of it, or name the pipeline with --pipeline",
         ));
     }
-    let by = format!("{} on {}", user(), crate::consent::host());
+    let by = format!("{} on {}", user(), crate::secrets::lineage::host());
     let now = store.accept_quarantined(&one.entity_name, &one.digest, &by, reason.as_str()).await?;
     let now = now.ok_or_else(|| unknown("nothing in quarantine"))?;
     Ok((one, now))

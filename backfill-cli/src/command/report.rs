@@ -10,14 +10,14 @@ use serde_json::json;
 use super::auth::warn_if_ending;
 use super::{findings, reader_and_secrets};
 use crate::args::{Output, ReportArgs, ReportFormat};
-use crate::exit::{DONE, Exit, unwritten};
-use crate::foreign;
+use crate::config::settings::Settings;
 use crate::output;
-use crate::paint::Paint;
+use crate::output::exit::{DONE, Exit, unwritten};
+use crate::output::foreign;
+use crate::output::paint::Paint;
 use crate::render::{
     Shown, out, out_document, out_json, report_html, report_json, report_markdown, report_text, say,
 };
-use crate::settings::Settings;
 
 /// `report`: rebuilt from the log, so that a killed run has one too.
 pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Result<u8, Exit> {

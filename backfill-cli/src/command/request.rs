@@ -9,10 +9,11 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::args::{Output, RunArgs};
-use crate::exit::Exit;
-use crate::instant::{in_zone, utc};
+use crate::config::settings::Settings;
+use crate::instant::utc;
+use crate::output::exit::Exit;
 use crate::render::say;
-use crate::settings::Settings;
+use crate::time_zone::in_zone;
 
 /// A range, checked and echoed.
 pub(crate) fn span(settings: &Settings, from: OffsetDateTime, to: OffsetDateTime) -> Result<Window, Exit> {
@@ -144,7 +145,7 @@ pub(crate) fn nobody(realm: Option<&RealmId>) -> StoreIdentity {
 
 /// Who runs this, for people.
 pub(crate) fn holder() -> String {
-    format!("process {} on {}", std::process::id(), crate::consent::host())
+    format!("process {} on {}", std::process::id(), crate::secrets::lineage::host())
 }
 
 fn random() -> u64 {

@@ -2,9 +2,9 @@ use raw_store::{Reopen, WindowState};
 
 use super::again;
 use crate::args::RetryArgs;
-use crate::exit::Exit;
+use crate::config::settings::Settings;
 use crate::instant::utc;
-use crate::settings::Settings;
+use crate::output::exit::Exit;
 
 /// `retry`: reads windows again.
 pub(crate) async fn retry(settings: &Settings, arguments: &RetryArgs) -> Result<u8, Exit> {

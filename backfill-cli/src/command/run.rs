@@ -8,16 +8,16 @@ use serde_json::json;
 use super::auth::warn_if_ending;
 use super::findings;
 use super::request::{refuse_future, request, span};
-use super::signals::Stop;
 use super::unsound::Unsound;
+use crate::app::{Composed, Schema, compose};
 use crate::args::{Output, RunArgs};
-use crate::compose::{Composed, Schema, compose};
-use crate::event;
-use crate::exit::{self, Exit};
-use crate::journal::log_failure;
-use crate::progress::sink;
+use crate::config::settings::Settings;
+use crate::output::event;
+use crate::output::event_log::log_failure;
+use crate::output::exit::{self, Exit};
+use crate::output::progress::sink;
 use crate::render::{Shown, month_json, month_line, out, report_text, say, totals_json};
-use crate::settings::Settings;
+use crate::shutdown::Stop;
 
 /// `run`: backfills the windows that are not completed.
 pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {

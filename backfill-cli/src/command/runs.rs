@@ -3,10 +3,10 @@ use raw_store::{BackfillLog as _, LogFilter, RunRecord};
 
 use super::{or_nothing, reader};
 use crate::args::{Output, RunsArgs, RunsCommand};
-use crate::exit::{DONE, Exit};
+use crate::config::settings::Settings;
 use crate::instant::{short, utc};
+use crate::output::exit::{DONE, Exit};
 use crate::render::{Table, line_json, out, out_json, run_json, windows};
-use crate::settings::Settings;
 
 /// `runs`: the newest runs, or one of them.
 pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8, Exit> {

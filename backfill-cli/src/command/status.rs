@@ -5,10 +5,10 @@ use serde_json::json;
 
 use super::{is_wanted, or_nothing, reader};
 use crate::args::{Output, StatusArgs};
-use crate::exit::{DONE, Exit};
+use crate::config::settings::Settings;
 use crate::instant::{short, utc};
+use crate::output::exit::{DONE, Exit};
 use crate::render::{Table, line_json, out, out_json, windows};
-use crate::settings::Settings;
 
 /// `status`: where every pipeline stands.
 pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Result<u8, Exit> {

@@ -1,6 +1,6 @@
 //! What keeps a run that came to its end from ending with 0.
 
-use crate::exit::{Exit, INCOMPLETE};
+use crate::output::exit::{Exit, INCOMPLETE};
 use crate::render::counted;
 
 /// What is left undone, as the database says it after the run.

@@ -9,15 +9,15 @@ use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState
 use super::again::chosen_windows;
 use super::request::{nobody, request, span};
 use super::run;
-use super::signals::Stop;
 use super::unsound::Unsound;
+use crate::app::{Composed, Database, Schema, compose};
 use crate::args::{Output, RunArgs, VerifyArgs};
-use crate::compose::{Composed, Database, Schema, compose};
-use crate::event;
-use crate::exit::{DONE, Exit, INCOMPLETE};
-use crate::progress::{shows_bar, sink};
+use crate::config::settings::Settings;
+use crate::output::event;
+use crate::output::exit::{DONE, Exit, INCOMPLETE};
+use crate::output::progress::{shows_bar, sink};
 use crate::render::{out, say, verification_json, verification_text};
-use crate::settings::Settings;
+use crate::shutdown::Stop;
 
 /// Differences shown one by one, of each pipeline and kind; `--output json` tells them all.
 const MOST_SHOWN: usize = 20;

@@ -14,18 +14,18 @@ use tokio::task::JoinSet;
 
 use super::findings;
 use super::request::{holder, new_run};
-use super::signals::Stop;
 use super::unsound::QUARANTINE;
+use crate::app::{Schema, Workshop, workshop};
 use crate::args::{Global, Output, WorkerArgs};
-use crate::compose::{Schema, Workshop, workshop};
-use crate::event;
-use crate::exit::{self, DONE, Exit};
-use crate::gauges::{Counting, Gauges};
-use crate::health::{Health, Standing};
-use crate::journal::log_failure;
-use crate::progress::plain_sink;
+use crate::config::settings::{Settings, profiles};
+use crate::output::event;
+use crate::output::event_log::log_failure;
+use crate::output::exit::{self, DONE, Exit};
+use crate::output::progress::plain_sink;
 use crate::render::{counted, say};
-use crate::settings::{Settings, profiles};
+use crate::service::health::{Health, Standing};
+use crate::service::metrics::{Counting, Gauges};
+use crate::shutdown::Stop;
 
 /// How often is looked whether a company that cannot be worked for can be.
 const AGAIN: Duration = Duration::from_secs(15);

@@ -13,8 +13,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 
-use crate::instant;
-use crate::words::ENVIRONMENTS;
+use crate::args::words::ENVIRONMENTS;
 
 /// The name of the vault that lies in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
@@ -109,7 +108,7 @@ fn database<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::E
 
 fn time_zone<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     let zone = String::deserialize(source)?;
-    if let Err(exit) = instant::in_zone(OffsetDateTime::UNIX_EPOCH, &zone) {
+    if let Err(exit) = crate::time_zone::in_zone(OffsetDateTime::UNIX_EPOCH, &zone) {
         let known: Vec<_> = jiff::tz::db().available().map(|name| name.to_string()).collect();
         let near = nearest(&zone, known.iter().map(String::as_str));
         return Err(D::Error::custom(with_suggestion(&exit.what, near)));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use axum::http::Uri;
 use axum::http::uri::Authority;
 
-use crate::exit::Exit;
+use crate::output::exit::Exit;
 
 /// Variables that name a proxy. Each is also read in lower case.
 const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
@@ -93,7 +93,7 @@ mod tests {
     use std::os::unix::ffi::OsStringExt as _;
 
     use super::*;
-    use crate::exit::USAGE;
+    use crate::output::exit::USAGE;
 
     fn checked(set: &str, value: impl Into<OsString>) -> Result<(), Exit> {
         let value = value.into();

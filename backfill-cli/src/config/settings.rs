@@ -9,10 +9,11 @@ use qbo_auth::{Endpoints, Environment, RealmId};
 use qbo_client::Limits;
 use raw_store::SchemaName;
 
+use super::{proxy, trusted};
+use crate::args::secret_args;
 use crate::args::{Allowance, Global, Lifeline, Output, Rate};
-use crate::exit::Exit;
-use crate::profile::{File, MonthlyCalls, Profile, SHARED_VAULT};
-use crate::{proxy, refused, trusted};
+use crate::config::profile::{File, MonthlyCalls, Profile, SHARED_VAULT};
+use crate::output::exit::Exit;
 
 /// Calls a month that Intuit's Builder tier has, over all companies and apps of a developer's workspace (Intuit App Partner
 /// Program).
@@ -112,7 +113,7 @@ impl TestEndpoints {
 impl Settings {
     /// Decides.
     pub(crate) fn resolve(global: &Global) -> Result<Self, Exit> {
-        refused::environment(|name| variable(name).is_some())?;
+        secret_args::environment(|name| variable(name).is_some())?;
         proxy::check(variable)?;
         let profile = profile(global)?;
         let vault = vault(global.vault.clone().or(profile.vault))?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use qbo_auth::{FileError, Links, RegularFile};
 use zeroize::Zeroizing;
 
-use crate::file_system::is_mount_point;
+use crate::config::file_system::is_mount_point;
 
 /// The largest settings file, catalogue or file of triggers.
 const LARGEST_TEXT: u64 = 4 * 1024 * 1024;

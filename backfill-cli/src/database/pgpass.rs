@@ -5,7 +5,7 @@ use std::path::Path;
 use qbo_auth::SecretString;
 use raw_store::DatabaseOptions;
 
-use crate::trusted::{self, Distrusted};
+use crate::config::trusted::{self, Distrusted};
 
 /// Finds the password for a connection. As with libpq, a file that others can read is passed over; here also one that
 /// somebody else has written.

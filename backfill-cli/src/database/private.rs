@@ -5,9 +5,9 @@ use std::path::Path;
 use private_postgres::{LocalServer, PostgresError, ServerOptions};
 use raw_store::DatabaseOptions;
 
-use crate::exit::{self, Exit};
-use crate::settings::PrivateServer;
-use crate::shell;
+use crate::config::settings::PrivateServer;
+use crate::database::shell;
+use crate::output::exit::{self, Exit};
 
 /// Starts the private server with its database, or joins the one that another process runs in its folder.
 pub(crate) async fn start(wanted: &PrivateServer) -> Result<LocalServer, Exit> {

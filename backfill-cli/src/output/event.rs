@@ -1,9 +1,8 @@
-//! The events of the contract, and the object that stands for an error: one JSON object a line on stdout.
+//! The events of the contract: one JSON object a line on stdout.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::exit::{self, Exit};
 use crate::instant::utc;
 use crate::output;
 
@@ -18,34 +17,6 @@ pub(crate) fn write(name: &str, fields: Value) {
         object.extend(fields);
     }
     output::event(&Value::Object(object).to_string(), exit_code);
-}
-
-/// Tells programs why a command has not ended well, unless its result or its last event has told it already.
-pub(crate) fn tell(exit: &Exit) {
-    let is_end_of_help = exit.code == exit::DONE;
-    if !is_end_of_help && output::is_for_programs() && !output::has_told(exit.code.into()) {
-        write(
-            "error",
-            json!({"kind": kind(exit.code), "exit_code": exit.code, "message": exit.what, "next": exit.next}),
-        );
-    }
-}
-
-/// The word for an exit code.
-fn kind(code: u8) -> &'static str {
-    match code {
-        exit::USAGE => "usage",
-        exit::INCOMPLETE => "incomplete",
-        exit::REAUTHORISE => "reauthorise",
-        exit::REFUSED => "refused",
-        exit::SOURCE => "source",
-        exit::DESTINATION => "destination",
-        exit::VAULT => "vault",
-        exit::HELD => "held",
-        exit::OUTPUT => "output",
-        exit::INTERRUPTED | exit::TERMINATED => "stopped",
-        _ => "bug",
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "an event carries the moment at which it is written")]

@@ -6,8 +6,8 @@ use backfill_core::{EventSink, RunError, RunEvent};
 use qbo_client::ClientEvent;
 use raw_store::{RunId, WindowState};
 
-use crate::exit::chain;
 use crate::instant::utc;
+use crate::output::exit::chain;
 
 /// Logs what it hears of one run, and hands it on. All at level info or below: whoever watches is told by the sink behind it.
 #[derive(Debug)]

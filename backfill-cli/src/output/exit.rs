@@ -1,14 +1,15 @@
 //! The documented exit codes, and the one line that goes with each but the first.
 
+use serde_json::json;
 use std::process::ExitCode;
 
 use backfill_core::{Failure, ReportError, RunError, TooManyWindows, UnknownPipeline};
 use qbo_auth::AuthError;
 use raw_store::{StoreError, StoreErrorKind};
 
-use crate::event;
-use crate::foreign::Foreign;
 use crate::output;
+use crate::output::event;
+use crate::output::foreign::Foreign;
 use crate::render::say;
 
 /// All windows completed.
@@ -103,7 +104,7 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
     let code = match outcome {
         Ok(code) => code,
         Err(exit) => {
-            event::tell(&exit);
+            tell(&exit);
             if !exit.what.is_empty() {
                 output::last_word(&format!("error: {}", exit.line()));
             }
@@ -292,6 +293,34 @@ impl From<ReportError> for Exit {
             ReportError::Store(error) => error.into(),
             other => Self::usage(other.to_string(), "see: qbo-backfill runs"),
         }
+    }
+}
+
+/// Tells programs why a command has not ended well, unless its result or its last event has told it already.
+pub(crate) fn tell(exit: &Exit) {
+    let is_end_of_help = exit.code == DONE;
+    if !is_end_of_help && output::is_for_programs() && !output::has_told(exit.code.into()) {
+        event::write(
+            "error",
+            json!({"kind": kind(exit.code), "exit_code": exit.code, "message": exit.what, "next": exit.next}),
+        );
+    }
+}
+
+/// The word for an exit code.
+fn kind(code: u8) -> &'static str {
+    match code {
+        USAGE => "usage",
+        INCOMPLETE => "incomplete",
+        REAUTHORISE => "reauthorise",
+        REFUSED => "refused",
+        SOURCE => "source",
+        DESTINATION => "destination",
+        VAULT => "vault",
+        HELD => "held",
+        OUTPUT => "output",
+        INTERRUPTED | TERMINATED => "stopped",
+        _ => "bug",
     }
 }
 

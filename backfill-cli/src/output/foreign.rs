@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use crate::paint::is_mark;
+use crate::output::paint::is_mark;
 
 /// Foreign text within a line: one line of it, without anything that a terminal obeys.
 #[derive(Clone, Copy, Debug)]

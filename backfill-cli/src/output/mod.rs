@@ -4,6 +4,14 @@
 //! A result waits for room; only the part of the work that has it waits with it. Notes, progress and logs are left out when
 //! there is no room, and how many is said when there is again.
 
+pub(crate) mod event;
+pub(crate) mod event_log;
+pub(crate) mod exit;
+pub(crate) mod foreign;
+pub(crate) mod logging;
+pub(crate) mod paint;
+pub(crate) mod progress;
+
 mod screen;
 mod stream;
 
@@ -16,8 +24,8 @@ use clap::builder::StyledStr;
 pub(crate) use screen::Screen;
 use stream::{End, Stream};
 
-use crate::foreign::{self, Foreign};
-use crate::paint::{self, Paint, Style, paint};
+use self::foreign::Foreign;
+use self::paint::{Paint, Style, paint};
 
 static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stdout));
 static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stderr));

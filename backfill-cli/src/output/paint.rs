@@ -1,5 +1,5 @@
 //! The few styles of this program, and how they travel within text: as marks that no foreign text can hold, for
-//! [`Foreign`](crate::foreign::Foreign) takes them out. The stream that shows the text turns them into colours or drops them.
+//! [`Foreign`](crate::output::foreign::Foreign) takes them out. The stream that shows the text turns them into colours or drops them.
 //!
 //! Marks have no width, so that tables and paddings come out the same with and without them.
 
@@ -162,7 +162,7 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::foreign::{Foreign, is_obeyed};
+    use crate::output::foreign::{Foreign, is_obeyed};
 
     #[test]
     fn marks_are_colours_or_nothing() {

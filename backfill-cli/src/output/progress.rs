@@ -11,14 +11,14 @@ use raw_store::{RunId, TriggerState, Window, WindowCounts, WindowState};
 use serde_json::{Value, json};
 
 use crate::args::Output;
-use crate::event;
-use crate::foreign::Foreign;
+use crate::config::settings::Settings;
 use crate::instant::{short, utc};
-use crate::journal::Journal;
 use crate::output::Screen;
-use crate::paint::{Paint, Style, paint};
+use crate::output::event;
+use crate::output::event_log::Journal;
+use crate::output::foreign::Foreign;
+use crate::output::paint::{Paint, Style, paint};
 use crate::render::say_as;
-use crate::settings::Settings;
 
 /// How often a second the bar is drawn.
 const REDRAWN: u8 = 20;

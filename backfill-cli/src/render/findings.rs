@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Table;
 use crate::instant::{short, utc};
-use crate::paint::Style;
+use crate::output::paint::Style;
 
 /// Findings that are shown in a terminal; all of them are in the database and in the other formats.
 const MOST_SHOWN: usize = 20;

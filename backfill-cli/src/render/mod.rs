@@ -8,12 +8,12 @@ mod report_html;
 mod report_json;
 mod report_markdown;
 mod report_text;
-#[path = "duration.rs"]
-mod spoken;
+mod duration;
 mod table;
 mod verification;
 mod windows;
 
+pub(crate) use duration::spoken;
 pub(crate) use findings::{json as findings_json, lines as findings_lines};
 pub(crate) use month::{json as month_json, line as month_line};
 pub(crate) use report_html::html as report_html;
@@ -22,16 +22,15 @@ pub(crate) use report_json::{
 };
 pub(crate) use report_markdown::markdown as report_markdown;
 pub(crate) use report_text::text as report_text;
-pub(crate) use spoken::spoken;
 pub(crate) use table::Table;
 pub(crate) use verification::{json as verification_json, text as verification_text};
 pub(crate) use windows::windows;
 
 use backfill_core::Report;
 
-use crate::foreign::Foreign;
 use crate::output;
-use crate::paint::{self, Style, paint};
+use crate::output::foreign::Foreign;
+use crate::output::paint::{self, Style, paint};
 
 /// A report, and what it is measured by.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use backfill_core::Report;
 use super::alike::alike;
 use super::report_text::{again, cost, open_quarantine, resume, total_cells};
 use super::{Shown, findings};
-use crate::foreign::is_obeyed;
 use crate::instant::{short, utc};
+use crate::output::foreign::is_obeyed;
 
 /// The report as Markdown, with every window.
 pub(crate) fn markdown(shown: Shown<'_>) -> String {

@@ -5,9 +5,9 @@ use raw_store::{LogLine, WindowState};
 
 use super::alike::alike;
 use super::{Shown, Table, counted, findings, percent, seconds};
-use crate::foreign::Foreign;
 use crate::instant::{short, utc};
-use crate::paint::{Style, paint, state};
+use crate::output::foreign::Foreign;
+use crate::output::paint::{Style, paint, state};
 
 /// Windows shown one by one; a longer list is in the database and in the JSON report.
 const MOST_WINDOWS: usize = 12;

@@ -1,7 +1,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
-use crate::foreign::Foreign;
-use crate::paint::{Style, paint, state};
+use crate::output::foreign::Foreign;
+use crate::output::paint::{Style, paint, state};
 
 /// One line under the header; everything else is done by columns.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
@@ -96,7 +96,7 @@ impl std::fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::paint::Paint;
+    use crate::output::paint::Paint;
 
     #[test]
     fn styles_change_no_width() {

@@ -4,8 +4,8 @@ use backfill_core::{Mismatch, VerifiedPipeline};
 use serde_json::json;
 
 use super::Table;
-use crate::exit::{DONE, Exit};
 use crate::instant::{short, utc};
+use crate::output::exit::{DONE, Exit};
 
 /// What a verification found, for people.
 pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> String {

@@ -7,7 +7,7 @@ use std::path::Path;
 use qbo_auth::SecretString;
 use raw_store::{DatabaseOptions, SchemaName};
 
-use crate::exit::{Exit, VAULT};
+use crate::output::exit::{Exit, VAULT};
 
 /// Under what a key is kept.
 #[derive(Clone, Debug)]

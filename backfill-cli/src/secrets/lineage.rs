@@ -9,7 +9,7 @@ use qbo_auth::{
 };
 use raw_store::{LineageCheck, TokenFingerprint, TokenLineage};
 
-use crate::exit::{Exit, chain};
+use crate::output::exit::{Exit, chain};
 
 /// How long a refresh waits for the database: it must not fail for want of it.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,5 +1,13 @@
 //! The secrets of one process: those handed over, then those of the vault.
 
+pub(crate) mod keyring;
+pub(crate) mod lineage;
+pub(crate) mod postgres;
+pub(crate) mod prompt;
+pub(crate) mod provided;
+pub(crate) mod text;
+pub(crate) mod unlock;
+
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,10 +19,9 @@ use qbo_auth::{
 use raw_store::StoreError;
 use time::OffsetDateTime;
 
-use crate::bootstrap::{self, Given};
-use crate::exit::{self, Exit};
-use crate::settings::Settings;
-use crate::unlock;
+use self::provided::Given;
+use crate::config::settings::Settings;
+use crate::output::exit::{self, Exit};
 
 /// Where secrets are looked up.
 #[derive(Debug)]
@@ -27,7 +34,7 @@ impl Secrets {
     /// Reads what `--secrets` hands over, and opens no vault.
     pub(crate) async fn handed_over(settings: &Settings) -> Result<Self, Exit> {
         let given = match &settings.secrets {
-            Some(source) => bootstrap::read(source).await?,
+            Some(source) => provided::read(source).await?,
             None => Given::new(),
         };
         Ok(Self { given, vault: None })

@@ -9,9 +9,9 @@ use rustix::termios::{
 };
 use zeroize::Zeroizing;
 
-use crate::exit::Exit;
 use crate::interrupt::Question;
 use crate::output;
+use crate::output::exit::Exit;
 
 /// The longest line that is taken.
 const LONGEST: u64 = 64 * 1024;

@@ -7,8 +7,9 @@ use qbo_auth::{SecretName, SecretString};
 
 use tokio::sync::OnceCell;
 
-use crate::exit::Exit;
-use crate::{secret_text, trusted, typed};
+use super::{prompt, text};
+use crate::config::trusted;
+use crate::output::exit::Exit;
 
 /// Secrets by name.
 pub(crate) type Given = BTreeMap<SecretName, SecretString>;
@@ -32,7 +33,7 @@ async fn first_line() -> Result<Given, Exit> {
         )
     };
     // Only the first line: what follows may be somebody's way of telling that the parent is still there.
-    let line = typed::line(|_| wrong("its first line is too long, or is no text")).await?;
+    let line = prompt::line(|_| wrong("its first line is too long, or is no text")).await?;
     // The parser's own message could quote a secret.
     let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
         .map_err(|_| wrong("the first line is not a JSON object of texts"))?;
@@ -78,7 +79,7 @@ fn from_folder(folder: &Path) -> Result<Given, Exit> {
 
 /// Takes one secret over. A blank one counts as not given: that is what is left of a variable that was never set.
 fn take(given: &mut Given, name: SecretName, text: &str) -> Result<(), Exit> {
-    let value = secret_text::value(name, text).map_err(|problem| {
+    let value = text::value(name, text).map_err(|problem| {
         Exit::usage(
             format!("the secret {name} that was handed over cannot be used: {problem}; nothing was called"),
             format!("correct {name} where it comes from, or leave it out"),

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use qbo_auth::{SealedVault, SecretString, Unlock, VaultBytes, VaultError, VaultErrorKind};
 
-use crate::exit::{Exit, VAULT};
-use crate::file_system;
-use crate::keyring::{self, Account};
+use crate::config::file_system;
+use crate::config::settings::Settings;
+use crate::output::exit::{Exit, VAULT};
 use crate::render::say;
 use crate::secrets::Secrets;
-use crate::settings::Settings;
-use crate::shared_vault;
-use crate::typed;
+use crate::secrets::keyring::{self, Account};
+use crate::secrets::postgres;
+use crate::secrets::prompt;
 
 /// The name of a mounted key: a Docker secret or a systemd credential.
 const MOUNTED_NAME: &str = "qbo-backfill-vault-key";
@@ -45,9 +45,9 @@ impl Home {
     /// The configured one, and the name under which the keyring knows its key.
     async fn of(settings: &Settings, secrets: &Secrets) -> Result<(Self, Account), Exit> {
         if settings.vault.is_shared() {
-            let options = shared_vault::options(settings, secrets).await?;
+            let options = postgres::options(settings, secrets).await?;
             let account = Account::shared(&options, &settings.schema);
-            return Ok((Self::Shared(shared_vault::place(&options, settings)?), account));
+            return Ok((Self::Shared(postgres::place(&options, settings)?), account));
         }
         let path = settings.vault.path.clone();
         let account = Account::file(&path);
@@ -299,8 +299,8 @@ async fn ask(prompt: &str) -> Result<String, Exit> {
     let unread =
         |_| Exit::new(VAULT, "the passphrase could not be read", "type it, or send it as a line to stdin");
     if std::io::stdin().is_terminal() {
-        return typed::hidden(prompt, unread).await.map(|typed| typed.to_string());
+        return prompt::hidden(prompt, unread).await.map(|typed| typed.to_string());
     }
-    let line = typed::line(unread).await?;
+    let line = prompt::line(unread).await?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use raw_store::{CallLedger as _, PgStore};
 use tokio::net::TcpListener;
 
-use crate::doorway::{self, Answer};
-use crate::exit::Exit;
-use crate::foreign::Foreign;
-use crate::gauges::Gauges;
+use crate::output::exit::Exit;
+use crate::output::foreign::Foreign;
+use crate::service::listener::{self, Answer};
+use crate::service::metrics::Gauges;
 
 /// How long a database may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -69,7 +69,7 @@ impl Health {
             let health = Arc::clone(&health);
             async move { health.answer(path).await }
         };
-        tokio::spawn(doorway::serve(listener, bound, answer));
+        tokio::spawn(listener::serve(listener, bound, answer));
         Ok(bound)
     }
 

@@ -1,6 +1,8 @@
 //! What the pipelines of one run share.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use qbo_auth::Clock;
 use qbo_client::QboClient;
@@ -25,7 +27,26 @@ pub(crate) struct RunContext {
     pub(crate) stop: CancellationToken,
     /// As many places as questions may be under way.
     pub(crate) places: Arc<Semaphore>,
-    pub(crate) heads: Option<Arc<RunHeads>>,
+    /// Whether the heads of what is committed are kept.
+    pub(crate) keeps_heads: bool,
+    pub(crate) learned: Learned,
+}
+
+/// What this process has learned in a run. It outlasts a database that forgets what was committed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Learned {
+    pub(crate) heads: Arc<RunHeads>,
     /// The clock that is off, once that is known.
     pub(crate) apart: Arc<Mutex<Option<ClockApart>>>,
+    /// The highest page number used, by the pipeline's name in the log: a number that is used twice would let a page go on top
+    /// of one that is gone.
+    pages: Arc<Mutex<HashMap<Box<str>, Arc<AtomicU32>>>>,
+}
+
+impl Learned {
+    /// The page numbers of a pipeline.
+    pub(crate) fn pages_of(&self, entity_name: &str) -> Arc<AtomicU32> {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(pages.entry(entity_name.into()).or_default())
+    }
 }

@@ -9,16 +9,15 @@ mod pipeline;
 
 pub use self::outcome::{RunOutcome, Totals};
 
-use self::context::RunContext;
+use self::context::{Learned, RunContext};
 use self::log_snapshot::{LogSnapshot, log_moved};
 use self::pipeline::names;
-use crate::clocks::ClockApart;
 use crate::error::{Failure, RunError, broken};
 use crate::event::{EventSink, RunEvent};
 use crate::plan::{PipelinePlan, Plan, RunRequest};
 use crate::scan::heads::RunHeads;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
@@ -100,10 +99,10 @@ impl Engine {
             windows: plan.open_windows(),
             estimated_calls: plan.estimated_calls,
         });
-        let (heads, apart) = (Arc::new(RunHeads::default()), Arc::default());
-        let read = self.read_on(&request, (plan, done), stop, (&heads, &apart)).await;
-        let mut outcome = self.finish(&request, read, began, heads).await?;
-        outcome.clock = *apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let learned = Learned::default();
+        let read = self.read_on(&request, (plan, done), stop, &learned).await;
+        let mut outcome = self.finish(&request, read, began, learned.heads).await?;
+        outcome.clock = *learned.apart.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(outcome)
     }
 
@@ -133,11 +132,11 @@ impl Engine {
         request: &Arc<RunRequest>,
         mut begun: (Plan, Vec<LogSnapshot>),
         stop: CancellationToken,
-        (heads, apart): (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
+        learned: &Learned,
     ) -> Result<u64, RunError> {
         let mut setbacks = 0;
         loop {
-            let error = match self.read_all(request, begun, stop.clone(), (heads, apart)).await {
+            let error = match self.read_all(request, begun, stop.clone(), learned).await {
                 Ok(closed) => return Ok(closed),
                 Err(error) => error,
             };
@@ -162,7 +161,7 @@ impl Engine {
         request: &Arc<RunRequest>,
         (plan, mut done): (Plan, Vec<LogSnapshot>),
         stop: CancellationToken,
-        learned: (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
+        learned: &Learned,
     ) -> Result<u64, RunError> {
         let mut waiting: VecDeque<_> = plan.pipelines.into_iter().filter(has_work).collect();
         let places = Arc::new(Semaphore::new(request.concurrency.get()));
@@ -226,12 +225,7 @@ impl Engine {
         }
     }
 
-    fn parts(
-        &self,
-        places: &Arc<Semaphore>,
-        stop: &CancellationToken,
-        (heads, apart): (&Arc<RunHeads>, &Arc<Mutex<Option<ClockApart>>>),
-    ) -> RunContext {
+    fn parts(&self, places: &Arc<Semaphore>, stop: &CancellationToken, learned: &Learned) -> RunContext {
         RunContext {
             client: Arc::clone(&self.client),
             store: Arc::clone(&self.store),
@@ -239,8 +233,8 @@ impl Engine {
             sink: Arc::clone(&self.sink),
             stop: stop.clone(),
             places: Arc::clone(places),
-            heads: self.keeps_heads.then(|| Arc::clone(heads)),
-            apart: Arc::clone(apart),
+            keeps_heads: self.keeps_heads,
+            learned: learned.clone(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::scan::availability::Availability;
 use crate::scan::context::PipelineContext;
 use crate::scan::work_split::{PendingRange, WorkSplit};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use raw_store::{LogFilter, Reopen, Window};
@@ -44,7 +44,8 @@ pub(crate) async fn read(
             return Err(RunError { pipeline: Some(name), window: None, failure: error.into() });
         }
     };
-    let clocks = Clocks { database, read_at, found: parts.apart };
+    let pages = parts.learned.pages_of(&pipeline.entity_name);
+    let clocks = Clocks { database, read_at, found: parts.learned.apart };
     // What an entity bears may be less than what was asked for.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
@@ -59,11 +60,11 @@ pub(crate) async fn read(
         spec: plan.spec.clone(),
         pipeline,
         lease: held.lease().clone(),
-        pages: AtomicU32::default(),
+        pages,
         clocks,
         unproved: Mutex::default(),
         availability: Availability::default(),
-        heads: parts.heads.map(|heads| heads.of(plan.spec.entity_name())),
+        heads: parts.keeps_heads.then(|| parts.learned.heads.of(plan.spec.entity_name())),
     });
     let mut result = tokio::select! {
         biased;
@@ -104,7 +105,7 @@ async fn read_and_prove(
     place: Permit,
 ) -> Result<(), RunError> {
     let last = context.store.last_page(context.run(), &context.pipeline.entity_name).await;
-    context.pages.store(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
+    context.pages.fetch_max(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
     let reopen = context.request.reopen;
     let read = read_windows(context, places, plan, reopen, place).await?;
     if let Some(message) = context.availability.missing() {

@@ -36,7 +36,8 @@ pub(crate) struct PipelineContext {
     pub(crate) spec: EntitySpec,
     pub(crate) pipeline: Pipeline,
     pub(crate) lease: Lease,
-    pub(crate) pages: AtomicU32,
+    /// The highest page number that is used.
+    pub(crate) pages: Arc<AtomicU32>,
     pub(crate) availability: Availability,
     /// Where the heads of what lands are kept, if somebody looks over it afterwards.
     pub(crate) heads: Option<Arc<Heads>>,

@@ -11,15 +11,15 @@ use qbo_client::{HttpQboClient, QboClient as _};
 use zeroize::Zeroizing;
 
 use super::{endpoint, keys, status};
+use crate::app::let_it_age;
 use crate::args::LoginArgs;
-use crate::callback::{Callback, Page};
-use crate::command::signals::Stop;
-use crate::compose::let_it_age;
-use crate::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
+use crate::config::settings::Settings;
+use crate::oauth_callback::{Callback, Page};
+use crate::output::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
 use crate::render::say;
 use crate::secrets::Secrets;
-use crate::settings::Settings;
-use crate::typed;
+use crate::secrets::prompt;
+use crate::shutdown::Stop;
 
 /// `auth login`: a person consents on Intuit's page, and the vault keeps what that brings. Whatever goes wrong
 /// before the code is exchanged, nothing is stored; what the exchange brings is stored in any case.
@@ -207,9 +207,9 @@ fn show(request: &ConsentRequest, arguments: &LoginArgs) {
 async fn pasted() -> Result<Zeroizing<String>, Exit> {
     let none = || refused("no address was pasted", "run the same command again");
     let answer = if std::io::stdin().is_terminal() {
-        typed::hidden("address (not shown): ", |_| none()).await?
+        prompt::hidden("address (not shown): ", |_| none()).await?
     } else {
-        typed::line(|_| none()).await?
+        prompt::line(|_| none()).await?
     };
     if answer.trim().is_empty() { Err(none()) } else { Ok(answer) }
 }

@@ -16,15 +16,15 @@ use serde_json::json;
 
 pub(super) use status::{SOON, consent_json, warn_if_ending};
 
+use crate::app::{company, database_options, open_database};
 use crate::args::{Auth, Output};
-use crate::command::signals::Stop;
-use crate::compose::{company, database_options, open_database};
-use crate::consent::WitnessedVault;
-use crate::exit::{DONE, Exit, HELD, REAUTHORISE, chain};
+use crate::config::settings::Settings;
+use crate::output::exit::{DONE, Exit, HELD, REAUTHORISE, chain};
 use crate::render::{out_json, say};
 use crate::secrets::Secrets;
-use crate::settings::Settings;
-use crate::typed;
+use crate::secrets::lineage::WitnessedVault;
+use crate::secrets::prompt;
+use crate::shutdown::Stop;
 
 /// `auth`: asks for a consent, shows it, refreshes it, ends it.
 pub(crate) async fn auth(settings: &Settings, command: Auth) -> Result<u8, Exit> {
@@ -134,7 +134,7 @@ async fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
     }
     let question =
         format!("End the consent of {company}? Nobody can read it until somebody consents again. [y/N]");
-    let answer = typed::shown(&question, |_| unasked()).await?;
+    let answer = prompt::shown(&question, |_| unasked()).await?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());
     }

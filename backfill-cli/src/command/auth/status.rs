@@ -4,11 +4,11 @@ use time::{Duration, OffsetDateTime};
 
 use super::nothing;
 use crate::args::Output;
-use crate::exit::{DONE, Exit};
+use crate::config::settings::Settings;
 use crate::instant::utc;
+use crate::output::exit::{DONE, Exit};
 use crate::render::{Table, out, out_json, say};
 use crate::secrets::Secrets;
-use crate::settings::Settings;
 
 /// A consent that ends sooner than this is worth a word.
 pub(in crate::command) const SOON: Duration = Duration::days(30);

@@ -20,15 +20,15 @@ use self::own::OwnDatabase;
 use self::stage::Stage;
 use super::findings::examined;
 use super::request::request;
-use super::signals::Stop;
+use crate::app::{Composed, Schema, compose};
 use crate::args::{DemoArgs, RunArgs};
-use crate::compose::{Composed, Schema, compose};
-use crate::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
-use crate::paint::{Style, paint};
-use crate::progress::sink;
+use crate::config::settings::{Place, PrivateServer, Settings, TestEndpoints};
+use crate::output::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
+use crate::output::paint::{Style, paint};
+use crate::output::progress::sink;
 use crate::render::{Shown, report_json, report_text, say, say_lines, totals_json};
-use crate::settings::{Place, PrivateServer, Settings, TestEndpoints};
-use crate::typed;
+use crate::secrets::prompt;
+use crate::shutdown::Stop;
 
 /// `demo`.
 pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
@@ -247,6 +247,6 @@ async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool, stage: &mut 
     stage.show(&format!("  {} -c '{query}'", composed.psql()));
     let question = "\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.";
     // Whoever cannot be read any more is gone, and wants no more than its end.
-    let ended = typed::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
+    let ended = prompt::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
     ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit.code, false)) })
 }

@@ -3,10 +3,10 @@ use std::path::Path;
 
 use private_postgres::LocalServer;
 
-use crate::embedded;
-use crate::exit::{DESTINATION, Exit};
+use crate::config::settings::PrivateServer;
+use crate::database::private;
+use crate::output::exit::{DESTINATION, Exit};
 use crate::render::say;
-use crate::settings::PrivateServer;
 
 /// The database of a demo that is alone.
 const FIRST: &str = "demo";
@@ -23,7 +23,7 @@ pub(super) struct OwnDatabase {
 impl OwnDatabase {
     /// The first free one in the private server, without the data of an earlier demo: each is a company of its own.
     pub(super) async fn take(private: &PrivateServer) -> Result<Self, Exit> {
-        let server = embedded::server(private).await?;
+        let server = private::server(private).await?;
         let (name, lock) = first_free(server.folder())?;
         if name != FIRST {
             say(&format!("another demo keeps its data here now: this one's database is {name}"));

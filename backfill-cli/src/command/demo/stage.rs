@@ -1,7 +1,7 @@
 use serde_json::{Map, Value};
 
 use crate::args::Output;
-use crate::paint::{Style, paint};
+use crate::output::paint::{Style, paint};
 use crate::render::{out, out_json};
 
 /// What the demo shows: scene after scene for people, one value at the end for programs.

@@ -9,13 +9,13 @@ use qbo_auth::{
 use serde_json::json;
 
 use crate::args::{Output, Secrets};
-use crate::exit::{DONE, Exit};
+use crate::config::settings::Settings;
 use crate::instant::utc;
+use crate::output::exit::{DONE, Exit};
 use crate::render::{Table, out, out_json, say};
-use crate::secret_text;
-use crate::settings::Settings;
-use crate::typed;
-use crate::unlock;
+use crate::secrets::prompt;
+use crate::secrets::text;
+use crate::secrets::unlock;
 
 /// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
 pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8, Exit> {
@@ -113,11 +113,11 @@ async fn value(name: SecretName) -> Result<SecretString, Exit> {
         Exit::usage(what, format!("echo it into: qbo-backfill secrets set {name}"))
     };
     let text = if std::io::stdin().is_terminal() {
-        typed::hidden(&format!("{name} (not shown): "), unread).await?
+        prompt::hidden(&format!("{name} (not shown): "), unread).await?
     } else {
-        typed::line(unread).await?
+        prompt::line(unread).await?
     };
-    let value = secret_text::value(name, &text).map_err(|problem| {
+    let value = text::value(name, &text).map_err(|problem| {
         Exit::usage(format!("{name} was not stored: {problem}"), format!("qbo-backfill secrets set {name}"))
     })?;
     let value = value.ok_or_else(|| {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use qbo_auth::{SealedVault, Unlock, VaultErrorKind};
 
 use super::place;
-use crate::exit::{Exit, VAULT};
-use crate::keyring::{self, Account, Refusal};
+use crate::config::settings::Settings;
+use crate::output::exit::{Exit, VAULT};
 use crate::render::say;
 use crate::secrets::Secrets;
-use crate::settings::Settings;
-use crate::unlock::{self, Opened};
+use crate::secrets::keyring::{self, Account, Refusal};
+use crate::secrets::unlock::{self, Opened};
 
 /// `secrets init`. Returns what opens the vault.
 pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -> Result<Unlock, Exit> {

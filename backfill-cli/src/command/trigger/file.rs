@@ -13,11 +13,11 @@ use super::super::request::{nobody, note_of_end, request};
 use super::mage::{self, Entry};
 use super::{is_past, name_of, plan, spelling};
 use crate::args::{Output, RunArgs};
-use crate::exit::Exit;
+use crate::config::settings::Settings;
+use crate::config::trusted;
 use crate::instant;
+use crate::output::exit::Exit;
 use crate::render::say;
-use crate::settings::Settings;
-use crate::trusted;
 
 /// A trigger as a file has it.
 #[derive(Debug)]

@@ -17,12 +17,13 @@ use time::macros::format_description;
 use self::file::{Filed, What};
 use super::request::{nobody, request, span};
 use super::{or_nothing, reader};
+use crate::app::{Database, create_where_missing};
 use crate::args::{Missed, Output, RunArgs, Trigger as Command, TriggerAddArgs, When};
-use crate::compose::{Database, create_where_missing};
-use crate::exit::{DONE, Exit};
-use crate::instant::{in_zone, short, utc};
+use crate::config::settings::Settings;
+use crate::instant::{short, utc};
+use crate::output::exit::{DONE, Exit};
 use crate::render::{Table, out, out_json, say, spoken};
-use crate::settings::Settings;
+use crate::time_zone::in_zone;
 
 /// `trigger`.
 pub(crate) async fn trigger(settings: &Settings, command: &Command) -> Result<u8, Exit> {

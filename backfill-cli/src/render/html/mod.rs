@@ -10,7 +10,7 @@ pub(crate) use table::push_table;
 
 use std::fmt::{self, Write as _};
 
-use crate::foreign::is_obeyed;
+use crate::output::foreign::is_obeyed;
 
 /// The page's looks. No file, font or picture from anywhere else.
 pub(crate) const STYLE: &str = include_str!("report.css");
