@@ -1,4 +1,4 @@
-//! One budget of calls over all processes of a company: the ledger in the database, as the client asks for it.
+//! One call budget for all processes of a company: adapts the ledger in the database to the client's `CallBudget`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,17 +12,18 @@ use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreEr
 use time::OffsetDateTime;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// How long after it was asked for a call leaves at the latest, where the database answers quickly. It costs a little of the
-/// rate, because a call counts until it must have arrived.
+/// Shortest validity of a permit: an admitted call leaves at most this long after it was asked for, where the database answers
+/// quickly. A longer validity costs a little of the rate, because a call counts until it must have arrived.
 const SHORTEST: Duration = Duration::from_millis(250);
 
-/// The same where it does not.
+/// Longest validity of a permit, where the database answers slowly.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// From which part of the month's allowance on it is worth saying.
+/// Share of the monthly allowance above which [`ClientEvent::AllowanceLow`] is sent.
 const WORTH_SAYING: f64 = 0.8;
 
-/// The budget of a company that all its processes share through the database. It holds the store no longer than its owner does.
+/// The call budget that all processes of a company share through the database. It holds a weak reference, so it does not keep
+/// the store alive.
 #[derive(Debug)]
 pub struct SharedBudget {
     ledger: Weak<dyn CallLedger>,
@@ -44,8 +45,8 @@ struct Permit {
 }
 
 impl SharedBudget {
-    /// A budget within `limits`, and within so many calls a month if there is such a number. Whose end comes near is
-    /// told through the channel.
+    /// Creates a budget within `limits` and, if given, `monthly_calls` calls a month. When the month's allowance runs low, the
+    /// budget sends [`ClientEvent::AllowanceLow`] once through the channel.
     pub fn new(
         ledger: Weak<dyn CallLedger>,
         limits: Limits,
@@ -62,13 +63,13 @@ impl SharedBudget {
         Self { ledger, limits, clock, good_for, signals, said: AtomicBool::new(false) }
     }
 
-    /// Says once that the month's calls come to an end.
+    /// Reports once that the month's allowance runs low.
     fn tell(&self, used: u64) {
         let Some(allowance) = self.limits.per_month else { return };
         #[expect(clippy::cast_precision_loss, reason = "a share for people")]
         let share = used as f64 / allowance as f64;
         if share >= WORTH_SAYING && !self.said.swap(true, Ordering::Relaxed) {
-            // A receiver that is gone wants no more news.
+            // A closed receiver is not an error.
             let _ = self.signals.send(ClientEvent::AllowanceLow { used, allowance });
         }
     }
@@ -82,7 +83,7 @@ impl CallBudget for SharedBudget {
         let now = || (self.clock.elapsed(), self.clock.now_utc());
         let asked = now();
         let admission = ledger.admit(&self.limits, good_for).await.map_err(unavailable)?;
-        // A permit that is as old as its transaction would not be used; this one believes to be new.
+        // A permit as old as its transaction would not be used; this mutation makes it look new.
         let asked = if is_planted("time of the transaction's start") { now() } else { asked };
         match admission {
             CallAdmission::Go { slot, used } => {
@@ -112,7 +113,7 @@ impl CallBudget for SharedBudget {
         if let Some(ledger) = self.ledger.upgrade()
             && let Err(error) = ledger.failing(apart).await
         {
-            // The breaker of this process holds, and each of the others finds out by itself.
+            // This process's breaker holds, and each other process finds out by itself.
             tracing::debug!(%error, "others could not be told that QuickBooks keeps failing");
         }
     }
@@ -120,7 +121,7 @@ impl CallBudget for SharedBudget {
 
 #[async_trait]
 impl CallPermit for Permit {
-    /// By both times of the machine: the one stands still while it sleeps, the other can be set.
+    /// Ages the permit by both of the host's clocks: one stands still while the host sleeps, the other can be set.
     fn leave(&mut self) -> bool {
         let (elapsed, wall) = self.asked;
         let wall = (self.clock.now_utc() - wall).try_into().unwrap_or_default();
@@ -147,7 +148,7 @@ impl CallPermit for Permit {
     }
 }
 
-/// Its request was abandoned: the run was stopped.
+/// Concludes the call as abandoned: the run was stopped while the request was in flight.
 impl Drop for Permit {
     fn drop(&mut self) {
         if let (Some(ledger), Some(slot)) = (self.ledger.upgrade(), self.slot.take())
@@ -160,7 +161,7 @@ impl Drop for Permit {
 
 async fn conclude(ledger: &dyn CallLedger, slot: &CallSlot, end: raw_store::CallEnd) {
     if let Err(error) = ledger.conclude(slot, end).await {
-        // The place becomes free by itself, and the month counts one call too many rather than one too few.
+        // The slot becomes free by itself, and the month counts one call too many rather than one too few.
         tracing::debug!(%error, "the end of a call could not be noted");
     }
 }

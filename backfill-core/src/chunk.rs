@@ -1,4 +1,4 @@
-//! The sizes of windows, and how a range is cut into them.
+//! Window sizes, and cutting a range into windows.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,7 @@ use std::str::FromStr;
 use raw_store::Window;
 use time::{Date, Duration, Month, OffsetDateTime, UtcOffset};
 
-/// How long the windows of a run are. Boundaries follow the UTC calendar: weeks begin on Monday, months on the
-/// first.
+/// The length of a run's windows. Boundaries follow the UTC calendar: weeks begin on Monday, months on the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ChunkSize {
     /// One day.
@@ -25,7 +24,7 @@ pub enum ChunkSize {
     Whole,
 }
 
-/// A word that is no chunk size.
+/// Error of parsing a word that is not a chunk size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a chunk is day, week, month, quarter, year or whole")]
 pub struct UnknownChunk;
@@ -34,7 +33,7 @@ impl ChunkSize {
     /// All sizes.
     pub const ALL: [Self; 6] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::Year, Self::Whole];
 
-    /// The word for it.
+    /// Returns the size as a word, such as `day`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Day => "day",
@@ -49,7 +48,7 @@ impl ChunkSize {
     /// The first boundary after `date`; `None` beyond the calendar's end or without boundaries.
     fn next(self, date: Date) -> Option<Date> {
         let first_of = |months: u8| {
-            // Months are counted from 0 so that the block that holds `date` is a division.
+            // Months count from 0, so that dividing finds the block that holds `date`.
             let block = (u8::from(date.month()) - 1) / months;
             let next = (block + 1) * months;
             let (year, month) = if next == 12 { (date.year() + 1, 0) } else { (date.year(), next) };
@@ -83,23 +82,24 @@ impl FromStr for ChunkSize {
     }
 }
 
-/// Windows of one pipeline that one request may have: each is a line of the log, and is kept in memory while the run lasts, at
-/// some seven hundred bytes. By day it is more than sixty years, several times as long as there has been anything to read.
+/// The most windows of one pipeline that a request may have. Each window is a line of the log and takes some seven hundred
+/// bytes of memory while the run lasts. By day this covers more than sixty years, several times as long as there has been
+/// anything to read.
 pub const MOST_WINDOWS: usize = 25_000;
 
-/// A range is cut into more windows than a request may have.
+/// Error of cutting a range into more windows than a request may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the range has more than {MOST_WINDOWS} windows by {chunk}")]
 pub struct TooManyWindows {
-    /// The word for how long each of them was to be.
+    /// The chunk size as a word.
     pub chunk: &'static str,
 }
 
-/// Cuts a span into windows: without gap, without overlap, the first and last clipped to the span.
+/// Cuts a span into windows without gaps or overlaps. The first and last windows are clipped to the span.
 ///
 /// # Errors
 ///
-/// [`TooManyWindows`] beyond [`MOST_WINDOWS`], without having made more of them.
+/// [`TooManyWindows`] beyond [`MOST_WINDOWS`] windows; no more than that many are created.
 pub fn tile(span: Window, size: ChunkSize) -> Result<Vec<Window>, TooManyWindows> {
     let mut windows = Vec::new();
     let mut start = span.start();
@@ -194,7 +194,7 @@ mod tests {
             }
         }
 
-        /// Second by second, against what a calendar says of each: a window begins where its day, week, month … does.
+        /// Checks every second against the calendar: a window begins where its day, week, month … does.
         #[test]
         fn windows_begin_where_the_calendar_says(
             from in -2_208_988_800_i64..7_258_118_400,

@@ -1,7 +1,7 @@
-//! Which time it is. Three clocks say so: the source's in its answers, the database's and the host's. None is believed alone.
+//! Compares three clocks: the source's, as its responses state it, the database's and the host's. None is trusted alone.
 //!
-//! Everything here is pure. A span of time stands for a clock that is read before a question and after its answer: a process that
-//! was frozen meanwhile, or waited for minutes, has no clock that is wrong.
+//! This module is pure. A clock is a span between two readings, one before a request and one after its response, so a process
+//! that was frozen or waited for minutes in between does not appear to have a wrong clock.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use qbo_auth::planted::is_planted;
 use time::{Duration, OffsetDateTime};
 
-/// How far the three may be apart. Clocks that are kept differ by less than a second, and those of forgotten machines drift by
-/// seconds a day; this is also how far before the source's clock a window has to end ([`Axis::margin`](crate::Axis)), so that a
-/// clock that is off by less completes nothing that has not ended.
+/// The largest difference between clocks that count as agreeing. Synchronised clocks differ by less than a second, and those of
+/// unattended machines drift by seconds a day. A window also has to end this long before the source's clock to be complete
+/// ([`Axis::margin`](crate::Axis)), so a clock that is off by less cannot complete a window that has not ended.
 pub const CLOCKS_AGREE_WITHIN: Duration = Duration::minutes(5);
 
-/// Whose clock.
+/// Names one of the three clocks that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockOf {
-    /// QuickBooks', as its answers tell it.
+    /// QuickBooks' clock, as its responses state it.
     Source,
-    /// The database's.
+    /// The database server's clock.
     Database,
-    /// That of the machine that reads.
+    /// The clock of the host that runs the backfill.
     Host,
 }
 
@@ -35,12 +35,12 @@ impl fmt::Display for ClockOf {
     }
 }
 
-/// A clock that does not go with the others.
+/// A clock that disagrees with the others by more than [`CLOCKS_AGREE_WITHIN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockApart {
-    /// Which.
+    /// The clock that disagrees.
     pub clock: ClockOf,
-    /// How far it is ahead of the one next to it; less than zero if it is behind.
+    /// How far it is ahead of the nearest other clock; negative if it is behind.
     pub ahead: Duration,
 }
 
@@ -61,28 +61,29 @@ impl fmt::Display for ClockApart {
     }
 }
 
-/// A moment between a question and now, by the host: its clock, and the time since any fixed start, which never jumps.
+/// The host's clocks at a moment between a request and now: the wall clock, and the time since a fixed start, which never
+/// jumps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) elapsed: std::time::Duration,
     pub(crate) host: OffsetDateTime,
 }
 
-/// When an answer was given, as far as the clocks agree.
+/// The time of a response, as far as the clocks agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// By what is to be judged whether a window has ended.
+    /// The time by the earliest clock; it decides whether a window has ended.
     pub(crate) earliest: OffsetDateTime,
-    /// What is kept with each row: the source's word, or the middle one of three where the source is far ahead, which would make
-    /// the row newer than it is.
+    /// The time kept with each row: the source's own, or the middle one of the three clocks where the source is far ahead and
+    /// would make the row look newer than it is.
     pub(crate) likely: OffsetDateTime,
-    /// By the clock that is farthest ahead.
+    /// The time by the clock that is farthest ahead.
     pub(crate) latest: OffsetDateTime,
-    /// The clock that is off.
+    /// The clock that disagrees, if one does.
     pub(crate) apart: Option<ClockApart>,
 }
 
-/// The database's clock as it was when a pipeline began, and what was found of all clocks of the run since.
+/// The database's clock when a pipeline began, and the first disagreement found between the run's clocks since.
 #[derive(Clone, Debug)]
 pub(crate) struct Clocks {
     pub(crate) database: OffsetDateTime,
@@ -91,8 +92,8 @@ pub(crate) struct Clocks {
 }
 
 impl Clocks {
-    /// The moment of an answer that says that it was given at `source`, to a question of a time before. A source that is not
-    /// believed is noted.
+    /// Determines the time of a response that claims to be from `source`, for a request sent between the readings. Notes a
+    /// source clock that is not believed.
     pub(crate) fn moment(&self, source: Option<OffsetDateTime>, asked: Reading, now: Reading) -> Moment {
         let moment = moment(source, (self.database_at(asked), self.database_at(now)), (asked.host, now.host));
         if source.is_none_or(|source| moment.earliest < source) {
@@ -101,7 +102,7 @@ impl Clocks {
         moment
     }
 
-    /// Notes a clock that is off, for whoever looks at the run.
+    /// Notes a clock that disagrees, to be reported with the run's outcome.
     pub(crate) fn note(&self, apart: Option<ClockApart>) {
         if let Some(apart) = apart {
             self.found.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(apart);
@@ -116,7 +117,7 @@ impl Clocks {
     }
 }
 
-/// Of each clock the span in which the answer was given.
+/// Determines the time of a response from the span that each clock gives for it.
 fn moment(
     source: Option<OffsetDateTime>,
     database: (OffsetDateTime, OffsetDateTime),
@@ -164,7 +165,7 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-03-02 10:00 UTC);
 
-    /// The moment of an answer, by clocks that are off by so many minutes.
+    /// The time of a response, with each clock off by this many minutes.
     fn by(source: Option<i64>, database: i64, host: i64) -> Moment {
         let at = |minutes| NOW + Duration::minutes(minutes);
         moment(source.map(at), (at(database), at(database)), (at(host), at(host)))

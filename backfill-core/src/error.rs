@@ -1,44 +1,44 @@
-//! Why a run did not do what it was asked to.
+//! Errors of a run.
 
 use raw_store::{StoreError, Window};
 
 use crate::chunk::TooManyWindows;
 
-/// A run, or one of its pipelines, could not go on.
+/// Why a run, or one of its pipelines, could not go on.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{failure}", Place { pipeline: pipeline.as_deref(), window: *window })]
 pub struct RunError {
-    /// The pipeline's name, where one was at work.
+    /// The name of the pipeline that failed, if one was being read.
     pub pipeline: Option<String>,
-    /// The window it stood in.
+    /// The window that was being read, if any.
     pub window: Option<Window>,
-    /// Why.
+    /// What failed.
     pub failure: Failure,
 }
 
-/// Why a run could not go on. What failed for single windows only is in the log instead.
+/// The cause of a [`RunError`]. Failures of single windows do not stop a run and are in the log instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// Reading from QBO.
+    /// A request to QuickBooks failed.
     #[error(transparent)]
     Read(qbo_client::Error),
-    /// Landing in the database, or asking it.
+    /// The store could not be read or written.
     #[error(transparent)]
     Land(#[from] StoreError),
-    /// The request has more windows than one may have: nothing was touched.
+    /// The request has more windows than allowed; nothing was read or written.
     #[error(transparent)]
     TooManyWindows(#[from] TooManyWindows),
-    /// Somebody asked it to stop.
+    /// The run was asked to stop.
     #[error("stopped on request")]
     Stopped,
-    /// A promise of this program was broken: a bug.
+    /// An invariant of this program was violated: a bug.
     #[error("broken invariant: {0}")]
     Broken(Box<str>),
 }
 
 impl Failure {
-    /// The part of the work in which it happened: `auth`, `extract`, `load` or `run`.
+    /// Returns the part of the work that failed: `auth`, `extract`, `load` or `run`.
     pub fn phase(&self) -> &'static str {
         match self {
             Self::Read(error) if error.kind.code().starts_with("auth.") => "auth",
@@ -48,7 +48,7 @@ impl Failure {
         }
     }
 
-    /// A word for programs that sort logs. It stays as it is from version to version.
+    /// Returns a word that programs can sort logs by. It does not change from version to version.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Read(error) => error.kind.code(),
@@ -59,7 +59,7 @@ impl Failure {
         }
     }
 
-    /// Intuit's id of the answer that it was, which their support asks for.
+    /// Returns Intuit's id of the failed response (`intuit_tid`), which Intuit's support asks for.
     pub fn intuit_tid(&self) -> Option<&str> {
         match self {
             Self::Read(error) => error.intuit_tid.as_deref(),
@@ -69,7 +69,7 @@ impl Failure {
 }
 
 impl RunError {
-    /// An error outside of any pipeline.
+    /// Creates an error that belongs to no pipeline.
     pub(crate) fn general(failure: impl Into<Failure>) -> Self {
         Self { pipeline: None, window: None, failure: failure.into() }
     }
@@ -90,7 +90,7 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// A promise of this program that was broken, in our own words: what a panic says may quote anything.
+/// A violated invariant, described in our own words: a panic message may quote anything.
 pub(crate) fn broken(what: &str) -> Failure {
     Failure::Broken(what.into())
 }

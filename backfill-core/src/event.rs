@@ -1,4 +1,4 @@
-//! What a run tells while it works.
+//! Events that a run emits while it works.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,168 +9,168 @@ use time::OffsetDateTime;
 
 use crate::mismatch::Mismatch;
 
-/// Something that happened in a run. Logs, progress, metrics and recorders are consumers of the same stream.
+/// An event of a run. Logs, progress displays, metrics and recorders all consume the same stream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RunEvent {
-    /// The run has begun.
+    /// A run has begun.
     RunStarted {
-        /// Its name.
+        /// The run's name.
         run: RunId,
-        /// The seed of its random choices.
+        /// The seed of the run's random choices.
         seed: u64,
-        /// The pipelines, by name.
+        /// The names of the pipelines that are read.
         pipelines: Vec<String>,
-        /// Windows that will be read.
+        /// The number of windows to read.
         windows: usize,
-        /// API calls it will take at least.
+        /// The least number of API calls that the run will make.
         estimated_calls: u64,
     },
-    /// Another process has a pipeline, and this run waits for it.
+    /// Another process holds a pipeline's lease, and this run waits for it.
     Held {
         /// The pipeline's name.
         pipeline: String,
-        /// Who has it.
+        /// The holder of the lease, for people.
         holder: Box<str>,
-        /// Since when, by the store's clock.
+        /// When the holder took the lease, by the store's clock.
         since: OffsetDateTime,
-        /// How long it is waited for.
+        /// How long this run waits for the lease.
         patience: Duration,
     },
-    /// A page is committed.
+    /// A page was committed.
     PageCommitted {
         /// The pipeline's name.
         pipeline: String,
-        /// Number of the page in the run and pipeline.
+        /// The page's number within the run and pipeline.
         page: u32,
-        /// Records in it that had not been read before.
+        /// Records of the page that had not been read before.
         rows: u64,
-        /// What became of them.
+        /// What became of those records.
         counts: WindowCounts,
-        /// Time since the page before.
+        /// Time since the previous page.
         time: Duration,
     },
     /// A window was closed or given up.
     Window(WindowReport),
-    /// A free place took over the later half of a scan.
+    /// A free permit took over the later part of a scan.
     ScanSplit {
         /// The pipeline's name.
         pipeline: String,
-        /// Where the later half begins.
+        /// Where the later part begins.
         at: OffsetDateTime,
     },
-    /// A record was found that QBO cannot deliver; it is in quarantine by its place.
+    /// QuickBooks cannot deliver a record; the record is in quarantine under its time span.
     Unreadable {
         /// The pipeline's name.
         pipeline: String,
-        /// The time on the axis that it lies in.
+        /// The time on the axis that the record lies in.
         span: Window,
     },
-    /// A request waits, is repeated, or the circuit breaker changed.
+    /// The client waits, repeats a request, or changes its circuit breaker.
     Source(ClientEvent),
-    /// Landing a page is tried again.
+    /// Committing a page is tried again.
     StoreRetry {
         /// The pipeline's name.
         pipeline: String,
-        /// Number of the repeat, from 1.
+        /// The number of the retry, from 1.
         attempt: u32,
     },
-    /// The database has forgotten what was committed; the run goes on from what it still holds.
+    /// The database lost committed pages, for example by a restore; the run goes on from what the database still holds.
     LogMoved {
-        /// The pipeline where it was noticed.
+        /// The pipeline where the loss was noticed.
         pipeline: String,
-        /// How often it has happened in this run, from 1.
+        /// How often this has happened in this run, from 1.
         attempt: u32,
     },
-    /// The check of a scan against the source found a difference.
+    /// QuickBooks counts another number of records than was read.
     CountDiffers {
         /// The pipeline's name.
         pipeline: String,
-        /// Where.
+        /// The span that was counted.
         span: Window,
-        /// What QBO counts.
+        /// The number of records by QuickBooks' count.
         source: u64,
-        /// What was read.
+        /// The number of records that were read.
         read: u64,
     },
-    /// A verification found a record about which QBO and the store disagree.
+    /// A verification found a record that differs between QuickBooks and the store.
     Mismatch(Mismatch),
-    /// The company does not have what a pipeline reads. Each of its windows is told as well.
+    /// The company does not have the entity that a pipeline reads. Each of the pipeline's windows is reported as well.
     Unavailable {
         /// The pipeline's name.
         pipeline: String,
-        /// Windows that are left unread.
+        /// The number of windows that are left unread.
         windows: usize,
-        /// Why, in our own words.
+        /// The reason, in our own words.
         message: Box<str>,
     },
-    /// A worker has begun with the run of a trigger, or goes on with it.
+    /// A worker has started or resumed the run of a trigger.
     TriggerFired {
-        /// The trigger.
+        /// The trigger's name.
         trigger: TriggerName,
-        /// Its run.
+        /// The run's name.
         run: RunId,
-        /// When it was to fire.
+        /// When the trigger was due.
         fire_at: OffsetDateTime,
     },
-    /// A worker is through with the run of a trigger.
+    /// A worker has finished with the run of a trigger, for now or for good.
     TriggerEnded {
-        /// The trigger.
+        /// The trigger's name.
         trigger: TriggerName,
-        /// How it stands now. Still `Running` if the run goes on later.
+        /// The trigger's state; still `Running` if the run resumes later.
         state: TriggerState,
-        /// Why, in our own words.
+        /// The reason, in our own words.
         message: Option<Box<str>>,
     },
-    /// A worker has something to say that stops nothing.
+    /// A worker met a problem that does not stop it.
     WorkerTrouble {
-        /// What, in our own words.
+        /// The problem, in our own words.
         message: Box<str>,
     },
-    /// The run is over.
+    /// A run has ended.
     RunFinished {
-        /// Its name.
+        /// The run's name.
         run: RunId,
-        /// How it ended.
+        /// How the run ended.
         status: RunStatus,
-        /// What it cost.
+        /// The API calls that the run made, and what they cost.
         usage: Usage,
-        /// How long it took.
+        /// How long the run took.
         time: Duration,
     },
 }
 
-/// What became of a window in this run.
+/// The outcome of a window in this run.
 #[derive(Clone, Debug)]
 pub struct WindowReport {
     /// The pipeline's name.
     pub pipeline: String,
     /// The window.
     pub window: Window,
-    /// Where it stands.
+    /// The window's state.
     pub state: WindowState,
-    /// What became of the records that this run read in it.
+    /// What became of the records that this run read in the window.
     pub counts: WindowCounts,
-    /// Pages of this run that held records of it.
+    /// Pages of this run that held records of the window.
     pub pages: u64,
-    /// Why, if it was given up or there is nothing to read.
+    /// The reason, if the window was given up or has nothing to read.
     pub message: Option<Box<str>>,
 }
 
-/// Receives a run's events, in order per pipeline, from many tasks.
+/// Receives the events of a run: in order per pipeline, from many tasks.
 ///
 /// # Contract
 ///
 /// `emit` returns quickly and does not panic; a sink that needs time hands the event on.
 pub trait EventSink: fmt::Debug + Send + Sync {
-    /// Takes one event.
+    /// Receives one event.
     fn emit(&self, event: &RunEvent);
 }
 
-/// Hears nothing.
+/// Discards all events.
 impl EventSink for () {
     fn emit(&self, _: &RunEvent) {}
 }
 
-// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+// The trait is used behind `Arc<dyn _>`; if it stops being dyn-compatible, this build fails and not a user's.
 const _: fn(&dyn EventSink) = |_| ();

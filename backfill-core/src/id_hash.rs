@@ -1,9 +1,9 @@
-//! A mark of eight bytes for an id, where millions of them are kept.
+//! Hashes an id to eight bytes, where millions of ids are kept.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-/// The mark of an id, or of the bytes of a record without one. Two ids share one by a chance of one in 2^64, and then a record
-/// that is gone passes unseen.
+/// Hashes an id, or the bytes of a record without one. Two ids collide with a chance of one in 2^64; a deleted record then goes
+/// unnoticed.
 pub(crate) fn id_hash(id: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);

@@ -1,10 +1,10 @@
-//! A lease that is given back whatever happens.
+//! Releases a lease whatever happens.
 
 use std::sync::Arc;
 
 use raw_store::{Lease, Store, StoreError};
 
-/// A lease that is given back whatever happens: also where its task panics, or is dropped in the middle.
+/// Releases its lease whatever happens, even if the task that holds it panics or is dropped halfway.
 #[derive(Debug)]
 pub(crate) struct LeaseGuard {
     store: Arc<dyn Store>,
@@ -21,7 +21,7 @@ impl LeaseGuard {
         &self.lease
     }
 
-    /// Gives it back.
+    /// Releases the lease.
     pub(crate) async fn release(mut self) -> Result<(), StoreError> {
         self.released = true;
         self.store.release(&self.lease).await
@@ -34,7 +34,7 @@ impl Drop for LeaseGuard {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
-            // Where it fails, the lease ends with the process.
+            // If this fails, the lease expires once the process has ended.
             runtime.spawn(async move { drop(store.release(&lease).await) });
         }
     }

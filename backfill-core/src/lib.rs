@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-/// Marks a named point, where the crash tests stop the process. Without the feature `points` there are none.
+/// Marks a named point at which the crash tests stop the process. Without the feature `points` it expands to nothing.
 macro_rules! point {
     ($name:literal) => {
         #[cfg(feature = "points")]

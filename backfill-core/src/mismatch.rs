@@ -1,21 +1,21 @@
-//! How QuickBooks and the store disagree about a record.
+//! Records that differ between QuickBooks and the store.
 
 use raw_store::Window;
 use time::OffsetDateTime;
 
-/// How QuickBooks and the store disagree about a record.
+/// How a record differs between QuickBooks and the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MismatchKind {
-    /// QBO has it; nothing of it is stored.
+    /// QuickBooks has the record; the store has nothing of it.
     Missing,
-    /// QBO has it in another version than the one that is stored, and not in an older one.
+    /// QuickBooks has another version of the record than the store, and not an older one.
     Changed,
-    /// It is stored; QBO does not have it any more.
+    /// The store has the record; QuickBooks no longer does.
     Gone,
 }
 
 impl MismatchKind {
-    /// The word for it.
+    /// Returns the kind as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -25,17 +25,17 @@ impl MismatchKind {
     }
 }
 
-/// A record about which QuickBooks and the store disagree.
+/// A record that differs between QuickBooks and the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The pipeline's name.
     pub pipeline: String,
-    /// How.
+    /// How the record differs.
     pub kind: MismatchKind,
-    /// The record's id, where it has a usable one.
+    /// The record's id, if it has a usable one.
     pub id: Option<Box<str>>,
-    /// The window to read again for it; none for what is gone.
+    /// The window to read again to repair the difference; `None` for a record that is gone.
     pub window: Option<Window>,
-    /// When it was deleted, where QBO still knows that it was.
+    /// When the record was deleted, if QuickBooks still knows.
     pub deleted_at: Option<OffsetDateTime>,
 }

@@ -7,20 +7,20 @@ use super::scan_key::ScanKey;
 use super::time_axis::Axis;
 use crate::chunk::{ChunkSize, TooManyWindows, tile};
 
-/// What kind of thing an entity is.
+/// The kind of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityKind {
-    /// Something that happened: an invoice, a payment.
+    /// An event with a date: an invoice, a payment.
     Transaction,
     /// A name that transactions refer to: a customer, an item.
     List,
-    /// Neither: a rate, a file, the company's settings.
+    /// Neither of the two: a rate, a file, the company's settings.
     Other,
 }
 
 impl EntityKind {
-    /// The word for it, as in the catalogue.
+    /// Returns the kind as a word, as in the catalogue.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Transaction => "transaction",
@@ -30,7 +30,7 @@ impl EntityKind {
     }
 }
 
-/// One entity that can be backfilled: a row of the catalogue.
+/// An entity that can be backfilled: one row of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "columns of the catalogue, each true or false by itself")]
 pub struct EntitySpec {
@@ -50,52 +50,52 @@ pub struct EntitySpec {
 }
 
 impl EntitySpec {
-    /// Intuit's name, such as `Invoice`.
+    /// Returns Intuit's name of the entity, such as `Invoice`.
     pub fn name(&self) -> &EntityName {
         &self.name
     }
 
-    /// The name in the log, such as `invoices`.
+    /// Returns the entity's name in the log, such as `invoices`.
     pub fn entity_name(&self) -> &str {
         &self.plural
     }
 
-    /// The pipeline's name, such as `qb_invoices_backfill`.
+    /// Returns the pipeline's name, such as `qb_invoices_backfill`.
     pub fn pipeline_name(&self) -> String {
         format!("qb_{}_backfill", self.plural)
     }
 
-    /// The raw table, such as `qb_invoices`.
+    /// Returns the raw table, such as `qb_invoices`.
     pub fn table(&self) -> &TableName {
         &self.table
     }
 
-    /// What kind of thing it is.
+    /// Returns the entity's kind.
     pub fn kind(&self) -> EntityKind {
         self.kind
     }
 
-    /// What its windows can measure.
+    /// Returns the axes that windows of this entity can be measured on.
     pub fn axes(&self) -> &[Axis] {
         &self.axes
     }
 
-    /// Whether records can be made inactive, and are read all the same.
+    /// Whether records can be made inactive. Inactive records are read as well.
     pub fn has_inactive(&self) -> bool {
         self.active
     }
 
-    /// Whether it is read as a whole, as it is now, because its records cannot be asked for by time.
+    /// Whether the entity is read whole, as a snapshot, because its records cannot be queried by time.
     pub fn is_snapshot(&self) -> bool {
         self.snapshot
     }
 
-    /// What a user should know about it.
+    /// Returns notes for users: what is unusual about the entity.
     pub fn notes(&self) -> &str {
         &self.notes
     }
 
-    /// Where it lands, with windows on this axis.
+    /// Returns the pipeline that writes the entity's table, with windows on this axis.
     pub fn pipeline(&self, axis: Axis) -> Pipeline {
         Pipeline {
             entity_name: self.plural.clone(),
@@ -104,43 +104,44 @@ impl EntitySpec {
         }
     }
 
-    /// The windows that account for a span: its tiles, or the span as one for what is read as a whole.
+    /// Cuts a span into the windows that account for it. An entity that is read whole has one window, the span.
     ///
     /// # Errors
     ///
-    /// [`TooManyWindows`] if they are more than a request may have.
+    /// [`TooManyWindows`] if there are more windows than a request may have.
     pub fn windows(&self, span: Window, chunk: ChunkSize) -> Result<Vec<Window>, TooManyWindows> {
         tile(span, if self.snapshot { ChunkSize::Whole } else { chunk })
     }
 
-    /// How many records to ask for at once, where so many are asked for in general.
+    /// Returns the page size for this entity: `asked`, unless the entity has a smaller limit.
     pub fn page_size(&self, asked: PageSize) -> PageSize {
-        // The one record of what has no pages never fills one.
+        // An entity without pages has one record, which never fills a page.
         if self.paged { asked.min(self.page_size) } else { PageSize::MAX }
     }
 
-    /// Whether the source can be asked how many there are.
+    /// Whether QuickBooks can count the entity's records.
     pub(crate) fn is_counted(&self) -> bool {
         self.paged
     }
 
-    /// Whether change data capture tells what was deleted.
+    /// Whether change data capture reports deleted records of the entity.
     pub(crate) fn is_captured(&self) -> bool {
         self.captured
     }
 
-    /// Whether records can be asked for by id.
+    /// Whether records can be queried by id.
     pub(crate) fn has_ids(&self) -> bool {
         self.layout.key.is_empty() && self.paged
     }
 
-    /// What a cursor over `span` goes along.
+    /// Returns the key that a cursor over `span` advances by.
     pub(crate) fn scale(&self, axis: Axis, span: Window) -> ScanKey {
         if self.snapshot { ScanKey::Whole(span) } else { axis.into() }
     }
 
-    /// The question for all records from `start` to before `end`, in the order of the axis; for all there are, in any
-    /// order, of what is read as a whole. Inactive records are asked for by name: QBO leaves them out otherwise.
+    /// Builds the query for all records from `start` (inclusive) to `end` (exclusive), in the order of the axis. For an entity
+    /// that is read whole, the query covers all its records in any order. The query names inactive records, because QBO leaves
+    /// them out otherwise.
     pub(crate) fn query(&self, axis: Axis, start: OffsetDateTime, end: OffsetDateTime) -> Query {
         let query = self.everything();
         match (self.snapshot, self.paged) {
@@ -153,7 +154,7 @@ impl EntitySpec {
         }
     }
 
-    /// The question for these records.
+    /// Builds the query for the records with these ids.
     pub(crate) fn query_by_id<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Query {
         let ids = ids.map(|id| Value::Text(id.into()));
         self.everything().filter(Predicate::is_in(Property::ID, ids))

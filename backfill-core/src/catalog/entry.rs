@@ -1,4 +1,4 @@
-//! A table of the catalogue's file, before it is checked.
+//! An entry of the catalogue's file, before it is checked.
 
 use qbo_client::{EntityName, PageSize, RecordLayout};
 use serde::Deserialize;
@@ -47,7 +47,7 @@ fn yes() -> bool {
 pub(crate) type Fault = (&'static str, &'static str);
 
 impl Entry {
-    /// The entity, or what is wrong with the entry.
+    /// Checks the entry and converts it to an entity, or says what is wrong with it.
     pub(crate) fn spec(self) -> Result<EntitySpec, Fault> {
         let name = self.name.parse();
         let name = name.map_err(|_| ("name", "the name must be letters, starting with a capital"))?;

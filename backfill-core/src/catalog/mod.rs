@@ -1,4 +1,4 @@
-//! The entities that can be read, and what is odd about each: a table in TOML that users can extend.
+//! The catalogue: the entities that can be read and what is unusual about each, in a TOML table that users can extend.
 
 mod entity;
 mod entry;
@@ -16,21 +16,21 @@ use self::entry::{Entry, GROUPS};
 use crate::nearest::{did_you_mean, nearest};
 use crate::toml_problem::TomlProblem;
 
-/// The bundled catalogue, as text.
+/// The bundled catalogue as text.
 const BUNDLED: &str = include_str!("catalog.toml");
 
 /// The entities that can be backfilled: an open set, read from TOML.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    /// The file's tables, so that a file of the user's own can change single keys.
+    /// The TOML tables, kept so that a user's file can change single keys.
     rows: Vec<toml::Table>,
     entities: Vec<EntitySpec>,
 }
 
-/// A catalogue that cannot be used.
+/// Error of reading a catalogue.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// The text is not TOML of the expected shape.
+    /// The text is not TOML, or not of the expected shape.
     #[error(transparent)]
     Format(#[from] TomlProblem),
     /// An entry has an unusable value.
@@ -38,18 +38,18 @@ pub enum CatalogError {
     Entry {
         /// The entry's name.
         entity: String,
-        /// What is wrong with it, and where.
+        /// What is wrong with the entry.
         problem: TomlProblem,
     },
 }
 
-/// A name that is no pipeline.
+/// Error of looking up a name that is not a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no pipeline {asked:?}{}", did_you_mean(nearest.as_deref()))]
 pub struct UnknownPipeline {
-    /// What was asked for.
+    /// The name that was looked up.
     pub asked: String,
-    /// The pipeline whose name is nearest, if any is near.
+    /// The pipeline with the nearest name, if one is near.
     pub nearest: Option<String>,
 }
 
@@ -61,26 +61,26 @@ struct File {
 }
 
 impl Catalog {
-    /// The catalogue that comes with the crate.
+    /// Returns the catalogue that is bundled with the crate.
     pub fn bundled() -> Self {
         Self::from_toml(BUNDLED).expect("the bundled catalogue is read by a test")
     }
 
-    /// Reads a catalogue.
+    /// Reads a catalogue from TOML.
     ///
     /// # Errors
     ///
-    /// [`CatalogError`] for text of another shape or an entry that cannot be used.
+    /// [`CatalogError`] if the text has another shape or an entry is unusable.
     pub fn from_toml(text: &str) -> Result<Self, CatalogError> {
         Self { rows: Vec::new(), entities: Vec::new() }.extended(text)
     }
 
-    /// Adds the entries of a text. One with the name of an entry that is there changes the keys that it gives, and
-    /// keeps the others.
+    /// Adds the entries of a TOML text. An entry with the name of an existing one changes the keys that it gives and keeps the
+    /// others.
     ///
     /// # Errors
     ///
-    /// As [`from_toml`](Self::from_toml).
+    /// Those of [`from_toml`](Self::from_toml).
     pub fn extended(self, text: &str) -> Result<Self, CatalogError> {
         let file: File = toml::from_str(text).map_err(|error| TomlProblem::new(text, &error))?;
         let mut rows = self.rows;
@@ -122,17 +122,16 @@ impl Catalog {
         Ok(Self { rows, entities })
     }
 
-    /// All entities, in the catalogue's order.
+    /// Returns all entities, in the catalogue's order.
     pub fn entities(&self) -> &[EntitySpec] {
         &self.entities
     }
 
-    /// Finds one entity by its pipeline (`qb_invoices_backfill`), its plural, its table or Intuit's name;
-    /// letter case does not matter.
+    /// Finds an entity by its pipeline (`qb_invoices_backfill`), its plural, its table or Intuit's name, ignoring case.
     ///
     /// # Errors
     ///
-    /// [`UnknownPipeline`], with the nearest name.
+    /// [`UnknownPipeline`] with the nearest name, if no entity has this one.
     pub fn find(&self, asked: &str) -> Result<&EntitySpec, UnknownPipeline> {
         let wanted = asked.to_ascii_lowercase();
         self.entities.iter().find(|spec| names(spec).contains(&wanted)).ok_or_else(|| {
@@ -145,7 +144,7 @@ impl Catalog {
         })
     }
 
-    /// As [`find`](Self::find), where a word may also stand for several entities.
+            // Beyond half of the word's length, a suggestion would be a guess.
     fn find_or_suggest(&self, asked: &str) -> Result<&EntitySpec, UnknownPipeline> {
         self.find(asked).map_err(|unknown| {
             let names: Vec<_> = self.entities.iter().flat_map(names).collect();
@@ -160,11 +159,12 @@ impl Catalog {
         GROUPS.iter().any(|group| group.eq_ignore_ascii_case(word))
     }
 
-    /// Finds several, each once. `all` stands for the whole catalogue, `transactions` and `lists` for all of a kind.
+    /// Finds several entities, each once. `all` stands for the whole catalogue, `transactions` and `lists` for all entities of
+    /// a kind.
     ///
     /// # Errors
     ///
-    /// [`UnknownPipeline`] for the first name that is none.
+    /// [`UnknownPipeline`] for the first name that no entity has.
     pub fn select<'a>(
         &self,
         asked: impl IntoIterator<Item = &'a str>,
@@ -188,7 +188,7 @@ impl Catalog {
     }
 }
 
-/// What an entity may be called, in lower case.
+/// Returns the names that an entity can be found by, in lower case.
 fn names(spec: &EntitySpec) -> [String; 4] {
     [
         spec.pipeline_name(),

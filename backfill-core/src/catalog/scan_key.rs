@@ -4,8 +4,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::time_axis::Axis;
 
-/// What a cursor goes along. To it, what is read as a whole is one instant as long as its window: without a time to ask
-/// for, records are reached by position, with the same checks as records of one second.
+/// The key that a cursor advances by. An entity that is read whole counts as one instant as long as its window: it has no time
+/// to query by, so its records are reached by position, with the same checks as records of one second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ScanKey {
     Along(Axis),
@@ -19,7 +19,7 @@ impl From<Axis> for ScanKey {
 }
 
 impl ScanKey {
-    /// The last instant not after `at` that a query can name.
+    /// Rounds down to an instant that a query can name.
     pub(crate) fn floor(self, at: OffsetDateTime) -> OffsetDateTime {
         match self {
             Self::Along(axis) => axis.floor(at),
@@ -27,7 +27,7 @@ impl ScanKey {
         }
     }
 
-    /// From one instant to the next.
+    /// Returns the smallest step of the key.
     pub(crate) fn step(self) -> Duration {
         match self {
             Self::Along(axis) => axis.step(),
@@ -35,7 +35,7 @@ impl ScanKey {
         }
     }
 
-    /// Where a record stands.
+    /// Returns the record's time on the key, if it has one.
     pub(crate) fn time_of(self, record: &RawRecord<'_>) -> Option<OffsetDateTime> {
         match self {
             Self::Along(axis) => axis.time_of(record),
@@ -56,8 +56,8 @@ mod tests {
     use super::*;
     use crate::scan::keyset::{KeysetCursor, Reached};
 
-    /// Reads records without any usable time, in the order that the source has at each question. Returns what was
-    /// taken, and the number of questions.
+    /// Reads records without any usable time from a source that orders them anew for each request. Returns the records taken
+    /// and the number of requests.
     fn read_all(records: u32, page: u16, order: impl Fn(u32, u32) -> u64) -> (Vec<String>, u32) {
         let window = Window::new(datetime!(2026-01-01 0:00 UTC), datetime!(2026-02-01 0:00 UTC)).unwrap();
         let cursor = ScanCursor { at: window.start(), seen: Vec::new() };

@@ -5,21 +5,21 @@ use qbo_client::{Property, RawRecord, Value};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, Time};
 
-/// What windows measure, and what a scan orders by.
+/// The time field that windows measure and that a scan orders by. Other tools call it the cursor field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Axis {
-    /// `MetaData.LastUpdatedTime`: when QBO last changed the record. An edit during the read moves a record to
-    /// a later instant, never behind the cursor.
+    /// `MetaData.LastUpdatedTime`: when QBO last changed the record. An edit during the read moves a record to a later instant,
+    /// never behind the cursor.
     #[default]
     Updated,
-    /// `MetaData.CreateTime`: does not move on edits.
+    /// `MetaData.CreateTime`: edits do not move it.
     Created,
-    /// `TxnDate`: the bookkeeping date, without a zone, edited by users. Its instant is midnight UTC.
+    /// `TxnDate`: the bookkeeping date, which has no zone and which users edit. Its instant is midnight UTC.
     TxnDate,
 }
 
-/// A word that is no axis.
+/// Error of parsing a word that is not an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("windows are by updated, created or txn-date")]
 pub struct UnknownAxis;
@@ -28,7 +28,7 @@ impl Axis {
     /// All axes.
     pub const ALL: [Self; 3] = [Self::Updated, Self::Created, Self::TxnDate];
 
-    /// The word for it, in options and in the log.
+    /// Returns the axis as a word, as in options and in the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Updated => "updated",
@@ -45,7 +45,7 @@ impl Axis {
         }
     }
 
-    /// The smallest step of the axis: stored times have whole seconds, dates whole days.
+    /// Returns the smallest step of the axis: stored times have whole seconds, dates whole days.
     pub(crate) fn step(self) -> Duration {
         match self {
             Self::Updated | Self::Created => Duration::SECOND,
@@ -53,7 +53,7 @@ impl Axis {
         }
     }
 
-    /// The last instant not after `at` that a query can name.
+    /// Rounds down to an instant that a query can name.
     pub(crate) fn floor(self, at: OffsetDateTime) -> OffsetDateTime {
         match self {
             Self::Updated | Self::Created => {
@@ -63,9 +63,9 @@ impl Axis {
         }
     }
 
-    /// How far before QBO's own clock a window must end to be complete.
+    /// Returns how long before QBO's own clock a window must end to be complete.
     ///
-    /// A record is stamped a little before it becomes visible to queries; how much is unknown, one connector holds back
+    /// A record is stamped a little before queries can see it; how long before is not documented, and one connector holds back
     /// 30 seconds. A transaction date belongs to the company's own day, which ends up to 12 hours after the UTC day.
     pub(crate) fn margin(self) -> Duration {
         match self {
