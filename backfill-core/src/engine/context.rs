@@ -1,4 +1,4 @@
-//! What the pipelines of one run share.
+//! State that the pipelines of one run share.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
@@ -14,10 +14,10 @@ use crate::clocks::ClockApart;
 use crate::event::EventSink;
 use crate::scan::heads::RunHeads;
 
-/// The right to have one question under way.
+/// A permit for one request in flight.
 pub(crate) type Permit = OwnedSemaphorePermit;
 
-/// What a pipeline works with.
+/// Everything that a pipeline needs from its run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunContext {
     pub(crate) client: Arc<dyn QboClient>,
@@ -25,7 +25,7 @@ pub(crate) struct RunContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) stop: CancellationToken,
-    /// As many places as questions may be under way.
+    /// One permit for each request that may be in flight.
     pub(crate) places: Arc<Semaphore>,
     /// Whether the heads of what is committed are kept.
     pub(crate) keeps_heads: bool,

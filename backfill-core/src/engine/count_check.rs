@@ -1,11 +1,11 @@
-//! The proof of a pipeline: what QuickBooks counts, beside what the log says was read.
+//! The count check of a pipeline: compares what QuickBooks counts with what the log says was read.
 //!
-//! Fewer at the source is harmless: records that were edited or deleted after they were read. More means that something
-//! was missed: the windows where it was are found by counting halves, and read again.
+//! A lower count at the source is harmless: records were edited or deleted after they were read. A higher count means that
+//! records were missed: counting halves finds the windows that miss them, and those are read again.
 //!
-//! An answer that is empty, or shorter than asked, is the only witness that nothing is left. Its windows are not closed on its
-//! word: they stay open in the log until a count confirms them, or a second answer to the same question where the source
-//! does not count. What a process that dies leaves open, the next run reads again.
+//! A response that is empty, or shorter than requested, is the only evidence that nothing is left. It does not close its
+//! windows: they stay open in the log until a count confirms them, or a second response to the same request where the source
+//! does not count. Windows that a dying process leaves open are read again by the next run.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,15 +18,16 @@ use crate::event::RunEvent;
 use crate::plan::consecutive;
 use crate::scan::context::{Confirmed, FetchFailure, PipelineContext};
 
-/// A window that waits for its proof.
+/// A window that waits for its count check.
 #[derive(Clone, Copy, Debug)]
 struct Claimed {
     window: Window,
-    /// Records read in it.
+    /// Records read in the window.
     read: u64,
-    /// Whether its last answer was the only word for it that nothing is left: it stays open until another confirms it.
+    /// Whether a single response is the only evidence that nothing is left; the window then stays open until a second one
+    /// confirms it.
     is_open: bool,
-    /// The page that read it to its end, if it is open.
+    /// The page that read the window to its end, if the window is open.
     page: Option<u32>,
 }
 
@@ -36,30 +37,31 @@ pub(crate) struct ExpectedCount {
     windows: Vec<Claimed>,
 }
 
-/// Counts that a shortfall is traced by. A source that counts everywhere more than it delivers would cost two for every
-/// window; behind these, what is short is left as the stretch that it is.
+/// The most counts spent on narrowing down a mismatch. A source that counts more than it delivers everywhere would cost two
+/// counts for each window; beyond this limit, a mismatch is reported for the whole range.
 const MOST_COUNTS: usize = 100;
 
-/// A window of a claim that is not true: QuickBooks has more than was read, in it or in a stretch that it is of.
+/// A window whose expected count is wrong: QuickBooks has more records than were read, in the window or in the range that it is
+/// part of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CountMismatch {
     pub(crate) window: Window,
-    /// Where was counted.
+    /// The span that was counted.
     span: Window,
     found: Found,
     read: u64,
 }
 
-/// What QuickBooks says about a stretch, asked a second time.
+/// QuickBooks' second statement about a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
-    /// It counts so many records.
+    /// It counts this many records.
     Counted(u64),
-    /// It sends so many, where it is not asked to count.
+    /// It sends this many records, where it cannot be asked to count.
     Sent(u64),
-    /// It counted more than was read, and does not answer any more.
+    /// It counted more than was read, and then stopped answering.
     Uncounted,
-    /// It sends nothing, and does not say how many there are.
+    /// It sends no records and gives no count.
     Silent,
 }
 
@@ -77,12 +79,12 @@ impl ExpectedCount {
         self.windows.iter().map(|one| one.window)
     }
 
-    /// Those that wait for a second answer.
+    /// The windows that wait for a second response.
     fn open(&self) -> impl Iterator<Item = Window> {
         self.windows.iter().filter(|one| one.is_open).map(|one| one.window)
     }
 
-    /// The part from its first open window to its last.
+    /// The part from the first open window to the last.
     fn silent(mut self) -> Option<Self> {
         let last = self.windows.iter().rposition(|one| one.is_open)?;
         let first = self.windows.iter().position(|one| one.is_open)?;
@@ -90,7 +92,7 @@ impl ExpectedCount {
         Some(self)
     }
 
-    /// Some of its windows, for QuickBooks has more in all of them, or does not say.
+    /// Turns some of the windows into mismatches: QuickBooks has more records in all of them, or does not say.
     fn count_mismatches(
         &self,
         found: Found,
@@ -102,7 +104,7 @@ impl ExpectedCount {
 }
 
 impl CountMismatch {
-    /// Gives the window up: reading it again did not help.
+    /// Gives the window up, because reading it again did not help.
     pub(crate) async fn fail(&self, context: &PipelineContext) -> Result<(), RunError> {
         let Self { window, span, found, read } = self;
         let place = if span == window { "here".to_owned() } else { format!("in {span}") };
@@ -122,18 +124,17 @@ impl CountMismatch {
     }
 }
 
-/// What a run's proof is about.
+/// What a count check covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// Everything that was read and that no count has confirmed since.
     All,
-    /// What a last answer was silent about.
+    /// Only the windows that rest on the evidence of a last response.
     Silence,
 }
 
-/// The stretches that were read to their end and that no count has confirmed since: those of this run, and those of one that
-/// was stopped before its count. What was confirmed before is left out, for edits since would hide what another window
-/// lacks.
+/// Returns the ranges that were read to their end and that no count has confirmed since, by this run or by one that stopped
+/// before its count. Ranges confirmed before are left out, because edits since then would hide what another window misses.
 pub(crate) async fn expected_counts(
     context: &PipelineContext,
     plan: &[Window],
@@ -161,7 +162,7 @@ pub(crate) async fn expected_counts(
     };
     let waiting: HashMap<_, _> =
         lines.iter().filter_map(waits).map(|claimed| (claimed.window, claimed)).collect();
-    // Everything was read to its end by now. What the log says is still read was put back since.
+    // By now everything was read to its end. A window that the log calls running was put back since.
     if waiting.values().any(|one| one.is_open && one.page.is_none()) && !is_planted("count of another log") {
         return Err(context.error(None, log_moved(&context.pipeline.entity_name)));
     }
@@ -178,8 +179,8 @@ pub(crate) async fn expected_counts(
     })
 }
 
-/// Asks for a second word on what was claimed, and closes what is confirmed. `before` is what was short when the windows were
-/// read the first time.
+/// Requests a second statement for each expected count and closes the windows that it confirms. `before` holds the mismatches
+/// found when the windows were first read.
 pub(crate) async fn count_mismatches(
     context: &PipelineContext,
     expected_counts: Vec<ExpectedCount>,
@@ -231,8 +232,8 @@ pub(crate) async fn count_mismatches(
     Ok(found)
 }
 
-/// What becomes of a claim that QuickBooks does not count. What is open is read once more, which is a second answer; if that
-/// delivers records, they are believed, as those of closed windows are.
+/// Decides about a range that QuickBooks does not count. Open windows are read once more, which is a second response; records
+/// that it delivers are believed, as those of closed windows are.
 fn uncounted(
     claim: &ExpectedCount,
     before: &[CountMismatch],
@@ -252,7 +253,7 @@ fn uncounted(
     claim.count_mismatches(Found::Silent, claim.open()).collect()
 }
 
-/// Asks once more for what is never counted, if the first answer was empty. Records are their own proof.
+/// Requests again what is never counted, if the first response was empty. Records that arrived prove themselves.
 async fn sent_again(context: &PipelineContext, claim: &ExpectedCount) -> Result<Found, RunError> {
     if claim.read() > 0 {
         return Ok(Found::Sent(claim.read()));
@@ -272,9 +273,9 @@ async fn sent_again(context: &PipelineContext, claim: &ExpectedCount) -> Result<
     }
 }
 
-/// Counts halves of what is short until single windows are left. A half that is not short is left alone. One of which nothing
-/// was read is read again as a whole, for that costs no more than a count; and one that holds a record for each window then,
-/// of which nothing is sent, fails as a whole.
+/// Counts halves of a mismatch until single windows are left. A half that matches is left alone. A half of which nothing was
+/// read is read again as a whole, which costs no more than a count. After that second reading, a half that counts at least one
+/// record for each window, of which none was sent, fails as a whole.
 async fn narrow(
     context: &PipelineContext,
     claim: (ExpectedCount, u64),
@@ -292,12 +293,12 @@ async fn narrow(
         let later = ExpectedCount { windows: claim.windows.split_off(claim.windows.len() / 2) };
         *counts_left -= 1;
         let Some(first_half) = counted(context, claim.span()).await? else {
-            // It cannot be said where, so it may be anywhere.
+            // The location is unknown, so any of the windows may miss records.
             claim.windows.extend(later.windows);
             found.extend(claim.count_mismatches(Found::Counted(source), claim.all()));
             continue;
         };
-        // Nothing can have come to the past meanwhile, so the later half holds no more than the rest.
+        // No record can have been added to the past meanwhile, so the later half holds no more than the rest.
         let second_half = source.saturating_sub(first_half);
         for (half, source) in [(later, second_half), (claim, first_half)] {
             if source > half.read() {
@@ -308,7 +309,7 @@ async fn narrow(
     Ok(())
 }
 
-/// What QuickBooks counts; nothing where it does not count. An entity that cannot be counted has been read all the same.
+/// Returns QuickBooks' count, or `None` where it does not count. An entity that cannot be counted was read all the same.
 async fn counted(context: &PipelineContext, span: Window) -> Result<Option<u64>, RunError> {
     let query = context.spec.query(context.request.axis, span.start(), span.end());
     match context.count(&query).await {

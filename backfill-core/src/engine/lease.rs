@@ -1,4 +1,4 @@
-//! Taking a pipeline, and waiting for whoever has it.
+//! Takes a pipeline's lease, and waits for one that another process holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,12 @@ use crate::event::RunEvent;
 use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
 
-/// How often a pipeline that another process has is asked for, give or take a quarter: many may wait for one.
+/// Delay between attempts to take a lease that another process holds, with a jitter of a quarter, because many processes may
+/// wait for one lease.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Takes a pipeline. One that another process has is waited for as long as the request allows, and said once whose it is;
-/// others use the place meanwhile.
+/// Takes a pipeline's lease. If another process holds it, reports the holder once and waits as long as the request allows,
+/// while other pipelines use the permit.
 pub(crate) async fn take(
     parts: &RunContext,
     request: &RunRequest,
@@ -59,7 +60,7 @@ pub(crate) async fn take(
     }
 }
 
-/// Waits for a place while the pipeline is kept; it is given back if the run is stopped first.
+/// Waits for a permit while holding the lease; releases the lease if the run is stopped first.
 async fn with_a_place(parts: &RunContext, held: LeaseGuard) -> Result<(LeaseGuard, Permit), Failure> {
     tokio::select! {
         biased;
@@ -75,8 +76,8 @@ async fn with_a_place(parts: &RunContext, held: LeaseGuard) -> Result<(LeaseGuar
     }
 }
 
-/// Whether waiting helps: another process has the pipeline, or is frozen in the middle of a page, whose lock the server
-/// takes away after a while, or the database restarts.
+/// Whether waiting helps: another process holds the lease, or is frozen in the middle of a page and the server will take its
+/// lock away after a while, or the database restarts.
 fn may_become_free(error: &StoreError) -> bool {
     matches!(error.kind, StoreErrorKind::LeaseHeld { .. }) || error.advice() == Advice::Retry
 }

@@ -1,7 +1,8 @@
-//! How the log said that the windows of a pipeline stand when it was through with them, and whether it still says so.
+//! A snapshot of the state of a pipeline's windows in the log, taken when the pipeline was finished, and a check that it still
+//! holds.
 //!
-//! What a run has committed is the database's to know, not the run's: it may have been put back to an earlier state, or a
-//! standby that lagged behind may have taken over. A log may move forward, by this run or by another; never back.
+//! Only the database knows what a run has committed. It may have been restored to an earlier state, or a standby that lagged
+//! behind may have taken over. A log may move forward, by this run or by another, but never back.
 
 use raw_store::{StoreError, StoreErrorKind};
 use std::collections::HashMap;
@@ -9,18 +10,18 @@ use std::collections::HashMap;
 use qbo_auth::planted::is_planted;
 use raw_store::{LogLine, Pipeline, Reopen, RunId, Window, WindowState};
 
-/// The windows of one pipeline, in ascending order, and how each stood.
+/// The windows of one pipeline in ascending order, and the state of each.
 #[derive(Debug)]
 pub(crate) struct LogSnapshot {
     entity_name: Box<str>,
     windows: Vec<(Window, u32, WindowState)>,
-    /// Those that the run itself has closed.
+    /// The number of windows that the run itself has closed.
     closed: u64,
 }
 
 impl LogSnapshot {
-    /// How the windows of a plan stand once a run is through with them. Nothing if one of them was not read, or has no line:
-    /// either an earlier run has completed it, or this one has closed it.
+    /// Takes a snapshot of a plan's windows once a run has finished with them. Returns `None` if a window was not read or has
+    /// no line: an earlier run has completed each window, or this one has closed it.
     pub(crate) fn of(
         pipeline: &Pipeline,
         plan: &[Window],
@@ -47,7 +48,7 @@ impl LogSnapshot {
         Some(Self { entity_name: pipeline.entity_name.clone(), windows, closed })
     }
 
-    /// Whether the log still says so, or has moved forward: another run may have opened a window since.
+    /// Whether the log still says the same, or has moved forward: another run may have opened a window since.
     pub(crate) fn holds(&self, time_axis: &str, log: &[LogLine]) -> bool {
         let lines = by_window(&self.entity_name, time_axis, log);
         self.windows.iter().all(|(window, attempts, state)| {
@@ -57,18 +58,18 @@ impl LogSnapshot {
         })
     }
 
-    /// How many of the windows the run itself has closed.
+    /// Returns how many of the windows the run itself has closed.
     pub(crate) fn closed(&self) -> u64 {
         self.closed
     }
 
-    /// The pipeline's name in the log.
+    /// Returns the pipeline's name in the log.
     pub(crate) fn entity_name(&self) -> &str {
         &self.entity_name
     }
 }
 
-/// The log does not say any more what it said.
+/// The error for a log that no longer says what it said.
 pub(crate) fn log_moved(entity_name: &str) -> StoreError {
     StoreError::new("reading the log back", StoreErrorKind::LogMoved(entity_name.into()))
 }

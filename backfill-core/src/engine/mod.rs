@@ -1,4 +1,4 @@
-//! The one scheduling loop: as many pipelines at a time as asked for, until all are read or something stops them.
+//! The engine's scheduling loop: reads as many pipelines at a time as requested, until all are read or something stops them.
 
 mod context;
 mod count_check;
@@ -28,23 +28,23 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often a run goes on from what the database still holds, after it has forgotten what was committed. One that forgets
-/// more often than that needs a person.
+/// How often a run goes on from what the database still holds, after the database lost committed pages. A database that loses
+/// pages more often needs a person.
 const MOST_SETBACKS: u32 = 3;
 
-/// Runs backfills: the one thing an embedding service builds.
+/// Runs backfills. An embedding service builds one engine and hands it requests.
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn EventSink>,
-    /// Whether somebody looks over the rows of its runs afterwards.
+    /// Whether the rows of its runs are validated afterwards.
     pub(crate) keeps_heads: bool,
 }
 
 impl Engine {
-    /// Joins the parts. Nothing is asked or written.
+    /// Creates an engine from its parts, without calling QuickBooks or the store.
     pub fn new(
         client: Arc<dyn QboClient>,
         store: Arc<dyn Store>,
@@ -54,7 +54,7 @@ impl Engine {
         Self { client, store, clock, sink, keeps_heads: true }
     }
 
-    /// Hands the client's signals on as events, until the client is gone.
+    /// Forwards the client's events to the sink as [`RunEvent::Source`], until the client is dropped.
     pub fn relay(&self, mut signals: UnboundedReceiver<ClientEvent>) {
         let sink = Arc::clone(&self.sink);
         tokio::spawn(async move {
@@ -64,7 +64,7 @@ impl Engine {
         });
     }
 
-    /// Plans a run over what the log says is done. Calls nobody but the store.
+    /// Plans a run from the request and the log, without calling QuickBooks.
     ///
     /// # Errors
     ///
@@ -74,19 +74,19 @@ impl Engine {
         Plan::new(request, &self.log(request).await?).map_err(RunError::general)
     }
 
-    /// What the log says of the time of a run.
+    /// Returns the log's lines for the range of a run.
     async fn log(&self, request: &RunRequest) -> Result<Vec<LogLine>, RunError> {
         let filter = LogFilter { span: Some(request.span), ..LogFilter::default() };
         self.store.lines(&filter).await.map_err(RunError::general)
     }
 
-    /// Runs a backfill to its end, or until `stop` is cancelled; the page in hand is committed first.
+    /// Runs a backfill until it ends or `stop` is cancelled; the page in hand is committed first.
     ///
-    /// Running the same request again goes on where this one stopped, and costs nothing where it was done.
+    /// Running the same request again resumes where this run stopped, and costs nothing where the work was done.
     ///
     /// # Errors
     ///
-    /// [`RunError`] if the run could not begin: nothing was read. What stops it later is in the outcome.
+    /// [`RunError`] if the run could not begin; nothing was read then. A failure later on is in the outcome.
     pub async fn run(&self, request: RunRequest, stop: CancellationToken) -> Result<RunOutcome, RunError> {
         request.check().map_err(RunError::general)?;
         let began = (self.clock.elapsed(), self.client.usage());
@@ -106,8 +106,8 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Makes sure of everything that a run needs, its own record included, and plans what the log does not say is done. Where
-    /// nothing is to do, says how the log stands.
+    /// Prepares everything that a run needs, including the run's own record, and plans what the log does not call done. If
+    /// there is nothing to do, returns snapshots of the log.
     async fn begin(&self, request: &RunRequest) -> Result<(Plan, Vec<LogSnapshot>), RunError> {
         self.store.bind(&request.identity).await.map_err(RunError::general)?;
         for spec in &request.entities {
@@ -125,8 +125,8 @@ impl Engine {
         Ok((plan, done))
     }
 
-    /// Reads until the log says that all is done. Where the database forgot what was committed, begins again with what it
-    /// still holds: only that is true.
+    /// Reads until the log says that everything is done. If the database lost committed pages, begins again with what it still
+    /// holds, because only that is true.
     async fn read_on(
         &self,
         request: &Arc<RunRequest>,
@@ -154,8 +154,8 @@ impl Engine {
         }
     }
 
-    /// Reads every pipeline of the plan. Returns how many windows the run has closed, or what stopped one of them, the most
-    /// telling first.
+    /// Reads every pipeline of the plan. Returns the number of windows that the run has closed, or the most telling of the
+    /// failures.
     async fn read_all(
         &self,
         request: &Arc<RunRequest>,
@@ -171,12 +171,12 @@ impl Engine {
         let nothing_to_do = waiting.is_empty();
         loop {
             let may_begin = !waiting.is_empty() && !halt.is_cancelled();
-            // In a fixed order, here and elsewhere: chance has a seed, and the one of `select!` has none.
+            // Polls in a fixed order, here and elsewhere: the run's random choices have a seed, and those of `select!` do not.
             let ended = tokio::select! {
                 biased;
                 Some(ended) = working.join_next() => ended,
-                // Places are given in the order in which they are asked for: a pipeline that waits here goes before
-                // the further places of those that have begun.
+                // Permits are given in the order of the requests for them: a pipeline that waits here goes before the
+                // additional permits of pipelines that have begun.
                 Ok(place) = Arc::clone(&places).acquire_owned(), if may_begin => {
                     if let Some(next) = waiting.pop_front() {
                         let parts = self.parts(&places, &halt, learned);
@@ -202,7 +202,7 @@ impl Engine {
                 failure = Some(error);
             }
         }
-        // Stopped between two pipelines: what waits was not read.
+        // The run was stopped between two pipelines: the waiting ones were not read.
         if failure.is_none() && !waiting.is_empty() {
             failure = Some(RunError::general(Failure::Stopped));
         }
@@ -270,19 +270,19 @@ impl Engine {
             (Ok(Some(record)), Ok(open_quarantine), failure) => {
                 Ok(RunOutcome { record, usage, open_quarantine, failure, heads, clock: None })
             }
-            // The store may be what failed in the first place: then the first error says more than this one.
+            // The store may have caused the first failure: then that failure says more than this one.
             (_, _, Some(failure)) => Err(failure),
             (Err(error), _, None) | (_, Err(error), None) => Err(RunError::general(error)),
             (Ok(None), _, None) => {
-                // Somebody deleted it, or an older state of the database was put back.
+                // The record was deleted, or an older state of the database was restored.
                 let gone = StoreErrorKind::Differs("the run's own record is gone from the log".into());
                 Err(RunError::general(StoreError::new("finishing the run", gone)))
             }
         }
     }
 
-    /// What is open in quarantine of the request's pipelines and range: asked of the database, because an earlier run may
-    /// have put it there.
+    /// Counts the open quarantine records of the request's pipelines and range. Queries the database, because an earlier run
+    /// may have put them there.
     pub(crate) async fn open_quarantine(&self, request: &RunRequest) -> Result<u64, StoreError> {
         let pipelines: Vec<_> = request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect();
         self.store.open_quarantine(&pipelines, Some(request.span)).await
@@ -306,12 +306,12 @@ impl Engine {
     }
 }
 
-/// A pipeline with nothing to read or to count is done without a lease or a call.
+/// A pipeline with nothing to read or to count needs neither a lease nor a call.
 fn has_work(pipeline: &PipelinePlan) -> bool {
     !pipeline.scans.is_empty() || pipeline.uncounted > 0
 }
 
-/// A lease that another process holds, or a part of the log that was put back, stops one pipeline; everything else stops the
+/// A lease held by another process, or a part of the log that was put back, stops one pipeline; every other failure stops the
 /// run.
 fn concerns_one_pipeline(failure: &Failure) -> bool {
     match failure {

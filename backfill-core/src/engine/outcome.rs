@@ -7,47 +7,48 @@ use crate::clocks::ClockApart;
 use crate::error::RunError;
 use crate::scan::heads::RunHeads;
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct RunOutcome {
-    /// The run as the log remembers it, with its totals.
+    /// The run's record in the log, with its totals.
     pub record: RunRecord,
-    /// What reading cost.
+    /// The API calls that the run made, and what they cost.
     pub usage: Usage,
-    /// Records of its pipelines and range that are open in quarantine now, whichever run put them there: neither resolved
-    /// nor accepted.
+    /// Records of the run's pipelines and range that are open in quarantine now, neither resolved nor accepted, whichever run
+    /// put them there.
     pub open_quarantine: u64,
-    /// What stopped it, if something did. Everything committed before stays.
+    /// The failure that stopped the run, if one did. Everything committed before stays.
     pub failure: Option<RunError>,
-    /// What it has learned of the records that it landed.
+    /// What the run has learned of the records that it committed.
     pub(crate) heads: Arc<RunHeads>,
-    /// The clock that is too far from the others, if one is: then what has not ended by the earliest of them is provisional.
+    /// The clock that is too far from the others, if one is; windows that have not ended by the earliest clock are then
+    /// provisional.
     pub clock: Option<ClockApart>,
 }
 
 impl RunOutcome {
-    /// The run's name.
+    /// Returns the run's name.
     pub fn run(&self) -> &RunId {
         &self.record.id
     }
 
-    /// How it ended.
+    /// Returns how the run ended.
     pub fn status(&self) -> RunStatus {
         self.record.status
     }
 
-    /// The sum over its pipelines.
+    /// Returns the sum over the run's pipelines.
     pub fn totals(&self) -> Totals {
         Totals::of(&self.record.pipelines)
     }
 
-    /// Whether no window was given up and nothing is open in quarantine.
+    /// Whether no window was given up and no record is open in quarantine.
     pub fn is_sound(&self) -> bool {
         self.totals().windows_failed == 0 && self.open_quarantine == 0
     }
 }
 
-/// Sums over pipelines.
+/// The totals of a run, summed over its pipelines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// What became of the records.
@@ -67,7 +68,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Sums up.
+    /// Sums the totals of pipelines.
     pub fn of(pipelines: &[PipelineTotals]) -> Self {
         let mut sum = Self::default();
         for one in pipelines {
@@ -82,8 +83,8 @@ impl Totals {
         sum
     }
 
-    /// Whether no window was given up and none is left for a later run. A window of an entity that the company does not
-    /// have is neither.
+    /// Whether no window was given up and no window is left for a later run. A window of an entity that the company does not
+    /// have counts as neither.
     pub fn is_complete(&self) -> bool {
         self.windows_failed == 0 && self.windows_provisional == 0
     }

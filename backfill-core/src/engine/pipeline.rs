@@ -1,4 +1,4 @@
-//! One pipeline of a run: its lease, its scans in as many places as there are, and their proof.
+//! One pipeline of a run: its lease, its scans with as many permits as there are, and their count check.
 
 use super::context::{Permit, RunContext};
 use super::count_check::{About, count_mismatches, expected_counts};
@@ -21,7 +21,7 @@ use raw_store::{LogFilter, Reopen, Window};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
-/// Reads one pipeline to its end, beginning in one place, and says how the log stands then. The lease is given back whatever
+/// Reads one pipeline to its end, starting with one permit, and returns a snapshot of the log. Releases the lease whatever
 /// happens.
 pub(crate) async fn read(
     parts: RunContext,
@@ -39,14 +39,14 @@ pub(crate) async fn read(
     let database = match database {
         Ok(database) => database,
         Err(error) => {
-            // What cannot be given back either ends by itself.
+            // A lease that cannot be released either expires by itself.
             drop(held.release().await);
             return Err(RunError { pipeline: Some(name), window: None, failure: error.into() });
         }
     };
     let pages = parts.learned.pages_of(&pipeline.entity_name);
     let clocks = Clocks { database, read_at, found: parts.learned.apart };
-    // What an entity bears may be less than what was asked for.
+    // An entity may allow smaller pages than requested.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
     let context = Arc::new(PipelineContext {
@@ -54,7 +54,7 @@ pub(crate) async fn read(
         store: parts.store,
         clock: parts.clock,
         sink: parts.sink,
-        // What stops one scan stops the others of the pipeline.
+        // A failure of one scan stops the pipeline's other scans.
         stop: parts.stop.child_token(),
         request,
         spec: plan.spec.clone(),
@@ -75,7 +75,7 @@ pub(crate) async fn read(
         let resolved = context.store.resolve_quarantine(context.owner()).await;
         result = resolved.map(drop).map_err(|error| context.error(None, error));
     }
-    // Asked while nobody else may change it.
+    // The log is read while no other process may change it.
     let standing = match result {
         Ok(()) => standing(&context, &plan.windows).await,
         Err(error) => Err(error),
@@ -86,7 +86,7 @@ pub(crate) async fn read(
     Ok(standing)
 }
 
-/// What the log says of the windows that were to be read, now that they are.
+/// Takes a snapshot of the log for the windows that were to be read, now that they have been.
 async fn standing(context: &PipelineContext, plan: &[Window]) -> Result<LogSnapshot, RunError> {
     let filter = LogFilter {
         entity_name: Some(context.pipeline.entity_name.clone()),
@@ -119,7 +119,7 @@ async fn read_and_prove(
     if short.is_empty() {
         return Ok(());
     }
-    // Once more, these windows alone; what then still differs is said with both numbers.
+    // Reads these windows once more, alone; a difference that remains is reported with both numbers.
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
     context
         .store
@@ -141,7 +141,7 @@ struct Read {
     place: Permit,
 }
 
-/// Reads what is open of some windows.
+/// Reads the open part of some windows.
 async fn read_windows(
     context: &Arc<PipelineContext>,
     places: &Arc<Semaphore>,
@@ -173,25 +173,25 @@ async fn read_windows(
     Ok(Read { windows, place })
 }
 
-/// The scans of a pipeline under way.
+/// The scans of a pipeline that are in progress.
 #[derive(Debug)]
 struct Reading {
     context: Arc<PipelineContext>,
-    /// Somebody handed something over.
+    /// Notifies that a scan has handed over a part.
     news: Arc<Notify>,
-    /// What nobody reads yet.
+    /// Ranges that wait for a scan.
     waiting: VecDeque<PendingRange>,
-    /// Places that nobody uses: each waits for what it was promised.
+    /// Unused permits: each waits for the part that a scan has promised.
     idle: Vec<Permit>,
     shares: Vec<Arc<WorkSplit>>,
     scans: JoinSet<Ended>,
 }
 
-/// How a scan ended, and the place that it leaves.
+/// How a scan ended, and the permit that it returns.
 type Ended = (Result<(), RunError>, Permit, Arc<WorkSplit>);
 
 impl Reading {
-    /// Reads until nothing waits and nothing is under way. The first error stops the others after their page.
+    /// Reads until nothing waits and no scan is in progress. The first error stops the other scans after their page.
     async fn run(&mut self, places: &Arc<Semaphore>) -> Result<(), RunError> {
         let mut first_error = None;
         loop {
@@ -231,7 +231,7 @@ impl Reading {
         }
     }
 
-    /// Leaves what waits unread if the company has nothing of the kind.
+    /// Leaves the waiting ranges unread if the company does not have the entity.
     async fn leave_out(&mut self) -> Result<(), RunError> {
         let context = Arc::clone(&self.context);
         let Some(message) = context.availability.missing() else { return Ok(()) };
@@ -242,13 +242,13 @@ impl Reading {
         Ok(())
     }
 
-    /// Gives every idle place a stretch, or the promise of a part of one; places that are not needed go back, except for
-    /// the last.
+    /// Gives every idle permit a range, or the promise of a part of one; returns permits that are not needed, except for the
+    /// last.
     fn occupy(&mut self, places: &Arc<Semaphore>) {
         while self.waiting.len() < self.idle.len().saturating_sub(self.promised()) && self.cut_waiting() {}
         while !self.waiting.is_empty() {
             let Some(place) = self.idle.pop() else {
-                // There is nothing to give: nobody may wait for it.
+                // There is nothing to give: no scan may wait for it.
                 self.shares.iter().for_each(|share| share.consider());
                 return;
             };
@@ -256,7 +256,7 @@ impl Reading {
                 self.start(&stretch, place);
             }
         }
-        // Whatever is free is asked for together: a scan is then cut once, and evenly.
+        // All free permits are requested together, so that a scan is cut once, and evenly.
         while self.has_work_for_another()
             && let Ok(place) = Arc::clone(places).try_acquire_owned()
         {
@@ -274,7 +274,7 @@ impl Reading {
         self.idle.truncate(if self.scans.is_empty() { kept.max(1) } else { kept });
     }
 
-    /// Cuts the longest stretch that waits.
+    /// Cuts the longest waiting range.
     fn cut_waiting(&mut self) -> bool {
         let longest = (0..self.waiting.len()).max_by_key(|place| self.waiting[*place].worth_cutting());
         let Some(stretch) = longest.and_then(|place| self.waiting.get_mut(place)) else { return false };
@@ -286,7 +286,7 @@ impl Reading {
         true
     }
 
-    /// Asks the scan with the longest time left for a part of it. Returns for how many places.
+    /// Asks the scan with the longest time left for a part of it. Returns for how many permits.
     fn ask_for(&self, free: usize) -> usize {
         let longest = self.shares.iter().filter_map(|share| Some((share.worth_asking()?, share)));
         let Some(((_, others), share)) = longest.max_by_key(|((left, _), _)| *left) else { return 0 };
@@ -295,18 +295,18 @@ impl Reading {
         places.into()
     }
 
-    /// Places that wait for what they were promised.
+    /// Returns the number of permits that wait for a promised part.
     fn promised(&self) -> usize {
         self.shares.iter().map(|share| usize::from(share.asked())).sum()
     }
 
-    /// How many places there is something for, those that wait included.
+    /// Returns how many permits there is work for, including those that wait.
     fn useful(&self) -> usize {
         let others = self.shares.iter().filter_map(|share| share.worth_asking());
         self.waiting.len() + self.promised() + others.map(|(_, others)| usize::from(others)).sum::<usize>()
     }
 
-    /// Whether a further place would be of use: not before the first answer, which may be that there is nothing.
+    /// Whether another permit would be of use: not before the first response, which may be that there is nothing.
     fn has_work_for_another(&self) -> bool {
         if !self.context.availability.is_settled() {
             return false;
@@ -314,7 +314,7 @@ impl Reading {
         self.useful() > self.idle.len()
     }
 
-    /// Takes what the scans have handed over.
+    /// Collects what the scans have handed over.
     fn collect(&mut self) {
         let handed: Vec<_> = self.shares.iter().filter_map(|share| share.take()).collect();
         for part in handed {
@@ -336,7 +336,7 @@ impl Reading {
     }
 }
 
-/// The name that users know a pipeline by.
+/// Returns the names that users know the pipelines by.
 pub(crate) fn names(entities: &[EntitySpec]) -> Vec<String> {
     entities.iter().map(EntitySpec::pipeline_name).collect()
 }

@@ -1,4 +1,4 @@
-//! What a run is asked to do, and what that takes: a pure function of the request and the log.
+//! Plans a run: a pure function of the request and the log.
 
 mod request;
 
@@ -11,48 +11,47 @@ use raw_store::{LogLine, OpenWindow, Reopen, Window, WindowState};
 use crate::catalog::EntitySpec;
 use crate::chunk::TooManyWindows;
 
-/// What a run will do, printable before anything runs.
+/// The plan of a run, which can be printed before anything runs.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Per pipeline, in the order asked for.
+    /// The plan of each pipeline, in the requested order.
     pub pipelines: Vec<PipelinePlan>,
-    /// API calls it will take at least: one a scan, one a scan to confirm it, and one for every page of rows that the log
-    /// already knows. Records that nobody has counted yet come on top, one call for 999, and more for an entity with
-    /// smaller pages.
+    /// The least number of API calls: one for each scan, one to confirm each scan, and one for every page of rows that the log
+    /// already knows. Records that were never counted come on top: one call for 999, and more for an entity with smaller pages.
     pub estimated_calls: u64,
 }
 
-/// One pipeline's part of a plan.
+/// The plan of one pipeline.
 #[derive(Clone, Debug)]
 pub struct PipelinePlan {
-    /// What is read.
+    /// The entity to read.
     pub spec: EntitySpec,
     /// All windows of the span, in ascending order.
     pub windows: Vec<Window>,
-    /// How many of them are completed and will not be read.
+    /// The number of windows that are completed and will not be read.
     pub completed: usize,
-    /// Stretches of completed windows that no count has confirmed yet, because a run was stopped before it, or was told not to
+    /// Ranges of completed windows that no count has confirmed yet, because a run stopped before its count or was told not to
     /// count.
     pub uncounted: usize,
-    /// The ordered reads that cover the others.
+    /// The scans that cover the other windows.
     pub scans: Vec<PlannedScan>,
 }
 
 /// One ordered read of consecutive windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedScan {
-    /// From where to where.
+    /// The span from the first window's start to the last one's end.
     pub span: Window,
-    /// How many windows it covers.
+    /// The number of windows that the scan covers.
     pub windows: usize,
 }
 
 impl Plan {
-    /// Plans a run over what the log says is done.
+    /// Plans a run over the windows that the log does not call done.
     ///
     /// # Errors
     ///
-    /// [`TooManyWindows`] as [`RunRequest::check`] says.
+    /// [`TooManyWindows`], as [`RunRequest::check`] says.
     pub fn new(request: &RunRequest, log: &[LogLine]) -> Result<Self, TooManyWindows> {
         let mut lines: HashMap<(&str, &str), Vec<&LogLine>> = HashMap::new();
         for line in log {
@@ -87,8 +86,8 @@ impl Plan {
                 .into_iter()
                 .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
                 .collect();
-            // What a last answer is silent about is counted in any case. An answer that held records is its own proof where
-            // nothing is counted, and one that held none is asked for once more.
+            // Windows that rest on the evidence of a last response are always counted. Where nothing is counted, a response
+            // with records proves itself, and an empty one is requested once more.
             let is_empty = rows == 0 && open.clone().all(|(_, line)| line.is_some_and(was_read));
             let proofs = if spec.is_counted() || is_empty { scans.len() } else { 0 };
             let counted = request.proof == Proof::Count && spec.is_counted();
@@ -104,13 +103,13 @@ impl Plan {
         Ok(Self { pipelines, estimated_calls })
     }
 
-    /// Windows that will be read.
+    /// Returns the number of windows that will be read.
     pub fn open_windows(&self) -> usize {
         self.pipelines.iter().map(|pipeline| pipeline.windows.len() - pipeline.completed).sum()
     }
 }
 
-/// Cuts open windows into scans: a scan ends at a gap, and before a window that another scan has begun.
+/// Groups open windows into scans: a scan ends at a gap, and before a window that another scan has begun.
 pub(crate) fn consecutive(windows: impl IntoIterator<Item = OpenWindow>) -> Vec<Vec<OpenWindow>> {
     let mut scans: Vec<Vec<OpenWindow>> = Vec::new();
     for open in windows {
@@ -129,7 +128,7 @@ fn follows(before: &OpenWindow, after: &OpenWindow) -> bool {
     before.window.end() == after.window.start()
 }
 
-/// The span that a scan's windows cover together.
+/// Returns the span that a scan's windows cover together.
 pub(crate) fn span(scan: &[OpenWindow]) -> Window {
     let (first, last) = (scan[0].window, scan[scan.len() - 1].window);
     Window::new(first.start(), last.end()).expect("consecutive windows ascend")

@@ -1,4 +1,4 @@
-//! What a run is asked to do.
+//! The request for a run.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -12,54 +12,54 @@ use crate::catalog::{Axis, EntitySpec};
 use crate::chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows};
 use crate::id_hash::id_hash;
 
-/// What to read, and how.
+/// A request for a run: what to read, and how.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
     /// The run's name.
     pub id: RunId,
-    /// The seed of every random choice in it.
+    /// The seed of every random choice in the run.
     pub seed: u64,
-    /// Whose records.
+    /// The company whose records are read, and its environment.
     pub identity: StoreIdentity,
-    /// The right that it runs by, where it needs one: once that is lost, it records nothing about the run any more.
+    /// A lease that the run depends on, where it needs one: once that is lost, the run records nothing any more.
     pub fence: Option<Lease>,
-    /// Who runs it, for people: a host and process id.
+    /// Names the process that runs the request, for people: a host and process id.
     pub holder: Box<str>,
-    /// How long to wait for a pipeline that another process has.
+    /// How long to wait for a pipeline that another process holds.
     pub wait: Duration,
-    /// Which entities.
+    /// The entities to read.
     pub entities: Vec<EntitySpec>,
-    /// From where to where, in whole seconds.
+    /// The range to read, in whole seconds.
     pub span: Window,
-    /// How long its windows are.
+    /// The length of the run's windows.
     pub chunk: ChunkSize,
-    /// Windows to read in place of the whole span, by the pipeline's name in the log: those of the log that are to be
-    /// read again.
+    /// Windows to read in place of the whole span, by the pipeline's name in the log: windows of the log that are to be read
+    /// again.
     pub chosen: Option<BTreeMap<Box<str>, Vec<Window>>>,
-    /// What its windows measure.
+    /// The time field that the windows measure; others call it the cursor field.
     pub axis: Axis,
-    /// Records a page.
+    /// Records per page.
     pub page_size: PageSize,
-    /// Questions that may be under way at the same time, over all pipelines. With one, every scan is read in order.
+    /// Concurrent API requests over all pipelines. With one, every scan is read in order.
     pub concurrency: NonZeroUsize,
     /// Which windows are read again.
     pub reopen: Reopen,
-    /// Whether rows that somebody changed by hand are put right, at the cost of comparing their content; see
+    /// Whether to repair rows that were changed by hand, at the cost of comparing their content; see
     /// [`PageCommit::by_content`](raw_store::PageCommit::by_content).
     pub by_content: bool,
-    /// How the result is checked.
+    /// How the result is checked against the source.
     pub proof: Proof,
 }
 
-/// What stands for the chunk of a run whose windows were chosen.
+/// Stands for the chunk size in the log when the windows of a run were chosen one by one.
 pub(crate) const CHOSEN: &str = "chosen";
 
 impl RunRequest {
-    /// A request to read some entities of a company over a range, as the command does it unless told otherwise: by day and by
-    /// last update, in pages of 1000 records, with ten questions at once, what is completed left as it is, and the result
+    /// Creates a request to read some entities of a company over a range, with the defaults of the command: windows by day and
+    /// by last update, pages of 1000 records, ten concurrent API requests, completed windows left as they are, and the result
     /// counted.
     ///
-    /// The seed is made of the run's name; the holder is this process.
+    /// The seed is derived from the run's name; the holder is this process.
     ///
     /// ```
     /// use backfill_core::{Catalog, ChunkSize, RunRequest};
@@ -102,13 +102,13 @@ impl RunRequest {
         Self { seed, ..self }
     }
 
-    /// Names who runs it, for people who wait for a pipeline.
+    /// Names the process that runs the request, for people who wait for a pipeline.
     #[must_use]
     pub fn with_holder(self, holder: impl Into<Box<str>>) -> Self {
         Self { holder: holder.into(), ..self }
     }
 
-    /// Waits so long for a pipeline that another process holds, in place of failing at once.
+    /// Waits this long for a pipeline that another process holds, instead of failing at once.
     #[must_use]
     pub fn with_wait(self, wait: Duration) -> Self {
         Self { wait, ..self }
@@ -120,7 +120,7 @@ impl RunRequest {
         Self { chunk, ..self }
     }
 
-    /// Sets what the windows measure; others call it the cursor field.
+    /// Sets the time field that the windows measure; others call it the cursor field.
     #[must_use]
     pub fn with_axis(self, axis: Axis) -> Self {
         Self { axis, ..self }
@@ -150,13 +150,13 @@ impl RunRequest {
         Self { proof, ..self }
     }
 
-    /// Runs by this lease: once it is lost, the run records nothing any more.
+    /// Makes the run depend on this lease: once it is lost, the run records nothing any more.
     #[must_use]
     pub fn with_fence(self, fence: Lease) -> Self {
         Self { fence: Some(fence), ..self }
     }
 
-    /// The windows that account for an entity, in ascending order.
+    /// Returns the windows that account for an entity, in ascending order.
     pub(crate) fn windows(&self, spec: &EntitySpec) -> Result<Vec<Window>, TooManyWindows> {
         let Some(chosen) = &self.chosen else { return spec.windows(self.span, self.chunk) };
         let mut windows = chosen.get(spec.entity_name()).cloned().unwrap_or_default();
@@ -168,7 +168,7 @@ impl RunRequest {
         Ok(windows)
     }
 
-    /// Makes sure that it can be planned. Nothing is asked or written.
+    /// Checks that the request can be planned, without calling QuickBooks or the store.
     ///
     /// # Errors
     ///
@@ -177,10 +177,10 @@ impl RunRequest {
         self.entities.iter().try_for_each(|spec| self.windows(spec).map(drop))
     }
 
-    /// As many questions at once as QBO allows.
+    /// The most concurrent API requests that QBO allows.
     pub const MOST_AT_ONCE: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 
-    /// What the log remembers of its beginning.
+    /// Builds the record of the run's start for the log.
     pub(crate) fn start(&self, at: OffsetDateTime) -> RunStart {
         RunStart {
             id: self.id.clone(),
@@ -194,7 +194,7 @@ impl RunRequest {
         }
     }
 
-    /// The word for the size of its windows.
+    /// Returns the size of the run's windows as a word.
     pub(crate) fn chunk_word(&self) -> &'static str {
         if self.chosen.is_some() { CHOSEN } else { self.chunk.as_str() }
     }
@@ -203,10 +203,11 @@ impl RunRequest {
 /// How a pipeline's result is checked against the source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// One `COUNT(*)` per stretch that was read: one call. What is short is read again, and fails if it stays short.
+    /// Counts each range that was read with one `COUNT(*)`, which is one call. Windows that fall short are read again, and fail
+    /// if they stay short.
     #[default]
     Count,
-    /// Only what the last answer of a scan was silent about is counted, because an answer that is empty or shorter than
-    /// asked proves nothing alone: one call as well, over fewer windows.
+    /// Counts only the windows that rest on the evidence of a scan's last response, because a response that is empty or shorter
+    /// than requested proves nothing alone. This costs one call as well, over fewer windows.
     None,
 }

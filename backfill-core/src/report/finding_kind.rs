@@ -3,7 +3,7 @@ use std::fmt;
 use raw_store::Severity;
 use serde::Deserialize;
 
-/// Everything that an examination can find. The words are those of `raw.backfill_finding.kind`.
+/// The kinds of findings that a validation can make. The words are those of `raw.backfill_finding.kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
@@ -11,26 +11,26 @@ pub enum FindingKind {
     KeyMissing,
     /// Rows that share an id.
     KeyRepeated,
-    /// Documents that say nothing.
+    /// Rows whose document is empty.
     PayloadEmpty,
-    /// Rows whose time is not what their document says, brought to UTC.
+    /// Rows whose time differs from the time in their document, converted to UTC.
     TimeDiffers,
-    /// Rows whose time lies outside of the window they name.
+    /// Rows whose time lies outside of the window that they name.
     OutsideWindow,
-    /// A window of which the table holds less than the log says, although no later edit can have moved it.
+    /// A window of which the table holds fewer rows than the log says, although no later edit can have moved them.
     RowsMissing,
-    /// Days without records where there should be some.
+    /// Days without records where records are expected.
     EmptyDays,
     /// A day with far more records than usual.
     Outlier,
-    /// Several documents with one number.
+    /// Several documents with the same number.
     NumberRepeated,
     /// The clocks of the source, the database and the host were too far apart while a run read.
     ClocksDisagree,
 }
 
 impl FindingKind {
-    /// The word for it.
+    /// Returns the kind as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::KeyMissing => "key_missing",
@@ -46,7 +46,7 @@ impl FindingKind {
         }
     }
 
-    /// How much it matters where nothing else is set.
+    /// Returns the severity of the kind, where the thresholds do not set another.
     pub fn severity(self) -> Severity {
         match self {
             Self::KeyMissing

@@ -14,32 +14,31 @@ use raw_store::{
 use crate::catalog::{Axis, Catalog, EntitySpec};
 use crate::chunk::{ChunkSize, tile};
 
-/// How many runs another one over the same windows is looked for in.
+/// The number of runs that are searched for another one over the same windows.
 const RUNS_LOOKED_THROUGH: u32 = 1000;
 
-/// The final report of a run, rebuilt from the log: a killed run has one too.
+/// The final report of a run. It is rebuilt from the log, so a killed run has one too.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The run, with its totals.
+    /// The run's record, with its totals.
     pub run: RunRecord,
-    /// Per pipeline.
+    /// The report of each pipeline.
     pub pipelines: Vec<PipelineReport>,
     /// Another run that read the same windows of the same pipelines to their end, as this one did, if there is one: the first
-    /// before it, or the last after it.
-    /// What the later of the two found unchanged shows that reading again changes nothing.
+    /// before it, or the last after it. What the later of the two found unchanged shows that reading again changes nothing.
     pub other: Option<RunRecord>,
-    /// What an examination of the rows found; empty until somebody puts it here.
+    /// The findings of a validation of the rows; empty until a caller sets it.
     pub validated: Vec<ValidationResult>,
 }
 
 impl Report {
-    /// Records of the run's pipelines and range that are open in quarantine now.
+    /// Returns the number of records of the run's pipelines and range that are open in quarantine now.
     pub fn open_quarantine(&self) -> u64 {
         self.pipelines.iter().map(|one| one.open_quarantine).sum()
     }
 
-    /// Rows that the log has and the tables lack, where that is an error: at least so many, because a long list of windows
-    /// is cut.
+    /// Returns the number of rows that the log has and the tables lack, where that is an error. It is a lower bound, because a
+    /// long list of windows is cut.
     pub fn rows_missing(&self) -> u64 {
         let findings = self.validated.iter().flat_map(|one| &one.findings);
         let missing = findings.filter(|finding| {
@@ -54,39 +53,39 @@ impl Report {
 pub struct PipelineReport {
     /// The pipeline's name.
     pub pipeline: String,
-    /// Its raw table.
+    /// The pipeline's raw table.
     pub table: String,
-    /// What its windows measure.
+    /// The time field that the pipeline's windows measure.
     pub axis: Axis,
     pub(crate) spec: Option<EntitySpec>,
-    /// What this run did.
+    /// What this run did in the pipeline.
     pub totals: PipelineTotals,
-    /// The windows of the run's range as they stand now, whichever run read them, in ascending order.
+    /// The windows of the run's range as they are now, whichever run read them, in ascending order.
     pub windows: Vec<LogLine>,
     /// Rows in the raw table now.
     pub rows: u64,
-    /// Whether it holds more than that: a run counts no further than it needs to.
+    /// Whether the table holds more rows than that: the report of a run counts no further than it needs to.
     pub has_more_rows: bool,
-    /// Records of the run's range that are open in quarantine now: neither resolved nor accepted.
+    /// Records of the run's range that are open in quarantine now, neither resolved nor accepted.
     pub open_quarantine: u64,
 }
 
-/// A report could not be made.
+/// Error of building a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The log cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such run.
+    /// The log has no run of this name.
     #[error("there is no run {0}")]
     UnknownRun(RunId),
-    /// There is no run at all.
+    /// The log has no run at all.
     #[error("nothing has been run yet")]
     NoRuns,
 }
 
 impl Report {
-    /// Rebuilds the report of a run, or of the newest one.
+    /// Rebuilds the report of a run, or of the newest run.
     ///
     /// # Errors
     ///
@@ -109,7 +108,7 @@ impl Report {
         Ok(report)
     }
 
-    /// The report of a run without the rows of its tables: counting all of them takes as long as they are many.
+    /// Builds the report of a run without counting the rows of its tables, which takes longer the more rows there are.
     pub(crate) async fn of(
         store: &dyn Store,
         catalog: &Catalog,
@@ -124,11 +123,11 @@ impl Report {
     }
 }
 
-/// Of the runs that read the same windows of the same pipelines: the first before this one, or the last after it.
+/// Finds the first run before this one, or the last after it, that read the same windows of the same pipelines.
 fn other(run: &RunRecord, mut runs: Vec<RunRecord>) -> Option<RunRecord> {
     let names = |run: &RunRecord| run.pipelines.iter().map(|one| one.entity_name.clone()).collect::<Vec<_>>();
-    // Each of the windows, to its end: a run that went on where another one stopped has read other windows, and one that
-    // found nothing to do has read none.
+    // Each of the windows must have been read to its end: a run that resumed a stopped one has read other windows, and a run
+    // that found nothing to do has read none.
     let has_read = |run: &RunRecord| {
         let closed = |one: &PipelineTotals| {
             one.windows_completed + one.windows_provisional + one.windows_unavailable == one.windows_opened
@@ -147,24 +146,24 @@ fn other(run: &RunRecord, mut runs: Vec<RunRecord>) -> Option<RunRecord> {
             && names(one) == names(run)
             && has_read(one)
     });
-    // The newest comes first.
+    // The newest run comes first.
     let is_before = |one: &RunRecord| (one.started_at, &one.id) < (run.started_at, &run.id);
     let first = runs.iter().rposition(is_before);
     first.or(if runs.is_empty() { None } else { Some(0) }).map(|at| runs.swap_remove(at))
 }
 
 impl PipelineReport {
-    /// How many of its windows stand in this state.
+    /// Returns the number of windows in this state.
     pub fn count(&self, state: WindowState) -> usize {
         self.windows.iter().filter(|line| line.state == state).count()
     }
 
-    /// Time spent on its windows.
+    /// Returns the time spent on the pipeline's windows.
     pub fn duration(&self) -> Duration {
         self.windows.iter().map(|line| line.duration).sum()
     }
 
-    /// Records read in its windows.
+    /// Returns the number of records read in the pipeline's windows.
     pub fn records_read(&self) -> u64 {
         self.windows.iter().map(|line| line.metrics.records_read).sum()
     }
@@ -182,7 +181,7 @@ async fn pipeline(
         ..LogFilter::default()
     };
     let mut windows = store.lines(&filter).await?;
-    // The same range may also have been read by other chunks or along another axis: those are other lines.
+    // The same range may also have been read with other chunk sizes or along another axis: those are other lines.
     let own = |line: &&LogLine| line.run.as_ref() == Some(&run.id);
     let axis = windows.iter().find(own).or(windows.first()).and_then(|line| line.time_axis.parse().ok());
     let axis: Axis = axis.unwrap_or_default();
@@ -205,7 +204,7 @@ async fn pipeline(
     })
 }
 
-/// Leaves the lines of the run's range that it accounts for.
+/// Keeps the lines of the run's range that the run accounts for.
 fn keep_own(windows: &mut Vec<LogLine>, run: &RunRecord, axis: Axis, spec: Option<&EntitySpec>) {
     windows.retain(|line| &*line.time_axis == axis.as_str());
     match run.chunk.parse::<ChunkSize>() {
@@ -213,11 +212,11 @@ fn keep_own(windows: &mut Vec<LogLine>, run: &RunRecord, axis: Axis, spec: Optio
             let tiles = spec.map_or_else(|| tile(run.span, chunk), |spec| spec.windows(run.span, chunk));
             match tiles {
                 Ok(tiles) => windows.retain(|line| tiles.binary_search(&line.window).is_ok()),
-                // One of more windows than are taken today.
+                // The run has more windows than are allowed today.
                 Err(_) => windows.retain(|line| line.run.as_ref() == Some(&run.id)),
             }
         }
-        // Its windows were chosen one by one.
+        // The run's windows were chosen one by one.
         Err(_) => windows.retain(|line| line.run.as_ref() == Some(&run.id)),
     }
 }
