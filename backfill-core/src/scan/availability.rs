@@ -1,8 +1,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the company has what a pipeline reads. Only its first question can show that it has not: what was read once
-/// cannot be missing, so the same words later are a failure.
+/// Whether the company has the entity that a pipeline reads. Only the pipeline's first request can show that it does not: an
+/// entity that was read once cannot be missing, so the same error later is a failure.
 #[derive(Debug, Default)]
 pub(crate) struct Availability {
     confirmed: AtomicBool,
@@ -10,17 +10,17 @@ pub(crate) struct Availability {
 }
 
 impl Availability {
-    /// A question was answered. Whether that is news.
+    /// Notes that a request was answered. Returns whether that is new.
     pub(crate) fn confirm(&self) -> bool {
         !self.confirmed.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether it is known by now.
+    /// Whether the availability is known by now.
     pub(crate) fn is_settled(&self) -> bool {
         self.confirmed.load(Ordering::Relaxed) || self.missing.get().is_some()
     }
 
-    /// The company says that it has nothing of the kind. Returns whether that is to be believed.
+    /// Notes that the company claims not to have the entity. Returns whether to believe it.
     pub(crate) fn deny(&self, message: &str) -> bool {
         if self.confirmed.load(Ordering::Relaxed) {
             return false;
@@ -29,7 +29,7 @@ impl Availability {
         true
     }
 
-    /// Why there is nothing to read, once that is known.
+    /// Returns why there is nothing to read, once that is known.
     pub(crate) fn missing(&self) -> Option<&str> {
         self.missing.get().map(|message| &**message)
     }

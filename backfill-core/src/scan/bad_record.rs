@@ -1,15 +1,15 @@
-//! Past a record that QuickBooks cannot deliver, and past nothing else.
+//! Gets past a record that QuickBooks cannot deliver, and past nothing else.
 //!
-//! One malformed record makes QuickBooks refuse every page that it is in (code 4002; 10000 at every repeat). By the time
-//! this begins the cursor has taken everything before it. The record is then closed in by time, not by position: what a
-//! question over a stretch of past time holds can only become less while people work, so a stretch that holds one
-//! record and cannot be read holds that record alone.
+//! One malformed record makes QuickBooks refuse every page that contains it (code 4002; 10000 at every repeat). By the time
+//! this module takes over, the cursor has taken everything before the record. The record is then enclosed by time, not by
+//! position: the records of a past range can only become fewer while people work, so a range that holds one record and cannot
+//! be read holds that record alone.
 //!
-//! Other failures than those codes may be a record's, too: a web page whenever it is in the page, an answer that ends at it.
-//! They may as well be an outage. So such a failure counts for a record only if another record can be read right after it.
+//! Other failures than those codes may be caused by a record, too: a web page whenever the record is in the page, a response
+//! that ends at it. They may just as well be an outage. So such a failure is blamed on a record only if another record can be
+//! read right after it.
 //!
-//! Where several share its instant, the instant is read in parts
-//! until a count says that nothing else is missing.
+//! Where several records share its instant, the instant is read in parts until a count says that nothing else is missing.
 
 use std::collections::HashSet;
 
@@ -24,42 +24,42 @@ use super::{Scan, is_refused};
 use crate::error::RunError;
 use crate::event::RunEvent;
 
-/// How often a question must fail for a record before the record is taken to be the reason.
+/// How often a request for a single record must fail before that record is taken to be the cause.
 const TRIES: u32 = 3;
 
-/// Unreadable records of one scan before the rest of it is given up: each costs more than ten calls.
+/// The most unreadable records of one scan before the rest of it is given up: each costs more than ten calls.
 const MOST_LOST: u32 = 100;
 
 const ONE: u16 = 1;
 
-/// Where it is looked, behind what the cursor has taken, for a record that can be read while a page fails: behind the next
-/// one, in the middle of a page, and the next one itself.
+/// Positions behind what the cursor has taken at which another record is tried while a page fails: behind the next record, in
+/// the middle of a page, and the next record itself.
 const BESIDE: [u32; 3] = [2, 500, 1];
 
-/// How the reason begins that is kept in place of such a record. Its place in time depends on what was asked around it, so a
-/// verification knows it again by these words and its window.
+/// The beginning of the reason that is kept in place of such a record. The record's time span depends on the requests made
+/// around it, so a verification recognises the record by these words and its window.
 pub(crate) const UNREADABLE: &str = "QuickBooks cannot deliver this record";
 
-/// What a question brought.
+/// What a request returned.
 pub(super) enum Found {
-    /// All that it covers.
+    /// All records that it covers.
     All(RawPage),
-    /// A whole page, and perhaps more behind it.
+    /// A full page, with possibly more behind it.
     Page,
-    /// A record that cannot be delivered is in it.
+    /// The range contains a record that cannot be delivered.
     Bad(qbo_client::Error),
 }
 
-/// How a question ended.
+/// How a request ended.
 pub(super) enum Answer {
     Page(RawPage),
-    /// One of its records makes it fail.
+    /// One of the records makes the request fail.
     Bad(qbo_client::Error),
-    /// It takes too long.
+    /// The request takes too long.
     Slow,
 }
 
-/// Why it went no further.
+/// Why the search stopped.
 pub(super) enum Halt {
     FetchFailure(FetchFailure),
     Run(RunError),
@@ -124,7 +124,7 @@ impl Scan {
             match self.find(&gap).await? {
                 Found::All(page) => {
                     let over = self.land_stretch(&gap, page, end).await?;
-                    // It shares its instant with the next record that can be read.
+                    // The record shares its instant with the next readable record.
                     return if over { Ok(true) } else { self.read_instant(why).await };
                 }
                 // The cursor can go on by itself.
@@ -154,7 +154,8 @@ impl Scan {
         }
     }
 
-    /// The instant of the record behind the next one, or the end of the scan. A hint, and no more: it goes by position.
+    /// Returns the instant of the record behind the next one, or the end of the scan. This is only a hint, because it goes by
+    /// position.
     async fn next_readable(&mut self, from: OffsetDateTime) -> Result<OffsetDateTime, Halt> {
         let end = self.span.end();
         let one = PageSize::new(ONE).unwrap_or_default();
@@ -162,18 +163,18 @@ impl Scan {
         let axis = self.context.request.axis;
         let Answer::Page(page) = self.ask_for(&second).await? else { return Ok(end) };
         let time = page.records().next().and_then(|record| axis.time_of(&record));
-        // A time that is not ahead is an odd one, and leads nowhere.
+        // A time that does not lie ahead is an odd time, and leads nowhere.
         Ok(time.map(|time| axis.floor(time)).filter(|at| from < *at && *at < end).unwrap_or(end))
     }
 
-    /// Reads one instant in ever smaller parts, until what was met and what could not be read make up its count.
+    /// Reads one instant in ever smaller parts, until the records met and the unreadable ones add up to its count.
     pub(super) async fn read_instant(&mut self, why: &qbo_client::Error) -> Result<bool, Halt> {
         let (at, after) = (self.keyset.position().0, self.keyset.after());
         let mut here = self.in_order(self.between(at, after));
         let mut counted = self.context.count(&here).await?;
         if counted == 0 && matches!(self.ask_for(&here).await?, Answer::Bad(_)) && self.is_sure(&here).await?
         {
-            // Without a record in it, no record can be the reason: the question itself is what fails.
+            // Without a record in it, no record can be the cause: the request itself fails.
             return Err(FetchFailure::Rest(format!("it fails without any record: {}", why.kind)).into());
         }
         let mut met: HashSet<RecordKey> = HashSet::new();
@@ -187,7 +188,7 @@ impl Scan {
                         met.extend(page.records().map(|record| key(&record)));
                         self.land_part(&question, page).await?;
                     }
-                    // The order of ids is what is refused, and no record.
+                    // QuickBooks refuses the order of ids, not a record.
                     Answer::Bad(error) if is_refused(&error) && self.keyset.leave_ids() => {
                         here = self.between(at, after);
                         (lost, parts) = (0, self.parts(counted));
@@ -212,7 +213,7 @@ impl Scan {
                 return Ok(self.lose(&here, why, (at, after), lost).await?);
             }
             if again != counted {
-                // Records have left, and it is not known which of those that were met.
+                // Records have left the instant, and it is unknown which of those that were met.
                 met.clear();
             }
             counted = again;
@@ -220,7 +221,7 @@ impl Scan {
         Err(FetchFailure::Rest(KeysetError::UnreliableInstant.to_string()).into())
     }
 
-    /// Pages of an instant by position, the first one last.
+    /// Returns the pages of an instant by position, the first one last.
     fn parts(&self, records: u64) -> Vec<(u32, u16)> {
         let full = self.context.request.page_size.get();
         let mut parts = Vec::new();
@@ -235,7 +236,7 @@ impl Scan {
         parts
     }
 
-    /// The time inside a stretch of a record that is alone in it, exact to the window.
+    /// Finds the time of a record that is alone in its range, exact to the window.
     async fn locate(
         &mut self,
         mut from: OffsetDateTime,
@@ -271,7 +272,7 @@ impl Scan {
         }
     }
 
-    /// Asks again what failed for a record. Nothing is given up for a failure that passes.
+    /// Repeats a request that failed for a record, so that no record is given up for a passing failure.
     async fn is_sure(&mut self, query: &Query) -> Result<bool, Halt> {
         for _ in 1..TRIES {
             if !matches!(self.ask_for(query).await?, Answer::Bad(_)) {
@@ -298,7 +299,7 @@ impl Scan {
         }
     }
 
-    /// Whether some record of the pipeline can be read now: what was read before or, if nothing was, one that lies ahead.
+    /// Whether some record of the pipeline can be read now: a record that was read before or, if none was, one that lies ahead.
     pub(super) async fn can_read_beside(&mut self) -> Result<bool, FetchFailure> {
         self.keyset.go_back();
         let from = self.between(self.keyset.position().0, self.span.end());
@@ -320,7 +321,7 @@ impl Scan {
         Ok(false)
     }
 
-    /// Lands everything up to an instant, and goes on there.
+    /// Commits everything up to an instant, and moves the cursor there.
     pub(super) async fn land_stretch(
         &mut self,
         query: &Query,
@@ -337,7 +338,7 @@ impl Scan {
         Ok(reached == Reached::End)
     }
 
-    /// Lands a part of the cursor's instant, which stays open.
+    /// Commits a part of the cursor's instant, which stays open.
     async fn land_part(&mut self, query: &Query, page: RawPage) -> Result<(), Halt> {
         let taken = self.keyset.take_stretch(&page, self.keyset.after());
         let fresh = taken.map_err(|problem| FetchFailure::Rest(problem.to_string()))?;
@@ -353,8 +354,8 @@ impl Scan {
         if end < self.span.end() { Reached::Instant(end) } else { Reached::End }
     }
 
-    /// Notes records that cannot be read, by their place in time, and goes on behind them. Returns whether the scan is
-    /// over.
+    /// Quarantines records that cannot be read, under their time span, and moves the cursor behind them. Returns whether the
+    /// scan is over.
     async fn lose(
         &mut self,
         query: &Query,

@@ -1,4 +1,4 @@
-//! What every scan of one pipeline shares.
+//! State that the scans of one pipeline share.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
@@ -22,7 +22,7 @@ use crate::error::{Failure, RunError};
 use crate::event::{EventSink, RunEvent, WindowReport};
 use crate::plan::RunRequest;
 
-/// How often landing one page is tried again while the database restarts or is busy.
+/// Retries of one page's commit while the database restarts or is busy.
 const LANDING_RETRIES: u32 = 5;
 
 #[derive(Debug)]
@@ -39,19 +39,19 @@ pub(crate) struct PipelineContext {
     /// The highest page number that is used.
     pub(crate) pages: Arc<AtomicU32>,
     pub(crate) availability: Availability,
-    /// Where the heads of what lands are kept, if somebody looks over it afterwards.
+    /// Keeps what validation needs of the committed records, if the rows are validated afterwards.
     pub(crate) heads: Option<Arc<Heads>>,
     pub(crate) clocks: Clocks,
-    /// Windows that were read to their end and wait for their proof.
+    /// Windows that were read to their end and wait for their count check.
     pub(crate) unproved: Mutex<HashMap<Window, Unproved>>,
 }
 
-/// A window that was read to its end on the word of one answer.
+/// A window that was read to its end on the evidence of one response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unproved {
-    /// What was read in it, for whoever listens.
+    /// What was read in the window, to be reported in its event.
     pub(crate) tally: Tally,
-    /// The page that read it to its end.
+    /// The page that read the window to its end.
     pub(crate) page: u32,
 }
 
@@ -62,29 +62,29 @@ pub(crate) struct Tally {
     pub(crate) pages: u64,
 }
 
-/// Why a question was not answered.
+/// Why a request failed.
 #[derive(Debug)]
 pub(crate) enum FetchFailure {
-    /// The scan cannot go on, but the log is right and another run can.
+    /// The scan cannot go on, but the log is correct and another run can.
     Fatal(Failure),
     /// The page takes too long or is too large.
     TooMuch(qbo_client::Error),
     /// One record of the page cannot be delivered.
     Poisoned(qbo_client::Error),
-    /// Either QuickBooks fails, or one record of the page makes it fail: what can be read beside it tells.
+    /// Either QuickBooks fails, or one record of the page makes it fail: reading another record tells which.
     Doubtful(qbo_client::Error),
-    /// Nothing of the rest can be read this way.
+    /// Nothing of the rest of the scan can be read this way.
     Rest(String),
     /// The company does not have the entity.
     Unavailable(String),
 }
 
-/// What windows are closed by.
+/// What confirms windows so that they can be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Confirmed {
-    /// The source counts what was read.
+    /// The source counts as many records as were read.
     ByCount,
-    /// Another answer, where it does not count.
+    /// A second response, where the source does not count.
     Otherwise,
 }
 
@@ -93,7 +93,7 @@ impl PipelineContext {
         &self.request.id
     }
 
-    /// Who changes the log.
+    /// Returns the owner under which the log is changed.
     pub(crate) fn owner(&self) -> Owner<'_> {
         let fence = self.request.fence.as_ref();
         Owner { run: &self.request.id, pipeline: &self.pipeline, lease: &self.lease, fence }
@@ -107,12 +107,12 @@ impl PipelineContext {
         self.sink.emit(event);
     }
 
-    /// The host's clocks, as they are.
+    /// Reads the host's clocks.
     pub(crate) fn reading(&self) -> Reading {
         Reading { elapsed: self.clock.elapsed(), host: self.clock.now_utc() }
     }
 
-    /// Reads a page, unless the run is stopped first.
+    /// Fetches a page, unless the run is stopped first.
     pub(crate) async fn ask(&self, query: &Query) -> Result<RawPage, FetchFailure> {
         tokio::select! {
             biased;
@@ -130,7 +130,7 @@ impl PipelineContext {
         }
     }
 
-    /// Counts, unless the run is stopped first.
+    /// Counts records, unless the run is stopped first.
     pub(crate) async fn count(&self, query: &Query) -> Result<u64, FetchFailure> {
         tokio::select! {
             biased;
@@ -139,7 +139,7 @@ impl PipelineContext {
         }
     }
 
-    /// Lands a page, patiently: the same commit again is a no-op if the first one succeeded after all.
+    /// Commits a page, with retries: repeating the commit is a no-op if an earlier attempt succeeded after all.
     pub(crate) async fn land(&self, commit: &PageCommit) -> Result<PageOutcome, Failure> {
         let mut attempt = 0;
         loop {
@@ -161,7 +161,7 @@ impl PipelineContext {
         }
     }
 
-    /// Waits before the same is written again, if the database restarts or is busy, and not for ever.
+    /// Waits before a write is retried, if the database restarts or is busy; gives up after a limited number of attempts.
     async fn have_patience(&self, error: StoreError, attempt: &mut u32) -> Result<(), StoreError> {
         if error.advice() != StoreAdvice::Retry || *attempt == LANDING_RETRIES {
             return Err(error);
@@ -172,19 +172,19 @@ impl PipelineContext {
         Ok(())
     }
 
-    /// Notes a window that waits for its proof.
+    /// Notes a window that waits for its count check.
     pub(crate) fn await_proof(&self, window: Window, unproved: Unproved) {
         self.unproved.lock().unwrap_or_else(PoisonError::into_inner).insert(window, unproved);
     }
 
-    /// The page that read a window to its end, if this run has read it so far.
+    /// Returns the page that read a window to its end, if this run has read the window that far.
     pub(crate) fn read_to_its_end_by(&self, window: &Window) -> Option<u32> {
         let unproved = self.unproved.lock().unwrap_or_else(PoisonError::into_inner);
         unproved.get(window).map(|unproved| unproved.page)
     }
 
-    /// Closes windows that were confirmed, by a count or by another answer: in the log, if it still holds the records that were
-    /// compared, and to whoever listens.
+    /// Closes windows that a count or a second response confirmed: in the log, if it still holds the records that were
+    /// compared, and by an event.
     pub(crate) async fn close(
         &self,
         windows: &[Window],
@@ -222,7 +222,7 @@ impl PipelineContext {
         Ok(())
     }
 
-    /// Gives windows up: in the log, and to whoever listens.
+    /// Gives windows up, in the log and by an event.
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
         self.store.fail_windows(self.owner(), windows, &failure).await?;
@@ -230,7 +230,7 @@ impl PipelineContext {
         Ok(())
     }
 
-    /// Leaves windows unread because the company does not have what they are of.
+    /// Leaves windows unread because the company does not have their entity.
     pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
         self.store.mark_unavailable(self.owner(), windows, &reason).await?;
@@ -253,7 +253,7 @@ impl PipelineContext {
 }
 
 impl FetchFailure {
-    /// What it is if nothing else can be read either.
+    /// Converts the failure to what it means if nothing else can be read either.
     pub(crate) fn settled(self) -> Self {
         match self {
             Self::Doubtful(error) => unread(error),
@@ -262,7 +262,7 @@ impl FetchFailure {
     }
 }
 
-/// Why a page was not read. What fails for a whole page may fail for one of its records.
+/// Classifies the failure of a page. A failure of the whole page may be caused by one of its records.
 fn page_unread(error: qbo_client::Error) -> FetchFailure {
     match &error.kind {
         ErrorKind::Exhausted { cause: Cause::Throttled, .. } => unread(error),

@@ -1,12 +1,12 @@
 use time::{Duration, OffsetDateTime};
 
-/// Parts of a page that are looked at by themselves.
+/// The number of parts of a page that are measured separately.
 const PARTS: u8 = 4;
 
-/// The time that a whole page of records covers, where they lie as the sparsest quarter of it does: a bulk import of many records
-/// in one second says nothing of the time around it, and a gap before the first record nothing of the time behind it.
-/// `None` for records of one instant. `time` is that of the nth of `records` records, which ascends; a page that was asked
-/// for with fewer than `whole` speaks for a part of one.
+/// Estimates a full page's time span from its sparsest quarter, so bulk imports and gaps do not skew it: many records imported
+/// in one second say nothing of the time around it, and a gap before the first record says nothing of the time behind it.
+/// Returns `None` if all records share one instant. `time` gives the time of the nth of `records` records, in ascending order;
+/// a page requested with fewer than `whole` records counts as a part of a full one.
 pub(crate) fn page_span(
     records: usize,
     whole: u16,
@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn the_sparsest_quarter_speaks_for_the_page() {
         assert_eq!(of((0..1001).map(|n| n * 60)), Some(Duration::minutes(1000)));
-        // Half of them in one second.
+        // Half of the records in one second.
         let bulk = (0..500).map(|_| 0).chain((1..=500).map(|n| n * 60));
         let span = of(bulk).unwrap();
         assert!((span - Duration::minutes(1000)).abs() < Duration::minutes(10), "{span}");

@@ -1,4 +1,4 @@
-//! What a run has learned of its records while it landed them: a look over their rows need not unpack them for that again.
+//! Keeps what a run learned of its records while it committed them, so that validation need not unpack their rows again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use time::{Date, OffsetDateTime};
 
 use crate::id_hash::id_hash;
 
-/// Records of a run whose heads are kept: 12 bytes each. What is beyond is asked of the table.
+/// The most records of a run whose heads are kept, at 12 bytes each. Beyond that, the table is queried.
 const MOST: usize = 2_000_000;
 
 /// The heads of a run, by pipeline.
@@ -17,14 +17,14 @@ const MOST: usize = 2_000_000;
 pub(crate) struct RunHeads(Mutex<HashMap<Box<str>, Arc<Heads>>>);
 
 impl RunHeads {
-    /// Those of a pipeline, to be added to.
+    /// Returns the heads of a pipeline, to be added to.
     pub(crate) fn of(&self, entity_name: &str) -> Arc<Heads> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(entity_name.into()).or_default())
     }
 }
 
-/// The heads of one pipeline, by window. A window of which this process has not read everything has none.
+/// The heads of one pipeline, by window. A window that this process has not read completely has none.
 #[derive(Debug, Default)]
 pub(crate) struct Heads(Mutex<Windows>);
 
@@ -34,58 +34,58 @@ struct Windows {
     records: usize,
 }
 
-/// What is kept of one window.
+/// The heads of one window.
 #[derive(Debug, Default)]
 struct WindowHeads {
     rows: u64,
     days: Vec<(Days, u32)>,
-    /// Marks of the numbers of its documents, and of their ids.
+    /// Hashes of the documents' numbers; `ids` holds a hash of each document's id.
     numbers: Vec<u64>,
     ids: Vec<u32>,
     altered: Altered,
 }
 
-/// The days, in UTC, on which a record was made and last changed.
+/// The days, in UTC, on which a record was created and last changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Days {
     pub(crate) made: Option<Date>,
     pub(crate) changed: Option<Date>,
 }
 
-/// What is kept of one record until its page has landed.
+/// What is kept of one record until its page is committed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
-    /// Which of the page's windows it belongs to.
+    /// The index of its window among the page's windows.
     window: usize,
     days: Days,
     number: Option<u64>,
     id: u32,
 }
 
-/// What the heads of some windows say together.
+/// The heads of some windows, summed up.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) rows: u64,
     pub(crate) days: Vec<(Days, u32)>,
-    /// Numbers that several documents have.
+    /// Numbers that several documents share.
     pub(crate) repeated_numbers: u64,
     pub(crate) altered: Altered,
 }
 
 impl Head {
-    /// The head of a record that is to become a row.
+    /// Builds the head of a record that is to become a row.
     pub(crate) fn of(record: &RawRecord<'_>, id: &str, window: usize) -> Self {
-        // They are in UTC.
+        // The times are in UTC.
         let day = |at: Option<OffsetDateTime>| at.map(OffsetDateTime::date);
         let days = Days { made: day(record.created_at()), changed: day(record.updated_at()) };
-        // Half a mark is enough: only ids with one number are told apart by it.
+        // Half of a hash is enough: it tells only ids with the same number apart.
         #[expect(clippy::cast_possible_truncation, reason = "half of it is meant")]
         Self { window, days, number: record.number_mark(), id: id_hash(id) as u32 }
     }
 }
 
 impl Heads {
-    /// Windows are read, from where each was left: what is known of them begins anew, or nothing is known.
+    /// Notes that windows are read, from where each was left: their heads are collected anew, or are unknown.
     pub(crate) fn open(&self, windows: &[OpenWindow]) {
         let mut known = self.lock();
         for open in windows {
@@ -96,13 +96,13 @@ impl Heads {
         }
     }
 
-    /// A page has landed.
+    /// Adds the heads of a committed page.
     pub(crate) fn add(&self, commit: &PageCommit, heads: &[Head], outcome: &PageOutcome) {
         let mut known = self.lock();
         let mut rejected = vec![0; commit.windows.len()];
         commit.rejected.iter().for_each(|row| rejected[row.window] += 1);
         for (at, counts) in outcome.windows.iter().enumerate() {
-            // The store has put aside some of those that were to become rows, and does not say which.
+            // The store has set aside some of the records that were to become rows, and does not say which.
             if counts.quarantined > rejected[at] {
                 known.forget(commit.windows[at].window);
             }
@@ -110,7 +110,7 @@ impl Heads {
         for head in heads {
             known.add(commit.windows[head.window].window, head);
         }
-        // They are told of a page as a whole.
+        // The store reports them for the page as a whole.
         let first = commit.windows.iter().find(|change| known.read.contains_key(&change.window));
         if let Some(heads) = first.and_then(|change| known.read.get_mut(&change.window)) {
             heads.altered += outcome.altered;
@@ -120,7 +120,7 @@ impl Heads {
         }
     }
 
-    /// What is known of windows; nothing if it is not all of each.
+    /// Sums up the heads of windows; `None` unless all heads of each window are known.
     pub(crate) fn told(&self, windows: &[Window]) -> Option<Told> {
         let known = self.lock();
         let mut told = Told::default();
@@ -150,7 +150,7 @@ impl Windows {
     fn add(&mut self, window: Window, head: &Head) {
         let Some(heads) = self.read.get_mut(&window) else { return };
         heads.rows += 1;
-        // Neighbours are often of one day.
+        // Neighbouring records often share a day.
         match heads.days.last_mut() {
             Some((days, records)) if *days == head.days => *records += 1,
             _ => heads.days.push((head.days, 1)),
@@ -163,7 +163,7 @@ impl Windows {
     }
 }
 
-/// Numbers that stand beside several ids. One that was edited while it was read has come twice with one id.
+/// Counts numbers that stand beside several ids. A record that was edited while it was read has come twice with one id.
 fn repeated(mut numbers: Vec<(u64, u32)>) -> u64 {
     numbers.sort_unstable();
     numbers.dedup();
@@ -171,7 +171,7 @@ fn repeated(mut numbers: Vec<(u64, u32)>) -> u64 {
 }
 
 impl Told {
-    /// How many days after they were made records were changed for the last time, of those made before a day.
+    /// Returns, for records created before a day, how many days after their creation they were last changed, and how many were.
     pub(crate) fn lags(&self, before: Date) -> Vec<(u32, u64)> {
         let mut lags: BTreeMap<u32, u64> = BTreeMap::new();
         for (days, records) in &self.days {
@@ -185,7 +185,7 @@ impl Told {
         lags.into_iter().collect()
     }
 
-    /// Records by the day on which they were made or changed.
+    /// Counts records by the day on which they were created or changed.
     pub(crate) fn by(&self, day: impl Fn(&Days) -> Option<Date>) -> Vec<(Date, u64)> {
         let mut records: BTreeMap<Date, u64> = BTreeMap::new();
         for (days, number) in &self.days {

@@ -1,38 +1,38 @@
-//! Inside one instant, in the order of ids: a pure machine.
+//! Reads one instant in the order of ids; a pure state machine.
 //!
-//! `ORDERBY Id` is an order without ties, which clients of several languages rely on. While people work, records leave the
-//! instant, and those behind them move up. So every page overlaps the one before: if it begins with a record that is
-//! not behind the last one taken, nothing lies between the two. Whether ids are compared as numbers or as text is not
-//! documented; the pages tell, and what follows neither order is no order to rely on. A whole page shows it: ten records
-//! in any order look sorted once in 3.6 million times.
+//! `ORDERBY Id` is an order without ties, which clients in several languages rely on. While people work, records leave the
+//! instant, and those behind them move up. So every page overlaps the one before: if it begins with a record that is not behind
+//! the last one taken, nothing lies between the two. Whether ids are compared as numbers or as text is not documented; the
+//! pages tell, and a sequence that follows neither order cannot be relied on. A full page shows it: ten records in any order
+//! look sorted once in 3.6 million times.
 
 use qbo_auth::planted::is_planted;
 
 use super::record_key::RecordKey;
 
-/// How often a page may begin too late before the order is given up: each time the overlap doubles.
+/// How often a page may begin too late before the order is given up; each time, the overlap doubles.
 const MOST_GAPS: u32 = 50;
 
 #[derive(Debug)]
 pub(crate) struct ById {
-    /// Ids that have been taken without a gap end with this one.
+    /// The last id up to which all ids have been taken without a gap.
     last: Option<RecordKey>,
     order: IdOrder,
     overlap: u32,
     gaps: u32,
 }
 
-/// What the pages have not disproved.
+/// The orders that the pages have not disproved.
 #[derive(Clone, Copy, Debug)]
 struct IdOrder {
     as_numbers: bool,
     as_text: bool,
 }
 
-/// What a page means for the next question.
+/// What a page means for the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Go on at this position.
+    /// Continue at this position.
     At(u32),
     /// It was the last page, and nothing is missing.
     Done,
@@ -46,7 +46,7 @@ impl ById {
         Self { last: None, order: IdOrder { as_numbers: true, as_text: true }, overlap, gaps: 0 }
     }
 
-    /// Takes the ids of a page from `position` on.
+    /// Takes the ids of a page that starts at `position`.
     pub(crate) fn take(&mut self, ids: &[RecordKey], position: u32, page_size: u16) -> Next {
         self.order.observe(ids);
         if !self.order.is_one() {
@@ -95,7 +95,7 @@ impl IdOrder {
     }
 }
 
-/// Whether both are whole numbers, and the first is less.
+/// Whether both ids are whole numbers, and the first is less.
 fn is_less_as_number(one: &str, other: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = |text: &'_ str| (text.trim_start_matches('0').len(), text.trim_start_matches('0').to_owned());
@@ -122,7 +122,7 @@ mod tests {
     fn records_that_left_move_the_question_back() {
         let mut keyset = ById::new(20);
         assert_eq!(keyset.take(&ids(81..101), 1, 20), Next::At(20));
-        // Three before the position have left: 101 and 102 may have slipped past.
+        // Three records before the position have left: 101 and 102 may have moved up unseen.
         assert_eq!(keyset.take(&ids(103..123), 20, 20), Next::At(18));
         assert_eq!(keyset.take(&ids(101..121), 18, 20), Next::At(14));
         assert_eq!(keyset.take(&ids(97..117), 14, 20), Next::At(30));
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(numbers.take(&ids([8, 9, 10, 11]), 1, 4), Next::At(4));
         assert_eq!(ById::new(4).take(&ids([3, 1, 2]), 1, 4), Next::Unordered);
         assert_eq!(ById::new(4).take(&["~1".into(), "7".into()], 1, 4), Next::Unordered);
-        // Both are still possible, and they disagree whether 10 is behind 9.
+        // Both orders are still possible, and they disagree whether 10 is behind 9.
         let mut both = ById::new(2);
         assert_eq!(both.take(&ids([8, 9]), 1, 2), Next::At(2));
         assert_eq!(both.take(&ids([10]), 2, 2), Next::At(1));

@@ -1,16 +1,16 @@
-//! The cursor of a scan along its time axis: a pure machine. Pages in, records that are new and the next question
-//! out. It never waits and asks nobody.
+//! The cursor of a scan along its time axis; a pure state machine. It takes pages, and returns the new records and the next
+//! request. It never waits and does no I/O.
 //!
-//! It goes by key, not by offset: the next question starts at the instant of the last record received, and what
-//! comes again of that instant is dropped by id. An edit behind the cursor therefore cannot shift a record across
-//! a page boundary unseen, which is how readers by offset lose records.
+//! The cursor advances by key, not by offset: the next request starts at the instant of the last record received, and records
+//! of that instant that come again are dropped by id. An edit behind the cursor therefore cannot shift a record across a page
+//! boundary unseen, which is how readers by offset lose records.
 //!
-//! Only inside one instant that holds more records than a page does it go by position. The order among equals may be
-//! another one at every request, and no page shows whether it is: that a page begins where the last one ended
-//! happens by chance as well. So the instant is read in the order of ids (`by_id.rs`), which has no equals. Without ids
-//! to sort by, a page has to begin with as many records of the one before, in their order, as no chance repeats. Where
-//! neither can be had, the cursor reads the instant over and over and keeps what is new, until a count says that nothing
-//! is missing. That is proof as long as a record that has left does not come again, from a copy that lags behind.
+//! Only inside one instant that holds more records than a page does the cursor advance by position. The order among equal times
+//! may change at every request, and no page shows whether it does: a page can also begin by chance where the last one ended. So
+//! the instant is read in the order of ids (`id_order.rs`), which has no equals. Without ids to sort by, a page has to begin
+//! with so many records of the one before, in their order, that chance does not repeat them. Where neither is possible, the
+//! cursor reads the instant over and over and keeps what is new, until a count says that nothing is missing. That is proof as
+//! long as a record that has left does not come again, from a copy that lags behind.
 
 use std::collections::{HashMap, HashSet};
 
@@ -25,27 +25,26 @@ use super::page_sizing::PageSizer;
 use super::record_key::{RecordKey, key};
 use crate::catalog::scan_key::ScanKey;
 
-/// How often an instant is read again before it is given up. With an order that is new at every request, a pass
-/// over k pages misses about a third of what was missing before; thirty passes leave less than one in a million
-/// million.
+/// How often an instant is read again before it is given up. If the order is new at every request, a pass over k pages misses
+/// about a third of what was missing before; thirty passes leave less than one in a million million.
 pub(crate) const MAX_PASSES: u32 = 30;
 
-/// As many records do not come in the same order twice by chance: five of a hundred do once in nine thousand million
-/// times.
+/// An overlap of this many records in the same order is not chance: for five records of a hundred, chance does it once in nine
+/// thousand million times.
 const SURE_OVERLAP: usize = 5;
 
 #[derive(Debug)]
 pub(crate) struct KeysetCursor {
     axis: ScanKey,
     end: OffsetDateTime,
-    /// The size of a whole page.
+    /// The size of a full page.
     full: PageSize,
     sizing: PageSizer,
-    /// The size of the page that was asked for last.
+    /// The size of the page that was last requested.
     size: PageSize,
     at: OffsetDateTime,
     start_position: u32,
-    /// What the next page has to begin with; empty where any beginning will do.
+    /// The records that the next page has to begin with; empty where any beginning will do.
     anchor: Vec<RecordKey>,
     /// The records already taken at `at`.
     seen: HashSet<RecordKey>,
@@ -53,46 +52,46 @@ pub(crate) struct KeysetCursor {
     has_ids: bool,
     /// How far `at` has been read in the order of ids.
     by_id: Option<ById>,
-    /// How often `at` has been read, where nothing sorts it.
+    /// How often `at` has been read, if nothing sorts it.
     passes: Option<u32>,
-    /// The last count of `at`, and the records met since it last changed: only what was there all the time between
-    /// two equal counts proves anything. `seen` also holds records that were edited away since.
+    /// The last count of `at`, and the records met since the count last changed: only records that were there all the time
+    /// between two equal counts prove anything. `seen` also holds records that were edited away since.
     counted: Option<u64>,
     proof: HashSet<RecordKey>,
-    /// The cursor stands at the time of one record that no other answer has confirmed.
+    /// Set if the cursor stands at the time of one record that no other response has confirmed.
     promise: Option<Promise>,
-    /// The last promise was not kept: the next page makes none.
+    /// Whether the last promise was not kept: the next page makes none.
     is_cautious: bool,
-    /// Odd records are taken and marked, in place of refusing their page.
+    /// Whether odd records are taken and marked, instead of their page being refused.
     is_tolerant: bool,
     /// The odd records taken so far. Each is taken once, wherever it comes again.
     odd_ones: HashSet<RecordKey>,
 }
 
-/// The last record of a full page, alone at its time: nothing is taken of it before the next page begins with it.
+/// The last record of a full page, if alone at its time: nothing of it is taken before the next page begins with it.
 #[derive(Debug)]
 struct Promise {
     witness: RecordKey,
-    /// The place that is sure, and the records taken there.
+    /// The last certain instant, and the records taken there.
     at: OffsetDateTime,
     seen: HashSet<RecordKey>,
 }
 
-/// A record of a page, and where it stands.
+/// A record of a page, and its time on the axis.
 #[derive(Clone, Debug)]
 pub(crate) struct Placed<'p> {
     pub(crate) record: RawRecord<'p>,
-    /// Its time; where it has none that can be read or believed, that of the record before it.
+    /// The record's time; if it has none that can be read or believed, the time of the record before it.
     pub(crate) time: OffsetDateTime,
     /// Whether `time` is the record's own.
     is_timed: bool,
     /// Whether this record or another one is odd.
     is_contested: bool,
-    /// Why it cannot be believed.
+    /// Why the record's time cannot be believed.
     pub(crate) odd: Option<OddTime>,
 }
 
-/// What one page brought.
+/// What one page yielded.
 #[derive(Debug)]
 pub(crate) struct Step<'p> {
     /// The records not taken before, by their instants on the axis, in ascending order.
@@ -105,20 +104,20 @@ pub(crate) struct Step<'p> {
 pub(crate) enum Reached {
     /// Everything before this instant has been taken; there may be more.
     Instant(OffsetDateTime),
-    /// The same, on the word of an answer that was not full: that nothing is left before it, another one has to confirm.
+    /// The same, on the evidence of a response that was not full: a second one has to confirm that nothing is left before it.
     Silent(OffsetDateTime),
     /// Nothing is left.
     End,
-    /// The current instant has to be counted before the cursor goes on; see [`KeysetCursor::counted`].
+    /// The current instant has to be counted before the cursor advances; see [`KeysetCursor::counted`].
     Unproved,
 }
 
-/// Where a record is that makes its page fail.
+/// The location of a record that makes its page fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Poisoned {
-    /// Among the next records: ask for fewer.
+    /// Among the next records: request fewer.
     Smaller,
-    /// It is the next one behind those taken at the current instant.
+    /// It is the next record behind those taken at the current instant.
     Next,
     /// In an instant that holds more than a page.
     Crowd,
@@ -169,24 +168,24 @@ impl KeysetCursor {
         }
     }
 
-    /// A cursor over records that cannot be sorted by id.
+    /// Creates a cursor over records that cannot be sorted by id.
     pub(crate) fn without_ids(self) -> Self {
         Self { has_ids: false, ..self }
     }
 
-    /// Whether the next question is for the current instant alone, in the order of ids.
+    /// Whether the next request is for the current instant alone, in the order of ids.
     pub(crate) fn is_by_id(&self) -> bool {
         self.by_id.is_some()
     }
 
-    /// Whether the next question is for the current instant alone. What lies behind it, and makes pages fail, does not
-    /// concern it then.
+    /// Whether the next request is for the current instant alone. Records behind the instant that make pages fail do not matter
+    /// then.
     pub(crate) fn is_at_instant(&self) -> bool {
         self.by_id.is_some() || self.passes.is_some()
     }
 
-    /// The question in the order of ids was refused. Whether the cursor can go on without: the current instant has to be
-    /// counted first.
+    /// Notes that QuickBooks refused the order of ids. Returns whether the cursor can go on without it: the current instant has
+    /// to be counted first.
     pub(crate) fn leave_ids(&mut self) -> bool {
         let was_by_id = self.is_by_id();
         if was_by_id {
@@ -195,30 +194,30 @@ impl KeysetCursor {
         was_by_id
     }
 
-    /// Where the next question starts, and at which position from there.
+    /// Returns the instant at which the next request starts, and the position from there.
     pub(crate) fn position(&self) -> (OffsetDateTime, u32) {
         (self.at, self.start_position)
     }
 
-    /// The size of the page to ask for there.
+    /// Returns the size of the page to request there.
     pub(crate) fn ask(&mut self) -> PageSize {
-        // Inside an instant that holds more than a page, whole pages by position.
+        // Inside an instant that holds more than a page, full pages are read by position.
         let overlap = self.seen.len() + usize::from(self.promise.is_some());
         self.size = if self.is_inside() { self.full } else { self.sizing.ask(overlap) };
         self.size
     }
 
-    /// Where the cursor ends, from now on: another one goes on from there.
+    /// Sets a new end for the cursor: another scan continues from there.
     pub(crate) fn end_at(&mut self, end: OffsetDateTime) {
         self.end = end;
     }
 
-    /// The page took too long or was too large. Whether a smaller one can be asked for.
+    /// Notes that the page took too long or was too large. Returns whether a smaller one can be requested.
     pub(crate) fn too_much(&mut self) -> bool {
         !self.is_inside() && self.sizing.too_much()
     }
 
-    /// Goes back to the place that is sure, if the cursor stands on a promise.
+    /// Returns to the last certain instant, if the cursor stands on a promise.
     pub(crate) fn go_back(&mut self) -> bool {
         let Some(Promise { at, seen, .. }) = self.promise.take() else { return false };
         self.arrive(at);
@@ -227,12 +226,12 @@ impl KeysetCursor {
         true
     }
 
-    /// Whether a record is searched for that makes its page fail.
+    /// Whether the cursor is searching for a record that makes its page fail.
     pub(crate) fn is_searching(&self) -> bool {
         self.sizing.is_searching()
     }
 
-    /// How many records are known at the current instant.
+    /// Returns how many records are known at the current instant.
     pub(crate) fn known_here(&self) -> u32 {
         u32::try_from(self.seen.len()).unwrap_or(u32::MAX)
     }
@@ -247,10 +246,10 @@ impl KeysetCursor {
         self.go_on_inside(&[])
     }
 
-    /// The page failed for one of its records.
+    /// Notes that the page failed because of one of its records.
     pub(crate) fn poisoned(&mut self) -> Poisoned {
         if self.go_back() {
-            // What was promised is among the records to come.
+            // The promised record is among the records to come.
             self.sizing.one_more();
         }
         if self.is_inside() {
@@ -262,18 +261,19 @@ impl KeysetCursor {
         }
     }
 
-    /// Whether it goes by position, inside an instant that holds more than a page.
+    /// Whether the cursor advances by position, inside an instant that holds more than a page.
     fn is_inside(&self) -> bool {
         self.start_position > 1 || self.is_at_instant()
     }
 
-    /// Goes on at an instant before which everything has been taken.
+    /// Moves the cursor to an instant before which everything has been taken.
     pub(crate) fn go_to(&mut self, instant: OffsetDateTime) {
         self.sizing.cleared();
         self.arrive(instant);
     }
 
-    /// Takes what is new of a page that holds everything from the cursor's instant to `end`: its order does not matter.
+    /// Takes the new records of a page that holds everything from the cursor's instant to `end`; the page's order does not
+    /// matter.
     pub(crate) fn take_stretch<'p>(
         &mut self,
         page: &'p RawPage,
@@ -290,12 +290,12 @@ impl KeysetCursor {
         self.whole_stretch(page, end).is_ok()
     }
 
-    /// Everything before this instant has been taken, whatever a promise says.
+    /// Returns the instant before which everything has been taken, whatever a promise says.
     pub(crate) fn sure_at(&self) -> OffsetDateTime {
         self.promise.as_ref().map_or(self.at, |promise| promise.at)
     }
 
-    /// The cursor from which another walk can go on.
+    /// Returns the cursor from which another scan can continue.
     pub(crate) fn cursor(&self) -> ScanCursor {
         let seen = self.promise.as_ref().map_or(&self.seen, |promise| &promise.seen);
         let mut seen: Vec<_> = seen.iter().cloned().collect();
@@ -303,13 +303,13 @@ impl KeysetCursor {
         ScanCursor { at: self.sure_at(), seen }
     }
 
-    /// The first instant after the current one.
+    /// Returns the first instant after the current one.
     pub(crate) fn after(&self) -> OffsetDateTime {
-        // The calendar's last day has none behind it.
+        // The calendar's last day has no day after it.
         self.at.checked_add(self.axis.step()).map_or(self.end, |after| after.min(self.end))
     }
 
-    /// Takes a page that answers the question at [`position`](Self::position). After an error nothing of it is taken.
+    /// Takes a page that answers the request at [`position`](Self::position). After an error, nothing of the page is taken.
     pub(crate) fn take<'p>(&mut self, page: &'p RawPage) -> Result<Step<'p>, KeysetError> {
         let records = self.placed(page)?;
         if !self.is_witnessed(&records) {
@@ -320,7 +320,7 @@ impl KeysetCursor {
         let last = records.last().map_or(self.at, |last| self.axis.floor(last.time));
         let is_crowded = !is_last_page && last == self.at && !self.is_inside();
         if is_crowded && records.iter().any(|one| !one.is_timed) {
-            // Another time than that of the cursor may be theirs.
+            // Their time may differ from the cursor's.
             return Err(KeysetError::Untimed);
         }
         self.promise = None;
@@ -339,7 +339,8 @@ impl KeysetCursor {
         if is_last_page {
             let fresh = self.fresh(&records);
             self.sizing.read(fresh.len());
-            // It stands at the last record all the same, for what confirms that there is no more is still to come.
+            // The cursor stands at the last record all the same, because the confirmation that there is no more is still to
+            // come.
             if last > self.at {
                 self.arrive(last);
             }
@@ -356,7 +357,7 @@ impl KeysetCursor {
         Ok(Step { fresh, reached })
     }
 
-    /// Goes to the last instant of a full page, as far as it can be believed.
+    /// Moves the cursor to the last instant of a full page, as far as it can be believed.
     fn stop_at<'p>(
         &mut self,
         last: OffsetDateTime,
@@ -364,14 +365,14 @@ impl KeysetCursor {
     ) -> Result<Step<'p>, KeysetError> {
         let told: Vec<_> = records.iter().filter(|one| one.is_timed).collect();
         let witness = told.last().map(|one| key(&one.record));
-        // The last time but one: where it is the last time as well, two records say so.
+        // The last time but one: where it is the last time as well, two records confirm it.
         let sure = told.iter().rev().nth(1).map_or(self.at, |one| self.axis.floor(one.time));
         let is_cautious = std::mem::take(&mut self.is_cautious);
         if is_cautious && sure <= self.at && last > sure && !self.sizing.is_searching() {
-            // Only the record that did not come again says a later time.
+            // Only the record that did not come again gives a later time.
             return Err(KeysetError::Untimed);
         }
-        // A page of few records would not get further for its promises.
+        // A page of few records would not advance if it made promises.
         let is_believed = sure == last
             || self.sizing.is_searching()
             || is_planted("offset paging")
@@ -406,7 +407,7 @@ impl KeysetCursor {
         })
     }
 
-    /// Says how many records the current instant holds, after [`Reached::Unproved`].
+    /// Takes the count of the current instant, after [`Reached::Unproved`].
     pub(crate) fn counted(&mut self, records: u64) -> Result<Reached, KeysetError> {
         let stable = self.counted.replace(records) == Some(records);
         if !stable {
@@ -423,15 +424,15 @@ impl KeysetCursor {
         Ok(Reached::Instant(self.at))
     }
 
-    /// Each record with its place. A record without a time stays where the cursor is.
+    /// Places each record on the axis. A record without a time stays where the cursor is.
     fn placed<'p>(&self, page: &'p RawPage) -> Result<Vec<Placed<'p>>, KeysetError> {
-        // In the order of ids only one instant is asked for.
+        // In the order of ids, only one instant is requested.
         let end = if self.is_at_instant() { self.after() } else { self.end };
         let mut records = self.judged(page, end, true);
         let odd = |odd| records.iter().filter(|one| one.odd == Some(odd)).count();
         let (outside, disorder) = (odd(OddTime::Outside), odd(OddTime::Disorder));
         let is_contested = records.iter().any(|one| one.is_contested);
-        // What holds all that was asked for needs no order.
+        // A page that holds everything that was requested needs no order.
         let is_tolerable = OddTime::are_few(outside, disorder, records.len())
             && (!is_contested || self.size.is_last_page(page.len()));
         match (outside, disorder, is_contested) {
@@ -445,7 +446,7 @@ impl KeysetCursor {
         }
     }
 
-    /// Each record of a page that holds everything up to `end`, in the order of their times.
+    /// Places each record of a page that holds everything up to `end`, in the order of their times.
     fn whole_stretch<'p>(
         &self,
         page: &'p RawPage,
@@ -484,7 +485,7 @@ impl KeysetCursor {
         placed.collect()
     }
 
-    /// The records not taken before. An id that stands in the page twice counts once, in its later version.
+    /// Returns the records not taken before. An id that stands in the page twice counts once, in its later version.
     fn fresh<'p>(&mut self, records: &[Placed<'p>]) -> Vec<Placed<'p>> {
         let mut last_place = HashMap::with_capacity(records.len());
         for (place, one) in records.iter().enumerate() {
@@ -501,7 +502,7 @@ impl KeysetCursor {
         kept
     }
 
-    /// The records of the current instant that were not taken before; they count as taken from now on.
+    /// Returns the records of the current instant that were not taken before; they count as taken from now on.
     fn fresh_here<'p>(&mut self, records: &[Placed<'p>]) -> Vec<Placed<'p>> {
         let here = records.iter().filter(|one| self.axis.floor(one.time) == self.at);
         let mut fresh = Vec::new();
@@ -516,14 +517,14 @@ impl KeysetCursor {
         fresh
     }
 
-    /// One page of an instant in the order of ids.
+    /// Takes one page of an instant in the order of ids.
     fn take_by_id<'p>(&mut self, records: &[Placed<'p>]) -> Step<'p> {
         let fresh = self.fresh_here(records);
         let next =
             self.by_id.as_mut().map(|by_id| by_id.take(&keys(records), self.start_position, self.size.get()));
         match next {
             Some(Next::At(position)) => self.start_position = position,
-            // That nothing is left is the word of one answer, be it that of an empty one.
+            // Only one response says that nothing is left, even if it is empty.
             Some(Next::Done) => {
                 let reached = match self.leave_instant() {
                     Reached::Instant(at) if !is_planted("silent part believed") => Reached::Silent(at),
@@ -536,7 +537,7 @@ impl KeysetCursor {
         Step { fresh, reached: Reached::Instant(self.at) }
     }
 
-    /// The page lies in one instant, and so does the next one.
+    /// Advances by position: the page lies in one instant, and so does the next one.
     fn go_on_inside(&mut self, records: &[Placed<'_>]) -> Reached {
         let overlap = records.len() / 20;
         if self.has_ids {
@@ -551,14 +552,14 @@ impl KeysetCursor {
         Reached::Instant(self.at)
     }
 
-    /// Reads the instant over and over: nothing sorts it.
+    /// Starts reading the instant over and over, because nothing sorts it.
     fn begin_passes(&mut self) -> Reached {
         (self.by_id, self.passes, self.start_position) = (None, Some(0), 1);
         self.has_ids = false;
         Reached::Unproved
     }
 
-    /// One page of an instant whose order is not to be trusted.
+    /// Takes one page of an instant whose order cannot be trusted.
     fn take_unordered<'p>(&mut self, records: &[Placed<'p>]) -> Step<'p> {
         let fresh = self.fresh_here(records);
         if self.size.is_last_page(records.len()) {
@@ -568,7 +569,7 @@ impl KeysetCursor {
         Step { fresh, reached: Reached::Instant(self.at) }
     }
 
-    /// Goes on behind the current instant, of which nothing is left.
+    /// Advances behind the current instant, of which nothing is left.
     fn leave_instant(&mut self) -> Reached {
         let after = self.after();
         self.arrive(after);
@@ -660,7 +661,7 @@ mod tests {
         assert_eq!((ids(&step), step.reached), (vec!["4".to_owned()], Reached::End));
     }
 
-    /// A record whose time is later than the truth ends a page: what lies between is read all the same.
+    /// A record whose time is later than the truth ends a page: the records in between are read all the same.
     #[test]
     fn the_last_record_of_a_page_moves_the_walk_only_if_the_next_page_begins_with_it() {
         let mut keyset = keyset(4);
@@ -722,16 +723,16 @@ mod tests {
         assert_eq!(keyset(3).take(&page(&[(1, 86_400)])).unwrap_err(), KeysetError::Outside);
     }
 
-    /// A source that answers as QBO does; `shuffle` gives equal instants another order at every request.
+    /// A source that answers as QBO does; `shuffle` orders equal instants anew at every request.
     struct Source {
         records: Vec<(u32, i64)>,
         shuffle: Option<u64>,
         ids: Ids,
-        /// Records that leave after each answer: edited, or deleted.
+        /// The number of records that leave after each response: edited, or deleted.
         leaving: u32,
     }
 
-    /// How it sorts ids.
+    /// How the source sorts ids.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Ids {
         AsNumbers,
@@ -791,7 +792,7 @@ mod tests {
             let page = source.answer(&keyset, usize::from(asked.get()));
             let step = match keyset.take(&page) {
                 Ok(step) => step,
-                // What it stood at has left.
+                // The record that the cursor stood at has left.
                 Err(KeysetError::Unwitnessed) => continue,
                 // As the scan reads in parts: the instant alone, whose page is not full or is read by ids.
                 Err(KeysetError::Untimed) => {

@@ -1,4 +1,4 @@
-//! The one page loop: ask, take, land, and ask for the next page while this one lands.
+//! The page loop of a scan: fetches a page, takes its records, commits it, and fetches the next page during the commit.
 
 pub(crate) mod availability;
 pub(crate) mod bad_record;
@@ -38,18 +38,18 @@ use crate::error::RunError;
 use crate::event::{RunEvent, WindowReport};
 use crate::plan::span;
 
-/// How often a question is asked again whose answer contradicts it, before its odd records are set aside.
+/// How often a request is repeated whose response contradicts it, before its odd records are set aside.
 const ASKED_AGAIN: u32 = 2;
 
-/// Contradictions of one scan that are asked about again. Behind them its answers are taken as they come.
+/// The most contradictions of one scan for which requests are repeated. Beyond that, responses are taken as they come.
 const MOST_ASKED_AGAIN: u32 = 40;
 
-/// How long such a question waits, so that a copy that lags behind catches up.
+/// Delay before such a repeat, so that a copy that lags behind catches up.
 const BEFORE_ASKED_AGAIN: Duration = Duration::from_secs(1);
 
-/// Questions in a row that bring no new record and close no window, before the rest of the scan is given up. The most that
-/// can be of use are thirty passes over some pages of one second, and a page that is searched for many records that
-/// cannot be delivered.
+/// Requests in a row that bring no new record and close no window, before the rest of the scan is given up. The most that can
+/// be of use are thirty passes over some pages of one second, and a page that is searched for many records that cannot be
+/// delivered.
 const MOST_FRUITLESS: u32 = 500;
 
 /// The reason that is kept with such a record.
@@ -64,23 +64,23 @@ pub(crate) struct Scan {
     pub(super) span: Window,
     pub(super) keyset: KeysetCursor,
     pub(super) progress: WindowProgress,
-    /// What was brought for windows that are not closed.
+    /// What was read for windows that are not closed.
     running: Vec<(Window, Tally)>,
-    /// The page that changed the line of each of these last.
+    /// The page that last changed the line of each of these windows.
     behind: Vec<(Window, u32)>,
-    /// The heads of the page that lands.
+    /// The heads of the page that is being committed.
     heads: Vec<Head>,
-    /// Records that were found to be unreadable.
+    /// The number of records that were found to be unreadable.
     pub(super) lost: u32,
-    /// Answers in a row, and in all, that contradicted their question.
+    /// Responses in a row, and in all, that contradicted their request.
     contradictions: (u32, u32),
-    /// Questions since one brought a new record or closed a window.
+    /// Requests since one brought a new record or closed a window.
     fruitless: u32,
-    /// A question of one record that was answered.
+    /// A request for one record that was answered.
     pub(super) readable: Option<Query>,
-    /// The time that a whole page covers, as far as the last one tells.
+    /// The time that a full page covers, estimated from the last one.
     pub(super) page_span: Option<time::Duration>,
-    /// Where it began, and whole pages read since.
+    /// Where the scan began, and full pages read since.
     from: OffsetDateTime,
     whole_pages: u32,
     page_began: Duration,
@@ -88,7 +88,7 @@ pub(crate) struct Scan {
 }
 
 impl Tally {
-    /// With a further page.
+    /// Adds the counts of another page.
     fn and(self, page: &WindowCounts) -> Self {
         let mut counts = self.counts;
         counts += *page;
@@ -97,7 +97,7 @@ impl Tally {
 }
 
 impl Scan {
-    /// A scan of a stretch that nobody else reads; others see it through `share`, and hear of it through `news`.
+    /// Creates a scan of a range that no other scan reads; others see it through `share`, and hear of it through `news`.
     pub(crate) fn new(
         context: Arc<PipelineContext>,
         windows: &[OpenWindow],
@@ -133,8 +133,8 @@ impl Scan {
         }
     }
 
-    /// Reads to the end. Windows that cannot be read are given up in the log; an error leaves the rest as it
-    /// is, for another run.
+    /// Reads to the end. Windows that cannot be read are given up in the log; an error leaves the rest as it is, for another
+    /// run.
     pub(crate) async fn read(mut self) -> Result<(), RunError> {
         let result = self.read_pages().await;
         self.share.end(&self.news);
@@ -162,7 +162,7 @@ impl Scan {
                 }
             };
             if context.availability.confirm() {
-                // What waited for this can begin.
+                // Scans that waited for this can begin.
                 self.news.notify_one();
             }
             let step = match self.keyset.take(&page) {
@@ -192,12 +192,11 @@ impl Scan {
                     self.page_span = page_span.or(self.page_span);
                     self.show();
                     if self.whole_pages == 1 {
-                        // With the first page it is known how much there is. Whoever has a place gets a part of it now, not a
-                        // page later.
+                        // The first page shows how much there is. Free permits get a part of it now, not a page later.
                         self.considered().await;
                     }
                     query = self.next_query();
-                    // While page n lands, page n+1 is on its way.
+                    // While page n is committed, page n+1 is on its way.
                     let (landed, next) = tokio::join!(context.land(&commit), context.ask(&query));
                     let window = self.here();
                     let outcome = landed.map_err(|failure| context.error(window, failure))?;
@@ -216,7 +215,7 @@ impl Scan {
         }
     }
 
-    /// Waits until others have had a look at what is left.
+    /// Waits until the pipeline has considered what is left.
     async fn considered(&self) {
         tokio::select! {
             biased;
@@ -225,7 +224,7 @@ impl Scan {
         }
     }
 
-    /// Keeps a question of one record that was answered.
+    /// Keeps a request for one record that was answered.
     fn note_readable(&mut self, query: &Query, page: &RawPage) {
         let begins = self.keyset.position().1 == 1;
         if self.readable.is_none() && begins && !page.is_empty() {
@@ -233,7 +232,7 @@ impl Scan {
         }
     }
 
-    /// The next question, after a later part was handed over if somebody asked for it.
+    /// Returns the next request, after handing over a later part if one was requested.
     fn next_query(&mut self) -> Query {
         let places = self.share.asked();
         if places > 0 {
@@ -252,13 +251,13 @@ impl Scan {
         if self.keyset.is_searching() { query.probe() } else { query }
     }
 
-    /// A question about the cursor's instant in an order without equals, if there is one: a position then means the same record
-    /// at the next question.
+    /// Orders a query for the cursor's instant without ties, if there is such an order: a position then means the same record
+    /// at the next request.
     pub(super) fn in_order(&self, query: Query) -> Query {
         if self.keyset.is_by_id() { query.order_by(Property::ID) } else { query }
     }
 
-    /// Cuts off the later part of what is left, for so many places, at the beginning of a window.
+    /// Cuts off the later part of what is left, for this many permits, at the beginning of a window.
     fn cut(&mut self, places: u16) -> Option<PendingRange> {
         let open = self.progress.open();
         if open.len() < 2 {
@@ -276,7 +275,7 @@ impl Scan {
         Some(PendingRange { windows, density, places })
     }
 
-    /// Shows others how much is left.
+    /// Publishes how much is left.
     fn show(&self) {
         let at = self.keyset.position().0;
         let windows = self.progress.open().len();
@@ -284,7 +283,7 @@ impl Scan {
         self.share.show(left, &self.news);
     }
 
-    /// Pages in a second, as the last one tells, or else all of the time read so far.
+    /// Returns the pages per second, estimated from the last page or else from all of the time read so far.
     fn density(&self) -> f64 {
         if let Some(span) = self.page_span {
             return span.as_seconds_f64().recip();
@@ -297,7 +296,7 @@ impl Scan {
         self.progress.open().first().copied()
     }
 
-    /// Turns a page into everything that becomes true with it.
+    /// Turns a page into a commit of everything that becomes true with it.
     pub(super) fn commit(&mut self, query: &Query, page: &RawPage, step: &Step<'_>) -> PageCommit {
         let times: Vec<_> = step.fresh.iter().map(|one| one.time).collect();
         let answered = self.moment(page.answered_at());
@@ -317,14 +316,14 @@ impl Scan {
         commit
     }
 
-    /// When an answer was given that has come since the last page was entered: by its own time, if it says one, as far as the
-    /// other clocks agree.
+    /// Determines the time of a response that has come since the last page was entered: its own time, if it states one, as far
+    /// as the other clocks agree.
     pub(super) fn moment(&self, source: Option<OffsetDateTime>) -> Moment {
         let asked = Reading { elapsed: self.page_began, host: self.page_began_at };
         self.context.clocks.moment(source, asked, self.context.reading())
     }
 
-    /// The commit without its records, and the window of each.
+    /// Builds the commit without its records, and the window of each.
     pub(super) fn entry(
         &mut self,
         query: &str,
@@ -336,7 +335,7 @@ impl Scan {
         let spent = now.saturating_sub(self.page_began);
         let mut entry = self.progress.enter(answered, times, (&self.keyset, reached), spent);
         if reached == Reached::End && self.context.spec.is_snapshot() {
-            // What is read as a whole is as of one moment: a later run does not go on where this one ended.
+            // An entity that is read whole is as of one moment: a later run does not continue where this one ended.
             entry.changes.iter_mut().for_each(|change| change.cursor = None);
         }
         for change in &mut entry.changes {
@@ -375,7 +374,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Tells what a landed page brought.
+    /// Reports what a committed page brought.
     fn settle(&mut self, commit: &PageCommit, outcome: &PageOutcome) {
         if let Some(heads) = &self.context.heads {
             heads.add(commit, &self.heads, outcome);
@@ -416,7 +415,7 @@ impl Scan {
         self.running = running;
     }
 
-    /// Counts the instant where the cursor stands. Returns whether the scan is over.
+    /// Counts the instant at which the cursor stands. Returns whether the scan is over.
     pub(super) async fn prove_instant(&mut self) -> Result<bool, RunError> {
         let (at, _) = self.keyset.position();
         let query = self.context.spec.query(self.context.request.axis, at, self.keyset.after());
@@ -435,7 +434,7 @@ impl Scan {
         }
     }
 
-    /// Counts a question that is asked; an error if too many brought nothing.
+    /// Counts a request; fails if too many brought nothing.
     pub(super) fn spend(&mut self) -> Result<(), FetchFailure> {
         self.fruitless += 1;
         if self.fruitless <= MOST_FRUITLESS {
@@ -444,8 +443,8 @@ impl Scan {
         Err(FetchFailure::Rest(format!("the last {MOST_FRUITLESS} calls brought no new record")))
     }
 
-    /// Deals with a page that contradicts its question or itself: it is asked for again, then taken without its odd records,
-    /// then read in parts for which no order is needed. Returns whether the scan is over.
+    /// Deals with a page that contradicts its request or itself: the page is requested again, then taken without its odd
+    /// records, then read in parts that need no order. Returns whether the scan is over.
     async fn reconsider(&mut self, problem: KeysetError) -> Result<bool, RunError> {
         match problem {
             KeysetError::Unwitnessed => Ok(false),
@@ -459,7 +458,7 @@ impl Scan {
                     return self.read_in_parts().await;
                 }
                 if *in_a_row == ASKED_AGAIN || *in_all > MOST_ASKED_AGAIN {
-                    // What the next answer still says is taken as it is.
+                    // What the next response still says is taken as it is.
                     self.keyset.tolerate();
                 }
                 self.context
@@ -471,7 +470,7 @@ impl Scan {
         }
     }
 
-    /// Gives up the windows that begin before an instant, and goes on behind them. Returns whether the scan is over.
+    /// Gives up the windows that begin before an instant, and moves the cursor behind them. Returns whether the scan is over.
     pub(super) async fn leave(&mut self, until: OffsetDateTime, message: &str) -> Result<bool, RunError> {
         let left = self.progress.leave(until);
         if let Some(last) = left.last() {
@@ -485,15 +484,15 @@ impl Scan {
         Ok(self.progress.open().is_empty())
     }
 
-    /// Deals with a question that was not answered. Returns whether the scan is over; otherwise the cursor knows what to
-    /// ask next.
+    /// Deals with a request that was not answered. Returns whether the scan is over; otherwise the cursor knows what to request
+    /// next.
     async fn overcome(&mut self, unread: FetchFailure) -> Result<bool, RunError> {
         let error = match unread {
             FetchFailure::TooMuch(_) if self.keyset.too_much() => {
                 self.keyset.go_back();
                 return Ok(false);
             }
-            // Ids cannot be sorted by, as it seems.
+            // It seems that this entity cannot be sorted by id.
             FetchFailure::Rest(_) | FetchFailure::Unavailable(_) if self.keyset.leave_ids() => {
                 return self.prove_instant().await;
             }
@@ -536,7 +535,7 @@ impl Scan {
     }
 }
 
-/// Whether the question is one that QuickBooks does not accept.
+/// Whether QuickBooks refuses the query.
 pub(super) fn is_refused(error: &qbo_client::Error) -> bool {
     matches!(error.kind, ErrorKind::BadQuery { .. })
 }
@@ -564,14 +563,14 @@ pub(crate) fn put(commit: &mut PageCommit, record: &RawRecord<'_>, window: usize
     }
 }
 
-/// Keeps a record aside whose time cannot be believed.
+/// Quarantines a record whose time cannot be believed.
 fn set_aside(commit: &mut PageCommit, one: &Placed<'_>, window: usize) {
     let reason = one.odd.map(|odd| odd.to_string()).unwrap_or_default().into();
     let id = one.record.id().ok().map(Into::into);
     commit.rejected.push(RejectedRow { id, raw: one.record.bytes(), reason, window });
 }
 
-/// What was asked, as it is kept beside each row.
+/// Formats the query as it is kept beside each row.
 pub(crate) fn request_payload(query: &str) -> Box<str> {
     serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION }).to_string().into()
 }

@@ -1,19 +1,19 @@
-//! Records whose time contradicts the question or their neighbours: which of a page they are, and whether they are few
-//! enough that the rest can be believed. Pure.
+//! Finds the records of a page whose time contradicts the request or their neighbours, and decides whether they are few enough
+//! to believe the rest. Pure.
 
 use std::fmt;
 
 use time::OffsetDateTime;
 
-/// One odd record in so many: beyond, the order of a page proves nothing.
+/// At most one record in this many may be odd: beyond that, the order of a page proves nothing.
 const ONE_IN: usize = 4;
 
 /// Why a record's time cannot be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OddTime {
-    /// It lies outside of the range that was asked for.
+    /// The time lies outside of the requested range.
     Outside,
-    /// It contradicts the order that was asked for.
+    /// The time contradicts the requested order.
     Disorder,
 }
 
@@ -27,8 +27,8 @@ impl fmt::Display for OddTime {
 }
 
 impl OddTime {
-    /// Whether what is left of a page can be believed. One record outside of the range says nothing of the others; of two
-    /// that contradict each other, nobody knows which one is odd.
+    /// Whether the rest of a page can be believed. One record outside of the range says nothing of the others; of two records
+    /// that contradict each other, it is unknown which one is odd.
     pub(crate) fn are_few(outside: usize, disorder: usize, records: usize) -> bool {
         (outside <= 1 || outside * ONE_IN <= records) && disorder * ONE_IN <= records
     }
@@ -37,16 +37,16 @@ impl OddTime {
 /// What the order of a page says of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It stands where it belongs.
+    /// The record is in its place.
     Sound,
-    /// Either this record is odd or another one that it contradicts: nobody knows which.
+    /// Either this record is odd or another one that it contradicts: it is unknown which.
     Contested,
-    /// It contradicts more records than there are on its side.
+    /// The record contradicts more records than agree with it.
     Odd,
 }
 
-/// Judges each record by the longest sequences of a page that never descend: a record is sound if it is part of all of them,
-/// and odd if it is part of none. What has no instant contradicts nothing.
+/// Judges each record by the longest never-descending sequences of a page: a record is sound if it is part of all of them, and
+/// odd if it is part of none. A record without an instant contradicts nothing.
 pub(crate) fn standings(instants: &[Option<OffsetDateTime>]) -> Vec<Standing> {
     let second = |at: OffsetDateTime| at.unix_timestamp();
     let known: Vec<_> = instants.iter().flatten().map(|at| second(*at)).collect();
@@ -58,7 +58,7 @@ pub(crate) fn standings(instants: &[Option<OffsetDateTime>]) -> Vec<Standing> {
     beginning.reverse();
     let longest = ending.iter().max().copied().unwrap_or(0);
     let is_part = |n: usize| ending[n] + beginning[n] == longest + 1;
-    // How many records may stand at each place of a longest sequence.
+    // The number of records that may stand at each place of a longest sequence.
     let mut rivals = vec![0_u32; longest + 1];
     (0..known.len()).filter(|n| is_part(*n)).for_each(|n| rivals[ending[n]] += 1);
     let mut judged = (0..known.len()).map(|n| match (is_part(n), rivals[ending[n]]) {
@@ -70,7 +70,7 @@ pub(crate) fn standings(instants: &[Option<OffsetDateTime>]) -> Vec<Standing> {
     instants.iter().map(standing).collect()
 }
 
-/// For each number the length of the longest sequence that ends with it and never descends.
+/// Returns, for each number, the length of the longest never-descending sequence that ends with it.
 fn lengths(numbers: impl Iterator<Item = i64>) -> Vec<usize> {
     // The least number that a sequence of each length ends with.
     let mut least: Vec<i64> = Vec::new();
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(odd(&[5, 6, 7, 1]), [1]);
         // An hour that was sent with the offset of another one.
         assert_eq!(odd(&[50, 60, 70, 11, 12, 80, 90]), [11, 12]);
-        // What says no time, says nothing.
+        // A record without a time contradicts nothing.
         assert_eq!(odd(&[5, -1, 6, 1, -1, 7]), [1]);
         assert_eq!(odd(&[]), [] as [i64; 0]);
     }

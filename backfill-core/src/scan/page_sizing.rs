@@ -1,24 +1,24 @@
-//! How many records the next page asks for: a pure machine.
+//! Decides how many records the next page asks for; a pure state machine.
 //!
-//! A page that takes too long is asked for with half its records, and after some good ones with more again. A page
-//! that fails for one record is halved until that record is the next one: ten questions for a page of a thousand,
-//! most of which bring records.
+//! A page that takes too long is requested with half its records, and with more again after some good pages. A page that fails
+//! because of one record is halved until that record is the next one: ten requests for a page of a thousand, most of which
+//! bring records.
 
 use qbo_client::PageSize;
 
-/// Good pages before a larger one is tried again; doubled each time that it fails.
+/// Good pages before a larger page is tried again; doubled each time that the larger page fails.
 const PATIENCE: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct PageSizer {
     full: u16,
-    /// How many records a page of the bearable size holds.
+    /// Records per page that QuickBooks can currently deliver.
     bearable: u16,
     good: u32,
     patience: u32,
-    /// Among how many of the next records one is that cannot be read.
+    /// The number of next records among which one cannot be read.
     suspects: Option<u16>,
-    /// How many records that had not been read before the last question asked for.
+    /// The number of records not read before that the last request asked for.
     asked: u16,
 }
 
@@ -28,7 +28,7 @@ impl PageSizer {
         Self { full, bearable: full, good: 0, patience: PATIENCE, suspects: None, asked: full }
     }
 
-    /// The size of the next page, of which `overlap` records come again.
+    /// Returns the size of the next page, of which `overlap` records come again.
     pub(crate) fn ask(&mut self, overlap: usize) -> PageSize {
         let overlap = u16::try_from(overlap).unwrap_or(self.full).min(self.full - 1);
         let size = match self.suspects {
@@ -41,7 +41,7 @@ impl PageSizer {
         PageSize::new(size).unwrap_or_default()
     }
 
-    /// The page was read, and brought this many new records.
+    /// Notes that the page was read and brought this many new records.
     pub(crate) fn read(&mut self, fresh: usize) {
         if let Some(suspects) = self.suspects {
             let left = usize::from(suspects).saturating_sub(fresh);
@@ -55,7 +55,7 @@ impl PageSizer {
         }
     }
 
-    /// The page took too long or was too large. Whether a smaller one can be asked for.
+    /// Notes that the page took too long or was too large. Returns whether a smaller one can be requested.
     pub(crate) fn too_much(&mut self) -> bool {
         if self.asked <= 1 {
             return false;
@@ -68,23 +68,24 @@ impl PageSizer {
         true
     }
 
-    /// The page failed for one of its records. Whether a smaller one can be asked for; if not, it is the next record.
+    /// Notes that the page failed because of one record. Returns whether a smaller page can be requested; if not, it is the
+    /// next record.
     pub(crate) fn poisoned(&mut self) -> bool {
         self.suspects = Some(self.asked);
         self.asked > 1
     }
 
-    /// Whether a record is searched for that makes its page fail.
+    /// Whether the cursor is searching for a record that makes its page fail.
     pub(crate) fn is_searching(&self) -> bool {
         self.suspects.is_some()
     }
 
-    /// The last question asked for one new record more than was known.
+    /// Notes that the last request asked for one new record more than was known.
     pub(crate) fn one_more(&mut self) {
         self.asked = self.asked.saturating_add(1).min(self.full);
     }
 
-    /// The record was found, and the cursor is behind it.
+    /// Notes that the record was found and the cursor is behind it.
     pub(crate) fn cleared(&mut self) {
         self.suspects = None;
     }

@@ -1,10 +1,10 @@
-//! What a record is known by within one instant.
+//! Identifies a record within one instant.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use qbo_client::RawRecord;
 
-/// A record's id; or, for one without, a mark made of its bytes.
+/// A record's id or, for a record without one, a hash of its bytes.
 pub(crate) type RecordKey = Box<str>;
 
 pub(crate) fn key(record: &RawRecord<'_>) -> RecordKey {

@@ -1,6 +1,6 @@
-//! Reading without an order. Where the records of a page follow no order, or say no time to go on at, the cursor cannot tell
-//! how far a full page has brought it. A page that is not full holds everything that was asked for, whatever its order: so
-//! the time ahead is read in parts, each halved until one page holds it.
+//! Reads without an order. Where the records of a page follow no order, or give no time to continue at, the cursor cannot tell
+//! how far a full page has advanced it. A page that is not full holds everything that was requested, whatever its order: so the
+//! time ahead is read in parts, each halved until one page holds it.
 
 use time::{Duration, OffsetDateTime};
 
@@ -13,7 +13,7 @@ use crate::error::RunError;
 const PARTS: u32 = 16;
 
 impl Scan {
-    /// Reads some parts of the time ahead. Returns whether the scan is over; otherwise the cursor knows what to ask next.
+    /// Reads some parts of the time ahead. Returns whether the scan is over; otherwise the cursor knows what to request next.
     pub(super) async fn read_in_parts(&mut self) -> Result<bool, RunError> {
         self.keyset.go_back();
         let ended = self.parts_ahead().await;
@@ -38,7 +38,7 @@ impl Scan {
                     }
                     read += 1;
                 }
-                // Most of its records are not of the time that was asked for.
+                // Most of its records are not of the requested time.
                 Found::All(_) if self.here().is_none_or(|window| window.end() >= end) => {
                     let message = "QuickBooks sent records outside of the time that was asked for";
                     if self.leave(end, message).await? {
@@ -59,7 +59,7 @@ impl Scan {
         Ok(false)
     }
 
-    /// The end of a part, which is an instant that can be asked for.
+    /// Returns the end of a part, which is an instant that can be queried.
     fn part_from(&self, at: OffsetDateTime, length: Duration) -> OffsetDateTime {
         let end = at.checked_add(length).unwrap_or(self.span.end());
         self.context.request.axis.floor(end).clamp(self.keyset.after(), self.span.end())

@@ -1,4 +1,4 @@
-//! From a cursor's steps to log lines: which window each record belongs to, and which windows a page closes. Pure.
+//! Turns a cursor's steps into log lines: which window each record belongs to, and which windows a page closes. Pure.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use crate::clocks::Moment;
 #[derive(Debug)]
 pub(crate) struct WindowProgress {
     windows: Vec<Window>,
-    /// The first window that is not closed.
+    /// The index of the first window that is not closed.
     first: usize,
-    /// How far before QBO's clock a window must end to be complete.
+    /// How long before QBO's clock a window must end to be complete.
     margin: time::Duration,
-    /// The first answer.
+    /// The time of the first response.
     answered: Option<Moment>,
-    /// Before it, an answer was silent about what it did not send.
+    /// Windows before this instant rest on a response that was silent about what it did not send.
     silent_before: Option<OffsetDateTime>,
 }
 
-/// The windows that a page changes, and the part of the cursor that decides about them.
+/// The windows that a page changes, and the part of the cursor's state that decides about them.
 #[derive(Debug)]
 pub(crate) struct PageEffect {
     /// Changes of consecutive windows.
     pub(crate) changes: Vec<WindowChange>,
-    /// For each record, the place of its window in `changes`.
+    /// For each record, the index of its window in `changes`.
     pub(crate) places: Vec<usize>,
-    /// Whether a window is provisional that had ended long ago by another clock.
+    /// Whether a window is provisional although it ended long ago by another clock.
     pub(crate) is_held_back: bool,
 }
 
 impl WindowProgress {
-    /// `windows` follow one another without a gap; there is at least one.
+    /// Starts with `windows`, which follow one another without a gap; there is at least one.
     pub(crate) fn new(windows: &[OpenWindow], axis: Axis) -> Self {
         Self {
             windows: windows.iter().map(|open| open.window).collect(),
@@ -46,7 +46,7 @@ impl WindowProgress {
         }
     }
 
-    /// Windows that are not closed.
+    /// Returns the windows that are not closed.
     pub(crate) fn open(&self) -> &[Window] {
         &self.windows[self.first..]
     }
@@ -56,7 +56,7 @@ impl WindowProgress {
         self.open().first().is_none_or(|first| window.start() < first.start())
     }
 
-    /// Leaves the open windows from a place on to somebody else.
+    /// Splits off the open windows from an index on, for another scan.
     pub(crate) fn split_off(&mut self, place: usize) -> Vec<Window> {
         self.windows.split_off(self.first + place)
     }
@@ -69,13 +69,13 @@ impl WindowProgress {
         left
     }
 
-    /// The time of an answer, by the earliest clock. The first one counts.
+    /// Notes the time of a response, by the earliest clock. The first response counts.
     pub(crate) fn answered(&mut self, at: Moment) -> Moment {
         *self.answered.get_or_insert(at)
     }
 
-    /// Enters one page: when QBO answered by the earliest clock, the instants of its new records (ascending), how far the cursor is
-    /// now, and the time the page took.
+    /// Enters one page: the time of QBO's response by the earliest clock, the instants of its new records (ascending), how far
+    /// the cursor is now, and the time the page took.
     pub(crate) fn enter(
         &mut self,
         answered: impl Into<Moment>,
@@ -99,7 +99,7 @@ impl WindowProgress {
             Reached::Instant(at) | Reached::Silent(at) => open.partition_point(|window| window.end() <= at),
             Reached::Unproved => 0,
         };
-        // That nothing is left is what the last answer does not say. Its windows stay open until another one confirms it.
+        // The last response does not say that nothing is left. Its windows stay open until a second one confirms it.
         let is_end = reached == Reached::End;
         let silent_before = match reached {
             Reached::Silent(at) => Some(at),
@@ -109,7 +109,7 @@ impl WindowProgress {
             silent_before.is_some_and(|at| window.start() < at) && !is_planted("silent part believed")
         };
         let is_silent = |window: &Window| is_end || has_silence(window);
-        // The window that the cursor stands in is still running; behind the last one it stands in none.
+        // The window that the cursor stands in is still running; behind the last window it stands in none.
         let standing = if closed < open.len() { place(keyset.sure_at()).max(closed) + 1 } else { closed };
         let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
         // A page that is not full needs no order, so the last record need not be the latest.
@@ -125,8 +125,8 @@ impl WindowProgress {
                     (true, true) => WindowState::Completed,
                     (true, false) => WindowState::Provisional,
                 },
-                // What is not settled is read again from its start, so nothing is kept of where it stood.
-                // Nor of what only one answer says to be empty: another run would go on behind it.
+                // A window that is not settled is read again from its start, so it keeps no cursor. Nor does one that a single
+                // response says to be empty: another run would continue behind it.
                 cursor: ((n >= closed || is_end) && settled && !has_silence(window))
                     .then(|| cursor_in(*window, keyset))
                     .flatten(),
@@ -149,7 +149,7 @@ fn cursor_in(window: Window, keyset: &KeysetCursor) -> Option<ScanCursor> {
     window.contains(cursor.at).then_some(cursor)
 }
 
-/// The page's time, divided by the records that fell into each window; evenly where there were none.
+/// Divides the page's time by the records that fell into each window; evenly where there were none.
 fn shares(places: &[usize], windows: usize, spent: Duration) -> Vec<Duration> {
     let mut records = vec![u32::from(places.is_empty()); windows];
     for place in places {

@@ -1,7 +1,7 @@
-//! How a scan is shared out: what others see of it, and the later part that it hands over.
+//! Splits a scan: what other scans see of it, and the later part that it hands over.
 //!
-//! Only the scan itself knows a moment at which it can be cut, between two of its pages. So a pipeline with free places
-//! asks, and the scan hands over when it comes to it: half of what is left for one place, two thirds for two.
+//! Only the scan itself knows a moment at which it can be cut, between two of its pages. So a pipeline with free permits asks,
+//! and the scan hands over when it is ready: half of what is left for one permit, two thirds for two.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,17 +9,17 @@ use raw_store::{OpenWindow, Window};
 use time::{Duration, OffsetDateTime};
 use tokio::sync::Notify;
 
-/// Consecutive windows that nobody reads yet.
+/// Consecutive windows that no scan reads yet.
 #[derive(Clone, Debug)]
 pub(crate) struct PendingRange {
     pub(crate) windows: Vec<OpenWindow>,
-    /// Pages a second of its time is likely to hold; zero where nobody knows.
+    /// The expected number of pages per second of its time; zero if unknown.
     pub(crate) density: f64,
-    /// How many places it is for.
+    /// How many permits it is for.
     pub(crate) places: u16,
 }
 
-/// What others see of a scan under way.
+/// What others see of a scan in progress.
 #[derive(Debug, Default)]
 pub(crate) struct WorkSplit {
     state: Mutex<State>,
@@ -29,33 +29,33 @@ pub(crate) struct WorkSplit {
 #[derive(Debug, Default)]
 struct State {
     left: Option<Remaining>,
-    /// For how many places a part is asked for.
+    /// For how many permits a part is requested.
     asked: u16,
     handed: Option<PendingRange>,
-    /// Whether what is left was looked at by whoever gives out places.
+    /// Whether the pipeline has considered what is left when it gives out permits.
     is_considered: bool,
 }
 
 /// What a scan has still to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remaining {
-    /// Time.
+    /// The length of time left.
     pub(crate) span: Duration,
-    /// Pages in a second of it.
+    /// Pages per second of that time.
     pub(crate) density: f64,
-    /// Windows, of which the scan stands in the first.
+    /// Windows left; the scan is in the first of them.
     pub(crate) windows: usize,
 }
 
 impl Remaining {
-    /// How many others could have a page of it, at least, besides the scan itself.
+    /// Returns how many other scans could have at least a page of it.
     fn others(&self) -> u16 {
         if self.windows < 2 { 0 } else { whole_pages(self.span, self.density).saturating_sub(1) }
     }
 }
 
 impl WorkSplit {
-    /// The scan says how it stands.
+    /// Publishes what the scan has left.
     pub(crate) fn show(&self, left: Remaining, news: &Notify) {
         let mut state = self.state();
         (state.left, state.is_considered) = (Some(left), false);
@@ -65,30 +65,30 @@ impl WorkSplit {
         }
     }
 
-    /// Everything that was shown has been looked at, and a part of it asked for if a place was free.
+    /// Notes that the pipeline has considered what was published, and requested a part of it if a permit was free.
     pub(crate) fn consider(&self) {
         self.state().is_considered = true;
         self.considered.notify_one();
     }
 
-    /// Waits until what was shown has been looked at, if others could have a part of it.
+    /// Waits until the pipeline has considered what was published, if others could have a part of it.
     pub(crate) async fn considered(&self) {
         while self.worth_asking().is_some() && !self.state().is_considered {
             self.considered.notified().await;
         }
     }
 
-    /// For how many places a part is asked for.
+    /// Returns for how many permits a part is requested.
     pub(crate) fn asked(&self) -> u16 {
         self.state().asked
     }
 
-    /// The scan hands the later part over, or nothing if it cannot be cut now.
+    /// Hands the later part over, or `None` if the scan cannot be cut now.
     pub(crate) fn hand_over(&self, part: Option<PendingRange>, news: &Notify) {
         let mut state = self.state();
         state.asked = 0;
         if part.is_none() {
-            // Asked again only when it has something new to show.
+            // It is asked again only when it has published something new.
             state.left = None;
         }
         state.handed = part;
@@ -96,7 +96,7 @@ impl WorkSplit {
         news.notify_one();
     }
 
-    /// The scan has ended, and can hand over nothing more. What it handed over before waits to be taken.
+    /// Notes that the scan has ended and can hand over nothing more. A part that it handed over before waits to be taken.
     pub(crate) fn end(&self, news: &Notify) {
         let mut state = self.state();
         (state.asked, state.left) = (0, None);
@@ -104,19 +104,19 @@ impl WorkSplit {
         news.notify_one();
     }
 
-    /// Takes what was handed over.
+    /// Takes the part that was handed over.
     pub(crate) fn take(&self) -> Option<PendingRange> {
         self.state().handed.take()
     }
 
-    /// The time that is left to a scan that can be asked for a part of it, and for how many places.
+    /// Returns the time left to a scan that can be asked for a part of it, and for how many permits.
     pub(crate) fn worth_asking(&self) -> Option<(Duration, u16)> {
         let state = self.state();
         let left = state.left.filter(|_| state.asked == 0 && state.handed.is_none())?;
         Some((left.span, left.others())).filter(|(_, others)| *others > 0)
     }
 
-    /// Asks for the later part, for so many places.
+    /// Requests the later part, for this many permits.
     pub(crate) fn ask(&self, places: u16) {
         self.state().asked = places;
     }
@@ -135,7 +135,7 @@ impl PendingRange {
         self.windows[self.windows.len() - 1].window.end() - self.windows[0].window.start()
     }
 
-    /// The time it covers, if it is worth cutting.
+    /// Returns the time that it covers, if it is worth cutting.
     pub(crate) fn worth_cutting(&self) -> Option<Duration> {
         (self.windows.len() > 1 && whole_pages(self.span(), self.density) > 1).then(|| self.span())
     }
@@ -145,7 +145,7 @@ impl PendingRange {
         self.cut_off(1)
     }
 
-    /// Cuts it into as many parts as it is for; one for each window, if there are fewer.
+    /// Cuts it into one part for each of its permits, or one for each window if there are fewer windows.
     pub(crate) fn divide(mut self) -> Vec<Self> {
         let mut parts = Vec::new();
         while self.places > 1 && self.windows.len() > 1 {
@@ -174,8 +174,8 @@ fn whole_pages(span: Duration, density: f64) -> u16 {
     pages
 }
 
-/// Of what is left from an instant in the first window, the place of the first window of the part for so many others; there
-/// are at least two windows.
+/// Returns the index of the first window of the part for `others` other scans, of what is left from an instant in the first
+/// window; there are at least two windows.
 pub(crate) fn later_part(windows: &[Window], from: OffsetDateTime, others: u16) -> usize {
     let end = windows[windows.len() - 1].end();
     let at = from + (end - from) / (i32::from(others) + 1);
