@@ -1,4 +1,4 @@
-//! A clock that is off, as a finding.
+//! A finding for a clock that disagrees with the others.
 
 use raw_store::{Finding, ValidationResult};
 
@@ -7,7 +7,7 @@ use crate::clocks::ClockApart;
 use crate::report::FindingKind;
 
 impl ClockApart {
-    /// Adds it to what was found of each pipeline of a run.
+    /// Adds a finding for this clock to the validation of each pipeline of a run.
     pub fn enter(&self, validated: &mut [ValidationResult], thresholds: &Thresholds) {
         let kind = FindingKind::ClocksDisagree;
         let Some(severity) = thresholds.severity(kind) else { return };

@@ -1,4 +1,4 @@
-//! Looks over what a run has left in the database, and judges it.
+//! Validates the rows that a run has left in the database.
 
 mod clock_finding;
 mod thresholds;
@@ -23,24 +23,24 @@ use crate::engine::RunOutcome;
 use crate::report::{FindingKind, PipelineReport, Report, ReportError};
 use crate::scan::heads::Told;
 
-/// The member of a document that people know it by. What has none is not counted.
+/// The member of a document that people know it by. Documents without one are not counted.
 const NUMBER: [&str; 1] = ["DocNumber"];
 
-/// Findings of one kind and pipeline; what is beyond is summed up in one more.
+/// The most findings of one kind and pipeline; the rest is summed up in one more.
 const MOST: usize = 50;
 
-/// How long after a range it is looked for records that were made in it.
+/// How long after a range records are searched for that were created in it.
 const LATER: Duration = Duration::days(92);
 
 /// Rows of a table that the report of a run counts, beyond as many as the run has read.
 const COUNTED: u64 = 10_000;
 
 impl Report {
-    /// Looks over the rows of every pipeline of the run's range, as they are now, whoever wrote them.
+    /// Validates the rows of every pipeline in the run's range, as they are now, whichever process wrote them.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if they cannot be read.
+    /// [`StoreError`] if the rows cannot be read.
     pub async fn validate(
         &self,
         store: &dyn Validation,
@@ -49,7 +49,7 @@ impl Report {
     ) -> Result<Vec<ValidationResult>, StoreError> {
         let mut validated = Vec::new();
         for pipeline in &self.pipelines {
-            // What the catalogue does not know any more has no table to look into.
+            // An entity that the catalogue no longer knows has no table to validate.
             let Some(spec) = &pipeline.spec else { continue };
             let look = Look { run: &self.run, pipeline, spec, lines: apart(pipeline), is_whole: true };
             let examined = look.examine(store, self.run.span).await?;
@@ -58,9 +58,9 @@ impl Report {
         Ok(validated)
     }
 
-    /// The report of a run that has just ended, with what a look over its rows finds: those of the windows that it has read,
-    /// and of windows in its range that nobody has looked over since they were read. What it costs grows with these, not with
-    /// what is stored. A pipeline without any is not looked over.
+    /// Builds the report of a run that has just ended, and validates the rows of the windows that the run has read, and of
+    /// windows in its range that were not validated since they were read. The cost grows with these, not with what is stored. A
+    /// pipeline without such windows is not validated.
     ///
     /// # Errors
     ///
@@ -97,8 +97,8 @@ impl Report {
     }
 }
 
-/// The lines that a run looks over: its own, and those of others that no look has found sound since they were read: their run
-/// was killed, or something was wrong with them.
+/// Returns the lines that a run has to validate: its own, and those of others that were not found sound since they were read,
+/// because their run was killed or something was wrong with them.
 async fn due<'a>(
     store: &dyn Validation,
     pipeline: &PipelineReport,
@@ -127,7 +127,7 @@ async fn due<'a>(
     };
     let Some(spec) = &pipeline.spec else { return Ok(due) };
     let sound = store.sound_ranges(&spec.pipeline(pipeline.axis), span, oldest).await?;
-    // Who looked and who read may have had clocks of their own.
+    // The processes that validated and that read may have had different clocks.
     let is_sound = |line: &LogLine| {
         let holds = |range: &Window| range.start() <= line.window.start() && line.window.end() <= range.end();
         let since = |at| line.finished_at.is_some_and(|read| at > read + CLOCKS_AGREE_WITHIN);
@@ -136,15 +136,15 @@ async fn due<'a>(
     Ok(due.into_iter().filter(|line| is_own(line) || !is_sound(line)).collect())
 }
 
-/// Some windows of a pipeline, looked over together.
+/// Some windows of a pipeline that are validated together.
 #[derive(Debug)]
 struct Look<'a> {
     run: &'a RunRecord,
     pipeline: &'a PipelineReport,
     spec: &'a EntitySpec,
-    /// The lines of the windows, in ascending order, none over another.
+    /// The lines of the windows, in ascending order and without overlaps.
     lines: Vec<&'a LogLine>,
-    /// Whether they are all of the run's range.
+    /// Whether they are all lines of the run's range.
     is_whole: bool,
 }
 
@@ -158,13 +158,13 @@ impl Look<'_> {
         Window::new(first.window.start(), last.window.end()).ok()
     }
 
-    /// Whether the windows say when a record was last changed: the one window of what is read as a whole does not.
+    /// Whether the windows say when a record was last changed: the single window of an entity that is read whole does not.
     fn by_update(&self) -> bool {
         self.pipeline.axis == Axis::Updated && !self.spec.is_snapshot()
     }
 
-    /// How many rows of the whole table have to be counted: where windows do not say when a record was changed, it is known
-    /// only how many there must be together.
+    /// Returns how many rows of the whole table have to be counted: where windows do not say when a record was changed, only
+    /// the number of all their rows together is known.
     fn enough(&self) -> u64 {
         if self.by_update() {
             return 0;
@@ -172,7 +172,7 @@ impl Look<'_> {
         self.lines.iter().filter(|line| is_read(line)).map(|line| landed(line)).sum()
     }
 
-    /// Asks for everything that the rows of a span say.
+    /// Queries everything that the rows of a span show.
     async fn examine(&self, store: &dyn Validation, span: Window) -> Result<ValidationStats, StoreError> {
         let path = |property: Property| property.as_str().split('.').collect::<Vec<_>>();
         let (updated, created) = (path(Property::LAST_UPDATED_TIME), path(Property::CREATE_TIME));
@@ -189,13 +189,13 @@ impl Look<'_> {
         store.examine(&inquiry).await
     }
 
-    /// Asks for what only the table can say.
+    /// Queries what only the table can show.
     async fn survey(&self, store: &dyn Validation, enough: u64) -> Result<TableSurvey, StoreError> {
         let windows = if self.by_update() { self.windows() } else { Vec::new() };
         store.survey(&self.spec.pipeline(self.pipeline.axis), &windows, enough).await
     }
 
-    /// What the heads and the table say together is what an examination would say.
+    /// Combines the heads and the table's survey into the result that an examination would give.
     fn told(&self, told: &Told, surveyed: &TableSurvey) -> ValidationStats {
         let span = self.run.span;
         let in_span = |day: &Date| span.start().date() <= *day && day.midnight().assume_utc() < span.end();
@@ -204,7 +204,7 @@ impl Look<'_> {
             rows: if self.by_update() { surveyed.in_windows.iter().sum() } else { told.rows },
             all_rows: surveyed.all_rows,
             without_key: surveyed.without_key,
-            // The primary key, which landing needs, allows none.
+            // The primary key, which committing needs, allows none.
             repeated_keys: 0,
             empty_payloads: if self.by_update() {
                 surveyed.empty_payloads
@@ -221,7 +221,7 @@ impl Look<'_> {
         }
     }
 
-    /// Records made in the range and changed soon after it, where later windows were read: they are counted there.
+    /// Counts records created in the range and changed soon after it, where later windows were read: they are counted there.
     async fn made_later(&self, store: &dyn Validation) -> Result<Vec<(Date, u64)>, StoreError> {
         let end = self.run.span.end();
         let Ok(later) = Window::new(end, end + LATER) else { return Ok(Vec::new()) };
@@ -229,7 +229,7 @@ impl Look<'_> {
         store.made_by_day(&self.spec.pipeline(self.pipeline.axis), later, &created).await
     }
 
-    /// Judges what was found.
+    /// Judges the statistics.
     async fn validated(
         &self,
         store: &dyn Validation,
@@ -264,8 +264,8 @@ impl Look<'_> {
         })
     }
 
-    /// Rows that the log has and the table lacks: by window, or together where windows do not say when a record was changed.
-    /// One of which a later version landed first was counted in its window as unchanged.
+    /// Returns the rows that the log has and the table lacks: by window, or together where windows do not say when a record was
+    /// changed. A record of which a later version was committed first was counted in its window as unchanged.
     fn missing(&self, examined: &ValidationStats) -> Vec<Missing> {
         let lines = self.lines.iter().zip(&examined.in_windows).filter(|(line, _)| is_read(line));
         if !self.by_update() {
@@ -284,21 +284,21 @@ impl Look<'_> {
     }
 }
 
-/// The day in the middle of a span.
+/// Returns the day in the middle of a span.
 fn half(span: Window) -> Date {
     let middle: OffsetDateTime = span.start() + (span.end() - span.start()) / 2;
     middle.date()
 }
 
-/// Where rows are missing, how many, and how that is said.
+/// Where rows are missing, how many, and the sentence for it.
 type Missing = (Option<Window>, u64, String);
 
-/// Records of a window that must have become rows.
+/// Returns the number of records of a window that must have become rows.
 fn landed(line: &LogLine) -> u64 {
     line.metrics.records_read - line.metrics.records_quarantined
 }
 
-/// The lines of a pipeline, without those whose time another one has too: windows that were chosen one by one may overlap.
+/// Returns the lines of a pipeline, without those that overlap another one: windows that were chosen one by one may overlap.
 fn apart(pipeline: &PipelineReport) -> Vec<&LogLine> {
     let mut lines: Vec<&LogLine> = Vec::with_capacity(pipeline.windows.len());
     for line in &pipeline.windows {
@@ -309,7 +309,7 @@ fn apart(pipeline: &PipelineReport) -> Vec<&LogLine> {
     lines
 }
 
-/// What was found so far.
+/// The findings made so far.
 #[derive(Debug)]
 struct Found<'a> {
     thresholds: &'a Thresholds,
@@ -324,7 +324,7 @@ impl Found<'_> {
         }
     }
 
-    /// Tells of each, or of the first ones and how many more there are.
+    /// Adds all findings of a kind, or the first ones and how many more there are.
     fn push_all(&mut self, kind: FindingKind, all: Vec<(Option<Window>, u64, String)>) {
         let more = all.len().saturating_sub(MOST) as u64;
         for (span, amount, detail) in all.into_iter().take(MOST) {
@@ -335,7 +335,7 @@ impl Found<'_> {
         }
     }
 
-    /// What the rows say by themselves.
+    /// Adds the findings that the rows show by themselves.
     fn push_rows(&mut self, examined: &ValidationStats) {
         let said = [
             (FindingKind::KeyMissing, examined.without_key, "rows have no id"),
@@ -364,7 +364,7 @@ impl Found<'_> {
         }
     }
 
-    /// Days that should not be empty, and days that stand out, where the days are among those looked over.
+    /// Adds days that should not be empty, and outlier days, if the days are among those validated.
     fn push_volumes(&mut self, volumes: &Volumes, is_looked_over: impl Fn(Window) -> bool) {
         let (days, verb) = volumes.made.as_ref().unwrap_or(&volumes.read);
         let empty = empty_stretches(days, &volumes.sight, self.thresholds);
@@ -376,7 +376,7 @@ impl Found<'_> {
         let high = outliers(days, self.thresholds);
         let mut told: Vec<_> = high.iter().map(|one| told_outlier(one, verb)).collect();
         if volumes.made.is_some() {
-            // Changed together without having been made together.
+            // Records that were changed together without having been created together.
             let (days, verb) = &volumes.read;
             let changed = outliers(days, self.thresholds);
             let changed = changed.iter().filter(|one| high.iter().all(|known| known.day != one.day));
@@ -428,16 +428,16 @@ fn is_read(line: &LogLine) -> bool {
     matches!(line.state, WindowState::Completed | WindowState::Provisional) && line.run.is_some()
 }
 
-/// Records a day, and the word for what happened to them on it.
+/// Records per day, and the verb for what happened to them that day.
 type Series = (Vec<DayVolume>, &'static str);
 
 /// What is known of the days of a pipeline.
 #[derive(Debug)]
 struct Volumes {
-    /// By what the windows measure.
+    /// Records by the time that the windows measure.
     read: Series,
-    /// By the day on which records were made: what people do, which later edits do not move. `None` where it is not known
-    /// of almost all, or where records that were edited since may not have been read.
+    /// Records by the day on which they were created: it shows what people do, and later edits do not move it. `None` if it is
+    /// known for less than nine tenths of the records, or if records that were edited since may not have been read.
     made: Option<Series>,
     /// What can still be seen of the last days.
     sight: Sight,
@@ -474,19 +474,19 @@ impl Volumes {
         let is_known = made * 10 >= examined.rows * 9 && lines.iter().all(|line| is_read(line));
         let by_creation = || (volumes(&examined.by_creation.iter().copied().collect()), "made");
         let made = (pipeline.axis == Axis::Updated && look.is_whole && is_known).then(by_creation);
-        // What was changed between the end of the range and the run is not in it any more.
+        // Records that were changed between the end of the range and the run are no longer in the range.
         let is_past = pipeline.axis == Axis::Updated && span.end() + Duration::DAY < look.run.started_at;
         let sight = if is_past { Sight::until(span.end().date(), &examined.lags) } else { Sight::default() };
         Self { read: (read, verb), made, sight }
     }
 
-    /// Whether days are empty of which records may be stored that were changed after the range.
+    /// Whether days are empty whose records may be stored, because they were changed after the range.
     fn may_be_seen_later(&self, thresholds: &Thresholds) -> bool {
         let is_empty = |(days, _): &Series| !empty_stretches(days, &Sight::default(), thresholds).is_empty();
         self.sight != Sight::default() && self.made.as_ref().is_some_and(is_empty)
     }
 
-    /// Adds records that were made on days of the range, and read elsewhere.
+    /// Adds records that were created on days of the range, and read elsewhere.
     fn add_made(&mut self, later: Vec<(Date, u64)>) {
         let Some((days, _)) = &mut self.made else { return };
         for (day, records) in later {
@@ -497,7 +497,7 @@ impl Volumes {
     }
 }
 
-/// The days that lie in a window as a whole.
+/// Returns the days that lie completely in a window.
 fn whole_days(window: Window) -> impl Iterator<Item = Date> {
     let first = window.start().date();
     let first = if window.start() > first.midnight().assume_utc() { first.next_day() } else { Some(first) };

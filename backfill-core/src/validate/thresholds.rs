@@ -6,40 +6,40 @@ use serde::{Deserialize, Deserializer};
 
 use crate::report::FindingKind;
 
-/// When something is worth a finding, and how much it matters.
+/// Thresholds for findings, and the severity of each kind.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
-    /// A stretch of days without records is told if chance alone would bring it less often than this.
+    /// A run of days without records is a finding if chance alone would bring it less often than this probability.
     #[serde(deserialize_with = "gap_chance")]
     pub gap_chance: f64,
-    /// A day is told if it lies so many standard deviations above what its weekday usually has.
+    /// Least number of standard deviations by which an outlier lies above what its weekday usually has.
     #[serde(deserialize_with = "outlier_deviations")]
     pub outlier_deviations: f64,
-    /// And if it has so many times as many records.
+    /// Least multiple of the usual number of records that an outlier has.
     #[serde(deserialize_with = "outlier_factor")]
     pub outlier_factor: f64,
-    /// And if it has at least so many.
+    /// Least number of records of an outlier.
     pub outlier_records: u64,
-    /// How much each kind of finding matters, where that is not as [`FindingKind::severity`] says; `"off"` for not at all.
+    /// The level of each kind of finding, where it differs from [`FindingKind::severity`]; `"off"` suppresses the kind.
     pub severity: BTreeMap<FindingKind, Level>,
 }
 
-/// What becomes of a kind of finding.
+/// The level at which a kind of finding is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// It is not told.
+    /// The finding is not reported.
     Off,
-    /// It is good to know.
+    /// The finding is informative.
     Info,
-    /// A person should look.
+    /// A person should look at the finding.
     Warning,
     /// Something is wrong.
     Error,
 }
 
-/// A threshold that nothing could ever pass, or everything.
+/// Error of a threshold that nothing could ever pass, or everything would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidThreshold(&'static str);
@@ -58,11 +58,11 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
-    /// Makes sure that the numbers mean something.
+    /// Checks that the numbers are usable as thresholds.
     ///
     /// # Errors
     ///
-    /// [`InvalidThreshold`] names the first that does not.
+    /// [`InvalidThreshold`] names the first threshold that is not.
     pub fn check(&self) -> Result<(), InvalidThreshold> {
         if !(self.gap_chance > 0.0 && self.gap_chance < 1.0) {
             return Err(InvalidThreshold("gap_chance is between 0 and 1"));
@@ -76,7 +76,7 @@ impl Thresholds {
         Ok(())
     }
 
-    /// How much a kind of finding matters; `None` if it is not to be told.
+    /// Returns the severity of a kind of finding; `None` if it is not reported.
     pub fn severity(&self, kind: FindingKind) -> Option<Severity> {
         match self.severity.get(&kind) {
             None => Some(kind.severity()),

@@ -1,7 +1,7 @@
-//! What the numbers of records a day say by themselves: days that should not be empty, and days that stand out.
+//! Finds days that should not be empty and days that stand out, from the numbers of records per day alone.
 //!
-//! A day is compared with its neighbours of the same weekday alone, so a company that never books on Sundays has no finding on
-//! a Sunday. Everything is told from medians: the gap or the peak that is looked for does not move them.
+//! A day is compared only with its neighbours of the same weekday, so a company that never books on Sundays has no finding on a
+//! Sunday. Everything is derived from medians, which the gap or the peak in question does not move.
 
 use std::ops::Range;
 
@@ -9,47 +9,47 @@ use time::Date;
 
 use super::thresholds::Thresholds;
 
-/// The nearest days of the same weekday on each side that a day is compared with.
+/// The number of nearest days of the same weekday on each side that a day is compared with.
 const NEIGHBOURS: usize = 8;
 
-/// With fewer of them nothing is said.
+/// With fewer neighbours than this, a day is not judged.
 const FEWEST: usize = 4;
 
 /// A weekday on which more than this share of the days is empty is not expected to have records.
 const MAY_BE_EMPTY: f64 = 0.2;
 
-/// So many days of a thousand may have half as many records as a day that stands out; more of them are a habit, such as a
-/// monthly billing.
+/// The most days of a thousand that may have half as many records as an outlier; more of them are a habit, such as a monthly
+/// billing.
 const RARE_PERMILLE: usize = 5;
 
-/// From the median of the distances from a median to a standard deviation, where the distribution is normal.
+/// Converts the median absolute deviation to a standard deviation, for a normal distribution.
 const MAD_TO_DEVIATION: f64 = 1.4826;
 
-/// The median of the square of what has a normal distribution with a deviation of one.
+/// The median of the square of a normally distributed value with a deviation of one.
 const MEDIAN_OF_SQUARES: f64 = 0.455;
 
-/// From so many records on the distribution of a count is near enough to a normal one.
+/// From this number of records on, the distribution of a count is near enough to a normal one.
 const MANY: f64 = 3.0;
 
-/// One day that was read to its end.
+/// The records of one day that was read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayVolume {
     /// The day, in UTC.
     pub day: Date,
-    /// Its records.
+    /// The number of records of the day.
     pub records: u64,
 }
 
-/// Days without records where there should be some.
+/// Consecutive days without records where records are expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmptyStretch {
-    /// The first of them.
+    /// The first of the days.
     pub first: Date,
-    /// The last of them.
+    /// The last of the days.
     pub last: Date,
-    /// How many of them are days that usually have records.
+    /// How many of the days usually have records.
     pub days: u64,
-    /// How many records such a day usually has.
+    /// The usual number of records of such a day.
     pub usual: f64,
 }
 
@@ -58,24 +58,25 @@ pub struct EmptyStretch {
 pub struct Outlier {
     /// The day.
     pub day: Date,
-    /// Its records.
+    /// The number of records of the day.
     pub records: u64,
-    /// How many it usually has.
+    /// The usual number of records.
     pub usual: f64,
 }
 
-/// Which records of a day can still be seen. One that was changed after the time that was read is not: it is counted where it
-/// is now, or nowhere.
+/// Which share of a day's records can still be seen. A record that was changed after the time that was read cannot: it is
+/// counted where it is now, or nowhere.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sight {
-    /// The first day that nothing is known of; `None` if there is none.
+    /// The first day of which nothing is known; `None` if there is none.
     end: Option<Date>,
-    /// So many days after they were made, this share of the records had been changed for the last time; ascending.
+    /// The share of records that had been changed for the last time this many days after they were created; ascending.
     settled: Vec<(i64, f64)>,
 }
 
 impl Sight {
-    /// What is seen of the days before `end`, where records were changed for the last time so many days after they were made.
+    /// Describes what can be seen of the days before `end`. `lags` says how many records were changed for the last time how
+    /// many days after they were created.
     pub fn until(end: Date, lags: &[(u32, u64)]) -> Self {
         let all: u64 = lags.iter().map(|(_, records)| records).sum();
         let mut sum = 0;
@@ -86,7 +87,7 @@ impl Sight {
         Self { end: Some(end), settled: lags.iter().map(share).collect() }
     }
 
-    /// The share of the records of a day that is seen.
+    /// Returns the share of a day's records that can be seen.
     fn share(&self, day: Date) -> f64 {
         let Some(end) = self.end else { return 1.0 };
         let left = (end - day).whole_days() - 1;
@@ -98,14 +99,15 @@ impl Sight {
         }
     }
 
-    /// Days without a record right before the end say nothing: all of theirs may have been changed since.
+    /// Leaves out days without a record right before the end, which prove nothing: all of their records may have been changed
+    /// since.
     fn judged<'a>(&self, days: &'a [DayVolume]) -> &'a [DayVolume] {
         let last = days.iter().rposition(|day| day.records > 0);
         if self.end.is_some() { &days[..last.map_or(0, |last| last + 1)] } else { days }
     }
 }
 
-/// The days that should not be empty. `days` is in ascending order; days that were not read are left out of it.
+/// Finds the days that should not be empty. `days` is in ascending order and leaves out days that were not read.
 pub fn empty_stretches(days: &[DayVolume], sight: &Sight, thresholds: &Thresholds) -> Vec<EmptyStretch> {
     let days = sight.judged(days);
     // Before its first record a company has no habits.
@@ -123,7 +125,7 @@ pub fn empty_stretches(days: &[DayVolume], sight: &Sight, thresholds: &Threshold
     found
 }
 
-/// Whether chance would hardly bring this stretch of empty days.
+/// Whether chance would hardly bring this run of empty days.
 fn unexpected(
     days: &[DayVolume],
     own: &Range<usize>,
@@ -138,7 +140,7 @@ fn unexpected(
             continue;
         }
         usual.push(near.median());
-        // Where records come in bursts, the bursts are what comes by chance.
+        // Where records come in bursts, the bursts are the independent events.
         chance_log -= near.median() * sight.share(days[at].day) / spread;
     }
     let is_told = !usual.is_empty() && chance_log < thresholds.gap_chance.ln();
@@ -150,16 +152,16 @@ fn unexpected(
     })
 }
 
-/// The days that stand out. `days` is in ascending order; days that were not read are left out of it.
+/// Finds the days with far more records than usual. `days` is in ascending order and leaves out days that were not read.
 pub fn outliers(days: &[DayVolume], thresholds: &Thresholds) -> Vec<Outlier> {
     let is_candidate = |day: &DayVolume| day.records >= thresholds.outlier_records;
     if !days.iter().any(is_candidate) {
-        // What follows looks at the neighbours of every day: too much for years in which nothing happened.
+        // The rest examines the neighbours of every day: too much for years in which nothing happened.
         return Vec::new();
     }
     let spread = common_spread(days);
     let allowed = (days.len() * RARE_PERMILLE / 1000).max(1);
-    // Of a company that has a dozen days with records a year, each comes out of nothing.
+    // If a company has a dozen days with records a year, every such day stands out.
     let mut busy: Vec<f64> = days.iter().filter(|day| day.records > 0).map(|day| real(day.records)).collect();
     let busy = median(&mut busy);
     let stands_out = |(at, day): (usize, &DayVolume)| {
@@ -182,7 +184,7 @@ pub fn outliers(days: &[DayVolume], thresholds: &Thresholds) -> Vec<Outlier> {
 struct Neighbours(Vec<f64>);
 
 impl Neighbours {
-    /// Those of the day at `at`, outside of the stretch `own` that it belongs to.
+    /// Collects the neighbours of the day at `at`, outside of the range `own` that the day belongs to.
     fn of(days: &[DayVolume], at: usize, own: &Range<usize>) -> Self {
         let weekday = days[at].day.weekday();
         let same = |day: &&DayVolume| day.day.weekday() == weekday;
@@ -195,7 +197,7 @@ impl Neighbours {
         median(&mut self.0.clone())
     }
 
-    /// What is expected of a day at most: with few records the median says too little.
+    /// Returns the most that is expected of a day: with few records, the median says too little.
     fn usual(&self) -> f64 {
         let mean = self.0.iter().sum::<f64>() / real(self.0.len().max(1) as u64);
         self.median().max(mean)
@@ -206,7 +208,7 @@ impl Neighbours {
         real(empty as u64) / real(self.0.len().max(1) as u64)
     }
 
-    /// How many times as much the counts vary as those of independent events would; at least once.
+    /// Returns how many times as much the counts vary as those of independent events would; at least one.
     fn spread(&self) -> f64 {
         let middle = self.median();
         let mut distances: Vec<f64> = self.0.iter().map(|count| (count - middle).abs()).collect();
@@ -215,16 +217,15 @@ impl Neighbours {
     }
 }
 
-/// As [`Neighbours::spread`], of half of the days: those that were empty by accident and those that stand out do not show in
-/// it.
+/// [`Neighbours::spread`] of half of the days: days that were empty by accident and outliers do not affect it.
 fn typical_spread(days: &[DayVolume]) -> f64 {
     let ratio = |(square, usual)| if usual >= MANY { Some(square / usual) } else { None };
     let mut ratios: Vec<f64> = squares(days, Neighbours::median).filter_map(ratio).collect();
     (median(&mut ratios) / MEDIAN_OF_SQUARES).max(1.0)
 }
 
-/// As [`Neighbours::spread`], over all days but the few that lie furthest off. It knows of the bursts of companies that have
-/// too few records for their weekdays to show them.
+/// [`Neighbours::spread`] over all days except the few that lie farthest off. It reflects the bursts of companies that have too
+/// few records for their weekdays to show them.
 fn common_spread(days: &[DayVolume]) -> f64 {
     let mut squares: Vec<_> = squares(days, Neighbours::usual).collect();
     squares.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -233,7 +234,7 @@ fn common_spread(days: &[DayVolume]) -> f64 {
     if usual > 0.0 { (square / usual).max(1.0) } else { 1.0 }
 }
 
-/// The square of the distance of each day from what its neighbours have, and that.
+/// Returns the squared distance of each day from what its neighbours have, and the latter.
 fn squares(days: &[DayVolume], usual: fn(&Neighbours) -> f64) -> impl Iterator<Item = (f64, f64)> {
     days.iter().enumerate().map(move |(at, day)| {
         let usual = usual(&Neighbours::of(days, at, &(at..at + 1)));
@@ -263,14 +264,14 @@ mod tests {
 
     use super::*;
 
-    /// Days from a Monday on, with what `records` says of each: its number and its weekday, from 0.
+    /// Creates days from a Monday on; `records` gives the number of records by the day's number and weekday, both from 0.
     fn days(number: u32, mut records: impl FnMut(u32, u32) -> u64) -> Vec<DayVolume> {
         let first = date!(2024 - 01 - 01);
         let one = |n: u32| DayVolume { day: first + Duration::days(n.into()), records: records(n, n % 7) };
         (0..number).map(one).collect()
     }
 
-    /// Chance, after Knuth.
+    /// A Poisson-distributed number, after Knuth.
     fn poisson(rng: &mut fastrand::Rng, mean: f64) -> u64 {
         let (mut count, mut product) = (0, rng.f64());
         while product > (-mean).exp() {
@@ -312,7 +313,7 @@ mod tests {
         }
         let gaps = found(&year).0;
         assert_eq!(gaps.len(), 1);
-        // The weekend before belongs to it.
+        // The weekend before belongs to the run.
         assert_eq!((gaps[0].first, gaps[0].days), (date!(2024 - 01 - 01) + Duration::days(138), 15));
     }
 
@@ -321,7 +322,7 @@ mod tests {
         let mut year = days(364, |n, _| if n < 90 { 0 } else { 25 });
         year.retain(|day| day.day.month() != time::Month::July);
         assert_eq!(found(&year), (vec![], vec![]));
-        // At the end there is.
+        // At the end there is a gap.
         for day in &mut year[300..] {
             day.records = 0;
         }
@@ -332,7 +333,7 @@ mod tests {
     fn what_was_changed_after_the_end_leaves_no_gap() {
         let thresholds = Thresholds::default();
         let end = date!(2024 - 01 - 01) + Duration::days(364);
-        // Nine in ten are paid a month after they were made, and changed by it: a tenth is left of the last month.
+        // Nine in ten are paid a month after they were created, which changes them: a tenth is left of the last month.
         let mut year = days(364, |n, _| if n < 334 { 20 } else { 2 });
         for empty in [150, 340, 350, 362, 363] {
             year[empty].records = 0;
@@ -343,7 +344,7 @@ mod tests {
         };
         assert_eq!(told(&Sight::default()), [150, 340, 350, 362]);
         assert_eq!(told(&Sight::until(end, &[(0, 10), (30, 90)])), [150]);
-        // Where nothing is changed later, a gap is one unless nothing follows it.
+        // If nothing is changed later, a gap is one unless nothing follows it.
         assert_eq!(told(&Sight::until(end, &[(0, 100)])), [150, 340, 350]);
         assert_eq!(told(&Sight::until(end, &[])), [150, 340, 350]);
     }

@@ -1,5 +1,5 @@
-//! A store that lands nothing: pages are compared with what is stored, and the log is one of its own, in memory. A run
-//! over it reads all that a run reads, in as many places and past the same obstacles, and cannot change anything.
+//! A store that commits nothing: it compares pages with what is stored, and keeps a log of its own in memory. A run over it
+//! reads everything that a run reads, with as many permits and past the same obstacles, and cannot change anything.
 
 use super::outcome::VerifiedPipeline;
 use crate::catalog::EntitySpec;
@@ -33,15 +33,15 @@ pub(crate) struct ComparingStore {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) verified: VerifiedPipeline,
-    /// QBO's clock when it answered last.
+    /// QBO's clock at its last response.
     pub(crate) answered_at: Option<OffsetDateTime>,
-    /// A mark for each record that QBO delivered: eight bytes, because there may be millions.
+    /// A hash of each record that QBO delivered: eight bytes, because there may be millions.
     pub(crate) met: Vec<u64>,
     /// The windows of records that QBO could not deliver.
     unreadable: Vec<Window>,
     /// Records read in each window: the log has no documents to count.
     read: HashMap<Window, u64>,
-    /// Windows that are read again, and what was met by then: it is compared once.
+    /// Windows that are read again; records met before are compared only once.
     again: HashSet<Window>,
     met_before: HashSet<u64>,
 }
@@ -76,8 +76,8 @@ impl Found {
         fresh
     }
 
-    /// Adds to the windows to read again those between two of them that hold no more than a page: a stretch costs a question
-    /// and a count, however short it is.
+    /// Adds to the windows to read again those between two of them that hold no more than a page: a range costs a request and a
+    /// count, however short it is.
     pub(crate) fn bridge(&mut self, windows: &[Window], page: u64) {
         let again = &mut self.verified.read_again;
         let (mut between, mut records) = (Vec::new(), None::<u64>);
@@ -96,14 +96,14 @@ impl Found {
         }
     }
 
-    /// Windows are read again, from their start.
+    /// Notes that windows are read again from their start.
     fn read_again(&mut self, windows: &[Window]) {
         self.read.retain(|window, _| !windows.contains(window));
         self.again.extend(windows);
         self.met_before = self.met.iter().copied().collect();
     }
 
-    /// Notes a difference, and tells it.
+    /// Notes a mismatch, and emits it.
     pub(crate) fn note(&mut self, sink: &dyn EventSink, difference: Mismatch) {
         match difference.kind {
             MismatchKind::Missing => self.verified.missing += 1,
@@ -118,8 +118,8 @@ impl Found {
         !self.unreadable.is_empty()
     }
 
-    /// Compares the records that QBO could not deliver with those of earlier runs: by their windows, or by their number
-    /// where those measured another time.
+    /// Compares the records that QBO could not deliver with those of earlier runs: by their windows, or by their number if the
+    /// earlier runs measured another time.
     pub(crate) fn know_unreadable(&mut self, sink: &dyn EventSink, known: Vec<Quarantined>, axis: &str) {
         let mut known: Vec<_> = known
             .into_iter()
@@ -139,7 +139,7 @@ impl Found {
         }
     }
 
-    /// Notes how a page compares.
+    /// Notes the result of comparing a page.
     pub(crate) fn enter(&mut self, sink: &dyn EventSink, page: &PageCommit, comparison: PageComparison) {
         self.verified.same += comparison.same;
         self.verified.quarantined += comparison.quarantined;
@@ -196,8 +196,8 @@ impl RawStore for ComparingStore {
         self.log.release(lease).await
     }
 
-    /// The page in the log has no documents, so it counts none: those are counted here, as read and left as they are. A page
-    /// that is landed once more, for the first attempt failed, was not noted by then.
+    /// Commits the page to the log without its documents, so the log counts none: they are counted here, as read and unchanged.
+    /// A page that is committed once more, because the first attempt failed, has not been noted yet.
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let entry = PageCommit { rows: Vec::new(), rejected: Vec::new(), ..page.clone() };
         let landed = self.log.commit_page(&entry).await?;
@@ -226,7 +226,7 @@ impl RawStore for ComparingStore {
     }
 }
 
-/// What confirms windows of a log that counts no records, and that nobody can put back.
+/// Converts a confirmation for a log that counts no records and that no other process can put back.
 fn in_memory(confirmed: Confirmation<'_>) -> Confirmation<'_> {
     Confirmation { records_read: None, ..confirmed }
 }

@@ -1,4 +1,4 @@
-//! Verification: everything is read as a run reads it, and compared with what is stored.
+//! Verification: reads everything as a run reads it, and compares it with what is stored.
 
 mod comparing_store;
 mod outcome;
@@ -23,22 +23,22 @@ use raw_store::{
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
-/// Ids of one look through the store.
+/// The number of ids read from the store at once.
 const STORED_AT_ONCE: u32 = 5000;
 
-/// Ids of one question. No limit is documented; a statement of this many is shorter than two kilobytes.
+/// The number of ids of one query. No limit is documented; a statement of this many ids is shorter than two kilobytes.
 const ASKED_AT_ONCE: usize = 100;
 
-/// How far back change data capture is asked: it refuses more than thirty days, by its own clock.
+/// How far back change data capture is queried: it refuses more than thirty days, by its own clock.
 const LOOK_BACK: Duration = Duration::days(29);
 
 impl Engine {
-    /// Reads a span as a run would, and compares it with what is stored. Neither rows nor the log change; the request's
-    /// axis, proof and `reopen` do not matter.
+    /// Reads a span as a run would, and compares it with what is stored. Neither rows nor the log change; the request's axis,
+    /// proof and `reopen` have no effect.
     ///
     /// # Errors
     ///
-    /// [`RunError`] if it could not begin. What stops it later is in the result.
+    /// [`RunError`] if the verification could not begin. A failure later on is in the result.
     pub async fn verify(
         &self,
         request: RunRequest,
@@ -60,7 +60,7 @@ impl Engine {
             store: comparing.clone(),
             clock: Arc::clone(&self.clock),
             sink: Arc::clone(&self.sink),
-            // It lands nothing.
+            // A verification commits nothing.
             keeps_heads: false,
         };
         let outcome = engine.run(request.clone(), stop.clone()).await?;
@@ -95,7 +95,7 @@ impl Engine {
         Ok(Verification { pipelines, usage: self.client.usage(), failure })
     }
 
-    /// What is stored must be of this company. A schema that holds nothing yet is of none.
+    /// Checks that the stored rows are of this company. A schema that holds nothing yet belongs to none.
     async fn check_company(&self, request: &RunRequest) -> Result<(), RunError> {
         match self.store.identity().await.map_err(RunError::general)? {
             Some(bound) if bound != request.identity => {
@@ -107,19 +107,19 @@ impl Engine {
     }
 }
 
-/// A page, and when it was asked for by our clock.
+/// A page, and when it was requested by the host's clock.
 struct Asked {
     page: RawPage,
     asked_at: OffsetDateTime,
 }
 
-/// Looks for rows whose records were not met in the span that they were last changed in: edited since, or gone.
+/// Searches for rows whose records were not met in the span that they were last changed in: edited since, or gone.
 struct Search<'a> {
     engine: &'a Engine,
     spec: &'a EntitySpec,
     request: &'a RunRequest,
     stop: &'a CancellationToken,
-    /// What change data capture said, once it was asked.
+    /// The response of change data capture, once it was queried.
     deleted: Option<HashMap<Box<str>, Option<OffsetDateTime>>>,
 }
 
@@ -128,7 +128,7 @@ impl Search<'_> {
         let mut met = std::mem::take(&mut found.met);
         met.sort_unstable();
         let pipeline = self.spec.pipeline(Axis::Updated);
-        // What is read as a whole was met as a whole.
+        // An entity that is read whole was met as a whole.
         let span = (!self.spec.is_snapshot()).then_some(self.request.span);
         let mut after: Box<str> = "".into();
         loop {
@@ -170,7 +170,7 @@ impl Search<'_> {
                     parts.extend([second, first]);
                     continue;
                 }
-                // It was read as a whole, and these are not in it.
+                // The entity was read whole, and these records are not in it.
                 Err(_) if self.spec.is_snapshot() => {
                     for id in ids {
                         self.gone(id, None, found);
@@ -189,7 +189,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Compares what came, and returns the ids of what did not.
+    /// Compares the records that came, and returns the ids of those that did not.
     async fn compare_and_miss(
         &self,
         asked: &Asked,
@@ -201,7 +201,7 @@ impl Search<'_> {
         Ok(ids.iter().filter(|id| !there.contains(&***id)).cloned().collect())
     }
 
-    /// A record that did not come is asked for once more: that one answer does not hold it does not say that it is gone.
+    /// Requests a record that did not come once more: one response without it does not prove that it is gone.
     async fn confirm_gone(&self, absent: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
         if absent.is_empty() {
             return Ok(());
@@ -216,7 +216,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// What QBO still knows of deleted records: nothing, where it does not tell.
+    /// Returns what QBO still knows of deleted records; empty if it does not tell.
     async fn deletions(
         &mut self,
         now: Option<OffsetDateTime>,
@@ -233,7 +233,7 @@ impl Search<'_> {
         Ok(deleted.into_iter().map(|one| (one.id, one.at)).collect())
     }
 
-    /// Those of these records that there are.
+    /// Requests these records; QBO returns those that exist.
     async fn ask_for(&self, ids: &[Box<str>]) -> Result<Result<Asked, Advice>, RunError> {
         let asked_at = self.engine.clock.now_utc();
         let query = self.spec.query_by_id(ids.iter().map(|id| &**id)).page(1, PageSize::MAX);
@@ -241,7 +241,7 @@ impl Search<'_> {
         Ok(page.map(|page| Asked { page, asked_at }))
     }
 
-    /// An answer; or why the question is one that QBO does not answer.
+    /// Returns the response, or the advice of an error that concerns this query alone; other errors end the verification.
     async fn unless_stopped<T>(
         &self,
         asked: impl Future<Output = Result<T, qbo_client::Error>>,
@@ -257,7 +257,8 @@ impl Search<'_> {
         }
     }
 
-    /// Records that are there after all: edited since, so that they lie outside of the span, or while it was read.
+    /// Compares records that exist after all: they were edited since, so that they lie outside of the span, or while it was
+    /// read.
     async fn compare(&self, Asked { page, asked_at }: &Asked, found: &mut Found) -> Result<(), RunError> {
         let mut by_window: BTreeMap<Window, PageCommit> = BTreeMap::new();
         for record in page.records() {
@@ -271,7 +272,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// A page of nothing yet.
+    /// Creates an empty page.
     fn page(&self, window: Window, page: &RawPage, asked_at: OffsetDateTime) -> PageCommit {
         let pipeline = self.spec.pipeline(Axis::Updated);
         let now = self.engine.clock.now_utc();
@@ -310,7 +311,7 @@ impl Search<'_> {
     }
 }
 
-/// The UTC day of an instant.
+/// Returns the UTC day of an instant.
 fn day(at: OffsetDateTime) -> Option<Window> {
     let start = at.to_offset(time::UtcOffset::UTC).date().midnight().assume_utc();
     Window::new(start, start + Duration::DAY).ok()

@@ -17,43 +17,43 @@ use self::trigger_run::{Rest, TriggerOutcome, TriggerRun};
 use crate::error::RunError;
 use crate::plan::RunRequest;
 
-/// How often is looked for triggers: each starts within a second of its time.
+/// Poll interval for due triggers: each starts within a second of its time.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How late a trigger may be seen for the first time before one that is not to be late expires.
+/// Grace period before an `IfMissed::Skip` trigger expires.
 const MISSED_AFTER: Duration = Duration::from_mins(1);
 
-/// How long a worker stays away from a database that does not answer.
+/// Delay before a worker retries a database that does not answer.
 const AWAY: Duration = Duration::from_secs(5);
 
-/// How long a run is left alone that the source or the database could not serve, and how often it is gone on with.
+/// Delay between attempts at a run that the source or the database could not serve, and their maximum.
 const RESUME_AFTER: Duration = Duration::from_mins(5);
 const MOST_RESUMES: u32 = 24;
 
-/// How long a run waits for a pipeline that another has: as long as any backfill takes.
+/// How long a run waits for a pipeline that another process holds: as long as any backfill takes.
 const WAIT: Duration = Duration::from_hours(24);
 
-/// The triggers that a worker has in hand.
+/// The triggers that a worker is running.
 #[derive(Debug, Default)]
 struct ActiveRuns {
     working: JoinSet<TriggerOutcome>,
     under_way: HashMap<TriggerName, (Id, CancellationToken)>,
-    /// What is left alone for a while, and how often that was.
+    /// Triggers whose run is delayed, with the end of the delay and how often the run was delayed.
     resting: HashMap<TriggerName, (Duration, u32)>,
-    /// Triggers that ended with something missing.
+    /// How the triggers that ended here did.
     end: WorkerEnd,
 }
 
 impl Worker {
-    /// Works until it is told to stop, or until nothing is left. Runs under way commit their page in hand first; they go on
-    /// with the next worker.
+    /// Works until `stop` is cancelled or, with [`Until::Idle`], until nothing is left. Runs in progress commit their page in
+    /// hand first; the next worker resumes them.
     ///
     /// # Errors
     ///
     /// [`RunError`] if the queue cannot be used. A database that does not answer for a while is waited for.
     pub async fn work(self: Arc<Self>, until: Until, stop: CancellationToken) -> Result<WorkerEnd, RunError> {
         self.store.bind(&self.identity).await.map_err(RunError::general)?;
-        // What ends this worker is nobody else's business.
+        // Ending this worker must not cancel the caller's token.
         let stop = stop.child_token();
         let mut active = ActiveRuns::default();
         let result = loop {
@@ -62,7 +62,7 @@ impl Worker {
                     for name in &board.stop {
                         match active.under_way.get(name) {
                             Some((_, halt)) => halt.cancel(),
-                            // It ends at once, in place of when its rest is over.
+                            // The trigger ends at once, not when its delay is over.
                             None => drop(active.resting.remove(name)),
                         }
                     }
@@ -96,7 +96,7 @@ impl Worker {
         result.map(|()| active.end)
     }
 
-    /// Begins with a trigger, unless it is in hand or rests. Returns whether there is something to wait for.
+    /// Starts a trigger's run, unless it is in progress or delayed. Returns whether there is something to wait for.
     fn begin(
         self: &Arc<Self>,
         trigger: &Trigger,
@@ -113,7 +113,7 @@ impl Worker {
         let request = match self.request(trigger) {
             Ok(request) => request,
             Err(why) => {
-                // Another worker may know how.
+                // Another worker may know how to run it.
                 self.trouble(format!("trigger {name}: {why}"));
                 active.resting.insert(name, (now + RESUME_AFTER, 0));
                 return false;
@@ -134,7 +134,7 @@ impl Worker {
         true
     }
 
-    /// What a trigger asks for.
+    /// Builds the request for a trigger's run.
     fn request(&self, trigger: &Trigger) -> Result<RunRequest, String> {
         let plan = &trigger.asked.plan;
         let words = plan.entity_names.iter().map(|name| &**name);
@@ -157,7 +157,7 @@ impl ActiveRuns {
     fn put_down(&mut self, ended: Result<(Id, TriggerOutcome), JoinError>, now: Duration) {
         let (id, left) = match ended {
             Ok((id, left)) => (id, left),
-            // A bug of ours in one run is no reason to leave the others. Its lease is given back as it unwinds.
+            // A bug in one run is no reason to abandon the others. The lease is released as the task unwinds.
             Err(panicked) => (panicked.id(), TriggerOutcome::Open(Rest::AWhile)),
         };
         let name = self.under_way.iter().find(|(_, (task, _))| *task == id).map(|(name, _)| name.clone());

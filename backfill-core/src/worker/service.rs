@@ -1,4 +1,4 @@
-//! What a worker is made of, and how it ends.
+//! The parts of a worker, and how it ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,37 +11,37 @@ use crate::catalog::Catalog;
 use crate::engine::{Engine, RunOutcome};
 use crate::event::{EventSink, RunEvent};
 
-/// What a worker needs for each run, from whoever builds it.
+/// Supplies a worker with what each run needs. Implemented by the service that builds the worker.
 #[async_trait]
 pub trait RunFactory: fmt::Debug + Send + Sync {
-    /// A name for a new run, and a seed.
+    /// Returns a name for a new run, and a seed for its random choices.
     fn name(&self) -> (RunId, u64);
 
-    /// An engine for one run. Its client is its own: what it counts is what the run cost.
+    /// Creates an engine for one run. The engine has a client of its own, so that the client's usage is the run's.
     ///
     /// # Errors
     ///
-    /// A sentence that says why there is none.
+    /// A sentence that says why there is no engine.
     fn engine(&self) -> Result<Engine, Box<str>>;
 
-    /// Called after each run, before its trigger is finished; skipped where the worker has to stop. Returns a sentence if the
-    /// run has left something wrong in the database: then its trigger fails.
+    /// Called after each run, before its trigger is finished; skipped on shutdown. Returns a sentence if the run has left
+    /// something wrong in the database; its trigger then fails.
     async fn ended(&self, _outcome: &RunOutcome) -> Option<Box<str>> {
         None
     }
 }
 
-/// How a worker has ended.
+/// The outcome of a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerEnd {
-    /// Triggers that failed here.
+    /// Triggers that failed in this worker.
     pub failed: u64,
-    /// Triggers that are done, and whose runs left records open in quarantine.
+    /// Triggers that finished, but whose runs left records open in quarantine.
     pub with_quarantine: u64,
 }
 
 impl WorkerEnd {
-    /// Whether every trigger that ended here is done and left nothing for a person to do.
+    /// Whether every trigger that ended here succeeded and left nothing for a person to do.
     pub fn is_sound(self) -> bool {
         self == Self::default()
     }
@@ -50,30 +50,30 @@ impl WorkerEnd {
 /// When a worker ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// Not at all.
+    /// Never: the worker works until it is stopped.
     Stopped,
-    /// When no trigger is due and no run under way.
+    /// When no trigger is due and no run is in progress.
     Idle,
 }
 
-/// Waits for the triggers of one company. Several may share them, on one host or many.
+/// Waits for the triggers of one company, and runs them. Several workers may share the triggers, on one host or many.
 #[derive(Debug)]
 pub struct Worker {
-    /// Where runs, leases and triggers are.
+    /// The store of runs, leases and triggers.
     pub store: Arc<dyn Store>,
-    /// The same place, as the queue of its triggers.
+    /// The same store, as the queue of its triggers.
     pub queue: Arc<dyn TriggerQueue>,
-    /// The clock that waits go by.
+    /// The clock that the worker's waits use.
     pub clock: Arc<dyn Clock>,
-    /// What can be read.
+    /// The entities that can be read.
     pub catalog: Catalog,
-    /// Whose triggers.
+    /// The company whose triggers are run, and its environment.
     pub identity: StoreIdentity,
-    /// Who runs it, for people.
+    /// Names the worker's process, for people.
     pub holder: Box<str>,
-    /// Hears what becomes of triggers.
+    /// Receives the events of triggers.
     pub sink: Arc<dyn EventSink>,
-    /// Makes runs.
+    /// Creates the runs' names and engines.
     pub runs: Arc<dyn RunFactory>,
 }
 

@@ -1,4 +1,4 @@
-//! One trigger in a worker's hand: taken, fired, and its run brought to an end.
+//! The run of one trigger by a worker: takes the trigger's lease, fires it, and brings its run to an end.
 
 use std::sync::Arc;
 
@@ -22,30 +22,30 @@ pub(crate) struct TriggerRun {
     pub(crate) worker: Arc<Worker>,
     pub(crate) name: TriggerName,
     pub(crate) request: RunRequest,
-    /// The worker ends.
+    /// Cancelled when the worker ends.
     pub(crate) stop: CancellationToken,
-    /// This run is to stop.
+    /// Cancelled to stop this run.
     pub(crate) halt: CancellationToken,
-    /// Whether the run may be left alone for a while if nobody can serve it.
+    /// Whether the run may be delayed if the source or the database cannot serve it.
     pub(crate) may_rest: bool,
 }
 
 /// How a worker leaves a trigger.
 #[derive(Debug)]
 pub(crate) enum TriggerOutcome {
-    /// Another has it, or there is nothing to do any more.
+    /// Another worker has the trigger, or there is nothing left to do.
     Alone,
-    /// It is spent. `open` says whether something of its run waits for a person in quarantine.
+    /// The trigger is finished. `open` says whether records of its run wait for a person in quarantine.
     Ended { state: TriggerState, open: bool },
-    /// For the next worker, or for later.
+    /// The trigger is left for the next worker, or for later.
     Open(Rest),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// Nothing is wrong with the run; nobody may spin on it.
+    /// Nothing is wrong with the run; the short delay keeps workers from spinning on it.
     AMoment,
-    /// The source or the database cannot serve it now.
+    /// The source or the database cannot serve the run now.
     AWhile,
 }
 
@@ -66,7 +66,7 @@ impl TriggerRun {
             Err(error) => self.alone(&error),
         };
         if let Err(error) = held.release().await {
-            // It ends by itself.
+            // The lease expires by itself.
             self.trouble(&error);
         }
         left
@@ -103,7 +103,7 @@ impl TriggerRun {
             Some(Verdict::Ends { end, open }) => {
                 match self.worker.queue.finish(lease, &self.name, &end).await {
                     Ok(()) => (end.state, end.message, TriggerOutcome::Ended { state: end.state, open }),
-                    // Whoever goes on with the run finds what is left of it, and concludes.
+                    // The worker that resumes the run finds what is left of it, and finishes the trigger.
                     Err(error) => {
                         self.trouble(&error);
                         (TriggerState::Running, None, TriggerOutcome::Open(Rest::AMoment))
@@ -115,8 +115,8 @@ impl TriggerRun {
         left
     }
 
-    /// Runs the backfill, and hears what is wrong with what it left, if anything is. Nothing if the trigger was lost to another
-    /// worker meanwhile.
+    /// Runs the backfill, and returns what is wrong with what it left, if anything is. Returns `None` if the trigger was lost
+    /// to another worker meanwhile.
     async fn read(
         &self,
         lease: &Lease,
@@ -138,14 +138,14 @@ impl TriggerRun {
             }
             _ = self.worker.store.lost(lease) => {
                 self.halt.cancel();
-                // Its windows are fenced by leases of their own.
+                // The run's windows are fenced by leases of their own.
                 drop(running.await);
                 None
             }
         }
     }
 
-    /// How a trigger ends with its run, if the run does not go on later.
+    /// Decides how a trigger ends with its run, if the run does not resume later.
     async fn judge(&self, result: Result<RunOutcome, RunError>, wrong: Wrong, run: &RunId) -> Verdict {
         let failed = |message: Box<str>| Verdict::Ends {
             end: TriggerEnd { state: TriggerState::Failed, message: Some(message) },
@@ -175,7 +175,7 @@ impl TriggerRun {
         }
     }
 
-    /// Windows that the run gave up and nobody has read since.
+    /// Counts windows that the run gave up and that were not read since.
     async fn failed_windows(&self, totals: &Totals, run: &RunId) -> Result<usize, StoreError> {
         if totals.windows_failed == 0 {
             return Ok(0);
@@ -193,15 +193,15 @@ impl TriggerRun {
 /// What [`RunFactory::ended`](crate::RunFactory::ended) found wrong with what a run has left.
 type Wrong = Option<Box<str>>;
 
-/// What becomes of a trigger after its run.
+/// The outcome of a trigger's run.
 #[derive(Debug)]
 enum Verdict {
     Ends {
         end: TriggerEnd,
-        /// Whether something of the run waits for a person in quarantine.
+        /// Whether records of the run wait for a person in quarantine.
         open: bool,
     },
-    /// Later, and why not now.
+    /// The run resumes later; with the reason.
     GoesOn(Rest, Option<Box<str>>),
 }
 
@@ -220,7 +220,7 @@ fn cancelled() -> TriggerEnd {
     TriggerEnd { state: TriggerState::Cancelled, message: Some("stopped on request".into()) }
 }
 
-/// Whether the same run may go on later without anybody's help.
+/// Whether the same run may succeed later without a person's help.
 fn may_pass(failure: &Failure) -> bool {
     match failure {
         Failure::Read(error) => match &error.kind {
