@@ -91,7 +91,7 @@ pub const MOST_WINDOWS: usize = 25_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the range has more than {MOST_WINDOWS} windows by {chunk}")]
 pub struct TooManyWindows {
-    /// The chunk size as a word.
+    /// The chunk size as a word, such as `day`.
     pub chunk: &'static str,
 }
 

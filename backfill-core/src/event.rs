@@ -145,7 +145,7 @@ pub enum RunEvent {
 pub struct WindowReport {
     /// The pipeline's name.
     pub pipeline: String,
-    /// The window.
+    /// The window that the report is about.
     pub window: Window,
     /// The window's state.
     pub state: WindowState,

@@ -15,7 +15,7 @@ pub enum MismatchKind {
 }
 
 impl MismatchKind {
-    /// Returns the kind as a word.
+    /// Returns the kind as a word: `missing`, `changed` or `gone`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",

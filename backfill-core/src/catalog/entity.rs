@@ -20,7 +20,7 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
-    /// Returns the kind as a word, as in the catalogue.
+    /// Returns the kind as the catalogue has it: `transaction`, `list` or `other`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Transaction => "transaction",

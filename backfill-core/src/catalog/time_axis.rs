@@ -28,7 +28,7 @@ impl Axis {
     /// All axes.
     pub const ALL: [Self; 3] = [Self::Updated, Self::Created, Self::TxnDate];
 
-    /// Returns the axis as a word, as in options and in the log.
+    /// Returns the axis as options and the log have it: `updated`, `created` or `txn-date`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Updated => "updated",

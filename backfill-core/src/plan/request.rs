@@ -21,7 +21,7 @@ pub struct RunRequest {
     pub seed: u64,
     /// The company whose records are read, and its environment.
     pub identity: StoreIdentity,
-    /// A lease that the run depends on, where it needs one: once that is lost, the run records nothing any more.
+    /// A lease that the run depends on, where it needs one: once it is lost, the run records nothing more.
     pub fence: Option<Lease>,
     /// Names the process that runs the request, for people: a host and process id.
     pub holder: Box<str>,
@@ -132,7 +132,7 @@ impl RunRequest {
         Self { page_size, ..self }
     }
 
-    /// Sets how many API requests may be under way at the same time (1 to 10).
+    /// Sets the number of concurrent API requests over all pipelines (1 to 10).
     #[must_use]
     pub fn with_concurrency(self, concurrency: NonZeroUsize) -> Self {
         Self { concurrency, ..self }
@@ -150,7 +150,7 @@ impl RunRequest {
         Self { proof, ..self }
     }
 
-    /// Makes the run depend on this lease: once it is lost, the run records nothing any more.
+    /// Makes the run depend on this lease: once the lease is lost, the run records nothing more.
     #[must_use]
     pub fn with_fence(self, fence: Lease) -> Self {
         Self { fence: Some(fence), ..self }

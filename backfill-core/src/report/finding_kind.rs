@@ -30,7 +30,7 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// Returns the kind as a word.
+    /// Returns the kind as a word, such as `rows_missing`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::KeyMissing => "key_missing",

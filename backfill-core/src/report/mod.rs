@@ -62,7 +62,7 @@ pub struct PipelineReport {
     pub totals: PipelineTotals,
     /// The windows of the run's range as they are now, whichever run read them, in ascending order.
     pub windows: Vec<LogLine>,
-    /// Rows in the raw table now.
+    /// The number of rows in the raw table now.
     pub rows: u64,
     /// Whether the table holds more rows than that: the report of a run counts no further than it needs to.
     pub has_more_rows: bool,

@@ -45,7 +45,7 @@ pub enum Level {
 pub struct InvalidThreshold(&'static str);
 
 impl Default for Thresholds {
-    /// One false gap in some ten thousand days: in a working life.
+    /// Allows one false gap in some ten thousand days: in a working life.
     fn default() -> Self {
         Self {
             gap_chance: 1e-4,

@@ -43,9 +43,9 @@ pub struct DayVolume {
 /// Consecutive days without records where records are expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EmptyStretch {
-    /// The first of the days.
+    /// The first day without records.
     pub first: Date,
-    /// The last of the days.
+    /// The last day without records.
     pub last: Date,
     /// How many of the days usually have records.
     pub days: u64,
@@ -56,7 +56,7 @@ pub struct EmptyStretch {
 /// A day with far more records than usual.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outlier {
-    /// The day.
+    /// The day that stands out, in UTC.
     pub day: Date,
     /// The number of records of the day.
     pub records: u64,
@@ -217,15 +217,15 @@ impl Neighbours {
     }
 }
 
-/// [`Neighbours::spread`] of half of the days: days that were empty by accident and outliers do not affect it.
+/// Returns [`Neighbours::spread`] of half of the days: days that were empty by accident and outliers do not affect it.
 fn typical_spread(days: &[DayVolume]) -> f64 {
     let ratio = |(square, usual)| if usual >= MANY { Some(square / usual) } else { None };
     let mut ratios: Vec<f64> = squares(days, Neighbours::median).filter_map(ratio).collect();
     (median(&mut ratios) / MEDIAN_OF_SQUARES).max(1.0)
 }
 
-/// [`Neighbours::spread`] over all days except the few that lie farthest off. It reflects the bursts of companies that have too
-/// few records for their weekdays to show them.
+/// Returns [`Neighbours::spread`] over all days except the few that lie farthest off. It reflects the bursts of companies that
+/// have too few records for their weekdays to show them.
 fn common_spread(days: &[DayVolume]) -> f64 {
     let mut squares: Vec<_> = squares(days, Neighbours::usual).collect();
     squares.sort_by(|a, b| a.0.total_cmp(&b.0));
