@@ -4,8 +4,8 @@ use sha2::{Digest as _, Sha256};
 
 /// A fingerprint of a document's bytes: the first half of their SHA-256.
 ///
-/// Sixteen bytes make a chance collision between two versions of one record impossible in practice (one in
-/// 2^128), and keep the column that every page asks for small.
+/// Sixteen bytes make a chance collision between two versions of one record impossible in practice (one in 2^128), and keep
+/// small the column that every page reads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Digest([u8; Self::LEN]);
 

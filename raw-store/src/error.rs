@@ -3,20 +3,20 @@ use time::macros::format_description;
 
 use crate::{StoreIdentity, TriggerName, TriggerState};
 
-/// The store refused or could not be reached.
+/// A store operation that failed, with the reason.
 ///
-/// Prints one line in our own words with SQLSTATE, table and constraint at most: the server's own text may
-/// quote the row it complains about, so it is never carried.
+/// Displays as one line in this crate's own words, with at most SQLSTATE, table and constraint. The server's own text may quote
+/// the row it complains about, so it is never carried.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {kind}")]
 pub struct StoreError {
-    /// What was being done, such as `landing a page of invoices`.
+    /// The operation that failed, such as `landing a page of invoices`.
     pub operation: Box<str>,
-    /// What went wrong.
+    /// The cause.
     pub kind: StoreErrorKind,
 }
 
-/// What went wrong in the store.
+/// The cause of a [`StoreError`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
@@ -26,25 +26,26 @@ pub enum StoreErrorKind {
     /// The server refused the login, or the database does not exist.
     #[error("the database refused the login (SQLSTATE {0})")]
     LoginRefused(Box<str>),
-    /// The connection could not be made as safely as asked.
+    /// The connection could not be made as securely as requested.
     #[error("no secure connection to the database ({0})")]
     Insecure(Box<str>),
-    /// The session with the server is not as it has to be: a pooler between drops settings, or hands it to others.
+    /// The session does not have the properties the store needs: a pooler in between drops settings, or shares the session with
+    /// other clients.
     #[error("the session with the database cannot be used: {0}")]
     Session(Box<str>),
-    /// A lock or statement took too long, or the transaction lost against another one.
+    /// A lock or statement took too long, or the transaction lost against a concurrent one.
     #[error("the database was too busy (SQLSTATE {0})")]
     Busy(Box<str>),
-    /// The server's disk or memory is used up.
+    /// The server is out of disk space or memory.
     #[error("the database has no room left (SQLSTATE {0})")]
     Full(Box<str>),
-    /// The server takes no changes: a standby, or a primary that its provider or somebody else has made read-only.
+    /// The server accepts no changes: it is a standby, or a primary that its provider or an administrator made read-only.
     #[error("the database takes no changes now: it is read-only (SQLSTATE 25006)")]
     ReadOnly,
-    /// The role lacks a right.
+    /// The role lacks a privilege.
     #[error("permission denied for {0} (SQLSTATE 42501)")]
     Forbidden(Box<str>),
-    /// The role lacks rights that loading needs; holds the statements that give them.
+    /// The role lacks privileges that loading needs; holds the statements that grant them.
     #[error("the role lacks rights that loading needs (SQLSTATE 42501)")]
     Lacks(Box<str>),
     /// The schema, or one of its tables, is missing.
@@ -53,118 +54,118 @@ pub enum StoreErrorKind {
     /// The schema is older than this program.
     #[error("the schema has version {found}, this program needs {wanted}")]
     Older {
-        /// Version in the database.
+        /// Version found in the database.
         found: i32,
-        /// Version of this program.
+        /// Version this program needs.
         wanted: i32,
     },
     /// The schema is newer than this program.
     #[error("the schema has version {found}, this program knows only {known}")]
     Newer {
-        /// Version in the database.
+        /// Version found in the database.
         found: i32,
-        /// Version of this program.
+        /// Version this program knows.
         known: i32,
     },
-    /// A table is not as expected: somebody changed it.
+    /// A table does not have the expected shape: it was changed by hand.
     #[error("the schema differs from what is expected: {0}")]
     Differs(Box<str>),
-    /// The log does not hold what this run has committed before: the database was put back to an earlier state.
+    /// The log no longer holds what this run has committed: the database was restored to an earlier state.
     #[error(
         "the database has forgotten what this run committed for {0}: it was put back to an earlier state, or a standby that \
          lagged behind has taken over"
     )]
     LogMoved(Box<str>),
-    /// A table does not hold what was written to it: something in the database drops rows or changes them on their way in.
+    /// A table does not hold what was written to it: something in the database drops or changes rows as they are inserted.
     #[error(
         "{rows} of the rows that were written to {table} are not there as they were sent: a trigger, a rule or a row policy \
          of this table drops or changes them"
     )]
     RowsAltered {
-        /// The table.
+        /// Table that was written to.
         table: Box<str>,
-        /// How many rows.
+        /// Number of rows that are missing or changed.
         rows: u64,
     },
-    /// The schema holds another company.
+    /// The schema is bound to another company.
     #[error("the schema holds {bound}, not {asked}")]
     OtherCompany {
-        /// Whom it holds.
+        /// Company that the schema is bound to.
         bound: StoreIdentity,
-        /// Who was asked for.
+        /// Company that was requested.
         asked: StoreIdentity,
     },
     /// Another live process owns the pipeline.
     #[error("pipeline {entity_name} is held by {holder} since {}", utc(*since))]
     LeaseHeld {
-        /// The pipeline's name in the log.
+        /// Name of the pipeline in the log (`entity_name`).
         entity_name: Box<str>,
-        /// Who holds it.
+        /// Text that the owner gave when it acquired the lease, such as a host and process id.
         holder: Box<str>,
-        /// Since when, by the store's clock.
+        /// When the owner acquired the lease, by the store's clock.
         since: OffsetDateTime,
     },
-    /// This process owned the pipeline and no longer does.
+    /// This process owned the pipeline and has lost its lease.
     #[error(
         "pipeline {0} is not this process's any more: another took it over, or this one was cut off for too long"
     )]
     LeaseLost(Box<str>),
-    /// There is a trigger of this name.
+    /// A trigger of this name exists already.
     #[error("there is a trigger {0} already")]
     TriggerExists(TriggerName),
-    /// There is a chain of this name.
+    /// A chain of this name exists already.
     #[error("there is a chain {0} already")]
     ChainExists(Box<str>),
-    /// There is no trigger of this name.
+    /// No trigger of this name exists.
     #[error("there is no trigger {0}")]
     UnknownTrigger(TriggerName),
-    /// The trigger is in a state in which this cannot be done.
+    /// The trigger's present state does not allow the operation.
     #[error("trigger {name} is {}", state.as_str())]
     TriggerState {
-        /// Which trigger.
+        /// Name of the trigger.
         name: TriggerName,
-        /// How it stands.
+        /// Present state of the trigger.
         state: TriggerState,
     },
-    /// A setting is unusable.
+    /// A setting cannot be used.
     #[error("{0}")]
     Configuration(Box<str>),
-    /// Anything else the server said; a bug, or a schema changed by hand.
+    /// Any other error the server reported: a bug, or a schema that was changed by hand.
     #[error("the database refused it (SQLSTATE {sqlstate}{at})")]
     Refused {
-        /// The five characters of the code.
+        /// SQLSTATE, five characters.
         sqlstate: Box<str>,
-        /// ` in TABLE` and ` by CONSTRAINT` where known, otherwise empty.
+        /// ` in TABLE` and ` by CONSTRAINT` where they are known, otherwise empty.
         at: Box<str>,
     },
 }
 
-/// A moment for people, to the second.
+/// Formats an instant for people, to the second.
 fn utc(moment: OffsetDateTime) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     moment.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
 }
 
-/// What to do about an error of the store.
+/// What a caller can do about a [`StoreError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// The same call may succeed soon.
+    /// Repeat the same call; it may succeed soon.
     Retry,
-    /// A person must act on the database or its settings first.
+    /// A person must first change the database or its settings.
     FixDatabase,
-    /// A person must correct what was asked for.
+    /// A person must correct the request.
     FixRequest,
-    /// Another process is at work; wait for it or stop it.
+    /// Another process is at work: wait for it or stop it.
     WaitForOther,
 }
 
 impl StoreError {
-    /// Builds an error for one operation.
+    /// Builds an error of one operation.
     pub fn new(operation: impl Into<Box<str>>, kind: StoreErrorKind) -> Self {
         Self { operation: operation.into(), kind }
     }
 
-    /// A word for programs that sort logs. It stays as it is from version to version.
+    /// Stable code for programs that sort logs. It does not change between versions.
     pub fn code(&self) -> &'static str {
         use StoreErrorKind as Kind;
         match &self.kind {
@@ -195,7 +196,7 @@ impl StoreError {
         }
     }
 
-    /// What to do next.
+    /// What the caller can do about it.
     pub fn advice(&self) -> Advice {
         use StoreErrorKind as Kind;
         match &self.kind {
@@ -223,7 +224,7 @@ impl StoreError {
         }
     }
 
-    /// One sentence that says what a person can do, with the command where there is one.
+    /// One sentence that tells a person what to do, with the command where there is one.
     pub fn hint(&self) -> String {
         use StoreErrorKind as Kind;
         match &self.kind {

@@ -1,4 +1,4 @@
-//! Named points of the store, where the crash tests stop the process. Without the feature `points` there are none.
+//! Named points in the store at which the crash tests stop the process. Without the feature `points` there are none.
 
 use std::pin::pin;
 use std::sync::OnceLock;
@@ -18,7 +18,7 @@ pub fn pass(name: &str) {
     }
 }
 
-/// Passes a point while something is under way: begun, and not known to have ended.
+/// Passes a point while a future is in progress: it has begun, and is not known to have ended.
 pub(crate) async fn pass_during<F: Future>(name: &str, future: F) -> F::Output {
     let mut future = pin!(future);
     match futures_util::poll!(&mut future) {

@@ -1,6 +1,6 @@
-//! Ways in for the fuzz targets.
+//! Entry points for the fuzz targets.
 
-/// Whether an object of a JSON text has a key twice.
+/// Returns whether any object in a JSON text has a duplicate key.
 pub fn repeats_a_key(json: &[u8]) -> bool {
     crate::prepare::duplicate_keys::repeats_a_key(json)
 }

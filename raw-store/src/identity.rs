@@ -2,23 +2,23 @@ use std::fmt;
 
 use crate::TableName;
 
-/// Where one pipeline lands, and how its log lines are found.
+/// The raw table that one pipeline writes to, and the names that its log lines are found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pipeline {
-    /// The name in `raw.backfill_log.entity_name`, such as `invoices`.
+    /// Name of the pipeline in `raw.backfill_log.entity_name`, such as `invoices`.
     pub entity_name: Box<str>,
-    /// The raw table, such as `qb_invoices`.
+    /// Raw table that receives the rows, such as `qb_invoices`.
     pub table: TableName,
-    /// What the windows measure, such as `updated`. Windows of different axes are different log lines.
+    /// What the windows measure, such as `updated`. Windows of different axes have separate log lines.
     pub time_axis: Box<str>,
 }
 
-/// The company whose documents a schema holds. Ids of different companies collide, so a schema has one.
+/// The company whose documents a schema holds. Ids of different companies collide, so a schema is bound to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreIdentity {
-    /// The company's id at the source.
+    /// Id of the company at the source.
     pub realm_id: Box<str>,
-    /// Which of the source's worlds the company lives in, such as `sandbox`.
+    /// Environment of the source that the company belongs to, such as `sandbox`.
     pub environment: Box<str>,
 }
 

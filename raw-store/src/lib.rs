@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-/// Marks a named point, or one that is passed while a future is under way, see the module `failpoint`.
+/// Marks a named point, or one that is passed while a future is in progress; see the module `failpoint`.
 #[cfg(feature = "pg")]
 macro_rules! point {
     ($name:literal) => {

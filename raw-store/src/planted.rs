@@ -1,12 +1,12 @@
-//! Bugs that the simulation has to find: one of them at a time, in the thread that asks for it. For tests only; without the
-//! feature `planted` there are none.
+//! Bugs that the simulation has to find: one at a time, in the thread that plants it. For tests only; without the feature
+//! `planted` there are none.
 
 #[cfg(feature = "planted")]
 pub use self::here::{between_steps, plant};
 #[cfg(feature = "planted")]
 pub(crate) use self::here::{gap, is_planted};
 
-/// Whether this bug is planted here: no.
+/// Whether this bug is planted in this thread: never.
 #[cfg(not(feature = "planted"))]
 pub(crate) const fn is_planted(_bug: &str) -> bool {
     false
@@ -26,12 +26,12 @@ mod here {
         static GAP: RefCell<Option<Gap>> = const { RefCell::new(None) };
     }
 
-    /// Plants a bug in what this thread runs from now on, or takes it away.
+    /// Plants a bug in everything this thread runs from now on, or removes it.
     pub fn plant(bug: Option<&'static str>) {
         PLANTED.set(bug);
     }
 
-    /// What may happen to the process of this number between two steps that should have been one.
+    /// Sets what may happen to the process of this number between two steps that should have been one.
     pub fn between_steps(gap: Option<Gap>) {
         GAP.set(gap);
     }

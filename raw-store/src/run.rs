@@ -9,7 +9,7 @@ use crate::{Lease, Pipeline, StoreIdentity, Window, WindowCounts};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(Box<str>);
 
-/// A text that cannot name a run.
+/// A text that is not a valid [`RunId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a run id is 1 to 64 letters, digits and dashes")]
 pub struct InvalidRunId;
@@ -37,53 +37,53 @@ impl fmt::Display for RunId {
     }
 }
 
-/// What a run sets out to do.
+/// What a run is going to do, recorded when it begins.
 #[derive(Clone, Debug)]
 pub struct RunStart {
-    /// Its name.
+    /// Name of the run.
     pub id: RunId,
-    /// The company it reads.
+    /// Company that the run reads.
     pub identity: StoreIdentity,
-    /// The seed of every random choice in it.
+    /// Seed of every random choice in the run.
     pub seed: u64,
-    /// What it reads.
+    /// Pipelines that the run reads.
     pub pipelines: Vec<Pipeline>,
-    /// From where to where.
+    /// Span of time that the run reads.
     pub span: Window,
-    /// The size of its windows, such as `day`.
+    /// Size of the run's windows, such as `day`.
     pub chunk: Box<str>,
-    /// When it began, by our clock.
+    /// When the run began, by our clock.
     pub started_at: OffsetDateTime,
-    /// The right that it runs by, where it needs one, such as a trigger's: once that is lost, nothing is recorded.
+    /// Additional lease that the run depends on, such as its trigger's. Once that lease is lost, nothing is recorded.
     pub fence: Option<Lease>,
 }
 
-/// Who changes the log of a pipeline: a run, by right of a lease. Without the lease nothing is changed.
+/// Who changes the log of a pipeline: a run that holds its lease. Without the lease nothing is changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
-    /// The run.
+    /// Run that makes the change.
     pub run: &'a RunId,
-    /// The pipeline.
+    /// Pipeline whose log lines change.
     pub pipeline: &'a Pipeline,
-    /// The right to write for it.
+    /// Lease of the pipeline.
     pub lease: &'a Lease,
-    /// A right without which the run opens no windows, if it is part of something larger; see
+    /// Additional lease without which the run opens no windows, if the run is part of something larger; see
     /// [`RunStart::fence`].
     pub fence: Option<&'a Lease>,
 }
 
-/// How a run stands. The words are those of `raw.backfill_run.status`.
+/// State of a run. The words are those of `raw.backfill_run.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunStatus {
-    /// Under way, or killed before it could say how it ended.
+    /// In progress, or killed before it could record how it ended.
     Running,
-    /// Every window completed.
+    /// Every window was completed.
     Completed,
-    /// Ended by itself with windows failed, provisional or with quarantine.
+    /// Ended by itself, with failed or provisional windows or with documents in quarantine.
     Incomplete,
-    /// Stopped by an error that no window could survive.
+    /// Stopped by an error that affected every window.
     Failed,
-    /// Stopped by a person or a signal, cleanly.
+    /// Stopped cleanly by a person or a signal.
     Stopped,
 }
 
@@ -98,7 +98,7 @@ words! {
 }
 
 impl RunStatus {
-    /// Whether a run that ends so says that nothing of it is left to read.
+    /// Whether this status says that the run has nothing left to read.
     pub(crate) fn says_all_is_read(self) -> bool {
         matches!(self, Self::Completed | Self::Incomplete)
     }
@@ -107,73 +107,73 @@ impl RunStatus {
 /// How a run ended, and what it cost.
 #[derive(Clone, Debug)]
 pub struct RunEnd {
-    /// How.
+    /// Final state of the run.
     pub status: RunStatus,
-    /// Windows that the run has closed, as the log said just now. One that says of fewer was put back since, and refuses an end
-    /// that says that all is read.
+    /// Number of windows that the run has closed, as just read from the log. If the log now holds fewer, it was restored to an
+    /// earlier state since, and an end that says that everything was read is refused.
     pub closed: u64,
-    /// Why, if not completed; our own words.
+    /// Reason, if the run was not completed, in our own words.
     pub message: Option<Box<str>>,
-    /// When, by our clock.
+    /// When the run ended, by our clock.
     pub finished_at: OffsetDateTime,
-    /// API calls made.
+    /// Number of API calls made.
     pub calls: u64,
-    /// Calls that were repeated.
+    /// Number of calls that were repeated.
     pub retries: u64,
     /// Time spent waiting for limits and back-off, in seconds.
     pub waited_seconds: f64,
-    /// As in [`RunStart`].
+    /// Additional lease that the run depends on; see [`RunStart::fence`].
     pub fence: Option<Lease>,
 }
 
-/// One pipeline's share of a run, summed in the page transactions, so that it is exact for a killed run too.
+/// One pipeline's share of a run. The page transactions add it up, so it is exact for a killed run too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineTotals {
-    /// The pipeline's name in the log.
+    /// Name of the pipeline in the log.
     pub entity_name: Box<str>,
-    /// What became of the records.
+    /// Records by what the store did with them.
     pub counts: WindowCounts,
     /// Pages committed.
     pub pages: u64,
-    /// Windows the run opened.
+    /// Windows that the run opened.
     pub windows_opened: u64,
-    /// Windows the run closed as completed.
+    /// Windows that the run closed as completed.
     pub windows_completed: u64,
-    /// Windows the run closed as provisional.
+    /// Windows that the run closed as provisional.
     pub windows_provisional: u64,
-    /// Windows the run gave up.
+    /// Windows that the run marked as failed.
     pub windows_failed: u64,
-    /// Windows of something that the source does not have.
+    /// Windows marked as unavailable, because the source does not have what they are of.
     pub windows_unavailable: u64,
 }
 
-/// A run as the log remembers it.
+/// A run as the log records it.
 #[derive(Clone, Debug)]
 pub struct RunRecord {
-    /// Its name.
+    /// Name of the run.
     pub id: RunId,
-    /// The company it read.
+    /// Company that the run read.
     pub identity: StoreIdentity,
-    /// The seed of its random choices.
+    /// Seed of the run's random choices.
     pub seed: u64,
-    /// From where to where.
+    /// Span of time that the run read.
     pub span: Window,
-    /// The size of its windows.
+    /// Size of the run's windows, such as `day`.
     pub chunk: Box<str>,
-    /// How it stands.
+    /// State of the run.
     pub status: RunStatus,
-    /// Why, if not completed.
+    /// Reason, if the run was not completed.
     pub message: Option<Box<str>>,
-    /// When it began.
+    /// When the run began.
     pub started_at: OffsetDateTime,
-    /// When it ended.
+    /// When the run ended; `None` while it has not.
     pub finished_at: Option<OffsetDateTime>,
-    /// API calls made; zero until it has ended.
+    /// Number of API calls made; zero until the run has ended.
     pub calls: u64,
-    /// Calls that were repeated.
+    /// Number of calls that were repeated.
     pub retries: u64,
-    /// Time spent waiting, in seconds.
+    /// Time spent waiting for limits and back-off, in seconds.
     pub waited_seconds: f64,
-    /// Totals per pipeline, by name.
+    /// Totals of each pipeline, sorted by name.
     pub pipelines: Vec<PipelineTotals>,
 }

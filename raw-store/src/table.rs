@@ -1,10 +1,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest name: PostgreSQL cuts identifiers at 63 bytes, and indexes add a suffix to ours.
+/// The longest name: PostgreSQL truncates identifiers at 63 bytes, and indexes add a suffix to ours.
 const LONGEST: usize = 48;
 
-/// A name that cannot be a schema or table of ours.
+/// A text that is not a valid [`SchemaName`] or [`TableName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a name is 1 to 48 characters: lower-case letters, digits and underscores, not starting with a digit or pg_"
@@ -21,24 +21,24 @@ fn checked(name: &str) -> Result<Box<str>, InvalidName> {
     if sound { Ok(name.into()) } else { Err(InvalidName) }
 }
 
-/// A PostgreSQL schema: the home of one company's rows.
+/// A PostgreSQL schema that holds the rows of one company.
 ///
-/// Invariant: lower-case letters, digits and underscores only, so that it needs no escaping inside quotes.
+/// Invariant: lower-case letters, digits and underscores only, so the name needs no escaping inside quotes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SchemaName(Box<str>);
 
-/// A raw table, without its schema. The same invariant as [`SchemaName`].
+/// A raw table, without its schema. It has the same invariant as [`SchemaName`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableName(Box<str>);
 
 impl SchemaName {
-    /// The name as it stands in SQL.
+    /// The name as it is written in SQL.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// `raw`, the schema that users' own queries name.
+/// `raw`, the schema that users name in their own queries.
 impl Default for SchemaName {
     fn default() -> Self {
         Self("raw".into())
@@ -46,7 +46,7 @@ impl Default for SchemaName {
 }
 
 impl TableName {
-    /// The name as it stands in SQL.
+    /// The name as it is written in SQL.
     pub fn as_str(&self) -> &str {
         &self.0
     }

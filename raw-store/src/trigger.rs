@@ -5,7 +5,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TriggerName(Box<str>);
 
-/// A text that cannot name a trigger.
+/// A text that is not a valid [`TriggerName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a trigger's name is 1 to 80 letters, digits, dots, dashes and underscores")]
 pub struct InvalidTriggerName;
@@ -33,20 +33,20 @@ impl fmt::Display for TriggerName {
     }
 }
 
-/// Where a trigger stands. The words are those of `raw.backfill_trigger.status`.
+/// State of a trigger. The words are those of `raw.backfill_trigger.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TriggerState {
-    /// It will fire, once.
+    /// Armed: it will fire once.
     Armed,
-    /// It has fired; its run is under way, or waits for a worker to go on with it.
+    /// Fired: its run is in progress, or waits for a worker to resume it.
     Running,
-    /// Its run is complete.
+    /// Its run was completed.
     Done,
     /// Its run ended with something missing.
     Failed,
-    /// Somebody took it back, or stopped its run.
+    /// It was cancelled, or its run was stopped, by a person.
     Cancelled,
-    /// Its time passed without a worker, and it was not to be late.
+    /// Its time passed without a worker, and it was not allowed to be late.
     Expired,
 }
 
@@ -62,7 +62,7 @@ words! {
 }
 
 impl TriggerState {
-    /// Whether nothing happens any more unless it is armed again.
+    /// Whether the trigger does nothing more unless it is armed again.
     pub fn is_spent(self) -> bool {
         !matches!(self, Self::Armed | Self::Running)
     }

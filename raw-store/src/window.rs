@@ -8,8 +8,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// A half-open span of UTC time, `[start, end)`: the unit of accounting, resume and retry.
 ///
-/// Invariant: `start < end`, both at offset zero. Neighbouring windows share an instant and no record, which
-/// is why a record can never fall between two of them.
+/// Invariant: `start < end`, both at offset zero. Neighbouring windows share an instant but no record, so a record can never
+/// fall between two of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Window {
     start: OffsetDateTime,
@@ -22,7 +22,7 @@ pub struct Window {
 pub struct InvalidWindow;
 
 impl Window {
-    /// Builds the window `[start, end)`; both instants are brought to UTC.
+    /// Builds the window `[start, end)` and converts both instants to UTC.
     ///
     /// # Errors
     ///
@@ -35,28 +35,28 @@ impl Window {
         }
     }
 
-    /// The first instant that belongs to the window.
+    /// Start of the window (inclusive).
     pub fn start(self) -> OffsetDateTime {
         self.start
     }
 
-    /// The first instant that no longer belongs to the window.
+    /// End of the window (exclusive).
     pub fn end(self) -> OffsetDateTime {
         self.end
     }
 
-    /// Whether the two share an instant.
+    /// Whether the two windows have an instant in common.
     pub fn overlaps(self, other: Self) -> bool {
         self.start < other.end && other.start < self.end
     }
 
-    /// Whether `instant` belongs to the window.
+    /// Whether the window contains `instant`.
     pub fn contains(self, instant: OffsetDateTime) -> bool {
         self.start <= instant && instant < self.end
     }
 }
 
-/// Prints `start/end` in RFC 3339 with whole seconds, the form used in messages.
+/// Formats the window as `start/end` in RFC 3339 with whole seconds, the form used in messages.
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SECONDS: &[time::format_description::BorrowedFormatItem<'_>] =
@@ -66,18 +66,18 @@ impl fmt::Display for Window {
     }
 }
 
-/// Where a window stands. The words are those of `raw.backfill_log.status`.
+/// State of a window. The words are those of `raw.backfill_log.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WindowState {
     /// Nothing of it has been read.
     Pending,
-    /// Some of it has been read; its cursor says how far. Or it was read to its end, and nothing has confirmed yet that
-    /// nothing is missing.
+    /// Part of it has been read, up to its cursor; or it was read to its end, and it is not yet confirmed that no record is
+    /// missing.
     Running,
     /// All of it has been read, and it can gain no more records.
     Completed,
-    /// Read to its end, but its end was not safely before the source's clock: a later run reads it again.
+    /// Read to its end, but its end was not safely before the source's clock, so a later run reads it again.
     Provisional,
     /// Given up in its last run, with a reason.
     Failed,
@@ -104,7 +104,7 @@ impl FromStr for WindowState {
     }
 }
 
-/// A word that is no window state.
+/// A word that is not a [`WindowState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a window state")]
 pub struct UnknownState;
@@ -112,13 +112,13 @@ pub struct UnknownState;
 /// How far a scan has read inside a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanCursor {
-    /// The instant of the last record read; the next question starts here.
+    /// Instant of the last record read; the next request starts here.
     pub at: OffsetDateTime,
-    /// The ids already landed at that instant: they come again and are dropped by id.
+    /// Ids already committed at that instant. The source returns them again, and they are dropped by id.
     pub seen: Vec<Box<str>>,
 }
 
-/// What became of the records of one window.
+/// Records of one window, by what the store did with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
     /// Rows that did not exist before.
@@ -132,7 +132,7 @@ pub struct WindowCounts {
 }
 
 impl WindowCounts {
-    /// All records: every one of them is in exactly one of the four counts.
+    /// Number of all records. Each record is in exactly one of the four counts.
     pub fn read(&self) -> u64 {
         self.inserted + self.updated + self.unchanged + self.quarantined
     }

@@ -1,15 +1,15 @@
-/// Gives an enum its words: the ones that the database has for it, and that are printed.
+/// Gives an enum its words: those that the database stores and that are printed.
 macro_rules! words {
     ($type:ident { $($value:ident => $word:literal),+ $(,)? }) => {
         impl $type {
-            /// The word in the database.
+            /// The word that the database stores.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$value => $word,)+
                 }
             }
 
-            /// Reads the word in the database.
+            /// Reads the word that the database stores.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word {
                     $($word => Some(Self::$value),)+

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallSlot, StoreError};
 
-/// More than any story needs.
+/// More than any case needs.
 const PLENTY: CallLimits = CallLimits { per_minute: 500, per_second: 100, in_flight: 50, per_month: None };
 
-/// How long after asking a call leaves.
+/// How long after its admission a call leaves.
 const GOOD_FOR: Duration = Duration::from_millis(250);
 
 async fn go(ledger: &dyn CallLedger, limits: &CallLimits) -> Result<CallSlot, StoreError> {
@@ -22,7 +22,7 @@ async fn wait(ledger: &dyn CallLedger, limits: &CallLimits) -> Result<Duration, 
     }
 }
 
-/// Calls of one process count for the other; one that was never made does not count.
+/// Calls of one process count for the other; a call that was never made does not count.
 pub async fn a_minute_is_shared(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
     let limits = CallLimits { per_minute: 3, ..PLENTY };
     let first = go(store, &limits).await?;
@@ -40,7 +40,7 @@ pub async fn a_minute_is_shared(store: &dyn CallLedger, other: &dyn CallLedger) 
     Ok(())
 }
 
-/// A call is under way until it was answered, and one that was given up a little longer.
+/// A call is in flight until it is answered, and an abandoned one a little longer.
 pub async fn calls_under_way_are_shared(
     store: &dyn CallLedger,
     other: &dyn CallLedger,
@@ -61,7 +61,7 @@ pub async fn calls_under_way_are_shared(
     Ok(())
 }
 
-/// A refusal holds back everybody, is never shortened, and leaves half the rate.
+/// A refusal holds back all processes, is never shortened, and leaves half the rate.
 pub async fn a_refusal_is_for_all(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
     let limits = CallLimits { per_minute: 4, ..PLENTY };
     assert_eq!(store.pause(Duration::ZERO).await?, Duration::ZERO);
@@ -81,8 +81,8 @@ pub async fn a_refusal_is_for_all(store: &dyn CallLedger, other: &dyn CallLedger
     Ok(())
 }
 
-/// A source that is down is tried by one call at a time, over all processes, until one is served. Who fails while others are
-/// served holds nobody up.
+/// A source that is down is probed by one call at a time, over all processes, until a call is served. A caller that fails while
+/// others are served holds back none of them.
 pub async fn a_source_that_is_down_is_tried_by_one(
     store: &dyn CallLedger,
     other: &dyn CallLedger,
@@ -91,7 +91,7 @@ pub async fn a_source_that_is_down_is_tried_by_one(
     let first = go(store, &PLENTY).await?;
     store.conclude(&first, CallEnd::Failed).await?;
     store.failing(Duration::ZERO).await?;
-    // The time is over, and one may try.
+    // The interval is over, and one call may try.
     let probe = go(other, &PLENTY).await?;
     for ledger in [store, other] {
         let time = wait(ledger, &PLENTY).await?;
@@ -109,7 +109,7 @@ pub async fn a_source_that_is_down_is_tried_by_one(
     Ok(())
 }
 
-/// A month has so many served calls; what was not served is not counted.
+/// A month has a limited number of served calls; a call that was not served does not count.
 pub async fn a_month_is_shared(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
     let limits = CallLimits { per_month: Some(3), ..PLENTY };
     let month = store.month().await?;

@@ -9,8 +9,8 @@ fn deviation(id: Option<&str>, window: usize) -> Deviation {
     Deviation { id: id.map(Into::into), window }
 }
 
-/// What is stored, spelled differently or in a newer version is the same; the rest is named, and neither rows nor the log
-/// change.
+/// A document that is stored, in another spelling or in a newer version, is the same; all others are named, and neither rows
+/// nor the log change.
 pub async fn a_page_is_compared_and_nothing_changes(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let without_id = RejectedRow {
@@ -57,7 +57,7 @@ pub async fn a_page_is_compared_and_nothing_changes(store: &dyn Store) -> Result
     Ok(())
 }
 
-/// The ids of what was last changed in a span, or of all, page by page, each once.
+/// The ids of documents last changed in a span, or of all, are listed page by page, each once.
 pub async fn stored_ids_are_listed_in_pages(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let rows = (0..9).map(|n| row(&format!("{n}"), &format!(r#"{{"Id":"{n}"}}"#), noon(n))).collect();
@@ -88,7 +88,7 @@ pub async fn stored_ids_are_listed_in_pages(store: &dyn Store) -> Result<(), Sto
     Ok(())
 }
 
-/// The store tells its own time, which goes on.
+/// The store has a clock of its own, which advances.
 pub async fn the_store_has_a_clock(store: &dyn Store) -> Result<(), StoreError> {
     let first = store.clock().await?;
     let second = store.clock().await?;

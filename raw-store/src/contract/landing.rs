@@ -6,7 +6,7 @@ use crate::{
     WindowChange, WindowMetrics, WindowState,
 };
 
-/// A document with a key twice lands, and its bytes are kept beside the row; one that is too large is kept by its
+/// A document with a duplicate key becomes a row, and its bytes are kept beside it; one that is too large is kept by its
 /// fingerprint and size alone.
 pub async fn what_a_row_cannot_say_is_kept_beside_it(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
@@ -38,8 +38,7 @@ pub async fn landing_twice_changes_nothing(store: &dyn Store) -> Result<(), Stor
     Ok(())
 }
 
-/// A page that is committed again, as after an answer that was lost, is a no-op with the first outcome, even if
-/// its contents are others.
+/// A page that is committed again, as after a lost answer, is a no-op with the first outcome, even if its contents differ.
 pub async fn the_same_page_again_has_the_same_outcome(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let mut page =
@@ -58,7 +57,7 @@ pub async fn the_same_page_again_has_the_same_outcome(store: &dyn Store) -> Resu
     Ok(())
 }
 
-/// Every record is in exactly one count of its own window, in the answer and in the log.
+/// Every record is in exactly one count of its own window, in the outcome and in the log.
 pub async fn counts_are_exact_per_window(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"Id":"2"}"#, noon(0))]).await?;
@@ -103,7 +102,7 @@ pub async fn counts_are_exact_per_window(store: &dyn Store) -> Result<(), StoreE
     Ok(())
 }
 
-/// What cannot be stored goes to quarantine; the rest of its page lands.
+/// A document that cannot be stored goes to quarantine; the rest of its page is committed.
 pub async fn hostile_documents_are_quarantined_alone(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
@@ -122,7 +121,7 @@ pub async fn hostile_documents_are_quarantined_alone(store: &dyn Store) -> Resul
     Ok(())
 }
 
-/// What is kept aside is listed with its bytes. It is resolved when its window is read to the end without it, and open
+/// A document in quarantine is listed with its bytes. It is resolved when its window is read to the end without it, and open
 /// again when it is seen again.
 pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<(), StoreError> {
     let hostile = || vec![row("7", r#"{"a":"\u0000"}"#, noon(0))];
@@ -154,8 +153,8 @@ pub async fn the_quarantine_is_listed_and_resolved(store: &dyn Store) -> Result<
     Ok(())
 }
 
-/// What is in quarantine is open until it is resolved or somebody accepts it. The first decision stays; other bytes are
-/// another document, and open; what is kept beside its row is not open.
+/// A document in quarantine is open until it is resolved or a person accepts it. The first decision stays; other bytes are
+/// another document, and open; a document kept beside its row is not open.
 pub async fn what_is_in_quarantine_is_open_until_somebody_accepts_it(
     store: &dyn Store,
 ) -> Result<(), StoreError> {
@@ -209,8 +208,8 @@ pub async fn what_is_in_quarantine_is_open_until_somebody_accepts_it(
     Ok(())
 }
 
-/// A run that goes on inside a window reads only what lies behind the cursor: what was put aside before it has not been
-/// read again, and is not resolved.
+/// A run that resumes inside a window reads only what lies behind the cursor: documents that were quarantined before it were
+/// not read again, and are not resolved.
 pub async fn what_is_resumed_resolves_nothing(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let cursor = ScanCursor { at: noon(0), seen: Vec::new() };
@@ -223,7 +222,7 @@ pub async fn what_is_resumed_resolves_nothing(store: &dyn Store) -> Result<(), S
     Ok(())
 }
 
-/// A page that contradicts itself is a mistake of the caller: nothing of it is taken.
+/// A page that contradicts itself is a mistake of the caller: no part of it is committed.
 pub async fn a_page_that_contradicts_itself_is_refused(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let one = || row("1", r#"{"Id":"1"}"#, noon(0));
@@ -265,8 +264,8 @@ pub async fn a_page_without_its_window_changes_nothing(store: &dyn Store) -> Res
     Ok(())
 }
 
-/// A page goes on top of the page before it and of no other: what the log does not hold any more is not built upon. Pages of
-/// other windows come in whatever order they like.
+/// A page follows the page that it names and no other: it does not build on a page that the log no longer holds. Pages of other
+/// windows come in any order.
 pub async fn a_page_lands_on_top_of_the_page_before_it(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let mut page = |n: i64, after: u32| {
@@ -290,7 +289,7 @@ pub async fn a_page_lands_on_top_of_the_page_before_it(store: &dyn Store) -> Res
     let landed = store.commit_page(&third).await?;
     assert_eq!(store.commit_page(&third).await?, landed, "an answer that was lost");
 
-    // Whoever opens the window begins a new chain, be it another run or the same one once more.
+    // Opening the window begins a new chain, by another run or by the same one once more.
     scene.next_run("second").await?;
     let mut page = |after: u32| {
         let mut page = scene.page(vec![row("9", r#"{"Id":"9"}"#, noon(0))]);

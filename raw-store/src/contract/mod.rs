@@ -1,7 +1,7 @@
-//! What every store must do, as functions that any implementation can be put through.
+//! What every store must do, as functions that any implementation can be tested with.
 //!
-//! Each function takes a fresh, empty store (one that is set up, but holds nothing), tells one story and
-//! panics where the store breaks the contract; an error of the store itself is returned.
+//! Each function takes a fresh store (set up, but empty), runs one case and panics where the store breaks the contract; an
+//! error of the store itself is returned.
 
 #![expect(clippy::missing_panics_doc, reason = "panicking is what these functions are for")]
 #![expect(clippy::unwrap_used, reason = "the constants of the stories are valid")]

@@ -1,8 +1,8 @@
 use super::scene::{Scene, company, counts, day, noon, pipeline, row};
 use crate::{LogFilter, Reopen, Store, StoreError, StoreErrorKind, StoreIdentity, WindowFailure};
 
-/// Of two processes one owns a pipeline; the other may have it when it is given back. `other` is the same store
-/// as another process sees it.
+/// Of two processes one owns a pipeline; the other can acquire it once it is released. `other` is the same store as another
+/// process sees it.
 pub async fn a_pipeline_has_one_owner(store: &dyn Store, other: &dyn Store) -> Result<(), StoreError> {
     let first = store.acquire(&pipeline(), "process 1").await?;
     let error = other.acquire(&pipeline(), "process 2").await.unwrap_err();
@@ -45,8 +45,8 @@ pub async fn a_lease_that_was_taken_over_commits_nothing(
     Ok(())
 }
 
-/// A process of which nothing was heard for as long as a lease lasts may be overtaken; when it wakes up, it changes
-/// nothing, neither rows nor the log. `run_out` makes the leases of `store` run out.
+/// A process that sent no heartbeat for as long as a lease lasts can be overtaken; when it wakes up, it changes neither rows
+/// nor the log. `run_out` makes the leases of `store` run out.
 pub async fn a_process_that_wakes_up_after_its_time_changes_nothing(
     store: &dyn Store,
     other: &dyn Store,
@@ -90,7 +90,7 @@ pub async fn a_process_that_wakes_up_after_its_time_changes_nothing(
     Ok(())
 }
 
-/// A schema is bound to the first company, for good.
+/// A schema is bound to the first company, permanently.
 pub async fn a_schema_holds_one_company(store: &dyn Store) -> Result<(), StoreError> {
     assert_eq!(store.identity().await?, None);
     store.bind(&company()).await?;

@@ -4,7 +4,7 @@ use crate::{
     StoreErrorKind, StoreIdentity, WindowFailure, WindowState,
 };
 
-/// A run is remembered as it was begun and as it ended; the newest come first.
+/// A run is recorded as it was begun and as it ended; the newest come first.
 pub async fn a_run_is_remembered(store: &dyn Store) -> Result<(), StoreError> {
     store.bind(&company()).await?;
     let first = run_start("first");
@@ -33,7 +33,7 @@ pub async fn a_run_is_remembered(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A run that goes on is the same run: its pages are numbered on, and its costs are added up.
+/// A resumed run is the same run: its page numbers continue, and its costs are added up.
 pub async fn a_run_goes_on(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     assert_eq!(store.last_page(&scene.run, "invoices").await?, 0);
@@ -41,7 +41,7 @@ pub async fn a_run_goes_on(store: &dyn Store) -> Result<(), StoreError> {
     scene.land(vec![row("2", r#"{"Id":"2"}"#, noon(0))]).await?;
     assert_eq!(store.last_page(&scene.run, "invoices").await?, 2);
     assert_eq!(store.last_page(&scene.run, "items").await?, 0);
-    // Its window is still open: a run that says otherwise was read from a log that was put back since.
+    // Its window is still open: a run that says otherwise read a log that was restored since.
     let moved = store.finish_run(&scene.run, &run_end()).await.unwrap_err();
     assert!(matches!(moved.kind, StoreErrorKind::LogMoved(_)), "{moved}");
     let stopped = RunEnd { status: RunStatus::Stopped, ..run_end() };
@@ -58,7 +58,7 @@ pub async fn a_run_goes_on(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A run that is fenced by a lease records nothing once that is lost, and opens no windows that a later run has closed.
+/// A run that is fenced by a lease records nothing once the lease is lost, and opens no windows that a later run has closed.
 pub async fn a_run_without_its_right_records_nothing(
     store: &dyn Store,
     other: &dyn Store,
@@ -85,7 +85,7 @@ pub async fn a_run_without_its_right_records_nothing(
     Ok(())
 }
 
-/// A run under way can be asked to stop, until it begins again.
+/// A run in progress can be asked to stop; the request is cleared when it begins again.
 pub async fn a_run_is_asked_to_stop(store: &dyn Store) -> Result<(), StoreError> {
     store.bind(&company()).await?;
     let run = run_start("first");

@@ -10,21 +10,21 @@ use crate::{
     WindowCounts, WindowState,
 };
 
-/// The first instant of every story.
+/// The first instant of every case.
 const START: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
 
-/// A run of one pipeline, under way.
+/// A run of one pipeline, in progress.
 pub(super) struct Scene<'a> {
     pub(super) store: &'a dyn Store,
     pub(super) pipeline: Pipeline,
     pub(super) run: RunId,
     pub(super) lease: Lease,
     pages: u32,
-    /// When the run reads: each a minute after the one before.
+    /// When the run reads its next page: each a minute after the one before.
     reads_at: OffsetDateTime,
 }
 
-/// The `n`th day of the story, from 0.
+/// The `n`th day of the case, from 0.
 pub(super) fn day(n: i64) -> Window {
     let start = START + time::Duration::days(n);
     Window::new(start, start + time::Duration::DAY).unwrap()
@@ -49,7 +49,7 @@ pub(super) fn pipeline() -> Pipeline {
     }
 }
 
-/// What the run `name` sets out to do.
+/// The plan of the run `name`.
 pub(super) fn run_start(name: &str) -> RunStart {
     RunStart {
         id: name.parse().unwrap(),
@@ -63,7 +63,7 @@ pub(super) fn run_start(name: &str) -> RunStart {
     }
 }
 
-/// How a run ends that ends well.
+/// The end of a run that completed.
 pub(super) fn run_end() -> RunEnd {
     RunEnd {
         status: RunStatus::Completed,
@@ -117,7 +117,7 @@ impl<'a> Scene<'a> {
         Ok(scene)
     }
 
-    /// Goes on with another run.
+    /// Continues with another run.
     pub(super) async fn next_run(&mut self, name: &str) -> Result<(), StoreError> {
         self.store.begin_run(&run_start(name)).await?;
         (self.run, self.pages) = (name.parse().unwrap(), 0);
@@ -125,7 +125,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// Who changes the log.
+    /// The owner that changes the log.
     pub(super) fn owner(&self) -> Owner<'_> {
         Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease, fence: None }
     }
@@ -140,7 +140,7 @@ impl<'a> Scene<'a> {
         self.store.open_windows(self.owner(), &windows, reopen).await
     }
 
-    /// The next page of the run, with the first day as its window.
+    /// Builds the next page of the run, with the first day as its window.
     pub(super) fn page(&mut self, rows: Vec<Row>) -> PageCommit {
         self.pages += 1;
         PageCommit {
@@ -161,7 +161,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Lands documents as the next page.
+    /// Commits documents as the next page.
     pub(super) async fn land(&mut self, rows: Vec<Row>) -> Result<WindowCounts, StoreError> {
         let page = self.page(rows);
         let outcome: PageOutcome = self.store.commit_page(&page).await?;
@@ -169,7 +169,7 @@ impl<'a> Scene<'a> {
         Ok(outcome.total)
     }
 
-    /// Closes a window with a page that holds nothing.
+    /// Closes a window with an empty page.
     pub(super) async fn close(&mut self, window: Window, state: WindowState) -> Result<(), StoreError> {
         let mut page = self.page(Vec::new());
         page.windows = vec![change(window, state)];

@@ -98,7 +98,7 @@ pub async fn a_trigger_fires_once(
     Ok(())
 }
 
-/// A trigger whose worker is gone is due again, with the run that it has; the worker of the past changes nothing.
+/// A trigger whose worker has ended is due again, with the run that it has; the former worker changes nothing.
 pub async fn a_trigger_outlives_its_worker(
     store: &(impl Store + TriggerQueue),
     other: &(impl Store + TriggerQueue),
@@ -123,7 +123,7 @@ pub async fn a_trigger_outlives_its_worker(
     Ok(())
 }
 
-/// The triggers of a chain fire one after another; behind one that failed none does.
+/// The triggers of a chain fire one after another; none fires after one that failed.
 pub async fn a_chain_stops_behind_what_is_not_done(
     store: &(impl Store + TriggerQueue),
 ) -> Result<(), StoreError> {
@@ -156,7 +156,7 @@ pub async fn a_chain_stops_behind_what_is_not_done(
     Ok(())
 }
 
-/// A chain that must not be late expires as a whole; one of its triggers that is armed again waits for one under way.
+/// A chain that must not be late expires as a whole; if one of its triggers is armed again, it waits for one in progress.
 pub async fn a_chain_expires_as_a_whole_and_runs_one_at_a_time(
     store: &(impl Store + TriggerQueue),
 ) -> Result<(), StoreError> {
@@ -197,7 +197,7 @@ pub async fn a_chain_expires_as_a_whole_and_runs_one_at_a_time(
     Ok(())
 }
 
-/// What is taken back never fires; what has fired is asked to stop; what must not be late expires.
+/// A cancelled trigger never fires; the run of one that has fired is asked to stop; one that must not be late expires.
 pub async fn triggers_are_cancelled_and_expire(
     store: &(impl Store + TriggerQueue),
 ) -> Result<(), StoreError> {

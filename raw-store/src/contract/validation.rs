@@ -7,12 +7,12 @@ use crate::{
     Window,
 };
 
-/// A document with what an examination reads of it; its time of last change is told in another offset.
+/// A document with the members that an examination reads; its time of last change is given in another offset.
 fn document(id: &str, made: &str, changed: &str, number: &str) -> String {
     format!(r#"{{"Id":"{id}","No":"{number}","Meta":{{"Made":"{made}","Changed":"{changed}"}}}}"#)
 }
 
-/// Rows are counted by what is wrong with them, by window, and by the day they were changed and made on.
+/// Rows are counted by what is wrong with them, by window, and by the days of their change and creation.
 pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let made = "2023-12-31T17:00:00-08:00";
@@ -64,7 +64,7 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
     assert_eq!(again.empty_payloads, 0);
     assert_eq!(store.replaced(&pipeline.entity_name).await?, 1);
 
-    // The same without a document: windows that do not follow one another, and no more of the table than is asked for.
+    // The same without unpacking documents: windows that are not adjacent, and no more of the table than requested.
     let some = [day(0), day(1), day(4)];
     let surveyed = store.survey(&pipeline, &some, 3).await?;
     assert_eq!((surveyed.all_rows, surveyed.without_key, surveyed.outside_window), (3, 0, 1));
@@ -72,7 +72,7 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
     assert_eq!(store.survey(&pipeline, &[day(1)], 0).await?.outside_window, 0);
     let nothing = store.survey(&pipeline, &[], 0).await?;
     assert_eq!(nothing, crate::TableSurvey::default());
-    // Those that can be dated, and only those that lie in the window.
+    // Only rows that can be dated, and only those that lie in the window.
     let made = store.made_by_day(&pipeline, day(0), &["Meta", "Made"]).await?;
     assert_eq!(made, [(days[0], 2)]);
     assert_eq!(store.made_by_day(&pipeline, day(5), &["Meta", "Made"]).await?, []);
@@ -82,7 +82,7 @@ pub async fn rows_are_examined<S: Store + Validation>(store: &S) -> Result<(), S
     Ok(())
 }
 
-/// Every spelling of a time is read that the reader of answers takes, and no row is missed for want of one.
+/// Every spelling of a time that the reader of answers accepts is read here too, and no row is missed because of it.
 pub async fn times_are_read_in_every_spelling<S: Store + Validation>(store: &S) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let spellings = [
@@ -101,7 +101,7 @@ pub async fn times_are_read_in_every_spelling<S: Store + Validation>(store: &S) 
         let changed = document(&id, spelling, spelling, &format!("{id}-1"));
         other.push(row(&id, &changed, noon(0) + Duration::HOUR));
     }
-    // These say no time that can be told; the second has none beside it either.
+    // These times cannot be read; the second row has no stored time either.
     let doubtful = |id: &str, said: &str| row(id, &document(id, said, said, id), noon(0));
     same.push(doubtful("bare", "2024-01-01"));
     same.push(Row { updated_at: None, ..doubtful("none", "2024-01-01T12:00:00") });
@@ -126,7 +126,7 @@ pub async fn times_are_read_in_every_spelling<S: Store + Validation>(store: &S) 
     Ok(())
 }
 
-/// What was found is remembered by run and pipeline; the newest examination counts.
+/// Findings are recorded by run and pipeline; the newest validation counts.
 pub async fn findings_are_remembered<S: Store + Validation>(store: &S) -> Result<(), StoreError> {
     let scene = Scene::begin(store).await?;
     assert_eq!(store.validated(&scene.run).await?, []);

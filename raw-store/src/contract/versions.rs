@@ -1,7 +1,7 @@
 use super::scene::{Scene, counts, noon, row};
 use crate::{PageCommit, Row, Store, StoreError};
 
-/// A row is replaced by a newer version and never by an older one, in whichever order they come.
+/// A row is replaced by a newer version and never by an older one, in whichever order they arrive.
 pub async fn newer_wins_in_both_orders(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let old = || row("1", r#"{"v":"old"}"#, noon(1));
@@ -28,7 +28,7 @@ pub async fn sync_tokens_are_numbers(store: &dyn Store) -> Result<(), StoreError
     Ok(())
 }
 
-/// Between equal versions with different contents the one that the source gave later counts.
+/// Between equal versions with different contents, the one from the source's later answer counts.
 pub async fn the_later_answer_wins_between_equal_versions(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let mut later = scene.page(vec![row("1", r#"{"balance":10}"#, noon(1))]);
@@ -41,7 +41,7 @@ pub async fn the_later_answer_wins_between_equal_versions(store: &dyn Store) -> 
     Ok(())
 }
 
-/// A document without a time is older than any with one; among such the time of the answer counts.
+/// A document without a time is older than any with one; among documents without one, the time of the answer counts.
 pub async fn a_document_without_a_time_is_older(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let timeless = |payload: &str| Row { updated_at: None, sync_token: None, ..row("1", payload, noon(1)) };
@@ -55,7 +55,7 @@ pub async fn a_document_without_a_time_is_older(store: &dyn Store) -> Result<(),
     Ok(())
 }
 
-/// Spaces, the order of keys and escapes do not make a document another one; a digit does.
+/// Whitespace, the order of keys and escapes do not change a document; a digit does.
 pub async fn the_spelling_of_json_does_not_count(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let plain = r#"{"a":[1,{"b":"é"}],"n":12345678901234567890.123}"#;
@@ -67,9 +67,9 @@ pub async fn the_spelling_of_json_does_not_count(store: &dyn Store) -> Result<()
     Ok(())
 }
 
-/// What a row says of its own version counts as far as it can be true. One that was landed before the page was asked for and
-/// claims a time that has not come is replaced; one that claims a time of the past is when content decides, unless it is of the
-/// minutes that an answer may not know of yet. A page that was asked for before the row landed replaces nothing newer.
+/// The version that a row claims counts as far as it can be true. A row that was stored before the page was requested and
+/// claims a future time is replaced; if it claims a past time, content decides, unless the change falls into the minutes that
+/// an answer may not know yet. A page that was requested before the row was stored replaces nothing newer.
 pub async fn a_row_that_claims_what_cannot_be_is_replaced(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let old = |id: &str| row(id, r#"{"v":"old"}"#, noon(1));
@@ -77,7 +77,7 @@ pub async fn a_row_that_claims_what_cannot_be_is_replaced(store: &dyn Store) -> 
     scene.land(vec![row("past", r#"{"v":"?"}"#, noon(5)), row("fresh", r#"{"v":"new"}"#, noon(20))]).await?;
     let all = || vec![old("fresh"), old("future"), old("past")];
     let by_content = |scene: &mut Scene<'_>| PageCommit { by_content: true, ..scene.page(all()) };
-    // Asked for when the rows were not there yet: they may be newer.
+    // Requested before the rows were stored: they may be newer.
     assert_eq!(scene.land(all()).await?, counts(0, 0, 3, 0));
     let early = by_content(&mut scene);
     assert_eq!(store.compare(&early).await?.same, 3);

@@ -12,8 +12,8 @@ fn cursor() -> ScanCursor {
     ScanCursor { at: noon(0), seen: vec!["10".into(), "9".into(), "odd \"id\", {é}".into()] }
 }
 
-/// Opening is idempotent within a run: the same answer, and one attempt. Every window gets its line, and they
-/// come in ascending order.
+/// Opening is idempotent within a run: it returns the same windows, and counts one attempt. Every window gets its line, and
+/// windows are returned in ascending order.
 pub async fn a_run_opens_a_window_once(store: &dyn Store) -> Result<(), StoreError> {
     let scene = Scene::begin(store).await?;
     let shuffled = [day(1), day(0), day(2), day(1)];
@@ -27,7 +27,7 @@ pub async fn a_run_opens_a_window_once(store: &dyn Store) -> Result<(), StoreErr
     Ok(())
 }
 
-/// A later run goes on inside a window where the last committed page left it.
+/// A later run resumes inside a window where the last committed page left it.
 pub async fn a_cursor_survives(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.pause(day(0), &cursor(), vec![row("9", r#"{"Id":"9"}"#, noon(0))]).await?;
@@ -49,7 +49,7 @@ pub async fn a_cursor_survives(store: &dyn Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A run that goes on reads a window from its start once more where it has no cursor: its counts are those of that reading.
+/// A resumed run reads a window without a cursor from its start once more: the counts are those of that reading.
 pub async fn a_window_that_starts_over_counts_once(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let rows = || vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"Id":"2"}"#, noon(0))];
@@ -70,7 +70,7 @@ pub async fn a_window_that_starts_over_counts_once(store: &dyn Store) -> Result<
     Ok(())
 }
 
-/// Completed windows rest. A provisional one starts over; a failed one goes on at its cursor if it has one.
+/// Completed windows are not opened. A provisional one starts over; a failed one resumes at its cursor if it has one.
 pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.close(day(0), WindowState::Completed).await?;
@@ -98,7 +98,7 @@ pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<()
     Ok(())
 }
 
-/// All windows from their start, with counts from zero; the totals of the earlier run stay.
+/// All windows are read from their start, with counts from zero; the totals of the earlier run stay.
 pub async fn reopening_all_starts_over(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.pause(day(0), &cursor(), vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
@@ -118,8 +118,8 @@ pub async fn reopening_all_starts_over(store: &dyn Store) -> Result<(), StoreErr
     Ok(())
 }
 
-/// What a run has closed itself can be read by it once more: from the start, with counts from zero, and without being
-/// counted as closed twice.
+/// A run can read a window that it has closed once more: from the start, with counts from zero, and without counting it as
+/// closed twice.
 pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
@@ -140,7 +140,7 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!(totals.windows_unavailable, 0);
 
-    // A later run counts what it takes back from this one as opened.
+    // A later run counts a window that it reopens as opened.
     scene.close(day(2), WindowState::Completed).await?;
     scene.next_run("second").await?;
     store.reopen_windows(scene.owner(), &[day(2), day(3)]).await?;
@@ -149,7 +149,7 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     Ok(())
 }
 
-/// What a count has confirmed says so until it is read again; what is not completed cannot be confirmed.
+/// A window that a count has confirmed stays confirmed until it is read again; one that is not completed cannot be confirmed.
 pub async fn a_counted_window_says_so_until_it_is_read_again(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
@@ -170,13 +170,13 @@ pub async fn a_counted_window_says_so_until_it_is_read_again(store: &dyn Store) 
 }
 
 /// A window that was read to its end stays running until a count or another answer confirms it: then it is completed, and
-/// counted as such once. Those of another run, and those that nothing was read of, stay as they are.
+/// counted as such once. Windows of another run, and windows of which nothing was read, stay as they are.
 pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.pause(day(0), &cursor(), vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     scene.pause(day(1), &cursor(), Vec::new()).await?;
     scene.pause(day(2), &cursor(), Vec::new()).await?;
-    // The log holds one record of them: what was counted with more in it was put back since.
+    // The log holds one record of them: a log that held two was restored since.
     let counted = Confirmation { records_read: Some(2), ..noon(20).into() };
     for days in [&[day(0)][..], &[day(0), day(1), day(3)]] {
         let moved = store.note_counted(scene.owner(), days, counted).await.unwrap_err();
@@ -217,7 +217,7 @@ pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(
     Ok(())
 }
 
-/// A failed window says why, keeps its counts, and needs a line.
+/// A failed window records why, keeps its counts, and needs a line.
 pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
@@ -233,7 +233,8 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Windows of what the source does not have say so and hold nothing; the run leaves them, and a later one asks again.
+/// Windows of something that the source does not have are marked and hold nothing; the run leaves them, and a later one asks
+/// again.
 pub async fn unavailable_windows_are_neither_failed_nor_done(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let reason = WindowFailure { message: "not available in this company".into(), at: noon(20) };
@@ -253,7 +254,7 @@ pub async fn unavailable_windows_are_neither_failed_nor_done(store: &dyn Store) 
     Ok(())
 }
 
-/// Every given part of a filter must match; a span matches what shares an instant with it.
+/// A line must match every field of a filter that is set; a span matches the windows that overlap it.
 pub async fn the_log_is_filtered(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.close(day(3), WindowState::Completed).await?;

@@ -12,11 +12,11 @@ use crate::{CallAdmission, CallEnd, CallLimits, CallSlot};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// The calls of all processes: what the tables `call_budget`, `call_slot` and `call_month` hold. A pure machine.
+/// The calls of all processes: what the tables `call_budget`, `call_slot` and `call_month` hold. A pure state machine.
 #[derive(Debug)]
 pub(super) struct Calls {
     slots: Vec<Slot>,
-    /// When somebody last asked for a pause.
+    /// When a pause was last requested.
     paused_at: OffsetDateTime,
     paused_until: OffsetDateTime,
     share: f64,
@@ -95,7 +95,7 @@ impl Calls {
         }
     }
 
-    /// Takes back what lies further ahead than it can: the clock was set back.
+    /// Corrects times that lie further ahead than they can: the clock was set back.
     fn mend(&mut self, now: OffsetDateTime) {
         for slot in &mut self.slots {
             slot.arrived_by = slot.arrived_by.min(now + LONGEST_GOOD_FOR + ARRIVAL_SLACK);
@@ -155,7 +155,7 @@ impl Calls {
         }
     }
 
-    /// Frees the places of a process that is gone, once the other end has noticed.
+    /// Frees the slots of a process that has ended, once the other end has noticed.
     pub(super) fn release_dead(&mut self, now: OffsetDateTime, session: u64) {
         for slot in self.slots.iter_mut().filter(|slot| slot.session == Some(session)) {
             slot.in_flight_until = slot.in_flight_until.min(now + HUNG_UP);
@@ -216,7 +216,7 @@ mod tests {
     const QBO: CallLimits = CallLimits { per_minute: 500, per_second: 10, in_flight: 10, per_month: None };
     const GOOD_FOR: Duration = Duration::from_millis(250);
 
-    /// A call as the other end sees it, and when its caller says that it ended.
+    /// A call as the other end sees it, and when its caller reports its end.
     struct Seen {
         slot: CallSlot,
         arrived: OffsetDateTime,
@@ -224,8 +224,8 @@ mod tests {
         concluded: Option<OffsetDateTime>,
     }
 
-    /// One process wants to call: how long after the one before it, when the call leaves and how long it is on its way,
-    /// as parts of what is allowed, how long it is worked on, and whether the caller dies.
+    /// One process wants to call: how long after the one before it, when the call leaves and how long it takes to arrive, as
+    /// fractions of what is allowed, how long the other end works on it, and whether the caller dies.
     type Want = (u64, f64, f64, u64, bool);
 
     fn wants() -> impl Strategy<Value = Vec<Want>> {
@@ -238,8 +238,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(8))]
 
-        /// Whatever processes do and when, the other end never sees more than the limits in any second, in any minute
-        /// or at once. (A process that dies costs its place; the other end works no longer than it may.)
+        /// Whatever processes do and when, the other end never sees more than the limits in any second, in any minute or at
+        /// once. (A process that dies occupies its slot; the other end works no longer than allowed.)
         #[test]
         fn no_span_at_the_other_end_is_ever_over_the_limit(wants in wants()) {
             let ms = Duration::from_millis;

@@ -50,7 +50,7 @@ impl RawStore for MemoryStore {
         Ok(())
     }
 
-    /// Nobody can be told here: what is lost is found by the next change.
+    /// A lost lease cannot be reported from here: the next change finds it.
     async fn lost(&self, _: &Lease) -> StoreError {
         std::future::pending().await
     }
@@ -80,7 +80,7 @@ impl RawStore for MemoryStore {
     }
 }
 
-/// Lands a page. Everything is checked first, so that a refusal changes nothing.
+/// Commits a page. Everything is checked first, so that a refusal changes nothing.
 pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
     let mut landing = PreparedPage::of(page)?;
     let entity_name = &page.pipeline.entity_name;
@@ -140,7 +140,7 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
     Ok(outcome)
 }
 
-/// Enters what a page brought into the log.
+/// Enters the outcome of a page into the log.
 pub(super) fn enter(state: &mut State, page: &PageCommit, outcome: &PageOutcome) {
     add_to_ledger(state, page, outcome);
     let name = (page.run.clone(), page.pipeline.entity_name.clone(), page.page_number);
@@ -152,10 +152,10 @@ pub(super) fn no_table() -> StoreErrorKind {
     StoreErrorKind::NotSetUp("in memory".into())
 }
 
-/// The page goes on top of the page before it.
+/// Checks that the page follows the page that it names as the one before it.
 fn check_lines(state: &State, page: &PageCommit) -> Result<(), StoreErrorKind> {
     let pipeline = &page.pipeline;
-    // The others would be stopped by this one, too.
+    // Any of the other checks would be stopped by this one, too.
     let unchecked = [
         "page on top of anything",
         "commit assumed failed",
@@ -182,7 +182,7 @@ fn check_lines(state: &State, page: &PageCommit) -> Result<(), StoreErrorKind> {
     Ok(())
 }
 
-/// What will not be written has to be there already.
+/// Checks that documents that will not be written are stored already.
 fn check_kept(state: &State, page: &PageCommit, landing: &PreparedPage<'_>) -> Result<(), StoreErrorKind> {
     let table = state.tables.get(&page.pipeline.table).ok_or_else(no_table)?;
     let is_missing = |candidate: &&Candidate<'_>| {
@@ -233,10 +233,10 @@ pub(super) fn stored_row(page: &PageCommit, row: &Row) -> StoredRow {
     }
 }
 
-/// Whether a document takes the place of the one that is stored: it is another one, and not an older one. What a row says of its
-/// own version counts as far as it can be true: equal bytes are one version, and a row that was landed before the page was
-/// asked for cannot be newer than its answer, but for a change that the answer did not know yet. With versions of the past
-/// that is left to pages that are compared by content, for answers of a copy that lags far behind are no news.
+/// Whether a document replaces the stored one: its content differs, and it is not older. The version that a row claims counts
+/// as far as it can be true: equal bytes are one version, and a row that was stored before the page was requested cannot be
+/// newer than the page's answer, except for a change that the answer did not know yet. For versions in the past, this second
+/// rule applies only to pages that are compared by content, because an answer from a copy that lags far behind is not news.
 pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -> bool {
     if is_planted("guard lets equal versions in") {
         return version(stored) <= version(new);
@@ -253,7 +253,7 @@ pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -
     let was_there =
         stored.ingested_at <= page.started_at || stored.ingested_at > page.ingested_at + LANDS_WITHIN;
     let latest = stored.answered_at.max(stored.updated_at.unwrap_or(stored.answered_at));
-    // By every clock: one that is behind makes no row of the past one of the future.
+    // By all clocks: a clock that is behind does not turn a past version into a future one.
     let now = page.answered_at.max(page.ingested_at).max(page.latest_at);
     let is_of_the_future = latest > now + CHANGES_SPREAD_WITHIN;
     let is_recent =
@@ -262,12 +262,12 @@ pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -
     was_there && is_untrue && (is_other || says_other) && !is_planted("claims of rows believed")
 }
 
-/// What "newer" compares: no source time is older than any, no sync token lower than any.
+/// What "newer" compares: a missing source time is older than any, a missing sync token lower than any.
 fn version(row: &StoredRow) -> (Option<OffsetDateTime>, i64, OffsetDateTime) {
     (row.updated_at, row.sync_token.unwrap_or(-1), row.answered_at)
 }
 
-/// Whether two texts are the same value to `jsonb`: spaces and the order of keys do not count.
+/// Whether two texts are the same `jsonb` value: whitespace and the order of keys do not count.
 fn same_json(a: &[u8], b: &[u8]) -> bool {
     fn parsed<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<T> {
         serde_json::from_str(text).ok()

@@ -34,7 +34,7 @@ impl RawInspection for MemoryStore {
             let deviation = || Deviation { id: Some(row.id.clone()), window: row.window };
             match table.and_then(|table| table.get(&row.id)) {
                 Some(stored) if !replaces(stored, &stored_row(page, row), page) => comparison.same += 1,
-                // One that is kept beside its row is to have the row as well.
+                // A document that is kept beside its row must have the row as well.
                 _ if is_kept(candidate.digest) && !landing.beside.contains_key(&candidate.digest) => {
                     comparison.quarantined += 1;
                 }

@@ -209,7 +209,7 @@ impl BackfillLog for MemoryStore {
     }
 }
 
-/// Records that a run has begun, or goes on.
+/// Records that a run has begun or is resumed.
 pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorKind> {
     match &state.identity {
         None => return Err(StoreErrorKind::Configuration("the schema is not bound to a company".into())),
@@ -229,7 +229,7 @@ pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorK
     Ok(())
 }
 
-/// Closes windows of a run that were read to their end, and notes of all completed ones when a count confirmed them.
+/// Closes windows of a run that were read to their end, and records when a count confirmed the completed ones.
 fn close(
     state: &mut State,
     (owner, windows): (Owner<'_>, &[Window]),
@@ -310,7 +310,7 @@ impl LogFilter {
 }
 
 impl Line {
-    /// Gives the window to a run.
+    /// Assigns the window to a run.
     fn open(&mut self, run: &RunId, reopen: Reopen) {
         let resumable = matches!(self.shown.state, WindowState::Running | WindowState::Failed);
         if reopen == Reopen::All || !resumable || self.cursor.is_none() {
@@ -344,7 +344,7 @@ pub(super) fn totals<'a>(
     record.pipelines.iter_mut().find(|totals| *totals.entity_name == *entity_name)
 }
 
-/// Moves one window between the run's counts of closed ones.
+/// Moves one window between the run's counts of closed windows.
 pub(super) fn recount(
     state: &mut State,
     run: &RunId,

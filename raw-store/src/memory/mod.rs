@@ -1,4 +1,4 @@
-//! A store in memory, which keeps the whole contract without a database.
+//! A store in memory that keeps the whole contract without a database.
 
 mod call_table;
 mod calls;
@@ -29,18 +29,17 @@ use crate::{
 
 pub use state::StoredRow;
 
-/// A store in this process's memory: the whole contract, nothing on disk.
+/// A store in this process's memory: it keeps the whole contract, and writes nothing to disk.
 ///
-/// One value stands for one process. When it is dropped, or [`MemoryStore::end`] is called, its leases are free, as those of
-/// a process that died.
-/// Unlike `jsonb` it takes two numbers of different spelling, such as `1.0` and `1.00`, for different ones.
+/// One value stands for one process. When it is dropped, or [`MemoryStore::end`] is called, its leases become free, as those of
+/// a process that died. Unlike `jsonb`, it treats two spellings of one number, such as `1.0` and `1.00`, as different.
 #[derive(Debug)]
 pub struct MemoryStore {
     shared: Arc<Mutex<State>>,
     session: u64,
 }
 
-/// What a database holds of runs, rows and triggers at some moment; see [`MemoryStore::snapshot`].
+/// The runs, rows and triggers of a store at one moment; see [`MemoryStore::snapshot`].
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
@@ -54,38 +53,38 @@ pub struct Snapshot {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self { shared: Arc::default(), session: 0 }
     }
 
-    /// The same data as another process would see it: with leases of its own.
+    /// Opens the same data as another process would see it, with leases of its own.
     pub fn another_process(&self) -> Self {
         let mut state = self.state();
         state.sessions += 1;
         Self { shared: Arc::clone(&self.shared), session: state.sessions }
     }
 
-    /// The rows of a table by id; none if there is no such table.
+    /// Rows of a table by id; empty if there is no such table.
     pub fn rows(&self, table: &TableName) -> BTreeMap<String, StoredRow> {
         let state = self.state();
         let rows = state.tables.get(table).into_iter().flatten();
         rows.map(|(id, row)| (id.to_string(), row.clone())).collect()
     }
 
-    /// The documents in quarantine, by pipeline.
+    /// All documents in quarantine, sorted by pipeline.
     pub fn quarantine(&self) -> Vec<Quarantined> {
         self.state().quarantine.values().map(|aside| aside.shown.clone()).collect()
     }
 
-    /// What becomes of the leases of a process that is frozen, or cut off, for longer than a lease lasts.
+    /// Lets this process's leases run out, as if it was frozen or cut off for longer than a lease lasts.
     pub fn let_leases_run_out(&self) {
         for ownership in self.state().owned_by(self.session) {
             ownership.overdue = true;
         }
     }
 
-    /// A heartbeat: keeps a lease, unless another process has taken it over. Returns whether it is kept.
+    /// Sends a heartbeat: renews a lease unless another process has taken it over. Returns whether it was renewed.
     pub fn renew(&self, lease: &Lease) -> bool {
         let mut state = self.state();
         let Some(ownership) = state.leases.get_mut(&lease.entity_name) else { return false };
@@ -99,12 +98,12 @@ impl MemoryStore {
         is_own
     }
 
-    /// The number of the process that this value stands for.
+    /// Number of the process that this value stands for.
     pub fn number(&self) -> u64 {
         self.session
     }
 
-    /// Gives back what this process owns without knowing of it, because the answer to its asking was lost.
+    /// Releases what this process owns without knowing it, because the answer to its request was lost.
     pub fn disown(&self, name: &str) {
         let session = self.session;
         let mut state = self.state();
@@ -113,20 +112,19 @@ impl MemoryStore {
         }
     }
 
-    /// Whether nobody has taken a lease over.
+    /// Whether no other process has taken the lease over.
     pub fn is_current(&self, lease: &Lease) -> bool {
         self.state().fence(lease).is_ok()
     }
 
-    /// The pipelines and triggers that somebody owns now.
+    /// Names of the pipelines and triggers that are owned now.
     pub fn owned(&self) -> Vec<Box<str>> {
         let state = self.state();
         let owned = state.leases.iter().filter(|(_, lease)| lease.session.is_some());
         owned.map(|(name, _)| name.clone()).collect()
     }
 
-    /// The process that this value stands for is gone: its connections close, and with them go its leases and its places among
-    /// the calls.
+    /// Ends the process that this value stands for: its connections close, and its leases and call slots are released.
     pub fn end(&self) {
         self.calls(|calls, now| calls.release_dead(now, self.session));
         for ownership in self.state().owned_by(self.session) {
@@ -134,22 +132,22 @@ impl MemoryStore {
         }
     }
 
-    /// One row of a table.
+    /// Looks up one row of a table.
     pub fn row(&self, table: &TableName, id: &str) -> Option<StoredRow> {
         self.state().tables.get(table)?.get(id).cloned()
     }
 
-    /// Puts a row in place of another one, as somebody does by hand.
+    /// Replaces a row, as a person would by hand.
     pub fn put_row(&self, table: &TableName, row: StoredRow) {
         self.state().tables.entry(table.clone()).or_default().insert(row.id.clone(), row);
     }
 
-    /// Stops its clock at a moment: for tests, which move it themselves.
+    /// Stops the store's clock at a moment. For tests, which then move it themselves.
     pub fn stand_at(&self, moment: OffsetDateTime) {
         self.state().stands_at = Some(moment);
     }
 
-    /// What it holds now, except for leases and calls.
+    /// Copies what the store holds now, except for leases and calls.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.state();
         Snapshot {
@@ -164,7 +162,8 @@ impl MemoryStore {
         }
     }
 
-    /// Forgets whatever came after a snapshot, as a database that was put back, or a standby that lagged behind and took over.
+    /// Restores a snapshot and forgets everything that came after it, like a database restored from a backup, or a lagging
+    /// standby that took over.
     pub fn put_back(&self, snapshot: &Snapshot) {
         let mut state = self.state();
         let Snapshot { tables, quarantine, pages, lines, triggers, runs, to_stop, validated } =
@@ -173,19 +172,19 @@ impl MemoryStore {
         (state.triggers, state.runs, state.to_stop, state.validated) = (triggers, runs, to_stop, validated);
     }
 
-    /// Drops one of so many rows that are written, by their ids, as a trigger of the database's owner may; 0 for none.
+    /// Drops one in `rows` written rows, chosen by their ids, as a trigger of the database's owner may; 0 drops none.
     pub fn drop_one_of(&self, rows: u32) {
         self.state().drops_one_of = rows;
     }
 
-    /// Does something to the calls, at the time that the store's clock shows.
+    /// Runs `act` on the calls with the present time of the store's clock.
     fn calls<T>(&self, act: impl FnOnce(&mut Calls, OffsetDateTime) -> T) -> T {
         let mut state = self.state();
         let now = state.now();
         act(&mut state.calls, now)
     }
 
-    /// Nothing that runs under the lock can panic half-way through a change, so poison says nothing.
+    /// No code under the lock can panic in the middle of a change, so a poisoned lock is safe to use.
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -278,7 +277,7 @@ impl Quarantine for MemoryStore {
             let unseen = one.entity_name == pipeline.entity_name
                 && one.time_axis.as_ref().is_none_or(|axis| *axis == pipeline.time_axis)
                 && one.resolved_at.is_none();
-            // A window that was only gone on with began before: what lies in front of its cursor was not read again.
+            // A resumed window began before: what lies before its cursor was not read again.
             let done = done.filter(|line| line.started_at.is_some_and(|began| one.last_seen_at < began));
             if let (Some(line), true) = (done, unseen) {
                 one.resolved_at = line.finished_at;

@@ -14,29 +14,29 @@ use crate::{
 /// A row as [`MemoryStore`](crate::MemoryStore) holds it; the fields are the columns of a raw table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {
-    /// `id`
+    /// Column `id`.
     pub id: Box<str>,
-    /// `payload`, as received.
+    /// Column `payload`, as received.
     pub payload: Bytes,
-    /// `ingested_at_utc`
+    /// Column `ingested_at_utc`.
     pub ingested_at: OffsetDateTime,
-    /// `extract_window_start_utc` and `extract_window_end_utc`
+    /// Columns `extract_window_start_utc` and `extract_window_end_utc`.
     pub window: Window,
-    /// `page_number`
+    /// Column `page_number`.
     pub page_number: u32,
-    /// `page_size`
+    /// Column `page_size`.
     pub page_size: u32,
-    /// `request_payload`
+    /// Column `request_payload`.
     pub request: Box<str>,
-    /// `source_updated_at_utc`
+    /// Column `source_updated_at_utc`.
     pub updated_at: Option<OffsetDateTime>,
-    /// `source_sync_token`
+    /// Column `source_sync_token`.
     pub sync_token: Option<i64>,
-    /// `source_answered_at_utc`
+    /// Column `source_answered_at_utc`.
     pub answered_at: OffsetDateTime,
 }
 
-/// A document kept aside, with its bytes.
+/// A document in quarantine, with its bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Aside {
     pub(super) shown: Quarantined,
@@ -55,14 +55,14 @@ pub(super) struct State {
     pub(super) witnesses: BTreeMap<Box<str>, TokenFingerprint>,
     pub(super) calls: Calls,
     pub(super) triggers: Triggers,
-    /// Where its clock stands still.
+    /// Time at which the clock is stopped.
     pub(super) stands_at: Option<OffsetDateTime>,
     /// By start; the newest last.
     pub(super) runs: Vec<RunRecord>,
-    /// Runs that somebody asked to stop.
+    /// Runs that were asked to stop.
     pub(super) to_stop: BTreeSet<RunId>,
     pub(super) validated: Vec<(RunId, ValidationResult)>,
-    /// Of so many rows that are written, something drops one; of none if it is 0.
+    /// One in this many written rows is dropped; 0 drops none.
     pub(super) drops_one_of: u32,
 }
 
@@ -83,7 +83,7 @@ pub(super) type LineKey = (Box<str>, Box<str>, Window);
 pub(super) struct Line {
     pub(super) shown: LogLine,
     pub(super) cursor: Option<ScanCursor>,
-    /// The page of its run that changed it last; 0 since it was opened.
+    /// The run's page that changed it last; 0 if none has since it was opened.
     pub(super) page: u32,
 }
 
@@ -98,7 +98,7 @@ impl State {
         self.stands_at.unwrap_or_else(now)
     }
 
-    /// Whether something keeps a row from being written.
+    /// Whether a written row is dropped.
     pub(super) fn drops(&self, id: &str) -> bool {
         let sum: u32 = id.bytes().map(u32::from).sum();
         self.drops_one_of > 0 && sum.is_multiple_of(self.drops_one_of)
@@ -109,7 +109,7 @@ impl State {
         self.leases.values_mut().filter(move |lease| lease.session == Some(session))
     }
 
-    /// Refuses whoever does not own the pipeline any more.
+    /// Refuses a process that no longer owns the pipeline.
     pub(super) fn fence(&self, lease: &Lease) -> Result<(), StoreErrorKind> {
         let owner = self.leases.get(&lease.entity_name);
         if owner.is_some_and(|owner| owner.epoch == lease.epoch) {

@@ -53,14 +53,14 @@ impl Triggers {
         trigger.state == TriggerState::Armed && trigger.asked.fire_at <= now && !self.is_blocked(trigger)
     }
 
-    /// When a trigger could have fired.
+    /// The earliest time at which a trigger could have fired.
     pub(super) fn ready_at(&self, trigger: &Trigger) -> OffsetDateTime {
         let before = self.before(trigger.asked.link.as_ref());
         let done = before.filter(|other| other.state == TriggerState::Done).map(|other| other.changed_at);
         done.chain([trigger.asked.fire_at]).max().unwrap_or(trigger.asked.fire_at)
     }
 
-    /// Returns whether one did.
+    /// Expires triggers that must not be late. Returns whether any expired.
     pub(super) fn expire(&mut self, now: OffsetDateTime, missed_after: Duration) -> bool {
         let late: Vec<TriggerName> = self
             .all

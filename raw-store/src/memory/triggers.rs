@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl State {
-    /// Whether nobody works on a trigger that has fired.
+    /// Whether a trigger that has fired has no worker.
     fn lost_its_worker(&self, name: &TriggerName) -> bool {
         let lease = self.leases.get(&lease_name(name));
         lease.is_none_or(|lease| lease.overdue || lease.session.is_none())
@@ -193,7 +193,7 @@ impl TriggerQueue for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Begins the run of a trigger that is due, and leaves it armed.
+    /// Begins the run of a trigger that is due, and leaves the trigger armed.
     #[cfg(feature = "planted")]
     fn begin_first(&self, name: &TriggerName, run: &RunStart) -> Result<(), StoreErrorKind> {
         let mut state = self.state();
@@ -202,7 +202,7 @@ impl MemoryStore {
         if is_due { ledger::begin(&mut state, run) } else { Ok(()) }
     }
 
-    /// Takes what the name stands for.
+    /// Takes the lease of this name.
     pub(super) fn take_lease(&self, name: &str, holder: &str) -> Result<Lease, StoreErrorKind> {
         let mut state = self.state();
         let now = state.now();

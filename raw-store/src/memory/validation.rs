@@ -25,7 +25,7 @@ impl Validation for MemoryStore {
         let half: OffsetDateTime = start + (end - start) / 2;
         let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
         for row in table.values() {
-            // A row without a time of its own is where it was put.
+            // A row without a time of its own counts at the start of its window.
             let stands = row.updated_at.unwrap_or(row.window.start());
             let place = inquiry.windows.iter().position(|window| window.contains(stands));
             place.map(|place| examined.in_windows[place] += 1).unwrap_or_default();
@@ -153,7 +153,7 @@ impl Validation for MemoryStore {
     }
 }
 
-/// Whether another axis has the window, too.
+/// Whether another axis has the same window.
 fn has_twin(state: &State, pipeline: &Pipeline, window: Window) -> bool {
     state.lines.keys().any(|(name, axis, other)| {
         *name == pipeline.entity_name && *axis != pipeline.time_axis && *other == window
@@ -178,7 +178,7 @@ fn member<'a>(document: &'a Value, path: &[&str]) -> Option<&'a str> {
     path.iter().try_fold(document, |value, name| value.get(name))?.as_str()
 }
 
-/// A time in one of the spellings that PostgreSQL is asked for, too.
+/// Reads a time in one of the spellings that the PostgreSQL store reads.
 fn instant(document: &Value, path: &[&str]) -> Option<OffsetDateTime> {
     let text = member(document, path)?.trim();
     let (date, rest) = (text.get(..10)?, text.get(10..)?);
@@ -199,7 +199,7 @@ fn instant(document: &Value, path: &[&str]) -> Option<OffsetDateTime> {
 }
 
 impl State {
-    /// The newest look over a pipeline after a run.
+    /// The newest validation of a pipeline after a run.
     fn newest_look(&self, run: &RunId, entity_name: &str) -> Option<&ValidationResult> {
         let own = self.validated.iter().filter(|(of, one)| of == run && &*one.entity_name == entity_name);
         own.map(|(_, one)| one).max_by_key(|one| one.at)

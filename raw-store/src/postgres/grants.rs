@@ -1,15 +1,15 @@
-//! What a role that loads needs, and what it lacks.
+//! The privileges that a loading role needs, and those that it lacks.
 
 use tokio_postgres::Client;
 
 use crate::{SchemaName, StoreErrorKind};
 
-/// The rights on each table of the ledger that are not all three of reading, inserting and updating.
+/// The ledger tables that need other privileges than all three of reading, inserting and updating.
 const FEWER: [(&str, &[&str]); 2] =
     [("schema_version", &["SELECT"]), ("source_identity", &["SELECT", "INSERT"])];
 
-/// From the catalog, so that it works for a role that may not even use the schema. Whoever owns a thing has all
-/// rights on it, as far as these functions are concerned.
+/// From the catalog, so that it works for a role that may not even use the schema. To these functions, the owner of an object
+/// has all privileges on it.
 const MISSING: &str = "
     WITH relation AS (
         SELECT class.oid, class.relname::text AS name
@@ -37,7 +37,7 @@ const MISSING: &str = "
     WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1) AND proname = 'create_raw_table'
       AND NOT has_function_privilege(oid, 'EXECUTE')";
 
-/// The statements that give the present role what loading needs and it lacks.
+/// The statements that grant the present role what loading needs and it lacks.
 pub(super) async fn missing(
     client: &Client,
     schema: &SchemaName,

@@ -2,7 +2,7 @@ use tokio_postgres::{Client, GenericClient};
 
 use crate::{StoreErrorKind, StoreIdentity};
 
-/// The primary key of the table can only be `true`: of two that bind at once, one finds the other's row.
+/// The primary key of the table can only be `true`: of two processes that bind at once, one finds the other's row.
 const BIND: &str =
     "INSERT INTO source_identity (realm_id, environment) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
@@ -28,7 +28,7 @@ pub(super) async fn check(
     }
 }
 
-/// The company the schema is bound to.
+/// The company that the schema is bound to.
 pub(super) async fn bound(client: &impl GenericClient) -> Result<Option<StoreIdentity>, StoreErrorKind> {
     let Some(row) = client.query_opt(BOUND, &[]).await? else {
         return Ok(None);

@@ -30,7 +30,7 @@ fn ids_sql(table: &TableName) -> String {
     )
 }
 
-/// The server's clock, as it is now and not when a transaction began.
+/// The server's clock now, not at the start of a transaction.
 pub(super) async fn clock(client: &Object) -> Result<OffsetDateTime, StoreErrorKind> {
     Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)
 }
@@ -67,7 +67,7 @@ pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageCo
     }
     let mut other = Vec::new();
     for (candidate, is_stored) in doubtful {
-        // One that is kept beside its row is to have the row as well.
+        // A document that is kept beside its row must have the row as well.
         let instead = kept.contains(&candidate.digest) && !landing.beside.contains_key(&candidate.digest);
         match (instead, is_stored) {
             (true, _) => comparison.quarantined += 1,
@@ -90,7 +90,7 @@ fn deviation(candidate: Candidate<'_>) -> Deviation {
     Deviation { id: Some(candidate.row.id.clone()), window: candidate.row.window }
 }
 
-/// The ids of those documents whose content is another one than what is stored, and would replace it.
+/// The ids of documents whose content differs from what is stored and would replace it.
 async fn older(
     client: &Object,
     page: &PageCommit,
@@ -125,7 +125,7 @@ async fn older(
                     found.insert(row.try_get::<_, String>(0)?.into());
                 }
             }
-            // One of them cannot be a row, and is not in quarantine either. Which one does not matter: all are to be read
+            // One of them cannot be a row, and is not in quarantine either. Which one does not matter: all have to be read
             // again.
             Err(error) if documents::is_about_one_record(&error) => {
                 found.extend(part.iter().map(|one| one.row.id.clone()));
@@ -136,7 +136,7 @@ async fn older(
     Ok(found)
 }
 
-/// Ids of what is stored, in the order of the primary key.
+/// Ids of stored documents, in the order of the primary key.
 pub(super) async fn stored_ids(
     client: &Object,
     table: &TableName,

@@ -2,8 +2,8 @@ use tokio_postgres::Client;
 
 use crate::{LineageCheck, StoreErrorKind, TokenFingerprint};
 
-/// Notes what is newer, and returns it. Two hosts take turns on the row; the one whose condition no longer holds
-/// then returns nothing.
+/// Records a newer token, and returns the line. Two hosts take turns on the row; the one whose condition no longer holds then
+/// returns nothing.
 const TESTIFY: &str = "
     INSERT INTO consent_witness AS noted (lineage, generation, fingerprint, host) VALUES ($1, $2, $3, $4)
     ON CONFLICT (lineage) DO UPDATE SET
@@ -16,7 +16,7 @@ const TESTIFY: &str = "
 
 const NOTED: &str = "SELECT generation, fingerprint, host FROM consent_witness WHERE lineage = $1";
 
-/// Compares with what was seen before, and notes what is newer.
+/// Compares a token with the recorded one, and records it if it is newer.
 pub(super) async fn testify(
     client: &Client,
     seen: &TokenFingerprint,

@@ -6,10 +6,10 @@ use super::scripts::{GUARDS, KNOWN, PLACEHOLDER, ROLES, SCRIPTS};
 use super::version::{exists, found_version};
 use crate::{SchemaName, StoreErrorKind, TableName};
 
-/// Lets one process at a time change a schema. The first number is ours alone among the users of advisory locks.
+/// Lets one process at a time change a schema. Among the users of advisory locks, the first number is ours alone.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtext('qbo-backfill'), hashtext($1))";
 
-/// Runs the scripts in one transaction, unless all is there already: whoever looks meanwhile sees no schema, or all of it.
+/// Runs the scripts in one transaction, unless the schema is complete: a concurrent reader sees no schema, or all of it.
 pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<(), StoreErrorKind> {
     if is_complete(&***client).await? {
         return Ok(());
@@ -19,7 +19,7 @@ pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<
     let found = found_version(&*transaction).await?;
     match found {
         Some(found) if found > KNOWN => return Err(StoreErrorKind::Newer { found, known: KNOWN }),
-        // Somebody else did it while this one waited.
+        // Another process did it while this one waited.
         _ if is_complete(&*transaction).await? => return Ok(()),
         _ => {}
     }
@@ -39,7 +39,7 @@ async fn is_complete(client: &impl GenericClient) -> Result<bool, StoreErrorKind
     Ok(found_version(client).await? == Some(KNOWN) && schema::differences(client).await?.is_empty())
 }
 
-/// Runs the script of the roles.
+/// Runs the script that creates the roles.
 pub(super) async fn create_roles(client: &mut Object, schema: &SchemaName) -> Result<(), StoreErrorKind> {
     let quoted = format!("\"{schema}\"");
     let transaction = locked(client, schema).await?;
@@ -48,7 +48,7 @@ pub(super) async fn create_roles(client: &mut Object, schema: &SchemaName) -> Re
     Ok(())
 }
 
-/// Raw tables of ours without an index by the time of the last change. One that was left half built is not valid.
+/// Raw tables of ours without an index on the time of the last change. An index that was left half built is not valid.
 const UNINDEXED: &str = "
     SELECT class.relname::text, to_regclass(format('%I.%I', current_schema(), class.relname || '_by_update')) IS NOT NULL
     FROM pg_class AS class
@@ -62,11 +62,11 @@ const UNINDEXED: &str = "
           WHERE index.indrelid = class.oid AND index.indisvalid AND column_.attname = 'source_updated_at_utc')
     ORDER BY class.relname";
 
-/// One process at a time builds indexes; another one leaves it to it.
+/// One process at a time builds indexes; another one leaves the work to it.
 const BUILD_LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('qbo-backfill index'), hashtext($1))";
 
-/// Builds what is missing beside the work of others: no table is locked against them, and it takes as long as it takes.
-/// Interrupted, it begins again with the next call.
+/// Builds missing indexes while others work: no table is locked against them, so it may take long. If interrupted, it begins
+/// again at the next call.
 pub(super) async fn build_indexes(client: &mut Object, schema: &SchemaName) -> Result<(), StoreErrorKind> {
     let unindexed = client.query(UNINDEXED, &[]).await?;
     if unindexed.is_empty()
@@ -89,7 +89,7 @@ pub(super) async fn build_indexes(client: &mut Object, schema: &SchemaName) -> R
     Ok(())
 }
 
-/// Creates a raw table where it is missing. The right to create is needed only then.
+/// Creates a raw table where it is missing. The privilege to create is needed only then.
 pub(super) async fn prepare(
     client: &mut Object,
     schema: &SchemaName,

@@ -1,7 +1,7 @@
 //! The store in a schema of a PostgreSQL database.
 //!
-//! [`PgStore`] implements every trait of [`store`](crate::store). [`DatabaseOptions`] says how it is reached, [`SchemaStatus`] and
-//! [`SchemaDifference`] what was found there. [`SealedRow`] keeps one sealed value for hosts that share a vault.
+//! [`PgStore`] implements every trait of [`store`](crate::store). [`DatabaseOptions`] says how to connect, [`SchemaStatus`] and
+//! [`SchemaDifference`] describe what was found there. [`SealedRow`] keeps one sealed value for hosts that share a vault.
 
 mod calls;
 mod commit;
@@ -48,8 +48,8 @@ use crate::{
     ValidationQuery, ValidationResult, ValidationStats, Window, WindowFailure, WindowState,
 };
 
-/// Does a piece of work in a session of the store, and says which operation failed. The session goes back to the pool only
-/// when its work has come to a good end.
+/// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
+/// when its work has ended well.
 macro_rules! in_session {
     ($store:ident.$open:ident, $operation:expr, |$session:ident| $work:expr) => {{
         let operation = $operation;
@@ -61,10 +61,10 @@ macro_rules! in_session {
     }};
 }
 
-/// A schema of a PostgreSQL database.
+/// The store in one schema of a PostgreSQL database.
 ///
-/// Reached directly or through a pooler in session mode. One that hands out a connection per transaction is refused: the
-/// session's settings say which schema is meant, and leases are known by their connection. Needs a tokio runtime.
+/// It connects directly or through a pooler in session mode. A pooler that assigns a connection per transaction is refused: the
+/// session's settings say which schema is meant, and leases are identified by their connection. It needs a tokio runtime.
 #[derive(Debug)]
 pub struct PgStore {
     schema: SchemaName,
@@ -72,12 +72,12 @@ pub struct PgStore {
     pool: Pool,
     heart: Arc<Heartbeat>,
     calls: Arc<CallSession>,
-    /// Whether the schema was found to have the version that this program needs.
+    /// Whether the schema is known to have the version that this program needs.
     ready: AtomicBool,
 }
 
 impl PgStore {
-    /// Connects, and checks that the database can hold what is sent. Does not create anything.
+    /// Connects, and checks that the database can hold what is sent. Creates nothing.
     pub async fn connect(options: DatabaseOptions, schema: SchemaName) -> Result<Self, StoreError> {
         let made = Connector::new(&options, &schema)
             .and_then(|connector| Ok((connector.pool(options.pool_size)?, connector)))
@@ -95,29 +95,29 @@ impl PgStore {
         Ok(store)
     }
 
-    /// Creates the schema, or brings it to the version of this program. Changes nothing where nothing is to do.
+    /// Creates the schema, or migrates it to the version of this program. Changes nothing if the schema is up to date.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let op = "setting up the schema";
         let mut session = self.any_session(op).await?;
         migrate::migrate(&mut session, &self.schema).await.map_err(self.failed(op))?;
         session.done();
-        // With its settings and its lock it does not go back to the pool.
+        // With its settings and its lock it does not return to the pool.
         let op = "indexing the raw tables";
         let mut session = self.any_session(op).await?;
         migrate::build_indexes(&mut session, &self.schema).await.map_err(self.failed(op))
     }
 
-    /// What is there: version, company, tables.
+    /// Reads the version, the company and the tables of the schema.
     pub async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
         in_session!(self.any_session, "looking at the schema", |session| schema::status(&session))
     }
 
-    /// Compares tables, columns, types and primary keys with what this program expects; empty if all is well.
+    /// Compares tables, columns, types and primary keys with what this program expects; empty if there is no difference.
     pub async fn check(&self) -> Result<Vec<SchemaDifference>, StoreError> {
         in_session!(self.any_session, "checking the schema", |session| schema::differences(&***session))
     }
 
-    /// The statements that would give this role what loading needs and it lacks; empty if all is well.
+    /// The statements that would grant this role what loading needs and it lacks; empty if nothing is missing.
     pub async fn missing_grants(&self) -> Result<Vec<Box<str>>, StoreError> {
         in_session!(self.any_session, "checking the role's rights", |session| grants::missing(
             &session,
@@ -126,7 +126,7 @@ impl PgStore {
         ))
     }
 
-    /// Makes sure that the schema is set up and that this role has every right that loading needs.
+    /// Checks that the schema is set up and that this role has every privilege that loading needs.
     pub async fn ensure_loadable(&self) -> Result<(), StoreError> {
         let missing = self.missing_grants().await?;
         if !missing.is_empty() {
@@ -137,7 +137,7 @@ impl PgStore {
         Ok(())
     }
 
-    /// Creates the roles of `sql/roles.sql`, and gives each what it needs and nothing more.
+    /// Creates the roles of `sql/roles.sql`, and grants each what it needs and nothing more.
     pub async fn create_roles(&self) -> Result<(), StoreError> {
         in_session!(self.session, "creating the roles", |session| migrate::create_roles(
             &mut session,
@@ -162,7 +162,7 @@ impl PgStore {
         Ok(session)
     }
 
-    /// Where calls are asked for, in a schema of the right version.
+    /// The session for calls, in a schema of the right version.
     async fn calls(&self, op: &str) -> Result<&Arc<CallSession>, StoreError> {
         if !self.ready.load(Ordering::Relaxed) {
             self.session(op).await?.done();
@@ -170,7 +170,7 @@ impl PgStore {
         Ok(&self.calls)
     }
 
-    /// Takes what the name stands for, and keeps it.
+    /// Takes the lease of this name, and keeps it.
     async fn take_lease(&self, op: &str, name: &str, holder: &str) -> Result<Lease, StoreError> {
         let session = self.session(op).await?;
         let reservation = self.heart.reserve(name);
@@ -190,7 +190,7 @@ impl PgStore {
         Ok(taken)
     }
 
-    /// Makes an error of an operation, and says which schema is not set up.
+    /// Builds an error of an operation, and names the schema that is not set up.
     fn failed(&self, op: &str) -> impl Fn(StoreErrorKind) -> StoreError {
         move |kind| match kind {
             StoreErrorKind::NotSetUp(_) => {

@@ -112,7 +112,7 @@ const LEDGER: [(&str, &str, &str); 17] = [
     ),
 ];
 
-/// What guards the ledger beside its primary keys: table and name of each constraint.
+/// The constraints of the ledger beside its primary keys: table and name of each.
 const GUARDS: [(&str, &str); 27] = [
     ("backfill_trigger", "backfill_trigger_chain_chain_position_key"),
     ("backfill_trigger", "backfill_trigger_run_id_key"),
@@ -143,7 +143,7 @@ const GUARDS: [(&str, &str); 27] = [
     ("quarantine", "quarantine_run_id_fkey"),
 ];
 
-/// What lines are found by, and what makes the epoch of a lease a key.
+/// Indexes that find lines, and the one that makes the epoch of a lease a key.
 const INDEXES: [(&str, &str); 4] = [
     ("backfill_log", "backfill_log_by_start"),
     ("backfill_lease", "backfill_lease_by_owner"),
@@ -155,7 +155,8 @@ const FUNCTIONS: [&str; 2] = ["create_raw_table", "grant_on_raw_table"];
 
 const VIEWS: [&str; 3] = ["v_backfill_coverage", "v_backfill_daily", "v_backfill_findings"];
 
-/// Constraints, valid indexes, views, and functions of one text, in this order; each with its table, where it has one.
+/// Constraints, valid indexes, views, and functions with one text parameter, in this order; each with its table, where it has
+/// one.
 const OBJECTS: &str = "
     SELECT class.relname::text, constraint_.conname::text
     FROM pg_constraint AS constraint_ JOIN pg_class AS class ON class.oid = constraint_.conrelid
@@ -171,12 +172,12 @@ const OBJECTS: &str = "
     SELECT proname::text, 'a function' FROM pg_proc
     WHERE pronamespace = to_regnamespace(current_schema()) AND oidvectortypes(proargtypes) = 'text'";
 
-/// Whether the budget may be looked at, and then whether it has its line.
+/// Whether the role may read the budget, and then whether it has its line.
 const MAY_LOOK: &str = "
     SELECT coalesce(has_table_privilege(to_regclass('call_budget'), 'SELECT'), false)";
 const BUDGET: &str = "SELECT count(*) FROM call_budget";
 
-/// What every raw table looks like.
+/// The columns of every raw table.
 const RAW_COLUMNS: &str = "id text!, payload jsonb!, ingested_at_utc timestamptz!, \
      extract_window_start_utc timestamptz!, extract_window_end_utc timestamptz!, page_number integer!, \
      page_size integer!, request_payload jsonb!, source_updated_at_utc timestamptz, source_sync_token bigint, \
@@ -188,8 +189,8 @@ const RAW_TABLES: [&str; 3] = ["qb_invoices", "qb_customers", "qb_items"];
 /// Any other table with this column is a raw table, made by `prepare`.
 const RAW_MARK: &str = "extract_window_start_utc";
 
-/// All columns of the schema. From the catalog and not from `information_schema`, which hides what the role may
-/// not touch. The last column says whether a row can do without a value.
+/// All columns of the schema. From the catalog and not from `information_schema`, which hides what the role may not use. The
+/// last column says whether a row needs no value for it.
 const COLUMNS: &str = "
     SELECT class.relname::text, column_.attname::text, format_type(column_.atttypid, NULL), column_.attnotnull,
         column_.atthasdef OR column_.attidentity <> ''
@@ -218,7 +219,7 @@ const TABLES: &str = "
 
 const LZ4: &str = "SELECT coalesce(bool_or('lz4' = ANY(enumvals)), false) FROM pg_settings WHERE name = 'default_toast_compression'";
 
-/// What is in a schema.
+/// What a schema contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaStatus {
@@ -226,30 +227,30 @@ pub struct SchemaStatus {
     pub found: Option<i32>,
     /// The version that this program needs.
     pub known: i32,
-    /// The company whose rows it holds, if any yet.
+    /// The company that the schema is bound to, if any yet.
     pub identity: Option<StoreIdentity>,
-    /// Its tables by name, each with the server's estimate of its rows.
+    /// Tables of the schema by name, each with the server's estimate of its rows.
     pub tables: Vec<(Box<str>, u64)>,
-    /// Whether the server can compress with lz4, which loads almost twice as fast as its default.
+    /// Whether the server can compress with lz4, with which loading is almost twice as fast as with its default.
     pub lz4: bool,
     /// The server's version, such as `16.4`.
     pub server_version: Box<str>,
 }
 
-/// One point in which a schema is not as this program expects.
+/// One difference between a schema and what this program expects.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchemaDifference {
-    /// The table.
+    /// Table concerned.
     pub table: Box<str>,
-    /// The column; `None` if it is about the table.
+    /// Column concerned; `None` if the difference is about the table.
     pub column: Option<Box<str>>,
-    /// What is expected.
+    /// What this program expects.
     pub expected: Box<str>,
-    /// What is there; `None` if nothing is.
+    /// What was found; `None` if nothing was.
     pub found: Option<Box<str>>,
 }
 
-/// Prints `table.column: expected …, found …`.
+/// Formats the difference as `table.column: expected …, found …`.
 impl fmt::Display for SchemaDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.table)?;
@@ -279,7 +280,7 @@ pub(super) async fn check_encoding(client: &Client) -> Result<(), StoreErrorKind
     Err(StoreErrorKind::Differs(format!("the encoding of the database is {encoding}, needed is UTF8").into()))
 }
 
-/// Looks at a schema, whatever its state.
+/// Reads the status of a schema, whatever its state.
 pub(super) async fn status(client: &Client) -> Result<SchemaStatus, StoreErrorKind> {
     let found = found_version(client).await?;
     let identity = if found.is_some() { identity::bound(client).await? } else { None };
@@ -334,7 +335,7 @@ pub(super) async fn differences(
 /// A difference that is about no column.
 type Missing = (&'static str, Option<Box<str>>, String, Option<Box<str>>);
 
-/// What a run needs beside tables. What belongs to a table that is missing is not told by itself.
+/// What a run needs beside tables. An object of a missing table is not reported separately.
 async fn missing_objects(
     client: &impl GenericClient,
     tables: &BTreeMap<String, Table>,
@@ -402,7 +403,7 @@ fn compare(
             differs(Some(column), expected, found);
         }
     }
-    // A column of the user's own is welcome as long as rows can do without it.
+    // A user's own column is accepted as long as rows need no value for it.
     for column in unexpected
         .into_iter()
         .filter(|name| table.columns[*name].not_null && !table.columns[*name].has_default)

@@ -22,7 +22,7 @@ pub(super) const SCRIPTS: [Script; 15] = [
     Script { version: 15, sql: GUARDS },
 ];
 
-/// Puts back keys and columns that somebody has dropped. The other scripts rely on them.
+/// Restores keys and columns that were dropped by hand. The other scripts rely on them.
 pub(super) const GUARDS: &str = include_str!("../../sql/0015_guards.sql");
 
 /// Roles, and what each may do. Not a numbered script: only an administrator can run it.
@@ -31,7 +31,7 @@ pub(super) const ROLES: &str = include_str!("../../sql/roles.sql");
 /// The version of the schema that this program needs.
 pub(super) const KNOWN: i32 = SCRIPTS[SCRIPTS.len() - 1].version;
 
-/// How a script names its schema; see its head.
+/// How a script names its schema; see the head of each script.
 pub(super) const PLACEHOLDER: &str = "raw /*schema*/";
 
 #[cfg(test)]

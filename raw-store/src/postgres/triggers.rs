@@ -39,7 +39,7 @@ const ALL: &str = concat!(
 
 const ONE: &str = concat!("SELECT ", columns!(), " FROM backfill_trigger WHERE trigger_name = $1");
 
-/// Whether a trigger of the chain that comes before is not done, or any other is under way. One that expired holds nobody up.
+/// Whether an earlier trigger of the chain is not done, or any other is running. An expired one blocks none.
 macro_rules! blocked {
     () => {
         "EXISTS (
@@ -69,8 +69,8 @@ const EXPIRE: &str = concat!(
     SELECT trigger_name, 'expired', message FROM late"
 );
 
-/// What is due, and what has lost its worker: as with pipelines, a lease that was given back, has run out, or whose server
-/// process is gone.
+/// Triggers that are due, and those that have lost their worker: as with pipelines, their lease was released or has run out, or
+/// its server process has ended.
 const DUE: &str = concat!(
     "SELECT ",
     columns!(),
@@ -102,12 +102,12 @@ const CONCLUDE: &str = "
     WHERE trigger_name = $1 AND status = 'running'
     RETURNING run_id";
 
-/// A trigger is done only with a run of which the log says that it has ended: it may have been put back since.
+/// A trigger is done only if the log says that its run has ended: the log may have been restored since.
 const UNFINISHED: &str = "
     SELECT one.run_id FROM backfill_trigger AS one LEFT JOIN backfill_run AS run USING (run_id)
     WHERE one.trigger_name = $1 AND one.status = 'running' AND one.run_id IS NOT NULL AND run.finished_at_utc IS NULL";
 
-/// A run that never came to begin, or to say how it ended, ends with its trigger.
+/// A run that never began, or never recorded its end, ends with its trigger.
 const END_RUN: &str = "
     UPDATE backfill_run SET
         status = CASE $2 WHEN 'cancelled' THEN 'stopped' WHEN 'failed' THEN 'failed' ELSE 'incomplete' END,
@@ -197,7 +197,7 @@ pub(super) async fn history(
 }
 
 pub(super) async fn poll(client: &Client, missed_after: Duration) -> Result<DueTriggers, StoreErrorKind> {
-    // One of a chain that expires is followed by the next.
+    // When a trigger of a chain expires, the next one follows.
     while client.execute(EXPIRE, &[&missed_after.as_secs_f64()]).await? > 0 {}
     let (due, stop) = (client.query(DUE, &[]).await?, client.query(STOP, &[]).await?);
     Ok(DueTriggers {
@@ -252,7 +252,7 @@ pub(super) async fn finish(
         transaction.execute(END_RUN, &[&ended, &word, &message]).await?;
         note(&transaction, name, word, run.as_ref(), message).await?;
     } else {
-        // Concluded before, and nobody heard of it; or forgotten, or not kept.
+        // Finished before, without a delivered answer; or forgotten, or not kept.
         let now = one(&transaction, name).await?.state;
         kept("backfill_trigger", u64::from(now != TriggerState::Running), 1)?;
         if now == TriggerState::Armed {

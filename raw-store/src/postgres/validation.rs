@@ -13,7 +13,7 @@ use crate::{
     ValidationStats, Window,
 };
 
-/// All rows of a span are read, and a role may be allowed less time for a statement.
+/// All rows of a span are read, and the role's statement timeout may be shorter.
 const PATIENCE: &str = "SET LOCAL statement_timeout = '15min'";
 
 /// An offset such as `-08:00`, or `Z`, as an interval.
@@ -25,10 +25,10 @@ fn offset(zone: &str) -> String {
     )
 }
 
-/// The part of a text that is a time, and the offset behind it. No cast looks at them that a document could make fail.
+/// The part of a text that is a time, and the offset after it. No cast sees a text that could make it fail.
 fn time_and_zone(words: &str, name: &str) -> String {
     format!(
-        // The spellings that the reader of answers takes (qbo-client, page/timestamp.rs).
+        // The spellings that the reader of answers accepts (qbo-client, page/timestamp.rs).
         "regexp_replace(substring({words} FROM
              '^\\s*(\\d{{4}}-\\d\\d-\\d\\d[Tt ]\\d\\d:\\d\\d:\\d\\d)(?:[.,]\\d+)? ?(?:[Zz]|[+-]\\d\\d(?::?\\d\\d)?)\\s*$'),
              '[t ]', 'T') AS {name},
@@ -36,8 +36,8 @@ fn time_and_zone(words: &str, name: &str) -> String {
     )
 }
 
-/// The instant in UTC at which a document was made. Day of month and time are added to the first of the month: no date that a
-/// document makes up can fail.
+/// The instant in UTC at which a document was created. Day of month and time are added to the first of the month, so no
+/// invented date can fail.
 fn made_at() -> String {
     let offset = offset("made_zone");
     format!(
@@ -71,9 +71,9 @@ fn made_by_day_sql(table: &TableName) -> String {
     )
 }
 
-/// Everything that is told from the rows themselves, in one pass that unpacks each document once: `#> '{}'` is the whole of
-/// it, unpacked. `OFFSET 0` keeps a step from being merged into the next one, which would unpack a document for each mention.
-/// What is kept of a row is small, and looked at three times.
+/// Everything that is computed from the rows themselves, in one pass that unpacks each document once: `#> '{}'` is the whole
+/// document, unpacked. `OFFSET 0` keeps a step from being merged into the next one, which would unpack a document for each
+/// mention. What is kept of a row is small, and is scanned three times.
 fn examine_sql(table: &TableName) -> String {
     let (changed, made) = (time_and_zone("changed", "changed"), time_and_zone("made", "made"));
     let (changed_offset, made_at) = (offset("changed_zone"), made_at());
@@ -135,8 +135,8 @@ fn examine_sql(table: &TableName) -> String {
     )
 }
 
-/// Windows that follow one another are one stretch, and an index finds the rows of each. Rows that name another one of the
-/// windows are seen by the way, if no other axis has it.
+/// Adjacent windows are joined into one range, and an index finds the rows of each. Rows that name another one of the windows
+/// are counted on the way, if no other axis has that window.
 fn survey_sql(table: &TableName) -> String {
     format!(
         "WITH own AS (
@@ -179,7 +179,7 @@ fn by_update_sql(table: &TableName) -> String {
     )
 }
 
-/// A transaction that sees one moment, and changes nothing.
+/// A transaction that sees one snapshot, and changes nothing.
 async fn moment(client: &mut Object) -> Result<Transaction<'_>, StoreErrorKind> {
     let transaction =
         client.build_transaction().read_only(true).isolation_level(IsolationLevel::RepeatableRead);
@@ -188,7 +188,7 @@ async fn moment(client: &mut Object) -> Result<Transaction<'_>, StoreErrorKind> 
     Ok(transaction)
 }
 
-/// Counts what an examination needs to know.
+/// Counts everything that an examination needs.
 pub(super) async fn examine(
     client: &mut Object,
     inquiry: &ValidationQuery<'_>,
@@ -202,7 +202,7 @@ pub(super) async fn examine(
         });
     }
     let (start, end) = (inquiry.span.start(), inquiry.span.end());
-    // Where windows measure something else, none of them says anything about the time of the last change.
+    // If the windows measure something else, none of them says anything about the time of the last change.
     let (starts, ends) = bounds(if inquiry.by_update { inquiry.windows } else { &[] });
     let number = (!inquiry.number.is_empty()).then_some(inquiry.number);
     let (entity_name, time_axis) = (&*inquiry.pipeline.entity_name, &*inquiry.pipeline.time_axis);
@@ -249,7 +249,7 @@ pub(super) async fn examine(
     Ok(examined)
 }
 
-/// Counts the rows of windows, and those of the table up to a number.
+/// Counts the rows of windows, and those of the table up to a limit.
 pub(super) async fn survey(
     client: &mut Object,
     pipeline: &Pipeline,
@@ -285,7 +285,7 @@ async fn surveyed(
     let parameters: [&(dyn ToSql + Sync); 6] = [&firsts, &lasts, &starts, &ends, &entity_name, &time_axis];
     for row in transaction.query(&survey_sql(&pipeline.table), &parameters).await? {
         let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
-        // The first one is number 1.
+        // Numbering starts at 1.
         let place = usize::try_from(row.try_get::<_, i32>(0)? - 1).ok();
         let Some(rows) = place.and_then(|place| surveyed.in_windows.get_mut(place)) else { continue };
         *rows = count(1)?;
@@ -296,7 +296,7 @@ async fn surveyed(
     Ok(surveyed)
 }
 
-/// Counts the rows of a window by the day on which they were made.
+/// Counts the rows of a window by the day on which they were created.
 pub(super) async fn made_by_day(
     client: &mut Object,
     table: &TableName,
@@ -322,7 +322,7 @@ fn bounds(windows: &[Window]) -> (Vec<OffsetDateTime>, Vec<OffsetDateTime>) {
     windows.iter().map(|window| (window.start(), window.end())).unzip()
 }
 
-/// The stretches that windows which follow one another cover.
+/// The ranges that adjacent windows cover.
 fn stretches(windows: &[Window]) -> (Vec<OffsetDateTime>, Vec<OffsetDateTime>) {
     let one = |stretch: &[Window]| (stretch[0].start(), stretch[stretch.len() - 1].end());
     windows.chunk_by(|a, b| a.end() == b.start()).map(one).unzip()
@@ -331,7 +331,7 @@ fn stretches(windows: &[Window]) -> (Vec<OffsetDateTime>, Vec<OffsetDateTime>) {
 const REPLACED: &str = "
     SELECT coalesce(sum(records_updated), 0)::bigint FROM backfill_run_pipeline WHERE entity_name = $1";
 
-/// Rows that runs have replaced.
+/// Number of rows that runs have replaced.
 pub(super) async fn replaced(client: &Client, entity_name: &str) -> Result<u64, StoreErrorKind> {
     Ok(client.query_one(REPLACED, &[&entity_name]).await?.try_get::<_, i64>(0)?.cast_unsigned())
 }
@@ -361,7 +361,7 @@ const SOUND_RANGES: &str = "
         WHERE (finding.run_id, finding.entity_name, finding.validated_at_utc)
             = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error')";
 
-/// The ranges of runs in which a look found no error.
+/// The ranges of runs whose newest validation found no error.
 pub(super) async fn sound_ranges(
     client: &Client,
     pipeline: &Pipeline,
@@ -378,7 +378,7 @@ pub(super) async fn sound_ranges(
     Ok(found)
 }
 
-/// Those of some runs whose rows were looked over without an error.
+/// Those of the given runs whose newest validation found no error.
 pub(super) async fn looked_over(
     client: &Client,
     entity_name: &str,
@@ -396,7 +396,7 @@ pub(super) async fn looked_over(
     Ok(found)
 }
 
-/// Returns how many there are now: one that was there before, or the one of this statement, which the other part of it does
+/// Returns how many there are now: one that existed before, or the one that this statement inserts, which its other part does
 /// not see.
 const KEEP_VALIDATION: &str = "
     WITH new AS (
@@ -422,7 +422,7 @@ const KEEP_FINDINGS: &str = "
     SELECT (SELECT count(*) FROM new) + (
         SELECT count(*) FROM backfill_finding WHERE run_id = $1 AND entity_name = $2 AND validated_at_utc = $3)";
 
-/// Remembers what was found.
+/// Records the findings.
 pub(super) async fn keep(
     client: &mut Object,
     run: &RunId,
@@ -469,7 +469,7 @@ const FINDINGS: &str = "
     WHERE run_id = $1
     ORDER BY entity_name, validated_at_utc, number";
 
-/// What was found last after a run, by pipeline.
+/// The newest result of each pipeline after a run.
 pub(super) async fn validated(client: &Client, run: &RunId) -> Result<Vec<ValidationResult>, StoreErrorKind> {
     let run = run.as_str();
     let mut findings: BTreeMap<(String, OffsetDateTime), Vec<Finding>> = BTreeMap::new();

@@ -7,7 +7,7 @@ use super::connect::{Connector, DURABLE, DatabaseOptions, check_ownership};
 use super::version;
 use crate::{SchemaName, StoreError, StoreErrorKind};
 
-/// Locks for as long as the connection lives. A lock of its own beside that of the migrations.
+/// Held as long as the connection lives. A lock of its own beside that of the migrations.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtext('qbo-backfill vault'), hashtext($1))";
 
 const READ: &str = "SELECT sealed, revision FROM sealed_vault";
@@ -18,7 +18,7 @@ const CREATE: &str =
 const REPLACE: &str = "UPDATE sealed_vault SET sealed = $2, revision = revision + 1, changed_at_utc = clock_timestamp() \
      WHERE revision = $1";
 
-/// Proves that a connection, and with it what it holds, still stands.
+/// Proves that a connection, and with it the lock that it holds, still exists.
 const STANDS: &str = "SELECT 1";
 
 /// How long the holder of a lock waits for that proof.
@@ -26,26 +26,27 @@ const PROOF: Duration = Duration::from_secs(5);
 
 /// Sealed bytes that several hosts share, with a lock over all of them and a revision.
 ///
-/// What is in the bytes is the caller's: whoever has the database has only what nobody can open. Reading and writing
-/// have a connection of their own each time, for they are few and far between; whoever waits for the lock keeps one.
+/// The contents are the caller's: the database holds only bytes that cannot be opened without the caller's key. Each read and
+/// write opens a connection of its own, because they are few and far between; a caller that waits for the lock keeps one
+/// connection.
 #[derive(Debug)]
 pub struct SealedRow {
     connector: Connector,
     schema: SchemaName,
-    /// The connection that has asked for the lock in vain, and asks again.
+    /// The connection that has tried the lock in vain, and tries again.
     waiting: Mutex<Option<Client>>,
 }
 
-/// The lock over a [`SealedRow`]. Held by a connection of its own, and so free when this process ends, however it
-/// ends; dropping it unlocks.
+/// The lock over a [`SealedRow`]. A connection of its own holds it, so it is free when this process ends, however it ends.
+/// Dropping it unlocks.
 #[derive(Debug)]
 pub struct SealedRowLock {
     client: Client,
 }
 
 impl SealedRowLock {
-    /// Whether the connection that holds the lock still stands, as the server says: a connection that was cut far from
-    /// here may look open.
+    /// Asks the server whether the connection that holds the lock still exists: a connection that was cut at a distance may
+    /// look open from here.
     pub async fn is_held(&self) -> bool {
         let proof = tokio::time::timeout(PROOF, self.client.simple_query(STANDS)).await;
         proof.is_ok_and(|answered| answered.is_ok())
@@ -53,14 +54,14 @@ impl SealedRowLock {
 }
 
 impl SealedRow {
-    /// Prepares the connection; asks nobody yet.
+    /// Prepares the options; makes no connection yet.
     pub fn new(options: &DatabaseOptions, schema: SchemaName) -> Result<Self, StoreError> {
         let connector = Connector::with_settings(options, &schema, DURABLE)
             .map_err(|kind| StoreError::new("preparing the connection", kind))?;
         Ok(Self { connector, schema, waiting: Mutex::default() })
     }
 
-    /// The bytes and their revision; `None` if there are none yet.
+    /// Reads the bytes and their revision; `None` if there are none yet.
     pub async fn read(&self) -> Result<Option<(Vec<u8>, u64)>, StoreError> {
         let read = async {
             let row = self.client().await?.query_opt(READ, &[]).await?;
@@ -69,13 +70,13 @@ impl SealedRow {
         read.await.map_err(|kind| self.failed("reading the vault", kind))
     }
 
-    /// Puts the first bytes there; `false` if there are some already.
+    /// Stores the first bytes; `false` if there are some already.
     pub async fn create(&self, bytes: &[u8]) -> Result<bool, StoreError> {
         let create = async { Ok(self.client().await?.execute(CREATE, &[&bytes]).await? == 1) };
         create.await.map_err(|kind| self.failed("creating the vault", kind))
     }
 
-    /// Replaces the bytes of a revision; `false` if another revision is there.
+    /// Replaces the bytes if their revision is still `seen`; `false` if it is another one.
     pub async fn replace(&self, seen: u64, bytes: &[u8]) -> Result<bool, StoreError> {
         let replace = async {
             let seen = seen.cast_signed();
@@ -84,7 +85,7 @@ impl SealedRow {
         replace.await.map_err(|kind| self.failed("writing the vault", kind))
     }
 
-    /// Locks without waiting; `None` while another connection holds the lock.
+    /// Tries the lock without waiting; `None` while another connection holds it.
     pub async fn try_lock(&self) -> Result<Option<SealedRowLock>, StoreError> {
         let lock = async {
             let mut waiting = self.waiting.lock().await;
@@ -92,7 +93,7 @@ impl SealedRow {
                 Some(client) if !client.is_closed() => client,
                 _ => self.client().await?,
             };
-            // Not given back after an error: it may hold the lock that nobody was told of.
+            // Not kept after an error: it may hold a lock that was never reported.
             let locked: bool = client.query_one(LOCK, &[&self.schema.as_str()]).await?.try_get(0)?;
             if locked {
                 return Ok(Some(SealedRowLock { client }));

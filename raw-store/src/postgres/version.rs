@@ -3,14 +3,14 @@ use tokio_postgres::{Client, GenericClient};
 use super::scripts::KNOWN;
 use crate::{SchemaName, StoreErrorKind};
 
-/// Checks that the schema is there, may be used, and has the version that this program needs.
+/// Checks that the schema exists, may be used, and has the version that this program needs.
 pub(super) async fn check_version(client: &Client, schema: &SchemaName) -> Result<(), StoreErrorKind> {
     match found_version(client).await? {
         Some(KNOWN) => Ok(()),
         Some(found) if found > KNOWN => Err(StoreErrorKind::Newer { found, known: KNOWN }),
         Some(found) => Err(StoreErrorKind::Older { found, wanted: KNOWN }),
         None => {
-            // A schema without the right to use it looks like one that is not there.
+            // A schema that the role may not use looks like one that does not exist.
             let usable = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = $1";
             match client
                 .query_opt(usable, &[&schema.as_str()])
@@ -33,8 +33,8 @@ pub(super) async fn found_version(client: &impl GenericClient) -> Result<Option<
     Ok(client.query_one("SELECT max(version) FROM schema_version", &[]).await?.try_get(0)?)
 }
 
-/// Whether the schema has a table. The search path holds our schema alone. Not by `to_regclass`: after a wait for an
-/// advisory lock it goes by what the session knew of schemas before, until a query opens a table, as this one does.
+/// Whether the schema has a table. The search path holds our schema alone. Not by `to_regclass`: after a wait for an advisory
+/// lock it uses what the session knew of schemas before, until a query opens a table, as this one does.
 pub(super) async fn exists(client: &impl GenericClient, table: &str) -> Result<bool, StoreErrorKind> {
     const EXISTS: &str = "
         SELECT EXISTS (

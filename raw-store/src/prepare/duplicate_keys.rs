@@ -1,10 +1,11 @@
-/// Whether an object of a JSON text has a key twice: `jsonb` keeps the last one, so the row does not say what was sent.
+/// Returns whether any object in a JSON text has a duplicate key. `jsonb` keeps only the last value of such a key, so the row
+/// does not hold what was sent.
 ///
-/// The text is taken to be valid JSON; of other bytes only this much is promised, that nothing panics. Keys are compared
-/// as they are spelled: one that is written with escapes is not found to be another without.
+/// The text must be valid JSON; for other bytes the only guarantee is that nothing panics. Keys are compared as they are
+/// spelled: a key that is written with escapes does not equal the same key without them.
 pub(crate) fn repeats_a_key(json: &[u8]) -> bool {
     let mut keys: Vec<&[u8]> = Vec::with_capacity(64);
-    // Where the keys of each open object begin.
+    // Index of the first key of each open object.
     let mut objects: Vec<usize> = Vec::with_capacity(8);
     let mut at = 0;
     while let Some(&byte) = json.get(at) {
@@ -20,7 +21,7 @@ pub(crate) fn repeats_a_key(json: &[u8]) -> bool {
             b'{' => objects.push(keys.len()),
             b'}' => {
                 let first = objects.pop().unwrap_or_default();
-                // Sorted, so that an object of a million keys does not take a million times a million comparisons.
+                // Sorted, so that an object of a million keys does not need a million times a million comparisons.
                 keys[first..].sort_unstable();
                 if keys[first..].windows(2).any(|pair| pair[0] == pair[1]) {
                     return true;
@@ -33,7 +34,7 @@ pub(crate) fn repeats_a_key(json: &[u8]) -> bool {
     false
 }
 
-/// The position behind the closing quote of a text, or the end.
+/// The position after the closing quote of a string, or the end.
 fn end_of_text(json: &[u8], mut at: usize) -> usize {
     while let Some(run) = json[at..].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
         at += run;

@@ -1,6 +1,6 @@
 /// The largest document: 16 MiB.
 ///
-/// A record of the source is a few kilobytes; a larger one would only cost memory on both sides.
+/// A record of the source has a few kilobytes; a larger one would only cost memory on both sides.
 pub(crate) const LARGEST: usize = 16 * 1024 * 1024;
 
 /// The deepest nesting of arrays and objects.
@@ -40,11 +40,11 @@ pub enum Unstorable {
 
 /// Checks in one pass whether a JSON text can be stored as `jsonb`.
 ///
-/// The text is taken to be valid JSON; of other bytes only this much is promised, that nothing panics.
+/// The text must be valid JSON; for other bytes the only guarantee is that nothing panics.
 ///
 /// # Errors
 ///
-/// The first reason found why `PostgreSQL` would refuse the text, or blow it up.
+/// The first reason found why `PostgreSQL` would refuse the text, or expand it beyond bounds.
 pub fn check_storable(json: &[u8]) -> Result<(), Unstorable> {
     if json.len() > LARGEST {
         return Err(Unstorable::TooLarge);
@@ -71,7 +71,7 @@ pub fn check_storable(json: &[u8]) -> Result<(), Unstorable> {
     Ok(())
 }
 
-/// The bytes that mean something inside a text: its end, and an escape.
+/// The bytes that have a meaning inside a string: its end, and an escape.
 const SPECIAL_IN_TEXT: [bool; 256] = {
     let mut special = [false; 256];
     special[b'"' as usize] = true;
@@ -79,7 +79,7 @@ const SPECIAL_IN_TEXT: [bool; 256] = {
     special
 };
 
-/// Reads a text from behind its opening quote; the position behind its closing one.
+/// Reads a string from after its opening quote; returns the position after its closing one.
 fn end_of_text(json: &[u8], mut at: usize) -> Result<usize, Unstorable> {
     while let Some(run) = json[at..].iter().position(|&byte| SPECIAL_IN_TEXT[usize::from(byte)]) {
         at += run;
@@ -91,7 +91,7 @@ fn end_of_text(json: &[u8], mut at: usize) -> Result<usize, Unstorable> {
     Ok(json.len())
 }
 
-/// Reads an escape from its backslash; the position behind it, which is never beyond the end.
+/// Reads an escape from its backslash; returns the position after it, which is never beyond the end.
 fn end_of_escape(json: &[u8], at: usize) -> Result<usize, Unstorable> {
     match code_unit(json, at) {
         None => Ok(json.len().min(at + 2)),
@@ -105,7 +105,7 @@ fn end_of_escape(json: &[u8], at: usize) -> Result<usize, Unstorable> {
     }
 }
 
-/// The value of `\uXXXX` at a position, if that is what stands there.
+/// The value of `\uXXXX` at a position, if there is one.
 fn code_unit(json: &[u8], at: usize) -> Option<u32> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |value, &digit| Some(value * 16 + char::from(digit).to_digit(16)?))

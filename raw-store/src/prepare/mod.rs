@@ -1,7 +1,7 @@
-//! What is done with a page before a store writes it, the same in every store.
+//! Prepares a page before a store writes it, in the same way for every store.
 //!
-//! [`check_storable`] says whether a document can become a `jsonb` value. What cannot goes to quarantine by itself, and a document
-//! that a row says less of than was sent is kept beside its row.
+//! [`check_storable`] says whether a document can become a `jsonb` value. A document that cannot goes to quarantine by itself,
+//! and a document that its row cannot represent fully is also kept beside the row.
 
 pub(crate) mod duplicate_keys;
 mod jsonb_check;

@@ -10,29 +10,29 @@ use crate::digest::Digest;
 use crate::planted::is_planted;
 use crate::{Altered, PageCommit, PageOutcome, Row, StoreErrorKind, WindowCounts};
 
-/// How long a change at the source may be unknown to one of its answers, because another copy of its data gave it. A stored
-/// version that is older than an answer by more than this was known to it; one that is newer by more than this cannot be.
+/// How long the source's answers may miss a change that another copy of its data accepted. An answer knew every stored version
+/// that is older than it by more than this; a version that is newer than it by more than this cannot be true.
 pub(crate) const CHANGES_SPREAD_WITHIN: time::Duration = time::Duration::minutes(5);
 
-/// How much later than a page another one may say that it was landed, where both are under way: far more than all repeats of
-/// a commit take. A row that says so by more was not landed while the page was read.
+/// How much later than a page another page that is in progress at the same time may say that it was stored: far more than all
+/// repeats of a commit take. A row that claims more was not stored while the page was read.
 pub(crate) const LANDS_WITHIN: time::Duration = time::Duration::hours(1);
 
-/// Why a document is kept beside its row.
+/// Reason for keeping a document beside its row.
 const REPEATED_KEY: &str =
     "a key stands twice in one object: the row has the last one, and these are the bytes as they came";
 
-/// A page, sorted out before anything is written.
+/// A page, checked and sorted before anything is written.
 #[derive(Debug)]
 pub(crate) struct PreparedPage<'a> {
-    /// The documents that may become rows, by ascending id: two transactions that lock the same rows lock
-    /// them in the same order.
+    /// Documents that may become rows, by ascending id, so that two transactions that lock the same rows lock them in the same
+    /// order.
     pub(crate) candidates: Vec<Candidate<'a>>,
-    /// The documents that are kept aside. Equal ones count twice and are kept once.
+    /// Documents that go to quarantine. Equal ones count twice and are kept once.
     pub(crate) quarantine: BTreeMap<Digest, QuarantinedDoc<'a>>,
-    /// The documents that are kept beside their rows, which say less than was sent. They count as rows.
+    /// Documents that are kept beside their rows, which do not represent all that was sent. They count as rows.
     pub(crate) beside: BTreeMap<Digest, QuarantinedDoc<'a>>,
-    /// What has become of the records so far.
+    /// Counts of the records so far.
     pub(crate) tally: Tally,
 }
 
@@ -45,18 +45,18 @@ pub(crate) struct Candidate<'a> {
     pub(crate) digest: Digest,
 }
 
-/// A document for the quarantine.
+/// A document that goes to quarantine.
 #[derive(Clone, Debug)]
 pub(crate) struct QuarantinedDoc<'a> {
-    /// Its id, where it has one that PostgreSQL can hold.
+    /// Its id, if it has one that PostgreSQL can hold.
     pub(crate) id: Option<&'a str>,
     /// Its bytes.
     pub(crate) raw: &'a [u8],
-    /// Why it is here.
+    /// Why it is kept.
     pub(crate) reason: Cow<'a, str>,
-    /// Which window of the page it belongs to.
+    /// Index of its window in the page.
     pub(crate) window: usize,
-    /// Whether it has a row all the same.
+    /// Whether it has a row as well.
     pub(crate) has_row: bool,
 }
 
@@ -71,14 +71,14 @@ impl<'a> QuarantinedDoc<'a> {
         }
     }
 
-    /// The bytes to keep: none of what is too large to be kept, of which its fingerprint and its size tell.
+    /// The bytes to keep: none of a document that is too large to be kept, which its fingerprint and size describe.
     pub(crate) fn stored_bytes(&self) -> &'a [u8] {
         if self.raw.len() > LARGEST { &[] } else { self.raw }
     }
 }
 
 impl<'a> PreparedPage<'a> {
-    /// Sorts out a page.
+    /// Checks and sorts a page.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl<'a> PreparedPage<'a> {
         self.keep(QuarantinedDoc::of(row, reason));
     }
 
-    /// All documents whose bytes are to be kept. Whatever did not become a row is among them by now.
+    /// Takes all documents whose bytes are to be kept. Those that did not become a row are among them by now.
     pub(crate) fn take_kept(&mut self) -> BTreeMap<Digest, QuarantinedDoc<'a>> {
         let mut kept = mem::take(&mut self.beside);
         kept.append(&mut self.quarantine);
@@ -143,12 +143,12 @@ impl<'a> PreparedPage<'a> {
     }
 }
 
-/// The counts of a page, per window.
+/// Counts of a page, per window.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally(Vec<WindowCounts>);
 
 impl Tally {
-    /// Counts of one window, to be changed.
+    /// Counts of the row's window, to be changed.
     pub(crate) fn of(&mut self, row: &Row) -> &mut WindowCounts {
         &mut self.0[row.window]
     }
@@ -165,21 +165,21 @@ impl PageOutcome {
     }
 }
 
-/// Adds what is stored of a document that landed before: its row's time, and whether the row's document says nothing.
+/// Compares a stored row with the document that was committed in it: counts a row of another time, and an empty document.
 pub(crate) fn note_altered(
     altered: &mut Altered,
     row: &Row,
     updated_at: Option<OffsetDateTime>,
     says_nothing: bool,
 ) {
-    // Fractions of a second aside: no database keeps all of them.
+    // Without fractions of a second: no database keeps all of them.
     let differs =
         |(said, stored): (OffsetDateTime, OffsetDateTime)| said.unix_timestamp() != stored.unix_timestamp();
     altered.other_times += u64::from(row.updated_at.zip(updated_at).is_some_and(differs));
     altered.empty_payloads += u64::from(says_nothing);
 }
 
-/// What keeps a document from being a row, if anything.
+/// The reason why a document cannot be a row, if there is one.
 fn obstacle(row: &Row) -> Option<Cow<'static, str>> {
     if row.id.contains('\0') {
         return Some("the id of the document holds the NUL character".into());

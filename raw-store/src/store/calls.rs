@@ -6,71 +6,72 @@ use time::{Date, OffsetDateTime};
 
 use crate::StoreError;
 
-/// How long a call may be on its way before the other end counts it.
+/// How long a call may take to arrive at the source, where it begins to count.
 pub(crate) const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
 
-/// How long a call of which nothing more is heard counts as under way: longer than the other end works on anything.
+/// How long a call counts as in flight if its end is never reported: longer than the source works on any call.
 pub(crate) const IN_FLIGHT: Duration = Duration::from_secs(140);
 
-/// How long the other end may work on for somebody who has hung up.
+/// How long the source may go on working on a call whose caller has hung up.
 pub(crate) const HUNG_UP: Duration = Duration::from_secs(10);
 
-/// When to ask again for a place in flight: nobody knows when the next one becomes free.
+/// Delay before asking for a call slot again: it is not known when the next one becomes free.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// How far apart calls try a source that is down.
+/// Interval at which calls probe a source that is down.
 pub(crate) const TRIES_APART: Duration = Duration::from_secs(30);
 
-/// The furthest that a source can be noted as down: longer than any caller asks for between two tries.
+/// The longest time for which a source can be noted as down: longer than any caller's interval between two probes.
 pub(crate) const LONGEST_DOWN: Duration = Duration::from_mins(1);
 
-/// What is left of the rate after a refusal, what it gains a minute, and the share that it never falls below.
+/// Share of the rate left after a refusal, its gain per minute, and its lower bound.
 pub(crate) const AFTER_REFUSAL: f64 = 0.5;
 pub(crate) const GAIN_A_MINUTE: f64 = 0.05;
 pub(crate) const LEAST_SHARE: f64 = 0.05;
 
-/// Refusals further apart than this have nothing to do with one another.
+/// Refusals further apart than this are unrelated.
 pub(crate) const APART: Duration = Duration::from_mins(20);
 
-/// How much of the time between two refusals counts as refused: of a longer one, nobody knows what it would have brought.
+/// The most of the time between two refusals that counts as refused: in a longer gap it is unknown what a call would have
+/// brought.
 pub(crate) const SILENCE: Duration = Duration::from_mins(5);
 
-/// How long after it was let in a call leaves at the latest, whatever its caller says.
+/// The longest time after its admission at which a call leaves, whatever its caller says.
 pub(crate) const LONGEST_GOOD_FOR: Duration = Duration::from_secs(30);
 
-/// How often the source may be called, by all processes together.
+/// Limits on calls to the source, shared by all processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
     /// Calls in any minute.
     pub per_minute: u32,
     /// Calls in any second.
     pub per_second: u32,
-    /// Calls under way at the same time.
+    /// Calls in flight at the same time.
     pub in_flight: u32,
-    /// Served calls in a month of UTC; `None` for any number.
+    /// Served calls in a calendar month of UTC; `None` for no limit.
     pub per_month: Option<u64>,
 }
 
 /// Whether a call may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallAdmission {
-    /// Now.
+    /// The call may be made now.
     Go {
-        /// The call's place.
+        /// Slot that the call occupies until it is concluded.
         slot: CallSlot,
-        /// The calls of this month, this one included.
+        /// Calls of this month, including this one.
         used: u64,
     },
-    /// Not before this long.
+    /// The call may not be made before this time has passed; then ask again.
     Wait(Duration),
-    /// Not before the next month.
+    /// The calls of this month are used up.
     UsedUp {
-        /// When it begins.
+        /// When the next month begins.
         until: OffsetDateTime,
     },
 }
 
-/// The place of one call.
+/// The slot that one admitted call occupies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallSlot {
     pub(crate) slot: i32,
@@ -81,56 +82,57 @@ pub struct CallSlot {
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallEnd {
-    /// It was never made.
+    /// The call was never made.
     Unsent,
-    /// It brought what it asked for, and counts for the month.
+    /// The call returned what was requested, and counts for the month.
     Served,
-    /// It was refused or failed, and does not count.
+    /// The call was refused or failed, and does not count.
     Failed,
-    /// Its caller hung up; it may be served all the same.
+    /// The caller hung up; the source may serve the call all the same.
     Abandoned,
 }
 
-/// What a month has cost so far.
+/// Number of calls served in the present month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallMonth {
-    /// Calls served.
+    /// Calls served so far.
     pub used: u64,
     /// When the next month begins.
     pub until: OffsetDateTime,
 }
 
-/// The calls that all processes of a schema make to its source.
+/// Budget of the calls that all processes of a schema make to its source.
 ///
 /// # Contract
 ///
-/// - **One budget.** Over all processes no minute and no second holds more calls, and never are more under way, than
-///   the limits say, *as the other end sees it*: a call counts until it must have arrived there, plus the span.
-/// - **One clock**, that of the store: those of the processes may differ.
-/// - **Nothing is lost.** A process that dies costs its places for a while, and its calls stay counted.
+/// - **One budget.** Over all processes, no minute and no second holds more calls, and no more calls are in flight, than the
+///   limits allow, *as the source sees it*: a call counts until it must have arrived there, plus the span.
+/// - **One clock**, the store's: the clocks of the processes may differ.
+/// - **Nothing is lost.** A process that dies occupies its slots for a while longer, and its calls stay counted.
 ///
 /// # Cancel safety
 ///
-/// A dropped [`admit`](Self::admit) may have taken a place; it ends by itself.
+/// A dropped [`admit`](Self::admit) may have taken a slot; the slot expires by itself.
 #[async_trait]
 pub trait CallLedger: fmt::Debug + Send + Sync {
-    /// Asks to make one call, which leaves at most `good_for` after this was asked: half a minute at most.
+    /// Asks to make one call, which leaves at most `good_for` after this request; `good_for` counts up to half a minute.
     async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError>;
 
-    /// Says how a call ended. Does nothing if its place has been given to another meanwhile.
+    /// Reports how a call ended. Does nothing if its slot has been given to another call meanwhile.
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError>;
 
-    /// Lets nobody call for this long, and fewer than before afterwards. A longer pause stays. Returns how long every
-    /// call has been refused: of the time between two refusals, five minutes at most, for a long silence shows nothing.
+    /// Holds back all calls for `pause`, and lowers the rate afterwards. A longer pause that is already set stays. Returns how
+    /// long every call has been refused so far; at most five minutes count between two refusals, because a longer silence shows
+    /// nothing.
     async fn pause(&self, pause: Duration) -> Result<Duration, StoreError>;
 
-    /// Says that the source keeps failing: from now on one call tries it, and the next one not sooner than `apart` after it,
-    /// until a call is served. Does nothing if somebody was served within that time: then it is not the source that fails.
+    /// Reports that the source keeps failing: from now on one call at a time probes it, at least `apart` after the one before,
+    /// until a call is served. Does nothing if a call was served within that time, because then the source is not what fails.
     async fn failing(&self, apart: Duration) -> Result<(), StoreError>;
 
-    /// What this month has cost so far.
+    /// Number of calls served in the present month.
     async fn month(&self) -> Result<CallMonth, StoreError>;
 }
 
-// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+// Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn CallLedger) = |_| ();

@@ -5,46 +5,46 @@ use time::OffsetDateTime;
 
 use crate::{PageCommit, Pipeline, StoreError, Window};
 
-/// What is stored of the documents of a page. Every document of it is in exactly one of the four.
+/// How the documents of a page compare with what is stored. Each document is in exactly one of the four fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageComparison {
-    /// How many are stored as they are, or in a newer version.
+    /// Number of documents that are stored as they are, or in a newer version.
     pub same: u64,
-    /// How many are kept in quarantine as they are.
+    /// Number of documents that are in quarantine as they are.
     pub quarantined: u64,
-    /// Those of which nothing is stored.
+    /// Documents of which nothing is stored.
     pub missing: Vec<Deviation>,
-    /// Those that are stored in an older or another version.
+    /// Documents that are stored in an older or a different version.
     pub changed: Vec<Deviation>,
 }
 
 /// A document that is not stored as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deviation {
-    /// Its id, where it has a usable one.
+    /// Id of the document, if it has a usable one.
     pub id: Option<Box<str>>,
-    /// Which of [`PageCommit::windows`] it belongs to.
+    /// Index into [`PageCommit::windows`] of the window that the document belongs to.
     pub window: usize,
 }
 
-/// Compares documents with what is stored, and changes nothing.
+/// Compares documents with what is stored, without changing anything.
 ///
 /// # Contract
 ///
-/// - **Read only.** Neither rows nor the log change, and no lease is needed: those in the pages are not looked at.
-/// - **As it would land.** What is `same` here would be `unchanged` in
+/// - **Read only.** Neither rows nor the log change, and no lease is needed: the leases in the pages are not checked.
+/// - **As a commit would.** What is `same` here would be `unchanged` in
 ///   [`RawStore::commit_page`](crate::RawStore::commit_page): two spellings of one JSON value are the same.
 /// - A table that does not exist holds nothing.
 #[async_trait]
 pub trait RawInspection: fmt::Debug + Send + Sync {
-    /// The time, by the store's own clock.
+    /// The present time, by the store's own clock.
     async fn clock(&self) -> Result<OffsetDateTime, StoreError>;
 
-    /// Compares the documents of a page.
+    /// Compares the documents of a page with the stored rows and the quarantine.
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError>;
 
-    /// At most `limit` ids of stored documents that the source last changed within `span`, or of all; in the store's own
-    /// order, behind `after`. Fewer than `limit` are the last ones.
+    /// Lists ids of stored documents that the source last changed within `span`, or of all documents if it is `None`: at most
+    /// `limit` ids after `after`, in the store's own order. Fewer than `limit` ids mean that there are no more.
     async fn stored_ids(
         &self,
         pipeline: &Pipeline,
@@ -54,5 +54,5 @@ pub trait RawInspection: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Box<str>>, StoreError>;
 }
 
-// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+// Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn RawInspection) = |_| ();

@@ -1,8 +1,9 @@
-//! What a store can do, as traits by who needs what, and the values that they speak of.
+//! What a store can do, as traits by who needs what, and the values in their signatures.
 //!
-//! [`RawStore`] lands pages, [`BackfillLog`] remembers windows and runs, [`RawInspection`] looks without changing, [`Quarantine`] holds
-//! what could not become a row: together they are a [`Store`]. [`Validation`] examines what is stored, [`TriggerQueue`] arms runs,
-//! [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault apart.
+//! [`RawStore`] commits pages, [`BackfillLog`] records windows and runs, [`RawInspection`] compares without changing,
+//! [`Quarantine`] holds what could not become a row: together they are a [`Store`]. [`Validation`] examines what is stored,
+//! [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault
+//! apart.
 
 pub(crate) mod calls;
 mod inspect;
@@ -34,20 +35,19 @@ pub use validation::{
     ValidationStats,
 };
 
-/// Lands pages of documents.
+/// Commits pages of documents.
 ///
 /// # Contract
 ///
-/// - **Atomic.** A page, its quarantined documents, its log lines and the run's totals become visible together
-///   or not at all.
-/// - **Idempotent.** The same page again (same run, pipeline, page number) changes nothing and has the same
+/// - **Atomic.** A page, its quarantined documents, its log lines and the run's totals become visible together or not at all.
+/// - **Idempotent.** Committing the same page again (same run, pipeline and page number) changes nothing and returns the same
 ///   outcome. The same documents in another page count as `unchanged` and are not written.
-/// - **Chained.** A page says which page changed each of its log lines before; where the log says something else, because the
-///   database forgot pages, it is refused with `LogMoved` and changes nothing.
-/// - **Newer wins.** A row is never replaced by an older version; versions are compared by source time, then
-///   sync token, then the time of the answer that carried them.
+/// - **Chained.** A page names the page that changed each of its log lines before. If the log says otherwise, because the
+///   database forgot pages, the page is refused with `LogMoved` and changes nothing.
+/// - **Newer wins.** A row is never replaced by an older version; versions are compared by source time, then sync token, then
+///   the time of the answer that carried them.
 /// - **Fenced.** A commit whose lease has been taken over is refused with `LeaseLost` and changes nothing.
-/// - **Alone.** What cannot be stored goes to quarantine by itself; the rest of its page lands.
+/// - **Alone.** A document that cannot be stored goes to quarantine by itself; the rest of its page is committed.
 ///
 /// # Cancel safety
 ///
@@ -57,35 +57,35 @@ pub trait RawStore: fmt::Debug + Send + Sync {
     /// Binds the schema to a company, or checks that it is bound to this one.
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError>;
 
-    /// The company the schema is bound to, if any.
+    /// The company that the schema is bound to, if any.
     async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError>;
 
     /// Creates the pipeline's table where it is missing.
     async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError>;
 
-    /// Takes the pipeline for `holder` (a text for people, such as a host and process id), and keeps it while this process
-    /// runs. Refused with `LeaseHeld` while another process has it: it must be gone, or not have been heard of for as
-    /// long as a lease lasts.
+    /// Acquires the pipeline for `holder` (a text for people, such as a host and process id), and keeps it while this process
+    /// runs. Refused with `LeaseHeld` while another process owns it: that process must have ended, or have sent no heartbeat
+    /// for as long as a lease lasts.
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError>;
 
-    /// Returns once the pipeline is no longer this process's: another took it over, or nobody knows for so long that another
-    /// may. Fencing does not depend on it; it saves the work of which nothing could be kept.
+    /// Returns once this process no longer owns the pipeline: another process took it over, or ownership could not be confirmed
+    /// for so long that another may. Fencing does not depend on this; it saves work that could not be committed.
     async fn lost(&self, lease: &Lease) -> StoreError;
 
-    /// Gives the pipeline back. Does nothing if it has been taken over.
+    /// Releases the pipeline. Does nothing if it has been taken over.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Lands one page.
+    /// Commits one page.
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError>;
 
-    /// How many rows the pipeline's table holds.
+    /// Number of rows in the pipeline's table.
     async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError>;
 }
 
-/// A place for documents that also remembers which windows are done, and can be looked through.
+/// A store that also records which windows are done, and can be inspected.
 pub trait Store: RawStore + RawInspection + BackfillLog + Quarantine {}
 
 impl<T: RawStore + RawInspection + BackfillLog + Quarantine> Store for T {}
 
-// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+// Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn Store) = |_| ();

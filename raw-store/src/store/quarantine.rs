@@ -9,34 +9,34 @@ use crate::{Owner, Pipeline, RunId, StoreError, Window};
 /// A document that could not become a row, or a record that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
-    /// The pipeline's name in the log.
+    /// Name of the pipeline in the log.
     pub entity_name: Box<str>,
-    /// Names it within its pipeline: a fingerprint of its bytes, in hexadecimal.
+    /// Identifies the document within its pipeline: a fingerprint of its bytes, in hexadecimal.
     pub digest: Box<str>,
-    /// Its id at the source, where it has a usable one.
+    /// Id of the document at the source, if it has a usable one.
     pub record_id: Option<Box<str>>,
-    /// Why it is here, in our own words.
+    /// Why the document is in quarantine, in our own words.
     pub reason: Box<str>,
-    /// The window that it was read in last.
+    /// Window in which the document was last read.
     pub window: Window,
-    /// What that window measures, where that is known.
+    /// What that window measures, if that is known.
     pub time_axis: Option<Box<str>>,
-    /// The run that saw it last.
+    /// Run that saw the document last.
     pub run: Option<RunId>,
-    /// When it was seen first.
+    /// When the document was first seen.
     pub first_seen_at: OffsetDateTime,
-    /// When it was seen last.
+    /// When the document was last seen.
     pub last_seen_at: OffsetDateTime,
-    /// When its window was read to the end without it.
+    /// When its window was read to the end without the document.
     pub resolved_at: Option<OffsetDateTime>,
-    /// The decision to leave it where it is, if somebody took one.
+    /// The decision to leave the document in quarantine, if one was made.
     pub accepted: Option<Acceptance>,
-    /// Whether the record has its row: these bytes are then kept because the row cannot say all of them.
+    /// Whether the record has its row. Then the bytes are kept because the row cannot represent all of them.
     pub has_row: bool,
 }
 
 impl Quarantined {
-    /// Whether somebody still has to do something about it: it has no row, is not resolved and not accepted.
+    /// Whether a person still has to act: the document has no row, is not resolved and not accepted.
     pub fn is_open(&self) -> bool {
         !self.has_row && self.resolved_at.is_none() && self.accepted.is_none()
     }
@@ -45,36 +45,36 @@ impl Quarantined {
 /// A recorded decision that a document may stay in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// When it was taken, by the store's clock.
+    /// When the decision was made, by the store's clock.
     pub at: OffsetDateTime,
-    /// Who took it.
+    /// Person who made the decision.
     pub by: Box<str>,
-    /// Why, in that person's words.
+    /// Reason, in that person's words.
     pub reason: Box<str>,
 }
 
-/// What is kept aside.
+/// Documents and records that could not be stored as rows.
 ///
 /// # Contract
 ///
-/// - Nothing is ever deleted: what is resolved says when, and is open again when it is seen again.
-/// - An acceptance holds for the bytes that it was given for. A record that comes back with other bytes is another
-///   document, and open.
+/// - Nothing is ever deleted: a resolved document records when it was resolved, and is open again when it is seen again.
+/// - An acceptance holds for the bytes that it was given for. A record that returns with other bytes is another document, and
+///   open.
 #[async_trait]
 pub trait Quarantine: fmt::Debug + Send + Sync {
-    /// Lists what is kept, by pipeline and window; of all pipelines if none is named.
+    /// Lists the documents in quarantine, sorted by pipeline and window; those of all pipelines if none is named.
     async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError>;
 
-    /// The bytes of one document, as received.
+    /// The bytes of one document, as received; `None` if there is no such document.
     async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError>;
 
-    /// How many documents of these pipelines are [open](Quarantined::is_open). With a span: those whose window shares an
-    /// instant with it. A window that measures something else than the pipeline asked for cannot be compared with the span,
-    /// and its document counts.
+    /// Counts the documents of these pipelines that are [open](Quarantined::is_open). With a span, only those whose window
+    /// overlaps it. A window that measures something else than the given pipeline cannot be compared with the span, so its
+    /// document counts.
     async fn open_quarantine(&self, pipelines: &[Pipeline], span: Option<Window>) -> Result<u64, StoreError>;
 
-    /// Records the decision to leave an open document in quarantine, and returns the document as it is now; `None` if there
-    /// is no such document. One that is accepted already keeps its first decision, and one that is resolved needs none.
+    /// Records the decision to leave an open document in quarantine, and returns the document as it is now; `None` if there is
+    /// no such document. One that is accepted already keeps its first decision, and one that is resolved needs none.
     async fn accept_quarantined(
         &self,
         entity_name: &str,
@@ -83,6 +83,6 @@ pub trait Quarantine: fmt::Debug + Send + Sync {
         reason: &str,
     ) -> Result<Option<Quarantined>, StoreError>;
 
-    /// Resolves what a run did not see again in windows that it has completed. Returns how many that were.
+    /// Resolves the documents that a run did not see again in windows that it has completed. Returns their number.
     async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError>;
 }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{Lease, RunId, RunStart, StoreError, TriggerName, TriggerState, Window};
 
-/// What becomes of a trigger whose time passes without a worker.
+/// What happens to a trigger whose time passes without a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IfMissed {
     /// It fires late.
@@ -26,60 +26,60 @@ words! {
 /// What a trigger's run reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TriggerPlan {
-    /// The pipelines, by their names in the log.
+    /// Pipelines to read, by their names in the log.
     pub entity_names: Vec<Box<str>>,
-    /// What its windows measure.
+    /// What the run's windows measure, such as `updated`.
     pub time_axis: Box<str>,
-    /// From where to where.
+    /// Span of time to read.
     pub span: Window,
-    /// The size of its windows, such as `day`.
+    /// Size of the run's windows, such as `day`.
     pub chunk: Box<str>,
 }
 
-/// A place in a chain, whose triggers run one after another and stop behind one that is not done.
+/// A position in a chain. The triggers of a chain run one after another, and the chain stops after one that is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainLink {
-    /// The chain's name.
+    /// Name of the chain.
     pub chain: Box<str>,
-    /// The place, from 1.
+    /// Position in the chain, counted from 1.
     pub position: u32,
 }
 
 /// A trigger to be armed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTrigger {
-    /// Its name, which no other has.
+    /// Name of the trigger, unique in the schema.
     pub name: TriggerName,
-    /// What its run reads.
+    /// What the trigger's run reads.
     pub plan: TriggerPlan,
-    /// When it fires.
+    /// When the trigger fires.
     pub fire_at: OffsetDateTime,
-    /// What becomes of it if no worker is there.
+    /// What happens to the trigger if its time passes without a worker.
     pub if_missed: IfMissed,
-    /// Its place in a chain.
+    /// Its position in a chain, if it belongs to one.
     pub link: Option<ChainLink>,
 }
 
 /// A trigger as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trigger {
-    /// What was asked for; `fire_at` is that of the last arming.
+    /// The trigger as it was requested; `fire_at` is that of the last arming.
     pub asked: NewTrigger,
-    /// Where it stands.
+    /// State of the trigger.
     pub state: TriggerState,
-    /// The run of its last arming.
+    /// Run of the last arming, if it has fired.
     pub run: Option<RunId>,
-    /// How often it was armed.
+    /// Number of times that the trigger was armed.
     pub armings: u32,
-    /// Whether somebody asked its run to stop.
+    /// Whether the trigger's run has been asked to stop.
     pub stop_requested: bool,
-    /// When its state changed last, by the store's clock.
+    /// When the state last changed, by the store's clock.
     pub changed_at: OffsetDateTime,
-    /// Why it is as it is, in our own words.
+    /// Why the trigger is in this state, in our own words.
     pub message: Option<Box<str>>,
 }
 
-/// What a worker has to do.
+/// Triggers that a worker has to act on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DueTriggers {
     /// Triggers whose time has come, and those that fired and have lost their worker.
@@ -91,53 +91,54 @@ pub struct DueTriggers {
 /// How a trigger ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TriggerEnd {
-    /// `Done`, `Failed` or `Cancelled`.
+    /// Final state: `Done`, `Failed` or `Cancelled`.
     pub state: TriggerState,
-    /// Why, in our own words.
+    /// Reason, in our own words.
     pub message: Option<Box<str>>,
 }
 
-/// Something that happened to a trigger. Nothing is ever taken out of this.
+/// An entry in the history of a trigger. Entries are never removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TriggerEvent {
-    /// When, by the store's clock.
+    /// When it happened, by the store's clock.
     pub at: OffsetDateTime,
-    /// `armed`, `fired`, `resumed`, or the state that it came into.
+    /// `armed`, `fired`, `resumed`, or the new state.
     pub event: Box<str>,
-    /// The run.
+    /// Run concerned, if any.
     pub run: Option<RunId>,
-    /// More about it, in our own words.
+    /// Details, in our own words.
     pub detail: Option<Box<str>>,
 }
 
-/// One-time triggers.
+/// Queue of one-time triggers.
 ///
 /// # Contract
 ///
-/// - **Once.** An arming creates at most one run, in the transaction that spends it. Only [`rearm`](Self::rearm) arms it
-///   again; neither adding it again nor deleting runs or history does.
+/// - **Once.** An arming creates at most one run, in the transaction that spends it. Only [`rearm`](Self::rearm) arms a trigger
+///   again; adding it again, or deleting runs or history, does not.
 /// - **Never early**, by the store's clock alone.
-/// - **One worker.** Firing and ending need the trigger's lease; a worker that lost it changes nothing. A trigger whose
-///   worker is gone is due again, and goes on with the run that it has.
+/// - **One worker.** Firing and finishing need the trigger's lease; a worker that lost it changes nothing. A trigger whose
+///   worker has ended is due again, and resumes the run that it has.
 #[async_trait]
 pub trait TriggerQueue: fmt::Debug + Send + Sync {
     /// Arms new triggers: all of them, or none if a name is taken (`TriggerExists`).
     async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError>;
 
-    /// All triggers, by time, and the store's present time.
+    /// Lists all triggers, sorted by time, with the present time of the store.
     async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError>;
 
-    /// What happened to one, oldest first.
+    /// History of one trigger, oldest entry first.
     async fn trigger_history(&self, name: &TriggerName) -> Result<Vec<TriggerEvent>, StoreError>;
 
-    /// Looks for work. What is not to be late and has waited longer than `missed_after` expires.
+    /// Finds triggers to act on. Those that must not be late and have waited longer than `missed_after` expire.
     async fn poll(&self, missed_after: Duration) -> Result<DueTriggers, StoreError>;
 
-    /// Takes a trigger for a worker, and keeps it while this process runs. Refused with `LeaseHeld` while another has it.
+    /// Claims a trigger for a worker, and keeps it while this process runs. Refused with `LeaseHeld` while another worker has
+    /// it.
     async fn claim(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError>;
 
-    /// Fires a trigger that is due: spends it and begins its run, together. One that has fired goes on: it is returned as it
-    /// is, with the run that it has. `None` if there is nothing to do any more.
+    /// Fires a trigger that is due: spends it and begins its run, in one transaction. A trigger that has fired already is
+    /// resumed: it is returned as it is, with the run that it has. `None` if there is nothing left to do.
     async fn fire(
         &self,
         lease: &Lease,
@@ -145,20 +146,21 @@ pub trait TriggerQueue: fmt::Debug + Send + Sync {
         run: &RunStart,
     ) -> Result<Option<Trigger>, StoreError>;
 
-    /// Says how the run ended. Does nothing for a trigger that is not running.
+    /// Records how the trigger's run ended. Does nothing for a trigger that is not running.
     async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError>;
 
-    /// Takes back what has not fired, and asks the run of what has to stop. Refused (`TriggerState`) for what is spent.
+    /// Cancels a trigger that has not fired, and asks the run of a running one to stop. Refused (`TriggerState`) for a spent
+    /// trigger.
     async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError>;
 
     /// Arms a spent trigger again. Refused (`TriggerState`) for one that is not spent.
     async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError>;
 }
 
-/// What the lease of a trigger is called. No pipeline has a blank in its name.
+/// Name of a trigger's lease. No pipeline has a space in its name.
 pub(crate) fn lease_name(name: &TriggerName) -> Box<str> {
     format!("trigger {name}").into()
 }
 
-// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+// Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn TriggerQueue) = |_| ();

@@ -11,11 +11,11 @@ use crate::{Pipeline, RunId, StoreError, Window};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Good to know.
+    /// Good to know; no action is needed.
     Info,
     /// A person should look.
     Warning,
-    /// What is stored contradicts itself or the log.
+    /// The stored data contradicts itself or the log.
     Error,
 }
 
@@ -27,7 +27,7 @@ words! {
     }
 }
 
-/// A word that is no severity.
+/// A word that is not a [`Severity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a severity is info, warning or error")]
 pub struct UnknownSeverity;
@@ -40,118 +40,118 @@ impl FromStr for Severity {
     }
 }
 
-/// Something that a person should know about what is stored. It holds days and numbers, and no text of a document.
+/// Something that a person should know about the stored data. It holds dates and numbers, and no text of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind of thing was found, in one word.
+    /// Kind of the finding, in one word.
     pub kind: Box<str>,
-    /// How much it matters.
+    /// How much the finding matters.
     pub severity: Severity,
-    /// The time it is about; `None` if it is about all that was examined.
+    /// Span of time that the finding is about; `None` if it is about everything that was examined.
     pub span: Option<Window>,
-    /// How many records or days.
+    /// Number of records or days concerned.
     pub amount: u64,
     /// A sentence for people, in our own words.
     pub detail: Box<str>,
 }
 
-/// One examination of a pipeline: what was looked at, and everything that was found.
+/// One validation of a pipeline: what was examined, and everything that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidationResult {
-    /// The pipeline's name in the log.
+    /// Name of the pipeline in the log.
     pub entity_name: Box<str>,
-    /// What the windows measure.
+    /// What the windows measure, such as `updated`.
     pub time_axis: Box<str>,
-    /// When, by our clock.
+    /// When the pipeline was examined, by our clock.
     pub at: OffsetDateTime,
-    /// Rows that were looked at.
+    /// Number of rows examined.
     pub rows: u64,
-    /// What was found, the most serious first.
+    /// Findings, the most serious first.
     pub findings: Vec<Finding>,
 }
 
-/// What to look at: the rows that lie in windows of one span, and where their documents say what.
+/// What to examine: the rows in windows of one span, and where their documents hold the values that are checked.
 #[derive(Clone, Debug)]
 pub struct ValidationQuery<'a> {
-    /// The table, and the lines of the log that account for it.
+    /// Pipeline whose table is examined against its log lines.
     pub pipeline: &'a Pipeline,
-    /// Rows are looked at whose window shares an instant with it.
+    /// Rows whose window overlaps this span are examined.
     pub span: Window,
-    /// Windows of the pipeline's axis that do not overlap, in ascending order.
+    /// Windows of the pipeline's axis, in ascending order, without overlaps.
     pub windows: &'a [Window],
     /// Whether the windows measure when the source last changed a document.
     pub by_update: bool,
-    /// Rows of the whole table are counted up to so many.
+    /// Upper limit when counting the rows of the whole table.
     pub enough: u64,
-    /// The member of a document that says when it was last changed: the names on the way to it.
+    /// Path to the member of a document that holds the time of its last change.
     pub updated: &'a [&'a str],
-    /// The member that says when it was made.
+    /// Path to the member that holds the time of its creation.
     pub created: &'a [&'a str],
-    /// The member that holds the number that people know it by.
+    /// Path to the member that holds the number by which people know the document.
     pub number: &'a [&'a str],
 }
 
 /// What an examination counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidationStats {
-    /// Rows that were looked at.
+    /// Rows examined.
     pub rows: u64,
-    /// Rows in the whole table, but no more than [`ValidationQuery::enough`].
+    /// Rows in the whole table, up to [`ValidationQuery::enough`].
     pub all_rows: u64,
     /// Rows without an id.
     pub without_key: u64,
     /// Rows whose id another row has too.
     pub repeated_keys: u64,
-    /// Rows whose document says nothing.
+    /// Rows whose document is empty.
     pub empty_payloads: u64,
-    /// Rows whose time is not the one that their document gives, brought to UTC.
+    /// Rows whose time, converted to UTC, is not the one that their document gives.
     pub other_times: u64,
-    /// Rows whose time lies outside of their window; zero unless the windows measure it.
+    /// Rows whose time lies outside of their window; zero unless the windows measure that time.
     pub outside_window: u64,
-    /// Numbers that several documents have, each counted once.
+    /// Numbers that several documents share, each counted once.
     pub repeated_numbers: u64,
-    /// Rows whose time lies in each of [`ValidationQuery::windows`], wherever they were read.
+    /// Rows whose time lies in each of [`ValidationQuery::windows`], whatever window they were read in.
     pub in_windows: Vec<u64>,
-    /// Rows of the span by the day, in UTC, on which the source last changed them; days with none are left out.
+    /// Rows of the span by the UTC day on which the source last changed them; days without rows are left out.
     pub by_update: Vec<(Date, u64)>,
-    /// Rows of the span by the day on which they were made, where the document says so.
+    /// Rows of the span by the day on which they were created, where the document gives it.
     pub by_creation: Vec<(Date, u64)>,
-    /// Rows that were made in the first half of the span, by the days until their last change.
+    /// Rows that were created in the first half of the span, by the number of days until their last change.
     pub lags: Vec<(u32, u64)>,
 }
 
-/// What a survey counted: as much of an [`ValidationStats`] as can be told without unpacking a document.
+/// What a survey counted: the part of [`ValidationStats`] that can be counted without unpacking a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableSurvey {
-    /// Rows in the whole table, but no more than asked for.
+    /// Rows in the whole table, up to the given limit.
     pub all_rows: u64,
     /// Rows of the windows without an id.
     pub without_key: u64,
-    /// Rows of the windows whose document says nothing.
+    /// Rows of the windows whose document is empty.
     pub empty_payloads: u64,
-    /// Rows of the windows that name another one of them.
+    /// Rows of the windows that name another one of them as theirs.
     pub outside_window: u64,
-    /// Rows whose time lies in each window, wherever they were read.
+    /// Rows whose time lies in each window, whatever window they were read in.
     pub in_windows: Vec<u64>,
 }
 
-/// Looks over what is stored, and remembers what was found.
+/// Examines what is stored, and records the findings.
 ///
 /// # Contract
 ///
-/// - [`examine`](Self::examine) and [`survey`](Self::survey) change nothing and see one moment. A table that does not exist
+/// - [`examine`](Self::examine) and [`survey`](Self::survey) change nothing and see one snapshot. A table that does not exist
 ///   holds nothing.
-/// - What an examination costs grows with the rows of its span; what a survey costs, with the rows of its windows, whatever
+/// - The cost of an examination grows with the rows of its span, and that of a survey with the rows of its windows, whatever
 ///   else is stored.
-/// - What was found is only added to: every examination stays, and [`validated`](Self::validated) shows the newest of each
+/// - Results are only ever added: every examination stays, and [`validated`](Self::validated) returns the newest of each
 ///   pipeline.
 #[async_trait]
 pub trait Validation: fmt::Debug + Send + Sync {
-    /// Counts what an examination needs to know.
+    /// Counts everything that an examination needs.
     async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError>;
 
-    /// Counts the rows whose time lies in windows that do not overlap, in ascending order, and the rows of the whole table up
-    /// to `enough`.
+    /// Counts the rows whose time lies in each of these windows, which must be in ascending order and not overlap, and the rows
+    /// of the whole table up to `enough`.
     async fn survey(
         &self,
         pipeline: &Pipeline,
@@ -159,7 +159,7 @@ pub trait Validation: fmt::Debug + Send + Sync {
         enough: u64,
     ) -> Result<TableSurvey, StoreError>;
 
-    /// Rows whose time lies in a window, by the day on which they were made, where the document says so.
+    /// Counts the rows whose time lies in a window, by the day on which they were created, where the document gives it.
     async fn made_by_day(
         &self,
         pipeline: &Pipeline,
@@ -167,15 +167,15 @@ pub trait Validation: fmt::Debug + Send + Sync {
         created: &[&str],
     ) -> Result<Vec<(Date, u64)>, StoreError>;
 
-    /// Rows that runs have replaced, ever: so many may have left the window that they were counted in.
+    /// Number of rows that runs have ever replaced: up to that many may have left the window in which they were counted.
     async fn replaced(&self, entity_name: &str) -> Result<u64, StoreError>;
 
-    /// Those of some runs whose rows of a pipeline were looked over, and in whose newest look nothing was an error: what was
-    /// one has to be looked at until it is none any more.
+    /// Returns those of `runs` after which the pipeline was validated, and whose newest validation found no error. A run with
+    /// an error has to be validated again until there is none.
     async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError>;
 
-    /// The ranges of runs that overlap a span, whose newest look over a pipeline came at a time or later and found no error;
-    /// and when it came.
+    /// Ranges of runs that overlap a span and whose newest validation of a pipeline was made at the given time or later and
+    /// found no error, each with the time of that validation.
     async fn sound_ranges(
         &self,
         pipeline: &Pipeline,
@@ -183,12 +183,12 @@ pub trait Validation: fmt::Debug + Send + Sync {
         since: OffsetDateTime,
     ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError>;
 
-    /// Remembers what was found after a run.
+    /// Records what was found after a run.
     async fn keep_validated(&self, run: &RunId, validated: &[ValidationResult]) -> Result<(), StoreError>;
 
-    /// What was found last after a run, by pipeline.
+    /// Newest result of each pipeline after a run.
     async fn validated(&self, run: &RunId) -> Result<Vec<ValidationResult>, StoreError>;
 }
 
-// Used behind `&dyn _`; fail the build, not a user, if that stops working.
+// Used behind `&dyn _`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn Validation) = |_| ();

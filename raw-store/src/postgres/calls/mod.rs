@@ -14,9 +14,9 @@ use crate::store::calls::{
 };
 use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
 
-/// Lets one call in, or says how long to wait: one statement, one round trip, and no lock that a frozen process could
-/// keep. What it decides by is a snapshot; another admission or a pause since then has moved `admissions`, and
-/// then nothing is taken and the caller asks again. A call that ended since then only makes it too careful.
+/// Admits one call, or says how long to wait: one statement, one round trip, and no lock that a frozen process could keep. It
+/// decides by a snapshot; another admission or a pause since then has moved `admissions`, and then nothing is taken and the
+/// caller asks again. A call that ended since then only makes it too careful.
 ///
 /// The n-th newest arrival must be out of the span before another call may leave. Its own arrival is not before now.
 const ADMIT: &str = "
@@ -72,7 +72,7 @@ const ADMIT: &str = "
         taken.slot, taken.uses, counted.calls, (SELECT count(*) FROM claimed)
     FROM decided LEFT JOIN taken ON true LEFT JOIN counted ON true";
 
-/// Notices callers that are gone: the other end may work on for them a little while.
+/// Marks the slots of callers that have ended: the other end may go on working on their calls for a short time.
 const BURY: &str = "
     UPDATE call_slot SET
         in_flight_until_utc = least(in_flight_until_utc, clock_timestamp() + make_interval(secs => $1)),
@@ -84,7 +84,7 @@ const BURY: &str = "
         WHERE caller.pid = call_slot.backend_pid
           AND (caller.backend_start IS NULL OR caller.backend_start = call_slot.backend_started_at))";
 
-/// Makes places of a connection that was cut those of its heir, also if they were buried meanwhile: the process lives.
+/// Reassigns the slots of a connection that was cut to its successor, even if they were released meanwhile: the process lives.
 const REASSIGN: &str = "
     UPDATE call_slot SET
         in_flight_until_utc = greatest(in_flight_until_utc, arrived_by_utc + make_interval(secs => $5)),
@@ -94,8 +94,8 @@ const REASSIGN: &str = "
     WHERE call_slot.slot = living.slot AND call_slot.uses = living.uses
       AND call_slot.in_flight_until_utc > clock_timestamp()";
 
-/// Takes back what lies further ahead than it can: the server's clock was set back, and would keep every call waiting for
-/// as long as it was set back by.
+/// Corrects times that lie further ahead than they can: the server's clock was set back, and would keep every call waiting for
+/// as long as that.
 const FIX_CLOCK: &str = "
     WITH moment AS MATERIALIZED (
         SELECT clock_timestamp() AS now_utc
@@ -122,10 +122,10 @@ const FIX_CLOCK: &str = "
     WHERE refused_at_utc > now_utc OR (refused_at_utc IS NULL AND paused_until_utc > now_utc)
        OR down_until_utc > now_utc + make_interval(secs => $3)";
 
-/// The one line of the budget, where somebody has emptied the table: it starts with nothing used.
+/// Inserts the one line of the budget if the table was emptied: it starts with nothing used.
 const BEGIN: &str = "INSERT INTO call_budget DEFAULT VALUES ON CONFLICT (only_one) DO NOTHING";
 
-/// Ends a call: when it arrived, if it must have by now, and how long it may still be under way.
+/// Ends a call: records when it arrived, if it must have by now, and how long it may still be in flight.
 const CONCLUDE: &str = "
     WITH ended AS (
         UPDATE call_slot SET
@@ -152,8 +152,8 @@ const FAILING: &str = "
         SELECT FROM call_slot
         WHERE served_at_utc > clock_timestamp() - make_interval(secs => $1) AND served_at_utc <= clock_timestamp())";
 
-/// What is refused during a pause left before it: it is the same refusal once more, and does not slow down again. The first
-/// refusal moves up by what does not count.
+/// A call that is refused during a pause left before the pause: it is the same refusal once more, and does not slow down again.
+/// The first refusal moves later by the time that does not count.
 const PAUSE: &str = "
     UPDATE call_budget SET
         admissions = admissions + 1,
@@ -178,12 +178,12 @@ const MONTH: &str = "
         (begun + interval '1 month') AT TIME ZONE 'UTC'
     FROM (SELECT date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') AS begun OFFSET 0) AS month";
 
-/// The furthest that a rate can make a call wait: a minute after the latest arrival.
+/// The longest time for which a rate can make a call wait: a minute after the latest arrival.
 const LONGEST_WAIT: Duration =
     Duration::from_mins(1).saturating_add(LONGEST_GOOD_FOR).saturating_add(ARRIVAL_SLACK);
 
-/// A connection for calls alone: pages in the middle of their transactions never make a call wait, nor the other way
-/// round. Each question is one statement, so many callers can ask over it at once.
+/// A connection for calls alone: pages in the middle of their transactions never make a call wait, nor the other way round.
+/// Each request is one statement, so many callers can use it at once.
 #[derive(Debug)]
 pub(super) struct CallLine {
     backend: Backend,
@@ -192,15 +192,15 @@ pub(super) struct CallLine {
 }
 
 impl CallLine {
-    /// Opens it, and takes over these places from the line that was there before.
+    /// Opens it, and takes over these slots from the connection before it.
     pub(super) async fn open(
         connector: &Connector,
         (slots, uses): (&[i32], &[i64]),
     ) -> Result<Self, StoreErrorKind> {
         let backend = Backend::open(connector).await?;
         let client = &backend.client;
-        // Durable here, and not slower for replicas: after a crash no call of the last minute may be forgotten. No other
-        // session of the store is like it.
+        // Durable here, without waiting for replicas: after a crash no call of the last minute may be forgotten. No other
+        // session of the store does this.
         client.batch_execute("SET synchronous_commit = local").await?;
         if !slots.is_empty() {
             let under_way = IN_FLIGHT.as_secs_f64();
@@ -259,7 +259,7 @@ impl CallLine {
                 let arrives = (LONGEST_GOOD_FOR + ARRIVAL_SLACK).as_secs_f64();
                 let down = LONGEST_DOWN.as_secs_f64();
                 self.backend.client.execute(FIX_CLOCK, &[&arrives, &under_way, &down]).await?;
-                // What was true before says nothing any more.
+                // The decision is outdated.
                 if wait > LONGEST_WAIT.as_secs_f64() {
                     continue;
                 }
@@ -271,7 +271,7 @@ impl CallLine {
             if wait > 0.0 {
                 return Ok(CallAdmission::Wait(seconds(wait)));
             }
-            // Otherwise somebody else was let in between the look and the step.
+            // Otherwise another call was admitted between the check and the step.
             if let (Some(slot), Some(uses), Some(used)) =
                 (row.try_get(4)?, row.try_get(5)?, row.try_get::<_, Option<i64>>(6)?)
             {
@@ -287,7 +287,7 @@ impl CallLine {
         }
     }
 
-    /// Puts back the line of the budget.
+    /// Inserts the line of the budget again.
     async fn begin(&self) -> Result<(), StoreErrorKind> {
         kept("call_budget", self.backend.client.execute(BEGIN, &[]).await?, 1)
     }

@@ -10,16 +10,16 @@ use super::CallLine;
 use crate::postgres::connect::Connector;
 use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
 
-/// How often is looked whether the connection was cut. Places of a process that seems gone are kept for ten seconds: long
-/// enough to be missed, and for a new connection to take them over.
+/// Interval of the checks whether the connection was cut. Slots of a process that seems to have ended are kept for ten seconds:
+/// long enough for the cut to be noticed, and for a new connection to take them over.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Asks for calls, and remembers those that are under way: they outlive the connection that they were asked for over.
+/// Asks for calls, and remembers those in flight: they outlive the connection over which they were requested.
 #[derive(Debug)]
 pub(in crate::postgres) struct CallSession {
     connector: Connector,
     line: Mutex<Option<Arc<CallLine>>>,
-    /// The places of calls under way, and which use of each it is.
+    /// Slots of calls in flight, and which use of each it is.
     living: std::sync::Mutex<BTreeMap<i32, i64>>,
     is_watched: AtomicBool,
 }
@@ -85,7 +85,7 @@ impl CallSession {
     }
 }
 
-/// Opens the connection again where it was cut while calls are under way, until the store is gone.
+/// Reopens the connection if it was cut while calls are in flight, until the store is dropped.
 async fn watch(desk: Weak<CallSession>) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -13,17 +13,17 @@ use crate::{Altered, PageCommit, StoreErrorKind, TableName};
 /// than `work_mem`, 4 MiB by default. Larger statements were no faster at 1, 3 or 30 KB a record (docs/performance.md).
 const STATEMENT_BYTES: usize = 512 * 1024;
 
-/// SQLSTATEs that say that one document cannot be stored, and nothing about the others: not valid text (22021),
-/// JSON (22032), or input (22P02); a character or number beyond the type (22P05, 22003); beyond a limit of the
-/// program (54000) or of its stack (54001).
+/// SQLSTATEs that say that one document cannot be stored, and nothing about the others: not valid text (22021), JSON (22032),
+/// or input (22P02); a character or number beyond the type (22P05, 22003); beyond a limit of the program (54000) or of its
+/// stack (54001).
 const ABOUT_ONE_RECORD: [&str; 7] = ["22021", "22032", "22P02", "22P05", "22003", "54000", "54001"];
 
-/// A document that says nothing; its size is known without unpacking it.
+/// An empty document; its size is known without unpacking it.
 pub(in crate::postgres) const SAYS_NOTHING: &str =
     "(payload IS NULL OR (pg_column_size(payload) < 64 AND payload::text IN ('{}', '[]', 'null', '\"\"')))";
 
-/// Asks for the digests, and for the versions that go with them: small columns, so that an unchanged page reads no payload and
-/// writes nothing. Beside them for what somebody may have changed since.
+/// Reads the digests and the versions that belong to them: small columns, so that an unchanged page reads no payload and writes
+/// nothing. Also reads what shows that a row was changed by hand since.
 fn look_up_sql(table: &TableName) -> String {
     format!(
         "SELECT id, payload_digest, source_updated_at_utc, {SAYS_NOTHING}, source_sync_token
@@ -31,8 +31,8 @@ fn look_up_sql(table: &TableName) -> String {
     )
 }
 
-/// Whether a document (`new`) takes the place of the one that is stored (`stored`), as `replaces` says in Rust: of a page that
-/// was asked for at `asked_at`, answered at `answered_at`, is to be landed at `now` and may be compared `by_content`.
+/// Whether a document (`new`) replaces the stored one (`stored`), as `replaces` decides in Rust: for a page that was requested
+/// at `asked_at`, answered at `answered_at`, is committed at `now` and may be compared `by_content`.
 pub(in crate::postgres) fn replaces_sql(
     [asked_at, answered_at, now, latest, by_content]: [&str; 5],
 ) -> String {
@@ -64,7 +64,7 @@ pub(in crate::postgres) fn replaces_sql(
     )
 }
 
-/// Inserts, or replaces what is older. `xmax` is 0 only in a row that this statement has made.
+/// Inserts rows, or replaces older ones. `xmax` is 0 only in a row that this statement has inserted.
 fn upsert_sql(table: &TableName) -> String {
     let replaces = replaces_sql(["$13", "$12", "$8", "$15", "$14"]).replace("new.", "excluded.");
     format!(
@@ -91,8 +91,8 @@ fn upsert_sql(table: &TableName) -> String {
     )
 }
 
-/// Which of the documents stand in the table as they were sent, or in a newer version. Each is looked up by its key, as are
-/// the lines of the log.
+/// Which of the documents are in the table as they were sent, or in a newer version. Each is found by its key, as are the
+/// lines of the log.
 fn confirm_sql(table: &TableName) -> String {
     format!(
         "SELECT new.id
@@ -116,7 +116,7 @@ pub(in crate::postgres) const MEDDLED: &str = "
         OR row_security_active(class.oid)
     FROM pg_class AS class WHERE class.oid = to_regclass($1)";
 
-/// Asks that.
+/// Runs `MEDDLED` for one table.
 pub(in crate::postgres) async fn is_meddled(
     transaction: &Transaction<'_>,
     meddled: &Statement,
@@ -126,7 +126,7 @@ pub(in crate::postgres) async fn is_meddled(
     Ok(row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
 }
 
-/// Prepares the question which documents are stored already.
+/// Prepares the query for which documents are stored already.
 pub(in crate::postgres) async fn prepare_look_up(
     transaction: &Transaction<'_>,
     page: &PageCommit,
@@ -144,7 +144,7 @@ pub(in crate::postgres) struct Stored {
 }
 
 impl Stored {
-    /// Equal bytes are one version: a row that claims another one was changed since it landed.
+    /// Equal bytes are one version: a row that claims another version was changed since it was committed.
     fn is(&self, candidate: &Candidate<'_>) -> bool {
         // PostgreSQL keeps microseconds.
         let micros = |at: Option<OffsetDateTime>| at.map(|at| at.unix_timestamp_nanos() / 1000);
@@ -154,8 +154,7 @@ impl Stored {
     }
 }
 
-/// Which of the candidates are stored already, byte for byte and as the version that they are, and what was changed beside them
-/// since.
+/// Which of the candidates are stored already, byte for byte and with their version, and which rows were changed by hand since.
 pub(in crate::postgres) async fn unchanged(
     transaction: &Transaction<'_>,
     look_up: &Statement,
@@ -207,9 +206,9 @@ async fn look_up_all(
     Ok(all)
 }
 
-/// Writes the candidates of a page. One that the server refuses is put aside alone: the rest lands. What the table may not
-/// have kept is looked up before the page is committed: what was not returned, and where something `meddles` with the
-/// table, everything.
+/// Writes the candidates of a page. One that the server refuses goes to quarantine alone: the rest is committed. What the table
+/// may not have kept is read back before the commit: rows that were not returned, and all rows if something `meddles` with the
+/// table.
 pub(in crate::postgres) async fn land(
     transaction: &Transaction<'_>,
     page: &PageCommit,
@@ -256,7 +255,7 @@ pub(in crate::postgres) async fn land(
     Ok(())
 }
 
-/// Makes sure that documents are stored as they were sent, or in a newer version.
+/// Checks that documents are stored as they were sent, or in a newer version.
 async fn confirm(
     transaction: &Transaction<'_>,
     page: &PageCommit,
@@ -279,13 +278,13 @@ fn altered(page: &PageCommit, rows: usize) -> StoreErrorKind {
     StoreErrorKind::RowsAltered { table: page.pipeline.table.as_str().into(), rows: rows as u64 }
 }
 
-/// Whether the server said that it does not take what is written: a table with rules cannot be written with ON CONFLICT
-/// (SQLSTATE 0A000), and a policy does not let a row in (42501).
+/// Whether the server refuses the rows: a table with rules cannot be written with ON CONFLICT (SQLSTATE 0A000), and a row
+/// policy does not accept a row (42501).
 fn refuses_rows(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| ["0A000", "42501"].contains(&code.code()))
 }
 
-/// Cuts at [`STATEMENT_BYTES`]; a part has at least one candidate.
+/// Splits at [`STATEMENT_BYTES`]; a part has at least one candidate.
 pub(in crate::postgres) fn in_statements<'c, 'a>(
     mut candidates: &'c [Candidate<'a>],
 ) -> Vec<&'c [Candidate<'a>]> {
@@ -304,7 +303,7 @@ pub(in crate::postgres) fn in_statements<'c, 'a>(
     parts
 }
 
-/// Runs the upsert behind a savepoint; both travel together, so the savepoint costs no round trip.
+/// Runs the upsert after a savepoint; both are sent together, so the savepoint costs no round trip.
 async fn write(
     transaction: &Transaction<'_>,
     upsert: &Statement,
@@ -349,7 +348,7 @@ pub(in crate::postgres) fn is_about_one_record(error: &tokio_postgres::Error) ->
     error.code().is_some_and(|code| ABOUT_ONE_RECORD.contains(&code.code()))
 }
 
-/// What the statement returned of a part: whether each was inserted, if it was written.
+/// What the statement returned for a part: for each row that was written, whether it was inserted.
 fn returned(
     part: &[Candidate<'_>],
     written: &[tokio_postgres::Row],
@@ -363,7 +362,7 @@ fn returned(
     Ok(inserted)
 }
 
-/// Counts a part: what was not written is there already.
+/// Counts a part: a row that was not written is stored already.
 fn count(landing: &mut PreparedPage<'_>, part: &[Candidate<'_>], inserted: &[Option<bool>]) {
     for (candidate, inserted) in part.iter().zip(inserted) {
         let counts = landing.tally.of(candidate.row);
@@ -379,7 +378,7 @@ fn position(candidates: &[Candidate<'_>], id: &str) -> Result<usize, usize> {
     candidates.binary_search_by(|candidate| (*candidate.row.id).cmp(id))
 }
 
-/// How many rows a table holds.
+/// Number of rows in a table.
 pub(in crate::postgres) async fn count_rows(
     client: &Client,
     table: &TableName,

@@ -3,8 +3,7 @@ use std::error::Error;
 use bytes::{BufMut, BytesMut};
 use postgres_types::{IsNull, ToSql, Type, to_sql_checked};
 
-/// JSON text on its way to a `jsonb` parameter, byte for byte: no tree is built on our side, so no digit of a
-/// number is lost.
+/// JSON text on its way to a `jsonb` parameter, byte for byte: no tree is built on our side, so no digit of a number is lost.
 #[derive(Debug)]
 pub(in crate::postgres) struct Jsonb<'a>(pub(in crate::postgres) &'a [u8]);
 

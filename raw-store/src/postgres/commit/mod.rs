@@ -13,10 +13,9 @@ use super::lease;
 use crate::prepare::PreparedPage;
 use crate::{Altered, PageCommit, PageOutcome, StoreErrorKind};
 
-/// Lands one page in one transaction.
+/// Commits one page in one transaction.
 ///
-/// Locks are taken in the order lease, page, rows by id, quarantine, windows by time, totals; so two pages
-/// cannot wait for each other.
+/// Locks are taken in the order lease, page, rows by id, quarantine, windows by time, totals; so two pages cannot deadlock.
 pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
     let mut landing = PreparedPage::of(page)?;
     let transaction = client.transaction().await?;
@@ -50,13 +49,13 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
 enum Begun {
     /// The page was committed before.
     Known(PageOutcome),
-    /// The page is new; which of its candidates are stored already, byte for byte, and whether something meddles with
-    /// what is written to its table.
+    /// The page is new; says which of its candidates are stored already, byte for byte, and whether something meddles with what
+    /// is written to its table.
     New { unchanged: Vec<bool>, meddles: bool },
 }
 
-/// Checks the lease, claims the page's name and asks which documents are stored already, in one round trip. What was changed
-/// beside these is told for a page that is known, too: all of it is stored.
+/// Checks the lease, claims the page's identity and reads which documents are stored already, in one round trip. Rows that were
+/// changed by hand are reported for a known page, too: all of it is stored.
 async fn begin(
     transaction: &Transaction<'_>,
     page: &PageCommit,

@@ -5,7 +5,7 @@ use super::jsonb::Jsonb;
 use crate::postgres::rows::{kept, of_a_run};
 use crate::{PageCommit, PageOutcome, RunId, StoreErrorKind, WindowCounts};
 
-/// Claims a page's name. Of two transactions with one page the second waits here for the first.
+/// Claims a page's identity. Of two transactions with one page, the second waits here for the first.
 pub(in crate::postgres) const CLAIM: &str = "
     INSERT INTO backfill_page (run_id, entity_name, page_number, request_payload, records_inserted, records_updated,
         records_unchanged, records_quarantined, outcome, answered_at_utc, committed_at_utc)
@@ -33,7 +33,7 @@ pub(in crate::postgres) async fn last(
     Ok(row.try_get::<_, i32>(0)?.cast_unsigned())
 }
 
-/// Claims the page's name; false if it has been committed before.
+/// Claims the page's identity; false if it has been committed before.
 pub(in crate::postgres) async fn claim(
     transaction: &Transaction<'_>,
     statement: &Statement,
@@ -50,7 +50,7 @@ pub(in crate::postgres) async fn claim(
     }
 }
 
-/// Writes down what became of the page.
+/// Records the outcome of the page.
 pub(in crate::postgres) async fn conclude(
     transaction: &Transaction<'_>,
     page: &PageCommit,
@@ -71,13 +71,13 @@ pub(in crate::postgres) async fn conclude(
     kept("backfill_page", concluded, 1)
 }
 
-/// What became of a page that was committed before.
+/// The outcome of a page that was committed before.
 pub(in crate::postgres) async fn outcome(
     transaction: &Transaction<'_>,
     page: &PageCommit,
 ) -> Result<PageOutcome, StoreErrorKind> {
     let (run, entity_name, number) = name(page);
-    // It was not claimed, and is not there either.
+    // It was not claimed, and does not exist either.
     let row = transaction.query_opt(OUTCOME, &[&run, &entity_name, &number]).await?;
     let row = row.ok_or_else(|| StoreErrorKind::RowsAltered { table: "backfill_page".into(), rows: 1 })?;
     let text: String = row.try_get(0)?;

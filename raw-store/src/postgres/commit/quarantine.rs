@@ -12,7 +12,7 @@ use crate::postgres::rows::{self, run_id, window};
 use crate::prepare::QuarantinedDoc;
 use crate::{Acceptance, Owner, PageCommit, Pipeline, Quarantined, StoreErrorKind, Window};
 
-/// Keeps documents once per content: one that comes again only says when, and where, it was seen last.
+/// Keeps documents once per content: for one that comes again, only when and where it was last seen is updated.
 const KEEP: &str = "
     INSERT INTO quarantine (digest, record_id, reason, raw, window_start_utc, window_end_utc, has_row, entity_name, run_id,
         page_number, request_payload, first_seen_at_utc, last_seen_at_utc, time_axis)
@@ -43,7 +43,7 @@ const BYTES: &str = "SELECT raw FROM quarantine WHERE entity_name = $1 AND encod
 const KNOWN: &str =
     "SELECT digest FROM quarantine WHERE entity_name = $1 AND digest = ANY($2) AND resolved_at_utc IS NULL";
 
-/// What [`crate::Quarantined::is_open`] says, of the pipelines and the span that are asked for.
+/// What [`crate::Quarantined::is_open`] says, for the given pipelines and span.
 const OPEN: &str = "
     SELECT count(*)
     FROM quarantine AS kept
@@ -70,7 +70,7 @@ const RESOLVE: &str = "
       -- A window that was only gone on with began before: what lies in front of its cursor was not read again.
       AND kept.last_seen_at_utc < line.started_at_utc";
 
-/// Lists what is kept.
+/// Lists the documents in quarantine.
 pub(in crate::postgres) async fn list(
     client: &Client,
     entity_name: Option<&str>,
@@ -79,7 +79,7 @@ pub(in crate::postgres) async fn list(
     rows.iter().map(quarantined).collect()
 }
 
-/// Counts what is open.
+/// Counts the open documents.
 pub(in crate::postgres) async fn open(
     client: &Client,
     pipelines: &[Pipeline],
@@ -128,7 +128,7 @@ fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
     })
 }
 
-/// Which of these documents are kept, and not resolved.
+/// Which of these documents are in quarantine and not resolved.
 pub(in crate::postgres) async fn known(
     client: &Client,
     entity_name: &str,
@@ -153,7 +153,7 @@ pub(in crate::postgres) async fn bytes(
     Ok(row.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?.map(Bytes::from))
 }
 
-/// Resolves what a run did not see again.
+/// Resolves the documents that a run did not see again.
 pub(in crate::postgres) async fn resolve(
     client: &mut Object,
     owner: Owner<'_>,

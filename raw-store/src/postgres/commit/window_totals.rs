@@ -6,8 +6,8 @@ use super::pages::counts;
 use crate::postgres::log::windows::{check_entered, entered, locked_line};
 use crate::{PageCommit, PageOutcome, ScanCursor, StoreErrorKind};
 
-/// Adds a page to its windows' lines and to the run's totals, on top of the page before it. A window that the same run has closed before in
-/// another way moves from one count of the totals to the other.
+/// Adds a page to its windows' lines and to the run's totals, after the page before it. A window that the same run has closed
+/// before in another state moves from one count of the totals to the other.
 const ADVANCE: &str = concat!(
     "WITH change AS (
         SELECT new.*, line.closed_as, line.is_own, line.at_page
@@ -71,7 +71,7 @@ const ADVANCE: &str = concat!(
     )
     ",
     entered!(),
-    // The lines that another page has changed before than the one that this one goes on top of.
+    // Lines that another page has changed before than the one that this page follows.
     ", (SELECT count(*) FROM change WHERE after IS NOT NULL AND NOT (is_own AND at_page = after))",
 );
 
@@ -128,8 +128,8 @@ pub(super) async fn advance(
     check_entered(&row, (entity_name, windows.len()))
 }
 
-/// The ids of a cursor as a JSON array. One with a NUL character can be no row either; left out, it comes again
-/// and goes to quarantine again.
+/// The ids of a cursor as a JSON array. An id with a NUL character cannot be a row either; left out, the record comes again and
+/// goes to quarantine again.
 fn seen_ids(cursor: &ScanCursor) -> Vec<u8> {
     let ids: Vec<&str> = cursor.seen.iter().map(|id| &**id).filter(|id| !id.contains('\0')).collect();
     serde_json::to_vec(&ids).expect("texts are always JSON")

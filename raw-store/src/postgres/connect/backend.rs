@@ -6,8 +6,8 @@ use crate::StoreErrorKind;
 
 const ME: &str = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
 
-/// A connection outside the pool, and the server process behind it. Rows that name both belong to whoever holds it, and to
-/// nobody once it has ended: the number alone may be another process's by then.
+/// A connection outside the pool, and the server process behind it. Rows that name both belong to the connection's owner until
+/// the connection ends, and to no process after that: the number alone may be another process's by then.
 #[derive(Debug)]
 pub(in crate::postgres) struct Backend {
     pub(in crate::postgres) client: Client,

@@ -7,8 +7,7 @@ use tokio_postgres::error::DbError;
 use crate::StoreErrorKind;
 
 impl From<tokio_postgres::Error> for StoreErrorKind {
-    /// Keeps SQLSTATE, table and constraint. The server's message, its DETAIL and its CONTEXT stay behind: they
-    /// quote rows.
+    /// Keeps SQLSTATE, table and constraint. The server's message, its DETAIL and its CONTEXT are dropped: they quote rows.
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(refusal) => from_server(refusal),
@@ -35,7 +34,7 @@ fn from_server(refusal: &DbError) -> StoreErrorKind {
     from_sqlstate(refusal.code().code(), place)
 }
 
-/// What a refusal is about. All three are names of the schema, never data.
+/// The object of a refusal. All three are names of the schema, never data.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place<'a> {
     table: Option<&'a str>,
@@ -43,7 +42,7 @@ struct Place<'a> {
     column: Option<&'a str>,
 }
 
-/// Sorts a SQLSTATE (PostgreSQL's manual, appendix A) by what can be done about it.
+/// Maps a SQLSTATE (PostgreSQL's manual, appendix A) to a kind by what can be done about it.
 fn from_sqlstate(code: &str, place: Place<'_>) -> StoreErrorKind {
     use StoreErrorKind as Kind;
     let at = place.text();
@@ -55,7 +54,7 @@ fn from_sqlstate(code: &str, place: Place<'_>) -> StoreErrorKind {
         "53300" | "40001" | "40P01" | "55P03" | "57014" | "25P03" | "55006" => Kind::Busy(code.into()),
         "3D000" => Kind::LoginRefused(code.into()),
         "42501" => Kind::Forbidden(place.table.unwrap_or("the schema or one of its tables").into()),
-        // Whose name is missing is filled in where it is known.
+        // The caller, which knows the missing name, fills it in.
         "42P01" | "3F000" => Kind::NotSetUp("".into()),
         "42703" | "42804" | "42883" | "42P10" | "23502" | "23514" => {
             Kind::Differs(format!("SQLSTATE {code}{at}").into())
@@ -78,7 +77,7 @@ impl Place<'_> {
     }
 }
 
-/// The driver keeps its error kinds to itself, so its own fixed words tell them apart.
+/// The driver does not expose its error kinds, so its fixed messages tell them apart.
 fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
     let words = error.to_string();
     let says = |start: &str| words.starts_with(start);
@@ -86,11 +85,11 @@ fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
         return StoreErrorKind::Insecure(tls_reason(error).into());
     }
     if says("invalid configuration") {
-        // The one thing our own configuration can lack is the password that the server turned out to want.
+        // The only thing our own configuration can lack is the password that the server turned out to require.
         return StoreErrorKind::LoginRefused("28P01".into());
     }
     if says("authentication error") {
-        // The driver keeps this reason in its own words, too.
+        // The driver has this reason only as text, too.
         let reason = error.source().map(ToString::to_string).unwrap_or_default();
         if reason.contains("channel binding") {
             let unbound = "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
@@ -108,7 +107,7 @@ fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
         None if says("error connecting") || says("error communicating") => {
             StoreErrorKind::Unavailable("no connection".into())
         }
-        // A row that does not fit what is asked of it: a column has another type.
+        // A row does not fit what is read from it: a column has another type.
         None if says("error deserializing") || says("error serializing") || says("invalid column") => {
             StoreErrorKind::Differs("a column has another type than expected".into())
         }

@@ -1,4 +1,4 @@
-//! The same connection for a program of libpq's, such as psql.
+//! The same connection for a libpq program, such as psql.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::options::{ChannelBinding, DatabaseOptions, SslMode};
 
-/// What decides whom libpq connects to, as whom, and how that is protected (its manual, 34.15 "Environment Variables").
+/// The variables that decide where, as whom and how securely libpq connects (its manual, 34.15 "Environment Variables").
 const CONNECTION: [&str; 32] = [
     "PGHOST",
     "PGHOSTADDR",
@@ -43,10 +43,10 @@ const CONNECTION: [&str; 32] = [
 ];
 
 impl DatabaseOptions {
-    /// Lets a program of libpq's connect as the store does: to the same server, with the same protection and password.
+    /// Makes a libpq program connect as the store does: to the same server, with the same protection and password.
     ///
-    /// All goes through its environment. Nothing stands among its arguments, where a password would be seen by everybody, and
-    /// where a database's name with `=` or `://` in it would be read as an address.
+    /// Everything is passed through its environment. Arguments would show a password to every user, and a database name with
+    /// `=` or `://` in it would be read as an address.
     pub fn tell_libpq(&self, program: &mut Command) {
         for name in CONNECTION {
             program.env_remove(name);
@@ -71,7 +71,7 @@ impl DatabaseOptions {
         }
     }
 
-    /// The address, without the password, as this program and libpq's read it.
+    /// The address without the password, in a form that this program and libpq read alike.
     pub fn url(&self) -> String {
         let mut url = String::from("postgres://");
         push_encoded(&mut url, &self.user);
@@ -99,8 +99,7 @@ impl DatabaseOptions {
         url
     }
 
-    /// `sslmode` and `sslrootcert` that mean to libpq what ours mean here: where the system's authorities are asked, the name
-    /// counts.
+    /// The `sslmode` and `sslrootcert` that mean to libpq what ours mean here: with the system's authorities, the name counts.
     fn libpq_protection(&self) -> (&'static str, Option<&OsStr>) {
         let file = self.root_certificate.as_deref().map(AsRef::as_ref);
         match (self.ssl_mode(), file) {
@@ -122,7 +121,7 @@ impl DatabaseOptions {
     }
 }
 
-/// All but letters, digits and the four signs that every reader takes as they are (RFC 3986, 2.3).
+/// Encodes all but letters, digits and the four characters that every reader takes literally (RFC 3986, 2.3).
 fn push_encoded(url: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

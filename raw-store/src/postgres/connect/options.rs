@@ -5,55 +5,54 @@ use std::time::Duration;
 
 use crate::{StoreError, StoreErrorKind};
 
-/// How long one connection may take to be made; the driver itself would wait for ever.
+/// Time limit for making one connection; the driver itself would wait for ever.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a lease lasts without a heartbeat. Far longer than a page takes, so that only who is frozen or cut off loses it;
-/// short enough for others to wait for.
+/// How long a lease lasts without a heartbeat. Far longer than a page takes, so that only a process that is frozen or cut off
+/// loses it; short enough for others to wait for.
 pub(in crate::postgres) const LEASE_TIME: Duration = Duration::from_mins(1);
 
-/// Connections of one store, beside the one that holds its leases: a few pages commit at once.
+/// Connections of one store, in addition to the one that holds its leases: a few pages commit at once.
 const POOL_SIZE: usize = 4;
 
 /// How the connection is protected: libpq's words and meanings (its manual, 34.19 "SSL Support").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
-    /// Plain text: to this machine only.
+    /// Plain text; accepted for a server on this machine only.
     Disable,
-    /// TLS if the server offers it: to this machine only.
+    /// TLS if the server offers it; accepted for a server on this machine only.
     Prefer,
-    /// TLS, whoever's certificate it is; with `sslrootcert` as [`SslMode::VerifyCa`].
+    /// TLS with any certificate; with `sslrootcert`, the same as [`SslMode::VerifyCa`].
     Require,
-    /// TLS, with a certificate from an authority of `sslrootcert`, for whatever host. Without `sslrootcert` as
-    /// [`SslMode::VerifyFull`]. To another machine the login must be bound to the connection here and with
-    /// [`SslMode::Require`] (SCRAM-SHA-256-PLUS), so that nobody can sit between: stricter than libpq.
+    /// TLS with a certificate from an authority in `sslrootcert`, for any host name. Without `sslrootcert`, the same as
+    /// [`SslMode::VerifyFull`]. For a server on another machine, this mode and [`SslMode::Require`] bind the login to the
+    /// connection (SCRAM-SHA-256-PLUS), so that no third party can sit in between: stricter than libpq.
     VerifyCa,
-    /// TLS, with a certificate from a known authority that names the host.
+    /// TLS with a certificate from a known authority that names the host.
     VerifyFull,
 }
 
-/// Whether the login is bound to the TLS connection that it goes over (SCRAM-SHA-256-PLUS), so that nobody between
-/// here and the server can pass it on.
+/// Whether the login is bound to the TLS connection that carries it (SCRAM-SHA-256-PLUS), so that no third party between here
+/// and the server can pass it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelBinding {
-    /// Never.
+    /// Never bind the login.
     Disable,
-    /// Where the server offers it.
+    /// Bind the login if the server offers it.
     Prefer,
-    /// Always: no other way of logging in is accepted.
+    /// Always bind the login: no other way of logging in is accepted.
     Require,
 }
 
-/// Which database to use, and how to reach it.
+/// Which database to connect to, and how.
 ///
-/// Made from parts by [`new`](Self::new) or parsed from a URL:
-/// `postgres://user@host:port/database?sslmode=…&sslrootcert=FILE&channel_binding=…&connect_timeout=SECONDS`;
-/// `host` (also a socket's folder), `port`, `user` and `dbname` may stand among the parameters instead. All parts are
-/// percent-decoded. A password in the URL is refused: URLs end up in shell histories, logs and process lists.
+/// Built from parts with [`new`](Self::new) or parsed from a URL:
+/// `postgres://user@host:port/database?sslmode=…&sslrootcert=FILE&channel_binding=…&connect_timeout=SECONDS`; `host` (or the
+/// directory of a socket), `port`, `user` and `dbname` may be given as parameters instead. All parts are percent-decoded. A
+/// password in the URL is refused: URLs end up in shell histories, logs and process lists.
 ///
-/// `sslmode`: to this machine (loopback, socket) there is no TLS unless asked for; to any other it is
-/// `verify-full`, and `disable`, `allow` and `prefer` are refused because they permit plain text. `allow` is
-/// read as `prefer`.
+/// `sslmode`: for this machine (loopback, socket) the default is no TLS; for any other machine it is `verify-full`, and
+/// `disable`, `allow` and `prefer` are refused because they permit plain text. `allow` is read as `prefer`.
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
     pub(super) host: Host,
@@ -74,11 +73,11 @@ pub struct DatabaseOptions {
 pub(super) enum Host {
     /// A name or an address.
     Tcp(Box<str>),
-    /// The folder of a Unix socket.
+    /// The directory of a Unix socket.
     Socket(PathBuf),
 }
 
-/// A password: not printed, overwritten when dropped.
+/// A password: never printed, and overwritten when dropped.
 #[derive(Clone)]
 pub(super) struct Password(Vec<u8>);
 
@@ -91,7 +90,7 @@ impl Password {
 impl Drop for Password {
     fn drop(&mut self) {
         self.0.fill(0);
-        // Keeps the overwriting, whose result nobody else reads.
+        // Keeps the overwriting, whose result is not read.
         std::hint::black_box(&self.0);
     }
 }
@@ -103,7 +102,7 @@ impl fmt::Debug for Password {
 }
 
 impl DatabaseOptions {
-    /// A database by its parts. A `host` that starts with `/` is the folder of a Unix socket.
+    /// Builds the options from their parts. A `host` that starts with `/` is the directory of a Unix socket.
     pub fn new(host: &str, port: u16, database: &str, user: &str) -> Self {
         Self {
             host: Host::from(host),
@@ -120,12 +119,12 @@ impl DatabaseOptions {
         }
     }
 
-    /// The user's password. It is kept redacted and overwritten when the options are dropped.
+    /// Sets the user's password. It is never printed, and is overwritten when the options are dropped.
     pub fn with_password(self, password: &str) -> Self {
         Self { password: Some(Password(password.as_bytes().to_vec())), ..self }
     }
 
-    /// How the connection is protected.
+    /// Sets how the connection is protected.
     ///
     /// # Errors
     ///
@@ -137,27 +136,27 @@ impl DatabaseOptions {
         Ok(Self { ssl_mode: Some(mode), ..self })
     }
 
-    /// A PEM file with the authorities to trust, instead of those of the system.
+    /// Sets a PEM file with the authorities to trust, in place of the system's.
     pub fn with_root_certificate(self, file: impl Into<PathBuf>) -> Self {
         Self { root_certificate: Some(file.into()), ..self }
     }
 
-    /// Whether the login is bound to the connection; otherwise see [`DatabaseOptions::channel_binding`].
+    /// Sets whether the login is bound to the connection; for the default see [`DatabaseOptions::channel_binding`].
     pub fn with_channel_binding(self, binding: ChannelBinding) -> Self {
         Self { channel_binding: Some(binding), ..self }
     }
 
-    /// How long a lease outlives a process that is frozen or cut off; default one minute.
+    /// Sets how long a lease outlives a process that is frozen or cut off; default one minute.
     pub fn with_lease_time(self, time: Duration) -> Self {
         Self { lease_time: time, ..self }
     }
 
-    /// How many connections the store may use at once, at least one; one more holds its leases, and one asks for calls.
+    /// Sets how many connections the store may use at once, at least one. One more holds its leases, and one asks for calls.
     pub fn with_pool_size(self, connections: usize) -> Self {
         Self { pool_size: connections.max(1), ..self }
     }
 
-    /// The host's name or address, or the folder of its socket.
+    /// The host's name or address, or the directory of its socket.
     pub fn host(&self) -> String {
         match &self.host {
             Host::Tcp(host) => host.to_string(),
@@ -165,7 +164,7 @@ impl DatabaseOptions {
         }
     }
 
-    /// The port, which also names the socket in its folder.
+    /// The port, which is also part of the socket's name in its directory.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -180,7 +179,7 @@ impl DatabaseOptions {
         &self.database
     }
 
-    /// How the connection will be protected. A socket has no other machine on its way, so TLS is not used there.
+    /// How the connection will be protected. A socket does not leave this machine, so TLS is not used there.
     pub fn ssl_mode(&self) -> SslMode {
         if let Host::Socket(_) = self.host {
             return SslMode::Disable;
@@ -188,13 +187,12 @@ impl DatabaseOptions {
         self.ssl_mode.unwrap_or(if self.host.is_local() { SslMode::Disable } else { SslMode::VerifyFull })
     }
 
-    /// Whether the login will be bound to the connection: as asked for; otherwise where the server offers it, and always
-    /// to another machine whose name nobody vouches for: whoever has some certificate of the same authority could sit
-    /// between.
+    /// Whether the login will be bound to the connection: as set; otherwise where the server offers it, and always for another
+    /// machine whose name is not verified, because the holder of any certificate of the same authority could sit in between.
     pub fn channel_binding(&self) -> ChannelBinding {
         let is_named = match self.ssl_mode() {
             SslMode::VerifyFull => true,
-            // Without a file of authorities the system's are asked, and those only ever for a name.
+            // Without a file of authorities the system's are used, and those only to verify a name.
             SslMode::VerifyCa => self.root_certificate.is_none(),
             SslMode::Disable | SslMode::Prefer | SslMode::Require => false,
         };
@@ -211,7 +209,7 @@ impl DatabaseOptions {
     }
 }
 
-/// Prints `user@host:port/database`.
+/// Formats the options as `user@host:port/database`.
 impl fmt::Display for DatabaseOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port, database, user, .. } = self;
@@ -236,7 +234,7 @@ impl From<&str> for Host {
 }
 
 impl Host {
-    /// Whether what is sent there stays on this machine.
+    /// Whether what is sent to this host stays on this machine.
     fn is_local(&self) -> bool {
         match self {
             Self::Socket(_) => true,

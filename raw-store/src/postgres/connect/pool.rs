@@ -19,32 +19,32 @@ use super::session::{AT_LOGIN, Terms, Unfit};
 use super::tls;
 use crate::{SchemaName, StoreErrorKind};
 
-/// When a silent peer is asked whether it is still there; the driver's default is two hours.
+/// Idle time after which a silent peer is probed; the driver's default is two hours.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// How long sent bytes may stay unacknowledged, as when a cable is pulled.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
-/// How long a caller waits for a connection that others use: longer than a page takes, shorter than patience.
+/// How long a caller waits for a connection that others use: longer than a page takes, shorter than a caller would wait.
 const WAIT: Duration = Duration::from_secs(45);
 
-/// How to make connections.
+/// Makes connections.
 #[derive(Clone)]
 pub(in crate::postgres) struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
     terms: Terms,
     between: Arc<Between>,
-    /// For everything from the first packet to the end of the login; the driver's own limit ends with the first packet.
+    /// Limit from the first packet to the end of the login; the driver's own limit ends with the first packet.
     patience: Duration,
 }
 
-/// What is known of the way to the server.
+/// What is known about the path to the server.
 #[derive(Debug, Default)]
 struct Between {
-    /// Whether what is said at the login arrives; unknown before the first connection.
+    /// Whether the startup options of the login arrive; unknown before the first connection.
     arrives: OnceLock<bool>,
-    /// Somebody refuses a login that says anything.
+    /// Whether a pooler refuses a login with startup options.
     refuses: AtomicBool,
 }
 
@@ -95,12 +95,12 @@ impl Connector {
         Ok(Self { config, tls, terms, between, patience: options.connect_timeout })
     }
 
-    /// Whether nobody is between here and the server who drops what is said at the login; asked with the first connection.
+    /// Whether no pooler between here and the server drops the startup options of the login; checked with the first connection.
     pub(in crate::postgres) fn is_direct(&self) -> bool {
         self.between.arrives.get().copied().unwrap_or(false)
     }
 
-    /// A bare connection. Where somebody refuses what is said at the login, nothing is said.
+    /// Opens a bare connection. If a pooler refuses startup options, none are sent.
     async fn open(&self) -> Result<(Client, Way), tokio_postgres::Error> {
         let silent = || {
             let mut config = self.config.clone();
@@ -130,7 +130,7 @@ impl Connector {
     }
 
     pub(in crate::postgres) fn pool(&self, size: usize) -> Result<Pool, StoreErrorKind> {
-        // A connection that only looks open is found out by a query before it is lent (`Verified`).
+        // A connection that only looks open is detected by a query before it is lent (`Verified`).
         let recycling_method = RecyclingMethod::Verified;
         let manager =
             Manager::from_connect(self.config.clone(), self.clone(), ManagerConfig { recycling_method });
@@ -166,7 +166,7 @@ impl Connector {
         }
     }
 
-    /// Why no connection was made. The one right that a login needs is named with the statement that gives it.
+    /// Why no connection was made. The one privilege that a login needs is named with the statement that grants it.
     fn refused(&self, error: tokio_postgres::Error) -> StoreErrorKind {
         if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
             return error.into();
@@ -194,7 +194,7 @@ impl Connector {
     }
 }
 
-/// The connection of the driver, which has to be kept going.
+/// The driver's connection, which has to be polled.
 type Way = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
 async fn carry(connection: Way) {
@@ -203,7 +203,7 @@ async fn carry(connection: Way) {
     }
 }
 
-/// As the pool asks for connections.
+/// Connects for the pool.
 impl Connect for Connector {
     fn connect(
         &self,
@@ -223,9 +223,9 @@ impl std::fmt::Debug for Connector {
     }
 }
 
-/// A lent connection. It goes back to the pool only when its work has come to a known end; dropped before that,
-/// by an error or because the caller's future was dropped, it is closed: it may be in the middle of a
-/// transaction, and the next borrower must not inherit that.
+/// A borrowed connection. It returns to the pool only when its work has come to a known end. If it is dropped before that, by
+/// an error or because the caller's future was dropped, it is closed: it may be in the middle of a transaction, and the next
+/// borrower must not inherit that.
 #[derive(Debug)]
 pub(in crate::postgres) struct Session(Option<Object>);
 
@@ -234,7 +234,7 @@ impl Session {
         Self(Some(object))
     }
 
-    /// Gives the connection back to the pool.
+    /// Returns the connection to the pool.
     pub(in crate::postgres) fn done(mut self) {
         self.0 = None;
     }

@@ -6,8 +6,8 @@ use crate::StoreErrorKind;
 
 const ME: &str = "SELECT pg_backend_pid()";
 
-/// Makes sure that the server's side of a session is its own: a pooler may hand it to somebody else after each transaction,
-/// and then neither settings nor locks nor leases hold. Costs a connection, and is asked only where somebody is between.
+/// Checks that the server's side of a session is its own: a pooler may give it to another client after each transaction, and
+/// then neither settings nor locks nor leases hold. It costs a connection, and is checked only where there is a pooler.
 pub(in crate::postgres) async fn check_ownership(
     connector: &Connector,
     client: &Client,

@@ -1,12 +1,12 @@
-//! What a session has to be like: said when it begins, and asked back, for a pooler may drop what is said at the login.
+//! The settings of a session: set when it begins, and read back, because a pooler may drop the startup options of the login.
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::SchemaName;
 
-/// Settings of each session, as the server shows them. The bounds: a page takes a fraction of a second; whoever takes this
-/// long is stuck, or somebody else holds a lock on our tables. The isolation: every guard is a conditional write that reads
-/// its row again after a wait. No compilation of queries: on a page it costs more than it saves.
+/// Settings of each session, as the server shows them. The time limits: a page takes a fraction of a second; a statement that
+/// takes this long is stuck, or another session holds a lock on our tables. The isolation: every guard is a conditional write
+/// that reads its row again after a wait. No compilation of queries: on a page it costs more than it saves.
 const SETTINGS: [(&str, &str); 7] = [
     ("statement_timeout", "1min"),
     ("lock_timeout", "10s"),
@@ -17,25 +17,25 @@ const SETTINGS: [(&str, &str); 7] = [
     ("timezone", "UTC"),
 ];
 
-/// A commit is on the server's disk when it is answered, whatever the server's, the database's or the role's default; where
+/// A commit is on the server's disk when it is answered, whatever the default of the server, the database or the role; where
 /// the default waits for more than that, it stays.
 const COMMITS: &str =
     "set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') = 'remote_apply'
         THEN 'remote_apply' ELSE 'on' END, false)";
 
-/// What a session that holds the only copy of something, or a lock for a whole process, asks for beside that: the server finds
-/// a host that is gone within a minute, so that its lock is free.
+/// Additional settings of a session that holds the only copy of something, or a lock for a whole process: the server notices
+/// within a minute that a host is gone, and frees its lock.
 pub(in crate::postgres) const DURABLE: &[(&str, &str)] =
     &[("tcp_keepalives_idle", "10"), ("tcp_keepalives_interval", "10"), ("tcp_keepalives_count", "3")];
 
-/// Whether the login's own words arrived: where somebody between drops them, this comes from elsewhere.
+/// Whether the startup options of the login arrived: if a pooler drops them, this setting has another source.
 const ARRIVED: &str = "SELECT source = 'client' FROM pg_settings WHERE name = 'jit'";
 
-/// What is said at the login, as the server's command line takes it. Said once more in the session, so nothing depends on it;
-/// it shows whether somebody is between.
+/// The startup option of the login, as on the server's command line. It is set once more in the session, so nothing depends on
+/// it; it shows whether there is a pooler in between.
 pub(super) const AT_LOGIN: &str = "-c jit=off";
 
-/// What each session of a store has to be like.
+/// The settings that each session of a store must have.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     search_path: Box<str>,
@@ -60,7 +60,7 @@ impl Terms {
         Self { search_path: schema.as_str().into(), more }
     }
 
-    /// Says them all, and asks them back: one round trip. With `asks`, also whether the login's own words arrived.
+    /// Sends all settings and reads them back, in one round trip. With `asks`, also whether the startup options arrived.
     pub(super) async fn agree(&self, client: &Client, asks: bool) -> Result<Option<bool>, Unfit> {
         let set = |(name, value): &(&str, &str)| format!("set_config('{name}', '{value}', false)");
         let path = ("search_path", &*self.search_path);
@@ -80,7 +80,7 @@ impl Terms {
         Ok(first.map(|arrived| arrived == "t"))
     }
 
-    /// Compares what was asked back with what was said.
+    /// Compares the settings that were read back with those that were sent.
     fn check(&self, shown: &[String]) -> Result<(), String> {
         let [path, schema, commits, shown @ ..] = shown else {
             return Err("it does not answer what its settings are".into());
@@ -89,7 +89,7 @@ impl Terms {
         if **path != *self.search_path {
             return Err(differs("search_path", path, &self.search_path));
         }
-        // There is no current schema where it has not been created yet.
+        // There is no current schema before it has been created.
         if !schema.is_empty() && **schema != *self.search_path {
             return Err(differs("the current schema", schema, &self.search_path));
         }

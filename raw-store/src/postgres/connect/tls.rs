@@ -1,4 +1,4 @@
-//! What `sslmode` means, as the driver and the TLS library want to be told.
+//! Translates `sslmode` for the driver and the TLS library.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ pub(super) fn config(options: &DatabaseOptions) -> Result<ClientConfig, StoreErr
         .with_safe_default_protocol_versions()
         .map_err(|_| unusable("TLS is not available"))?;
     let config = match (options.ssl_mode(), &options.root_certificate) {
-        // Never used, so it need not trust anybody.
+        // Never used, so it need not trust any authority.
         (SslMode::Disable, _) => builder.with_root_certificates(RootCertStore::empty()),
-        // As libpq does: with a file of authorities, `require` looks at who vouches for the server.
+        // As in libpq: with a file of authorities, `require` checks who signed the server's certificate.
         (SslMode::Prefer | SslMode::Require, None) => {
             let verifier = Lenient { roots: None, provider };
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
@@ -34,8 +34,8 @@ pub(super) fn config(options: &DatabaseOptions) -> Result<ClientConfig, StoreErr
             let verifier = Lenient { roots: Some(roots(file)?), provider };
             builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
-        // Whoever is known to the system could have a certificate for some name, so the name counts there; libpq
-        // allows the system's authorities with `verify-full` only.
+        // An authority known to the system could sign a certificate for any name, so the name counts there; libpq allows the
+        // system's authorities with `verify-full` only.
         (SslMode::VerifyCa | SslMode::VerifyFull, None) => builder
             .with_platform_verifier()
             .map_err(|_| unusable("the system has no list of authorities to trust; give sslrootcert=FILE"))?,
@@ -61,11 +61,11 @@ fn roots(file: &Path) -> Result<RootCertStore, StoreErrorKind> {
     Ok(roots)
 }
 
-/// Asks for less than a certificate of the right name. The handshake is still checked: whoever shows a certificate
-/// must hold its key, so that binding the login to it (SCRAM-SHA-256-PLUS) proves who is spoken to.
+/// Accepts less than a certificate of the right name. The handshake is still checked: a peer that shows a certificate must hold
+/// its key, so binding the login to it (SCRAM-SHA-256-PLUS) proves the peer's identity.
 #[derive(Debug)]
 struct Lenient {
-    /// Who must vouch for the server; `None` for nobody.
+    /// Authorities of which one must have signed the server's certificate; `None` checks no signature.
     roots: Option<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }

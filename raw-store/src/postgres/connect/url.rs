@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::options::{CONNECT_TIMEOUT, ChannelBinding, DatabaseOptions, SslMode, unusable};
 use crate::StoreError;
 
-/// Where a server listens if nothing else is said.
+/// The port of a server if none is given.
 const DEFAULT_PORT: u16 = 5432;
 
 impl FromStr for DatabaseOptions {
@@ -36,7 +36,7 @@ impl FromStr for DatabaseOptions {
     }
 }
 
-/// What a URL says, before it is known to be enough.
+/// The parts of a URL, before they are known to be sufficient.
 #[derive(Default)]
 struct Parts {
     host: String,
@@ -74,7 +74,7 @@ impl Parts {
                 self.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
             }
             "password" | "sslpassword" | "passfile" => return Err(password_refused()),
-            // Not echoed: whoever forgets an `=` or a `&` may have a secret here.
+            // Not echoed: a forgotten `=` or `&` may leave a secret here.
             _ => {
                 return Err(unusable(
                     "the database's address has a parameter that is not known; known are host, port, user, dbname, \
@@ -116,7 +116,7 @@ impl Parts {
         }
         let port = self.port.unwrap_or(DEFAULT_PORT);
         let mut options = DatabaseOptions::new(&self.host, port, &self.database, &self.user);
-        // The system's authorities vouch for anybody's name, so there the name counts, as in libpq.
+        // The system's authorities sign certificates for any name, so the name counts there, as in libpq.
         let ssl_mode = if self.system_roots { Some(SslMode::VerifyFull) } else { self.ssl_mode };
         if let Some(mode) = ssl_mode {
             options = options.with_ssl_mode(mode)?;
@@ -144,7 +144,7 @@ fn port_number(text: &str) -> Result<u16, StoreError> {
     }
 }
 
-/// Resolves `%XX`.
+/// Decodes `%XX`.
 fn decoded(text: &str) -> Result<String, StoreError> {
     let invalid = || unusable("the database's address has a % without two hexadecimal digits of UTF-8");
     let mut parts = text.split('%');

@@ -10,25 +10,25 @@ use crate::postgres::connect::{Backend, Connector};
 use crate::postgres::lease;
 use crate::{Lease, StoreError, StoreErrorKind};
 
-/// How many heartbeats a lease outlasts. After three quarters of its time without one, its owner gives up by itself.
+/// Number of heartbeats in a lease's time. After three quarters of that time without one, its owner gives up by itself.
 const BEATS: u32 = 4;
 
-/// How often is looked whether the connection was cut.
+/// Interval of the checks whether the connection was cut.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Keeps the leases of this process: by a connection that ends with it, and by heartbeats over that connection, which
-/// also stop when it is frozen or cut off.
+/// Keeps the leases of this process: by a connection that ends with the process, and by heartbeats over that connection, which
+/// also stop when the process is frozen or cut off.
 ///
-/// It lives by real time, whatever clock the rest of the program is given: the other side of a lease is a server.
+/// It uses real time, whatever clock the rest of the program is given: the other side of a lease is a server.
 #[derive(Debug)]
 pub(in crate::postgres) struct Heartbeat {
     connector: Connector,
     /// How long a lease lasts without a heartbeat.
     pub(in crate::postgres) lasts: Duration,
-    /// The connection whose life is the proof that this process lives: leases name its server process.
+    /// The connection that proves that this process lives: leases name its server process.
     guard: Mutex<Option<Arc<Backend>>>,
     held: watch::Sender<BTreeMap<Box<str>, Held>>,
-    /// What is being asked for.
+    /// Names that are being requested.
     taking: std::sync::Mutex<BTreeSet<Box<str>>>,
     beats: AtomicBool,
 }
@@ -39,7 +39,7 @@ struct Held {
     heard: Moment,
 }
 
-/// A moment in both of a machine's times: the one stands still while it sleeps, the other can be set.
+/// A moment by both of a machine's clocks: one stands still while the machine sleeps, the other can be set.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::postgres) struct Moment {
     monotonic: Instant,
@@ -55,7 +55,7 @@ impl Moment {
         Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// How long ago it was, by the time that says more.
+    /// Its age, by the clock that shows the longer time.
     fn age(self) -> Duration {
         let now = Self::now();
         let wall = now.wall.duration_since(self.wall).unwrap_or_default();
@@ -89,19 +89,19 @@ impl Heartbeat {
         self.guard.try_lock().is_ok_and(|guard| guard.as_ref().is_some_and(|guard| guard.client.is_closed()))
     }
 
-    /// The number of the ownership that this process has, as far as it knows.
+    /// The epoch of the ownership that this process has, as far as it knows.
     pub(in crate::postgres) fn epoch(&self, name: &str) -> Option<i64> {
         self.held.borrow().get(name).map(|held| held.epoch)
     }
 
-    /// Reserves a name that this process is about to ask for. Nothing if another task asks for it: the server takes all of
-    /// them for one owner.
+    /// Reserves a name that this process is about to request. `None` if another task is requesting it: to the server, all tasks
+    /// are one owner.
     pub(in crate::postgres) fn reserve(&self, name: &str) -> Option<Reservation<'_>> {
         let mut taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
         taking.insert(name.into()).then(|| Reservation { heart: self, name: name.into() })
     }
 
-    /// Keeps a lease that was asked for at this moment.
+    /// Keeps a lease that was requested at this moment.
     pub(in crate::postgres) fn keep(self: &Arc<Self>, lease: &Lease, asked: Moment) {
         let held = Held { epoch: lease.epoch, heard: asked };
         self.held.send_modify(|all| {
@@ -112,7 +112,7 @@ impl Heartbeat {
         }
     }
 
-    /// Keeps a lease no longer.
+    /// Stops keeping a lease.
     pub(in crate::postgres) fn forget(&self, lease: &Lease) {
         self.held.send_modify(|all| all.retain(|name, held| !held.is(name, lease)));
     }
@@ -126,8 +126,8 @@ impl Heartbeat {
         StoreError::new(operation, StoreErrorKind::LeaseLost(lease.entity_name.clone()))
     }
 
-    /// Renews every lease. What another took over is lost; what could not be renewed for too long is given up before the
-    /// server gives it away. A process that was asleep asks first.
+    /// Renews every lease. A lease that another process took over is lost; one that could not be renewed for too long is given
+    /// up before the server gives it away. A process that was asleep asks first.
     async fn renew(&self) {
         let held = self.held.borrow().clone();
         if held.is_empty() {
@@ -143,14 +143,14 @@ impl Heartbeat {
         if renewed.is_err()
             && let Ok(mut guard) = self.guard.try_lock()
         {
-            // Whatever swallowed this beat would swallow the next: it goes over a connection of its own.
+            // Whatever swallowed this heartbeat would swallow the next one, so that one uses a new connection.
             *guard = None;
         }
         let renewed = renewed.ok().and_then(|renewed: Result<_, StoreErrorKind>| renewed.ok());
         let too_long = self.lasts * (BEATS - 1) / BEATS;
         self.held.send_modify(|all| {
             all.retain(|name, present| {
-                // Taken meanwhile, as a new owner: another beat's business.
+                // Taken meanwhile, as a new owner: left to another heartbeat.
                 if held.get(name).is_none_or(|asked_for| asked_for.epoch != present.epoch) {
                     return true;
                 }
@@ -162,7 +162,7 @@ impl Heartbeat {
     }
 }
 
-/// A name that one task asks for, until it is dropped.
+/// A name that one task is requesting, until this is dropped.
 #[derive(Debug)]
 pub(in crate::postgres) struct Reservation<'a> {
     heart: &'a Heartbeat,
@@ -181,7 +181,7 @@ impl Held {
     }
 }
 
-/// Beats until the store is gone; at once where the connection was cut, for its leases look free until then.
+/// Sends heartbeats until the store is dropped; at once where the connection was cut, because its leases look free until then.
 async fn beat(heart: Weak<Heartbeat>, every: Duration) {
     let mut looks = tokio::time::interval(every.min(LOOK));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

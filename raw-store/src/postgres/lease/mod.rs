@@ -9,10 +9,9 @@ use super::connect::{Backend, LEASE_TIME};
 use super::rows::kept;
 use crate::{Lease, StoreErrorKind};
 
-/// When a pipeline may be taken: it was given back, or its owner is this very process, is gone, or has not been heard of
-/// for as long as a lease lasts. The owner is gone when no server process has both its number and its start. Where the
-/// role may not see other roles' sessions their start is null: then the number alone counts, and the owner is taken to
-/// live.
+/// When a pipeline may be taken: it was released, or its owner is this very process, has ended, or has sent no heartbeat for as
+/// long as a lease lasts. The owner has ended when no server process has both its number and its start. Where the role may not
+/// see other roles' sessions their start is null: then the number alone counts, and the owner is assumed to live.
 macro_rules! free {
     () => {
         "(lease.backend_pid IS NULL
@@ -25,12 +24,12 @@ macro_rules! free {
     };
 }
 
-/// Makes the line of a pipeline that nobody has had yet. Without an arbiter: two first owners meet in both unique indexes,
+/// Inserts the line of a pipeline that has had no owner yet. Without an arbiter: two first owners meet in both unique indexes,
 /// and a conflict in the one that is not named would be an error.
 const BEGIN: &str = "
     INSERT INTO backfill_lease (entity_name, epoch, holder) VALUES ($1, 0, '') ON CONFLICT DO NOTHING";
 
-/// Takes a pipeline for a process. Whoever finds that it is not free locks nothing, so that the pages of its owner go on.
+/// Takes a pipeline for a process. A process that finds it taken locks nothing, so the pages of its owner continue.
 const ACQUIRE: &str = concat!(
     "UPDATE backfill_lease AS lease SET
          epoch = lease.epoch + 1,
@@ -44,8 +43,8 @@ const ACQUIRE: &str = concat!(
     " RETURNING epoch"
 );
 
-/// Takes back what lies further ahead than a lease can: the server's clock was set back, and a frozen owner would keep the
-/// pipeline for as long as it was set back by. One that lives renews it.
+/// Corrects a time that lies further ahead than a lease can: the server's clock was set back, and a frozen owner would keep the
+/// pipeline for as long as that. An owner that lives renews it.
 const FIX_CLOCK: &str = "
     UPDATE backfill_lease SET lease_until_utc = least(lease_until_utc, clock_timestamp() + make_interval(secs => $2))
     WHERE entity_name = $1";
@@ -53,12 +52,12 @@ const FIX_CLOCK: &str = "
 const OWN: &str =
     "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 AND backend_pid IS NOT NULL";
 
-/// There is no line yet of what another task of this process is just asking for.
+/// There is no line yet of a name that another task of this process is requesting.
 const HOLDER: &str = "
     SELECT coalesce(nullif(holder, ''), 'another task of this process'), coalesce(taken_at_utc, clock_timestamp())
     FROM (SELECT) AS asked LEFT JOIN backfill_lease ON entity_name = $1";
 
-/// Also adopts the leases for a connection that took the place of one that was cut.
+/// Also reassigns the leases to a connection that replaced one that was cut.
 const RENEW: &str = "
     UPDATE backfill_lease AS lease SET
         lease_until_utc = clock_timestamp() + make_interval(secs => $5),
@@ -70,9 +69,9 @@ const RENEW: &str = "
 
 const RELEASE: &str = "UPDATE backfill_lease SET backend_pid = NULL, backend_started_at = NULL WHERE entity_name = $1 AND epoch = $2";
 
-/// The first statement of every transaction that changes something for a pipeline. Its lock makes a takeover, which changes
-/// the key, wait until the transaction is over; transactions of several scans, and heartbeats, which do not, wait for
-/// nobody. After a wait the row is read again, so an epoch that has passed finds nothing.
+/// The first statement of every transaction that changes something for a pipeline. Its lock makes a takeover, which changes the
+/// key, wait until the transaction is over; transactions of several scans, and heartbeats, which do not change it, never wait.
+/// After a wait the row is read again, so an outdated epoch finds nothing.
 pub(super) const FENCE: &str =
     "SELECT FROM backfill_lease WHERE entity_name = $1 AND epoch = $2 FOR KEY SHARE";
 
@@ -101,7 +100,7 @@ pub(super) async fn acquire(
     Err(held(client, entity_name).await)
 }
 
-/// Whether the ownership that this process knows of is the one that counts.
+/// Whether the ownership that this process knows of is the current one.
 pub(super) async fn is_own(
     client: &Client,
     entity_name: &str,
@@ -111,7 +110,7 @@ pub(super) async fn is_own(
     Ok(client.query_opt(OWN, &[&entity_name, &epoch]).await?.is_some())
 }
 
-/// Who has a pipeline, as an error.
+/// The owner of a pipeline, as an error.
 pub(super) async fn held(client: &Client, entity_name: &str) -> StoreErrorKind {
     let said = async {
         let row = client.query_one(HOLDER, &[&entity_name]).await?;
@@ -137,7 +136,7 @@ pub(super) async fn renew(
     renewed.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Gives a pipeline back, unless it has been taken over.
+/// Releases a pipeline, unless it has been taken over.
 pub(super) async fn release(client: &Client, lease: &Lease) -> Result<(), StoreErrorKind> {
     client.execute(RELEASE, &[&&*lease.entity_name, &lease.epoch]).await?;
     Ok(())

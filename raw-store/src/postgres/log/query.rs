@@ -31,7 +31,7 @@ pub(in crate::postgres) async fn lines(
     let entity_name = filter.entity_name.as_deref();
     let parameters: [&(dyn ToSql + Sync); 5] = [&entity_name, &run, &state, &start, &end];
     let mut rows = pin!(client.query_raw(LINES, parameters).await?);
-    // One by one: a log can be long, and its rows need not lie beside its lines in memory.
+    // One by one: a log can be long, and its rows need not be in memory beside its lines.
     let mut lines = Vec::new();
     while let Some(row) = rows.try_next().await? {
         lines.push(line(&row)?);

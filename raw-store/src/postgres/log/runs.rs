@@ -24,8 +24,8 @@ const REQUEST_STOP: &str = "
 const STOP_REQUESTED: &str =
     "SELECT FROM backfill_run WHERE run_id = $1 AND stop_requested_at_utc IS NOT NULL";
 
-/// Returns how many there are now: those that were there before, and those of this statement, which the other part of it
-/// does not see.
+/// Returns how many there are now: those that existed before, and those that this statement inserts, which its other part does
+/// not see.
 const BEGIN_PIPELINES: &str = "
     WITH begun AS (
         INSERT INTO backfill_run_pipeline (run_id, entity_name, time_axis)
@@ -42,7 +42,7 @@ const FINISH: &str = "
         waited_seconds = waited_seconds + $7
     WHERE run_id = $1";
 
-/// By the pipelines of the run, which are how the log is sorted.
+/// By the pipelines of the run, because the log is sorted by them.
 const STANDS: &str = "
     SELECT EXISTS (
             SELECT FROM backfill_log AS line JOIN backfill_run_pipeline AS part USING (entity_name, time_axis)
@@ -66,7 +66,7 @@ const PIPELINES: &str = "
     WHERE run_id = ANY($1)
     ORDER BY entity_name";
 
-/// Records that a run has begun, or goes on.
+/// Records that a run has begun or is resumed.
 pub(in crate::postgres) async fn begin(client: &mut Object, run: &RunStart) -> Result<(), StoreErrorKind> {
     let transaction = client.transaction().await?;
     if let Some(lease) = &run.fence {
@@ -77,7 +77,7 @@ pub(in crate::postgres) async fn begin(client: &mut Object, run: &RunStart) -> R
     Ok(transaction.commit().await?)
 }
 
-/// The same, in a transaction of which it is a part.
+/// The same, inside a transaction of the caller.
 pub(in crate::postgres) async fn begin_in(
     transaction: &Transaction<'_>,
     run: &RunStart,
@@ -142,7 +142,7 @@ pub(in crate::postgres) async fn finish(
     Ok(())
 }
 
-/// Whether windows of a run are still under way, or fewer are closed than it has closed: then the log was put back since.
+/// Whether windows of a run are still running, or fewer are closed than it has closed: then the log was restored since.
 async fn is_put_back(
     transaction: &Transaction<'_>,
     run: &RunId,
@@ -152,7 +152,7 @@ async fn is_put_back(
     Ok(row.try_get(0)? || row.try_get::<_, i64>(1)?.cast_unsigned() < closed)
 }
 
-/// Asks a run to stop. Whether it was under way.
+/// Asks a run to stop. Returns whether it is in progress.
 pub(in crate::postgres) async fn request_stop(client: &Client, run: &RunId) -> Result<bool, StoreErrorKind> {
     Ok(client.execute(REQUEST_STOP, &[&run.as_str()]).await? == 1)
 }
@@ -164,7 +164,7 @@ pub(in crate::postgres) async fn stop_requested(
     Ok(client.query_opt(STOP_REQUESTED, &[&run.as_str()]).await?.is_some())
 }
 
-/// One run.
+/// Looks up one run.
 pub(in crate::postgres) async fn one(
     client: &Client,
     run: &RunId,
@@ -172,7 +172,7 @@ pub(in crate::postgres) async fn one(
     Ok(read(client, Some(run.as_str()), 1).await?.pop())
 }
 
-/// The newest runs.
+/// Lists the newest runs.
 pub(in crate::postgres) async fn newest(
     client: &Client,
     limit: u32,

@@ -15,8 +15,8 @@ use crate::{
 // join, and changed by `ON CONFLICT`: one look-up by primary key per window, whatever the planner believes of a
 // table that has just been filled and not been analysed. Joined, 20,000 windows took over a minute.
 
-/// The line of each window that is asked about, locked, with the state in which this run has closed it before: what
-/// the totals of the run must forget when the state becomes another, and whether it is this run's at all.
+/// The line of each requested window, locked, with the state in which this run has closed it before: that is what the totals of
+/// the run must subtract when the state changes, and it says whether the line is this run's at all.
 macro_rules! locked_line {
     () => {
         "LATERAL (
@@ -31,7 +31,7 @@ macro_rules! locked_line {
 }
 pub(in crate::postgres) use locked_line;
 
-/// How many lines were found and how many of them changed, and the same of the run's totals.
+/// How many lines were found and how many of them changed, and the same for the run's totals.
 macro_rules! entered {
     () => {
         "SELECT (SELECT count(*) FROM change), (SELECT count(*) FROM changed),
@@ -41,8 +41,8 @@ macro_rules! entered {
 }
 pub(in crate::postgres) use entered;
 
-/// Gives windows to a run: new lines, and lines that it has not opened yet. What goes on at a cursor keeps its
-/// counts (`kept` is 1), everything else starts from zero.
+/// Assigns windows to a run: new lines, and lines that it has not opened yet. A window that resumes at a cursor keeps its
+/// counts (`kept` is 1); everything else starts from zero.
 const OPEN: &str = "
     WITH opened AS (
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id, attempts)
@@ -79,9 +79,9 @@ const OPEN: &str = "
     )
     SELECT count(*) FROM totals";
 
-/// Lines of the same run that will be read once more, as where it goes on after their failure: no page has changed them since.
-/// What is read from its start would count twice what an earlier part of the run has counted. Their state stays, for the
-/// totals to know it.
+/// Lines of the same run that will be read once more, such as when it resumes after their failure: no page has changed them
+/// since. A window read from its start would count twice what the run has counted earlier. The state stays, because the totals
+/// need it.
 const START_OVER: &str = "
     INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id)
     SELECT $1, $2, start_utc, end_utc, $3
@@ -149,7 +149,7 @@ const GIVE_UP: &str = concat!(
     entered!(),
 );
 
-/// Takes back what the run has closed, whose totals forget that it did, or what an earlier one has.
+/// Reopens windows that the run has closed, which its totals then subtract, or that an earlier run has closed.
 const REOPEN: &str = concat!(
     "WITH change AS (
         SELECT asked.*, line.closed_as, line.is_own
@@ -188,7 +188,7 @@ const REOPEN: &str = concat!(
     entered!(),
 );
 
-/// Closes what the run has read to its end, and notes of all that is completed when a count confirmed it ($7).
+/// Closes what the run has read to its end, and records for all completed windows when a count confirmed them ($7).
 const CLOSE: &str = concat!(
     "WITH change AS (
         SELECT asked.*, line.closed_as, line.read
@@ -222,7 +222,7 @@ const STANDS_AT: &str = "
         AND line.window_start_utc = start_utc AND line.window_end_utc = end_utc
     WHERE line.run_id = $3 AND line.page_number = page";
 
-/// Windows of one pipeline, asked about by a run.
+/// Windows of one pipeline that a run asks about.
 #[derive(Debug)]
 pub(in crate::postgres) struct Asked<'a> {
     run: &'a str,
@@ -235,7 +235,7 @@ pub(in crate::postgres) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Sorts the windows and drops repeated ones.
+    /// Sorts the windows and drops duplicates.
     pub(in crate::postgres) fn new(owner: Owner<'a>, windows: &[Window]) -> Self {
         let Owner { run, pipeline, lease, fence } = owner;
         let mut windows = windows.to_vec();
@@ -253,7 +253,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Makes sure of the lines, and returns the windows to read.
+/// Makes sure that the lines exist, and returns the windows to read.
 pub(in crate::postgres) async fn open(
     client: &mut Object,
     asked: &Asked<'_>,
@@ -276,7 +276,7 @@ pub(in crate::postgres) async fn open(
     Ok(open)
 }
 
-/// Takes back windows that the run has closed.
+/// Reopens windows that the run has closed.
 pub(in crate::postgres) async fn reopen(
     client: &mut Object,
     asked: &Asked<'_>,
@@ -290,7 +290,7 @@ pub(in crate::postgres) async fn reopen(
     Ok(transaction.commit().await?)
 }
 
-/// Closes windows that were confirmed, by a count or by another answer.
+/// Closes windows that were confirmed, by a count or by other means.
 pub(in crate::postgres) async fn close(
     client: &mut Object,
     asked: &Asked<'_>,
@@ -316,7 +316,7 @@ pub(in crate::postgres) async fn close(
     Ok(())
 }
 
-/// Whether each of these lines was changed last by that page of the run.
+/// Whether the given page of the run was the last to change each of these lines.
 async fn stands_at(
     transaction: &Transaction<'_>,
     Asked { run, entity_name, time_axis, .. }: &Asked<'_>,
@@ -363,8 +363,8 @@ fn open_window(row: &Row) -> Result<OpenWindow, StoreErrorKind> {
     Ok(OpenWindow { window: window(row, 0)?, cursor: at.map(|at| ScanCursor { at, seen }) })
 }
 
-/// Every window must have had its line and the run its totals, otherwise the database has forgotten that they began; and it
-/// must have kept what was changed.
+/// Every window must have had its line and the run its totals, otherwise the database has forgotten that they began; and the
+/// database must have kept the changes.
 pub(in crate::postgres) fn check_entered(
     row: &Row,
     (entity_name, windows): (&str, usize),
