@@ -12,11 +12,11 @@ use crate::usage::Usage;
 ///
 /// # Contract
 ///
-/// - **Whole or nothing.** A page is complete and consistent as QBO meant it; what is cut short, faulty or
+/// - **Whole or nothing.** A page is complete and consistent, as QBO meant it; an answer that is truncated, faulty or
 ///   contradicts itself is an error.
-/// - **Polite.** All limits of the company are kept over all callers of one client.
-/// - **Patient.** What may pass is repeated inside; an error that comes out will not go away by asking again
-///   at once.
+/// - **Polite.** All limits of the company are kept, over all callers of one client.
+/// - **Patient.** Transient failures are repeated inside; repeating the call at once does not help against an error that is
+///   returned.
 /// - **Read only.** No call can change the company.
 ///
 /// # Cancel safety
@@ -27,16 +27,16 @@ pub trait QboClient: fmt::Debug + Send + Sync {
     /// Reads the page that the query asks for.
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error>;
 
-    /// Counts the records that match the query, whatever its page. Costs one call.
+    /// Counts the records that match the query, whatever its page. It costs one call.
     async fn count(&self, query: &Query) -> Result<u64, Error>;
 
-    /// Names records of an entity that were deleted since an instant: the one trace that a deleted transaction leaves, for
-    /// 30 days, and not of every entity. Costs one call.
+    /// Lists the records of an entity that were deleted since an instant. Change data capture is the only trace of a deleted
+    /// transaction; QBO keeps it for 30 days, and not for every entity. It costs one call.
     async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error>;
 
     /// What reading has cost so far.
     fn usage(&self) -> Usage;
 }
 
-// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+// Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn QboClient) = |_| ();

@@ -6,20 +6,20 @@ use qbo_auth::{AuthError, PageTitle};
 use crate::limit::BudgetError;
 use crate::query::EntityName;
 
-/// A question to QuickBooks Online was not answered.
+/// A request to QuickBooks Online that was not answered.
 ///
-/// Prints one line in our own words. Text of the server is never part of it: faults have quoted tokens, host
-/// names and customers' data.
+/// Displays as one line in this crate's own words. It never contains text of the server: faults have quoted tokens, host names
+/// and customers' data.
 #[derive(Debug, thiserror::Error)]
 #[error("reading {entity}: {kind}{}", Reference(intuit_tid.as_deref()))]
 pub struct Error {
-    /// What was read.
+    /// Entity that was read.
     pub entity: EntityName,
-    /// Intuit's id of the last answer, which their support asks for.
+    /// Intuit's transaction id of the last answer, which their support asks for.
     pub intuit_tid: Option<Box<str>>,
-    /// How often it was asked.
+    /// Number of attempts.
     pub attempts: u32,
-    /// What went wrong. Part of the printed line, so not a `source()` of its own.
+    /// The cause. It is part of the displayed line, so it is not a `source()` of its own.
     pub kind: ErrorKind,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Reference<'_> {
     }
 }
 
-/// An error and its causes in one line: the printed line of [`Error`] is the only one that will be printed.
+/// An error and its causes in one line: the displayed line of [`Error`] is the only one that is printed.
 struct InFull<'a>(&'a (dyn std::error::Error + 'static));
 
 impl fmt::Display for InFull<'_> {
@@ -46,36 +46,36 @@ impl fmt::Display for InFull<'_> {
     }
 }
 
-/// What went wrong.
+/// The cause of an [`Error`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No usable access token could be had.
+    /// No usable access token could be obtained.
     #[error("{}", InFull(.0))]
     Auth(AuthError),
     /// The access token was refused again after a refresh, or the user who consented left the company.
     #[error("QuickBooks refuses the company's consent")]
     NeedsConsent,
-    /// The question was repeated as often as allowed.
+    /// The request failed as often as it may be repeated.
     #[error("given up after {attempts} attempts: {cause}")]
     Exhausted {
-        /// How often it was asked.
+        /// Number of attempts.
         attempts: u32,
         /// Why the last attempt failed.
         cause: Cause,
     },
-    /// A web page came in place of an answer, as often as it was asked: of a firewall, a proxy, a CDN, a login page of the
-    /// network, or of maintenance. It says nothing of token, company or query.
+    /// A web page came in place of an answer at every attempt: from a firewall, a proxy, a CDN, a login page of the network, or
+    /// of maintenance. It says nothing about token, company or query.
     #[error("a web page came in place of QuickBooks' answer (HTTP {status}{title}; asked {attempts} times)")]
     WebPage {
-        /// The HTTP status of the last one.
+        /// HTTP status of the last page.
         status: u16,
-        /// What the last one calls itself.
+        /// Title of the last page.
         title: PageTitle,
-        /// How often it was asked.
+        /// Number of attempts.
         attempts: u32,
     },
-    /// No call is allowed, or nobody can say whether one is.
+    /// The budget allows no call, or it is unknown whether it does.
     #[error("{}", InFull(.0))]
     Budget(BudgetError),
     /// QuickBooks, or its token service, has refused every call for a long time.
@@ -85,60 +85,60 @@ pub enum ErrorKind {
         refused.as_secs() / 60
     )]
     LastingRefusal {
-        /// For how long.
+        /// How long every call has been refused.
         refused: Duration,
     },
-    /// Nothing has come back for as long as one command waits.
+    /// No answer has arrived for as long as one command waits.
     #[error("QuickBooks has not answered at all for {} minutes", silent.as_secs() / 60)]
     Unanswered {
-        /// For how long.
+        /// How long no answer has arrived.
         silent: Duration,
     },
     /// QuickBooks refuses this company or this app.
     #[error("refused by QuickBooks (HTTP {status}): {why}")]
     Refused {
-        /// The reason.
+        /// Reason of the refusal.
         why: Refusal,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
     },
-    /// The question itself is wrong.
+    /// The query itself is invalid.
     #[error("QuickBooks does not accept the query (code {})", or_none(code))]
     BadQuery {
-        /// The fault's code, or nothing.
+        /// Code of the fault, or empty.
         code: Box<str>,
     },
     /// The company's plan, its country or the user's rights do not include the entity.
     #[error("not available in this company (code {})", or_none(code))]
     EntityUnavailable {
-        /// The fault's code.
+        /// Code of the fault.
         code: Box<str>,
     },
     /// A record in the page makes QuickBooks refuse the whole page.
     #[error("one record makes QuickBooks refuse the page (code {code})")]
     PoisonedPage {
-        /// The fault's code.
+        /// Code of the fault.
         code: Box<str>,
     },
     /// QuickBooks finds the page too large.
     #[error("QuickBooks finds the page too large")]
     PageTooLarge,
-    /// The page took longer than an answer may take; one of fewer records may not.
+    /// The page took longer than an answer may take; a page of fewer records may not.
     #[error("the page took too long")]
     PageTooSlow,
     /// The body is larger than a page can reasonably be.
     #[error("the answer is larger than {limit_mib} MiB")]
     BodyTooLarge {
-        /// The limit.
+        /// The limit, in MiB.
         limit_mib: u64,
     },
-    /// The connection could not be made as safely as required.
+    /// The connection could not be made as securely as required.
     #[error("no secure connection to QuickBooks ({0})")]
     Insecure(&'static str),
 }
 
 impl ErrorKind {
-    /// A word for programs that sort logs. It stays as it is from version to version.
+    /// Stable code for programs that sort logs. It does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Auth(error) => error.code(),
@@ -164,27 +164,27 @@ fn or_none(code: &str) -> &str {
     if code.is_empty() { "none" } else { code }
 }
 
-/// Why a request is sent again.
+/// Why a request is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// No connection, or it broke, or time ran out.
+    /// No connection was made, or it broke, or it timed out.
     Connection,
     /// The server failed (5xx, or a system fault).
     Server,
-    /// The server failed with code 10000: something passing, or one record that it cannot deliver.
+    /// The server failed with code 10000: a transient failure, or one record that it cannot deliver.
     Application,
-    /// The answer took too long, here or at QuickBooks (it cuts at 120 s).
+    /// The answer took too long, here or at QuickBooks (which cuts at 120 s).
     Timeout,
-    /// A page of a firewall, a proxy or of maintenance came instead of an answer.
+    /// A web page of a firewall, a proxy or of maintenance came in place of an answer.
     Html,
-    /// No server is found for the company (code 7001): for a moment, or for good.
+    /// No server was found for the company (code 7001), for a moment or permanently.
     NoDestination,
-    /// The body was empty or cut short.
+    /// The body was empty or truncated.
     Garbled,
-    /// What the answer says of its records is not what it holds.
+    /// What the answer says about its records is not what it holds.
     Contradiction,
-    /// The company was asked too often.
+    /// Too many calls were made for the company.
     Throttled,
 }
 
@@ -208,21 +208,21 @@ impl fmt::Display for Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Code 3100: disconnected, or keys of one environment used in the other.
+    /// Code 3100: the app is disconnected, or the keys of one environment were used in the other.
     Application,
-    /// Code 130: the company lives elsewhere.
+    /// Code 130: the company belongs to the other environment.
     Environment,
-    /// Code 140.
+    /// Code 140: the company is locked.
     CompanyLocked,
-    /// Code 6190 or words to that effect.
+    /// Code 6190, or a message that says that the subscription has ended.
     Subscription,
-    /// Code 10200: the company was wiped; stored ids may now mean other records.
+    /// Code 10200: the company was reset; stored ids may now belong to other records.
     CompanyReset,
-    /// 404 for the company itself.
+    /// Status 404 for the company itself.
     UnknownCompany,
-    /// Code 7001, again and again: the subscription has lapsed, or the company lives in the other environment.
+    /// Code 7001 at every attempt: the subscription has lapsed, or the company belongs to the other environment.
     NoDestination,
-    /// A redirect, which is never followed: the token must not travel to another host.
+    /// A redirect, which is never followed: the token must not be sent to another host.
     Redirect,
 }
 
@@ -245,27 +245,27 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What to do about a failed question. Every error says it; callers never look at codes.
+/// What a caller can do about an [`Error`]. Every error has an advice, so callers never look at codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// The source is down or throttled: stop, try again later.
+    /// The source is down or throttled: stop, and try again later.
     TryLater,
     /// A person must consent again.
     Reauthorise,
     /// The company or app is refused; a person must act at Intuit or in the settings.
     Refused,
-    /// Something about our own credentials; [`ErrorKind::Auth`] holds the error that knows more.
+    /// The error concerns our own credentials; [`ErrorKind::Auth`] holds the error with its own advice.
     AskAuth,
-    /// Whoever keeps the budget could not be asked; [`ErrorKind::Budget`] holds the error that knows more.
+    /// The budget could not be reached; [`ErrorKind::Budget`] holds the error with the details.
     AskBudget,
-    /// This part cannot be read as asked; other parts can.
+    /// This part cannot be read as requested; other parts can.
     GiveUp,
-    /// Ask for fewer records at once: most of them can be read.
+    /// Request fewer records at once: most of them can be read.
     AskFewer,
 }
 
 impl Error {
-    /// What to do next.
+    /// What the caller can do next.
     pub fn advice(&self) -> Advice {
         self.kind.advice()
     }

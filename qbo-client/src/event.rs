@@ -5,34 +5,33 @@ use crate::error::Cause;
 use crate::limit::BreakerState;
 use crate::query::EntityName;
 
-/// Something worth telling about a request that is still under way. Signals come up through a channel; the
-/// client calls nobody.
+/// An event of a request that is still in progress. The client sends events through a channel and calls no callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
     /// A request waits before it is sent.
     Waiting {
-        /// Why.
+        /// Why the request waits.
         reason: WaitReason,
-        /// How long.
+        /// How long the request waits.
         time: Duration,
     },
     /// A request failed and will be sent again.
     Retrying {
-        /// What it reads.
+        /// Entity that the request reads.
         entity: EntityName,
-        /// Number of the repeat, from 1.
+        /// Number of the repeat, counted from 1.
         attempt: u32,
         /// Why the last attempt failed.
         cause: Cause,
     },
-    /// The circuit breaker changed.
+    /// The circuit breaker changed its state.
     Breaker(BreakerState),
-    /// The month's calls come to an end.
+    /// The month's calls are nearly used up.
     AllowanceLow {
         /// Calls made this month.
         used: u64,
-        /// Calls that a month has.
+        /// Calls allowed per month.
         allowance: u64,
     },
 }

@@ -10,17 +10,17 @@ use qbo_auth::Clock;
 pub struct Usage {
     /// Requests sent to the API, failed ones included.
     pub calls: u64,
-    /// Those among them that repeated an earlier one.
+    /// Requests among `calls` that repeated an earlier one.
     pub retries: u64,
     /// Bytes of bodies received, decompressed.
     pub bytes: u64,
-    /// Time in which at least one caller waited for a limit or after a failure. It is never more than the time that passed,
-    /// however many waited.
+    /// Time during which at least one caller waited for a limit or after a failure. It never exceeds the time that passed,
+    /// however many callers waited.
     pub waited: Duration,
 }
 
 impl Usage {
-    /// What came on top of an earlier reading of the same meter.
+    /// The difference to an earlier reading of the same meter.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
             calls: self.calls.saturating_sub(earlier.calls),
@@ -31,7 +31,7 @@ impl Usage {
     }
 }
 
-/// Counts what reading costs. Shared by everything that calls for one company.
+/// Counts what reading costs. Shared by everything that calls one company.
 #[derive(Debug, Default)]
 pub struct Meter {
     calls: AtomicU64,
@@ -40,7 +40,7 @@ pub struct Meter {
     waits: Mutex<Waits>,
 }
 
-/// Waits under way, since when there is one, and the time of those before.
+/// Waits in progress, the start of the first one, and the time of those that ended.
 #[derive(Debug, Default)]
 struct Waits {
     under_way: u32,
@@ -48,7 +48,7 @@ struct Waits {
     before: Duration,
 }
 
-/// A wait under way. It ends when this is dropped, also if its caller gives up.
+/// A wait in progress. It ends when this is dropped, also if its caller gives up.
 #[derive(Debug)]
 pub struct Wait<'a> {
     meter: &'a Meter,
@@ -68,18 +68,18 @@ impl Drop for Wait<'_> {
 }
 
 impl Meter {
-    /// Counts one request.
+    /// Counts one request, and whether it repeats an earlier one.
     pub fn call(&self, repeated: bool) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.retries.fetch_add(u64::from(repeated), Ordering::Relaxed);
     }
 
-    /// Counts what a body brought.
+    /// Counts the bytes of one body.
     pub fn received(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Counts time as spent waiting for as long as the result lives.
+    /// Counts time as spent waiting for as long as the returned value lives.
     pub fn wait<'a>(&'a self, clock: &'a dyn Clock) -> Wait<'a> {
         let now = clock.elapsed();
         let mut waits = self.waits();

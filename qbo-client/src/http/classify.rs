@@ -8,44 +8,44 @@ use time::OffsetDateTime;
 use super::Fault;
 use crate::error::{Cause, ErrorKind, Refusal};
 
-/// How long to stay away after a 429 that names no time (Intuit's page on limits and throttles).
+/// Pause after a 429 that names no time (Intuit's page on limits and throttles).
 const THROTTLE_PAUSE: Duration = Duration::from_mins(1);
 
-/// What came back, as far as it matters for a decision.
+/// The parts of an HTTP answer that decide what it means.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// The `Retry-After` header, in seconds or as an HTTP date.
+    /// The `Retry-After` header: seconds or an HTTP date.
     pub retry_after: Option<&'a str>,
-    /// The `Date` of now, for the date form of `Retry-After`.
+    /// The present time, to measure a `Retry-After` date against.
     pub now: OffsetDateTime,
-    /// The body, decompressed.
+    /// Body of the answer, decompressed.
     pub body: &'a [u8],
 }
 
 /// What to do about an answer.
 #[derive(Debug)]
 pub enum Verdict {
-    /// An answer without a fault: look for the records in it.
+    /// The answer holds no fault: look for the records in it.
     Accept,
-    /// The whole company is throttled: nobody calls it before this long.
+    /// The whole company is throttled: no call may be made before this time has passed.
     Throttled(Duration),
     /// The same request may succeed later.
     Retry(Cause),
-    /// The access token was refused: get another one and ask again, once.
+    /// The access token was refused: get another one and repeat the request, once.
     Reauthenticate,
     /// The same request will fail again.
     Final(ErrorKind),
 }
 
-/// Decides what an answer means. Total: every status with every body has exactly one verdict.
+/// Decides what an answer means. Every status with every body has exactly one verdict.
 ///
-/// The rules follow the project's table of fault codes; a code is stronger than the status, because throttling
-/// came as 403 for years, faults come inside HTTP 200, and 400 is sometimes sent for bad authorisation.
+/// The rules follow the project's table of fault codes. A code outweighs the status, because throttling was sent as 403 for
+/// years, faults occur inside HTTP 200, and 400 is sometimes sent for bad authorisation.
 pub fn classify(answer: &Answer<'_>) -> Verdict {
     let fault = match answer.status {
-        // A sound page is megabytes without a fault; the splitter finds the fault in one pass if there is one.
+        // A sound page is megabytes without a fault; the splitter finds a fault in one pass if there is one.
         200..=299 => return Verdict::Accept,
         _ => Fault::find(answer.body),
     };
@@ -78,16 +78,16 @@ pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
         "7001" if fault.in_page => Verdict::Retry(Cause::Server),
         "7001" => Verdict::Retry(Cause::NoDestination),
         "4002" => Verdict::Final(ErrorKind::PoisonedPage { code: code() }),
-        // Sometimes a passing failure, sometimes one bad record: repeated a little, then asked smaller.
+        // Sometimes a transient failure, sometimes one bad record: repeated a few times, then requested in smaller pages.
         "10000" => Verdict::Retry(Cause::Application),
         "10100" => Verdict::Final(ErrorKind::PageTooLarge),
         "5020" | "5030" => Verdict::Final(ErrorKind::EntityUnavailable { code: code() }),
-        // An operation that there is not: seen with 400, named by the code.
+        // An operation that does not exist: seen with 400, named by the code.
         "500" if fault.unknown_entity => Verdict::Final(ErrorKind::EntityUnavailable { code: code() }),
         _ if fault.unknown_entity && matches!(answer.status, 200..=299 | 400 | 403) => {
             Verdict::Final(ErrorKind::EntityUnavailable { code: code() })
         }
-        // A code that a web page quotes and that is not known by itself says no more than the page.
+        // An unknown code that a web page quotes says no more than the page.
         _ if fault.in_page => by_status(answer),
         _ if &*fault.kind == "SystemFault" => Verdict::Retry(Cause::Server),
         _ if matches!(answer.status, 200..=299 | 400) => Verdict::Final(ErrorKind::BadQuery { code: code() }),
@@ -99,7 +99,7 @@ fn by_status(answer: &Answer<'_>) -> Verdict {
     let html = is_web_page(answer.body);
     let refused = |why| Verdict::Final(ErrorKind::Refused { why, status: answer.status });
     match answer.status {
-        // Whatever its status says, whoever sent it is not the API: it knows neither token nor company.
+        // Whatever its status, this was not sent by the API: the sender knows neither token nor company.
         200..=299 | 400..=407 | 409..=428 | 430..=499 if html => Verdict::Retry(Cause::Html),
         401 => Verdict::Reauthenticate,
         403 => refused(Refusal::Application),
@@ -114,7 +114,7 @@ fn by_status(answer: &Answer<'_>) -> Verdict {
     }
 }
 
-/// Whether a body is a web page, or at least no JSON: XML that holds a fault has been read before.
+/// Whether a body is a web page, or at least not JSON: an XML fault has been read before.
 pub(crate) fn is_web_page(body: &[u8]) -> bool {
     let body = body.trim_ascii_start();
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -126,8 +126,8 @@ fn throttled(answer: &Answer<'_>) -> Verdict {
     Verdict::Throttled(pause.unwrap_or(THROTTLE_PAUSE))
 }
 
-/// What it means that no token could be had, if the token service throttles: the whole company is called too often, or
-/// its allowance is spent, which the token service is the first to say (estuary/connectors pull request 4780).
+/// The verdict if no token was obtained because the token service throttles: the whole company is called too often, or its
+/// allowance is used up, which the token service is the first to say (estuary/connectors pull request 4780).
 #[cfg(feature = "http")]
 pub(crate) fn throttled_tokens(error: &AuthError) -> Option<Verdict> {
     let AuthError::Endpoint(error) = error else { return None };

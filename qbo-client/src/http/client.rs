@@ -30,24 +30,24 @@ use crate::usage::{Meter, Usage};
 /// How often one request is repeated after a failure before it is given up.
 const MAX_RETRIES: u32 = 5;
 
-/// How often a page is repeated that fails with code 10000, before it is asked for in parts; a page that is not JSON, before
-/// it is split around what is not; and a question that probes.
+/// How often these are repeated: a page that fails with code 10000, before it is requested in parts; a page that is not JSON,
+/// before it is split around the malformed records; and a probe.
 const MAX_RETRIES_WHOLE: u32 = 2;
 
-/// How often one request is repeated that the gateway finds no server for (code 7001).
+/// How often one request is repeated for which the gateway finds no server (code 7001).
 const MAX_RETRIES_UNROUTED: u32 = 2;
 
-/// How often one request is repeated after a web page with a status of 4xx: a firewall's mind changes seldom.
+/// How often one request is repeated after a web page with a 4xx status: a firewall seldom changes its decision.
 const MAX_RETRIES_BLOCKED: u32 = 2;
 
 /// How often one request is repeated after a refusal for too many calls, while others are served.
 const MAX_REFUSALS: u32 = 30;
 
-/// Refusals of every call for longer than this are no matter of speed: the month's allowance is spent, which QBO
-/// answers in the same words.
+/// If every call is refused for longer than this, speed is not the cause: the month's allowance is used up, which QBO answers
+/// in the same words.
 const LASTING: Duration = Duration::from_mins(10);
 
-/// Waits shorter than this are not worth telling.
+/// Waits shorter than this are not reported.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// [`QboClient`] over HTTPS.
@@ -56,11 +56,11 @@ pub struct HttpQboClient {
     tokens: Arc<dyn TokenProvider>,
     clock: Arc<dyn Clock>,
     budget: Arc<dyn CallBudget>,
-    /// Held by the one request that asks for a permit or waits for it; the others stand in line behind it.
+    /// Held by the one request that asks for a permit or waits for it; the others queue behind it.
     turn: tokio::sync::Mutex<()>,
     breaker: Mutex<Breaker>,
     silence: Mutex<Silence>,
-    /// Wakes whoever waits for the breaker when it closes.
+    /// Wakes requests that wait for the breaker when it closes.
     recovered: Notify,
     meter: Meter,
     seed: u64,
@@ -83,7 +83,7 @@ pub struct HttpQboClientBuilder {
     signals: Option<UnboundedSender<ClientEvent>>,
 }
 
-/// The HTTP client could not be set up, for example without any root certificate.
+/// The HTTP client could not be set up, for example because there is no root certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTPS client cannot be set up")]
 pub struct BuildError(#[source] reqwest::Error);
@@ -117,13 +117,13 @@ impl HttpQboClientBuilder {
         self
     }
 
-    /// Draws on a budget that others share, in place of limits of its own.
+    /// Uses a budget that is shared with others, in place of limits of its own.
     pub fn budget(mut self, budget: Arc<dyn CallBudget>) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// Sends requests this way, in place of HTTPS to the company's address.
+    /// Sends requests through `transport`, in place of HTTPS to the company's address.
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
         self
@@ -135,7 +135,7 @@ impl HttpQboClientBuilder {
         self
     }
 
-    /// Tells waits, repeats and the breaker's changes through a channel.
+    /// Reports waits, repeats and changes of the breaker to a channel.
     pub fn signals(mut self, signals: UnboundedSender<ClientEvent>) -> Self {
         self.signals = Some(signals);
         self
@@ -184,7 +184,7 @@ impl QboClient for HttpQboClient {
         };
         self.ask(&question, |received, is_repeated| {
             let page = match RawPage::answering(received.body.clone(), query) {
-                // The same each time: then it is the record that is so.
+                // Malformed the same way each time: then the record itself is malformed.
                 Err(SplitError::Malformed) if is_repeated => {
                     RawPage::around_malformed(received.body.clone(), query)?
                 }
@@ -211,13 +211,13 @@ impl QboClient for HttpQboClient {
     }
 }
 
-/// One question, as often as it is sent.
+/// One request, however often it is sent.
 struct Request<'a> {
     entity: &'a EntityName,
     call: Call<'a>,
-    /// How many records it asks for; none if it does not ask for a page.
+    /// Number of records requested; 0 if the request is not for a page.
     records: u16,
-    /// How often it is repeated after a failure.
+    /// How often the request is repeated after a failure.
     retries: u32,
 }
 
@@ -232,18 +232,18 @@ struct Attempt<T> {
     verdict: Result<T, Verdict>,
     intuit_tid: Option<Box<str>>,
     status: u16,
-    /// The title of the web page that came in place of an answer.
+    /// Title of the web page that came in place of an answer.
     title: PageTitle,
 }
 
 impl<T> Attempt<T> {
-    /// One that brought no answer.
+    /// An attempt that brought no answer.
     fn lost(verdict: Verdict) -> Self {
         Self { verdict: Err(verdict), intuit_tid: None, status: 0, title: PageTitle::default() }
     }
 }
 
-/// How often one request was sent, and why again.
+/// How often one request was sent, and why it was repeated.
 #[derive(Default)]
 struct Tries {
     attempts: u32,
@@ -278,7 +278,7 @@ impl HttpQboClient {
                 Step::Again(cause) => {
                     let attempt = tries.attempts;
                     self.tell(ClientEvent::Retrying { entity: entity.clone(), attempt, cause });
-                    // Throttling has paused the budget already, for everybody.
+                    // Throttling has paused the shared budget already.
                     if cause != Cause::Throttled {
                         self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
                     }
@@ -318,7 +318,7 @@ impl HttpQboClient {
                     TransportError::Connection | TransportError::Insecure(_) => {
                         permit.conclude(CallEnd::Failed).await;
                     }
-                    // The other end may still work on it, or has served it: it is given back as one that was abandoned.
+                    // The server may still work on it, or has served it: the permit is returned as abandoned.
                     TransportError::Timeout | TransportError::TooLarge => drop(permit),
                 }
                 let verdict = match lost {
@@ -345,14 +345,14 @@ impl HttpQboClient {
         Ok(Attempt { verdict, intuit_tid: received.intuit_tid, status: received.status, title })
     }
 
-    /// A permit that is still good, and a token to use it with.
+    /// A permit that is still valid, and a token to use it with.
     async fn permit_and_token(&self) -> Result<(Box<dyn CallPermit>, AccessToken), ErrorKind> {
         loop {
-            // The permit first: a token service that has had enough is left alone as the company is.
+            // The permit first: a token service that throttles is left alone just as the company is.
             let mut permit = self.admitted().await?;
             match self.tokens.access_token().await {
                 Ok(token) if permit.leave() => return Ok((permit, token)),
-                // A refresh took its time; the token is at hand now.
+                // The refresh took too long for this permit; the token is available now.
                 Ok(_) => permit.conclude(CallEnd::Unsent).await,
                 Err(error) => {
                     permit.conclude(CallEnd::Unsent).await;
@@ -362,7 +362,7 @@ impl HttpQboClient {
         }
     }
 
-    /// Keeps breaker and budget informed, and turns a verdict into the loop's next step.
+    /// Reports to breaker and budget, and turns a verdict into the loop's next step.
     async fn next_step<T>(&self, question: &Request<'_>, attempt: Attempt<T>, tries: &mut Tries) -> Step<T> {
         let Attempt { verdict, status, title, .. } = attempt;
         let failures = tries.attempts - tries.refusals;
@@ -370,7 +370,7 @@ impl HttpQboClient {
             Err(Verdict::Retry(_) | Verdict::Final(ErrorKind::Unanswered { .. })) => {
                 self.breaker().failed(self.clock.elapsed())
             }
-            // The token service may have said it, which says nothing of the API.
+            // The token service may have sent it, which says nothing about the API.
             Err(Verdict::Throttled(_)) => None,
             _ => self.breaker().succeeded(),
         };
@@ -424,7 +424,7 @@ impl HttpQboClient {
         }
     }
 
-    /// Holds back everybody who shares the budget, also if it cannot be told at once.
+    /// Holds back all who share the budget, even if the budget cannot be reached at once.
     async fn pause_all(&self, pause: Duration) -> Result<Duration, BudgetError> {
         if is_planted("pause of one") {
             self.wait(pause, WaitReason::Limit).await;
@@ -439,12 +439,12 @@ impl HttpQboClient {
         }
     }
 
-    /// The waits for a budget that cannot be asked.
+    /// The waits for a budget that cannot be reached.
     fn patience(&self) -> impl Iterator<Item = Duration> + Send + use<> {
         Backoff::new(self.seed).take(MAX_RETRIES as usize)
     }
 
-    /// Waits before a budget is asked again, if that may help and there is patience left.
+    /// Waits before a budget is asked again, if that may help and a wait is left.
     async fn retry_budget(
         &self,
         error: BudgetError,
@@ -456,7 +456,7 @@ impl HttpQboClient {
         Ok(())
     }
 
-    /// Waits until breaker and budget let one request go.
+    /// Waits until breaker and budget admit one request.
     async fn admitted(&self) -> Result<Box<dyn CallPermit>, ErrorKind> {
         let _turn = self.turn.lock().await;
         let mut patience = self.patience();
@@ -473,7 +473,7 @@ impl HttpQboClient {
             }
             match self.budget.admit().await {
                 Ok(Admission::Go(permit)) => {
-                    // A failure may have come in meanwhile.
+                    // A failure may have been reported meanwhile.
                     let closed = self.breaker().admit(self.clock.elapsed());
                     if closed.is_ok() {
                         return Ok(permit);
@@ -496,7 +496,7 @@ impl HttpQboClient {
 
     fn tell(&self, signal: ClientEvent) {
         if let Some(signals) = &self.signals {
-            // A receiver that is gone wants no more news.
+            // A receiver that was dropped wants no more events.
             let _ = signals.send(signal);
         }
     }
@@ -512,7 +512,7 @@ impl HttpQboClient {
 
 enum Step<T> {
     Done(T),
-    /// When the budget lets it.
+    /// As soon as the budget admits it.
     Again(Cause),
     /// With a new token.
     AtOnce,
@@ -547,7 +547,7 @@ fn judge<T>(
     })
 }
 
-/// An answer as careless readers take it.
+/// The answer as a careless reader would take it.
 #[cfg(feature = "planted")]
 fn tolerated(received: &Received) -> Received {
     let mut received = received.clone();

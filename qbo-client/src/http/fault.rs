@@ -4,34 +4,35 @@ use serde_json::value::RawValue;
 use crate::page::envelope::AnswerEnvelope;
 use crate::page::json_members::{each_element, text};
 
-/// Errors that are kept of one fault. One or two are usual.
+/// The most errors that are kept of one fault. One or two are usual.
 const MOST_ERRORS: usize = 100;
 
-/// What is read of a fault in XML. The gateway's have some hundred bytes; behind the rest is a web page.
+/// The most bytes that are searched for an XML fault. The gateway's faults have some hundred bytes; a longer body is a web
+/// page.
 const LARGEST_XML: usize = 64 << 10;
 
-/// A fault as QBO's API or its gateway reports it, whichever the shape.
+/// A fault as QBO's API or its gateway reports it, whatever its form.
 ///
 /// Only codes and the type are kept: messages and details can quote tokens, host names and customers' data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fault {
-    /// The type, such as `ValidationFault` or the gateway's `SERVICE`; letters only.
+    /// Type of the fault, such as `ValidationFault` or the gateway's `SERVICE`; letters only.
     pub kind: Box<str>,
-    /// The errors in it.
+    /// Errors of the fault.
     pub errors: Vec<FaultError>,
-    /// Whether a message speaks of an ended subscription (seen with HTTP 200 and without a code of its own).
+    /// Whether a message says that the subscription has ended (seen with HTTP 200 and without a code of its own).
     pub subscription_ended: bool,
-    /// Whether a text says that this company does not know the entity, or lacks the feature that it belongs to. The
-    /// code alone does not tell: a wrong query of ours has 4001 too.
+    /// Whether a message says that this company does not know the entity, or lacks the feature that it belongs to. The code
+    /// alone does not show it: an invalid query of ours has 4001 too.
     pub unknown_entity: bool,
-    /// Whether it was quoted by a web page of the gateway's, which is how a gateway in trouble answers.
+    /// Whether a web page of the gateway quoted the fault: a gateway in trouble answers like that.
     pub in_page: bool,
 }
 
 /// One error of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultError {
-    /// The code without leading zeros: `3200` and `003200` are the same. Empty if there was none.
+    /// Error code without leading zeros: `3200` and `003200` are the same. Empty if there was none.
     pub code: Box<str>,
 }
 
@@ -41,14 +42,14 @@ impl Fault {
         self.errors.iter().any(|error| &*error.code == code)
     }
 
-    /// The first code, for messages to people.
+    /// The first error code, for messages to people.
     pub fn code(&self) -> Option<&str> {
         self.errors.iter().map(|error| &*error.code).find(|code| !code.is_empty())
     }
 
-    /// Finds a fault in a body: JSON in both letter cases, at the top, inside `QueryResponse` or in a slot of
-    /// `CDCResponse`, XML, or a web page of the gateway that quotes its own fault.
-    /// `Content-Type` is not asked, since the gateway answers XML to those who asked for JSON.
+    /// Finds a fault in a body: JSON in both letter cases, at the top, inside `QueryResponse` or in a slot of `CDCResponse`;
+    /// XML; or a web page of the gateway that quotes its own fault. `Content-Type` is ignored, because the gateway answers in
+    /// XML to requests for JSON.
     pub fn find(body: &[u8]) -> Option<Self> {
         match body.trim_ascii_start().first()? {
             b'{' => from_json(body),
@@ -79,7 +80,7 @@ struct JsonError<'a> {
     detail: Option<&'a RawValue>,
 }
 
-/// Nothing becomes a tree, and no part is kept that is not needed: an answer may hold anything.
+/// Nothing becomes a tree, and only the needed parts are kept: an answer may hold anything.
 fn from_json(body: &[u8]) -> Option<Fault> {
     let answer: AnswerEnvelope<'_> = serde_json::from_slice(body).ok()?;
     let inner = answer.query.and_then(|query| part(query)?.fault);
@@ -127,8 +128,7 @@ impl Fault {
     }
 }
 
-/// Reads the gateway's small XML fault. Two attributes and a message are all that is needed, so they are
-/// looked for in the text.
+/// Reads the gateway's small XML fault. Two attributes and a message are all that is needed, so the text is searched for them.
 fn from_xml(text: &str) -> Option<Fault> {
     let fault = &text[text.find("<Fault")?..];
     let errors = fault
@@ -162,8 +162,8 @@ fn element<'a>(text: &'a str, name: &str) -> &'a str {
     inner.and_then(|rest| rest.split('<').next()).unwrap_or_default()
 }
 
-/// Normalises a code. The gateway repeats it inside its message as `errorCode=003200`, which counts where
-/// the code itself is missing.
+/// Normalises a code. The gateway repeats it inside its message as `errorCode=003200`, which counts if the code itself is
+/// missing.
 fn one_error(code: &str, message: &str) -> FaultError {
     let code = if code.is_empty() {
         message.split_once("errorCode=").map_or("", |(_, rest)| rest.split(';').next().unwrap_or_default())

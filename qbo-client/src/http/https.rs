@@ -12,13 +12,13 @@ use reqwest::{Client, redirect};
 use super::{Call, Received, Transport, TransportError};
 use crate::query::{MINOR_VERSION, instant};
 
-/// Time for a connection, TLS included.
+/// Time limit for a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Time for one attempt as a whole. QBO cuts its own work at 120 s.
+/// Time limit for one attempt as a whole. QBO cuts its own work at 120 s.
 const TOTAL: Duration = Duration::from_secs(130);
 
-/// Time without a byte, once the body has begun.
+/// Time limit without a byte, once the body has begun.
 const STALL: Duration = Duration::from_secs(30);
 
 /// The largest body that is read, decompressed. A page of 1000 large invoices is a tenth of it.
@@ -43,7 +43,7 @@ impl Https {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never());
         if !secure {
-            // This machine alone: no proxy is between, and plain HTTP needs no root certificates.
+            // This machine only: there is no proxy in between, and plain HTTP needs no root certificates.
             builder = builder.no_proxy().tls_certs_only([]);
         }
         Ok(Self { http: builder.build()?, company })
@@ -67,7 +67,7 @@ impl Transport for Https {
         let request = request
             .query(&[("minorversion", MINOR_VERSION)])
             .header(ACCEPT, "application/json")
-            // Decompressed here and not by the client, which knows one spelling of the header.
+            // Decompressed here and not by the HTTP client, which knows one spelling of the header.
             .header(ACCEPT_ENCODING, "gzip")
             .bearer_auth(token.expose());
         let response = request.send().await.map_err(|error| lost(&error))?;
@@ -101,7 +101,7 @@ async fn body(mut response: reqwest::Response) -> Result<Bytes, TransportError> 
 fn unreadable(error: BodyError) -> TransportError {
     match error {
         BodyError::TooLarge => TransportError::TooLarge,
-        // As when the connection breaks in the middle.
+        // The same as a connection that breaks in the middle.
         BodyError::Damaged => TransportError::Connection,
     }
 }
@@ -116,11 +116,11 @@ fn transaction_id(text: &str) -> Option<Box<str>> {
     (sound && !text.is_empty()).then(|| text.into())
 }
 
-/// TLS failures do not go away by asking again, and must never lead to a weaker connection.
+/// A TLS failure does not go away by repeating the request, and must never lead to a weaker connection.
 fn lost(error: &reqwest::Error) -> TransportError {
     match insecure_reason(error) {
         Some(reason) => TransportError::Insecure(reason),
-        // A connection that takes too long to be made says nothing about the page.
+        // A connection that takes too long to open says nothing about the page.
         None if error.is_timeout() && !error.is_connect() => TransportError::Timeout,
         None => TransportError::Connection,
     }

@@ -1,7 +1,7 @@
-//! One request to QuickBooks Online, and what its answer means.
+//! Sends one request to QuickBooks Online, and says what its answer means.
 //!
-//! `HttpQboClient` (feature `http`) has the one request loop. Below it, [`Transport`] carries a [`Call`] out and an answer in, and
-//! [`classify()`] turns the answer into a [`Verdict`].
+//! `HttpQboClient` (feature `http`) holds the one request loop. Below it, a [`Transport`] sends a [`Call`] and returns the
+//! answer, and [`classify()`] turns the answer into a [`Verdict`].
 
 mod classify;
 #[cfg(feature = "http")]

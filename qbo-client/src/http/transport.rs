@@ -1,4 +1,4 @@
-//! One attempt, as a seam: a request out, an answer in. No decision is taken here.
+//! One attempt, as a trait: sends a request and returns the answer. It makes no decision.
 
 use std::fmt;
 
@@ -9,54 +9,54 @@ use time::OffsetDateTime;
 
 use crate::query::EntityName;
 
-/// Carries one request to one company, and what came back for it.
+/// Sends one request for one company, and returns the answer.
 ///
 /// # Contract
 ///
-/// **One call, one request.** Nothing below this trait repeats a request, follows a redirect or judges an answer:
-/// limits, repeats and the breaker are above it.
+/// **One call, one request.** Nothing below this trait repeats a request, follows a redirect or judges an answer: limits,
+/// repeats and the breaker are above it.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends one request.
     ///
     /// # Errors
     ///
-    /// [`TransportError`] where no whole answer came.
+    /// [`TransportError`] if no complete answer arrived.
     async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError>;
 }
 
 const _: fn(&dyn Transport) = |_| ();
 
-/// What is asked for. There is no way to say anything that would change the company: Intuit has no scope that only reads.
+/// What a request asks for. No variant can change the company: Intuit has no scope that only reads.
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {
     /// A statement of the query language.
     Query(&'a str),
-    /// What changed of an entity, deletions included.
+    /// The changes of an entity, deletions included.
     Changes {
-        /// The entity.
+        /// Entity to read.
         entity: &'a EntityName,
-        /// Since when.
+        /// Start of the changes to report.
         since: OffsetDateTime,
     },
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Clone)]
 pub struct Received {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// `Retry-After`, as it came.
+    /// The `Retry-After` header, as received.
     pub retry_after: Option<String>,
     /// Intuit's transaction id: letters, digits and dashes.
     pub intuit_tid: Option<Box<str>>,
-    /// The header `Date`.
+    /// The `Date` header.
     pub date: Option<OffsetDateTime>,
-    /// The body, decompressed.
+    /// Body of the answer, decompressed.
     pub body: Bytes,
 }
 
-/// Says how much there is, and nothing of what it says.
+/// Shows sizes and no contents.
 impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Received")
@@ -66,15 +66,15 @@ impl fmt::Debug for Received {
     }
 }
 
-/// Why no whole answer came.
+/// Why no complete answer arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportError {
-    /// No connection, or it broke.
+    /// No connection was made, or it broke.
     Connection,
-    /// The answer did not come in time.
+    /// The answer did not arrive in time.
     Timeout,
-    /// The peer could not prove who it is.
+    /// The peer could not prove its identity.
     Insecure(&'static str),
-    /// The body passed the limit.
+    /// The body exceeded the limit.
     TooLarge,
 }

@@ -1,16 +1,16 @@
 use std::time::Duration;
 
-/// The delay bound before the first repeat.
+/// Upper bound of the delay before the first repeat.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// The delay bound that is never passed.
+/// The largest upper bound of a delay.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// Exponential back-off with full jitter: before repeat *n* wait a random time between zero and
-/// 1 s · 2ⁿ⁻¹, at most 60 s. The choice is a function of the seed.
+/// Exponential back-off with full jitter: before repeat *n*, wait a random time between zero and 1 s · 2ⁿ⁻¹, at most 60 s. The
+/// choice is a function of the seed.
 ///
-/// Full jitter spreads callers that failed together better than a fixed delay with a little noise, and costs
-/// less time in sum.
+/// Full jitter spreads callers that failed together better than a fixed delay with a little noise, and costs less time in
+/// total.
 #[derive(Debug)]
 pub struct Backoff {
     random: fastrand::Rng,
@@ -18,7 +18,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A fresh back-off for one request.
+    /// Creates a fresh back-off for one request.
     pub fn new(seed: u64) -> Self {
         Self { random: fastrand::Rng::with_seed(seed), bound: FIRST }
     }
@@ -49,7 +49,7 @@ mod tests {
                 prop_assert!(*delay <= bound);
                 bound = (bound * 2).min(LONGEST);
             }
-            // However long it goes on, a hundred tries wait for a hundred minutes at most.
+            // However long it continues, a hundred repeats wait for a hundred minutes at most.
             prop_assert!(delays.iter().sum::<Duration>() <= LONGEST * u32::try_from(tries).unwrap());
             prop_assert_eq!(delays, Backoff::new(seed).take(tries).collect::<Vec<_>>());
         }

@@ -4,14 +4,13 @@ use std::time::Duration;
 /// Failures in a row that open the breaker.
 const TRIP_AFTER: u32 = 8;
 
-/// How long it stays open: with the source down, one probe per company and half minute.
+/// How long the breaker stays open: while the source is down, one probe per company and half minute.
 pub(crate) const COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// The circuit breaker of one company: a pure machine. Time is an argument, as the duration since any fixed
-/// start.
+/// The circuit breaker of one company: a pure state machine. Time is an argument, as the duration since any fixed start.
 ///
-/// After several failures in a row nobody calls for a while; then one probe goes out, and its outcome
-/// decides. Refusals of a single query and throttling are answers, not failures.
+/// After several failures in a row, no call is made for a while; then one probe is sent, and its outcome decides. Refusals of a
+/// single query and throttling are answers, not failures.
 #[derive(Debug, Default)]
 pub struct Breaker {
     state: State,
@@ -30,19 +29,20 @@ impl Default for State {
     }
 }
 
-/// What the breaker shows to the outside.
+/// State of the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Calls pass.
+    /// Calls are allowed.
     Closed,
-    /// Nobody calls.
+    /// No call is made.
     Open,
-    /// One probe is out.
+    /// One probe is in flight.
     HalfOpen,
 }
 
 impl Breaker {
-    /// Whether a call would be let out now, without asking for it.
+    /// Whether a call would be allowed now, without asking for it. `Err` holds the earliest time worth asking, on the scale of
+    /// `now`.
     pub fn would_admit(&self, now: Duration) -> Result<(), Duration> {
         match self.state {
             State::Open { until } if now < until => Err(until),
@@ -52,11 +52,11 @@ impl Breaker {
         }
     }
 
-    /// Asks for permission to call. `Err` holds the earliest moment worth asking again.
+    /// Asks for permission to call. `Err` holds the earliest time worth asking again, on the scale of `now`.
     pub fn admit(&mut self, now: Duration) -> Result<(), Duration> {
         self.would_admit(now)?;
         if !matches!(self.state, State::Closed { .. }) {
-            // The cool-down is over, or the probe never reported back (its caller was cancelled).
+            // The cool-down is over, or the probe never reported its outcome (its caller was cancelled).
             self.state = State::HalfOpen { probe_until: now + COOL_DOWN };
         }
         Ok(())
@@ -84,7 +84,7 @@ impl Breaker {
         }
     }
 
-    /// Where it stands.
+    /// The present state.
     pub fn state(&self) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Throttle, Ticket};
 
-/// A budget that only this process draws on. Where several processes call for one company, share one instead.
+/// A budget for this process alone. If several processes call one company, share one budget instead.
 #[derive(Debug)]
 pub struct LocalBudget {
     shared: Arc<Shared>,
@@ -28,7 +28,7 @@ struct Permit {
 }
 
 impl LocalBudget {
-    /// A budget with these limits. `None` only makes sense for an emulator.
+    /// Creates a budget with these limits. `None` only makes sense for an emulator.
     pub fn new(limits: Option<Limits>, clock: Arc<dyn Clock>) -> Self {
         let throttle = Mutex::new(Throttle::new(limits));
         Self {
@@ -39,7 +39,7 @@ impl LocalBudget {
 }
 
 impl Shared {
-    /// The machine, and its time.
+    /// The throttle, and the present time of its clock.
     fn now(&self) -> (MutexGuard<'_, Throttle>, Duration) {
         (self.throttle.lock().unwrap_or_else(PoisonError::into_inner), self.clock.elapsed())
     }

@@ -1,7 +1,8 @@
-//! When a request may go: the limits of the company, and the patience with its failures.
+//! When a request may be sent: the limits of the company, and the waits after its failures.
 //!
-//! [`CallBudget`] is the seam. [`LocalBudget`] keeps the limits of a single process; several that call for one company share a budget
-//! of their own. [`Throttle`], [`Backoff`] and [`Breaker`] are pure machines: time is an argument, and they never wait.
+//! [`CallBudget`] is the trait. [`LocalBudget`] keeps the limits of a single process; several processes that call one company
+//! share a budget of their own. [`Throttle`], [`Backoff`] and [`Breaker`] are pure state machines: time is an argument, and
+//! they never wait.
 
 mod backoff;
 mod breaker;

@@ -1,18 +1,18 @@
 use std::time::Duration;
 
-/// What is left of the rate after a refusal.
+/// The share of the rate that is left after a refusal.
 const AFTER_REFUSAL: f64 = 0.5;
 
-/// What the rate gains a minute, of the full one.
+/// The share of the full rate that is regained per minute.
 const GAIN_A_MINUTE: f64 = 0.05;
 
-/// The share that is never passed downwards: 25 calls a minute still find out when it is over.
+/// The lower bound of the share: 25 calls a minute still find out when throttling is over.
 const LEAST: f64 = 0.05;
 
-/// How much of the full rate may be used after "too many": a pure machine.
+/// How much of the full rate may be used after a refusal for too many calls: a pure state machine.
 ///
-/// Other apps call for the same company and use the same limits (QBO counts by company), so our own count says
-/// nothing about how much is free. After a refusal the rate halves, and rises slowly from there.
+/// Other apps call the same company and share its limits (QBO counts by company), so our own count says nothing about how much
+/// is free. After a refusal the rate is halved, and rises slowly from there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlowStart {
     share: f64,
@@ -26,7 +26,7 @@ impl Default for SlowStart {
 }
 
 impl SlowStart {
-    /// Notes a refusal, after which calls begin again at `resumes`.
+    /// Records a refusal, after which calls begin again at `resumes`.
     pub(crate) fn refused(&mut self, now: Duration, resumes: Duration) {
         *self = Self { share: (self.share(now) * AFTER_REFUSAL).max(LEAST), from: resumes };
     }
@@ -37,7 +37,7 @@ impl SlowStart {
         (self.share + GAIN_A_MINUTE * minutes).min(1.0)
     }
 
-    /// A limit now, at least one.
+    /// A limit at present, at least one.
     pub(crate) fn of(&self, limit: u32, now: Duration) -> u32 {
         let limit = f64::from(limit) * self.share(now);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]

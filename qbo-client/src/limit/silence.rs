@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-/// How long a company may not answer at all before that is taken for an answer. Its own gateway cuts every request at two minutes
-/// and says so; an outage that takes longer than two of these is for whoever asked to come back to, not for one command to sit
-/// out.
+/// How long a company may send no answer at all before the request is given up. Its own gateway cuts every request at two
+/// minutes and says so; an outage that takes longer than two of these is left to the caller to come back to, and not waited out
+/// by one command.
 pub const MOST_SILENCE: Duration = Duration::from_mins(4);
 
-/// Since when nothing has come back: a pure machine. Time is an argument, as the duration since any fixed start.
+/// How long no answer has arrived: a pure state machine. Time is an argument, as the duration since any fixed start.
 ///
-/// Any answer ends it, a refusal as well. One request may take long while others are answered.
+/// Any answer ends the silence, a refusal as well. One request may take long while others are answered.
 #[derive(Debug, Default)]
 pub(crate) struct Silence {
     /// The last answer.
@@ -17,13 +17,13 @@ pub(crate) struct Silence {
 }
 
 impl Silence {
-    /// Something came back.
+    /// Records that an answer arrived.
     pub(crate) fn answered(&mut self, now: Duration) {
         self.answered = Some(now);
         self.since = None;
     }
 
-    /// A request that was sent then brought nothing. Returns for how long nothing has.
+    /// Records that a request sent at `sent` brought no answer. Returns how long none has arrived.
     pub(crate) fn unanswered(&mut self, sent: Duration, now: Duration) -> Duration {
         let sent = self.answered.map_or(sent, |answered| answered.max(sent));
         now.saturating_sub(*self.since.get_or_insert(sent))
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(silence.unanswered(s(20), s(150)), s(140));
         assert_eq!(silence.unanswered(s(150), s(280)), s(270));
         silence.answered(s(300));
-        // It was under way when another one was answered.
+        // It was in flight when another one was answered.
         assert_eq!(silence.unanswered(s(200), s(330)), s(30));
         assert_eq!(silence.unanswered(s(330), s(460)), s(160));
     }

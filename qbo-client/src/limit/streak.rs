@@ -1,25 +1,26 @@
 use std::time::Duration;
 
-/// Refusals further apart than this have nothing to do with one another: longer than the longest pause, so that
-/// nobody who waits politely falls out of the count.
+/// Refusals further apart than this are unrelated: longer than the longest pause, so that a caller that waits as asked stays in
+/// the count.
 const APART: Duration = Duration::from_mins(20);
 
-/// How much of the time between two refusals counts as refused: of a longer one, nobody knows what it would have brought.
+/// The most of the time between two refusals that counts as refused: in a longer gap it is unknown what a call would have
+/// brought.
 const SILENCE: Duration = Duration::from_mins(5);
 
-/// How long every call has been refused, without one success: a pure machine.
+/// How long every call has been refused, without one success: a pure state machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Refusals(Option<Span>);
 
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    /// When they began, later by what does not count.
+    /// When the refusals began, moved later by the time that does not count.
     since: Duration,
     last: Duration,
 }
 
 impl Refusals {
-    /// Notes a refusal. Returns how long they have lasted.
+    /// Records a refusal. Returns how long refusals have lasted.
     pub(crate) fn refused(&mut self, now: Duration) -> Duration {
         let known = self.0.filter(|span| now.saturating_sub(span.last) <= APART);
         let since =
@@ -28,7 +29,7 @@ impl Refusals {
         now.saturating_sub(since)
     }
 
-    /// Notes a success.
+    /// Records a success.
     pub(crate) fn answered(&mut self) {
         self.0 = None;
     }

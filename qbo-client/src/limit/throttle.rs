@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::ramp::SlowStart;
 use super::streak::Refusals;
 
-/// How often one company may be called.
+/// Limits on the calls to one company.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Calls in any 60 seconds.
@@ -17,34 +17,34 @@ impl Limits {
     /// QBO's limits for one company: 500 a minute, and 10 a second (Intuit's page on limits and throttles).
     pub const QBO: Self = Self { per_minute: 500, per_second: 10 };
 
-    /// Requests that may be under way at the same time (Intuit's blog of 2016 and most clients).
+    /// Requests that may be in flight at the same time (Intuit's blog of 2016 and most clients).
     pub const IN_FLIGHT: u32 = 10;
 
-    /// Other limits, for the emulator: `per_minute` calls a minute, and a sixtieth of it a second, but at
-    /// least [`Limits::QBO`]'s.
+    /// Other limits, for the emulator: `per_minute` calls a minute, and a sixtieth of it a second, but at least
+    /// [`Limits::QBO`]'s.
     pub fn per_minute(per_minute: u32) -> Self {
         let per_minute = per_minute.max(1);
         Self { per_minute, per_second: (per_minute / 60).max(Self::QBO.per_second) }
     }
 }
 
-/// How long a request may be on its way before the server counts it. A request counts at the server at some
-/// moment between its sending and its answer; beyond this long, it is taken as counted.
+/// How long a request may take to arrive at the server. The server counts a request at some moment between its sending and its
+/// answer; after this time it is assumed to be counted.
 const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
 
-/// How long a ticket is good for. What leaves later leaves with a ticket of its own time: a machine that slept must
-/// not send its past in one burst.
+/// How long a ticket is valid. A request that leaves later needs a new ticket: a machine that slept must not send its backlog
+/// in one burst.
 const GOOD_FOR: Duration = Duration::from_millis(250);
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// The call limiter of one company: a pure machine. Time is an argument, as the duration since any fixed
-/// start; it never waits.
+/// The call limiter of one company: a pure state machine. Time is an argument, as the duration since any fixed start; it never
+/// waits.
 ///
-/// It keeps the limits as the *server* sees them. Two requests sent a second apart can arrive closer
-/// together, so a request keeps its place not from when it was sent but from when it must have arrived: its
-/// answer, or at most a quarter of a second after sending.
+/// It keeps the limits as the *server* sees them. Two requests sent a second apart can arrive closer together, so a request
+/// counts not from when it was sent but from when it must have arrived: its answer, or at most a quarter of a second after
+/// sending.
 #[derive(Debug)]
 pub struct Throttle {
     limits: Option<Limits>,
@@ -62,13 +62,13 @@ struct Slot {
     arrived_by: Duration,
 }
 
-/// The right to send one request.
+/// The permit to send one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Ticket(u64);
 
 impl Throttle {
-    /// A limiter with these limits, or with none (the emulator).
+    /// Creates a limiter with these limits, or with none (for the emulator).
     pub fn new(limits: Option<Limits>) -> Self {
         Self {
             limits,
@@ -80,7 +80,7 @@ impl Throttle {
         }
     }
 
-    /// Asks to send a request now. `Err` holds the earliest moment worth asking again.
+    /// Asks to send a request now. `Err` holds the earliest time worth asking again, on the scale of `now`.
     pub fn admit(&mut self, now: Duration) -> Result<Ticket, Duration> {
         if now < self.paused_until {
             return Err(self.paused_until);
@@ -100,7 +100,7 @@ impl Throttle {
         Ok(Ticket(self.next_ticket))
     }
 
-    /// Says that the request leaves now. `false` if its ticket is too old: then it must not leave.
+    /// Reports that the request leaves now. `false` if its ticket has expired: then the request must not leave.
     pub fn leave(&mut self, ticket: Ticket, now: Duration) -> bool {
         let Some(slot) = self.slot(ticket) else { return false };
         let good = now.saturating_sub(slot.admitted) <= GOOD_FOR;
@@ -110,12 +110,12 @@ impl Throttle {
         good
     }
 
-    /// Gives back a ticket whose request never left.
+    /// Returns a ticket whose request never left.
     pub fn unsent(&mut self, ticket: Ticket) {
         self.slots.retain(|slot| slot.ticket != ticket.0);
     }
 
-    /// Says that the request was answered: the server has counted it by now.
+    /// Reports that the request was answered: the server has counted it by now.
     pub fn answered(&mut self, ticket: Ticket, now: Duration) {
         if self.limits.is_none() {
             self.slots.clear();
@@ -125,15 +125,15 @@ impl Throttle {
         }
     }
 
-    /// Says that an answer brought what was asked for.
+    /// Reports that an answer brought what was requested.
     pub fn served(&mut self) {
         self.refusals.answered();
     }
 
-    /// Lets nobody call for this long, and fewer than before afterwards. Returns how long every call has been refused.
+    /// Holds back all calls for `pause`, and lowers the rate afterwards. Returns how long every call has been refused.
     pub fn throttled(&mut self, now: Duration, pause: Duration) -> Duration {
         let resumes = self.paused_until.max(now + pause);
-        // What is refused during a pause left before it: it is the same refusal once more.
+        // A call that is refused during a pause left before it: it is the same refusal once more.
         if now >= self.paused_until {
             self.slow_start.refused(now, resumes);
         }
@@ -216,9 +216,8 @@ mod tests {
         // A case is hundreds of requests; this many see every limit bite.
         #![proptest_config(ProptestConfig::with_cases(48))]
 
-        /// Each request arrives at any moment between its sending and its answer (or the slack): the server
-        /// never sees more than the limits in any second or minute, and the limiter always lets one through
-        /// at the moment it names.
+        /// Each request arrives at any moment between its sending and its answer (or the slack): the server never sees more
+        /// than the limits in any second or minute, and the limiter always lets one through at the moment it names.
         #[test]
         fn no_window_at_the_server_is_ever_over_the_limit(
             steps in prop::collection::vec((0_u64..400, 0.0..1.0_f64, 0.0..1.1_f64), 600..900),

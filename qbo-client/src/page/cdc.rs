@@ -6,29 +6,29 @@ use super::envelope::AnswerEnvelope;
 use super::json_members::{each_element, each_member};
 use super::timestamp::instant;
 
-/// The most objects that an answer of change data capture holds; it does not say whether there are more.
+/// The most objects that an answer of change data capture holds; the answer does not say whether there are more.
 const MOST_OBJECTS: usize = 1000;
 
-/// What change data capture knows of deleted records.
+/// Deleted records, as change data capture reports them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletions {
-    /// The records that are gone.
+    /// Records that were deleted.
     pub deleted: Vec<Deleted>,
-    /// Whether these are all. QBO lists what changed before what was deleted and cuts without a word, so an answer as long
-    /// as its limit proves nothing.
+    /// Whether `deleted` holds all of them. QBO lists changed records before deleted ones and truncates without notice, so an
+    /// answer that reaches the limit proves nothing.
     pub complete: bool,
 }
 
-/// A record that is gone.
+/// A record that was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
-    /// Its id.
+    /// Id of the record.
     pub id: Box<str>,
-    /// When it was deleted, where it can be read.
+    /// When the record was deleted, if the time can be read.
     pub at: Option<OffsetDateTime>,
 }
 
-/// What is read of a record: deleted ones are stubs of these members.
+/// The members that are read of a record: deleted ones are stubs of these.
 #[derive(Deserialize)]
 struct Stub {
     #[serde(rename = "Id")]
@@ -49,7 +49,7 @@ impl Deletions {
     ///
     /// # Errors
     ///
-    /// [`SplitError`] for anything that is not a whole answer; a fault in it is an error, never "nothing was deleted".
+    /// [`SplitError`] for anything that is not a complete answer; a fault in it is an error, never "nothing was deleted".
     pub fn read(body: &[u8]) -> Result<Self, SplitError> {
         if body.trim_ascii().is_empty() {
             return Err(SplitError::Empty);
@@ -69,7 +69,7 @@ impl Deletions {
     }
 }
 
-/// What has been found so far. The answer is gone through one object at a time, whatever it holds.
+/// What has been found so far. The answer is read one object at a time, whatever it holds.
 #[derive(Default)]
 struct Found {
     deleted: Vec<Deleted>,

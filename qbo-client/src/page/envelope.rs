@@ -3,8 +3,8 @@ use serde_json::value::RawValue;
 
 /// The members around the records of an answer, or of a part of one, each as its text: nothing becomes a tree.
 ///
-/// A page has one `QueryResponse`. Change data capture has a `CDCResponse` of parts, each with a `QueryResponse` that has a slot for
-/// every entity that was asked for. A fault can stand in any of them, in both letter cases.
+/// A page has one `QueryResponse`. Change data capture has a `CDCResponse` of parts, each with a `QueryResponse` that has a
+/// slot for every requested entity. A fault can occur in any of them, in both letter cases.
 #[derive(Deserialize)]
 pub(crate) struct AnswerEnvelope<'a> {
     #[serde(alias = "Fault", borrow)]

@@ -1,4 +1,4 @@
-//! The members of a JSON object and where they stand in its text. No tree, no copy.
+//! Finds the members of a JSON object and their positions in its text, without a tree or a copy.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,21 +16,21 @@ pub(crate) struct Member<'a> {
     pub(crate) range: Range<usize>,
 }
 
-/// Hands the members of an object on, in their order; `None` for any other value. One at a time: a record may have
+/// Passes each member of an object to `hand_on`, in order; `None` for any other value. One at a time: a record may have
 /// millions.
 pub(crate) fn each_member<'a>(object: &'a str, hand_on: impl FnMut(Member<'a>)) -> Option<()> {
     let mut deserializer = serde_json::Deserializer::from_str(object);
     deserializer.deserialize_map(Members { base: object.as_ptr() as usize, hand_on }).ok()
 }
 
-/// Hands the elements of an array on, in their order; `None` for any other value.
+/// Passes each element of an array to `hand_on`, in order; `None` for any other value.
 pub(crate) fn each_element<'a>(array: &'a str, hand_on: impl FnMut(&'a RawValue)) -> Option<()> {
     let mut deserializer = serde_json::Deserializer::from_str(array);
     deserializer.deserialize_seq(Elements { hand_on }).ok()
 }
 
-/// What to leave out of an object so that some of its members are gone and everything else is as it was: each run of
-/// them with the comma that would otherwise be one too many.
+/// The ranges to cut from an object so that the unwanted members are gone and all else stays as it was: each run of them with
+/// the comma that would otherwise be left over.
 pub(crate) fn cuts(object: &str, unwanted: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
     let mut cuts = Vec::new();
     let mut kept_until = None;

@@ -1,8 +1,8 @@
-//! Texts that are nearly JSON, so that the places of their records can be told all the same.
+//! Repairs texts that are nearly JSON, so that the positions of their records can still be found.
 
-/// The text with what JSON does not allow replaced byte for byte: control characters and unknown escapes within texts, and
-/// words that are no values, such as `NaN`. Places found in it are places in the original; what is not JSON for another
-/// reason stays so.
+/// Replaces what JSON does not allow in a text, byte for byte: control characters and unknown escapes within strings, and words
+/// that are no values, such as `NaN`. Positions in the result are positions in the original; a text that is not JSON for
+/// another reason stays invalid.
 pub(crate) fn mended(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut at = 0;
@@ -18,11 +18,11 @@ pub(crate) fn mended(text: &str) -> String {
             }
         };
     }
-    // ASCII took the place of ASCII.
+    // Only ASCII was replaced, by ASCII.
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// From behind a text's opening quote to behind its closing one.
+/// Reads from after a string's opening quote to after its closing one.
 fn mend_text(bytes: &mut [u8], mut at: usize) -> usize {
     while let Some(&byte) = bytes.get(at) {
         match byte {
@@ -52,7 +52,7 @@ fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_')
 }
 
-/// From the beginning of a word to behind its end. One that is no value becomes a number as long as it is.
+/// Reads a word from its beginning to its end. A word that is no value is replaced by a number of the same length.
 fn mend_word(bytes: &mut [u8], start: usize) -> usize {
     let length = bytes[start..].iter().take_while(|byte| is_of_word(**byte)).count();
     let word = &mut bytes[start..start + length];

@@ -1,7 +1,7 @@
 //! A page of records, as QuickBooks Online sent it.
 //!
-//! A [`RawPage`] keeps the body of one answer, and knows where each [`RawRecord`] stands in it: nothing is parsed into a tree, and no
-//! byte is copied or changed. [`Deletions`] is the answer of change data capture.
+//! A [`RawPage`] keeps the body of one answer and the position of each [`RawRecord`] in it: nothing is parsed into a tree, and
+//! no byte is copied or changed. [`Deletions`] is an answer of change data capture.
 
 mod cdc;
 pub(crate) mod envelope;
@@ -24,7 +24,7 @@ pub use cdc::{Deleted, Deletions};
 pub use span::IdentityProblem;
 pub use split::SplitError;
 
-/// One page, as received: a single buffer and the place of each record in it.
+/// One page as received: a single buffer, and the position of each record in it.
 #[derive(Clone)]
 pub struct RawPage {
     body: Bytes,
@@ -55,19 +55,19 @@ impl RawPage {
     ///
     /// # Errors
     ///
-    /// As [`split`](Self::split), and for a page that begins elsewhere or holds fewer records than it says that there are.
+    /// As [`split`](Self::split), and for a page that begins at another position or holds fewer records than it announces.
     pub fn answering(body: Bytes, query: &Query) -> Result<Self, SplitError> {
         let envelope = split::split(&body, query.entity().as_str(), query.record_layout())?;
         Self::answered(body, envelope, query)
     }
 
-    /// Splits the answer to a query around records whose text is not JSON: raw control characters, escapes that do not
-    /// exist, words such as `NaN`. They keep their bytes, and [`RawRecord::is_malformed`] tells them. For an answer
-    /// that stays malformed when it is asked for again.
+    /// Splits the answer to a query, and accepts records whose text is not JSON: raw control characters, escapes that do not
+    /// exist, words such as `NaN`. They keep their bytes, and [`RawRecord::is_malformed`] reports them. For an answer that
+    /// stays malformed when it is requested again.
     ///
     /// # Errors
     ///
-    /// As [`answering`](Self::answering), where the places of the records cannot be told.
+    /// As [`answering`](Self::answering), if the positions of the records cannot be found.
     pub fn around_malformed(body: Bytes, query: &Query) -> Result<Self, SplitError> {
         let envelope = split::split_around(&body, query.entity().as_str(), query.record_layout())?;
         Self::answered(body, envelope, query)
@@ -81,12 +81,12 @@ impl RawPage {
         Ok(Self { body, records, answered_at })
     }
 
-    /// The records, in the order they came.
+    /// The records, in the order in which they were received.
     pub fn records(&self) -> impl ExactSizeIterator<Item = RawRecord<'_>> {
         self.records.iter().map(|span| RawRecord { body: &self.body, span })
     }
 
-    /// How many records the page holds.
+    /// Number of records on the page.
     pub fn len(&self) -> usize {
         self.records.len()
     }
@@ -96,12 +96,12 @@ impl RawPage {
         self.records.is_empty()
     }
 
-    /// The size of the body in bytes, decompressed.
+    /// Size of the body in bytes, decompressed.
     pub fn size_bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// QBO's own clock when it answered (the envelope's `time`, to the millisecond).
+    /// When QBO answered, by its own clock (the envelope's `time`, to the millisecond).
     pub fn answered_at(&self) -> Option<OffsetDateTime> {
         self.answered_at
     }
@@ -113,7 +113,7 @@ impl RawPage {
     }
 }
 
-/// Says how much there is, and nothing of what it says: a page is customer data.
+/// Shows sizes and no contents: a page is customer data.
 impl fmt::Debug for RawPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawPage")
@@ -124,7 +124,7 @@ impl fmt::Debug for RawPage {
 }
 
 impl<'a> RawRecord<'a> {
-    /// The record's JSON text, exactly as received but for what its layout strips; shares the page's buffer where
+    /// The record's JSON text, exactly as received except for the members that its layout strips. Shares the page's buffer if
     /// nothing is stripped.
     pub fn bytes(&self) -> Bytes {
         let RecordSpan { range, cuts, .. } = self.span;
@@ -146,39 +146,43 @@ impl<'a> RawRecord<'a> {
         self.span.is_malformed
     }
 
-    /// The record's id, or why it has none.
+    /// The record's id.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityProblem`] says why the record has no usable id.
     pub fn id(&self) -> Result<&'a str, IdentityProblem> {
         self.span.id.as_deref().map_err(|problem| *problem)
     }
 
-    /// `SyncToken`, the edit counter, where it is an integer.
+    /// The record's `SyncToken`, its edit counter; `None` if it is not an integer.
     pub fn sync_token(&self) -> Option<i64> {
         self.span.sync_token
     }
 
-    /// `MetaData.LastUpdatedTime`, where it can be read.
+    /// The record's `MetaData.LastUpdatedTime`; `None` if it cannot be read.
     pub fn updated_at(&self) -> Option<OffsetDateTime> {
         self.span.updated_at
     }
 
-    /// `MetaData.CreateTime`, where it can be read.
+    /// The record's `MetaData.CreateTime`; `None` if it cannot be read.
     pub fn created_at(&self) -> Option<OffsetDateTime> {
         self.span.created_at
     }
 
-    /// `TxnDate`, where it can be read.
+    /// The record's `TxnDate`; `None` if it cannot be read.
     pub fn txn_date(&self) -> Option<Date> {
         self.span.txn_date
     }
 
-    /// A mark of `DocNumber`, where the record has one that is not empty: records with one number have one mark, in this
-    /// process and no other.
+    /// A hash of the record's `DocNumber`, if it has one that is not empty. Records with the same number have the same hash
+    /// within this process, but not across processes.
     pub fn number_mark(&self) -> Option<u64> {
         self.span.number
     }
 }
 
-/// Names the record, and nothing of what it says.
+/// Shows the record's id and no contents.
 impl fmt::Debug for RawRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawRecord").field("id", &self.id()).finish_non_exhaustive()

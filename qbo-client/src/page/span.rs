@@ -2,11 +2,11 @@ use std::ops::Range;
 
 use time::{Date, OffsetDateTime};
 
-/// Where a record stands in the body of its page, and what was read of it.
+/// The position of a record in the body of its page, and what was read of it.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordSpan {
     pub(crate) range: Range<usize>,
-    /// Ranges of the body inside `range` that nobody may see.
+    /// Ranges of the body inside `range` that are cut out before anyone sees the bytes.
     pub(crate) cuts: Vec<Range<usize>>,
     /// Whether the text is not JSON.
     pub(crate) is_malformed: bool,
@@ -24,10 +24,10 @@ pub enum IdentityProblem {
     /// There is no `Id`.
     #[error("the record has no Id")]
     Missing,
-    /// `Id` is there, but is not a text of 1 to 64 characters.
+    /// `Id` is not a text of 1 to 64 characters.
     #[error("the record's Id is not a text of 1 to 64 characters")]
     Unusable,
-    /// The record is not a JSON object, or a key that names it stands in it twice.
+    /// The record is not a JSON object, or a key that identifies it occurs twice.
     #[error("the record is not an object with one Id")]
     NotAnObject,
 }

@@ -1,7 +1,7 @@
-//! From a body to the places of its records: one pass over the envelope, one over each record's head.
+//! Finds the positions of the records in a body: one pass over the envelope, one over each record's head.
 //!
-//! `serde_json`'s borrowed `RawValue` finds where each record begins and ends without building a tree; measured
-//! against SIMD parsers in this project's dependency notes, nothing faster keeps the bytes.
+//! `serde_json`'s borrowed `RawValue` finds where each record begins and ends without building a tree; measured against SIMD
+//! parsers in this project's dependency notes, nothing faster keeps the bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,11 +18,11 @@ use super::span::{IdentityProblem, RecordSpan};
 use super::timestamp::{date, instant};
 use crate::query::{EntityName, RecordLayout};
 
-/// Longest id that is taken for one. The longest seen in QBO has 19 digits.
+/// The longest text that is accepted as an id. The longest seen in QBO has 19 digits.
 const LONGEST_ID: usize = 64;
 
-/// More records than any answer holds: ten full pages. What is known of one takes more memory than the shortest one has
-/// bytes, so that without this a body of nothing but commas and zeros would take sixty times its size.
+/// More records than any answer holds: ten full pages. What is kept of a record takes more memory than the shortest record has
+/// bytes, so without this limit a body of nothing but commas and zeros would take sixty times its size.
 const MOST_RECORDS: usize = 10_000;
 
 /// Why a body is not a page.
@@ -31,7 +31,7 @@ pub enum SplitError {
     /// The body is empty.
     #[error("the body is empty")]
     Empty,
-    /// The body is not whole or not JSON.
+    /// The body is truncated or not JSON.
     #[error("the body is cut short or is not JSON")]
     Malformed,
     /// There is no `QueryResponse`, or an empty one without the server's time.
@@ -40,10 +40,10 @@ pub enum SplitError {
     /// The answer carries a fault.
     #[error("the answer carries a fault")]
     Fault,
-    /// Records came under a key that was not asked for.
+    /// The records came under a key that was not requested.
     #[error("the answer holds records of something else")]
     OtherRecords,
-    /// What the answer says of its records is not what it holds, or not what was asked for.
+    /// What the answer says about its records is not what it holds, or not what was requested.
     #[error("the answer counts its records differently than it holds")]
     Contradiction,
 }
@@ -56,11 +56,11 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// Whether what the answer says of its place fits to the question: where it begins, and that a page with room left ends
+    /// Whether what the answer says about its position fits the query: where it begins, and that a page that is not full ends
     /// where the records end. QBO leaves these members out of many answers, and then there is nothing to compare.
     pub(crate) fn answers(&self, start_position: u32, page_size: u16) -> bool {
         let held = self.records.len() as u64;
-        // A question for position 0 is answered as one for 1 is.
+        // A query for position 0 is answered as one for position 1.
         let begins = self.start_position.is_none_or(|said| said.max(1) == u64::from(start_position.max(1)));
         let has_room = held < u64::from(page_size);
         let end = u64::from(start_position.max(1)) - 1 + held;
@@ -72,8 +72,8 @@ pub(crate) fn split(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Env
     envelope(&readable(body)?, key, layout)
 }
 
-/// As [`split`], for a body that was malformed each time: what JSON does not allow is read past, and the records that it
-/// stands in are marked.
+/// Like [`split`], for a body that stays malformed when it is requested again: skips what JSON does not allow, and marks the
+/// records that contain it.
 pub(crate) fn split_around(body: &[u8], key: &str, layout: &RecordLayout) -> Result<Envelope, SplitError> {
     let text = readable(body)?;
     let mended = mended(&text);
@@ -95,8 +95,8 @@ fn envelope(text: &str, key: &str, layout: &RecordLayout) -> Result<Envelope, Sp
     if answer.max_results.is_some_and(|claimed| claimed != answer.records.len() as u64) {
         return Err(SplitError::Contradiction);
     }
-    // The total is that of the page or that of the query, as it seems: at least as many as there are here in any case, and
-    // not some where there are none.
+    // The total seems to be either that of the page or that of the query: it is at least the number of records here, and not
+    // above zero where there are none.
     let held = answer.records.len() as u64;
     if answer.total_count.is_some_and(|total| total < held || (held == 0 && total > 0)) {
         return Err(SplitError::Contradiction);
@@ -120,8 +120,8 @@ pub(crate) fn total_count(body: &[u8]) -> Result<u64, SplitError> {
     outer.answer.and_then(|answer| answer.total_count).ok_or(SplitError::NoAnswer)
 }
 
-/// The body as text of the same length. Bytes that are not UTF-8 become `?`, so that one spoilt record does
-/// not hide its page: places found in this text are places in the body.
+/// The body as text of the same length. Bytes that are not UTF-8 become `?`, so that one corrupt record does not hide its page:
+/// positions in this text are positions in the body.
 fn readable(body: &[u8]) -> Result<Cow<'_, str>, SplitError> {
     if body.trim_ascii().is_empty() {
         return Err(SplitError::Empty);
@@ -257,7 +257,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
     }
 }
 
-/// Where the records go.
+/// Collects the records.
 struct Records<'r, 'de>(&'r mut Vec<&'de RawValue>);
 
 impl<'de> DeserializeSeed<'de> for Records<'_, 'de> {
@@ -290,7 +290,7 @@ fn is_filled_array(value: &RawValue) -> bool {
     value.get().strip_prefix('[').is_some_and(|rest| !rest.trim_start().starts_with(']'))
 }
 
-/// The envelope's `time`: a text in the API's answers, milliseconds in the gateway's (which we do not need).
+/// The envelope's `time`: a string in the API's answers, milliseconds in the gateway's (which we do not need).
 struct Time<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Time<'a> {
@@ -300,8 +300,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Time<'a> {
     }
 }
 
-/// What is read of each record. A key of it that stands twice makes the record none; of two numbers the last one counts, as in
-/// the row.
+/// The members that are read of each record. If one of these keys occurs twice, the record is not an object; of two document
+/// numbers the last one counts, as in the row.
 #[derive(Default)]
 struct Head<'a> {
     id: Option<&'a RawValue>,
@@ -339,7 +339,7 @@ impl<'de> Visitor<'de> for HeadVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
-        // Nothing, or what stands there: `null` is nothing that stands there.
+        // `None` if the key is absent: `null` is a value that is present.
         let (mut id, mut sync_token, mut txn_date, mut meta) = (None, None, None, None);
         let mut number = None;
         while let Some(key) = map.next_key()? {
@@ -379,7 +379,7 @@ struct Meta<'a> {
     updated: Option<&'a RawValue>,
 }
 
-/// A record's place and head. `base` is where the body's text begins.
+/// A record's position and head. `base` is the address where the body's text begins.
 fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
     let range = within(record, base);
     let record = if layout.wrapped { unwrapped(record) } else { record };
@@ -387,7 +387,7 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
     let unwanted = |name: &str| layout.strip.iter().any(|member| member.as_str() == name);
     let cuts = if layout.strip.is_empty() { Vec::new() } else { cuts(record, unwanted) };
     let cuts = cuts.into_iter().map(|cut| cut.start + offset..cut.end + offset).collect();
-    // Only an object can be a record; without this, an array would be read as its fields in order.
+    // Only an object can be a record; without this check, an array would be read as its fields in order.
     let head = if record.starts_with('{') { serde_json::from_str::<Head<'_>>(record).ok() } else { None };
     let Some(head) = head else {
         return RecordSpan {
@@ -416,26 +416,26 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
     }
 }
 
-/// The mark of a number that people know a document by; an empty one is none.
+/// The hash of a document number; an empty number has none.
 fn number(raw: &RawValue) -> Option<u64> {
     let number = text(raw).unwrap_or(Cow::Borrowed(raw.get()));
     (!number.is_empty()).then(|| mark(&number))
 }
 
-/// Eight bytes for a text. Two texts share them by a chance of one in 2^64.
+/// A hash of eight bytes for a text. Two texts share it with a chance of one in 2^64.
 fn mark(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
 }
 
-/// The place of a part of the body's text in it.
+/// The range of a part of the body's text within it.
 fn within(part: &str, base: usize) -> std::ops::Range<usize> {
     let start = part.as_ptr() as usize - base;
     start..start + part.len()
 }
 
-/// The record inside a wrapper: its first member that is an object. One that has its own `Id` is no wrapper.
+/// The record inside a wrapper: its first member that is an object. An object that has its own `Id` is no wrapper.
 fn unwrapped(record: &str) -> &str {
     let (mut is_wrapper, mut inner) = (true, None);
     each_member(record, |member| {
@@ -449,7 +449,7 @@ fn identity(raw: Option<&RawValue>) -> Result<Box<str>, IdentityProblem> {
     sound(&text(raw.ok_or(IdentityProblem::Missing)?).ok_or(IdentityProblem::Unusable)?)
 }
 
-/// An id made of several members, for records without one.
+/// An id joined from several members, for records without one.
 fn joined(record: &str, key: &[EntityName]) -> Result<Box<str>, IdentityProblem> {
     let mut parts: Vec<Option<&RawValue>> = vec![None; key.len()];
     let mut is_named_twice = false;
@@ -570,7 +570,7 @@ mod tests {
         }
     }
 
-    /// A page with room left is the last one, so no record can be behind it; and it begins where it was asked to.
+    /// A page that is not full is the last one, so no record can be behind it; and it begins where it was requested.
     #[test]
     fn an_answer_that_does_not_fit_to_its_question_is_none() {
         let check = |(start, size), says: &str, fits: bool| {
@@ -590,7 +590,7 @@ mod tests {
         check((1, 1000), r#","startPosition":0"#, true);
         check((1, 1000), r#","totalCount":3"#, false);
         check((1, 1000), r#","startPosition":2"#, false);
-        // A full page says nothing of what is behind it, and more than asked for is a full one, too.
+        // A full page says nothing about what is behind it, and a page with more records than requested is full, too.
         check((1, 2), r#","totalCount":2500"#, true);
         check((1, 1), r#","totalCount":2500"#, true);
         // The total is that of the page, as QBO was seen to say, or that of the query.

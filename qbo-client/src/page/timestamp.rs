@@ -1,4 +1,4 @@
-//! The one reader of times in answers. It takes every spelling whose meaning is beyond doubt, and no other.
+//! The one reader of times in answers. It accepts every spelling whose meaning is beyond doubt, and no other.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-/// An instant with any offset, brought to UTC. Times come back in Pacific local time, whatever the company's country, so
-/// they must be compared as instants, never as text. What UTC's calendar has no date for, such as an evening of
-/// 9999-12-31 west of Greenwich, is no time: it could be neither asked for nor stored. Nor is a time without an offset, or a
-/// date alone: nobody says which zone it is of.
+/// Reads an instant with any offset and converts it to UTC. QBO returns times in Pacific local time, whatever the company's
+/// country, so they must be compared as instants, never as text. An instant without a date in UTC's calendar, such as an
+/// evening of 9999-12-31 west of Greenwich, is refused: it could be neither requested nor stored. A time without an offset, or
+/// a date alone, is refused too: its zone is unknown.
 pub(crate) fn instant(text: &str) -> Option<OffsetDateTime> {
     let usual = OffsetDateTime::parse(text, &Rfc3339).ok();
     let at = usual.or_else(|| OffsetDateTime::parse(&spelled_out(text)?, &Rfc3339).ok())?;
@@ -17,7 +17,7 @@ pub(crate) fn instant(text: &str) -> Option<OffsetDateTime> {
     (at.year() >= 0).then_some(at)
 }
 
-/// Another spelling of a time as RFC 3339 has it: a space or a small letter in place of `T` and `Z`, a comma before the
+/// Rewrites other spellings of a time as RFC 3339: a space or a lower-case letter in place of `T` and `Z`, a comma before the
 /// fraction, an offset without its colon or its minutes.
 fn spelled_out(text: &str) -> Option<String> {
     let text = text.trim();
@@ -48,7 +48,7 @@ fn offset(text: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A date; what follows it, a zone or a time of the day, does not make it another one.
+/// Reads a date; a zone or a time of day after it does not change it.
 pub(crate) fn date(text: &str) -> Option<Date> {
     let (date, rest) = (text.get(..10)?, text.get(10..)?);
     let is_dated = rest.is_empty() || rest.starts_with(['T', 'Z', '+', '-']);

@@ -1,14 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A QBO object type in Intuit's own spelling, such as `Invoice`. Entities are an open set: which ones exist
-/// is data of whoever asks.
+/// A QBO object type in Intuit's own spelling, such as `Invoice`. Entities are an open set: the caller knows which ones exist.
 ///
-/// Invariant: 1 to 64 ASCII letters, the first one upper case, so that it stands in a query as it is.
+/// Invariant: 1 to 64 ASCII letters, the first one upper case, so that the name needs no escaping in a query.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntityName(Box<str>);
 
-/// A text that cannot name an entity.
+/// A text that is not a valid [`EntityName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an entity name is 1 to 64 letters and starts with a capital, such as Invoice")]
 pub struct InvalidEntityName;

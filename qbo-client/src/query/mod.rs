@@ -1,7 +1,7 @@
-//! QuickBooks Online's query language: what can be asked for, and how it is written.
+//! QuickBooks Online's query language: what can be requested, and how it is written.
 //!
 //! A [`Query`] is built from values that cannot break out of its text: an [`EntityName`], a [`Property`], a [`Value`], a
-//! [`PageSize`]. A [`RecordLayout`] says how the records of the answer stand in it.
+//! [`PageSize`]. A [`RecordLayout`] says how the answer holds the records.
 
 mod entity;
 mod layout;
@@ -27,11 +27,11 @@ pub struct Property(&'static str);
 impl Property {
     /// When QBO last changed the record, to the second.
     pub const LAST_UPDATED_TIME: Self = Self("MetaData.LastUpdatedTime");
-    /// When the record was created; does not move on edits.
+    /// When the record was created; edits do not change it.
     pub const CREATE_TIME: Self = Self("MetaData.CreateTime");
-    /// The bookkeeping date of a transaction: a date without zone that users edit.
+    /// The bookkeeping date of a transaction: a date without a zone, which users edit.
     pub const TXN_DATE: Self = Self("TxnDate");
-    /// Whether a name-list record is in use.
+    /// Whether a record of a name list is in use.
     pub const ACTIVE: Self = Self("Active");
     /// The record's id.
     pub const ID: Self = Self("Id");
@@ -45,30 +45,30 @@ impl Property {
 /// A literal of the query language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// An instant, rendered to the second in UTC with a `Z`: the one form with no doubt about its zone.
+    /// An instant, written to the second in UTC with a `Z`: the one form whose zone is beyond doubt.
     Instant(OffsetDateTime),
-    /// A date without zone.
+    /// A date without a zone.
     Date(Date),
     /// `true` or `false`, without quotes.
     Bool(bool),
-    /// A text; quotes and backslashes in it are escaped by a backslash.
+    /// A text; quotes and backslashes in it are escaped with a backslash.
     Text(Box<str>),
 }
 
-/// How a property is compared.
+/// Operator that compares a property with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// `=`
+    /// Equal to the value (`=`).
     Equal,
-    /// `>=`
+    /// Greater than or equal to the value (`>=`).
     AtLeast,
-    /// `>`
+    /// Greater than the value (`>`).
     Above,
-    /// `<`
+    /// Less than the value (`<`).
     Below,
 }
 
-/// One condition. QBO joins conditions by AND only.
+/// One condition of a query. QBO joins conditions by AND only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Predicate {
     property: Property,
@@ -82,21 +82,21 @@ enum Test {
 }
 
 impl Predicate {
-    /// `property op value`.
+    /// Builds the condition `property op value`.
     pub fn compare(property: Property, comparison: Comparison, value: Value) -> Self {
         Self { property, test: Test::Compare(comparison, value) }
     }
 
-    /// `property IN (values)`.
+    /// Builds the condition `property IN (values)`.
     pub fn is_in(property: Property, values: impl IntoIterator<Item = Value>) -> Self {
         Self { property, test: Test::In(values.into_iter().collect()) }
     }
 }
 
-/// A question to QBO: the only place where text of its query language is written.
+/// A query to QBO: the only place where text of its query language is written.
 ///
-/// Grammar and quirks: `SELECT * FROM Entity WHERE … ORDERBY p STARTPOSITION n MAXRESULTS n`, from Intuit's
-/// page on data queries.
+/// Grammar and quirks: `SELECT * FROM Entity WHERE … ORDERBY p STARTPOSITION n MAXRESULTS n`, from Intuit's page on data
+/// queries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     entity: EntityName,
@@ -111,7 +111,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Asks for all records of an entity, one full page from the first position.
+    /// Selects all records of an entity, one full page from the first position.
     pub fn select(entity: EntityName) -> Self {
         Self {
             entity,
@@ -126,13 +126,13 @@ impl Query {
         }
     }
 
-    /// Asks for a column that `*` leaves out, such as `Sku` of an Item.
+    /// Adds a column that `*` leaves out, such as `Sku` of an Item.
     pub fn column(mut self, column: &EntityName) -> Self {
         self.columns.push(column.as_str().into());
         self
     }
 
-    /// Says how the records stand in the answer, where that is not the usual way.
+    /// Sets how the answer holds the records, if it is not the usual way.
     pub fn layout(mut self, layout: RecordLayout) -> Self {
         self.layout = layout;
         self
@@ -144,58 +144,57 @@ impl Query {
         self
     }
 
-    /// Orders by one property, ascending. The default order is undocumented, so whoever goes along a property sets
-    /// one.
+    /// Orders by one property, ascending. The default order is undocumented, so a caller that pages along a property sets it.
     pub fn order_by(mut self, property: Property) -> Self {
         self.order = Some(property);
         self
     }
 
-    /// Chooses the page: the 1-based position of its first record, and its size.
+    /// Sets the page: the position of its first record, counted from 1, and its size.
     pub fn page(mut self, start_position: u32, size: PageSize) -> Self {
         self.start_position = start_position;
         self.page_size = size;
         self
     }
 
-    /// Leaves the paging words out, for an entity that does not know them: `Preferences`, of which there is one.
+    /// Leaves out the paging words, for an entity that does not know them: `Preferences`, of which there is one.
     pub fn unpaged(mut self) -> Self {
         self.paged = false;
         self
     }
 
-    /// Asks with little patience: to learn whether it can be answered at all.
+    /// Makes the query a probe, which is repeated fewer times: it finds out whether the query can be answered at all.
     pub fn probe(mut self) -> Self {
         self.is_probe = true;
         self
     }
 
-    /// Whether it is asked with little patience.
+    /// Whether the query is a probe, which is repeated fewer times.
     pub fn is_probe(&self) -> bool {
         self.is_probe
     }
 
-    /// The entity asked for.
+    /// The entity that the query selects.
     pub fn entity(&self) -> &EntityName {
         &self.entity
     }
 
-    /// How the records stand in the answer.
+    /// How the answer holds the records.
     pub fn record_layout(&self) -> &RecordLayout {
         &self.layout
     }
 
-    /// At which of the records that match the page begins, from 1.
+    /// Position of the page's first record among those that match, counted from 1.
     pub fn start_position(&self) -> u32 {
         self.start_position
     }
 
-    /// How many records are asked for.
+    /// Number of records requested.
     pub fn page_size(&self) -> PageSize {
         self.page_size
     }
 
-    /// The text that asks for the page.
+    /// The text of the query for its page.
     pub fn text(&self) -> String {
         let mut text = String::from("SELECT *");
         for column in &self.columns {
@@ -213,7 +212,7 @@ impl Query {
         text
     }
 
-    /// The text that asks how many records match, whatever the page.
+    /// The text of the query that counts the matching records, whatever the page.
     pub fn count_text(&self) -> String {
         let mut text = String::from("SELECT COUNT(*)");
         self.push_source(&mut text);
@@ -252,7 +251,7 @@ const INSTANT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
-/// An instant to the second in UTC with a `Z`: the one form with no doubt about its zone.
+/// Writes an instant to the second in UTC with a `Z`: the one form whose zone is beyond doubt.
 pub(crate) fn instant(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(INSTANT).expect("a format of plain numbers cannot fail")
 }

@@ -1,8 +1,8 @@
-/// How many records to ask for in one page: 1 to 1000, QBO's maximum for `MAXRESULTS`.
+/// Number of records to request in one page: 1 to 1000, QBO's maximum for `MAXRESULTS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageSize(u16);
 
-/// A page size that QBO would refuse or silently clip.
+/// A page size that QBO would refuse or silently reduce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a page holds 1 to 1000 records")]
 pub struct InvalidPageSize;
@@ -28,10 +28,10 @@ impl PageSize {
         self.0
     }
 
-    /// Whether a page with this many records was the last one: it was not filled.
+    /// Whether a page with this many records was the last one, because it was not full.
     ///
-    /// QBO says nowhere that there is more, `totalCount` is the count of the page, and one record more than
-    /// asked for has been seen (node-quickbooks issue 89); so only "fewer than asked" is an end.
+    /// QBO never says that there are more records, `totalCount` is the count of the page, and one record more than requested
+    /// has been seen (node-quickbooks issue 89); so only a page with fewer records than requested is the last.
     pub fn is_last_page(self, received: usize) -> bool {
         received < usize::from(self.0)
     }
