@@ -1,4 +1,4 @@
-//! The only reader of time.
+//! The only module that reads the time.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,21 +13,21 @@ pub trait Clock: fmt::Debug + Send + Sync {
     /// The wall clock, in UTC. It may jump, in either direction.
     fn now_utc(&self) -> OffsetDateTime;
 
-    /// Time since an arbitrary start. It never goes back.
+    /// Time since an arbitrary start. It never decreases.
     fn elapsed(&self) -> Duration;
 
     /// Returns once `duration` has passed.
     async fn sleep(&self, duration: Duration);
 }
 
-/// The machine's clock. Waits on tokio's timer, so it needs a tokio runtime with time enabled.
+/// The machine's clock. It waits on tokio's timer, so it needs a tokio runtime with time enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: tokio::time::Instant,
 }
 
 impl SystemClock {
-    /// Starts counting now.
+    /// Creates a clock whose elapsed time starts now.
     pub fn new() -> Self {
         Self { start: tokio::time::Instant::now() }
     }
@@ -58,8 +58,8 @@ impl Clock for SystemClock {
 
 /// A clock that moves only when told to, for tests of limits and deadlines.
 ///
-/// It remembers every sleep it was asked for. Sleepers wake in [`ManualClock::advance`]; a clock made with
-/// [`ManualClock::auto`] moves itself forward instead of letting anybody wait.
+/// It records every sleep that was requested. Sleepers wake in [`ManualClock::advance`]; a clock made with
+/// [`ManualClock::auto`] moves itself forward instead of making a caller wait.
 #[derive(Debug)]
 pub struct ManualClock {
     start: OffsetDateTime,
@@ -75,12 +75,12 @@ enum Mode {
 }
 
 impl ManualClock {
-    /// Stands still at `start`.
+    /// Creates a clock that stands still at `start`.
     pub fn new(start: OffsetDateTime) -> Self {
         Self::with_mode(start, Mode::Waits)
     }
 
-    /// Starts at `start`; every sleep moves the clock by its length and returns at once.
+    /// Creates a clock at `start` that moves by the length of every sleep, and returns from it at once.
     pub fn auto(start: OffsetDateTime) -> Self {
         Self::with_mode(start, Mode::MovesItself)
     }
@@ -94,12 +94,12 @@ impl ManualClock {
         self.elapsed.send_modify(|elapsed| *elapsed += duration);
     }
 
-    /// Every sleep asked for so far, in order.
+    /// Every sleep requested so far, in order.
     pub fn sleeps(&self) -> Vec<Duration> {
         self.sleeps.borrow().clone()
     }
 
-    /// Returns once at least `count` sleeps have been asked for.
+    /// Returns once at least `count` sleeps have been requested.
     pub async fn until_sleeps(&self, count: usize) {
         let mut sleeps = self.sleeps.subscribe();
         // The sender lives as long as `self`, so the wait can only end by the condition.

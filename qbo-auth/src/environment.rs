@@ -1,4 +1,4 @@
-//! Where the company lives: base URLs as one value, so that an emulator is just other URLs.
+//! The environment of a company, with its base URLs as one value, so that an emulator differs only in its URLs.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -8,16 +8,16 @@ const AUTHORIZE_PATH: &str = "/connect/oauth2";
 const TOKEN_PATH: &str = "/oauth2/v1/tokens/bearer";
 const REVOKE_PATH: &str = "/v2/oauth2/tokens/revoke";
 
-/// Intuit's two worlds. The key pair of the app decides which one a token belongs to.
+/// One of Intuit's two environments. The key pair of the app decides which one a token belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Environment {
-    /// Test companies, reached with development keys.
+    /// Test companies, used with development keys.
     Sandbox,
-    /// Real companies, reached with production keys.
+    /// Real companies, used with production keys.
     Production,
 }
 
-/// The text names neither environment.
+/// A text that names neither environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an environment is `sandbox` or `production`")]
 pub struct InvalidEnvironment;
@@ -43,10 +43,10 @@ impl fmt::Display for Environment {
     }
 }
 
-/// The hosts a company is reached through.
+/// The addresses through which a company is reached.
 ///
-/// Invariant: each is one of Intuit's own HTTPS addresses, or an address on this machine. A token can
-/// therefore never be sent to a third host.
+/// Invariant: each is one of Intuit's own HTTPS addresses, or an address on this machine. A token can therefore never be sent
+/// to a third host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     api: String,
@@ -55,10 +55,10 @@ pub struct Endpoints {
     revoke: String,
 }
 
-/// A test address was refused.
+/// Why a test address was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEndpoint {
-    /// Not `http://host[:port][/path]` or its `https` twin, or with user information, query or fragment.
+    /// It is not `http://host[:port][/path]` or its `https` twin, or it has user information, a query or a fragment.
     #[error("not a plain http or https address")]
     NotAUrl,
     /// The host is not this machine (127.0.0.0/8, `::1`, `localhost`).
@@ -67,7 +67,7 @@ pub enum InvalidEndpoint {
 }
 
 impl Endpoints {
-    /// Intuit's addresses. Token and revocation hosts are the same for both environments; the key pair
+    /// Intuit's addresses for an environment. The token and revocation hosts are the same for both environments; the key pair
     /// tells them apart.
     pub fn of(environment: Environment) -> Self {
         let api = match environment {
@@ -82,16 +82,16 @@ impl Endpoints {
         }
     }
 
-    /// Puts a test server on this machine in place of the accounting API.
+    /// Replaces the accounting API with a test server on this machine.
     pub fn with_api(self, base: &str) -> Result<Self, InvalidEndpoint> {
         check_loopback(base)?;
         Ok(Self { api: base.trim_end_matches('/').to_owned(), ..self })
     }
 
-    /// Puts a test server on this machine in place of the token endpoint.
+    /// Replaces the token endpoint with a test server on this machine.
     ///
-    /// `base` is a bare address (`http://127.0.0.1:9`), to which Intuit's own paths are added, or the
-    /// full address of the token endpoint, ending in `/tokens/bearer`.
+    /// `base` is a bare address (`http://127.0.0.1:9`), to which Intuit's own paths are added, or the full address of the token
+    /// endpoint, ending in `/tokens/bearer`.
     pub fn with_oauth(self, base: &str) -> Result<Self, InvalidEndpoint> {
         let origin = check_loopback(base)?;
         let base = base.trim_end_matches('/');
@@ -104,22 +104,22 @@ impl Endpoints {
         Ok(Self { authorize, token, revoke, ..self })
     }
 
-    /// Base of the accounting API, without a slash at the end.
+    /// Base URL of the accounting API, without a trailing slash.
     pub fn api(&self) -> &str {
         &self.api
     }
 
-    /// Full address of the page where a person consents.
+    /// Full URL of the page where a person consents.
     pub fn authorize(&self) -> &str {
         &self.authorize
     }
 
-    /// Full address of the token endpoint.
+    /// Full URL of the token endpoint.
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// Full address of the revocation endpoint.
+    /// Full URL of the revocation endpoint.
     pub fn revoke(&self) -> &str {
         &self.revoke
     }
@@ -127,8 +127,8 @@ impl Endpoints {
 
 /// Returns scheme and authority of an address on this machine.
 ///
-/// Only characters that every URL parser reads alike are let through: a backslash or an `@` is how one
-/// parser is made to see another host than the next.
+/// Only characters that every URL parser reads alike are accepted: with a backslash or an `@`, two parsers can be made to see
+/// different hosts.
 fn check_loopback(url: &str) -> Result<&str, InvalidEndpoint> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b);
     if !url.bytes().all(plain) {

@@ -1,4 +1,4 @@
-//! The one error of this crate's border, and what to do about it.
+//! The error of this crate's public functions, and what to do about it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,61 +6,61 @@ use std::time::Duration;
 use crate::oauth::{TokenError, TokenErrorKind};
 use crate::vault::{VaultError, VaultErrorKind};
 
-/// How long to leave a token endpoint alone that throttles without saying for how long. Intuit's documents
-/// name 60 seconds for the accounting API.
+/// Pause before calling a token endpoint again that throttles without naming a time. Intuit's documents name 60 seconds for the
+/// accounting API.
 const DEFAULT_THROTTLE: Duration = Duration::from_secs(60);
 
-/// How long to leave a token endpoint alone that failed all tries of one refresh.
+/// Pause before calling a token endpoint again that failed all tries of one refresh.
 const DEFAULT_OUTAGE: Duration = Duration::from_secs(30);
 
-/// No access token can be had.
+/// No access token can be obtained.
 ///
-/// Cheap to clone: everybody who waited for one refresh gets the same error.
+/// It is cheap to clone: all callers that waited for one refresh get the same error.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
     /// There is no refresh token yet.
     #[error("the vault holds no refresh token")]
     NoToken,
-    /// Intuit refuses every refresh token there is: the consent has ended.
+    /// Intuit refuses every refresh token in the vault: the consent has ended.
     #[error("Intuit no longer accepts the stored refresh token")]
     NeedsConsent(#[source] TokenError),
-    /// The token endpoint gave no token, for a reason that is not the consent.
+    /// The token endpoint returned no token, for a reason other than the consent.
     #[error("the access token could not be refreshed")]
     Endpoint(#[source] TokenError),
     /// The vault could not be read, written or locked.
     #[error("the token vault could not be used")]
     Vault(#[source] Arc<VaultError>),
-    /// A fixed access token has been refused and nothing can make another.
+    /// A fixed access token was refused, and no other can be obtained.
     #[error("the given access token was refused")]
     Refused,
-    /// The refresh task ended without an outcome: the runtime stopped, or a bug.
+    /// The refresh task ended without an outcome: the runtime stopped, or there is a bug.
     #[error("the refresh was interrupted")]
     Interrupted,
 }
 
-/// What to do about an error. Callers never parse messages.
+/// What a caller can do about an [`AuthError`]. Callers never parse messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Advice {
-    /// The same call may succeed later; not before this long.
+    /// The same call may succeed later, but not before this time has passed.
     RetryAfter(Duration),
     /// A person must consent again.
     Reauthorise,
     /// A person must correct a setting or a secret.
     FixConfiguration,
-    /// Whoever answers is not, or does not behave like, Intuit: a person must look at the network.
+    /// The peer is not Intuit, or does not behave like Intuit: a person must check the network.
     Refused,
     /// A person must repair the vault.
     VaultUnusable,
-    /// Another process holds the vault.
+    /// Another process holds the lock of the vault.
     VaultBusy,
-    /// It will fail again, and no setting can change that.
+    /// The call will fail again, and no setting can change that.
     GiveUp,
 }
 
 impl AuthError {
-    /// A word for programs that sort logs. It stays as it is from version to version.
+    /// Stable code for programs that sort logs. It does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoToken => "auth.no_token",
@@ -72,7 +72,7 @@ impl AuthError {
         }
     }
 
-    /// What to do next.
+    /// What the caller can do next.
     pub fn advice(&self) -> Advice {
         match self {
             Self::NoToken | Self::NeedsConsent(_) | Self::Refused => Advice::Reauthorise,
@@ -88,16 +88,16 @@ impl AuthError {
         }
     }
 
-    /// Whether time alone may mend it, so that a living access token is used on meanwhile.
+    /// Whether the failure may be transient, so that a valid access token stays in use meanwhile.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            // The token that lives is the company's own, whichever vault it came from.
+            // The valid token is the company's own, whichever vault it came from.
             Self::Vault(_) => true,
             _ => matches!(self.advice(), Advice::RetryAfter(_)),
         }
     }
 
-    /// Whether it says for certain that Intuit has not rotated the refresh token.
+    /// Whether the error proves that Intuit has not rotated the refresh token.
     pub(crate) fn is_certain(&self) -> bool {
         match self {
             Self::NeedsConsent(_) => true,
@@ -113,7 +113,7 @@ impl AuthError {
         }
     }
 
-    /// What a person can do next, as one line.
+    /// What a person can do next, in one line.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Vault(error) => error.hint(),

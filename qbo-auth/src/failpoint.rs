@@ -1,5 +1,4 @@
-//! Named points of the refresh, where the crash tests stop the process. Without the feature `points` there are
-//! none.
+//! Named points in the refresh at which the crash tests stop the process. Without the feature `points` there are none.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! Ways in for the fuzz targets.
+//! Entry points for the fuzz targets.
 
 use zeroize::Zeroizing;
 
@@ -6,7 +6,7 @@ use crate::oauth::response::RawAnswer;
 use crate::oauth::{TokenAnswer, TokenError};
 pub use crate::vault::sealed;
 
-/// Understands an answer of the token service; its heads are `Retry-After`, `Date` and `intuit_tid`.
+/// Interprets an answer of the token service; its headers are `Retry-After`, `Date` and `intuit_tid`.
 pub fn token_answer(
     status: u16,
     (retry_after, date, intuit_tid): (Option<&str>, Option<&str>, Option<&str>),

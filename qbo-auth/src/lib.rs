@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-/// Marks a named point, see the module `failpoint`.
+/// Marks a named point; see the module `failpoint`.
 macro_rules! point {
     ($name:literal) => {
         #[cfg(feature = "points")]

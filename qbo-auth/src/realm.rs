@@ -1,11 +1,11 @@
-//! Which company.
+//! The id of a company.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The numeric id Intuit gives to one company (`realmId` in the OAuth redirect).
+/// The numeric id that Intuit gives to one company (`realmId` in the OAuth redirect).
 ///
-/// Invariant: 1 to 32 ASCII digits. It is therefore safe to put into a URL path as it stands.
+/// Invariant: 1 to 32 ASCII digits, so it needs no escaping in a URL path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RealmId(Box<str>);
 
@@ -15,7 +15,7 @@ pub struct RealmId(Box<str>);
 pub struct InvalidRealmId;
 
 impl RealmId {
-    /// The digits.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

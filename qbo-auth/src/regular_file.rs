@@ -1,4 +1,4 @@
-//! Reading a file that somebody else may have laid there: nothing waits, and nothing is read without end.
+//! Reads a file that another user may have put there: it never blocks, and never reads without a limit.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
@@ -6,18 +6,18 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-/// A regular file that is open. A pipe, a device, a socket or a folder never becomes one, and what is asked of it is asked
-/// of what was opened, not of a path that may lead elsewhere meanwhile.
+/// An open regular file. A pipe, a device, a socket or a directory is never accepted, and all checks apply to the file that was
+/// opened, not to a path that may lead elsewhere meanwhile.
 #[derive(Debug)]
 pub struct RegularFile {
     file: File,
     metadata: Metadata,
 }
 
-/// Whether a link may lead to the file.
+/// Whether the path may be a symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// Whatever the path leads to.
+    /// Links are followed.
     Followed,
     /// A path whose last part is a link is refused.
     Refused,
@@ -27,33 +27,33 @@ pub enum Links {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The system refuses.
+    /// The operating system refused.
     #[error("{}", .0.kind())]
     Io(#[from] io::Error),
-    /// A folder, a pipe, a device, a socket, or a link where none is followed.
+    /// It is a directory, a pipe, a device, a socket, or a link where none is followed.
     #[error("it is not a file")]
     NotAFile,
-    /// More than this many bytes.
+    /// The file has more than this many bytes.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
-    /// Not UTF-8.
+    /// The file is not UTF-8.
     #[error("it is not a text in UTF-8")]
     NotText,
 }
 
 impl RegularFile {
-    /// Opens a file for reading, without waiting for whoever may be at the other end of it.
+    /// Opens a file for reading, without waiting for another process, such as the writer of a pipe.
     ///
     /// # Errors
     ///
-    /// [`FileError::NotAFile`], or what the system says.
+    /// [`FileError::NotAFile`], or the error of the operating system.
     pub fn open(path: &Path, links: Links) -> Result<Self, FileError> {
         let mut options = OpenOptions::new();
         options.read(true);
         Self::checked(&mut options, path, links)
     }
 
-    /// Opens a file as `options` say, on the same terms.
+    /// Opens a file with `options`, under the same conditions.
     pub(crate) fn checked(options: &mut OpenOptions, path: &Path, links: Links) -> Result<Self, FileError> {
         #[cfg(unix)]
         {
@@ -74,7 +74,7 @@ impl RegularFile {
         if metadata.is_file() { Ok(Self { file, metadata }) } else { Err(FileError::NotAFile) }
     }
 
-    /// What is known of the file that was opened.
+    /// Metadata of the file that was opened.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -84,12 +84,12 @@ impl RegularFile {
         self.file
     }
 
-    /// All of it, if that is not more than `limit` bytes. The length that the system tells is not believed: some files are
-    /// made while they are read.
+    /// Reads the whole file, if it has at most `limit` bytes. The length that the system reports is not trusted: some files are
+    /// generated while they are read.
     ///
     /// # Errors
     ///
-    /// [`FileError::TooLarge`], or what the system says.
+    /// [`FileError::TooLarge`], or the error of the operating system.
     pub fn read(self, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let told = self.metadata.len().min(limit);
         // Room for one more: a buffer that grows leaves a copy behind.
@@ -98,7 +98,7 @@ impl RegularFile {
         if bytes.len() as u64 > limit { Err(FileError::TooLarge(limit)) } else { Ok(bytes) }
     }
 
-    /// All of it as a text, if that is not more than `limit` bytes.
+    /// Reads the whole file as a text, if it has at most `limit` bytes.
     ///
     /// # Errors
     ///
@@ -110,12 +110,12 @@ impl RegularFile {
     }
 }
 
-/// What the system says of something that is no file, in one word.
+/// Maps what the system reports for a path that is no regular file to one kind of error.
 fn refused(error: io::Error) -> FileError {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        // A link where none is followed, a socket or a pipe that nobody reads, a folder that was to be written.
+        // A link where none is followed, a socket, a pipe without a reader, or a directory opened for writing.
         let no_file = [Errno::LOOP, Errno::NXIO, Errno::OPNOTSUPP, Errno::ISDIR];
         if Errno::from_io_error(&error).is_some_and(|errno| no_file.contains(&errno)) {
             return FileError::NotAFile;

@@ -1,4 +1,4 @@
-//! Secrets as types: redacting, wiped on drop, read through one accessor with a loud name.
+//! Secrets as types: redacted in output, wiped on drop, and read through one accessor with a conspicuous name.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// The public half of an app's key pair. Not a secret, but only useful with one.
+/// The public half of an app's key pair. It is not a secret, but it is only useful with one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientId(Box<str>);
 
@@ -17,7 +17,7 @@ impl ClientId {
         Self(value.into())
     }
 
-    /// The text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -30,12 +30,12 @@ macro_rules! secret {
         pub struct $name(SecretString);
 
         impl $name {
-            /// Takes the value over.
+            /// Wraps a value and takes ownership of it.
             pub fn new(value: impl Into<SecretString>) -> Self {
                 Self(value.into())
             }
 
-            /// The value itself. For sending and sealing only; never for text that a person reads.
+            /// The value itself. Use it only to send and to seal, never for text that a person reads.
             pub fn expose(&self) -> &str {
                 self.0.expose_secret()
             }
@@ -52,7 +52,7 @@ macro_rules! secret {
             }
         }
 
-        /// Not in constant time: both sides are always values this process already holds.
+        /// Not in constant time: both sides are always values that this process already holds.
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 self.expose() == other.expose()
@@ -68,9 +68,9 @@ secret! {
     ClientSecret, "QBO_CLIENT_SECRET"
 }
 secret! {
-    /// A bearer token: whoever holds it may read and write the company for about an hour.
+    /// A bearer token: its holder may read and write the company for about an hour.
     ///
-    /// As every secret here, it cannot be printed, and not be written by serde:
+    /// Like every secret here, it cannot be printed, nor serialised by serde:
     ///
     /// ```compile_fail,E0277
     /// format!("{}", qbo_auth::AccessToken::new("false-access"));
@@ -82,16 +82,16 @@ secret! {
     AccessToken, "access token"
 }
 secret! {
-    /// What the consent page sends back: good for one exchange, within minutes.
+    /// The code that the consent page sends back, valid for one exchange within minutes.
     AuthorizationCode, "authorization code"
 }
 secret! {
-    /// The consent itself: whoever holds it can make access tokens until it is rotated or revoked.
+    /// The consent itself: its holder can make access tokens until it is rotated or revoked.
     RefreshToken, "QBO_REFRESH_TOKEN"
 }
 
 impl RefreshToken {
-    /// Whether the token can be one at all (RFC 6749, appendix A.17). One that cannot is never sent.
+    /// Whether the text can be a token at all (RFC 6749, appendix A.17). One that cannot is never sent.
     pub(crate) fn is_presentable(&self) -> bool {
         let token = self.expose();
         !token.trim().is_empty() && token.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
@@ -149,7 +149,7 @@ mod tests {
         StaticProvider, TokenAnswer, TokenSet, Unlock,
     };
 
-    /// Every public value that has secrets in it, as `Debug` shows it.
+    /// Every public value that contains secrets, as `Debug` shows it.
     fn shown(secret: &str) -> Vec<String> {
         let now = OffsetDateTime::UNIX_EPOCH;
         let (access, refresh) = (AccessToken::new(secret), RefreshToken::new(secret));

@@ -1,4 +1,4 @@
-//! The body of an answer, as it arrives: decompressed if it is gzip, and never longer than a limit.
+//! The body of an answer as it arrives: decompressed if it is gzip, and never longer than a limit.
 
 use std::io::{self, Write as _};
 use std::mem;
@@ -6,28 +6,28 @@ use std::mem;
 use flate2::write::MultiGzDecoder;
 use zeroize::Zeroize as _;
 
-/// The first two bytes of every gzip stream (RFC 1952). No JSON, XML or HTML begins like that.
+/// The first two bytes of every gzip stream (RFC 1952). No JSON, XML or HTML begins with them.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Why a body is not taken.
+/// Why a body is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// It is longer than the limit, decompressed.
+    /// The body is longer than the limit, decompressed.
     TooLarge,
-    /// It is gzip that is cut short or damaged.
+    /// The body is gzip that is truncated or damaged.
     Damaged,
 }
 
-/// Collects a body.
+/// Collects a body and decompresses it if it is gzip.
 ///
-/// The bytes decide whether they are gzip, and no header: proxies send `GZIP` and `x-gzip`, drop the header, or keep it on
-/// what they have decompressed. A stream of several members is one body (RFC 1952 §2.2).
+/// The bytes decide whether they are gzip, and no header: proxies send `GZIP` and `x-gzip`, drop the header, or keep it on a
+/// body that they have decompressed. A stream of several members is one body (RFC 1952 §2.2).
 #[derive(Debug)]
 pub struct Inflating(State);
 
 #[derive(Debug)]
 enum State {
-    /// Fewer than two bytes have come.
+    /// Fewer than two bytes have arrived.
     Unknown(Bounded),
     Plain(Bounded),
     Gzip(Box<MultiGzDecoder<Bounded>>),
@@ -42,12 +42,12 @@ struct Bounded {
 }
 
 impl Inflating {
-    /// Begins a body of at most `limit` bytes, with room for `expected` of them.
+    /// Creates a collector for a body of at most `limit` bytes, with room for `expected` of them.
     pub fn new(limit: usize, expected: usize) -> Self {
         Self(State::Unknown(Bounded::new(limit, expected)))
     }
 
-    /// Takes the next bytes that came.
+    /// Adds the next bytes that arrived.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), BodyError> {
         match &mut self.0 {
             State::Plain(body) => body.write_all(chunk).map_err(|_| BodyError::TooLarge),
@@ -70,7 +70,7 @@ impl Inflating {
         }
     }
 
-    /// The whole body.
+    /// Ends the body and returns it.
     pub fn finish(self) -> Result<Vec<u8>, BodyError> {
         match self.0 {
             State::Unknown(body) | State::Plain(body) => Ok(body.into_bytes()),
@@ -97,7 +97,7 @@ impl Bounded {
     }
 }
 
-/// What is not handed out may be half of a token answer.
+/// A body that is not returned may be half of a token answer.
 impl Drop for Bounded {
     fn drop(&mut self) {
         self.bytes.zeroize();

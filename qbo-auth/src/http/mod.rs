@@ -1,5 +1,5 @@
-//! What every HTTP client of Intuit's services needs to read of an answer: this crate's for tokens, and the one of
-//! `qbo-client` for records.
+//! What every HTTP client of Intuit's services needs to read an answer: this crate's client for tokens, and `qbo-client`'s for
+//! records.
 
 #[cfg(feature = "http")]
 mod inflate;

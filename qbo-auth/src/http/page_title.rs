@@ -1,50 +1,51 @@
-//! The title of a web page that came in place of an answer: what a firewall, a proxy or a CDN calls itself.
+//! The title of a web page that came in place of an answer: it names the firewall, proxy or CDN.
 
 use std::fmt;
 
-/// What is looked through for a title. It stands in the head of a page.
+/// The part of a body that is searched for a title. The title is in the head of a page.
 const HEAD: usize = 64 << 10;
 
-/// Longest title that is repeated.
+/// The longest title that is repeated.
 const LONGEST: usize = 80;
 
-/// Longest word of a title that is repeated. A longer one is an address or an id, and no word.
+/// The longest word of a title that is repeated. A longer one is an address or an id, not a word.
 const LONGEST_WORD: usize = 32;
 
 /// The cleaned title of a web page: one short line of printable characters without markup. Empty if there was none.
 ///
-/// The one text from outside that messages repeat: nothing else tells a person which box in between has answered.
+/// It is the only text from outside that messages repeat, because nothing else tells a person which device in between has
+/// answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PageTitle(Box<str>);
 
 impl PageTitle {
-    /// Reads the title of a web page, otherwise its first heading; `None` if the body is no web page.
+    /// Reads the title of a web page, or else its first heading; `None` if the body is not a web page.
     pub fn of(body: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(&body[..body.len().min(HEAD)]);
         let page = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if !page.starts_with('<') {
             return None;
         }
-        // Lowered byte by byte, so that both have the same offsets.
+        // Lower-cased byte by byte, so that both have the same offsets.
         let lowered = page.to_ascii_lowercase();
         let named = |tag: &str| clean(element(page, &lowered, tag)?);
         Some(Self(named("title").or_else(|| named("h1")).unwrap_or_default()))
     }
 
-    /// The title; empty if there was none.
+    /// The title as text; empty if there was none.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// `, titled "…"`, or nothing: for the end of a sentence in brackets.
+/// Formats the title as `, titled "…"`, or as nothing: for the end of a sentence in brackets.
 impl fmt::Display for PageTitle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, ", titled \"{}\"", self.0) }
     }
 }
 
-/// What stands between the tags of the first such element.
+/// The text between the tags of the first such element.
 fn element<'a>(page: &'a str, lowered: &str, tag: &str) -> Option<&'a str> {
     let name = format!("<{tag}");
     let opened = lowered
@@ -56,7 +57,7 @@ fn element<'a>(page: &'a str, lowered: &str, tag: &str) -> Option<&'a str> {
     Some(&page[start..start + length])
 }
 
-/// One line without tags, references to characters, control characters and whatever else changes how text is shown.
+/// Cleans a text: one line without tags, character references, control characters and all else that changes how text is shown.
 fn clean(markup: &str) -> Option<Box<str>> {
     let (mut text, mut is_tag) = (String::new(), false);
     for c in markup.chars() {

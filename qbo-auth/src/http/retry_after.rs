@@ -1,16 +1,17 @@
-//! The header `Retry-After`, and dates as HTTP writes them.
+//! Reads the header `Retry-After`, and dates in HTTP's format.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-/// The longest pause that a header can ask for: a broken one must not stop a run for a day.
+/// The longest pause that a header can ask for: a broken header must not stop a run for a day.
 pub const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 
-/// How long a `Retry-After` asks to wait, at most [`LONGEST_PAUSE`]: seconds, or a date, which is measured against `now`.
+/// The pause that a `Retry-After` header asks for, at most [`LONGEST_PAUSE`]: seconds, or a date, which is measured against
+/// `now`.
 ///
-/// `None` for any other text, and for a date where nobody knows what time it is.
+/// `None` for any other text, and for a date if `now` is not known.
 pub fn retry_after(header: &str, now: Option<OffsetDateTime>) -> Option<Duration> {
     let header = header.trim();
     let pause = match header.parse() {
@@ -20,7 +21,7 @@ pub fn retry_after(header: &str, now: Option<OffsetDateTime>) -> Option<Duration
     Some(pause.min(LONGEST_PAUSE))
 }
 
-/// A date as a header writes it. HTTP ends it in `GMT`, which RFC 2822 knows as an obsolete name for `+0000`.
+/// Reads a date as a header writes it. HTTP ends it in `GMT`, which RFC 2822 knows as an obsolete name for `+0000`.
 pub fn http_date(header: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(header, &Rfc2822).ok()
 }

@@ -2,16 +2,16 @@
 
 use std::error::Error;
 
-/// The reason, if that is what went wrong; `None` for a connection that was lost or refused otherwise.
+/// The reason why no secure connection could be made; `None` if the connection was lost or refused for another reason.
 ///
-/// The TLS library's own types do not come through the HTTP client, so its fixed words are looked at.
+/// The HTTP client does not expose the TLS library's own types, so its fixed messages are compared.
 pub fn insecure_reason(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         cause = error.source();
         let text = error.to_string();
         let says = |words: &str| text.contains(words);
-        // A connection cut without the TLS farewell: the peer had proved who it is.
+        // A connection cut without the TLS close message: the peer had proved its identity before.
         if says("close_notify") {
             return None;
         }

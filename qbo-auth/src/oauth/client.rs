@@ -23,20 +23,20 @@ use crate::secret::{AuthorizationCode, ClientId, ClientSecret, RefreshToken};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From connecting to the last byte. A token answer takes well under a second.
+/// Time limit from connecting to the last byte. A token answer takes well under a second.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A token answer is about two kilobytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Asks Intuit to say when the consent ends for good (their SDKs of 2025 and later send it).
+/// Asks Intuit for the time at which the consent ends for good (their SDKs of 2025 and later send this header).
 const ASK_FOR_HARD_EXPIRY: HeaderName = HeaderName::from_static("x-include-refresh-token-hard-expires-in");
 
 /// Calls the token endpoint with one app's key pair.
 ///
-/// Every request goes over a fresh connection and is sent once: nothing below repeats a request or follows a redirect.
-/// A proxy that the environment names (`HTTPS_PROXY`) is used, as it is for the accounting API: it learns which host is
-/// called, and nothing of what is said inside TLS.
+/// Every request uses a fresh connection and is sent once: nothing below repeats a request or follows a redirect. A proxy that
+/// the environment names (`HTTPS_PROXY`) is used, as for the accounting API: it learns the host that is called, and nothing of
+/// what is sent inside TLS.
 pub struct OauthEndpoint {
     wire: Wire,
     endpoints: Endpoints,
@@ -46,14 +46,14 @@ pub struct OauthEndpoint {
 }
 
 impl OauthEndpoint {
-    /// Sets up the endpoint; sends nothing.
+    /// Sets up the endpoint. Sends nothing.
     pub fn new(
         endpoints: Endpoints,
         client_id: ClientId,
         client_secret: ClientSecret,
     ) -> Result<Self, TokenError> {
         let setup = || TokenError::new(TokenErrorKind::Setup);
-        // `Endpoints` lets plain http through for this machine only.
+        // `Endpoints` accepts plain http for this machine only.
         let is_local_test = endpoints.token().starts_with("http://");
         let builder = reqwest::Client::builder()
             .https_only(!is_local_test)
@@ -63,7 +63,7 @@ impl OauthEndpoint {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TOTAL_TIMEOUT);
         // A loopback address is never behind a proxy; Intuit may be. Plain HTTP needs none of the host's hundreds of root
-        // certificates, whose reading takes longer than a refresh on this machine.
+        // certificates, which take longer to read than a refresh on this machine takes.
         let builder = if is_local_test { builder.no_proxy().tls_certs_only([]) } else { builder };
         let http = builder.build().map_err(|error| setup().because(error))?;
         let token_url =
@@ -84,20 +84,20 @@ impl OauthEndpoint {
 /// A client of the `oauth2` crate that knows its token address and no other.
 type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// The HTTP client, as the `oauth2` crate wants to be given it.
+/// The HTTP client, in the form that the `oauth2` crate takes.
 struct Wire(reqwest::Client);
 
 impl Wire {
-    /// Sends one request and reads one whole answer.
+    /// Sends one request and reads one complete answer.
     async fn send(&self, request: reqwest::Request) -> Result<RawAnswer, TokenError> {
-        // Before the request is sent: after it, nobody knows what the server has done.
+        // Only before the request is sent: after it, it is unknown what the server has done.
         let insecure = |error: &reqwest::Error| insecure_reason(error).filter(|_| error.is_connect());
         let transport = |error: reqwest::Error| match insecure(&error) {
             Some(reason) => TokenError::new(TokenErrorKind::Insecure(reason)),
             None => TokenError::new(TokenErrorKind::Transport).because(error.without_url()),
         };
         let mut response = self.0.execute(request).await.map_err(transport)?;
-        // The server has acted, and nobody here has read what it says.
+        // The server has acted, and its answer has not been read.
         point!("refresh.sent");
         let unreadable = |error| {
             TokenError::new(TokenErrorKind::Protocol(match error {
@@ -105,7 +105,7 @@ impl Wire {
                 BodyError::Damaged => "its compression is damaged",
             }))
         };
-        // With room for all of it: a buffer that never grows leaves no copies of secrets behind.
+        // With room for the whole body: a buffer that never grows leaves no copies of secrets behind.
         let mut body = Inflating::new(MAX_BODY_BYTES, MAX_BODY_BYTES);
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             body.push(&chunk).map_err(unreadable)?;
@@ -138,10 +138,10 @@ impl<'c> AsyncHttpClient<'c> for Wire {
     }
 }
 
-/// How one exchange ended, handed past the reader of the `oauth2` crate.
+/// How one exchange ended, passed around the reader of the `oauth2` crate.
 ///
-/// That crate writes the request (HTTP Basic, form encoding). Its reader drops status and headers, refuses
-/// answers that Intuit is known to give, and keeps the raw body, tokens included, in its parse error.
+/// That crate writes the request (HTTP Basic, form encoding). Its reader drops status and headers, refuses answers that Intuit
+/// is known to send, and keeps the raw body, tokens included, in its parse error.
 struct Exchange(Result<RawAnswer, TokenError>);
 
 impl fmt::Debug for Exchange {

@@ -1,7 +1,7 @@
-//! One consent: the page to send a person to, and what comes back from it.
+//! One consent: the page on which a person gives it, and the answer that comes back.
 //!
-//! No PKCE: whether Intuit honours, ignores or refuses a code challenge is not documented. The app's secret and a
-//! state of 256 random bits guard the exchange.
+//! No PKCE: whether Intuit honours, ignores or refuses a code challenge is not documented. The app's secret and a state of 256
+//! random bits guard the exchange.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,40 +18,40 @@ use crate::environment::Endpoints;
 use crate::realm::RealmId;
 use crate::secret::{AuthorizationCode, ClientId};
 
-/// How long an answer of the consent page is waited for. Intuit's codes live about as long.
+/// How long a program waits for the answer of the consent page. Intuit's codes live about as long.
 pub const CONSENT_LIFETIME: Duration = Duration::from_secs(600);
 
-/// The one scope there is for reading; it lets write, too, which this program cannot.
+/// The only scope that allows reading; it also allows writing, which this program cannot do.
 const SCOPE: &str = "com.intuit.quickbooks.accounting";
 
 /// Longer than any answer: a code has up to 512 characters.
 const LONGEST_ANSWER: usize = 4096;
 
-/// Where Intuit sends the person back to. It has to be registered with the app, character by character.
+/// The address to which Intuit sends the person back. It has to be registered with the app, character by character.
 ///
-/// Invariant: `https`, or `http` on this machine (which Intuit accepts for development keys only); no query, no
-/// fragment, no user.
+/// Invariant: `https`, or `http` on this machine (which Intuit accepts for development keys only); no query, no fragment, no
+/// user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUrl(Url);
 
-/// The text is not an address to be sent back to.
+/// A text that is not a valid [`RedirectUrl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a redirect address is https, or http on localhost, without query and fragment")]
 pub struct InvalidRedirectUrl;
 
 impl RedirectUrl {
-    /// The address of a listener on this machine.
+    /// Builds the address of a listener on this machine.
     pub fn loopback(port: u16) -> Self {
         let url = format!("http://localhost:{port}/callback");
         Self(url.parse().expect("it is written by the rules"))
     }
 
-    /// The address.
+    /// The address as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The path of the address, which a listener answers on.
+    /// The path of the address, on which a listener answers.
     pub fn path(&self) -> &str {
         self.0.path()
     }
@@ -75,7 +75,7 @@ impl fmt::Display for RedirectUrl {
     }
 }
 
-/// A consent that a person has been asked for. Good for one answer.
+/// A request for a consent that a person has not answered yet. It accepts one answer.
 pub struct ConsentRequest {
     url: Url,
     redirect: RedirectUrl,
@@ -83,32 +83,32 @@ pub struct ConsentRequest {
     ends_at: OffsetDateTime,
 }
 
-/// A consent that was given.
+/// A consent that a person has given.
 #[derive(Debug)]
 pub struct Redirected {
-    /// To be exchanged for tokens, once.
+    /// Code to exchange for tokens, once.
     pub code: AuthorizationCode,
-    /// The company that the person chose.
+    /// Company that the person chose.
     pub realm: RealmId,
 }
 
-/// No consent came back. Holds nothing of what did.
+/// Why no consent was given. Holds no part of the answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsentError {
-    /// The person, or Intuit, said no.
+    /// The person, or Intuit, refused.
     #[error("the consent was not given ({0})")]
     Denied(&'static str),
-    /// The answer does not belong to this request: somebody else's, an older one, or a forged one.
+    /// The answer does not belong to this request: it answers another or an older one, or is forged.
     #[error("the answer does not belong to this login (wrong state)")]
     WrongState,
     /// The answer came too late.
     #[error("the answer came more than {} minutes after the question", CONSENT_LIFETIME.as_secs() / 60)]
     TooLate,
-    /// The answer is for another address than the one that was asked for.
+    /// The answer came to another address than the requested one.
     #[error("this is not an answer to the redirect address of this login")]
     WrongAddress,
-    /// The answer lacks code or realm, or has something twice.
+    /// The answer lacks the code or the realm, or has a parameter twice.
     #[error("the answer is not complete ({0})")]
     Incomplete(&'static str),
     /// The operating system gave no random numbers.
@@ -117,7 +117,7 @@ pub enum ConsentError {
 }
 
 impl ConsentError {
-    /// What a person can do next, as one line.
+    /// What a person can do next, in one line.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Denied("access_denied") => {
@@ -133,7 +133,7 @@ impl ConsentError {
 }
 
 impl ConsentRequest {
-    /// Asks for a consent. Sends nothing: a person opens [`ConsentRequest::url`].
+    /// Prepares a request for a consent. Sends nothing: a person opens [`ConsentRequest::url`].
     pub fn new(
         endpoints: &Endpoints,
         client_id: &ClientId,
@@ -153,19 +153,19 @@ impl ConsentRequest {
         Ok(Self { url, redirect, state: state.into(), ends_at: now + CONSENT_LIFETIME })
     }
 
-    /// The page where a person consents. Not a secret, but it carries the state: show it to that person only.
+    /// The page where a person consents. It is not a secret, but it carries the state: show it to that person only.
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Where the answer comes to.
+    /// The address to which the answer comes.
     pub fn redirect(&self) -> &RedirectUrl {
         &self.redirect
     }
 
-    /// Whether an address that somebody came to belongs to this request: it has the right state, once. Whoever comes
-    /// without it, such as a scanner, a tab of an earlier login or a page that was lured here, is to be ignored; the
-    /// request stays good for its own answer.
+    /// Whether an address that was opened belongs to this request: it has the right state, once. Ignore an address that does
+    /// not, such as that of a scanner, a tab of an earlier login or a page that was lured here; the request stays valid for its
+    /// own answer.
     pub fn recognises(&self, answer: &str) -> bool {
         let url = if answer.len() <= LONGEST_ANSWER { Url::parse(answer.trim()).ok() } else { None };
         url.is_some_and(|url| {
@@ -174,12 +174,12 @@ impl ConsentRequest {
         })
     }
 
-    /// Compares digests, so that the time it takes says nothing about the state.
+    /// Compares digests, so that the time taken reveals nothing about the state.
     fn is_state(&self, state: &str) -> bool {
         Sha256::digest(state) == Sha256::digest(self.state.expose_secret())
     }
 
-    /// Reads the address that the person was sent back to. One answer is read, whatever it says.
+    /// Reads the address to which the person was sent back. It consumes the request: one answer is read, whatever it says.
     pub fn accept(self, answer: &str, now: OffsetDateTime) -> Result<Redirected, ConsentError> {
         if answer.len() > LONGEST_ANSWER {
             return Err(ConsentError::WrongAddress);
@@ -210,7 +210,7 @@ impl ConsentRequest {
     }
 }
 
-/// Without the page's address, which carries the state.
+/// Omits the page's address, which carries the state.
 impl fmt::Debug for ConsentRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsentRequest")
@@ -248,7 +248,7 @@ impl Answer {
     }
 }
 
-/// The error codes of RFC 6749 §4.1.2.1. Anything else is not repeated: it comes from outside.
+/// The error codes of RFC 6749 §4.1.2.1. Any other text is not repeated: it comes from outside.
 fn known_error(code: &str) -> &'static str {
     const KNOWN: [&str; 7] = [
         "access_denied",

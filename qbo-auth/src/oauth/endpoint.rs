@@ -1,4 +1,4 @@
-//! The exchange of tokens, as a seam.
+//! The exchange of tokens, as a trait.
 
 use std::error::Error;
 use std::fmt;
@@ -10,27 +10,27 @@ use async_trait::async_trait;
 use super::RedirectUrl;
 use crate::secret::{AccessToken, AuthorizationCode, RefreshToken};
 
-/// Intuit's token endpoint, or something that behaves like it.
+/// Intuit's token endpoint, or one that behaves like it.
 ///
 /// # Contract
 ///
-/// - **One call, one request.** Nothing below this trait repeats a request or follows a redirect: a repeated
-///   refresh can end a consent.
+/// - **One call, one request.** Nothing below this trait repeats a request or follows a redirect: a repeated refresh can end a
+///   consent.
 /// - **All or nothing.** An answer without a usable access token is an error.
 #[async_trait]
 pub trait TokenEndpoint: fmt::Debug + Send + Sync {
-    /// Presents a refresh token and returns what came back for it.
+    /// Sends a refresh token and returns the answer.
     async fn refresh(&self, token: &RefreshToken) -> Result<TokenAnswer, TokenError>;
 
-    /// Presents the code of a new consent, once: a second time may end what the first one brought. `redirect` is
-    /// the address that the code came to.
+    /// Exchanges the code of a new consent, once: a second exchange may revoke the tokens of the first. `redirect` is the
+    /// address that the code came to.
     async fn exchange(
         &self,
         code: &AuthorizationCode,
         redirect: &RedirectUrl,
     ) -> Result<TokenAnswer, TokenError>;
 
-    /// Ends the consent that `token` belongs to. Nothing can be refreshed after it.
+    /// Revokes the consent that `token` belongs to. Nothing can be refreshed after it.
     async fn revoke(&self, token: &RefreshToken) -> Result<(), TokenError>;
 }
 
@@ -41,20 +41,20 @@ const _: fn(&dyn TokenEndpoint) = |_| ();
 pub struct TokenAnswer {
     /// The new access token.
     pub access: AccessToken,
-    /// How long it lives, counted from the answer.
+    /// Lifetime of the access token, counted from the answer.
     pub expires_in: Duration,
-    /// The refresh token to use from now on; `None` keeps the one that was presented.
+    /// Refresh token to use from now on; `None` keeps the one that was sent.
     pub refresh: Option<RefreshToken>,
-    /// `x_refresh_token_expires_in`: how long the refresh token lives if unused.
+    /// `x_refresh_token_expires_in`: lifetime of the refresh token if it is not used.
     pub refresh_expires_in: Option<Duration>,
-    /// `x_refresh_token_hard_expires_in`: how long the consent lives at most.
+    /// `x_refresh_token_hard_expires_in`: longest lifetime of the consent.
     pub refresh_hard_expires_in: Option<Duration>,
     /// Intuit's transaction id, which their support asks for.
     pub intuit_tid: Option<Box<str>>,
 }
 
 impl TokenAnswer {
-    /// An answer with an access token and nothing else.
+    /// Builds an answer with an access token and nothing else.
     pub fn new(access: AccessToken, expires_in: Duration) -> Self {
         Self {
             access,
@@ -67,7 +67,7 @@ impl TokenAnswer {
     }
 }
 
-/// The token endpoint gave no token. Holds nothing of what was sent, nor of the body that came back.
+/// An error of the token endpoint. Holds no part of what was sent, nor of the body that was received.
 #[derive(Clone, Debug)]
 pub struct TokenError {
     kind: TokenErrorKind,
@@ -75,51 +75,51 @@ pub struct TokenError {
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// Why the token endpoint gave no token.
+/// Why the token endpoint returned no token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenErrorKind {
-    /// `invalid_grant`: the refresh token is expired, replaced, revoked, or of another key pair.
+    /// `invalid_grant`: the refresh token is expired, replaced, revoked, or belongs to another key pair.
     #[error("the refresh token was refused (invalid_grant)")]
     InvalidGrant,
     /// `invalid_client` or `unauthorized_client`: wrong id or secret, or the key pair of the other environment.
     #[error("the client id or secret was refused (invalid_client)")]
     InvalidClient,
-    /// The request was refused as such (`invalid_request` and its kin, RFC 6749 §5.2), or with a code that nobody knows.
-    /// Intuit answers like that during outages, to requests that it takes at any other time.
+    /// The request was refused as such (`invalid_request` and its kin, RFC 6749 §5.2), or with an unknown code. Intuit answers
+    /// like that during outages, to requests that it accepts at any other time.
     #[error("the request was refused ({code})")]
     InvalidRequest {
-        /// The error code, if RFC 6749 knows it.
+        /// The error code, if RFC 6749 defines it.
         code: &'static str,
     },
-    /// Too many calls, or the app's monthly allowance is spent.
+    /// Too many calls were made, or the app's monthly allowance is used up.
     #[error("the token endpoint is throttling")]
     Throttled {
-        /// What `Retry-After` asked for, if anything.
+        /// The pause that `Retry-After` asked for, if any.
         retry_after: Option<Duration>,
     },
     /// The server failed. It may or may not have rotated the refresh token before.
     #[error("the token endpoint failed with status {status}")]
     Unavailable {
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
     },
-    /// No whole answer arrived. The server may or may not have rotated the refresh token.
+    /// No complete answer arrived. The server may or may not have rotated the refresh token.
     #[error("no whole answer came from the token endpoint")]
     Transport,
     /// No secure connection could be made; nothing was sent.
     #[error("no secure connection to the token endpoint ({0})")]
     Insecure(&'static str),
-    /// A redirect came instead of an answer: it is never followed, for it could lead the token to anybody.
+    /// A redirect came in place of an answer. It is never followed, because it could send the token to any host.
     #[error("the token endpoint answered with a redirect, which is never followed")]
     Redirect,
-    /// A web page came instead of an answer: a proxy's login page, or maintenance.
+    /// A web page came in place of an answer: a proxy's login page, or maintenance.
     #[error("a web page came instead of a token answer (status {status})")]
     Html {
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
     },
-    /// The answer is not what the protocol says.
+    /// The answer does not follow the protocol.
     #[error("the token answer is not valid: {0}")]
     Protocol(&'static str),
     /// The endpoint could not be set up from its configuration.
@@ -128,7 +128,7 @@ pub enum TokenErrorKind {
 }
 
 impl TokenError {
-    /// An error without further context.
+    /// Builds an error without further context.
     pub fn new(kind: TokenErrorKind) -> Self {
         Self { kind, intuit_tid: None, source: None }
     }
@@ -143,7 +143,7 @@ impl TokenError {
         Self { source: Some(Arc::new(source)), ..self }
     }
 
-    /// What went wrong.
+    /// The cause of the error.
     pub fn kind(&self) -> &TokenErrorKind {
         &self.kind
     }
@@ -153,7 +153,7 @@ impl TokenError {
         self.intuit_tid.as_deref()
     }
 
-    /// Whether the server may have acted although no answer says so. The same token may be presented again.
+    /// Whether the server may have acted although no answer says so. The same token may then be sent again.
     pub fn is_ambiguous(&self) -> bool {
         matches!(
             self.kind,

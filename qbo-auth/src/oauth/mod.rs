@@ -1,7 +1,7 @@
 //! The exchange with Intuit's token service.
 //!
-//! [`TokenEndpoint`] is the seam: present a refresh token or the code of a consent, get tokens back. `OauthEndpoint` (feature
-//! `http`) is the endpoint over HTTPS, and [`ConsentRequest`] the page on which a person gives the consent.
+//! [`TokenEndpoint`] is the trait: it takes a refresh token or the code of a consent, and returns tokens. `OauthEndpoint`
+//! (feature `http`) is the endpoint over HTTPS, and [`ConsentRequest`] leads to the page on which a person gives the consent.
 
 #[cfg(feature = "http")]
 mod client;

@@ -1,7 +1,7 @@
-//! What an answer of the token endpoint means: status, headers and body in, verdict out.
+//! Decides what an answer of the token endpoint means, from its status, headers and body.
 //!
-//! Tolerant, because no field but the access token is certain: lifetimes may be missing or strings, the
-//! refresh token may be missing, the content type may be wrong.
+//! It is tolerant, because no field but the access token is certain: lifetimes may be missing or strings, the refresh token may
+//! be missing, and the content type may be wrong.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use super::{TokenAnswer, TokenError, TokenErrorKind};
 use crate::http::{PageTitle, http_date, retry_after};
 use crate::secret::{AccessToken, RefreshToken, ZeroizingString};
 
-/// What Intuit documents for an access token; used if an answer does not say (RFC 6749 §5.1 allows that).
-/// Refusing such an answer would lose the refresh token in it.
+/// The lifetime that Intuit documents for an access token, used if an answer gives none (RFC 6749 §5.1 allows that). Refusing
+/// such an answer would lose the refresh token in it.
 const DOCUMENTED_LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// Longer than any lifetime Intuit knows (five years), short enough to be added to any date.
+/// Longer than any lifetime Intuit gives (five years), short enough to be added to any date.
 const MAX_LIFETIME_SECONDS: u64 = 10 * 366 * 86_400;
 
 const MAX_TID_CHARS: usize = 64;
 
-/// The other error codes of RFC 6749 §5.2. Only these are repeated: what a server puts there instead could be
-/// anything, the token it was sent included.
+/// The other error codes of RFC 6749 §5.2. Only these are repeated: a server could send any other text there, even the token it
+/// was sent.
 const REFUSAL_CODES: [&str; 3] = ["invalid_request", "unsupported_grant_type", "invalid_scope"];
 
-/// The codes of RFC 6749 §4.1.2.1 for a server that cannot answer now, whatever the status that they come with.
+/// The codes of RFC 6749 §4.1.2.1 for a server that cannot answer now, whatever their status.
 const OUTAGE_CODES: [&str; 2] = ["server_error", "temporarily_unavailable"];
 
-/// One whole answer, before it is understood. Has no `Debug`: the body may hold tokens.
+/// One complete answer, before it is interpreted. Has no `Debug`: the body may hold tokens.
 pub(crate) struct RawAnswer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<String>,
@@ -38,7 +38,7 @@ pub(crate) struct RawAnswer {
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
 
-/// What a web page calls itself, as the cause of an error.
+/// The title of a web page, as the cause of an error.
 #[derive(Debug, thiserror::Error)]
 #[error("its title is \"{}\"", .0.as_str())]
 struct Titled(PageTitle);
@@ -60,7 +60,7 @@ struct Body {
 }
 
 impl RawAnswer {
-    /// Understands the answer to a request for tokens.
+    /// Interprets the answer to a request for tokens.
     pub(crate) fn into_tokens(self) -> Result<TokenAnswer, TokenError> {
         let intuit_tid = self.tid();
         self.check_status().and_then(|()| self.tokens()).map_or_else(
@@ -69,7 +69,7 @@ impl RawAnswer {
         )
     }
 
-    /// Understands the answer to a request that returns nothing.
+    /// Interprets the answer to a request that returns nothing.
     pub(crate) fn into_done(self) -> Result<(), TokenError> {
         self.check_status().map_err(|kind| self.error(kind))
     }
@@ -91,7 +91,7 @@ impl RawAnswer {
         match status {
             429 => Err(TokenErrorKind::Throttled { retry_after: self.retry_after() }),
             408 | 500.. => Err(TokenErrorKind::Unavailable { status }),
-            // Before the body: a redirect of a proxy or a login page brings a web page along.
+            // Before the body: a redirect of a proxy or a login page has a web page as its body.
             300..=399 => Err(TokenErrorKind::Redirect),
             // The content type decides nothing: web pages and faults are served under any.
             _ if PageTitle::of(&self.body).is_some() => Err(TokenErrorKind::Html { status }),
@@ -135,12 +135,12 @@ impl RawAnswer {
         })
     }
 
-    /// The reason why a body is not understood is dropped: it could quote a token.
+    /// The reason why a body cannot be parsed is dropped: it could quote a token.
     fn parse(&self) -> Option<Body> {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// What `Retry-After` asks for, measured against the answer's own `Date`.
+    /// The pause that `Retry-After` asks for, measured against the answer's own `Date`.
     fn retry_after(&self) -> Option<Duration> {
         retry_after(self.retry_after.as_deref()?, self.date.as_deref().and_then(http_date))
     }

@@ -1,4 +1,4 @@
-//! Where a line of tokens begins: with a token that an orchestrator hands over, or with a new consent.
+//! The first token of a lineage: one that an orchestrator supplies, or that of a new consent.
 
 use time::OffsetDateTime;
 
@@ -7,13 +7,12 @@ use crate::oauth::{TokenAnswer, TokenError, TokenErrorKind};
 use crate::secret::RefreshToken;
 use crate::vault::{SecretName, TokenSet, TokenVault, VaultError};
 
-/// Reconciles the refresh token an orchestrator supplies with the one the vault has rotated since.
+/// Reconciles the refresh token that an orchestrator supplies with the one that the vault has rotated since.
 ///
-/// The orchestrator's copy never changes, the real one does about once a day. So the supplied token counts
-/// as a name for a line of tokens: if the vault's set began with it, or with a later one, the vault's set stands;
-/// otherwise the supplied token is a new consent and starts a new line, `about` what it says. Returns the set in
-/// force. A vault that has nothing to adopt is only read; a text that can be no token, such as a blank one, counts as not
-/// supplied.
+/// The orchestrator's copy never changes, and the real token does about once a day. So the supplied token identifies a lineage
+/// of tokens: if the vault's set began with it, or with a later one, the vault's set stays; otherwise the supplied token is a
+/// new consent and starts a new lineage, to which the values of `about` belong. Returns the set in force. If there is nothing
+/// to adopt, the vault is only read; a text that cannot be a token, such as a blank one, counts as not supplied.
 pub async fn adopt_bootstrap(
     vault: &dyn TokenVault,
     supplied: RefreshToken,
@@ -21,7 +20,7 @@ pub async fn adopt_bootstrap(
     now: OffsetDateTime,
 ) -> Result<TokenSet, AuthError> {
     if !supplied.is_presentable() {
-        // It could only be refused.
+        // The server could only refuse it.
         return vault.load().await?.ok_or(AuthError::NoToken);
     }
     if let Some(tokens) = in_force(vault, &supplied).await? {
@@ -33,9 +32,9 @@ pub async fn adopt_bootstrap(
     }
     let displaced = vault.load().await?;
     let generation = displaced.as_ref().map_or(1, |tokens| tokens.generation + 1);
-    // What was there is kept and tried if the supplied token is refused: the orchestrator's copy may be the older one,
-    // of a consent that this vault never saw. A token that was itself only handed over, and has not worked yet, does not
-    // take the place of the one that did.
+    // The stored token is kept and tried if the supplied token is refused: the orchestrator's copy may be the older one, of a
+    // consent that this vault never saw. A stored token that was itself only supplied, and has not worked yet, does not
+    // displace the one that did.
     let is_untried = displaced.as_ref().is_some_and(TokenSet::is_untried);
     let previous = displaced.map(|tokens| match tokens.previous {
         Some(proven) if is_untried => proven,
@@ -46,15 +45,15 @@ pub async fn adopt_bootstrap(
     Ok(started)
 }
 
-/// The stored set, if the supplied token began it or is known to be older.
+/// The stored set, if it began with the supplied token or the supplied token is known to be older.
 async fn in_force(vault: &dyn TokenVault, supplied: &RefreshToken) -> Result<Option<TokenSet>, VaultError> {
     let Some(tokens) = vault.load().await? else { return Ok(None) };
     let is_known = vault.has_begun(&supplied.fingerprint()).await?;
     Ok(is_known.then_some(tokens))
 }
 
-/// Keeps the tokens of a new consent, in place of what the vault held, and what the consent is `about`, where nothing
-/// is known of that yet. Durable when it returns.
+/// Stores the tokens of a new consent in place of what the vault held, and each value of `about`, which belongs to the consent,
+/// unless that name has a value already. Durable when it returns.
 ///
 /// # Errors
 ///
@@ -70,7 +69,7 @@ pub async fn adopt_consent(
     let _lock = vault.lock().await?;
     let displaced = vault.load().await?.map_or(0, |tokens| tokens.generation);
     let begun = TokenSet::from_consent(refresh, displaced, now);
-    // The exchange has brought an access token with it.
+    // The exchange has returned an access token as well.
     let tokens = begun.rotated(&begun.refresh, answer, now);
     vault.begin(&tokens, about).await?;
     Ok(tokens)

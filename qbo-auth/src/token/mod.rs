@@ -1,9 +1,8 @@
 //! Bearer tokens for one company.
 //!
-//! A [`TokenProvider`] answers one question: which access token may this request carry right now?
-//! Everything rotation-shaped (single flight, persistence before use, reuse detection) stays behind that
-//! question. [`RefreshingProvider`] keeps a token fresh out of a vault and a token endpoint, and [`adopt_bootstrap`] and
-//! [`adopt_consent`] put the first token into the vault.
+//! A [`TokenProvider`] answers one question: which access token may this request carry right now? It hides everything about
+//! rotation: single flight, storing before use, detection of reuse. [`RefreshingProvider`] keeps a token fresh from a vault and
+//! a token endpoint, and [`adopt_bootstrap`] and [`adopt_consent`] put the first token into the vault.
 
 mod bootstrap;
 mod provider;
@@ -44,10 +43,10 @@ pub trait TokenProvider: fmt::Debug + Send + Sync {
     async fn invalidate(&self, rejected: &AccessToken);
 }
 
-// Used behind `Arc<dyn _>`; fail the build, not a user, if that stops working.
+// Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn TokenProvider, &dyn crate::clock::Clock) = |_, _| ();
 
-/// One access token, made elsewhere. Once it is refused there is no other.
+/// A fixed access token from elsewhere. Once it is refused there is no other.
 #[derive(Debug)]
 pub struct StaticProvider {
     token: AccessToken,
@@ -55,7 +54,7 @@ pub struct StaticProvider {
 }
 
 impl StaticProvider {
-    /// Hands out `token` until it is refused.
+    /// Creates a provider that returns `token` until it is refused.
     pub fn new(token: AccessToken) -> Self {
         Self { token, is_refused: AtomicBool::new(false) }
     }

@@ -16,31 +16,31 @@ use crate::oauth::TokenEndpoint;
 use crate::secret::AccessToken;
 use crate::vault::{TokenSet, TokenVault};
 
-/// How long a token endpoint that gave nothing is left alone while the present token lives.
+/// How long a token endpoint that returned no token is left alone while the present token is valid.
 const QUIET: Duration = Duration::from_secs(30);
 
 /// How long a process that must end at once still waits for the answer to a refresh.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// How long a process that must end at once still tries to store what a refresh brought.
+/// How long a process that must end at once still tries to store the result of a refresh.
 pub const LAST_STORE: Duration = Duration::from_secs(60);
 
-/// How often it looks whether an answer has arrived.
+/// Interval of the checks whether an answer has arrived.
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
 type Outcome = Result<AccessToken, AuthError>;
 
-/// A refresh under way, and the task that it runs in. Who waits for it is woken in the order of arrival.
+/// A refresh in progress, and the task that it runs in. Waiting callers are woken in the order of arrival.
 #[derive(Clone, Debug)]
 struct Flight {
     outcome: SharedFuture<BoxFuture<'static, Outcome>>,
     task: AbortHandle,
 }
 
-/// Keeps the access token of one company fresh, out of a vault and a token endpoint.
+/// Keeps the access token of one company fresh, from a vault and a token endpoint.
 ///
-/// A refresh runs in a tokio task of its own, so `access_token` must be called inside a runtime, and the
-/// runtime must not be dropped before [`RefreshingProvider::shutdown`] has returned.
+/// A refresh runs in a tokio task of its own, so `access_token` must be called inside a runtime, and the runtime must not be
+/// dropped before [`RefreshingProvider::shutdown`] has returned.
 #[derive(Debug)]
 pub struct RefreshingProvider {
     shared: Arc<Shared>,
@@ -56,22 +56,21 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     cached: Option<TokenSet>,
-    /// The access token the server refused last.
+    /// The access token that the server refused last.
     rejected: Option<AccessToken>,
     flight: Option<Flight>,
-    /// After a refresh that brought no fresh token, none begins before this monotonic time while a token lives.
+    /// After a refresh without a fresh token, no other one begins before this monotonic time while a token is valid.
     quiet_until: Duration,
 }
 
 impl RefreshingProvider {
-    /// Joins the three parts, with a jitter by chance. Nothing is read or called before the first token is asked
-    /// for.
+    /// Combines the three parts, with a random jitter. Nothing is read or called before the first token is requested.
     pub fn new(vault: Arc<dyn TokenVault>, endpoint: Arc<dyn TokenEndpoint>, clock: Arc<dyn Clock>) -> Self {
         let random = getrandom::u64().unwrap_or_default() % LARGEST_JITTER.as_secs();
         Self::with_jitter(vault, endpoint, clock, Duration::from_secs(random))
     }
 
-    /// As [`RefreshingProvider::new`], refreshing `jitter` earlier than [`crate::FRESHNESS_MARGIN`] asks for.
+    /// As [`RefreshingProvider::new`], but refreshes `jitter` earlier than [`crate::FRESHNESS_MARGIN`] requires.
     pub fn with_jitter(
         vault: Arc<dyn TokenVault>,
         endpoint: Arc<dyn TokenEndpoint>,
@@ -82,7 +81,7 @@ impl RefreshingProvider {
         Self { shared: Arc::new(Shared { refresher, clock, state: Mutex::default() }) }
     }
 
-    /// Refreshes although the present token may be fresh, and returns what is stored then.
+    /// Refreshes even if the present token is fresh, and returns the set that is then stored.
     pub async fn refresh(&self) -> Result<TokenSet, AuthError> {
         let present = self.shared.refresher.load().await?;
         {
@@ -95,7 +94,7 @@ impl RefreshingProvider {
         self.shared.refresher.load().await
     }
 
-    /// Waits until a refresh in flight has ended and what it brought is stored.
+    /// Waits until a refresh in flight has ended and its result is stored.
     pub async fn shutdown(&self) {
         let flight = self.shared.state().flight.clone();
         if let Some(flight) = flight {
@@ -103,8 +102,8 @@ impl RefreshingProvider {
         }
     }
 
-    /// As [`RefreshingProvider::shutdown`], for a process that was told twice to end: waits [`SHUTDOWN_GRACE`] for an answer,
-    /// and [`LAST_STORE`] while one has arrived and is not stored yet.
+    /// As [`RefreshingProvider::shutdown`], for a process that was signalled twice to end: waits [`SHUTDOWN_GRACE`] for an
+    /// answer, and [`LAST_STORE`] while an answer has arrived and is not stored yet.
     pub async fn shutdown_soon(&self) {
         let clock = &self.shared.clock;
         let ends = clock.elapsed();
@@ -123,7 +122,7 @@ impl RefreshingProvider {
         }
     }
 
-    /// A token to use, or the refresh to wait for: the one in flight, else a new one.
+    /// A token to use, or the refresh to wait for: the one in flight, or else a new one.
     fn token_or_flight(&self) -> Result<AccessToken, Flight> {
         let mut state = self.shared.state();
         let refresher = &self.shared.refresher;
@@ -136,12 +135,12 @@ impl RefreshingProvider {
             return Ok(token);
         }
         let flight = self.flight(&mut state);
-        // A refresh that is only due must not hold anybody up.
+        // A refresh that is only due must not delay callers.
         state.cached_if(|tokens, rejected| refresher.is_usable(tokens, rejected)).ok_or(flight)
     }
 
     fn flight(&self, state: &mut State) -> Flight {
-        // A task that is over and whose flight is still here has died; the next caller starts another.
+        // A task that has ended while its flight is still here has died; the next caller starts another one.
         if let Some(flight) = &state.flight
             && !flight.task.is_finished()
         {
@@ -175,7 +174,7 @@ impl Shared {
         access
     }
 
-    /// Refreshes in whoever asks.
+    /// Refreshes in the caller's own task.
     #[cfg(feature = "planted")]
     async fn refresh_here(&self) -> Outcome {
         let rejected = self.state().rejected.clone();

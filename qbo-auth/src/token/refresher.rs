@@ -1,7 +1,7 @@
 //! One refresh: the protocol that never loses a rotated token.
 //!
-//! Lock the vault, read it again, note the intent, call, store durably, and only then let anybody use the
-//! result. The caller runs this in a task of its own, never inside a future that somebody may drop.
+//! It locks the vault, reads it again, notes the intent, calls, stores durably, and only then lets callers use the result. The
+//! caller runs this in a task of its own, never inside a future that may be dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::planted::is_planted;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::{TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock};
 
-/// A token closer to its end than this is refreshed: longer than the longest answer Intuit lets a request
-/// wait for (it cuts at 120 seconds).
+/// A token that expires sooner than this is refreshed: longer than the longest time for which Intuit lets a request wait for
+/// its answer (it cuts at 120 seconds).
 pub const FRESHNESS_MARGIN: Duration = Duration::from_secs(120);
 
-/// At most this much earlier a refresh begins, by chance, so that processes that share a token do not all come
-/// at once. A token that outlives [`FRESHNESS_MARGIN`] is used on meanwhile.
+/// The most by which a refresh begins earlier, at random, so that processes that share a token do not all refresh at once. A
+/// token that outlives [`FRESHNESS_MARGIN`] is used meanwhile.
 pub const LARGEST_JITTER: Duration = Duration::from_secs(60);
 
-/// What is left of a token, at least, that is still used when no newer one can be had: one page's time.
+/// The least remaining life with which a token is still used when no newer one can be obtained: one page's time.
 const LEAST_LIFE: Duration = Duration::from_secs(10);
 
-/// The waits before each further try after an ambiguous failure, all with the same token under one lock.
+/// The waits before each repeat after an ambiguous failure, all with the same token under one lock.
 const RETRY_WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 
 /// How often storing a new token is tried, a second apart: a full disk may be noticed and cleared meanwhile.
@@ -32,9 +32,9 @@ const STORE_TRIES: u32 = 60;
 
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
-/// Whether an error ends the hope in the token that was presented. A token that was accepted before is given up for
-/// `invalid_grant` alone. One that was only handed over, and has displaced another, also for a request that the server
-/// does not take with it: whatever it is, the consent before it must not be lost over it.
+/// Whether an error proves that the presented token is of no use. A token that was accepted before is given up for
+/// `invalid_grant` alone. One that was only supplied, and has displaced another, is also given up for a request that the server
+/// refuses with it: whatever the cause, the consent before it must not be lost because of it.
 fn is_refused(presented: &TokenSet, error: &TokenError) -> bool {
     match error.kind() {
         TokenErrorKind::InvalidGrant => true,
@@ -52,16 +52,16 @@ pub(crate) struct Refresher {
     memory: Mutex<Memory>,
 }
 
-/// What one attempt leaves behind for the next.
+/// What one attempt keeps for the next.
 #[derive(Debug, Default)]
 struct Memory {
     /// A set that was received and is not stored yet.
     unsaved: Option<TokenSet>,
-    /// The generation whose tokens were all refused: asking again cannot help.
+    /// The generation whose tokens were all refused: sending them again cannot help.
     refused: Option<(u64, TokenError)>,
 }
 
-/// One refresh under way.
+/// One refresh in progress.
 #[derive(Clone, Copy)]
 struct Turn<'a> {
     lock: &'a VaultLock,
@@ -79,7 +79,7 @@ impl Refresher {
         Self { vault, endpoint, clock, jitter, memory: Mutex::default() }
     }
 
-    /// Whether `tokens` need no refresh yet, `rejected` being the access token that the server refused last.
+    /// Whether `tokens` need no refresh yet, given `rejected`, the access token that the server refused last.
     pub(crate) fn is_fresh(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
         self.outlives(tokens, rejected, FRESHNESS_MARGIN + self.jitter)
     }
@@ -98,18 +98,17 @@ impl Refresher {
         tokens.is_fresh(self.clock.now_utc(), margin) && tokens.access.as_ref() != rejected
     }
 
-    /// Whether a set was received and is not stored yet: the only copy of a token is in this process.
+    /// Whether a set was received and is not stored yet: then this process has the only copy of a token.
     pub(crate) fn holds_unsaved(&self) -> bool {
         self.memory().unsaved.is_some()
     }
 
-    /// What is stored.
+    /// Loads the stored set.
     pub(crate) async fn load(&self) -> Result<TokenSet, AuthError> {
         self.vault.load().await?.ok_or(AuthError::NoToken)
     }
 
-    /// Returns a set that is durable: a fresh one, or, while no newer can be had for a reason that may pass,
-    /// one that is still alive.
+    /// Returns a set that is durable: a fresh one, or, while a transient failure prevents a newer one, one that is still valid.
     pub(crate) async fn run(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
         let error = match self.refresh(rejected).await {
             Err(error) if error.may_pass() => error,
@@ -124,13 +123,13 @@ impl Refresher {
         }
     }
 
-    /// Returns a fresh set, calling the endpoint only if no other process has done so.
+    /// Returns a fresh set, and calls the endpoint only if no other process has done so.
     async fn refresh(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
-        // A vault is replaced whole, so reading needs no lock: a process frozen in its own refresh must not
-        // stop the others from using a token that lives.
+        // A vault is replaced whole, so reading needs no lock: a process frozen in its own refresh must not stop the others
+        // from using a valid token.
         let stored = self.load().await?;
         let lock = if self.is_fresh(&stored, rejected) && !self.holds_unsaved() {
-            // A note of a refresh: somebody is at it, or died over it.
+            // A note of a refresh: another process is refreshing, or died while it did.
             match stored.intent.is_some().then_some(self.vault.try_lock()) {
                 None => None,
                 Some(attempt) => attempt.await?,
@@ -158,7 +157,7 @@ impl Refresher {
         {
             return Err(AuthError::NeedsConsent(error));
         }
-        // What cannot be noted now could not be stored after the call either.
+        // If the note cannot be stored now, the result of the call could not be stored either.
         let noted = stored.intending(self.clock.now_utc());
         self.vault.store(&noted).await?;
         point!("refresh.intended");
@@ -188,10 +187,10 @@ impl Refresher {
         ended
     }
 
-    /// Takes the note back: the server said that nothing was rotated. If that fails the note only costs the next
-    /// process an early refresh.
+    /// Removes the note: the server said that nothing was rotated. If that fails, the note only costs the next process an early
+    /// refresh.
     async fn forget_intent(&self, noted: &TokenSet) {
-        // A note of another process is not ours to take back.
+        // A note of another process is not ours to remove.
         if let Ok(Some(stored)) = self.vault.load().await
             && (stored.generation, stored.intent) == (noted.generation, noted.intent)
             && self.vault.store(&TokenSet { intent: None, ..stored }).await.is_err()
@@ -200,7 +199,8 @@ impl Refresher {
         }
     }
 
-    /// The current token was refused: something newer in the vault, then the token before it, then a person.
+    /// After the current token was refused: tries a newer token in the vault, or else the token before it; otherwise a person
+    /// must consent.
     async fn after_refusal(
         &self,
         turn: Turn<'_>,
@@ -239,8 +239,8 @@ impl Refresher {
         }
     }
 
-    /// Presents a token, and again while it is unknown whether the server has acted; each time only while nobody else
-    /// can be presenting it.
+    /// Sends a token, and repeats it while it is unknown whether the server has acted; each time only while no other process
+    /// can be sending it.
     async fn present(&self, turn: Turn<'_>, token: &RefreshToken) -> Result<TokenAnswer, AuthError> {
         if !token.is_presentable() {
             return Err(TokenError::new(TokenErrorKind::InvalidGrant).into());
@@ -273,8 +273,8 @@ impl Refresher {
             return Ok(tokens);
         }
         point!("refresh.answered");
-        // Without the lock it is stored all the same: the vault takes no set over a newer one, and not to store it could
-        // lose the only living token.
+        // Without the lock it is stored all the same: the vault stores no set over a newer one, and not storing it could lose
+        // the only valid token.
         let _again = if turn.lock.is_held().await {
             None
         } else {
@@ -303,13 +303,13 @@ impl Refresher {
         Ok(tokens)
     }
 
-    /// The stored set, if it is in the way of `tokens`.
+    /// The stored set, if it prevents storing `tokens`.
     async fn newer_than(&self, tokens: &TokenSet) -> Option<TokenSet> {
         let stored = self.vault.load().await.ok().flatten()?;
         (stored.generation >= tokens.generation && stored.refresh != tokens.refresh).then_some(stored)
     }
 
-    /// Stores what was handed out already.
+    /// Stores a set that was handed out already.
     #[cfg(feature = "planted")]
     pub(crate) async fn store_late(&self) {
         let unsaved = self.memory().unsaved.clone();

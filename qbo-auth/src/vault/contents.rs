@@ -1,4 +1,4 @@
-//! What is inside a vault, and how it is written down.
+//! The contents of a vault, and how they are serialised.
 
 use std::collections::BTreeMap;
 
@@ -15,22 +15,22 @@ use crate::secret::{AccessToken, ClientSecret, RefreshToken, ZeroizingString, fi
 /// More than a vault ever needs: a buffer that never grows leaves no copies of secrets behind.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Longest secret that is taken. Intuit's tokens have up to 4096 characters; ten secrets of this length and the tokens stay
-/// far below what a vault is read up to.
+/// The longest secret that is accepted. Intuit's tokens have up to 4096 characters; ten secrets of this length and the tokens
+/// stay far below the largest vault that is read.
 const LONGEST_SECRET: usize = 16 * 1024;
 
-/// How many lines of tokens are remembered: a consent is renewed a few times a year at most.
+/// Number of token lineages that are remembered: a consent is renewed a few times a year at most.
 const LINES: usize = 64;
 
-/// The plain contents of a vault. A field added here needs a new version of the sealed format: an older
-/// program would drop it when it writes.
+/// The plain contents of a vault. A field added here needs a new version of the sealed format: an older program would drop it
+/// when it writes.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     secrets: BTreeMap<SecretName, Secret>,
     pub(super) tokens: Option<TokenSet>,
     /// The highest generation ever held, so that a new consent never repeats one.
     generation: u64,
-    /// Fingerprints of the tokens that lines began with, the newest last.
+    /// Fingerprints of the tokens that lineages began with, the newest last.
     lines: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Contents {
         }
     }
 
-    /// Sets or replaces a secret, unless it is longer than any is.
+    /// Sets or replaces a secret, unless it is longer than any secret is.
     pub(super) fn set(
         &mut self,
         name: SecretName,
@@ -87,13 +87,13 @@ impl Contents {
         self.tokens.take_if(|tokens| tokens.refresh == *revoked).is_some()
     }
 
-    /// Takes a set, unless what is there is newer, or went another way.
+    /// Stores a set, unless the stored one is newer or has diverged.
     pub(super) fn store(&mut self, tokens: TokenSet) -> Result<(), VaultErrorKind> {
         let is_overtaken = self.tokens.as_ref().is_some_and(|stored| {
             stored.generation > tokens.generation
                 || (stored.generation == tokens.generation && stored.refresh != tokens.refresh)
         });
-        // It would make up for a set that was not read again under the lock.
+        // It would hide the bug of a set that was not read again under the lock.
         if is_overtaken && !is_planted("no re-read") {
             return Err(VaultErrorKind::Overtaken);
         }
@@ -101,7 +101,7 @@ impl Contents {
         Ok(())
     }
 
-    /// As [`Contents::store`], with what the consent is for.
+    /// As [`Contents::store`], with the values that belong to the consent.
     pub(super) fn begin(
         &mut self,
         tokens: TokenSet,
@@ -115,7 +115,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Whether a line that began with this token was ever here.
+    /// Whether a lineage that began with this token was ever stored here.
     pub(super) fn has_begun(&self, bootstrap: &str) -> bool {
         self.lines.iter().any(|line| line == bootstrap)
     }
@@ -135,7 +135,7 @@ impl Contents {
         }
     }
 
-    /// What another place may know of the consent.
+    /// What another system may know about the consent.
     pub(super) fn mark(&self, key: &ClientSecret) -> Option<ConsentMark> {
         let tokens = self.tokens.as_ref()?;
         let lineage = tokens.bootstrap.as_deref().unwrap_or_default();
@@ -161,7 +161,7 @@ impl Contents {
         Some(SecretInfo { name, changed_at, fingerprint })
     }
 
-    /// Writes the contents as JSON.
+    /// Serialises the contents as JSON.
     pub(super) fn to_json(&self) -> Result<Zeroizing<Vec<u8>>, serde_json::Error> {
         let record = VaultRecord {
             secrets: self
@@ -179,8 +179,8 @@ impl Contents {
         Ok(json)
     }
 
-    /// Reads what [`Contents::to_json`] wrote; `None` for anything else. The reason is not kept, it could
-    /// quote a secret.
+    /// Reads what [`Contents::to_json`] wrote; `None` for anything else. The reason is dropped, because it could quote a
+    /// secret.
     pub(super) fn from_json(json: &[u8]) -> Option<Self> {
         let record: VaultRecord = serde_json::from_slice(json).ok()?;
         let secrets = record
@@ -195,13 +195,13 @@ impl Contents {
     }
 }
 
-/// What a consent is for, as secrets.
+/// The values that belong to a consent, as secrets.
 pub(super) fn owned(about: &[(SecretName, &str)]) -> Vec<(SecretName, SecretString)> {
     about.iter().map(|(name, value)| (*name, SecretString::from(*value))).collect()
 }
 
-/// The first half of a SHA-256 with the key in front: half a digest cannot be extended, and without the key no guess
-/// can be checked.
+/// The first half of a SHA-256 with the key in front: half a digest cannot be extended, and without the key no guess can be
+/// checked.
 fn keyed(key: &ClientSecret, what: &str, value: &str) -> String {
     let digest = Sha256::new()
         .chain_update(key.expose())
@@ -221,7 +221,7 @@ struct VaultRecord {
     generation: u64,
     #[serde(default)]
     lines: Vec<String>,
-    /// Written before there was a first version; of no use any more.
+    /// Written before the first version; no longer used.
     #[serde(default, skip_serializing)]
     #[expect(dead_code, reason = "read so that it is known, and dropped")]
     pepper: Option<ZeroizingString>,

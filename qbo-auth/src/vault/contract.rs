@@ -1,7 +1,7 @@
-//! What every vault must pass, as functions over a fresh and empty one.
+//! What every vault must do, as functions that test a fresh and empty one.
 //!
-//! The vault must wait on a [`crate::ManualClock::auto`], or the deadline of a held lock is waited for in
-//! earnest. Each function panics where the contract is broken.
+//! The vault must wait on a [`crate::ManualClock::auto`], otherwise the deadline of a held lock is waited for in real time.
+//! Each function panics where the contract is broken.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn full_set() -> TokenSet {
     first.rotated(&first.refresh, &answer, NOW)
 }
 
-/// Nothing is loaded from an empty vault, and the last store is what is loaded after.
+/// An empty vault loads nothing, and later the last stored set is loaded.
 ///
 /// # Panics
 ///
@@ -44,7 +44,7 @@ pub async fn the_last_store_is_what_is_loaded(vault: &dyn TokenVault) {
     }
 }
 
-/// Whatever became of the lock, a set that is newer, or as new and another one, stays.
+/// Even if the lock was lost, a newer set stays, and so does a different one of the same generation.
 ///
 /// # Panics
 ///
@@ -61,13 +61,13 @@ pub async fn a_newer_set_is_never_overwritten(vault: &dyn TokenVault) {
         }
         assert_eq!(vault.load().await.expect("load").as_ref(), Some(&newest));
     }
-    // A note changes nothing of the order.
+    // A note does not change the order.
     let noted = newest.intending(NOW);
     vault.store(&noted).await.expect("store the same token again");
     assert_eq!(vault.load().await.expect("load"), Some(noted));
 }
 
-/// A line that once began here is known for ever, and what it is for is kept with it.
+/// A lineage that once began here is known for ever, and the values that belong to it are kept with it.
 ///
 /// # Panics
 ///
@@ -83,14 +83,14 @@ pub async fn a_line_is_remembered_with_what_it_is_for<V: TokenVault + SecretVaul
         drop(lock);
         assert!(vault.has_begun(&line).await.expect("look"));
     }
-    // What was known before stays.
+    // A value that was stored before stays.
     let realm = vault.get(SecretName::QboRealmId).await.expect("get").expect("is there");
     assert_eq!(realm.expose_secret(), "1000000000000001");
     assert!(vault.remove(SecretName::QboRefreshToken).await.expect("remove"));
     assert!(vault.has_begun(&first.refresh.fingerprint()).await.expect("look"));
 }
 
-/// While one guard lives, another is refused at the deadline; then the next succeeds.
+/// While one guard lives, another caller is refused at the deadline; then the next one succeeds.
 ///
 /// # Panics
 ///
@@ -129,7 +129,7 @@ pub async fn a_secret_is_kept_until_it_is_removed(vault: &dyn SecretVault) {
     assert_eq!(names().await, []);
 }
 
-/// What could not be read again is refused before anything changes.
+/// A secret that could not be read again is refused before anything changes.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Why a vault cannot be used.
+//! Errors of a vault.
 
 use std::error::Error;
 use std::fmt;
@@ -12,17 +12,17 @@ pub struct VaultError {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// The reason, and with it the remedy.
+/// The reason of a [`VaultError`], which decides the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultErrorKind {
-    /// Vault or key file is not there.
+    /// The vault or key file does not exist.
     #[error("does not exist")]
     Missing,
-    /// A vault or key file that was to be created is there already.
+    /// A vault or key file that was to be created exists already.
     #[error("exists already")]
     AlreadyExists,
-    /// Group or others may read or write the file.
+    /// The group or other users may read or write the file.
     #[error("is open to other users")]
     Exposed,
     /// The file belongs to another user.
@@ -49,34 +49,34 @@ pub enum VaultErrorKind {
     /// Another process held the lock for the whole of [`crate::LOCK_DEADLINE`].
     #[error("is locked by another process")]
     Busy,
-    /// Another process changed the vault although this one holds its lock: the lock was lost, or never shared.
+    /// Another process changed the vault although this one holds its lock: the lock was lost, or was never shared.
     #[error("was changed by another process meanwhile")]
     Overtaken,
-    /// Whatever keeps the vault does not answer now, and may in a moment.
+    /// The storage of the vault does not answer now, and may in a moment.
     #[error("cannot be reached")]
     Unreachable,
-    /// The lock ended while it was held: the connection that kept it was cut.
+    /// The lock was lost while it was held: the connection that kept it was cut.
     #[error("is no longer locked by this process")]
     LockLost,
-    /// A newer token of the same consent was seen on this host: the vault was put back from a backup.
+    /// A newer token of the same consent was seen on this host: the vault was restored from a backup.
     #[error("was put back as it was before")]
     Restored,
     /// The same consent was used elsewhere since: there are two vaults for it.
     #[error("is one of two vaults for the same consent")]
     SecondCopy,
-    /// A secret, or the vault with it, would be larger than what is read. Nothing was changed.
+    /// A secret, or the vault with it, would be larger than the limit for reading. Nothing was changed.
     #[error("would become larger than a vault is read up to; nothing was changed")]
     TooLarge,
-    /// Nobody can say with which of two keys the vault is sealed now.
+    /// It is unknown which of two keys the vault is sealed with now.
     #[error("may be sealed with the new key or with the one before")]
     KeyInDoubt,
-    /// The operating system, or whatever else keeps the vault, refused.
+    /// The operating system, or other storage of the vault, refused.
     #[error("could not be read or written")]
     Io,
 }
 
 impl VaultError {
-    /// An error without further context.
+    /// Builds an error without further context.
     pub fn new(kind: VaultErrorKind) -> Self {
         Self { kind, path: None, source: None }
     }
@@ -101,7 +101,7 @@ impl VaultError {
         self.path.as_deref()
     }
 
-    /// What a person can do next, as one line.
+    /// What a person can do next, in one line.
     pub fn hint(&self) -> &'static str {
         match self.kind {
             VaultErrorKind::Missing => {

@@ -1,4 +1,4 @@
-//! The bytes of a vault in one file.
+//! Stores the bytes of a vault in one file.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use super::bytes::{SealedBytes, VaultBytes};
 use super::{VaultError, VaultLock, private_file, unwound};
 
-/// One file, locked through another beside it, `<vault>.lock`, which is never deleted: a deleted lock file can be
-/// locked twice. The locks are the kernel's and end with their process; they are not to be trusted on network file
-/// systems.
+/// One file, locked through another beside it, `<vault>.lock`, which is never deleted: a deleted lock file can be locked twice.
+/// The locks are the kernel's and end with their process; they are not reliable on network file systems.
 #[derive(Clone, Debug)]
 pub(super) struct FileBytes {
     path: Arc<Path>,
@@ -22,7 +21,7 @@ impl FileBytes {
         Self { path: path.into() }
     }
 
-    /// Runs file work on a thread that may block. It runs to its end even if the caller is dropped.
+    /// Runs file work on a thread that may block. The work runs to its end even if the caller is dropped.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Path) -> Result<T, VaultError> + Send + 'static,
@@ -40,7 +39,7 @@ impl VaultBytes for FileBytes {
             match file.try_lock() {
                 Ok(()) => {
                     private_file::check_writable(path)?;
-                    // The kernel frees the lock when the open file is closed, also by a kill.
+                    // The kernel frees the lock when the open file is closed, also after a kill.
                     Ok(Some(VaultLock::holding(file)))
                 }
                 Err(TryLockError::WouldBlock) => Ok(None),

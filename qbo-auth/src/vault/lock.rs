@@ -1,4 +1,4 @@
-//! Exclusion over tasks and processes.
+//! Exclusive access to a vault, over tasks and processes.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use super::{VaultError, VaultErrorKind};
 use crate::clock::Clock;
 
-/// How long a lock is waited for: longer than one token call may take (60 seconds), short enough for a person to wait. A
-/// refresh that is repeated through an outage takes longer, and nobody who waits for it would do better: they use an
-/// access token that lives, or end.
+/// How long a caller waits for a lock: longer than one token call may take (60 seconds), short enough for a person to wait. A
+/// refresh that is repeated through an outage takes longer, and waiting for it would not help: callers use an access token that
+/// is still valid, or end.
 pub const LOCK_DEADLINE: Duration = Duration::from_secs(90);
 
-/// The shortest wait between two looks at a held lock; up to as much again is added by chance.
+/// The shortest wait between two tries of a held lock; up to as much again is added as jitter.
 const POLL_MILLIS: u64 = 50;
 
 /// Proof that a vault is locked. Dropping it unlocks.
@@ -22,33 +22,33 @@ pub struct VaultLock {
     guard: Box<dyn LockGuard>,
 }
 
-/// What keeps a lock. Dropping it unlocks.
+/// Keeps a lock. Dropping it unlocks.
 #[async_trait]
 pub trait LockGuard: Send + Sync {
-    /// Whether the lock is still held: one that hangs on a connection ends with it, and nobody says so.
+    /// Whether the lock is still held: a lock that depends on a connection ends with it, without notice.
     async fn is_held(&self) -> bool;
 }
 
 const _: fn(&dyn LockGuard) = |_| ();
 
 impl VaultLock {
-    /// Wraps what keeps the lock for as long as it lives.
+    /// Wraps a value that keeps the lock for as long as the value lives.
     pub fn holding(guard: impl Send + Sync + 'static) -> Self {
         Self::guarded(Lasting { _guard: guard })
     }
 
-    /// Wraps what keeps the lock for as long as it says so.
+    /// Wraps a guard that keeps the lock for as long as it says so.
     pub fn guarded(guard: impl LockGuard + 'static) -> Self {
         Self { guard: Box::new(guard) }
     }
 
-    /// Whether the lock is still held. May ask another machine, within a few seconds.
+    /// Whether the lock is still held. It may ask another machine, within a few seconds.
     pub async fn is_held(&self) -> bool {
         self.guard.is_held().await
     }
 }
 
-/// A guard that only its own end ends.
+/// A guard that ends only when it is dropped.
 struct Lasting<T> {
     _guard: T,
 }
@@ -66,10 +66,10 @@ impl fmt::Debug for VaultLock {
     }
 }
 
-/// Looks again and again until `try_lock` gives a guard or [`LOCK_DEADLINE`] has passed. A place that cannot be
-/// reached for a moment counts as one that somebody holds.
+/// Tries until `try_lock` gives a guard or [`LOCK_DEADLINE`] has passed. Storage that cannot be reached for a moment counts as
+/// locked.
 ///
-/// Polling, because a blocking lock call could not be given up when the deadline passes.
+/// It polls, because a blocking lock call could not be given up when the deadline passes.
 pub(super) async fn poll<F>(
     clock: &dyn Clock,
     mut try_lock: impl FnMut() -> F + Send,
@@ -92,8 +92,8 @@ where
     }
 }
 
-/// Keeps processes that started together from looking together: no two of them look in the same microsecond. Not by
-/// chance, so that a simulated clock repeats it.
+/// Keeps processes that started together from polling together: no two of them poll in the same microsecond. Not random, so
+/// that a simulated clock repeats it.
 fn jitter(clock: &dyn Clock) -> u64 {
     u64::from(clock.now_utc().microsecond()) % POLL_MILLIS
 }

@@ -1,4 +1,4 @@
-//! A vault that ends with its process: for tests, and for embedders who keep secrets elsewhere.
+//! A vault that ends with its process: for tests, and for embedders that keep secrets elsewhere.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,7 +21,7 @@ pub struct MemoryVault {
 }
 
 impl MemoryVault {
-    /// An empty vault that waits for locks and dates secrets by `clock`.
+    /// Creates an empty vault that uses `clock` to wait for locks and to date secrets.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, contents: Mutex::default(), lock: Arc::default() }
     }

@@ -1,4 +1,4 @@
-//! From a passphrase to a key: Argon2id, its cost and salt written in the vault's second line.
+//! Derives a key from a passphrase: Argon2id, with its cost and salt in the vault's second line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,15 +10,15 @@ use zeroize::Zeroizing;
 
 use super::VaultErrorKind;
 
-/// The length of a key, as XChaCha20-Poly1305 takes it.
+/// The length of a key for XChaCha20-Poly1305.
 pub(super) const KEY_BYTES: usize = 32;
 
 const SALT_BYTES: usize = 16;
 
-/// What a guess costs: 64 MiB and three passes, the second choice of RFC 9106 §4.
+/// The cost of one guess: 64 MiB and three passes, the second choice of RFC 9106 §4.
 const COST: Cost = Cost { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
 
-/// A file that asks for more than this is no vault of ours: it would only exhaust the machine.
+/// The highest cost that is accepted. A file that asks for more is no vault of ours: it would only exhaust the machine.
 const MOST: Cost = Cost { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ struct Cost {
     lanes: u32,
 }
 
-/// How one vault's passphrase becomes its key.
+/// The parameters that turn one vault's passphrase into its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
     cost: Cost,
@@ -36,14 +36,14 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// The cost of today, with a new salt.
+    /// The present cost, with a new salt.
     pub(super) fn generate() -> Result<Self, getrandom::Error> {
         let mut salt = [0; SALT_BYTES];
         getrandom::fill(&mut salt)?;
         Ok(Self { cost: COST, salt })
     }
 
-    /// Makes the key. Takes a good part of a second, and the memory that the cost says.
+    /// Derives the key. This takes a good part of a second, and the memory that the cost sets.
     pub(super) fn key(&self, passphrase: &str) -> Result<Zeroizing<[u8; KEY_BYTES]>, VaultErrorKind> {
         let Cost { memory_kib, passes, lanes } = self.cost;
         let parameters = Params::new(memory_kib, passes, lanes, Some(KEY_BYTES));

@@ -1,4 +1,4 @@
-//! Files that only their owner may touch: checked before reading, replaced whole when writing.
+//! Files that only their owner may access: checked before reading, replaced whole when writing.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,13 +13,13 @@ use crate::regular_file::{FileError, Links, RegularFile};
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = LARGEST as u64;
 
-/// The state before the last change.
+/// Suffix of the state before the last change.
 const PREVIOUS: &str = ".1";
 
-/// A state that could not be read, and was replaced by the one before.
+/// Suffix of a state that could not be read and was replaced by the previous one.
 const DAMAGED: &str = ".damaged";
 
-/// Turns an operating system's refusal into an error about `path`.
+/// Turns an error of the operating system into an error about `path`.
 pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> VaultError + '_ {
     move |error| {
         let kind = match error.kind() {
@@ -31,12 +31,12 @@ pub(super) fn failed(path: &Path) -> impl Fn(io::Error) -> VaultError + '_ {
     }
 }
 
-/// Whom a file may belong to, and whom it may be open to.
+/// Who may own a file, and who may access it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// This user's, and nobody else's to read or write. A link is refused.
+    /// Owned by this user, and inaccessible to all others. A link is refused.
     OwnerOnly,
-    /// This user's or root's, and nobody else's to write. Links are followed: Kubernetes mounts secrets as links.
+    /// Owned by this user or root, and writable by no other user. Links are followed: Kubernetes mounts secrets as links.
     Mounted,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     read_trusting(path, Trust::OwnerOnly)
 }
 
-/// Reads a whole file that is private as far as `trust` says.
+/// Reads a whole file that is as private as `trust` requires.
 pub(super) fn read_trusting(path: &Path, trust: Trust) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let links = match trust {
         Trust::OwnerOnly => Links::Refused,
@@ -54,7 +54,7 @@ pub(super) fn read_trusting(path: &Path, trust: Trust) -> Result<Zeroizing<Vec<u
     let file = match RegularFile::open(path, links) {
         Ok(file) => file,
         Err(error) => {
-            // Whose file it is says more than that it cannot be read.
+            // The owner of the file says more than that it cannot be read.
             if let Ok(named) = fs::symlink_metadata(path)
                 && named.is_file()
             {
@@ -77,7 +77,7 @@ fn unread(error: FileError, path: &Path) -> VaultError {
     }
 }
 
-/// Creates a private file that must not exist yet, durably.
+/// Creates a private file durably. The file must not exist yet.
 pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let folder = folder_of(path);
     create_folder(folder).map_err(failed(folder))?;
@@ -87,18 +87,18 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
         .map_err(failed(path))
 }
 
-/// Replaces a private file, durably: after a crash at any instant the old one or the new one is there. The old
-/// one stays beside it as `<path>.1`.
+/// Replaces a private file durably: after a crash at any instant the old one or the new one is there. The old one stays beside
+/// it as `<path>.1`.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     let folder = folder_of(path);
     point!("vault.write");
     let written =
         write_aside(folder, &aside_prefix(path), bytes).map(tempfile::NamedTempFile::into_temp_path);
     point!("vault.written");
-    // Where nothing more can be written, the blocks of the spare are there already.
+    // If nothing more can be written, the blocks of the spare file are already allocated.
     let aside =
         written.or_else(|full| write_over_spare(path, bytes).map_err(|_| full)).map_err(failed(path))?;
-    // Best effort: what is kept is a convenience, what comes is not.
+    // Best effort: the old state is a convenience, the new one is not.
     let _ = keep_previous(path);
     point!("vault.rename");
     aside.persist(path).map_err(|refused| refused.error).map_err(failed(path))?;
@@ -108,9 +108,9 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Proves that [`replace`] would work now: the folder is writable and has room for as much again, and a spare
-/// is laid by should the room be gone when it counts. Also removes what a killed process left behind. The
-/// caller holds the lock of `path`.
+/// Proves that [`replace`] would work now: the directory is writable and has room for another copy, and a spare file is
+/// reserved in case the room is gone when it is needed. It also removes what a killed process left behind. The caller holds the
+/// lock of `path`.
 pub(super) fn check_writable(path: &Path) -> Result<(), VaultError> {
     let folder = folder_of(path);
     let prefix = aside_prefix(path);
@@ -127,14 +127,13 @@ pub(super) fn read_previous(path: &Path) -> Result<Zeroizing<Vec<u8>>, VaultErro
     read(&beside(path, PREVIOUS))
 }
 
-/// Puts the state before the last change in the place of a damaged one, which is kept beside it. The caller holds the
-/// lock of `path`.
+/// Restores the previous state in place of a damaged one, which is kept beside it. The caller holds the lock of `path`.
 pub(super) fn restore_previous(path: &Path) -> Result<(), VaultError> {
     let folder = folder_of(path);
     let bytes = read_previous(path)?;
     let damaged = beside(path, DAMAGED);
     drop(fs::remove_file(&damaged));
-    // Best effort: it is only for somebody who wants to look at it.
+    // Best effort: it is only kept for inspection.
     let _ = fs::hard_link(path, &damaged);
     write_aside(folder, &aside_prefix(path), &bytes)
         .and_then(|aside| aside.persist(path).map_err(|refused| refused.error))
@@ -142,7 +141,7 @@ pub(super) fn restore_previous(path: &Path) -> Result<(), VaultError> {
         .map_err(failed(path))
 }
 
-/// Forgets the states before the present one: what was removed must not be found beside what is left.
+/// Removes the previous states: what was removed from the vault must not be found beside it.
 pub(super) fn forget_previous(path: &Path) -> Result<(), VaultError> {
     for name in [PREVIOUS, DAMAGED] {
         match fs::remove_file(beside(path, name)) {
@@ -153,19 +152,19 @@ pub(super) fn forget_previous(path: &Path) -> Result<(), VaultError> {
     sync_folder(folder_of(path)).map_err(failed(path))
 }
 
-/// Opens the file that is locked in place of `path`, which is replaced and so cannot be.
+/// Opens the file that is locked in place of `path`, which is replaced and so cannot be locked.
 pub(super) fn open_lock_file(path: &Path) -> Result<File, VaultError> {
     let name = beside(path, ".lock");
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // A link could lead to a file that somebody else can replace, or keep locked; a pipe would wait for its reader.
+    // A link could lead to a file that another user can replace, or keep locked; a pipe would wait for its reader.
     let file = RegularFile::checked(&mut options, &name, Links::Refused);
     file.map(RegularFile::into_file).map_err(|error| unread(error, &name))
 }
 
-/// A second name for the current state, so that a file that something else damages has a state before it.
+/// Links the current state under a second name, so that a file that is damaged later has a previous state.
 fn keep_previous(path: &Path) -> io::Result<()> {
     let named = beside(path, PREVIOUS);
     let linking = beside(path, ".1.new");
@@ -174,7 +173,7 @@ fn keep_previous(path: &Path) -> io::Result<()> {
     fs::rename(&linking, &named)
 }
 
-/// Lays by blocks for a file somewhat larger than the present one.
+/// Reserves blocks for a file somewhat larger than the present one.
 fn lay_by_spare(path: &Path, length: usize) -> io::Result<()> {
     const ROOM: usize = 16 * 1024;
     let spare = beside(path, ".spare");
@@ -184,7 +183,7 @@ fn lay_by_spare(path: &Path, length: usize) -> io::Result<()> {
         Ok(_) => fs::remove_file(&spare)?,
         Err(_) => {}
     }
-    // Not zeros: some file systems keep no blocks for those.
+    // Not zeros: some file systems allocate no blocks for those.
     let filling = vec![0x5a; wanted];
     write_aside(folder_of(path), &aside_prefix(path), &filling)?
         .persist(spare)

@@ -31,19 +31,19 @@ const NONCE_BYTES: usize = 24;
 /// The key of one vault.
 pub(super) struct VaultKey {
     bytes: Zeroizing<[u8; KEY_BYTES]>,
-    /// How a passphrase becomes these bytes; `None` for a drawn key.
+    /// How these bytes are derived from a passphrase; `None` for a generated key.
     stretch: Option<Stretch>,
 }
 
 impl VaultKey {
-    /// Draws a key.
+    /// Generates a key.
     pub(super) fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(bytes.as_mut())?;
         Ok(Self { bytes, stretch: None })
     }
 
-    /// The key that a passphrase opens. Takes a good part of a second, and the memory that `stretch` says.
+    /// Derives a vault's key from its passphrase. This takes a good part of a second, and the memory that `stretch` sets.
     pub(super) fn of_passphrase(passphrase: &str, stretch: Stretch) -> Result<Self, VaultErrorKind> {
         Ok(Self { bytes: stretch.key(passphrase)?, stretch: Some(stretch) })
     }
@@ -112,11 +112,11 @@ impl fmt::Debug for VaultKey {
     }
 }
 
-/// The parts of a vault file. Nothing in it is authenticated yet.
+/// The parts of a vault file. No part is authenticated yet.
 #[derive(Debug)]
 pub(super) struct Sealed<'a> {
     header: &'a [u8],
-    /// How the passphrase of this vault is stretched; `None` if a key file opens it.
+    /// How the key is derived from this vault's passphrase; `None` if a key file opens it.
     pub(super) stretch: Option<Stretch>,
     body: &'a [u8],
 }

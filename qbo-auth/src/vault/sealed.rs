@@ -1,4 +1,4 @@
-//! A vault of sealed bytes, wherever they lie.
+//! A vault of sealed bytes, in any storage.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use super::{
 use crate::clock::{Clock, SystemClock};
 use crate::secret::{ClientSecret, RefreshToken};
 
-/// Keeps secrets and tokens sealed: in one file ([`SealedVault::open`]), or wherever [`VaultBytes`] lie.
+/// Keeps secrets and tokens sealed: in one file ([`SealedVault::open`]), or in any [`VaultBytes`].
 ///
-/// A vault file and its key file must belong to this user and be closed to all others.
+/// A vault file and its key file must belong to this user and be inaccessible to all others.
 #[derive(Clone, Debug)]
 pub struct SealedVault {
     bytes: Arc<dyn VaultBytes>,
@@ -29,10 +29,10 @@ pub struct SealedVault {
 }
 
 impl SealedVault {
-    /// Creates an empty vault file, the key file if one is to open it, and the folders they lie in.
+    /// Creates an empty vault file, its key file if a key file opens it, and their directories.
     ///
-    /// Never replaces anything: if either file exists, that is an error and nothing is changed. A passphrase
-    /// takes a good part of a second.
+    /// Never replaces anything: if either file exists, that is an error and nothing is changed. Deriving a key from a
+    /// passphrase takes a good part of a second.
     pub fn init(path: &Path, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let unlock = unlock.into();
         if path.symlink_metadata().is_ok() {
@@ -49,9 +49,9 @@ impl SealedVault {
         Ok(vault)
     }
 
-    /// Opens an existing vault file, reading it once to prove that the key fits.
+    /// Opens an existing vault file, and reads it once to prove that the key fits.
     pub fn open(path: &Path, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
-        // The key first: a vault whose key file is not there says so, whatever state it is in.
+        // The key first: a missing key file is reported whatever state the vault is in.
         let unlock = unlock.into();
         let located = |error: VaultError| if error.path().is_some() { error } else { error.at(path) };
         let key = match &unlock {
@@ -63,18 +63,18 @@ impl SealedVault {
         Ok(vault)
     }
 
-    /// Whether a passphrase opens the vault file, and not a key. Nothing is opened.
+    /// Whether a passphrase opens the vault file, and not a key. It does not open the vault.
     pub fn wants_passphrase(path: &Path) -> Result<bool, VaultError> {
         let wants = |bytes: &[u8]| Sealed::parse(bytes).map(|sealed| sealed.stretch.is_some());
         wants(&private_file::read(path)?).or_else(|kind| {
-            // Of a damaged file the state before tells.
+            // If the file is damaged, its previous state decides.
             let previous = private_file::read_previous(path).ok().and_then(|bytes| wants(&bytes).ok());
             previous.ok_or_else(|| VaultError::new(kind).at(path))
         })
     }
 
-    /// Opens a vault file that is damaged as it was before its last change, and puts that state in its place; the
-    /// damaged bytes stay beside it as `<path>.damaged`. `None` if `unlock` does not open that state either.
+    /// Opens a damaged vault file in its state before the last change, and restores that state; the damaged bytes stay beside
+    /// it as `<path>.damaged`. `None` if `unlock` does not open that state either.
     pub async fn restore(path: &Path, unlock: impl Into<Unlock>) -> Result<Option<Self>, VaultError> {
         let Ok(previous) = private_file::read_previous(path) else { return Ok(None) };
         let Ok(key) = unlock.into().key(&previous) else { return Ok(None) };
@@ -90,17 +90,17 @@ impl SealedVault {
         Ok(Some(vault))
     }
 
-    /// As [`SealedVault::wants_passphrase`], of the vault in a place.
+    /// As [`SealedVault::wants_passphrase`], for a vault in other storage.
     pub async fn wants_passphrase_in(bytes: &dyn VaultBytes) -> Result<bool, VaultError> {
         let present = bytes.read().await?;
         let sealed = Sealed::parse(&present.bytes).map_err(|kind| bytes.locate(VaultError::new(kind)))?;
         Ok(sealed.stretch.is_some())
     }
 
-    /// Creates an empty vault in a place that has none yet.
+    /// Creates an empty vault in storage that has none yet.
     pub async fn init_in(bytes: Arc<dyn VaultBytes>, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let unlock = unlock.into();
-        // A place that cannot even be read gets no key.
+        // Storage that cannot even be read gets no key.
         match bytes.read().await {
             Ok(_) => return Err(bytes.locate(VaultError::new(VaultErrorKind::AlreadyExists))),
             Err(error) if error.kind() == VaultErrorKind::Missing => {}
@@ -117,7 +117,7 @@ impl SealedVault {
         Ok(vault)
     }
 
-    /// Opens the vault in a place, reading it once to prove that the key fits.
+    /// Opens the vault in other storage, and reads it once to prove that the key fits.
     pub async fn open_in(bytes: Arc<dyn VaultBytes>, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let present = bytes.read().await?;
         let key = unlock.into().key(&present.bytes).map_err(|error| bytes.locate(error))?;
@@ -126,17 +126,17 @@ impl SealedVault {
         Ok(vault)
     }
 
-    /// Waits for locks and dates secrets by `clock` instead of the system's.
+    /// Uses `clock` instead of the system's, to wait for locks and to date secrets.
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
     }
 
-    /// Seals the vault anew, so that from now on `unlock` opens it and nothing else does. A key file is
-    /// created, and must not exist yet; the file of the old key is left to the caller to destroy.
+    /// Seals the vault anew, so that from now on only `unlock` opens it. A key file is created, and must not exist yet;
+    /// destroying the file of the old key is left to the caller.
     ///
-    /// Other processes that have the vault open can no longer read it and must be started again. Until this
-    /// returns, the old key opens the vault. After [`VaultErrorKind::KeyInDoubt`] either key may: a new key file is
-    /// then left where it is. After any other error the old key opens the vault.
+    /// Other processes that have the vault open can no longer read it and must be started again. Until this returns, the old
+    /// key opens the vault. After [`VaultErrorKind::KeyInDoubt`] either key may: a new key file is then left in place. After
+    /// any other error the old key opens the vault.
     pub async fn rekey(self, unlock: impl Into<Unlock>) -> Result<Self, VaultError> {
         let _lock = self.lock().await?;
         let unlock = unlock.into();
@@ -150,7 +150,7 @@ impl SealedVault {
             resealed
                 .judge(Some(&self.key), &there.map(|there| there.bytes), failed)
                 .inspect_err(|error| unlock.discard_new_key_unless_needed(error))?;
-            // It is there, but whether it outlives a power cut is not known; after a second writing it is.
+            // The new bytes are stored, but may not survive a power cut; after a second write they do.
             let again = self.bytes.replace(revision, &sealed).await;
             again.map_err(|error| {
                 self.bytes.locate(VaultError::new(VaultErrorKind::KeyInDoubt).because(error))
@@ -160,8 +160,8 @@ impl SealedVault {
         Ok(resealed)
     }
 
-    /// What a failed writing has done all the same, as when its answer was lost. An error unless this vault's key
-    /// opens what is `there`: `failed` if `before` does, or nothing is there, and otherwise a doubt.
+    /// Decides what a failed write has done all the same, such as when its answer was lost. An error unless this vault's key
+    /// opens what is `there`: `failed` if `before` does or nothing is there, otherwise `KeyInDoubt`.
     fn judge(
         &self,
         before: Option<&VaultKey>,
@@ -179,16 +179,16 @@ impl SealedVault {
         Err(self.bytes.locate(VaultError::new(VaultErrorKind::KeyInDoubt).because(failed)))
     }
 
-    /// Forgets a token that has been revoked, and whatever the vault was before. `false` if it holds another one by now,
-    /// which stays. The caller holds the lock.
+    /// Removes a token that has been revoked, and all earlier states of the vault. `false` if the vault holds another token by
+    /// now, which stays. The caller holds the lock.
     pub async fn forget_revoked(&self, revoked: &RefreshToken) -> Result<bool, VaultError> {
         let is_gone = self.change_locked(|contents| Ok(contents.forget_revoked(revoked))).await?;
         self.bytes.forget_earlier().await?;
         Ok(is_gone)
     }
 
-    /// Counts the refreshes on from `generation`, where more of them were seen than this vault knows of: it was put back
-    /// from a backup that holds the same token. Left to the next time while another process holds the lock.
+    /// Continues the generations from `generation`, if more refreshes were seen than this vault knows of: it was restored from
+    /// a backup that holds the same token. While another process holds the lock, this is left to the next call.
     pub async fn catch_up(&self, generation: u64) -> Result<(), VaultError> {
         let Some(_lock) = self.bytes.try_lock().await? else { return Ok(()) };
         self.change_locked(|contents| {
@@ -198,7 +198,7 @@ impl SealedVault {
         .await
     }
 
-    /// What another place may know of the consent; `None` while there is none.
+    /// What another system may know of the consent; `None` while there is none.
     pub async fn consent_mark(&self, key: &ClientSecret) -> Result<Option<ConsentMark>, VaultError> {
         Ok(self.read().await?.mark(key))
     }
@@ -242,8 +242,7 @@ impl SealedVault {
         Ok(changed)
     }
 
-    /// Changes the contents in a task of its own, which holds the lock: the caller may be dropped before the work
-    /// is done.
+    /// Changes the contents in a task of its own, which holds the lock: the caller may be dropped before the work is done.
     async fn change<T: Send + 'static>(
         &self,
         change: impl FnOnce(&mut Contents) -> Result<T, VaultErrorKind> + Send + 'static,

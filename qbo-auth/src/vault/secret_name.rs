@@ -1,4 +1,4 @@
-//! The closed list of secrets.
+//! The fixed list of secrets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,7 +28,7 @@ pub enum SecretName {
     PgPassword,
 }
 
-/// The text is not the name of a secret.
+/// A text that is not the name of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the name of a secret")]
 pub struct InvalidSecretName;

@@ -1,4 +1,4 @@
-//! What one consent currently amounts to.
+//! The present tokens of one consent.
 
 use std::time::Duration;
 
@@ -7,44 +7,44 @@ use time::OffsetDateTime;
 use crate::oauth::TokenAnswer;
 use crate::secret::{AccessToken, RefreshToken};
 
-/// Both tokens of one consent, with everything needed to decide when and how to refresh.
+/// Both tokens of one consent, with all that is needed to decide when and how to refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenSet {
     /// The current refresh token.
     pub refresh: RefreshToken,
-    /// The refresh token before the last rotation: the one last hope if an answer was lost on its way. Of a set that
-    /// has not been accepted yet, the token that it displaced.
+    /// The refresh token before the last rotation, a last resort if an answer was lost. In a set that has not been accepted
+    /// yet, the token that it displaced.
     pub previous: Option<RefreshToken>,
     /// The current access token; absent right after a new consent.
     pub access: Option<AccessToken>,
-    /// When the access token ends, by this machine's wall clock.
+    /// When the access token expires, by this machine's wall clock.
     pub access_expires_at: Option<OffsetDateTime>,
-    /// When the refresh token ends unless it is used before (100 days, sliding), if Intuit said so.
+    /// When the refresh token expires unless it is used before (100 days, sliding), if Intuit gave a time.
     pub refresh_expires_at: Option<OffsetDateTime>,
-    /// When the consent ends for good (five years), if Intuit said so.
+    /// When the consent ends for good (five years), if Intuit gave a time.
     pub refresh_hard_expires_at: Option<OffsetDateTime>,
-    /// Grows by one with every stored change; the newer of two sets is the one with the higher number.
+    /// Grows by one with every stored change; the newer of two sets has the higher number.
     pub generation: u64,
-    /// When the refresh token was given or last accepted.
+    /// When the refresh token was issued or last accepted.
     pub refreshed_at: OffsetDateTime,
-    /// Fingerprint of the refresh token this line of tokens began with, see [`crate::adopt_bootstrap`].
+    /// Fingerprint of the refresh token that this lineage began with; see [`crate::adopt_bootstrap`].
     pub bootstrap: Option<String>,
-    /// A refresh that began with this set and of which no end is known.
+    /// A refresh that began with this set and whose end is not known.
     pub intent: Option<RefreshIntent>,
 }
 
-/// A note, written before a token call and gone with the set that the call brings. Whoever holds the vault's
-/// lock and finds one knows that a process died, or got no answer, when Intuit may have rotated the token.
+/// A note that is written before a token call, and removed with the set that the call returns. A process that holds the vault's
+/// lock and finds a note knows that another process died, or got no answer, when Intuit may have rotated the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshIntent {
     /// When the call began.
     pub started_at: OffsetDateTime,
-    /// The process that made it.
+    /// Id of the process that made the call.
     pub process: u32,
 }
 
 impl TokenSet {
-    /// The first set of a consent: a refresh token and nothing else yet.
+    /// Builds the first set of a consent: a refresh token and nothing else yet.
     pub fn from_consent(refresh: RefreshToken, generation: u64, now: OffsetDateTime) -> Self {
         Self {
             bootstrap: Some(refresh.fingerprint()),
@@ -66,10 +66,10 @@ impl TokenSet {
         Self { intent: Some(RefreshIntent { started_at: now, process: std::process::id() }), ..self.clone() }
     }
 
-    /// The set that follows after `presented` was accepted.
+    /// Builds the set that follows after `presented` was accepted.
     ///
-    /// Intuit changes the refresh token about once a day and sends the same value otherwise; an answer
-    /// without one keeps the one that was presented.
+    /// Intuit changes the refresh token about once a day and sends the same value otherwise; an answer without one keeps the
+    /// one that was sent.
     #[must_use]
     pub fn rotated(&self, presented: &RefreshToken, answer: &TokenAnswer, now: OffsetDateTime) -> Self {
         let refresh = answer.refresh.clone().unwrap_or_else(|| presented.clone());

@@ -1,4 +1,4 @@
-//! What opens a vault.
+//! The key or passphrase that opens a vault.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,17 @@ use super::private_file::{self, Trust};
 use super::seal::{Sealed, VaultKey};
 use super::{VaultError, VaultErrorKind};
 
-/// What opens a vault.
+/// What opens a vault: a key or a passphrase.
 #[derive(Clone)]
 pub enum Unlock {
-    /// A key file of this user, closed to all others.
+    /// A key file of this user, inaccessible to all others.
     KeyFile(PathBuf),
-    /// A key file that a container engine or systemd mounted into this process's own view. It may belong to
-    /// root and be readable within that view (Docker mounts secrets as root's, mode 0444), but not writable
-    /// for anybody else.
+    /// A key file that a container engine or systemd mounted into this process's own view. It may belong to root and be
+    /// readable within that view (Docker mounts secrets as root's, mode 0444), but no other user may write it.
     Credential(PathBuf),
     /// The text of a key file, kept elsewhere: in the keyring of the operating system, or by an embedder.
     KeyText(SecretString),
-    /// A passphrase, stretched by Argon2id.
+    /// A passphrase, from which Argon2id derives the key.
     Passphrase(SecretString),
 }
 
@@ -49,7 +48,7 @@ impl From<&PathBuf> for Unlock {
 }
 
 impl Unlock {
-    /// The key of an existing vault, of which `sealed` are the bytes.
+    /// The key of an existing vault, whose bytes are `sealed`.
     pub(super) fn key(&self, sealed: &[u8]) -> Result<VaultKey, VaultError> {
         match self {
             Self::KeyFile(path) => read_key(path, Trust::OwnerOnly),
@@ -65,7 +64,7 @@ impl Unlock {
         }
     }
 
-    /// The key of a new vault. A key file is created, and never replaced; a mounted one must be there.
+    /// The key of a new vault. A key file is created, and never replaced; a mounted one must exist.
     pub(super) fn new_key(&self) -> Result<VaultKey, VaultError> {
         let random = |error: getrandom::Error| VaultError::new(VaultErrorKind::Io).because(error);
         match self {
@@ -82,10 +81,10 @@ impl Unlock {
         }
     }
 
-    /// Takes back what [`Unlock::new_key`] created, for a vault that never was.
+    /// Removes what [`Unlock::new_key`] created, for a vault that was not created.
     pub(super) fn discard_new_key(&self) {
         if let Self::KeyFile(path) = self {
-            // The key alone would only stand in the way of the next attempt.
+            // A key without a vault would only obstruct the next attempt.
             let _ = std::fs::remove_file(path);
         }
     }
@@ -97,7 +96,7 @@ impl Unlock {
         }
     }
 
-    /// Draws the text of a key file, for a place that is not a file.
+    /// Generates the text of a key file, for a key that is not kept in a file.
     pub fn generate_key_text() -> Result<SecretString, VaultError> {
         let key = VaultKey::generate().map_err(|error| VaultError::new(VaultErrorKind::Io).because(error))?;
         Ok(SecretString::from(key.to_text().as_str()))
