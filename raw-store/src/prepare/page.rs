@@ -10,8 +10,8 @@ use crate::digest::Digest;
 use crate::planted::is_planted;
 use crate::{Altered, PageCommit, PageOutcome, Row, StoreErrorKind, WindowCounts};
 
-/// How long the source's answers may miss a change that another copy of its data accepted. An answer knew every stored version
-/// that is older than it by more than this; a version that is newer than it by more than this cannot be true.
+/// How long an answer of the source may miss a change, because another copy of its data gave that answer. An answer knew every
+/// stored version that is older than it by more than this; a version that is newer than it by more than this cannot be true.
 pub(crate) const CHANGES_SPREAD_WITHIN: time::Duration = time::Duration::minutes(5);
 
 /// How much later than a page another page that is in progress at the same time may say that it was stored: far more than all
