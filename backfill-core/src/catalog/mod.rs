@@ -144,7 +144,6 @@ impl Catalog {
         })
     }
 
-            // Beyond half of the word's length, a suggestion would be a guess.
     fn find_or_suggest(&self, asked: &str) -> Result<&EntitySpec, UnknownPipeline> {
         self.find(asked).map_err(|unknown| {
             let names: Vec<_> = self.entities.iter().flat_map(names).collect();
