@@ -15,7 +15,9 @@ use raw_store::{RunId, SchemaName, TriggerName, WindowState};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::args::words::{AXES, CHUNKS, ENVIRONMENTS, LEVELS, STATES, mend_bash, one_of, with_pipelines};
+use crate::args::words::{
+    AXES, CHUNKS, ENVIRONMENTS, LEVELS, STATES, mend_bash, mend_fish, one_of, with_pipelines,
+};
 use crate::instant;
 use crate::output;
 use crate::output::exit::{DONE, Exit};
@@ -724,10 +726,12 @@ fn given(words: impl Iterator<Item = std::ffi::OsString>, option: &str) -> Optio
 pub(crate) fn completions(shell: clap_complete::Shell, form: Output) {
     const BINARY: &str = "qbo-backfill";
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut with_pipelines(Cli::command()), BINARY, &mut text);
+    let mut command = with_pipelines(Cli::command());
+    clap_complete::generate(shell, &mut command, BINARY, &mut text);
     let text = String::from_utf8_lossy(&text);
     let script = match shell {
         clap_complete::Shell::Bash => mend_bash(&text, BINARY),
+        clap_complete::Shell::Fish => mend_fish(&text, &command),
         _ => text.into_owned(),
     };
     match form {

@@ -55,6 +55,27 @@ pub(crate) fn mend_bash(script: &str, binary: &str) -> String {
     script.replace(&format!("{wrong}__subcmd__"), &format!("{}__subcmd__", binary.replace('-', "__")))
 }
 
+/// Adds the values of arguments without a dash to completions for fish, for which `clap_complete` 4.6 writes none.
+pub(crate) fn mend_fish(script: &str, command: &Command) -> String {
+    let mut mended = script.to_owned();
+    for top in command.get_subcommands() {
+        let lead = format!("__fish_qbo_backfill_using_subcommand {}", top.get_name());
+        mended.extend(positional_line(&lead, top));
+        for below in top.get_subcommands() {
+            let condition = format!("{lead}; and __fish_seen_subcommand_from {}", below.get_name());
+            mended.extend(positional_line(&condition, below));
+        }
+    }
+    mended
+}
+
+fn positional_line(condition: &str, command: &Command) -> Option<String> {
+    let values = command.get_positionals().flat_map(clap::Arg::get_possible_values);
+    let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
+    let line = || format!("complete -c qbo-backfill -n \"{condition}\" -f -a \"{}\"\n", names.join(" "));
+    (!names.is_empty()).then(line)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -108,7 +108,9 @@ async fn a_file_of_the_users_own_changes_the_size_of_an_entitys_pages() {
         .unwrap();
     let refused = house.backfill(&["TimeActivity"], &MONTHS).await.expect(2);
     assert!(
-        refused.error().contains("entity TimeActivity: a page holds 1 to 1000 records"),
+        refused
+            .error()
+            .contains("entity TimeActivity: line 3, key page_size: a page holds 1 to 1000 records"),
         "{}",
         refused.error()
     );
