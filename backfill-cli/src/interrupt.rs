@@ -62,25 +62,40 @@ pub(crate) fn has_ended_a_question() -> bool {
 
 /// Something that somebody is asked. It is open before its words are shown: whoever sees them may end it.
 #[derive(Debug)]
-pub(crate) struct Question(Interrupts);
+pub(crate) struct Question {
+    interrupts: Interrupts,
+    _open: Open,
+}
+
+/// The state of a question that has neither an answer nor a signal yet.
+#[derive(Debug)]
+struct Open;
+
+impl Drop for Open {
+    /// Also where the words of the question could not be shown, or nobody waits for its answer any more.
+    fn drop(&mut self) {
+        let _ = STATE.compare_exchange(OPEN, CLOSED, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
 
 impl Question {
     pub(crate) fn open() -> Result<Self, Exit> {
         let interrupts = Interrupts::listen()?;
         STATE.store(OPEN, Ordering::Relaxed);
-        Ok(Self(interrupts))
+        Ok(Self { interrupts, _open: Open })
     }
 
     /// Waits for an answer, or for a signal: that is an error with its exit code.
     pub(crate) async fn answer<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Exit> {
         tokio::select! {
-            code = self.0.next() => {
+            code = self.interrupts.next() => {
                 STATE.store(ENDED, Ordering::Relaxed);
                 Err(Exit::new(code, "stopped at a question; nothing was changed", "run the same command again"))
             }
             answer = answer => {
-                STATE.store(CLOSED, Ordering::Relaxed);
-                tokio::spawn(end(self.0));
+                let Self { interrupts, _open } = self;
+                drop(_open);
+                tokio::spawn(end(interrupts));
                 Ok(answer)
             }
         }

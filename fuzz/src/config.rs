@@ -12,7 +12,7 @@ use crate::shape::Shape;
 #[path = "../../backfill-cli/src/command/trigger/mage.rs"]
 mod mage;
 #[allow(dead_code, reason = "only reading is of interest here")]
-#[path = "../../backfill-cli/src/profile.rs"]
+#[path = "../../backfill-cli/src/config/profile.rs"]
 mod profile;
 
 /// What stands for a password in a database's address.

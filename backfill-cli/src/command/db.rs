@@ -3,7 +3,6 @@ use std::path::Path;
 
 use raw_store::{DatabaseOptions, PgStore, StoreError, StoreErrorKind};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::reader;
 use crate::app::Database;
@@ -11,8 +10,8 @@ use crate::args::{Db, Output};
 #[cfg(feature = "embedded")]
 use crate::config::settings::PrivateServer;
 use crate::config::settings::Settings;
-use crate::interrupt;
-use crate::output::exit::{DESTINATION, DONE, Exit};
+use crate::interrupt::{self, Interrupts};
+use crate::output::exit::{DESTINATION, DONE, Exit, INTERRUPTED};
 use crate::output::foreign::Foreign;
 use crate::render::{Table, out, out_json, say};
 
@@ -127,16 +126,23 @@ pub(crate) async fn psql_in(folder: &Path, arguments: &[String]) -> Result<u8, E
 
 /// Runs psql on the database, as the store reaches it; a private one runs for as long as psql does.
 async fn psql(database: &DatabaseOptions, arguments: &[String]) -> Result<u8, Exit> {
-    // Ctrl-C is psql's: it ends a query, and neither psql nor what waits for it. A handler of ours is not inherited.
-    let _interrupts = signal(SignalKind::interrupt());
+    // Ctrl-C is psql's: it ends a query, and neither psql nor what waits for it. Any other signal ends both.
+    let mut interrupts = Interrupts::listen()?;
     interrupt::is_heard();
+    let missing = || Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client");
     let mut psql = std::process::Command::new("psql");
     psql.args(arguments);
     database.tell_libpq(&mut psql);
-    let ended = tokio::task::spawn_blocking(move || psql.status()).await;
-    let status = ended
-        .ok()
-        .and_then(Result::ok)
-        .ok_or_else(|| Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client"))?;
+    let mut psql = tokio::process::Command::from(psql).spawn().map_err(|_| missing())?;
+    let status = loop {
+        tokio::select! {
+            status = psql.wait() => break status.map_err(|_| missing())?,
+            code = interrupts.next() => if code != INTERRUPTED {
+                // It may have ended by itself: whoever closes the terminal tells both.
+                let _ = psql.kill().await;
+                return Err(Exit::new(code, "stopped", "run the same command again"));
+            },
+        }
+    };
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(DESTINATION))
 }

@@ -11,9 +11,9 @@ use qbo_auth::{Environment, RealmId};
 use raw_store::{DatabaseOptions, SchemaName};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use time::OffsetDateTime;
 
-use crate::args::words::ENVIRONMENTS;
+/// Intuit's environments, as the file names them.
+const ENVIRONMENTS: [&str; 2] = ["sandbox", "production"];
 
 /// The name of the vault that lies in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
@@ -60,6 +60,7 @@ impl TryFrom<toml::Value> for MonthlyCalls {
         match (calls, value.as_str()) {
             (Some(calls), _) => Ok(Self(Some(calls))),
             (None, Some("off")) => Ok(Self(None)),
+            (None, Some(word)) if word.parse::<NonZeroU64>().is_ok() => Ok(Self(word.parse().ok())),
             _ => Err("calls a month, from 1, or \"off\""),
         }
     }
@@ -108,10 +109,10 @@ fn database<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::E
 
 fn time_zone<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     let zone = String::deserialize(source)?;
-    if let Err(exit) = crate::time_zone::in_zone(OffsetDateTime::UNIX_EPOCH, &zone) {
+    if jiff::tz::db().get(&zone).is_err() {
         let known: Vec<_> = jiff::tz::db().available().map(|name| name.to_string()).collect();
         let near = nearest(&zone, known.iter().map(String::as_str));
-        return Err(D::Error::custom(with_suggestion(&exit.what, near)));
+        return Err(D::Error::custom(with_suggestion(&format!("there is no time zone {zone:?}"), near)));
     }
     Ok(Some(zone))
 }

@@ -339,8 +339,10 @@ mod tests {
     #[test]
     fn a_panic_does_not_say_what_it_was_about() {
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-        let ran =
-            command.args(["--ignored", "--exact", "exit::tests::a_panic", "--nocapture"]).output().unwrap();
+        let ran = command
+            .args(["--ignored", "--exact", "output::exit::tests::a_panic", "--nocapture"])
+            .output()
+            .unwrap();
         let said = [ran.stdout, ran.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert!(said.contains("a broken invariant at") && said.contains("it ends with 70"), "{said}");

@@ -19,11 +19,15 @@ const LONGEST: u64 = 64 * 1024;
 /// A special code that no key has (`_POSIX_VDISABLE`).
 const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
+/// One question at a time: there is one terminal, and one line of stdin goes to one reader.
+static ASKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// What somebody types at a prompt without echo; what was said before stands before it.
 pub(crate) async fn hidden(
     prompt: &str,
     unread: impl Fn(io::Error) -> Exit,
 ) -> Result<Zeroizing<String>, Exit> {
+    let _turn = ASKING.lock().await;
     output::settle();
     let question = Question::open()?;
     let terminal = Hushed::open(prompt).map_err(&unread)?;
@@ -32,11 +36,18 @@ pub(crate) async fn hidden(
         let config = ConfigBuilder::new().input_reader(input).output_discard().build();
         rpassword::read_password_with_config(config).map(Zeroizing::new)
     };
-    elsewhere(question, read).await?.map_err(unread)
+    // The terminal is as it was before a signal that comes behind the answer can end the process.
+    let read = async {
+        let read = tokio::task::spawn_blocking(read).await;
+        drop(terminal);
+        read
+    };
+    told(question.answer(read).await?).map_err(unread)
 }
 
 /// The next line of stdin, with its end. Whatever follows is left to whom it is for.
 pub(crate) async fn line(unread: impl Fn(io::Error) -> Exit) -> Result<Zeroizing<String>, Exit> {
+    let _turn = ASKING.lock().await;
     output::settle();
     elsewhere(Question::open()?, || line_of(io::stdin().lock())).await?.map_err(unread)
 }
@@ -46,6 +57,7 @@ pub(crate) async fn shown(
     question: &str,
     unread: impl Fn(io::Error) -> Exit,
 ) -> Result<Zeroizing<String>, Exit> {
+    let _turn = ASKING.lock().await;
     let open = Question::open()?;
     output::note(question);
     output::settle();
@@ -62,8 +74,14 @@ async fn elsewhere(
     question: Question,
     read: impl FnOnce() -> io::Result<Zeroizing<String>> + Send + 'static,
 ) -> Result<io::Result<Zeroizing<String>>, Exit> {
-    let read = question.answer(tokio::task::spawn_blocking(read)).await?;
-    Ok(read.unwrap_or_else(|_| Err(io::ErrorKind::Other.into())))
+    Ok(told(question.answer(tokio::task::spawn_blocking(read)).await?))
+}
+
+/// What a thread has read; one that panicked has read nothing.
+fn told(
+    read: Result<io::Result<Zeroizing<String>>, tokio::task::JoinError>,
+) -> io::Result<Zeroizing<String>> {
+    read.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
 fn line_of(input: impl BufRead) -> io::Result<Zeroizing<String>> {

@@ -105,6 +105,8 @@ async fn due<'a>(
     run: &RunId,
     lines: &[&'a LogLine],
 ) -> Result<Vec<&'a LogLine>, StoreError> {
+    // Other findings say nothing that a later look could find mended.
+    let missing = FindingKind::RowsMissing.as_str();
     let read = || lines.iter().copied().filter(|line| is_read(line));
     let others: BTreeSet<&RunId> =
         read().filter_map(|line| line.run.as_ref()).filter(|other| *other != run).collect();
@@ -112,7 +114,7 @@ async fn due<'a>(
     let done: BTreeSet<RunId> = if others.is_empty() {
         BTreeSet::new()
     } else {
-        store.looked_over(&pipeline.totals.entity_name, &others).await?.into_iter().collect()
+        store.looked_over(&pipeline.totals.entity_name, &others, missing).await?.into_iter().collect()
     };
     let due: Vec<&LogLine> =
         read().filter(|line| line.run.as_ref().is_some_and(|run| !done.contains(run))).collect();
@@ -126,7 +128,7 @@ async fn due<'a>(
         return Ok(due);
     };
     let Some(spec) = &pipeline.spec else { return Ok(due) };
-    let sound = store.sound_ranges(&spec.pipeline(pipeline.axis), span, oldest).await?;
+    let sound = store.sound_ranges(&spec.pipeline(pipeline.axis), span, oldest, missing).await?;
     // The processes that validated and that read may have had different clocks.
     let is_sound = |line: &LogLine| {
         let holds = |range: &Window| range.start() <= line.window.start() && line.window.end() <= range.end();

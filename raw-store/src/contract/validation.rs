@@ -149,25 +149,27 @@ pub async fn findings_are_remembered<S: Store + Validation>(store: &S) -> Result
         ],
     };
     let (name, runs) = (&*scene.pipeline.entity_name, [scene.run.clone(), "another".parse().unwrap()]);
-    assert_eq!(store.looked_over(name, &runs).await?, []);
+    assert_eq!(store.looked_over(name, &runs, "a").await?, []);
     store.keep_validated(&scene.run, std::slice::from_ref(&first)).await?;
-    assert_eq!(store.looked_over(name, &runs).await?, [], "an error stands until a look finds none");
+    assert_eq!(store.looked_over(name, &runs, "a").await?, [], "an error stands until a look finds none");
+    // An error of another kind is its own matter, and so is a warning.
+    assert_eq!(store.looked_over(name, &runs, "b").await?, runs[..1]);
     let early = first.at - Duration::DAY;
     let everything = Window::new(datetime!(2000-01-01 0:00 UTC), datetime!(2100-01-01 0:00 UTC)).unwrap();
-    assert_eq!(store.sound_ranges(&scene.pipeline, everything, early).await?, []);
+    assert_eq!(store.sound_ranges(&scene.pipeline, everything, early, "a").await?, []);
     assert_eq!(store.validated(&scene.run).await?, std::slice::from_ref(&first));
     let later = ValidationResult { at: first.at + Duration::HOUR, findings: Vec::new(), ..first };
     store.keep_validated(&scene.run, std::slice::from_ref(&later)).await?;
-    assert_eq!(store.looked_over(name, &runs).await?, runs[..1]);
-    assert_eq!(store.looked_over("another", &runs).await?, []);
+    assert_eq!(store.looked_over(name, &runs, "a").await?, runs[..1]);
+    assert_eq!(store.looked_over("another", &runs, "a").await?, []);
     let range = super::scene::run_start(scene.run.as_str()).span;
-    assert_eq!(store.sound_ranges(&scene.pipeline, everything, early).await?, [(range, later.at)]);
+    assert_eq!(store.sound_ranges(&scene.pipeline, everything, early, "a").await?, [(range, later.at)]);
     let too_late = later.at + Duration::SECOND;
-    assert_eq!(store.sound_ranges(&scene.pipeline, everything, too_late).await?, []);
+    assert_eq!(store.sound_ranges(&scene.pipeline, everything, too_late, "a").await?, []);
     let before = Window::new(everything.start(), range.start()).unwrap();
-    assert_eq!(store.sound_ranges(&scene.pipeline, before, early).await?, []);
+    assert_eq!(store.sound_ranges(&scene.pipeline, before, early, "a").await?, []);
     let by_creation = Pipeline { time_axis: "created".into(), ..scene.pipeline.clone() };
-    assert_eq!(store.sound_ranges(&by_creation, everything, early).await?, []);
+    assert_eq!(store.sound_ranges(&by_creation, everything, early, "a").await?, []);
     assert_eq!(store.validated(&scene.run).await?, [later]);
     assert_eq!(store.validated(&"another".parse().unwrap()).await?, []);
     Ok(())

@@ -8,7 +8,7 @@ use time::{Date, OffsetDateTime, UtcOffset};
 use super::MemoryStore;
 use super::state::{State, StoredRow};
 use crate::{
-    Pipeline, RunId, RunRecord, Severity, StoreError, TableSurvey, Validation, ValidationQuery,
+    Finding, Pipeline, RunId, RunRecord, Severity, StoreError, TableSurvey, Validation, ValidationQuery,
     ValidationResult, ValidationStats, Window,
 };
 
@@ -113,9 +113,15 @@ impl Validation for MemoryStore {
         Ok(totals.filter(|one| &*one.entity_name == entity_name).map(|one| one.counts.updated).sum())
     }
 
-    async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+    async fn looked_over(
+        &self,
+        entity_name: &str,
+        runs: &[RunId],
+        kind: &str,
+    ) -> Result<Vec<RunId>, StoreError> {
         let state = self.state();
-        let is_sound = |run: &&RunId| state.newest_look(run, entity_name).is_some_and(is_sound);
+        let is_sound =
+            |run: &&RunId| state.newest_look(run, entity_name).is_some_and(|look| is_sound(look, kind));
         Ok(runs.iter().filter(is_sound).cloned().collect())
     }
 
@@ -124,11 +130,12 @@ impl Validation for MemoryStore {
         pipeline: &Pipeline,
         span: Window,
         since: OffsetDateTime,
+        kind: &str,
     ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError> {
         let state = self.state();
         let looked = |run: &RunRecord| {
             let look = state.newest_look(&run.id, &pipeline.entity_name)?;
-            let counts = look.time_axis == pipeline.time_axis && look.at >= since && is_sound(look);
+            let counts = look.time_axis == pipeline.time_axis && look.at >= since && is_sound(look, kind);
             (counts && run.span.overlaps(span)).then_some((run.span, look.at))
         };
         Ok(state.runs.iter().filter_map(looked).collect())
@@ -206,6 +213,7 @@ impl State {
     }
 }
 
-fn is_sound(look: &ValidationResult) -> bool {
-    look.findings.iter().all(|finding| finding.severity != Severity::Error)
+fn is_sound(look: &ValidationResult, kind: &str) -> bool {
+    let is_wrong = |finding: &Finding| finding.severity == Severity::Error && *finding.kind == *kind;
+    !look.findings.iter().any(is_wrong)
 }

@@ -403,11 +403,17 @@ impl Validation for PgStore {
         ))
     }
 
-    async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError> {
+    async fn looked_over(
+        &self,
+        entity_name: &str,
+        runs: &[RunId],
+        kind: &str,
+    ) -> Result<Vec<RunId>, StoreError> {
         in_session!(self.session, "asking what was looked over", |session| validation::looked_over(
             &session,
             entity_name,
-            runs
+            runs,
+            kind
         ))
     }
 
@@ -416,9 +422,13 @@ impl Validation for PgStore {
         pipeline: &Pipeline,
         span: Window,
         since: OffsetDateTime,
+        kind: &str,
     ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError> {
         in_session!(self.session, "asking what was looked over", |session| validation::sound_ranges(
-            &session, pipeline, span, since
+            &session,
+            pipeline,
+            span,
+            (since, kind)
         ))
     }
 

@@ -342,7 +342,7 @@ const LOOKED_OVER: &str = "
         SELECT NOT EXISTS (
             SELECT FROM backfill_finding AS finding
             WHERE (finding.run_id, finding.entity_name, finding.validated_at_utc)
-                = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error')
+                = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error' AND finding.kind = $3)
         FROM backfill_validation AS line
         WHERE line.run_id = asked.run_id AND line.entity_name = $1
         ORDER BY line.validated_at_utc DESC
@@ -359,17 +359,17 @@ const SOUND_RANGES: &str = "
     WHERE range_start_utc < $4 AND range_end_utc > $3 AND line.validated_at_utc >= $5 AND NOT EXISTS (
         SELECT FROM backfill_finding AS finding
         WHERE (finding.run_id, finding.entity_name, finding.validated_at_utc)
-            = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error')";
+            = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error' AND finding.kind = $6)";
 
 /// The ranges of runs whose newest validation found no error.
 pub(super) async fn sound_ranges(
     client: &Client,
     pipeline: &Pipeline,
     span: Window,
-    since: OffsetDateTime,
+    (since, kind): (OffsetDateTime, &str),
 ) -> Result<Vec<(Window, OffsetDateTime)>, StoreErrorKind> {
-    let parameters: [&(dyn ToSql + Sync); 5] =
-        [&&*pipeline.entity_name, &&*pipeline.time_axis, &span.start(), &span.end(), &since];
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&&*pipeline.entity_name, &&*pipeline.time_axis, &span.start(), &span.end(), &since, &kind];
     let rows = client.query(SOUND_RANGES, &parameters).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -383,12 +383,13 @@ pub(super) async fn looked_over(
     client: &Client,
     entity_name: &str,
     runs: &[RunId],
+    kind: &str,
 ) -> Result<Vec<RunId>, StoreErrorKind> {
     if runs.is_empty() {
         return Ok(Vec::new());
     }
     let asked: Vec<&str> = runs.iter().map(RunId::as_str).collect();
-    let rows = client.query(LOOKED_OVER, &[&entity_name, &asked]).await?;
+    let rows = client.query(LOOKED_OVER, &[&entity_name, &asked, &kind]).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         found.extend(run_id(Some(row.try_get(0)?))?);

@@ -170,17 +170,23 @@ pub trait Validation: fmt::Debug + Send + Sync {
     /// Number of rows that runs have ever replaced: up to that many may have left the window in which they were counted.
     async fn replaced(&self, entity_name: &str) -> Result<u64, StoreError>;
 
-    /// Returns those of `runs` after which the pipeline was validated, and whose newest validation found no error. A run with
-    /// an error has to be validated again until there is none.
-    async fn looked_over(&self, entity_name: &str, runs: &[RunId]) -> Result<Vec<RunId>, StoreError>;
+    /// Returns those of `runs` after which the pipeline was validated, and whose newest validation has no finding of this kind
+    /// as an error. A run with one has to be validated again until there is none.
+    async fn looked_over(
+        &self,
+        entity_name: &str,
+        runs: &[RunId],
+        kind: &str,
+    ) -> Result<Vec<RunId>, StoreError>;
 
     /// Ranges of runs that overlap a span and whose newest validation of a pipeline was made at the given time or later and
-    /// found no error, each with the time of that validation.
+    /// has no finding of this kind as an error, each with the time of that validation.
     async fn sound_ranges(
         &self,
         pipeline: &Pipeline,
         span: Window,
         since: OffsetDateTime,
+        kind: &str,
     ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError>;
 
     /// Records what was found after a run.
