@@ -64,7 +64,7 @@ pub(crate) fn has_ended_a_question() -> bool {
 #[derive(Debug)]
 pub(crate) struct Question {
     interrupts: Interrupts,
-    _open: Open,
+    open: Open,
 }
 
 /// The state of a question that has neither an answer nor a signal yet.
@@ -82,7 +82,7 @@ impl Question {
     pub(crate) fn open() -> Result<Self, Exit> {
         let interrupts = Interrupts::listen()?;
         STATE.store(OPEN, Ordering::Relaxed);
-        Ok(Self { interrupts, _open: Open })
+        Ok(Self { interrupts, open: Open })
     }
 
     /// Waits for an answer, or for a signal: that is an error with its exit code.
@@ -93,8 +93,8 @@ impl Question {
                 Err(Exit::new(code, "stopped at a question; nothing was changed", "run the same command again"))
             }
             answer = answer => {
-                let Self { interrupts, _open } = self;
-                drop(_open);
+                let Self { interrupts, open } = self;
+                drop(open);
                 tokio::spawn(end(interrupts));
                 Ok(answer)
             }
