@@ -46,7 +46,7 @@ impl Interrupts {
 }
 
 /// Says that the command itself listens from now on.
-pub(crate) fn is_heard() {
+pub(crate) fn mark_heard() {
     IS_HEARD.store(true, Ordering::Relaxed);
 }
 

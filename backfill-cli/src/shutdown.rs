@@ -43,7 +43,7 @@ impl Stop {
             exchange: Arc::default(),
         };
         let mut interrupts = Interrupts::listen()?;
-        interrupt::is_heard();
+        interrupt::mark_heard();
         let heard = stop.clone();
         tokio::spawn(async move {
             loop {

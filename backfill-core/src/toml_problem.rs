@@ -1,6 +1,8 @@
+//! What is wrong in a TOML file: its line, its key, and the word that was probably meant.
+
 use std::fmt;
 
-use crate::nearest::{did_you_mean, nearest};
+use crate::suggestion::{did_you_mean, nearest};
 
 /// What is wrong with a text in TOML, and where: a line, a key, and the nearest word that would have been right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -128,7 +128,7 @@ pub(crate) async fn psql_in(folder: &Path, arguments: &[String]) -> Result<u8, E
 async fn psql(database: &DatabaseOptions, arguments: &[String]) -> Result<u8, Exit> {
     // Ctrl-C is psql's: it ends a query, and neither psql nor what waits for it. Any other signal ends both.
     let mut interrupts = Interrupts::listen()?;
-    interrupt::is_heard();
+    interrupt::mark_heard();
     let missing = || Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client");
     let mut psql = std::process::Command::new("psql");
     psql.args(arguments);

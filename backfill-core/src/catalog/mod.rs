@@ -1,19 +1,19 @@
 //! The catalogue: the entities that can be read and what is unusual about each, in a TOML table that users can extend.
 
-mod entity;
-mod entry;
+mod entity_spec;
+mod toml_entry;
 pub(crate) mod scan_key;
 mod time_axis;
 
-pub use self::entity::{EntityKind, EntitySpec};
+pub use self::entity_spec::{EntityKind, EntitySpec};
 pub use self::time_axis::{Axis, UnknownAxis};
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use self::entry::{Entry, GROUPS};
-use crate::nearest::{did_you_mean, nearest};
+use self::toml_entry::{Entry, GROUPS};
+use crate::suggestion::{did_you_mean, nearest};
 use crate::toml_problem::TomlProblem;
 
 /// The bundled catalogue as text.

@@ -1,3 +1,5 @@
+//! What a scan advances along: a time axis, or one window that is read as a whole.
+
 use qbo_client::RawRecord;
 use raw_store::Window;
 use time::{Duration, OffsetDateTime};

@@ -1,3 +1,5 @@
+//! The times that windows can measure; others call them cursor fields.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -16,7 +16,7 @@ use super::log_snapshot::log_moved;
 use crate::error::RunError;
 use crate::event::RunEvent;
 use crate::plan::consecutive;
-use crate::scan::context::{Confirmed, FetchFailure, PipelineContext};
+use crate::scan::pipeline_context::{Confirmed, FetchFailure, PipelineContext};
 
 /// A window that waits for its count check.
 #[derive(Clone, Copy, Debug)]

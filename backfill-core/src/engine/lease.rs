@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use raw_store::{Advice, Pipeline, StoreError, StoreErrorKind};
 
-use super::context::{Permit, RunContext};
+use super::run_context::{Permit, RunContext};
 use crate::error::{Failure, broken};
 use crate::event::RunEvent;
 use crate::lease_guard::LeaseGuard;

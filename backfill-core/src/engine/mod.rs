@@ -1,6 +1,6 @@
 //! The engine's scheduling loop: reads as many pipelines at a time as requested, until all are read or something stops them.
 
-mod context;
+mod run_context;
 mod count_check;
 mod lease;
 mod log_snapshot;
@@ -9,13 +9,13 @@ mod pipeline;
 
 pub use self::outcome::{RunOutcome, Totals};
 
-use self::context::{Learned, RunContext};
 use self::log_snapshot::{LogSnapshot, log_moved};
 use self::pipeline::names;
+use self::run_context::{Learned, RunContext};
 use crate::error::{Failure, RunError, broken};
 use crate::event::{EventSink, RunEvent};
 use crate::plan::{PipelinePlan, Plan, RunRequest};
-use crate::scan::heads::RunHeads;
+use crate::scan::record_heads::RunHeads;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;

@@ -1,11 +1,13 @@
+//! How a run ended.
+
 use std::sync::Arc;
 
 use qbo_client::Usage;
 use raw_store::{PipelineTotals, RunId, RunRecord, RunStatus, WindowCounts};
 
-use crate::clocks::ClockApart;
+use crate::clock_check::ClockApart;
 use crate::error::RunError;
-use crate::scan::heads::RunHeads;
+use crate::scan::record_heads::RunHeads;
 
 /// The outcome of a run.
 #[derive(Debug)]

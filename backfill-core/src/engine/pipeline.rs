@@ -1,17 +1,17 @@
 //! One pipeline of a run: its lease, its scans with as many permits as there are, and their count check.
 
-use super::context::{Permit, RunContext};
 use super::count_check::{About, count_mismatches, expected_counts};
 use super::log_snapshot::{LogSnapshot, log_moved};
+use super::run_context::{Permit, RunContext};
 use crate::catalog::EntitySpec;
-use crate::clocks::Clocks;
+use crate::clock_check::Clocks;
 use crate::engine::lease;
 use crate::error::{RunError, broken};
 use crate::event::RunEvent;
 use crate::plan::{PipelinePlan, Proof, RunRequest, consecutive};
 use crate::scan::Scan;
 use crate::scan::availability::Availability;
-use crate::scan::context::PipelineContext;
+use crate::scan::pipeline_context::PipelineContext;
 use crate::scan::work_split::{PendingRange, WorkSplit};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;

@@ -1,3 +1,5 @@
+//! The kinds of findings, and how serious each is by default.
+
 use std::fmt;
 
 use raw_store::Severity;

@@ -1,3 +1,5 @@
+//! Decides whether the company has an entity, on the word of more than one response.
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 

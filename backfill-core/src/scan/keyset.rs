@@ -20,7 +20,7 @@ use raw_store::ScanCursor;
 use time::OffsetDateTime;
 
 use super::id_order::{ById, Next};
-use super::odd_time::{OddTime, Standing, standings};
+use super::implausible_time::{OddTime, Standing, standings};
 use super::page_sizing::PageSizer;
 use super::record_key::{RecordKey, key};
 use crate::catalog::scan_key::ScanKey;

@@ -1,13 +1,13 @@
 //! The page loop of a scan: fetches a page, takes its records, commits it, and fetches the next page during the commit.
 
 pub(crate) mod availability;
-pub(crate) mod bad_record;
-pub(crate) mod context;
-mod density;
-pub(crate) mod heads;
+pub(crate) mod undeliverable_record;
+pub(crate) mod pipeline_context;
+mod page_span;
+pub(crate) mod record_heads;
 mod id_order;
 pub(crate) mod keyset;
-mod odd_time;
+mod implausible_time;
 mod page_sizing;
 mod record_key;
 mod unordered;
@@ -27,13 +27,13 @@ use raw_store::{
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-use self::context::{FetchFailure, PipelineContext, Tally, Unproved};
-use self::density::page_span;
-use self::heads::Head;
 use self::keyset::{KeysetCursor, KeysetError, Placed, Poisoned, Reached, Step};
+use self::page_span::page_span;
+use self::pipeline_context::{FetchFailure, PipelineContext, Tally, Unproved};
+use self::record_heads::Head;
 use self::window_progress::WindowProgress;
 use self::work_split::{PendingRange, Remaining, WorkSplit, later_part};
-use crate::clocks::{Moment, Reading};
+use crate::clock_check::{Moment, Reading};
 use crate::error::RunError;
 use crate::event::{RunEvent, WindowReport};
 use crate::plan::span;

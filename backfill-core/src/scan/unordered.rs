@@ -5,8 +5,8 @@
 use time::{Duration, OffsetDateTime};
 
 use super::Scan;
-use super::bad_record::{Found, Halt};
 use super::keyset::Reached;
+use super::undeliverable_record::{Found, Halt};
 use crate::error::RunError;
 
 /// Parts that are read before the order is tried again.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::keyset::{KeysetCursor, Reached};
 use crate::catalog::Axis;
-use crate::clocks::Moment;
+use crate::clock_check::Moment;
 
 #[derive(Debug)]
 pub(crate) struct WindowProgress {

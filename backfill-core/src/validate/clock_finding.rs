@@ -3,7 +3,7 @@
 use raw_store::{Finding, ValidationResult};
 
 use super::thresholds::Thresholds;
-use crate::clocks::ClockApart;
+use crate::clock_check::ClockApart;
 use crate::report::FindingKind;
 
 impl ClockApart {

@@ -18,10 +18,10 @@ use time::{Date, Duration, OffsetDateTime};
 
 use self::volume::{DayVolume, EmptyStretch, Outlier, Sight, empty_stretches, outliers};
 use crate::catalog::{Axis, Catalog, EntitySpec};
-use crate::clocks::CLOCKS_AGREE_WITHIN;
+use crate::clock_check::CLOCKS_AGREE_WITHIN;
 use crate::engine::RunOutcome;
 use crate::report::{FindingKind, PipelineReport, Report, ReportError};
-use crate::scan::heads::Told;
+use crate::scan::record_heads::Told;
 
 /// The member of a document that people know it by. Documents without one are not counted.
 const NUMBER: [&str; 1] = ["DocNumber"];

@@ -1,3 +1,5 @@
+//! From where on a deviation is a finding, and how serious each kind is.
+
 use std::collections::BTreeMap;
 
 use raw_store::Severity;

@@ -7,7 +7,7 @@ use crate::event::{EventSink, RunEvent};
 use crate::id_hash::id_hash;
 use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::RunRequest;
-use crate::scan::bad_record::UNREADABLE;
+use crate::scan::undeliverable_record::UNREADABLE;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -10,7 +10,7 @@ use raw_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::service::Worker;
+use super::parts::Worker;
 use crate::engine::{RunOutcome, Totals};
 use crate::error::{Failure, RunError};
 use crate::event::RunEvent;

@@ -106,12 +106,12 @@ impl RefreshingProvider {
     /// answer, and [`LAST_STORE`] while an answer has arrived and is not stored yet.
     pub async fn shutdown_soon(&self) {
         let clock = &self.shared.clock;
-        let ends = clock.elapsed();
+        let began = clock.elapsed();
         let landing = self.shutdown();
         tokio::pin!(landing);
         loop {
             let patience = if self.shared.refresher.holds_unsaved() { LAST_STORE } else { SHUTDOWN_GRACE };
-            if clock.elapsed() >= ends + patience {
+            if clock.elapsed() >= began + patience {
                 return;
             }
             tokio::select! {

@@ -1,3 +1,5 @@
+//! One entity: how its records are requested, and where they go.
+
 use qbo_client::{Comparison, EntityName, PageSize, Predicate, Property, Query, RecordLayout, Value};
 use raw_store::{Pipeline, TableName, Window};
 use serde::Deserialize;

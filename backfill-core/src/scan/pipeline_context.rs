@@ -15,9 +15,9 @@ use raw_store::{
 use tokio_util::sync::CancellationToken;
 
 use super::availability::Availability;
-use super::heads::Heads;
+use super::record_heads::Heads;
 use crate::catalog::EntitySpec;
-use crate::clocks::{Clocks, Reading};
+use crate::clock_check::{Clocks, Reading};
 use crate::error::{Failure, RunError};
 use crate::event::{EventSink, RunEvent, WindowReport};
 use crate::plan::RunRequest;

@@ -10,9 +10,9 @@ use raw_store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::clocks::ClockApart;
+use crate::clock_check::ClockApart;
 use crate::event::EventSink;
-use crate::scan::heads::RunHeads;
+use crate::scan::record_heads::RunHeads;
 
 /// A permit for one request in flight.
 pub(crate) type Permit = OwnedSemaphorePermit;

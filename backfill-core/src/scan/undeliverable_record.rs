@@ -17,8 +17,8 @@ use qbo_client::{ErrorKind, PageSize, Query, RawPage};
 use raw_store::{RejectedRow, Window};
 use time::OffsetDateTime;
 
-use super::context::FetchFailure;
 use super::keyset::{KeysetError, MAX_PASSES, Reached, Step};
+use super::pipeline_context::FetchFailure;
 use super::record_key::{RecordKey, key};
 use super::{Scan, is_refused};
 use crate::error::RunError;

@@ -1,3 +1,5 @@
+//! Estimates the time that a full page covers.
+
 use time::{Duration, OffsetDateTime};
 
 /// The number of parts of a page that are measured separately.

@@ -3,7 +3,7 @@
 use qbo_client::{EntityName, PageSize, RecordLayout};
 use serde::Deserialize;
 
-use super::entity::{EntityKind, EntitySpec};
+use super::entity_spec::{EntityKind, EntitySpec};
 use super::time_axis::Axis;
 
 /// Words that stand for several entities wherever a pipeline can be named.

@@ -1,3 +1,5 @@
+//! The nearest known word to one that is not known.
+
 /// The known word that `asked` was most likely meant to be, if any is near. Letter case does not matter.
 pub fn nearest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let asked = asked.to_lowercase();
