@@ -1,3 +1,6 @@
+//! Turns SIGINT, SIGTERM and SIGHUP into a cooperative stop, and stores a token refresh in flight before the process
+//! exits.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 

@@ -1,3 +1,5 @@
+//! The command `db`: creates, checks and describes the schema, and opens `psql`.
+
 #[cfg(feature = "embedded")]
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! The command `doctor`: checks configuration, vault, consent, database, clocks and QuickBooks before a run.
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -75,6 +77,7 @@ struct Findings {
     failed: Option<Exit>,
 }
 
+/// One line of the result: what was checked, its state, and the remedy.
 #[derive(Debug)]
 struct Finding {
     subject: &'static str,

@@ -1,3 +1,5 @@
+//! The command `entities`: lists the catalogue.
+
 use backfill_core::EntitySpec;
 use qbo_client::PageSize;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Validates the rows of a run when it ends, stores the findings, and loads them again for a later report.
+
 use backfill_core::{Report, RunOutcome, Thresholds};
 use raw_store::{PgStore, StoreError, Validation};
 use time::OffsetDateTime;

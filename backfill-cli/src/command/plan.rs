@@ -1,3 +1,5 @@
+//! The command `plan`: shows windows, scans and the estimated calls of a run, without calling QuickBooks.
+
 use backfill_core::Plan;
 use raw_store::{BackfillLog as _, CallLedger as _, CallMonth, LogFilter, Window};
 use serde_json::json;

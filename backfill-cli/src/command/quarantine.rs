@@ -1,3 +1,5 @@
+//! The command `quarantine`: lists, shows, accepts and retries documents that could not become rows.
+
 use backfill_core::EntitySpec;
 use raw_store::{Acceptance, LogLine, PgStore, Quarantine as _, Quarantined, Reopen};
 use serde_json::json;

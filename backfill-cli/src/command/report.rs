@@ -1,3 +1,5 @@
+//! The command `report`: rebuilds a run's report from the log and writes it in the requested format.
+
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! The command `retry`: reads failed windows, or the windows that hold a given instant, again.
+
 use raw_store::{Reopen, WindowState};
 
 use super::again;

@@ -1,3 +1,5 @@
+//! The command `run`: backfills the windows that are not completed, then validates and reports.
+
 use std::collections::BTreeMap;
 
 use backfill_core::{Report, RunOutcome, RunRequest};

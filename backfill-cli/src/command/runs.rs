@@ -1,3 +1,5 @@
+//! The command `runs`: lists the newest runs, or shows one run with its windows.
+
 use backfill_core::{ReportError, Totals};
 use raw_store::{BackfillLog as _, LogFilter, RunRecord};
 

@@ -1,3 +1,5 @@
+//! The command `status`: shows the windows, rows and open quarantine of every pipeline.
+
 use std::collections::BTreeMap;
 
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, RawStore as _, WindowState};
@@ -61,6 +63,7 @@ impl Listed {
     }
 }
 
+/// One pipeline by one axis: its log lines, rows and open quarantine.
 struct Standing<'a> {
     entity: &'a str,
     axis: &'a str,

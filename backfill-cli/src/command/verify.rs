@@ -1,3 +1,5 @@
+//! The command `verify`: compares the stored rows with what QuickBooks has, and changes nothing.
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -218,6 +218,7 @@ impl Desk {
     }
 }
 
+/// Creates a name and an engine for each run of one profile.
 #[derive(Debug)]
 struct Maker {
     settings: Settings,

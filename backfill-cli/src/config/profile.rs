@@ -18,6 +18,7 @@ const ENVIRONMENTS: [&str; 2] = ["sandbox", "production"];
 /// The name of the vault that lies in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
 
+/// The configuration file: profiles by name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {

@@ -62,6 +62,7 @@ struct Display {
 #[derive(Debug, Default)]
 struct Failures(Mutex<Option<Alike>>);
 
+/// Consecutive windows that failed for the same reason, reported as one line.
 #[derive(Debug)]
 struct Alike {
     first: WindowReport,

@@ -1,3 +1,5 @@
+//! The terminal behind stderr as the progress bar draws to it, one whole frame at a time.
+
 use std::io;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,3 +1,5 @@
+//! A bounded queue and a writer thread for stdout or stderr, so that a slow reader does not block the other stream.
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -35,6 +37,7 @@ pub(super) struct Stream {
     writer: OnceLock<bool>,
 }
 
+/// The bytes that wait for the writer thread, and what is known of the reader.
 #[derive(Debug, Default)]
 struct Queue {
     pieces: VecDeque<Vec<u8>>,

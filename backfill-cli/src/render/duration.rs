@@ -1,3 +1,5 @@
+//! Formats a duration for people by its two largest units.
+
 use std::time::Duration;
 
 /// A length of time as people say it, by its two largest units: `2 h 13 min`.

@@ -1,3 +1,5 @@
+//! Renders validation findings: as JSON, as lines, and as the table and summary of a report.
+
 use std::fmt::Write as _;
 
 use backfill_core::Report;

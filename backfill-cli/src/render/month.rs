@@ -1,3 +1,5 @@
+//! Renders the API calls of the current month and what is left of the allowance, as text and JSON.
+
 use raw_store::CallMonth;
 use serde_json::json;
 

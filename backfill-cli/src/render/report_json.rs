@@ -1,3 +1,5 @@
+//! Renders a run's report as JSON.
+
 use backfill_core::{PipelineReport, Report, Totals};
 use raw_store::{LogLine, PipelineTotals, RunRecord, WindowCounts, WindowState};
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! Renders a run's report as Markdown, with every window.
+
 use std::fmt::Write as _;
 
 use backfill_core::Report;

@@ -1,3 +1,5 @@
+//! Renders a run's report as text for a terminal.
+
 use std::fmt::Write as _;
 
 use backfill_core::{PipelineReport, Report, Totals};

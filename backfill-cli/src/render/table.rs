@@ -1,3 +1,5 @@
+//! Text tables for the terminal, which style each column by its name.
+
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
 use crate::output::foreign::Foreign;

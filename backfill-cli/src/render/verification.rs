@@ -1,3 +1,5 @@
+//! Renders the result of `verify` as text and JSON.
+
 use std::fmt::Write as _;
 
 use backfill_core::{Mismatch, VerifiedPipeline};

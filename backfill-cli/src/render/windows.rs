@@ -1,3 +1,5 @@
+//! Renders log lines as a table with one window per row.
+
 use raw_store::LogLine;
 
 use super::Table;

@@ -35,6 +35,7 @@ fn failed(error: StoreError) -> VaultError {
     VaultError::new(kind).because(error)
 }
 
+/// Adapts the lock of the shared row to the vault's trait.
 struct Guard(SealedRowLock);
 
 #[async_trait]

@@ -23,6 +23,7 @@ pub(crate) struct Health {
     companies: Mutex<Vec<Company>>,
 }
 
+/// The status of one profile's company.
 #[derive(Clone, Debug)]
 struct Company {
     profile: String,

@@ -37,6 +37,7 @@ pub(crate) struct Answer {
     pub(crate) text: String,
 }
 
+/// A connection, and whether its request has arrived.
 #[derive(Debug)]
 struct Visitor {
     has_asked: Arc<AtomicBool>,

@@ -30,17 +30,20 @@ pub(crate) struct Gauges {
     allowance: Family<Company, Gauge>,
 }
 
+/// The labels of a metric by company.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Company {
     profile: String,
 }
 
+/// The labels of a metric by pipeline.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Pipeline {
     profile: String,
     pipeline: String,
 }
 
+/// The labels of the record counter.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Records {
     profile: String,
@@ -48,6 +51,7 @@ struct Records {
     outcome: &'static str,
 }
 
+/// The labels of the window counter.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Window {
     profile: String,
@@ -55,6 +59,7 @@ struct Window {
     status: &'static str,
 }
 
+/// The labels of the counter of ended runs.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Ended {
     profile: String,

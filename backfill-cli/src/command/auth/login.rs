@@ -1,3 +1,5 @@
+//! The command `auth login`: obtains a company's consent through Intuit's page and stores the tokens in the vault.
+
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;

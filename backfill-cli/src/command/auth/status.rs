@@ -1,3 +1,5 @@
+//! The command `auth status`: shows what the vault holds of the consent and when it expires, without calling Intuit.
+
 use qbo_auth::{Clock as _, SystemClock, TokenSet, TokenVault as _};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};

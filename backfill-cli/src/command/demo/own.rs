@@ -1,3 +1,5 @@
+//! Reserves a database in the private server for one demo, locked against other demos.
+
 use std::fs::{File, TryLockError};
 use std::path::Path;
 

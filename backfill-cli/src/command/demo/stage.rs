@@ -1,3 +1,5 @@
+//! The output of the demo: a sequence of headed scenes as text, or one JSON object at the end.
+
 use serde_json::{Map, Value};
 
 use crate::args::Output;

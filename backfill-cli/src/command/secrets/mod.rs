@@ -1,3 +1,5 @@
+//! The command `secrets`: writes, lists and removes the secrets of the vault, and never prints their values.
+
 mod seal;
 
 use std::io::{ErrorKind, IsTerminal as _};

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+/// A Mage `triggers.yaml`.
 #[derive(Debug, Deserialize)]
 struct File {
     triggers: Vec<Entry>,

@@ -1,3 +1,5 @@
+//! Draws a bar chart as inline SVG for the HTML report.
+
 use std::fmt::Write as _;
 
 use super::Escaped;
@@ -5,6 +7,7 @@ use super::Escaped;
 /// More bars than this are no wider than a hair; neighbours are then added up.
 const MOST: usize = 400;
 
+/// Size of the chart in SVG units; the page scales it.
 const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 100.0;
 

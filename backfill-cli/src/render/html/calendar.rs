@@ -1,3 +1,5 @@
+//! Draws the calendar of the HTML report: one cell per day, coloured by the state of its windows and their records.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

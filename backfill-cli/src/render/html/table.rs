@@ -1,3 +1,5 @@
+//! Writes the tables of the HTML report, which become one card per row on a narrow screen.
+
 use std::fmt::Write as _;
 
 use super::Escaped;
