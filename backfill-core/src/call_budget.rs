@@ -34,6 +34,7 @@ pub struct SharedBudget {
     said: AtomicBool,
 }
 
+/// The permit to send one request, backed by a call slot of the ledger.
 #[derive(Debug)]
 struct Permit {
     ledger: Weak<dyn CallLedger>,

@@ -75,6 +75,7 @@ impl RunError {
     }
 }
 
+/// The pipeline and the window as the prefix of an error message.
 struct Place<'a> {
     pipeline: Option<&'a str>,
     window: Option<Window>,

@@ -53,6 +53,7 @@ pub struct UnknownPipeline {
     pub nearest: Option<String>,
 }
 
+/// The catalogue file, before its entries are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

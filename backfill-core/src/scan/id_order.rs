@@ -13,6 +13,7 @@ use super::record_key::RecordKey;
 /// How often a page may begin too late before the order is given up; each time, the overlap doubles.
 const MOST_GAPS: u32 = 50;
 
+/// How far one instant has been read in the order of ids.
 #[derive(Debug)]
 pub(crate) struct ById {
     /// The last id up to which all ids have been taken without a gap.

@@ -33,6 +33,7 @@ pub(crate) const MAX_PASSES: u32 = 30;
 /// thousand million times.
 const SURE_OVERLAP: usize = 5;
 
+/// The cursor of one scan: where the next request starts, and which records were already taken.
 #[derive(Debug)]
 pub(crate) struct KeysetCursor {
     axis: ScanKey,
@@ -100,15 +101,18 @@ pub(crate) struct Step<'p> {
     pub(crate) reached: Reached,
 }
 
+/// How far the cursor has read after a page, and whether that is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
     /// Everything before this instant has been taken; there may be more.
     Instant(OffsetDateTime),
-    /// The same, on the evidence of a response that was not full: a second one has to confirm that nothing is left before it.
+    /// As `Instant`, but only one response that was not full says that nothing is left before this instant: a second response
+    /// or a count has to confirm it before a window is completed.
     Silent(OffsetDateTime),
     /// Nothing is left.
     End,
-    /// The current instant has to be counted before the cursor advances; see [`KeysetCursor::counted`].
+    /// The records of the current instant cannot be sorted, so no page proves that all of them were received. QuickBooks has to
+    /// count them before the cursor advances; see [`KeysetCursor::counted`].
     Unproved,
 }
 
@@ -123,6 +127,7 @@ pub(crate) enum Poisoned {
     Crowd,
 }
 
+/// A page that contradicts its request, so that the scan cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeysetError {
     #[error("QuickBooks did not keep to the order that was asked for")]

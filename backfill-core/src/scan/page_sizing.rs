@@ -9,6 +9,7 @@ use qbo_client::PageSize;
 /// Good pages before a larger page is tried again; doubled each time that the larger page fails.
 const PATIENCE: u32 = 4;
 
+/// Decides how many records the next request asks for.
 #[derive(Debug)]
 pub(crate) struct PageSizer {
     full: u16,

@@ -25,6 +25,7 @@ use crate::plan::RunRequest;
 /// Retries of one page's commit while the database restarts or is busy.
 const LANDING_RETRIES: u32 = 5;
 
+/// What all scans of one pipeline share during a run.
 #[derive(Debug)]
 pub(crate) struct PipelineContext {
     pub(crate) client: Arc<dyn QboClient>,

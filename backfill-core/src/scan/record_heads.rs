@@ -28,6 +28,7 @@ impl RunHeads {
 #[derive(Debug, Default)]
 pub(crate) struct Heads(Mutex<Windows>);
 
+/// The heads kept so far, by window, and their number.
 #[derive(Debug, Default)]
 struct Windows {
     read: HashMap<Window, WindowHeads>,

@@ -10,6 +10,7 @@ use super::keyset::{KeysetCursor, Reached};
 use crate::catalog::Axis;
 use crate::clock_check::Moment;
 
+/// The windows of one scan: which of them are closed, and what the responses so far prove about them.
 #[derive(Debug)]
 pub(crate) struct WindowProgress {
     windows: Vec<Window>,
@@ -17,9 +18,10 @@ pub(crate) struct WindowProgress {
     first: usize,
     /// How long before QBO's clock a window must end to be complete.
     margin: time::Duration,
-    /// The time of the first response.
+    /// The time of the scan's first response, which decides whether a window is settled; see `answered`.
     answered: Option<Moment>,
-    /// Windows before this instant rest on a response that was silent about what it did not send.
+    /// Windows that start before this instant rest on a single response that was not full (`Reached::Silent`). They stay
+    /// `Running`, without a cursor, until a second response or a count confirms them.
     silent_before: Option<OffsetDateTime>,
 }
 
@@ -30,7 +32,8 @@ pub(crate) struct PageEffect {
     pub(crate) changes: Vec<WindowChange>,
     /// For each record, the index of its window in `changes`.
     pub(crate) places: Vec<usize>,
-    /// Whether a window is provisional although it ended long ago by another clock.
+    /// Whether a closed window is not settled only because the clocks disagree: it is settled by the latest clock, and not by
+    /// the earliest.
     pub(crate) is_held_back: bool,
 }
 
@@ -69,13 +72,15 @@ impl WindowProgress {
         left
     }
 
-    /// Notes the time of a response, by the earliest clock. The first response counts.
+    /// Records the time of a response, and returns the time of the scan's first response, which counts for the whole scan. A
+    /// window that had ended by then had ended before any of its pages was read; judged by a later response, a window could
+    /// count as complete although it was read while records were still being added to it.
     pub(crate) fn answered(&mut self, at: Moment) -> Moment {
         *self.answered.get_or_insert(at)
     }
 
-    /// Enters one page: the time of QBO's response by the earliest clock, the instants of its new records (ascending), how far
-    /// the cursor is now, and the time the page took.
+    /// Enters one page: the time of QBO's response, the instants of its new records, the cursor after the page with how far it
+    /// has read, and the time that the page took.
     pub(crate) fn enter(
         &mut self,
         answered: impl Into<Moment>,
@@ -84,7 +89,8 @@ impl WindowProgress {
         spent: Duration,
     ) -> PageEffect {
         let answered = self.answered(answered.into());
-        // Nothing before this instant can change any more.
+        // A window that ends by this instant is settled: it had ended, by the earliest clock and with the margin, when the
+        // first response was sent.
         let settled_before = answered.earliest - self.margin;
         let (keyset, reached) = keyset;
         let open = self.open();
@@ -96,10 +102,14 @@ impl WindowProgress {
         };
         let closed = match reached {
             Reached::End => open.len(),
+            // The cursor has taken everything before `at`. After `Silent`, only one response says so: the windows leave the
+            // open ones, but are not completed yet.
             Reached::Instant(at) | Reached::Silent(at) => open.partition_point(|window| window.end() <= at),
+            // Whether the current instant is complete is not known before its records are counted.
             Reached::Unproved => 0,
         };
-        // The last response does not say that nothing is left. Its windows stay open until a second one confirms it.
+        // One response does not prove that nothing is left, so the windows that it ends stay `Running` until a second response
+        // or a count confirms them.
         let is_end = reached == Reached::End;
         let silent_before = match reached {
             Reached::Silent(at) => Some(at),
@@ -109,7 +119,7 @@ impl WindowProgress {
             silent_before.is_some_and(|at| window.start() < at) && !is_planted("silent part believed")
         };
         let is_silent = |window: &Window| is_end || has_silence(window);
-        // The window that the cursor stands in is still running; behind the last window it stands in none.
+        // The window that holds the cursor is still running; behind the last window there is none.
         let standing = if closed < open.len() { place(keyset.sure_at()).max(closed) + 1 } else { closed };
         let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
         // A page that is not full needs no order, so the last record need not be the latest.

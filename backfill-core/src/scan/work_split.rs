@@ -26,6 +26,7 @@ pub(crate) struct WorkSplit {
     considered: Notify,
 }
 
+/// What a scan and its pipeline tell each other about work that can be split off.
 #[derive(Debug, Default)]
 struct State {
     left: Option<Remaining>,

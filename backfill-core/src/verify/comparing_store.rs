@@ -21,6 +21,7 @@ use raw_store::{
 
 use time::OffsetDateTime;
 
+/// A store that compares each page with the stored rows instead of writing it, and keeps its log in memory.
 #[derive(Debug)]
 pub(crate) struct ComparingStore {
     log: MemoryStore,

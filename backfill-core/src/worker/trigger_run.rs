@@ -17,6 +17,7 @@ use crate::event::RunEvent;
 use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
 
+/// The run of one due trigger, with what is needed to start and stop it.
 #[derive(Debug)]
 pub(crate) struct TriggerRun {
     pub(crate) worker: Arc<Worker>,
@@ -41,6 +42,7 @@ pub(crate) enum TriggerOutcome {
     Open(Rest),
 }
 
+/// How long a run is delayed before it is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
     /// Nothing is wrong with the run; the short delay keeps workers from spinning on it.
