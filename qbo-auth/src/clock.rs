@@ -68,6 +68,7 @@ pub struct ManualClock {
     mode: Mode,
 }
 
+/// Whether sleeping waits for the clock to be moved, or moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Waits,

@@ -25,6 +25,7 @@ pub enum BodyError {
 #[derive(Debug)]
 pub struct Inflating(State);
 
+/// Whether the body is compressed, as far as its first bytes show.
 #[derive(Debug)]
 enum State {
     /// Fewer than two bytes have arrived.

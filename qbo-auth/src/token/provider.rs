@@ -1,4 +1,4 @@
-//! A provider that refreshes: one cached set, at most one refresh in flight.
+//! The token provider that refreshes: it caches one set of tokens, and has at most one refresh in flight.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::oauth::TokenEndpoint;
 use crate::secret::AccessToken;
 use crate::vault::{TokenSet, TokenVault};
 
-/// How long a token endpoint that returned no token is left alone while the present token is valid.
+/// Delay before the next refresh after one that returned no fresh token, while the current token is alive.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// How long a process that must end at once still waits for the answer to a refresh.
+/// How long a process that must end immediately still waits for the response to a refresh.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// How long a process that must end at once still tries to store the result of a refresh.
+/// How long a process that must end immediately still tries to store the result of a refresh.
 pub const LAST_STORE: Duration = Duration::from_secs(60);
 
-/// Interval of the checks whether an answer has arrived.
+/// Interval at which `shutdown_soon` checks whether it may still wait.
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
 type Outcome = Result<AccessToken, AuthError>;
@@ -46,6 +46,7 @@ pub struct RefreshingProvider {
     shared: Arc<Shared>,
 }
 
+/// What the provider and its refresh tasks share.
 #[derive(Debug)]
 struct Shared {
     refresher: Refresher,
@@ -53,13 +54,17 @@ struct Shared {
     state: Mutex<State>,
 }
 
+/// The current token, and the refresh in flight.
 #[derive(Debug, Default)]
 struct State {
+    /// The result of the last refresh; its access token is the current token.
     cached: Option<TokenSet>,
     /// The access token that the server refused last.
     rejected: Option<AccessToken>,
+    /// The refresh in flight, or one whose task died.
     flight: Option<Flight>,
-    /// After a refresh without a fresh token, no other one begins before this monotonic time while a token is valid.
+    /// After a refresh that returned no fresh token, no other one begins before this monotonic time while the current token is
+    /// alive.
     quiet_until: Duration,
 }
 
@@ -81,7 +86,7 @@ impl RefreshingProvider {
         Self { shared: Arc::new(Shared { refresher, clock, state: Mutex::default() }) }
     }
 
-    /// Refreshes even if the present token is fresh, and returns the set that is then stored.
+    /// Refreshes even if the current token is fresh, and returns the set that is then stored.
     pub async fn refresh(&self) -> Result<TokenSet, AuthError> {
         let present = self.shared.refresher.load().await?;
         {
@@ -102,8 +107,8 @@ impl RefreshingProvider {
         }
     }
 
-    /// As [`RefreshingProvider::shutdown`], for a process that was signalled twice to end: waits [`SHUTDOWN_GRACE`] for an
-    /// answer, and [`LAST_STORE`] while an answer has arrived and is not stored yet.
+    /// As [`RefreshingProvider::shutdown`], for a process that was signalled twice to end: waits [`SHUTDOWN_GRACE`] for a
+    /// response, and [`LAST_STORE`] while a response has arrived and is not stored yet.
     pub async fn shutdown_soon(&self) {
         let clock = &self.shared.clock;
         let began = clock.elapsed();
@@ -122,7 +127,11 @@ impl RefreshingProvider {
         }
     }
 
-    /// A token to use, or the refresh to wait for: the one in flight, or else a new one.
+    /// Returns the current token, or the refresh to wait for: the one in flight, or else a new one.
+    ///
+    /// A fresh token is returned immediately. A usable token is returned too, but starts a refresh, for which the caller does
+    /// not wait. After a refresh that returned no fresh token, a token that is merely alive is returned until `quiet_until`,
+    /// and no refresh starts. In all other cases the caller has to wait.
     fn token_or_flight(&self) -> Result<AccessToken, Flight> {
         let mut state = self.shared.state();
         let refresher = &self.shared.refresher;
@@ -135,12 +144,14 @@ impl RefreshingProvider {
             return Ok(token);
         }
         let flight = self.flight(&mut state);
-        // A refresh that is only due must not delay callers.
+        // The refresh is due, but the current token still outlasts any request: the caller does not wait.
         state.cached_if(|tokens, rejected| refresher.is_usable(tokens, rejected)).ok_or(flight)
     }
 
+    /// Returns the refresh in flight, or starts one.
     fn flight(&self, state: &mut State) -> Flight {
-        // A task that has ended while its flight is still here has died; the next caller starts another one.
+        // A refresh removes its own flight when it ends. A finished task whose flight is still here was aborted or panicked, so
+        // another refresh starts.
         if let Some(flight) = &state.flight
             && !flight.task.is_finished()
         {
@@ -156,6 +167,7 @@ impl RefreshingProvider {
 }
 
 impl Shared {
+    /// Refreshes once, and makes the result the current token.
     async fn refresh(self: Arc<Self>, rejected: Option<AccessToken>) -> Outcome {
         let outcome = self.refresher.run(rejected.as_ref()).await;
         #[cfg(feature = "planted")]
@@ -190,6 +202,8 @@ impl Shared {
 }
 
 impl State {
+    /// Returns the current token if its set satisfies `holds`, which is also given the access token that the server refused
+    /// last.
     fn cached_if(&self, holds: impl Fn(&TokenSet, Option<&AccessToken>) -> bool) -> Option<AccessToken> {
         let cached = self.cached.as_ref()?;
         holds(cached, self.rejected.as_ref()).then(|| cached.access.clone()).flatten()

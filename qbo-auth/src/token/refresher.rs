@@ -43,6 +43,7 @@ fn is_refused(presented: &TokenSet, error: &TokenError) -> bool {
     }
 }
 
+/// Refreshes the tokens of one vault, and decides when a refresh is due.
 #[derive(Debug)]
 pub(crate) struct Refresher {
     vault: Arc<dyn TokenVault>,
@@ -79,17 +80,20 @@ impl Refresher {
         Self { vault, endpoint, clock, jitter, memory: Mutex::default() }
     }
 
-    /// Whether `tokens` need no refresh yet, given `rejected`, the access token that the server refused last.
+    /// Whether no refresh is due: the access token is not `rejected`, the one that the server refused last, and remains valid
+    /// for more than `FRESHNESS_MARGIN` plus this process's jitter.
     pub(crate) fn is_fresh(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
         self.outlives(tokens, rejected, FRESHNESS_MARGIN + self.jitter)
     }
 
-    /// Whether `tokens` can be used for any request, although a refresh is due.
+    /// Whether the access token can be used for any request, even if a refresh is due: it is not `rejected`, and remains valid
+    /// for more than `FRESHNESS_MARGIN`.
     pub(crate) fn is_usable(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
         self.outlives(tokens, rejected, FRESHNESS_MARGIN)
     }
 
-    /// Whether `tokens` are better than none.
+    /// Whether the access token may be used while no newer one can be obtained: it is not `rejected`, and remains valid for
+    /// more than `LEAST_LIFE`.
     pub(crate) fn is_alive(&self, tokens: &TokenSet, rejected: Option<&AccessToken>) -> bool {
         self.outlives(tokens, rejected, LEAST_LIFE)
     }

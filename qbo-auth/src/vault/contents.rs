@@ -34,6 +34,7 @@ pub(super) struct Contents {
     lines: Vec<String>,
 }
 
+/// A stored secret, and when it was last changed.
 #[derive(Debug)]
 struct Secret {
     value: SecretString,

@@ -21,6 +21,7 @@ const COST: Cost = Cost { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
 /// The highest cost that is accepted. A file that asks for more is no vault of ours: it would only exhaust the machine.
 const MOST: Cost = Cost { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
 
+/// What deriving a key costs in memory and passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cost {
     memory_kib: u32,
