@@ -1,3 +1,5 @@
+//! The trait `QboClient`, through which everything reads a QuickBooks Online company.
+
 use std::fmt;
 
 use async_trait::async_trait;

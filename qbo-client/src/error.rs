@@ -1,3 +1,5 @@
+//! The errors of this crate, with the advice that each gives to its caller.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ pub struct Error {
     pub kind: ErrorKind,
 }
 
+/// Intuit's transaction id as the end of an error message.
 struct Reference<'a>(Option<&'a str>);
 
 impl fmt::Display for Reference<'_> {

@@ -1,3 +1,5 @@
+//! Events that a client sends while a request is in progress: waits, retries, breaker changes, a low allowance.
+
 use std::fmt;
 use std::time::Duration;
 

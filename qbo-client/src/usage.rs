@@ -1,3 +1,5 @@
+//! Counts what reading costs: calls, retries, bytes, and time spent waiting.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Decides from status, headers and body whether a response is accepted, retried, throttled or final.
+
 use std::time::Duration;
 
 use qbo_auth::http::retry_after;

@@ -510,6 +510,7 @@ impl HttpQboClient {
     }
 }
 
+/// What to do after one attempt at a request.
 enum Step<T> {
     Done(T),
     /// As soon as the budget admits it.

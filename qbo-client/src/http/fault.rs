@@ -1,3 +1,5 @@
+//! Finds and reads the fault in a response: JSON, XML, or a web page of the gateway.
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -24,6 +24,7 @@ const STALL: Duration = Duration::from_secs(30);
 /// The largest body that is read, decompressed. A page of 1000 large invoices is a tenth of it.
 pub(crate) const LARGEST_BODY: usize = 64 << 20;
 
+/// Sends requests for one company over HTTPS.
 #[derive(Debug)]
 pub(crate) struct Https {
     http: Client,

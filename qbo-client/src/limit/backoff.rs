@@ -1,3 +1,5 @@
+//! The delays between the attempts at one request: exponential back-off with full jitter.
+
 use std::time::Duration;
 
 /// Upper bound of the delay before the first repeat.

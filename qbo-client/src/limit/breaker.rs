@@ -1,3 +1,5 @@
+//! The circuit breaker that stops calls to a company after repeated failures. Pure.
+
 use qbo_auth::planted::is_planted;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ pub struct Breaker {
     state: State,
 }
 
+/// The state of the breaker, with what decides when it changes.
 #[derive(Debug)]
 enum State {
     Closed { failures: u32 },

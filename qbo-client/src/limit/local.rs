@@ -1,3 +1,5 @@
+//! A call budget for a single process: the throttle, plus one permit per request in flight.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,12 +16,14 @@ pub struct LocalBudget {
     in_flight: Arc<Semaphore>,
 }
 
+/// The throttle that the budget and its permits share.
 #[derive(Debug)]
 struct Shared {
     clock: Arc<dyn Clock>,
     throttle: Mutex<Throttle>,
 }
 
+/// The permit to send one request; dropping it frees its place among the requests in flight.
 #[derive(Debug)]
 struct Permit {
     shared: Arc<Shared>,

@@ -1,3 +1,5 @@
+//! Lowers the call rate after a refusal and raises it again slowly. Pure.
+
 use std::time::Duration;
 
 /// The share of the rate that is left after a refusal.

@@ -1,3 +1,5 @@
+//! Measures for how long a company has sent no response at all. Pure.
+
 use std::time::Duration;
 
 /// How long a company may send no answer at all before the request is given up. Its own gateway cuts every request at two

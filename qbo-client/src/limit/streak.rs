@@ -1,3 +1,5 @@
+//! Measures for how long a company has refused every call, without one success. Pure.
+
 use std::time::Duration;
 
 /// Refusals further apart than this are unrelated: longer than the longest pause, so that a caller that waits as asked stays in
@@ -12,6 +14,7 @@ const SILENCE: Duration = Duration::from_mins(5);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Refusals(Option<Span>);
 
+/// An uninterrupted series of refusals.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     /// When the refusals began, moved later by the time that does not count.

@@ -1,3 +1,6 @@
+//! The rate limiter of one company: decides when the next request may be sent, by QBO's limits per second and minute.
+//! Pure.
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -29,36 +32,42 @@ impl Limits {
 }
 
 /// How long a request may take to arrive at the server. The server counts a request at some moment between its sending and its
-/// answer; after this time it is assumed to be counted.
+/// response; after this time it is assumed to be counted.
 const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
 
-/// How long a ticket is valid. A request that leaves later needs a new ticket: a machine that slept must not send its backlog
+/// How long a permit is valid. A request that is sent later needs a new permit: a machine that slept must not send its backlog
 /// in one burst.
 const GOOD_FOR: Duration = Duration::from_millis(250);
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// The call limiter of one company: a pure state machine. Time is an argument, as the duration since any fixed start; it never
-/// waits.
+/// The call limiter of one company: a pure state machine that never waits. Every point in time, such as `now`, is given as the
+/// duration since one fixed start, which the caller chooses.
 ///
 /// It keeps the limits as the *server* sees them. Two requests sent a second apart can arrive closer together, so a request
-/// counts not from when it was sent but from when it must have arrived: its answer, or at most a quarter of a second after
-/// sending.
+/// counts not from when it was sent but from when it must have arrived: when its response came, or at most a quarter of a
+/// second after it was sent.
 #[derive(Debug)]
 pub struct Throttle {
     limits: Option<Limits>,
+    /// The requests that may still count against a limit, in the order of their permits.
     slots: VecDeque<Slot>,
+    /// The number of the last permit.
     next_ticket: u64,
+    /// No request is permitted before this point in time.
     paused_until: Duration,
     slow_start: SlowStart,
     refusals: Refusals,
 }
 
+/// One permitted request. Its times are points in time, measured like `now`.
 #[derive(Debug)]
 struct Slot {
     ticket: u64,
+    /// When the permit was given.
     admitted: Duration,
+    /// The latest time at which the server counts the request.
     arrived_by: Duration,
 }
 
@@ -80,7 +89,10 @@ impl Throttle {
         }
     }
 
-    /// Asks to send a request now. `Err` holds the earliest time worth asking again, on the scale of `now`.
+    /// Requests a permit to send a request immediately.
+    ///
+    /// `Err` means not yet, and holds the earliest point in time at which to call this again. It is measured like `now`, so it
+    /// is not a delay: the delay is the difference to `now`.
     pub fn admit(&mut self, now: Duration) -> Result<Ticket, Duration> {
         if now < self.paused_until {
             return Err(self.paused_until);
@@ -100,7 +112,8 @@ impl Throttle {
         Ok(Ticket(self.next_ticket))
     }
 
-    /// Reports that the request leaves now. `false` if its ticket has expired: then the request must not leave.
+    /// Reports that the request is about to be sent. Returns `false` if its permit has expired: then the request must not be
+    /// sent.
     pub fn leave(&mut self, ticket: Ticket, now: Duration) -> bool {
         let Some(slot) = self.slot(ticket) else { return false };
         let good = now.saturating_sub(slot.admitted) <= GOOD_FOR;
@@ -110,12 +123,12 @@ impl Throttle {
         good
     }
 
-    /// Returns a ticket whose request never left.
+    /// Gives back the permit of a request that was never sent.
     pub fn unsent(&mut self, ticket: Ticket) {
         self.slots.retain(|slot| slot.ticket != ticket.0);
     }
 
-    /// Reports that the request was answered: the server has counted it by now.
+    /// Reports that the response to the request has arrived: the server has counted the request by now.
     pub fn answered(&mut self, ticket: Ticket, now: Duration) {
         if self.limits.is_none() {
             self.slots.clear();
@@ -125,15 +138,16 @@ impl Throttle {
         }
     }
 
-    /// Reports that an answer brought what was requested.
+    /// Reports a response that holds what was requested, which ends a series of refusals.
     pub fn served(&mut self) {
         self.refusals.answered();
     }
 
-    /// Holds back all calls for `pause`, and lowers the rate afterwards. Returns how long every call has been refused.
+    /// Reports a refusal: gives no permit for the duration `pause`, and lowers the rate afterwards. Returns for how long every
+    /// request has been refused.
     pub fn throttled(&mut self, now: Duration, pause: Duration) -> Duration {
         let resumes = self.paused_until.max(now + pause);
-        // A call that is refused during a pause left before it: it is the same refusal once more.
+        // A request that is refused during a pause was sent before it: the rate is lowered only once for both refusals.
         if now >= self.paused_until {
             self.slow_start.refused(now, resumes);
         }
@@ -145,7 +159,8 @@ impl Throttle {
         self.slots.iter_mut().rfind(|slot| slot.ticket == ticket.0)
     }
 
-    /// When fewer than `limit` requests will have arrived within the last `span`.
+    /// Returns the point in time from which fewer than `limit` requests have arrived within the last `span`; zero if that is so
+    /// already.
     fn free_at(&self, span: Duration, limit: u32, now: Duration) -> Duration {
         let mut arrivals: Vec<_> =
             self.slots.iter().map(|slot| slot.arrived_by).filter(|at| *at + span > now).collect();

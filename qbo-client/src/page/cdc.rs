@@ -1,3 +1,5 @@
+//! Reads deleted records from a response of change data capture (CDC).
+
 use serde::Deserialize;
 use time::OffsetDateTime;
 
@@ -38,6 +40,7 @@ struct Stub {
     meta: Option<Meta>,
 }
 
+/// The member of a stub that holds its time.
 #[derive(Deserialize)]
 struct Meta {
     #[serde(rename = "LastUpdatedTime")]

@@ -1,3 +1,5 @@
+//! The outermost members of a response: the fault, the query's page, or the changes.
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

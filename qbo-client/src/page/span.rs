@@ -1,3 +1,5 @@
+//! The position of one record in the body of its page, with the members that identify it.
+
 use std::ops::Range;
 
 use time::{Date, OffsetDateTime};

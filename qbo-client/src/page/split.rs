@@ -48,6 +48,7 @@ pub enum SplitError {
     Contradiction,
 }
 
+/// A page whose records are located but not parsed.
 pub(crate) struct Envelope {
     pub(crate) records: Vec<RecordSpan>,
     pub(crate) answered_at: Option<OffsetDateTime>,

@@ -1,3 +1,5 @@
+//! The validated name of a QBO entity.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Describes how the records of an unusual entity are laid out in a response.
+
 use super::EntityName;
 
 /// How an answer holds an entity's records, if it is not the usual way: an array under the entity's name, of objects that have

@@ -75,6 +75,7 @@ pub struct Predicate {
     test: Test,
 }
 
+/// What a predicate compares its property with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
     Compare(Comparison, Value),

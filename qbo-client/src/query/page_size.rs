@@ -1,3 +1,5 @@
+//! The number of records to request in one page, within QBO's limit.
+
 /// Number of records to request in one page: 1 to 1000, QBO's maximum for `MAXRESULTS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PageSize(u16);
