@@ -1,3 +1,5 @@
+//! The digest that identifies a document's bytes.
+
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};

@@ -1,3 +1,5 @@
+//! The errors of this crate, with the advice that each gives to its caller.
+
 use time::OffsetDateTime;
 use time::macros::format_description;
 

@@ -1,3 +1,5 @@
+//! Identifies what is stored: the pipeline that writes a table, and the company that a schema belongs to.
+
 use std::fmt;
 
 use crate::TableName;

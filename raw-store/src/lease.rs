@@ -1,3 +1,5 @@
+//! The lease that lets one process write for a pipeline.
+
 /// The right to write for one pipeline, held by one process at a time.
 ///
 /// The epoch is a fencing token: it grows with every new owner, and every page transaction checks it, so a process that lost

@@ -1,3 +1,5 @@
+//! The unit of writing: one page of documents, the windows that it changes, and the outcome of its commit.
+
 use std::ops::AddAssign;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The identity of a run, what is recorded when it begins and ends, and its totals.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Validated names of schemas and tables, which need no escaping in SQL.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! The name of a trigger and its states.
+
 use std::fmt;
 use std::str::FromStr;
 

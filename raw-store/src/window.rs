@@ -1,3 +1,5 @@
+//! The half-open span of time that is read and logged as a unit: its states, its counts, and the cursor inside it.
+
 use std::fmt;
 use std::iter::Sum;
 use std::ops::AddAssign;

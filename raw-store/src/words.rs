@@ -1,3 +1,5 @@
+//! A macro that gives an enum the words under which the database stores its values.
+
 /// Gives an enum its words: those that the database stores and that are printed.
 macro_rules! words {
     ($type:ident { $($value:ident => $word:literal),+ $(,)? }) => {

@@ -1,3 +1,5 @@
+//! Contract cases: processes share the limits, the pauses and the monthly allowance of API calls.
+
 use std::time::Duration;
 
 use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallSlot, StoreError};

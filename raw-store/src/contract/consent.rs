@@ -1,3 +1,5 @@
+//! Contract case: an outdated or diverged copy of a vault is recognised by its token's lineage.
+
 use crate::{LineageCheck, StoreError, TokenFingerprint, TokenLineage};
 
 fn seen(lineage: &str, generation: u64, fingerprint: &str) -> TokenFingerprint {

@@ -1,3 +1,5 @@
+//! Contract cases: documents are compared with what is stored, and nothing changes.
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;

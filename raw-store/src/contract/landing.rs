@@ -1,3 +1,5 @@
+//! Contract cases: pages are committed once, counted exactly per window, and bad documents go to quarantine alone.
+
 use bytes::Bytes;
 
 use super::scene::{Scene, change, counts, day, noon, pipeline, row, run_start};

@@ -1,3 +1,5 @@
+//! Contract cases: one process owns a pipeline at a time, and a lost lease commits nothing.
+
 use super::scene::{Scene, company, counts, day, noon, pipeline, row};
 use crate::{LogFilter, Reopen, Store, StoreError, StoreErrorKind, StoreIdentity, WindowFailure};
 

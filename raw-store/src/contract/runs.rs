@@ -1,3 +1,5 @@
+//! Contract cases: runs are recorded, resumed, fenced, stopped and totalled.
+
 use super::scene::{Scene, company, counts, day, noon, pipeline, row, run_end, run_start};
 use crate::{
     Advice, Owner, Pipeline, PipelineTotals, Reopen, RunEnd, RunId, RunStart, RunStatus, Store, StoreError,

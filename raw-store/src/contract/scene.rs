@@ -1,3 +1,5 @@
+//! The fixture of the contract cases: a run of one pipeline in progress, and builders for its pages and windows.
+
 use std::time::Duration;
 
 use bytes::Bytes;

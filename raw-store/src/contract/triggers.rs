@@ -1,3 +1,5 @@
+//! Contract cases: triggers and chains of triggers fire once, survive their worker, expire, and are cancelled.
+
 use std::time::Duration;
 
 use time::OffsetDateTime;

@@ -1,3 +1,5 @@
+//! Contract cases: rows are examined for validation, and findings are stored by run and pipeline.
+
 use time::Duration;
 use time::macros::datetime;
 

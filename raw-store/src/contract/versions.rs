@@ -1,3 +1,5 @@
+//! Contract cases: a newer version of a document replaces an older one, in whichever order they arrive.
+
 use super::scene::{Scene, counts, noon, row};
 use crate::{PageCommit, Row, Store, StoreError};
 

@@ -1,3 +1,5 @@
+//! Contract cases: windows are opened, resumed, confirmed, failed and listed.
+
 use super::scene::{Scene, counts, day, noon, row};
 use crate::{
     Confirmation, LogFilter, OpenWindow, Reopen, ScanCursor, Store, StoreError, StoreErrorKind, Window,

@@ -1,3 +1,5 @@
+//! The state machine of the shared call budget in memory: slots, pauses, rate, and monthly counts. Pure.
+
 use std::time::Duration;
 
 use time::{Date, OffsetDateTime};
@@ -26,6 +28,7 @@ pub(super) struct Calls {
     months: Vec<(Date, u64)>,
 }
 
+/// A call that counts against the limits or is in flight.
 #[derive(Debug)]
 struct Slot {
     uses: i64,

@@ -1,3 +1,5 @@
+//! The shared call budget of the store in memory.
+
 use std::time::Duration;
 
 use async_trait::async_trait;

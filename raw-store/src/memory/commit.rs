@@ -1,3 +1,5 @@
+//! Leases and page commits of the store in memory.
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;

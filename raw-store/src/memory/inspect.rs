@@ -1,3 +1,5 @@
+//! Compares documents with the rows of the store in memory.
+
 use async_trait::async_trait;
 use time::OffsetDateTime;
 

@@ -1,3 +1,5 @@
+//! The data of the store in memory, in place of a database's tables.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -43,6 +45,7 @@ pub(super) struct Aside {
     pub(super) raw: Bytes,
 }
 
+/// The contents of the store; most fields stand for one table of the database.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) sessions: u64,
@@ -66,6 +69,7 @@ pub(super) struct State {
     pub(super) drops_one_of: u32,
 }
 
+/// The lease on one pipeline, and the session that holds it.
 #[derive(Debug)]
 pub(super) struct Ownership {
     pub(super) epoch: i64,
@@ -79,6 +83,7 @@ pub(super) struct Ownership {
 /// `entity_name`, `time_axis`, window: the primary key of `backfill_log`.
 pub(super) type LineKey = (Box<str>, Box<str>, Window);
 
+/// One line of the log, with its cursor.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub(super) shown: LogLine,

@@ -1,3 +1,5 @@
+//! The triggers of the store in memory, with the rules that decide which of them are due.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

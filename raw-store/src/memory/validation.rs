@@ -1,3 +1,5 @@
+//! Examines rows for validation in the store in memory, and keeps findings.
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Binds a schema to one company, and checks that binding.
+
 use tokio_postgres::{Client, GenericClient};
 
 use crate::{StoreErrorKind, StoreIdentity};
@@ -6,6 +8,7 @@ use crate::{StoreErrorKind, StoreIdentity};
 const BIND: &str =
     "INSERT INTO source_identity (realm_id, environment) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
+/// Reads the company that the schema is bound to.
 const BOUND: &str = "SELECT realm_id, environment FROM source_identity";
 
 /// Binds the schema to a company, or checks that it is bound to this one.

@@ -1,3 +1,5 @@
+//! Compares documents with the stored rows and lists stored ids, without changing anything.
+
 use std::collections::HashSet;
 
 use deadpool_postgres::Object;

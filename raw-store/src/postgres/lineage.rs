@@ -1,3 +1,5 @@
+//! Compares a vault's token with the newest one recorded for its lineage, so that an outdated copy is noticed.
+
 use tokio_postgres::Client;
 
 use crate::{LineageCheck, StoreErrorKind, TokenFingerprint};

@@ -1,3 +1,5 @@
+//! Creates and upgrades the schema by its numbered scripts, in one transaction under an advisory lock.
+
 use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::GenericClient;
 

@@ -1,3 +1,5 @@
+//! Helpers shared by the queries: reading ledger columns, and checking that written rows were kept.
+
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 

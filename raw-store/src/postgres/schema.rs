@@ -1,3 +1,5 @@
+//! Describes the expected tables, indexes, constraints and functions, and reports how a schema differs from them.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -294,12 +296,14 @@ pub(super) async fn status(client: &Client) -> Result<SchemaStatus, StoreErrorKi
     Ok(SchemaStatus { found, known: KNOWN, identity, tables, lz4, server_version: server.into() })
 }
 
+/// The columns and the primary key of a table, as found or as expected.
 #[derive(Debug, Default)]
 struct Table {
     columns: BTreeMap<String, Column>,
     keys: Vec<String>,
 }
 
+/// The type and the constraints of one column.
 #[derive(Debug)]
 struct Column {
     ty: String,

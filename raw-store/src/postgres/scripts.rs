@@ -1,3 +1,5 @@
+//! The SQL scripts that make up the schema, by version.
+
 /// One numbered script of `sql/`. It can be run again at any time.
 pub(super) struct Script {
     pub(super) version: i32,

@@ -1,3 +1,5 @@
+//! The queue of triggers in PostgreSQL: adds, polls, claims, fires, cancels and finishes them.
+
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};

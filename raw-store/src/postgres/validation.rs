@@ -1,3 +1,5 @@
+//! Computes the statistics that validation needs from the stored rows, and stores findings.
+
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{Object, Transaction};

@@ -1,3 +1,5 @@
+//! The row that holds a sealed vault shared by several hosts, with its lock and its revision.
+
 use std::time::Duration;
 
 use tokio::sync::Mutex;

@@ -1,3 +1,5 @@
+//! Reads the version of the schema and checks that this program can use it.
+
 use tokio_postgres::{Client, GenericClient};
 
 use super::scripts::KNOWN;

@@ -1,3 +1,5 @@
+//! Detects objects with a duplicate key, of which `jsonb` keeps only the last value.
+
 /// Returns whether any object in a JSON text has a duplicate key. `jsonb` keeps only the last value of such a key, so the row
 /// does not hold what was sent.
 ///

@@ -1,3 +1,5 @@
+//! Decides whether a JSON text can be stored as `jsonb`.
+
 /// The largest document: 16 MiB.
 ///
 /// A record of the source has a few kilobytes; a larger one would only cost memory on both sides.

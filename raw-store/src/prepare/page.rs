@@ -1,3 +1,5 @@
+//! Checks and sorts a page before anything is written: which documents may become rows, and which go to quarantine.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::mem;

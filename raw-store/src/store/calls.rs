@@ -1,3 +1,5 @@
+//! The trait for a call budget that several processes share, with its limits and time constants.
+
 use std::fmt;
 use std::time::Duration;
 

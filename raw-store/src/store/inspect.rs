@@ -1,3 +1,5 @@
+//! The trait that compares documents with what is stored, without changing anything.
+
 use std::fmt;
 
 use async_trait::async_trait;

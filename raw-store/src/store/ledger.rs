@@ -1,3 +1,5 @@
+//! The trait for the backfill log: runs, windows, and their counts.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The trait that records the newest token of each consent, so that an outdated copy of a vault is noticed.
+
 use async_trait::async_trait;
 
 use crate::StoreError;

@@ -1,3 +1,5 @@
+//! The trait for documents in quarantine, and what is kept of each.
+
 use std::fmt;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! The trait for the queue of triggers, and the triggers that it holds.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The trait that examines stored rows for validation and keeps the findings.
+
 use std::fmt;
 use std::str::FromStr;
 

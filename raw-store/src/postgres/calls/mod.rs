@@ -1,3 +1,5 @@
+//! The call budget that all processes share: admission, pauses, probing of a failing source, and monthly counts.
+
 pub(super) mod session;
 
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! The connection over which this process asks for call slots, and the slots that it holds.
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, Weak};

@@ -1,3 +1,5 @@
+//! Writes the documents of a page to their raw table, and decides which of them replace stored rows.
+
 use std::mem;
 
 use deadpool_postgres::{Object, Transaction};

@@ -1,3 +1,5 @@
+//! Passes JSON text to a `jsonb` parameter byte for byte.
+
 use std::error::Error;
 
 use bytes::{BufMut, BytesMut};

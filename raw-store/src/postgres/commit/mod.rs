@@ -1,3 +1,5 @@
+//! Commits one page: rows, quarantine, windows and totals, in one transaction.
+
 pub(super) mod documents;
 pub(super) mod jsonb;
 pub(super) mod pages;
@@ -46,6 +48,7 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
     Ok(outcome)
 }
 
+/// Whether a page is new or was committed before.
 enum Begun {
     /// The page was committed before.
     Known(PageOutcome),

@@ -1,3 +1,5 @@
+//! Records each committed page with its outcome, so that committing it again changes nothing.
+
 use deadpool_postgres::Transaction;
 use tokio_postgres::{Client, Statement};
 

@@ -1,3 +1,5 @@
+//! Stores, lists, accepts and resolves documents in quarantine.
+
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;

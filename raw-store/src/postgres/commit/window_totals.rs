@@ -1,3 +1,5 @@
+//! Adds the counts of a page to the lines of its windows and to the totals of its run.
+
 use deadpool_postgres::Transaction;
 use time::OffsetDateTime;
 

@@ -1,3 +1,5 @@
+//! A dedicated connection, and the identity of the server process behind it.
+
 use time::OffsetDateTime;
 use tokio_postgres::Client;
 

@@ -1,3 +1,5 @@
+//! Translates errors of the driver and the pool into store errors, without the server's text.
+
 use std::error::Error as _;
 use std::io;
 

@@ -1,3 +1,5 @@
+//! Connections to the server: options, TLS, pool, session settings, and the translation of driver errors.
+
 mod backend;
 mod error;
 mod libpq;

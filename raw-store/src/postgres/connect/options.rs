@@ -1,3 +1,5 @@
+//! The connection options of a database, and the rules for securing the connection.
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

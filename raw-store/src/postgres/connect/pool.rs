@@ -1,3 +1,5 @@
+//! Opens connections and pools them: keep-alive, time limits, and the checks on every new session.
+
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,3 +1,5 @@
+//! Detects a transaction pooler between this process and the server, with which locks and leases do not hold.
+
 use tokio_postgres::Client;
 
 use super::pool::Connector;

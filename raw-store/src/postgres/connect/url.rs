@@ -1,3 +1,5 @@
+//! Parses a `postgres://` URL into connection options.
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;

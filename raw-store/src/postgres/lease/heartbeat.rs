@@ -1,3 +1,5 @@
+//! Keeps the leases of this process alive by a dedicated connection and by heartbeats, and reports a lost lease.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
@@ -33,6 +35,7 @@ pub(in crate::postgres) struct Heartbeat {
     beats: AtomicBool,
 }
 
+/// A lease of this process, and when it was last renewed.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     epoch: i64,

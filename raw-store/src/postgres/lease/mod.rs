@@ -1,3 +1,5 @@
+//! Acquires, checks and releases the leases on pipelines; the epoch of a lease fences the writes of its owner.
+
 pub(super) mod heartbeat;
 
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Lists the lines of the backfill log that match a filter.
+
 use std::pin::pin;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Records the start, the end and the totals of runs, and requests to stop them.
+
 use std::collections::BTreeSet;
 
 use deadpool_postgres::{Object, Transaction};

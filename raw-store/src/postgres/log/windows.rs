@@ -1,3 +1,5 @@
+//! Changes the state of windows in the backfill log: opens, confirms, and closes them as failed or unavailable.
+
 use std::iter;
 
 use deadpool_postgres::{Object, Transaction};
