@@ -22,7 +22,7 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// Starts a command, whose environment holds no more than what was set for it. `setsid` makes the terminal its own, so
-    /// that Ctrl-C reaches it.
+    /// that Ctrl-C reaches it. SIGHUP counts even where these tests are run by `nohup`.
     pub(crate) fn start(command: &Command) -> Self {
         let keyboard =
             File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap());
@@ -31,7 +31,10 @@ impl Terminal {
         let name = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
         let inner = || Stdio::from(OpenOptions::new().read(true).write(true).open(&name).unwrap());
         let mut session = Command::new("setsid");
-        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        session
+            .args(["--ctty", "env", "--default-signal=HUP"])
+            .arg(command.get_program())
+            .args(command.get_args());
         session.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(folder) = command.get_current_dir() {
             session.current_dir(folder);
