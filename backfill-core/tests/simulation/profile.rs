@@ -222,9 +222,7 @@ impl Profile {
         // that was never sent or was forgotten, between records that cannot be delivered pages are too small to doubt a time,
         // and behind an odd time, or at the cursor of a process that was killed, an empty answer is no surprise.
         let leave = self.edits + self.deletes > 0;
-        // Of several runs in one process it is not told apart which has looked at the log since.
-        let blurred = self.scenario == Scenario::Triggers;
-        if self.lies != 0 || leave || blurred {
+        if self.lies != 0 || leave || self.places > 1 {
             self.leave_out(Fault::Forgets);
         }
         if [Fault::Kill, Fault::PowerCut, Fault::Freeze].iter().any(|fault| self.chance(*fault) > 0) {
