@@ -37,7 +37,7 @@ pub use event::{EventSink, RunEvent, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest};
 pub use report::{FindingKind, PipelineReport, Report, ReportError};
-pub use suggestion::nearest;
+pub use suggestion::{did_you_mean, nearest};
 pub use tokio_util::sync::CancellationToken;
 pub use toml_problem::TomlProblem;
 pub use validate::{InvalidThreshold, Level, Thresholds};

@@ -10,7 +10,7 @@ pub fn nearest<'a>(asked: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// `; did you mean day?`, behind a word that is not known.
-pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+pub fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map(|word| format!("; did you mean {word}?")).unwrap_or_default()
 }
 

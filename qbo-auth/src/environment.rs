@@ -22,24 +22,30 @@ pub enum Environment {
 #[error("an environment is `sandbox` or `production`")]
 pub struct InvalidEnvironment;
 
+impl Environment {
+    /// Both environments.
+    pub const ALL: [Self; 2] = [Self::Sandbox, Self::Production];
+
+    /// The word for it: `sandbox` or `production`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::Production => "production",
+        }
+    }
+}
+
 impl FromStr for Environment {
     type Err = InvalidEnvironment;
 
     fn from_str(text: &str) -> Result<Self, InvalidEnvironment> {
-        match text {
-            "sandbox" => Ok(Self::Sandbox),
-            "production" => Ok(Self::Production),
-            _ => Err(InvalidEnvironment),
-        }
+        Self::ALL.into_iter().find(|environment| environment.as_str() == text).ok_or(InvalidEnvironment)
     }
 }
 
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sandbox => "sandbox",
-            Self::Production => "production",
-        })
+        f.write_str(self.as_str())
     }
 }
 

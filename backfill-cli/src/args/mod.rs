@@ -15,9 +15,7 @@ use raw_store::{RunId, SchemaName, TriggerName, WindowState};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::args::words::{
-    AXES, CHUNKS, ENVIRONMENTS, LEVELS, STATES, mend_bash, mend_fish, one_of, with_pipelines,
-};
+use crate::args::words::{AXES, CHUNKS, LEVELS, STATES, mend_bash, mend_fish, one_of, with_pipelines};
 use crate::instant;
 use crate::output;
 use crate::output::exit::{DONE, Exit};
@@ -51,7 +49,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_PROFILE", hide_env_values = true)]
     pub(crate) profile: Option<String>,
     /// sandbox or production: fixes API and token hosts together [default: sandbox]
-    #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT", hide_env_values = true, value_parser = one_of::<Environment>(ENVIRONMENTS), hide_possible_values = true)]
+    #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT", hide_env_values = true, value_parser = one_of::<Environment>(Environment::ALL.map(Environment::as_str)), hide_possible_values = true)]
     pub(crate) environment: Option<Environment>,
     /// The company; must agree with the vault and with the schema
     #[arg(long, global = true, value_name = "ID", env = "QBO_BACKFILL_REALM", hide_env_values = true)]

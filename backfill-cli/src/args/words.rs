@@ -9,7 +9,6 @@ use backfill_core::Catalog;
 
 pub(crate) const CHUNKS: [&str; 6] = ["day", "week", "month", "quarter", "year", "whole"];
 pub(crate) const AXES: [&str; 3] = ["updated", "created", "txn-date"];
-pub(crate) const ENVIRONMENTS: [&str; 2] = ["sandbox", "production"];
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub(crate) const STATES: [&str; 6] =
     ["pending", "running", "completed", "provisional", "failed", "unavailable"];
@@ -84,7 +83,11 @@ mod tests {
     fn every_word_that_is_offered_is_read() {
         assert!(CHUNKS.iter().all(|word| word.parse::<backfill_core::ChunkSize>().is_ok()));
         assert!(AXES.iter().all(|word| word.parse::<backfill_core::Axis>().is_ok()));
-        assert!(ENVIRONMENTS.iter().all(|word| word.parse::<qbo_auth::Environment>().is_ok()));
+        assert!(
+            qbo_auth::Environment::ALL
+                .iter()
+                .all(|one| one.as_str().parse::<qbo_auth::Environment>().is_ok())
+        );
         assert!(STATES.iter().all(|word| word.parse::<raw_store::WindowState>().is_ok()));
     }
 

@@ -6,14 +6,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use backfill_core::{Thresholds, TomlProblem, nearest};
+use backfill_core::{Thresholds, TomlProblem, did_you_mean, nearest};
 use qbo_auth::{Environment, RealmId};
 use raw_store::{DatabaseOptions, SchemaName};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-
-/// Intuit's environments, as the file names them.
-const ENVIRONMENTS: [&str; 2] = ["sandbox", "production"];
 
 /// The name of the vault that lies in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
@@ -97,7 +94,9 @@ where
 
 fn environment<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Environment>, D::Error> {
     let text = String::deserialize(source)?;
-    let unknown = |error| D::Error::custom(with_suggestion(&error, nearest(&text, ENVIRONMENTS)));
+    let unknown = |error| {
+        D::Error::custom(with_suggestion(&error, nearest(&text, Environment::ALL.map(Environment::as_str))))
+    };
     text.parse().map(Some).map_err(unknown)
 }
 
@@ -119,5 +118,5 @@ fn time_zone<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::
 }
 
 fn with_suggestion(problem: &dyn Display, near: Option<&str>) -> String {
-    near.map_or_else(|| problem.to_string(), |near| format!("{problem}; did you mean {near}?"))
+    format!("{problem}{}", did_you_mean(near))
 }

@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-use backfill_core::{Catalog, Thresholds, nearest};
+use backfill_core::{Catalog, Thresholds, did_you_mean, nearest};
 use qbo_auth::{Endpoints, Environment, RealmId};
 use qbo_client::Limits;
 use raw_store::SchemaName;
@@ -229,9 +229,8 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
         None if global.profile.is_none() => Ok(Profile::default()),
         None => {
             let near = nearest(name, file.profile.keys().map(String::as_str));
-            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             Err(Exit::usage(
-                format!("{} has no profile {name}{near}", path.display()),
+                format!("{} has no profile {name}{}", path.display(), did_you_mean(near)),
                 format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
             ))
         }

@@ -262,14 +262,10 @@ async fn sent_again(context: &PipelineContext, claim: &ExpectedCount) -> Result<
     let query = context.spec.query(context.request.axis, span.start(), span.end());
     match context.ask(&query).await.map_err(FetchFailure::settled) {
         Ok(page) => Ok(Found::Sent(page.len() as u64)),
-        Err(FetchFailure::Fatal(failure)) => Err(context.error(None, failure)),
-        Err(
-            FetchFailure::TooMuch(_)
-            | FetchFailure::Poisoned(_)
-            | FetchFailure::Doubtful(_)
-            | FetchFailure::Rest(_)
-            | FetchFailure::Unavailable(_),
-        ) => Ok(Found::Silent),
+        Err(unread) => match unread.fatal() {
+            Some(failure) => Err(context.error(None, failure)),
+            None => Ok(Found::Silent),
+        },
     }
 }
 
@@ -314,13 +310,9 @@ async fn counted(context: &PipelineContext, span: Window) -> Result<Option<u64>,
     let query = context.spec.query(context.request.axis, span.start(), span.end());
     match context.count(&query).await {
         Ok(source) => Ok(Some(source)),
-        Err(FetchFailure::Fatal(failure)) => Err(context.error(None, failure)),
-        Err(
-            FetchFailure::TooMuch(_)
-            | FetchFailure::Poisoned(_)
-            | FetchFailure::Doubtful(_)
-            | FetchFailure::Rest(_)
-            | FetchFailure::Unavailable(_),
-        ) => Ok(None),
+        Err(unread) => match unread.fatal() {
+            Some(failure) => Err(context.error(None, failure)),
+            None => Ok(None),
+        },
     }
 }

@@ -4,11 +4,10 @@
 //! Only the database knows what a run has committed. It may have been restored to an earlier state, or a standby that lagged
 //! behind may have taken over. A log may move forward, by this run or by another, but never back.
 
-use raw_store::{StoreError, StoreErrorKind};
 use std::collections::HashMap;
 
 use qbo_auth::planted::is_planted;
-use raw_store::{LogLine, Pipeline, Reopen, RunId, Window, WindowState};
+use raw_store::{LogLine, Pipeline, Reopen, RunId, StoreError, StoreErrorKind, Window, WindowState};
 
 /// The windows of one pipeline in ascending order, and the state of each.
 #[derive(Debug)]

@@ -1,21 +1,14 @@
 //! The engine's scheduling loop: reads as many pipelines at a time as requested, until all are read or something stops them.
 
-mod run_context;
 mod count_check;
 mod lease;
 mod log_snapshot;
 mod outcome;
 mod pipeline;
+mod run_context;
 
 pub use self::outcome::{RunOutcome, Totals};
 
-use self::log_snapshot::{LogSnapshot, log_moved};
-use self::pipeline::names;
-use self::run_context::{Learned, RunContext};
-use crate::error::{Failure, RunError, broken};
-use crate::event::{EventSink, RunEvent};
-use crate::plan::{PipelinePlan, Plan, RunRequest};
-use crate::scan::record_heads::RunHeads;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -27,6 +20,14 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use self::log_snapshot::{LogSnapshot, log_moved};
+use self::pipeline::names;
+use self::run_context::{Learned, RunContext};
+use crate::error::{Failure, RunError, broken};
+use crate::event::{EventSink, RunEvent};
+use crate::plan::{PipelinePlan, Plan, RunRequest};
+use crate::scan::record_heads::RunHeads;
 
 /// How often a run goes on from what the database still holds, after the database lost committed pages. A database that loses
 /// pages more often needs a person.

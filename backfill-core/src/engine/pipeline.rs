@@ -1,5 +1,13 @@
 //! One pipeline of a run: its lease, its scans with as many permits as there are, and their count check.
 
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use raw_store::{LogFilter, Reopen, Window};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
 use super::count_check::{About, count_mismatches, expected_counts};
 use super::log_snapshot::{LogSnapshot, log_moved};
 use super::run_context::{Permit, RunContext};
@@ -13,13 +21,6 @@ use crate::scan::Scan;
 use crate::scan::availability::Availability;
 use crate::scan::pipeline_context::PipelineContext;
 use crate::scan::work_split::{PendingRange, WorkSplit};
-use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
-
-use raw_store::{LogFilter, Reopen, Window};
-use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinSet;
 
 /// Reads one pipeline to its end, starting with one permit, and returns a snapshot of the log. Releases the lease whatever
 /// happens.

@@ -261,6 +261,18 @@ impl FetchFailure {
             other => other,
         }
     }
+
+    /// What stops the run. `None` for a failure that leaves only this request without an answer.
+    pub(crate) fn fatal(self) -> Option<Failure> {
+        match self {
+            Self::Fatal(failure) => Some(failure),
+            Self::TooMuch(_)
+            | Self::Poisoned(_)
+            | Self::Doubtful(_)
+            | Self::Rest(_)
+            | Self::Unavailable(_) => None,
+        }
+    }
 }
 
 /// Classifies the failure of a page. A failure of the whole page may be caused by one of its records.

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qbo_client::Property;
 use raw_store::{
-    Finding, LogLine, RunId, RunRecord, Store, StoreError, TableSurvey, Validation, ValidationQuery,
-    ValidationResult, ValidationStats, Window, WindowState,
+    Finding, LogLine, Pipeline, RunId, RunRecord, Store, StoreError, TableSurvey, Validation,
+    ValidationQuery, ValidationResult, ValidationStats, Window, WindowState,
 };
 use time::{Date, Duration, OffsetDateTime};
 
@@ -76,7 +76,7 @@ impl Report {
         for pipeline in &mut report.pipelines {
             let Some(spec) = pipeline.spec.clone() else { continue };
             let all = apart(pipeline);
-            let lines = due(store, pipeline, &report.run.id, &all).await?;
+            let lines = due(store, &spec.pipeline(pipeline.axis), &report.run.id, &all).await?;
             let enough = pipeline.totals.counts.read() + COUNTED;
             let is_whole = lines.len() == all.len();
             let look = Look { run: &report.run, pipeline, spec: &spec, lines, is_whole };
@@ -101,7 +101,7 @@ impl Report {
 /// because their run was killed or something was wrong with them.
 async fn due<'a>(
     store: &dyn Validation,
-    pipeline: &PipelineReport,
+    pipeline: &Pipeline,
     run: &RunId,
     lines: &[&'a LogLine],
 ) -> Result<Vec<&'a LogLine>, StoreError> {
@@ -114,7 +114,7 @@ async fn due<'a>(
     let done: BTreeSet<RunId> = if others.is_empty() {
         BTreeSet::new()
     } else {
-        store.looked_over(&pipeline.totals.entity_name, &others, missing).await?.into_iter().collect()
+        store.looked_over(&pipeline.entity_name, &others, missing).await?.into_iter().collect()
     };
     let due: Vec<&LogLine> =
         read().filter(|line| line.run.as_ref().is_some_and(|run| !done.contains(run))).collect();
@@ -127,8 +127,7 @@ async fn due<'a>(
     ) else {
         return Ok(due);
     };
-    let Some(spec) = &pipeline.spec else { return Ok(due) };
-    let sound = store.sound_ranges(&spec.pipeline(pipeline.axis), span, oldest, missing).await?;
+    let sound = store.sound_ranges(pipeline, span, oldest, missing).await?;
     // The processes that validated and that read may have had different clocks.
     let is_sound = |line: &LogLine| {
         let holds = |range: &Window| range.start() <= line.window.start() && line.window.end() <= range.end();

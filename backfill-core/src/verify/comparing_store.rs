@@ -1,13 +1,6 @@
 //! A store that commits nothing: it compares pages with what is stored, and keeps a log of its own in memory. A run over it
 //! reads everything that a run reads, with as many permits and past the same obstacles, and cannot change anything.
 
-use super::outcome::VerifiedPipeline;
-use crate::catalog::EntitySpec;
-use crate::event::{EventSink, RunEvent};
-use crate::id_hash::id_hash;
-use crate::mismatch::{Mismatch, MismatchKind};
-use crate::plan::RunRequest;
-use crate::scan::undeliverable_record::UNREADABLE;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,8 +11,15 @@ use raw_store::{
     Reopen, RunEnd, RunId, RunRecord, RunStart, StoreError, StoreIdentity, Window, WindowCounts,
     WindowFailure,
 };
-
 use time::OffsetDateTime;
+
+use super::outcome::VerifiedPipeline;
+use crate::catalog::EntitySpec;
+use crate::event::{EventSink, RunEvent};
+use crate::id_hash::id_hash;
+use crate::mismatch::{Mismatch, MismatchKind};
+use crate::plan::RunRequest;
+use crate::scan::undeliverable_record::UNREADABLE;
 
 /// A store that compares each page with the stored rows instead of writing it, and keeps its log in memory.
 #[derive(Debug)]

@@ -5,14 +5,6 @@ mod outcome;
 
 pub use self::outcome::{Verification, VerifiedPipeline};
 
-use self::comparing_store::{ComparingStore, Found};
-use crate::catalog::{Axis, EntitySpec};
-use crate::engine::Engine;
-use crate::error::{Failure, RunError};
-use crate::id_hash::id_hash;
-use crate::mismatch::{Mismatch, MismatchKind};
-use crate::plan::{Proof, RunRequest};
-use crate::scan::{put, request_payload};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -22,6 +14,15 @@ use raw_store::{
 };
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
+
+use self::comparing_store::{ComparingStore, Found};
+use crate::catalog::{Axis, EntitySpec};
+use crate::engine::Engine;
+use crate::error::{Failure, RunError};
+use crate::id_hash::id_hash;
+use crate::mismatch::{Mismatch, MismatchKind};
+use crate::plan::{Proof, RunRequest};
+use crate::scan::{put, request_payload};
 
 /// The number of ids read from the store at once.
 const STORED_AT_ONCE: u32 = 5000;

@@ -338,30 +338,39 @@ pub(super) async fn replaced(client: &Client, entity_name: &str) -> Result<u64, 
     Ok(client.query_one(REPLACED, &[&entity_name]).await?.try_get::<_, i64>(0)?.cast_unsigned())
 }
 
-const LOOKED_OVER: &str = "
-    SELECT run_id FROM unnest($2::text[]) AS asked (run_id)
-    WHERE (
-        SELECT NOT EXISTS (
+/// Whether a validation (`line`) has no finding of the kind `$2` as an error.
+macro_rules! without_error {
+    () => {
+        "NOT EXISTS (
             SELECT FROM backfill_finding AS finding
             WHERE (finding.run_id, finding.entity_name, finding.validated_at_utc)
-                = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error' AND finding.kind = $3)
-        FROM backfill_validation AS line
+                = (line.run_id, line.entity_name, line.validated_at_utc)
+              AND finding.severity = 'error' AND finding.kind = $2)"
+    };
+}
+
+const LOOKED_OVER: &str = concat!(
+    "SELECT run_id FROM unnest($3::text[]) AS asked (run_id)
+    WHERE (
+        SELECT ",
+    without_error!(),
+    " FROM backfill_validation AS line
         WHERE line.run_id = asked.run_id AND line.entity_name = $1
         ORDER BY line.validated_at_utc DESC
-        LIMIT 1)";
+        LIMIT 1)"
+);
 
-const SOUND_RANGES: &str = "
-    SELECT range_start_utc, range_end_utc, line.validated_at_utc
+const SOUND_RANGES: &str = concat!(
+    "SELECT range_start_utc, range_end_utc, line.validated_at_utc
     FROM backfill_run AS run
     CROSS JOIN LATERAL (
         SELECT * FROM backfill_validation AS line
-        WHERE line.run_id = run.run_id AND line.entity_name = $1 AND line.time_axis = $2
+        WHERE line.run_id = run.run_id AND line.entity_name = $1 AND line.time_axis = $3
         ORDER BY line.validated_at_utc DESC
         LIMIT 1) AS line
-    WHERE range_start_utc < $4 AND range_end_utc > $3 AND line.validated_at_utc >= $5 AND NOT EXISTS (
-        SELECT FROM backfill_finding AS finding
-        WHERE (finding.run_id, finding.entity_name, finding.validated_at_utc)
-            = (line.run_id, line.entity_name, line.validated_at_utc) AND finding.severity = 'error' AND finding.kind = $6)";
+    WHERE range_start_utc < $5 AND range_end_utc > $4 AND line.validated_at_utc >= $6 AND ",
+    without_error!()
+);
 
 /// The ranges of runs whose newest validation found no error.
 pub(super) async fn sound_ranges(
@@ -371,7 +380,7 @@ pub(super) async fn sound_ranges(
     (since, kind): (OffsetDateTime, &str),
 ) -> Result<Vec<(Window, OffsetDateTime)>, StoreErrorKind> {
     let parameters: [&(dyn ToSql + Sync); 6] =
-        [&&*pipeline.entity_name, &&*pipeline.time_axis, &span.start(), &span.end(), &since, &kind];
+        [&&*pipeline.entity_name, &kind, &&*pipeline.time_axis, &span.start(), &span.end(), &since];
     let rows = client.query(SOUND_RANGES, &parameters).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -391,7 +400,7 @@ pub(super) async fn looked_over(
         return Ok(Vec::new());
     }
     let asked: Vec<&str> = runs.iter().map(RunId::as_str).collect();
-    let rows = client.query(LOOKED_OVER, &[&entity_name, &asked, &kind]).await?;
+    let rows = client.query(LOOKED_OVER, &[&entity_name, &kind, &asked]).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         found.extend(run_id(Some(row.try_get(0)?))?);
