@@ -18,27 +18,27 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Takes a pipeline's lease. If another process holds it, reports the holder once and waits as long as the request allows,
 /// while other pipelines use the permit.
 pub(crate) async fn take(
-    parts: &RunContext,
+    shared: &RunContext,
     request: &RunRequest,
     (pipeline, name): (&Pipeline, &str),
-    place: Permit,
+    permit: Permit,
 ) -> Result<(LeaseGuard, Permit), Failure> {
-    let began = parts.clock.elapsed();
-    let mut place = Some(place);
+    let began = shared.clock.elapsed();
+    let mut permit = Some(permit);
     let mut told = false;
     let mut random = fastrand::Rng::with_seed(request.seed);
     loop {
-        let error = match parts.store.acquire(pipeline, &request.holder).await {
+        let error = match shared.store.acquire(pipeline, &request.holder).await {
             Ok(lease) => {
-                let held = LeaseGuard::new(Arc::clone(&parts.store), lease);
-                return match place {
-                    Some(place) => Ok((held, place)),
-                    None => with_a_place(parts, held).await,
+                let guard = LeaseGuard::new(Arc::clone(&shared.store), lease);
+                return match permit {
+                    Some(permit) => Ok((guard, permit)),
+                    None => with_a_permit(shared, guard).await,
                 };
             }
             Err(error) => error,
         };
-        let waited = parts.clock.elapsed().saturating_sub(began);
+        let waited = shared.clock.elapsed().saturating_sub(began);
         let left = request.wait.saturating_sub(waited);
         if !may_become_free(&error) || left.is_zero() {
             return Err(error.into());
@@ -48,29 +48,29 @@ pub(crate) async fn take(
         {
             told = true;
             let (pipeline, patience) = (name.to_owned(), left);
-            parts.sink.emit(&RunEvent::Held { pipeline, holder, since, patience });
+            shared.sink.emit(&RunEvent::Held { pipeline, holder, since, patience });
         }
-        place = None;
+        permit = None;
         let pause = ASK_AGAIN.mul_f64(0.75 + random.f64() / 2.0);
         tokio::select! {
             biased;
-            () = parts.stop.cancelled() => return Err(Failure::Stopped),
-            () = parts.clock.sleep(pause.min(left)) => {}
+            () = shared.stop.cancelled() => return Err(Failure::Stopped),
+            () = shared.clock.sleep(pause.min(left)) => {}
         }
     }
 }
 
 /// Waits for a permit while holding the lease; releases the lease if the run is stopped first.
-async fn with_a_place(parts: &RunContext, held: LeaseGuard) -> Result<(LeaseGuard, Permit), Failure> {
+async fn with_a_permit(shared: &RunContext, guard: LeaseGuard) -> Result<(LeaseGuard, Permit), Failure> {
     tokio::select! {
         biased;
-        () = parts.stop.cancelled() => {
-            held.release().await?;
+        () = shared.stop.cancelled() => {
+            guard.release().await?;
             Err(Failure::Stopped)
         }
-        lost = parts.store.lost(held.lease()) => Err(lost.into()),
-        place = Arc::clone(&parts.places).acquire_owned() => match place {
-            Ok(place) => Ok((held, place)),
+        lost = shared.store.lost(guard.lease()) => Err(lost.into()),
+        permit = Arc::clone(&shared.permits).acquire_owned() => match permit {
+            Ok(permit) => Ok((guard, permit)),
             Err(_) => Err(broken("the places are gone")),
         },
     }

@@ -165,7 +165,7 @@ impl Engine {
         learned: &Learned,
     ) -> Result<u64, RunError> {
         let mut waiting: VecDeque<_> = plan.pipelines.into_iter().filter(has_work).collect();
-        let places = Arc::new(Semaphore::new(request.concurrency.get()));
+        let permits = Arc::new(Semaphore::new(request.concurrency.get()));
         let mut working = JoinSet::new();
         let halt = stop.child_token();
         let mut failure: Option<RunError> = None;
@@ -178,10 +178,10 @@ impl Engine {
                 Some(ended) = working.join_next() => ended,
                 // Permits are given in the order of the requests for them: a pipeline that waits here goes before the
                 // additional permits of pipelines that have begun.
-                Ok(place) = Arc::clone(&places).acquire_owned(), if may_begin => {
+                Ok(permit) = Arc::clone(&permits).acquire_owned(), if may_begin => {
                     if let Some(next) = waiting.pop_front() {
-                        let parts = self.parts(&places, &halt, learned);
-                        working.spawn(pipeline::read(parts, Arc::clone(request), next, place));
+                        let shared = self.shared(&permits, &halt, learned);
+                        working.spawn(pipeline::read(shared, Arc::clone(request), next, permit));
                     }
                     continue;
                 }
@@ -189,8 +189,8 @@ impl Engine {
                 else => break,
             };
             let error = match ended {
-                Ok(Ok(standing)) => {
-                    done.push(standing);
+                Ok(Ok(snapshot)) => {
+                    done.push(snapshot);
                     continue;
                 }
                 Ok(Err(error)) => error,
@@ -220,20 +220,20 @@ impl Engine {
     /// Makes sure that the log has not been put back since the pipelines were read.
     async fn still_stands(&self, request: &RunRequest, done: &[LogSnapshot]) -> Result<(), RunError> {
         let log = self.log(request).await?;
-        match done.iter().find(|standing| !standing.holds(request.axis.as_str(), &log)) {
-            Some(standing) => Err(RunError::general(log_moved(standing.entity_name()))),
+        match done.iter().find(|snapshot| !snapshot.holds(request.axis.as_str(), &log)) {
+            Some(snapshot) => Err(RunError::general(log_moved(snapshot.entity_name()))),
             None => Ok(()),
         }
     }
 
-    fn parts(&self, places: &Arc<Semaphore>, stop: &CancellationToken, learned: &Learned) -> RunContext {
+    fn shared(&self, permits: &Arc<Semaphore>, stop: &CancellationToken, learned: &Learned) -> RunContext {
         RunContext {
             client: Arc::clone(&self.client),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
             sink: Arc::clone(&self.sink),
             stop: stop.clone(),
-            places: Arc::clone(places),
+            permits: Arc::clone(permits),
             keeps_heads: self.keeps_heads,
             learned: learned.clone(),
         }

@@ -25,51 +25,51 @@ use crate::scan::work_split::{PendingRange, WorkSplit};
 /// Reads one pipeline to its end, starting with one permit, and returns a snapshot of the log. Releases the lease whatever
 /// happens.
 pub(crate) async fn read(
-    parts: RunContext,
+    shared: RunContext,
     request: Arc<RunRequest>,
     plan: PipelinePlan,
-    place: Permit,
+    permit: Permit,
 ) -> Result<LogSnapshot, RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
     let name = plan.spec.pipeline_name();
-    let taken = lease::take(&parts, &request, (&pipeline, &name), place).await;
-    let (held, place) =
+    let taken = lease::take(&shared, &request, (&pipeline, &name), permit).await;
+    let (guard, permit) =
         taken.map_err(|failure| RunError { pipeline: Some(name.clone()), window: None, failure })?;
-    let read_at = parts.clock.elapsed();
-    let database = parts.store.clock().await;
+    let read_at = shared.clock.elapsed();
+    let database = shared.store.clock().await;
     let database = match database {
         Ok(database) => database,
         Err(error) => {
             // A lease that cannot be released either expires by itself.
-            drop(held.release().await);
+            drop(guard.release().await);
             return Err(RunError { pipeline: Some(name), window: None, failure: error.into() });
         }
     };
-    let pages = parts.learned.pages_of(&pipeline.entity_name);
-    let clocks = Clocks { database, read_at, found: parts.learned.apart };
+    let pages = shared.learned.pages_of(&pipeline.entity_name);
+    let clocks = Clocks { database, read_at, found: shared.learned.apart };
     // An entity may allow smaller pages than requested.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
     let context = Arc::new(PipelineContext {
-        client: parts.client,
-        store: parts.store,
-        clock: parts.clock,
-        sink: parts.sink,
+        client: shared.client,
+        store: shared.store,
+        clock: shared.clock,
+        sink: shared.sink,
         // A failure of one scan stops the pipeline's other scans.
-        stop: parts.stop.child_token(),
+        stop: shared.stop.child_token(),
         request,
         spec: plan.spec.clone(),
         pipeline,
-        lease: held.lease().clone(),
+        lease: guard.lease().clone(),
         pages,
         clocks,
         unproved: Mutex::default(),
         availability: Availability::default(),
-        heads: parts.keeps_heads.then(|| parts.learned.heads.of(plan.spec.entity_name())),
+        heads: shared.keeps_heads.then(|| shared.learned.heads.of(plan.spec.entity_name())),
     });
     let mut result = tokio::select! {
         biased;
-        result = read_and_prove(&context, &parts.places, &plan.windows, place) => result,
+        result = read_and_prove(&context, &shared.permits, &plan.windows, permit) => result,
         lost = context.store.lost(&context.lease) => Err(context.error(None, lost)),
     };
     if result.is_ok() {
@@ -77,18 +77,18 @@ pub(crate) async fn read(
         result = resolved.map(drop).map_err(|error| context.error(None, error));
     }
     // The log is read while no other process may change it.
-    let standing = match result {
-        Ok(()) => standing(&context, &plan.windows).await,
+    let snapshot = match result {
+        Ok(()) => snapshot(&context, &plan.windows).await,
         Err(error) => Err(error),
     };
-    let released = held.release().await;
-    let standing = standing?;
+    let released = guard.release().await;
+    let snapshot = snapshot?;
     released.map_err(|error| context.error(None, error))?;
-    Ok(standing)
+    Ok(snapshot)
 }
 
 /// Takes a snapshot of the log for the windows that were to be read, now that they have been.
-async fn standing(context: &PipelineContext, plan: &[Window]) -> Result<LogSnapshot, RunError> {
+async fn snapshot(context: &PipelineContext, plan: &[Window]) -> Result<LogSnapshot, RunError> {
     let filter = LogFilter {
         entity_name: Some(context.pipeline.entity_name.clone()),
         span: Some(context.request.span),
@@ -101,14 +101,14 @@ async fn standing(context: &PipelineContext, plan: &[Window]) -> Result<LogSnaps
 
 async fn read_and_prove(
     context: &Arc<PipelineContext>,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
     plan: &[Window],
-    place: Permit,
+    permit: Permit,
 ) -> Result<(), RunError> {
     let last = context.store.last_page(context.run(), &context.pipeline.entity_name).await;
     context.pages.fetch_max(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
     let reopen = context.request.reopen;
-    let read = read_windows(context, places, plan, reopen, place).await?;
+    let read = read_windows(context, permits, plan, reopen, permit).await?;
     if let Some(message) = context.availability.missing() {
         let (pipeline, message) = (context.spec.pipeline_name(), message.into());
         context.emit(&RunEvent::Unavailable { pipeline, windows: read.windows, message });
@@ -127,7 +127,7 @@ async fn read_and_prove(
         .reopen_windows(context.owner(), &again)
         .await
         .map_err(|error| context.error(None, error))?;
-    let _read = read_windows(context, places, &again, Reopen::Unfinished, read.place).await?;
+    let _read = read_windows(context, permits, &again, Reopen::Unfinished, read.permit).await?;
     for still in
         count_mismatches(context, expected_counts(context, &again, About::All).await?, &short).await?
     {
@@ -139,16 +139,16 @@ async fn read_and_prove(
 /// What was read.
 struct Read {
     windows: usize,
-    place: Permit,
+    permit: Permit,
 }
 
 /// Reads the open part of some windows.
 async fn read_windows(
     context: &Arc<PipelineContext>,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
     windows: &[Window],
     reopen: Reopen,
-    place: Permit,
+    permit: Permit,
 ) -> Result<Read, RunError> {
     let open = context.store.open_windows(context.owner(), windows, reopen).await;
     let open = open.map_err(|error| context.error(None, error))?;
@@ -165,13 +165,13 @@ async fn read_windows(
         context: Arc::clone(context),
         news: Arc::default(),
         waiting: stretches.into_iter().map(PendingRange::new).collect(),
-        idle: vec![place],
+        idle: vec![permit],
         shares: Vec::new(),
         scans: JoinSet::new(),
     };
-    reading.run(places).await?;
-    let place = reading.idle.pop().ok_or_else(|| context.error(None, broken("the place is gone")))?;
-    Ok(Read { windows, place })
+    reading.run(permits).await?;
+    let permit = reading.idle.pop().ok_or_else(|| context.error(None, broken("the place is gone")))?;
+    Ok(Read { windows, permit })
 }
 
 /// The scans of a pipeline that are in progress.
@@ -193,26 +193,26 @@ type Ended = (Result<(), RunError>, Permit, Arc<WorkSplit>);
 
 impl Reading {
     /// Reads until nothing waits and no scan is in progress. The first error stops the other scans after their page.
-    async fn run(&mut self, places: &Arc<Semaphore>) -> Result<(), RunError> {
+    async fn run(&mut self, permits: &Arc<Semaphore>) -> Result<(), RunError> {
         let mut first_error = None;
         loop {
             if first_error.is_none() {
                 self.leave_out().await?;
-                self.occupy(places);
+                self.occupy(permits);
             }
             if self.scans.is_empty() {
                 break;
             }
-            let wants_place = first_error.is_none() && self.has_work_for_another();
+            let wants_permit = first_error.is_none() && self.has_work_for_another();
             let news = Arc::clone(&self.news);
             tokio::select! {
                 biased;
                 Some(ended) = self.scans.join_next() => {
                     let error = match ended {
-                        Ok((result, place, share)) => {
+                        Ok((result, permit, share)) => {
                             self.collect();
                             self.shares.retain(|other| !Arc::ptr_eq(other, &share));
-                            self.idle.push(place);
+                            self.idle.push(permit);
                             result.err()
                         }
                         Err(_) => Some(self.context.error(None, broken("a task panicked"))),
@@ -223,7 +223,7 @@ impl Reading {
                     }
                 }
                 () = news.notified() => self.collect(),
-                Ok(place) = Arc::clone(places).acquire_owned(), if wants_place => self.idle.push(place),
+                Ok(permit) = Arc::clone(permits).acquire_owned(), if wants_permit => self.idle.push(permit),
             }
         }
         match first_error {
@@ -245,29 +245,29 @@ impl Reading {
 
     /// Gives every idle permit a range, or the promise of a part of one; returns permits that are not needed, except for the
     /// last.
-    fn occupy(&mut self, places: &Arc<Semaphore>) {
+    fn occupy(&mut self, permits: &Arc<Semaphore>) {
         while self.waiting.len() < self.idle.len().saturating_sub(self.promised()) && self.cut_waiting() {}
         while !self.waiting.is_empty() {
-            let Some(place) = self.idle.pop() else {
+            let Some(permit) = self.idle.pop() else {
                 // There is nothing to give: no scan may wait for it.
                 self.shares.iter().for_each(|share| share.consider());
                 return;
             };
             if let Some(stretch) = self.waiting.pop_front() {
-                self.start(&stretch, place);
+                self.start(&stretch, permit);
             }
         }
         // All free permits are requested together, so that a scan is cut once, and evenly.
         while self.has_work_for_another()
-            && let Ok(place) = Arc::clone(places).try_acquire_owned()
+            && let Ok(permit) = Arc::clone(permits).try_acquire_owned()
         {
-            self.idle.push(place);
+            self.idle.push(permit);
         }
         let mut free = self.idle.len().saturating_sub(self.promised());
         while free > 0 {
             match self.ask_for(free) {
                 0 => break,
-                places => free -= places,
+                permits => free -= permits,
             }
         }
         self.shares.iter().for_each(|share| share.consider());
@@ -277,8 +277,8 @@ impl Reading {
 
     /// Cuts the longest waiting range.
     fn cut_waiting(&mut self) -> bool {
-        let longest = (0..self.waiting.len()).max_by_key(|place| self.waiting[*place].worth_cutting());
-        let Some(stretch) = longest.and_then(|place| self.waiting.get_mut(place)) else { return false };
+        let longest = (0..self.waiting.len()).max_by_key(|at| self.waiting[*at].worth_cutting());
+        let Some(stretch) = longest.and_then(|at| self.waiting.get_mut(at)) else { return false };
         if stretch.worth_cutting().is_none() {
             return false;
         }
@@ -291,9 +291,9 @@ impl Reading {
     fn ask_for(&self, free: usize) -> usize {
         let longest = self.shares.iter().filter_map(|share| Some((share.worth_asking()?, share)));
         let Some(((_, others), share)) = longest.max_by_key(|((left, _), _)| *left) else { return 0 };
-        let places = others.min(u16::try_from(free).unwrap_or(u16::MAX));
-        share.ask(places);
-        places.into()
+        let permits = others.min(u16::try_from(free).unwrap_or(u16::MAX));
+        share.ask(permits);
+        permits.into()
     }
 
     /// Returns the number of permits that wait for a promised part.
@@ -328,12 +328,12 @@ impl Reading {
         }
     }
 
-    fn start(&mut self, stretch: &PendingRange, place: Permit) {
+    fn start(&mut self, stretch: &PendingRange, permit: Permit) {
         let share = Arc::new(WorkSplit::default());
         self.shares.push(Arc::clone(&share));
         let (context, news) = (Arc::clone(&self.context), Arc::clone(&self.news));
         let scan = Scan::new(context, &stretch.windows, Arc::clone(&share), news);
-        self.scans.spawn(async move { (scan.read().await, place, share) });
+        self.scans.spawn(async move { (scan.read().await, permit, share) });
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct RunContext {
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) stop: CancellationToken,
     /// One permit for each request that may be in flight.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) permits: Arc<Semaphore>,
     /// Whether the heads of what is committed are kept.
     pub(crate) keeps_heads: bool,
     pub(crate) learned: Learned,
