@@ -9,12 +9,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::output;
 use crate::output::exit::{Exit, INTERRUPTED, TERMINATED, tell};
 
-/// Whether somebody is being asked something: a state of [`Question`].
+/// The state of the process's questions: [`CLOSED`], [`OPEN`], or for good the exit code of the signal that ended one.
 static STATE: AtomicU8 = AtomicU8::new(CLOSED);
 
 const CLOSED: u8 = 0;
 const OPEN: u8 = 1;
-const ENDED: u8 = 2;
 
 /// Whether the command listens itself, to end cleanly.
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
@@ -57,7 +56,7 @@ pub(crate) fn is_asking() -> bool {
 
 /// Whether a signal has ended a question, and the command with it.
 pub(crate) fn has_ended_a_question() -> bool {
-    STATE.load(Ordering::Relaxed) == ENDED
+    STATE.load(Ordering::Relaxed) > OPEN
 }
 
 /// Something that somebody is asked. It is open before its words are shown: whoever sees them may end it.
@@ -79,18 +78,21 @@ impl Drop for Open {
 }
 
 impl Question {
+    /// Opens a question. Fails where a signal has ended an earlier one: the process is ending and asks nothing more.
     pub(crate) fn open() -> Result<Self, Exit> {
         let interrupts = Interrupts::listen()?;
-        STATE.store(OPEN, Ordering::Relaxed);
-        Ok(Self { interrupts, open: Open })
+        match STATE.compare_exchange(CLOSED, OPEN, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) | Err(OPEN) => Ok(Self { interrupts, open: Open }),
+            Err(code) => Err(stopped(code)),
+        }
     }
 
     /// Waits for an answer, or for a signal: that is an error with its exit code.
     pub(crate) async fn answer<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Exit> {
         tokio::select! {
             code = self.interrupts.next() => {
-                STATE.store(ENDED, Ordering::Relaxed);
-                Err(Exit::new(code, "stopped at a question; nothing was changed", "run the same command again"))
+                STATE.store(code, Ordering::Relaxed);
+                Err(stopped(code))
             }
             answer = answer => {
                 let Self { interrupts, open } = self;
@@ -100,6 +102,10 @@ impl Question {
             }
         }
     }
+}
+
+fn stopped(code: u8) -> Exit {
+    Exit::new(code, "stopped at a question; nothing was changed", "run the same command again")
 }
 
 /// Ends the process as a signal would have done before anybody listened, unless the command listens itself.

@@ -18,6 +18,7 @@ use super::unsound::QUARANTINE;
 use crate::app::{Schema, Workshop, workshop};
 use crate::args::{Global, Output, WorkerArgs};
 use crate::config::settings::{Settings, profiles};
+use crate::interrupt;
 use crate::output::event;
 use crate::output::event_log::log_failure;
 use crate::output::exit::{self, DONE, Exit};
@@ -207,7 +208,7 @@ impl Desk {
             if self.once || exit.code == exit::BUG {
                 return Err(exit);
             }
-            if told != exit.what {
+            if told != exit.what && !interrupt::has_ended_a_question() {
                 say(&format!("{}: waiting: {}. Next: {}", self.profile, exit.what, exit.next));
                 told.clone_from(&exit.what);
             }

@@ -97,6 +97,32 @@ async fn a_passphrase_is_a_question_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_companies_of_one_worker_ask_one_after_the_other() {
+    let house = House::new(&Shape::empty()).await;
+    with_stdin(house.command(&["secrets", "rekey", "--passphrase"]), PASSPHRASE).await.expect(0);
+    let settings = house.home().join("two.toml");
+    std::fs::write(&settings, "[profile.north]\n[profile.south]\nschema = \"south\"\n").unwrap();
+    let (addresses, question) = (house.addresses(), "passphrase of the vault (not shown): ");
+    let words = ["worker", "--config", settings.to_str().unwrap(), "--profiles", "north,south"];
+    tokio::task::block_in_place(|| {
+        for answered in [0, 1] {
+            let mut command = house.command(&words);
+            let mut terminal = Terminal::start(command.args(&addresses));
+            for _ in 0..answered {
+                terminal.wait_for(question);
+                terminal.press(&format!("{PASSPHRASE}\r"));
+            }
+            terminal.wait_for(question);
+            assert!(!terminal.echoes());
+            end(&mut terminal, End::CtrlC);
+            let (ended, shown) = terminal.end();
+            assert_eq!(ended, 130, "{shown}");
+            assert!(!shown.contains(question) && !shown.contains("waiting: stopped"), "{shown}");
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_does_not_come_by_a_pipe_is_waited_for_no_longer_than_a_signal() {
     let house = House::new(&Shape::empty()).await;
     let run = ["--secrets", "stdin", "run", "Item", "--from", "2024-01-01", "--to", "2024-01-02"];
