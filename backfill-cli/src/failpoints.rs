@@ -50,7 +50,7 @@ pub(crate) fn reached(name: &str) {
     }
     match point.act.split_once(':') {
         Some(("panic", message)) => panic!("{message}"),
-        Some(("print", message)) => crate::render::say(message),
+        Some(("print", message)) => crate::output::print::say(message),
         _ if point.act == "stop" && passes == point.harmless => freeze(),
         _ if point.act == "stop" => {}
         _ => std::process::abort(),

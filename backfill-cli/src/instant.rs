@@ -1,4 +1,4 @@
-//! Instants as people write them.
+//! Parses instants as people write them.
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -36,18 +36,6 @@ pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
     }
 }
 
-/// `2026-01-31T00:00:00Z`.
-pub(crate) fn utc(at: OffsetDateTime) -> String {
-    let seconds = at.to_offset(UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
-    seconds.format(&Rfc3339).unwrap_or_else(|_| seconds.to_string())
-}
-
-/// `2026-01-31` where it is midnight UTC, otherwise the whole instant.
-pub(crate) fn short(at: OffsetDateTime) -> String {
-    let text = utc(at);
-    text.strip_suffix("T00:00:00Z").map_or(text.clone(), str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
@@ -74,12 +62,5 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn an_instant_at_midnight_is_shown_as_its_day() {
-        let at = datetime!(2026-02-02 15:00 UTC);
-        assert_eq!(short(datetime!(2026-02-02 0:00 UTC)), "2026-02-02");
-        assert_eq!(short(at), "2026-02-02T15:00:00Z");
     }
 }

@@ -6,8 +6,8 @@ use std::task::Poll;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::output;
 use crate::output::exit::{Exit, INTERRUPTED, TERMINATED, tell};
+use crate::output::print;
 
 /// The state of the process's questions: [`CLOSED`], [`OPEN`], or for good the exit code of the signal that ended one.
 static STATE: AtomicU8 = AtomicU8::new(CLOSED);
@@ -114,7 +114,7 @@ async fn end(mut interrupts: Interrupts) {
         let code = interrupts.next().await;
         if !IS_HEARD.load(Ordering::Relaxed) && STATE.load(Ordering::Relaxed) == CLOSED {
             tell(&Exit::new(code, "stopped", "run the same command again"));
-            output::settle();
+            print::settle();
             std::process::exit(code.into());
         }
     }

@@ -19,10 +19,11 @@ mod instant;
 mod interrupt;
 mod oauth_callback;
 mod output;
-mod render;
+mod logging;
 mod secrets;
 mod service;
 mod shutdown;
+mod sinks;
 mod time_zone;
 
 fn main() -> std::process::ExitCode {

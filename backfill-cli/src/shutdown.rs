@@ -11,9 +11,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::args::Lifeline;
 use crate::config::settings::Settings;
 use crate::interrupt::{self, Interrupts};
-use crate::output;
 use crate::output::exit::{Exit, INTERRUPTED, tell};
-use crate::render::say;
+use crate::output::print;
+use crate::output::print::say;
 
 /// Turns SIGINT, SIGTERM and SIGHUP into a request to stop. The first one ends cleanly, the second one at once; a
 /// refresh under way is stored in both cases, for its token cannot be had again.
@@ -54,7 +54,7 @@ impl Stop {
                 let is_first = heard.code.swap(code, Ordering::Relaxed) == 0;
                 // A question ends by itself, and puts the terminal back.
                 if !interrupt::is_asking() {
-                    if !is_first || output::is_ending() {
+                    if !is_first || print::is_ending() {
                         heard.end(code).await;
                     }
                     if !interrupt::has_ended_a_question() {
@@ -107,7 +107,7 @@ impl Stop {
         drop(ending.join_all().await);
         drop(tokio::time::timeout(SHUTDOWN_GRACE, self.exchange.lock()).await);
         tell(&Exit::new(code, "stopped at once", "run the same command again"));
-        output::settle();
+        print::settle();
         std::process::exit(code.into());
     }
 

@@ -17,9 +17,9 @@ use time::OffsetDateTime;
 
 use crate::args::words::{AXES, CHUNKS, LEVELS, STATES, mend_bash, mend_fish, one_of, with_pipelines};
 use crate::instant;
-use crate::output;
 use crate::output::exit::{DONE, Exit};
-use crate::render::{out, out_json};
+use crate::output::print;
+use crate::output::print::{out, out_json};
 
 /// How long a pipeline is waited for that another process has, in seconds: longer than the lease of a process that is
 /// frozen lasts.
@@ -688,7 +688,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     let words = || std::env::args_os().skip(1);
     // Before anything can be wrong: whoever reads the error reads it in that form.
     if given(words(), "--output").as_deref() == Some("json") {
-        output::speak_to_programs();
+        print::speak_to_programs();
     }
     match given(words(), "--color").as_deref() {
         Some("always") => anstream::ColorChoice::Always.write_global(),
@@ -698,7 +698,7 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     secret_args::flags(words())?;
     Cli::try_parse().map_err(|error| {
         if !error.use_stderr() {
-            output::help(&error.render());
+            print::help(&error.render());
             return Exit::new(DONE, "", "");
         }
         secret_args::unquoted(words(), &error).unwrap_or_else(|| one_line(&error))
@@ -741,10 +741,10 @@ pub(crate) fn completions(shell: clap_complete::Shell, form: Output) {
 /// clap explains over several lines; the contract is one.
 fn one_line(error: &clap::Error) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        if output::is_for_programs() {
+        if print::is_for_programs() {
             return Exit::usage("no command was given", "qbo-backfill --help shows what is possible");
         }
-        output::usage(&error.render());
+        print::usage(&error.render());
         return Exit::usage("", "");
     }
     let text = error.render().to_string();

@@ -12,7 +12,7 @@ use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::output::event;
 use crate::output::exit::{DONE, Exit, INCOMPLETE};
-use crate::render::say;
+use crate::output::print::say;
 
 /// The lines of the log that are of these pipelines, or of all.
 pub(super) async fn lines(settings: &Settings, pipelines: &[String]) -> Result<Vec<LogLine>, Exit> {

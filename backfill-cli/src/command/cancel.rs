@@ -13,7 +13,7 @@ use crate::app::Database;
 use crate::args::Output;
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
-use crate::render::{out_json, say};
+use crate::output::print::{out_json, say};
 use crate::shutdown::Stop;
 
 /// How often a run looks whether it is to stop.

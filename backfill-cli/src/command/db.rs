@@ -3,6 +3,8 @@
 #[cfg(feature = "embedded")]
 use std::path::Path;
 
+use backfill_report::table::Table;
+use backfill_report::untrusted::Untrusted;
 use raw_store::{DatabaseOptions, PgStore, StoreError, StoreErrorKind};
 use serde_json::json;
 
@@ -14,8 +16,7 @@ use crate::config::settings::PrivateServer;
 use crate::config::settings::Settings;
 use crate::interrupt::{self, Interrupts};
 use crate::output::exit::{DESTINATION, DONE, Exit, INTERRUPTED};
-use crate::output::foreign::Foreign;
-use crate::render::{Table, out, out_json, say};
+use crate::output::print::{out, out_json, say};
 
 /// What `db init --roles` makes.
 const ROLES: [&str; 3] = ["qbo_owner", "qbo_loader", "qbo_reader"];
@@ -71,7 +72,7 @@ async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
     match settings.output {
         Output::Json => out_json(&found.iter().map(|one| json!(one)).collect()),
         Output::Text if found.is_empty() => out(&format!("schema {} is as expected", settings.schema)),
-        Output::Text => found.iter().for_each(|one| out(&Foreign(one).to_string())),
+        Output::Text => found.iter().for_each(|one| out(&Untrusted(one).to_string())),
     }
     if found.is_empty() {
         return Ok(DONE);
@@ -105,7 +106,7 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
         status.found.map_or_else(|| "none: qbo-backfill db init".into(), |version| version.to_string()),
         status.known
     ));
-    out(&format!("company: {}", Foreign(company.as_deref().unwrap_or("none yet; the first run binds it"))));
+    out(&format!("company: {}", Untrusted(company.as_deref().unwrap_or("none yet; the first run binds it"))));
     out(&format!("lz4 compression: {}", if status.lz4 { "yes" } else { "no (loading is slower)" }));
     let mut table = Table::new(&["table", "rows (estimate)#"]);
     for (name, rows) in &status.tables {

@@ -3,6 +3,9 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use backfill_report::instant::utc;
+use backfill_report::style::{Style, paint, state};
+use backfill_report::untrusted::Untrusted;
 use qbo_auth::{ClientSecret, Clock as _, SecretName, SystemClock, TokenSet, TokenVault as _};
 use raw_store::PgStore;
 use serde_json::json;
@@ -13,11 +16,8 @@ use crate::app::{Database, company, let_it_age, open_database};
 use crate::args::{DoctorArgs, Output};
 use crate::config::file_system;
 use crate::config::settings::Settings;
-use crate::instant::utc;
 use crate::output::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
-use crate::output::foreign::Foreign;
-use crate::output::paint::{Style, paint, state};
-use crate::render::{out, out_json};
+use crate::output::print::{out, out_json};
 use crate::secrets::Secrets;
 use crate::secrets::lineage;
 use crate::secrets::unlock;
@@ -115,10 +115,10 @@ impl Finding {
     fn text(&self) -> String {
         let remedy = match self.remedy.as_str() {
             "" => String::new(),
-            remedy => format!("\n{:24}{} {}", "", paint(Style::Aside, "→"), Foreign(remedy)),
+            remedy => format!("\n{:24}{} {}", "", paint(Style::Aside, "→"), Untrusted(remedy)),
         };
         let state = state(&format!("{:8}", self.state)).to_string();
-        format!("{state}{:14}  {}{remedy}", self.subject, Foreign(&self.what))
+        format!("{state}{:14}  {}{remedy}", self.subject, Untrusted(&self.what))
     }
 
     fn json(&self) -> serde_json::Value {

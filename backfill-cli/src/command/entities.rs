@@ -1,13 +1,14 @@
 //! The command `entities`: lists the catalogue.
 
 use backfill_core::EntitySpec;
+use backfill_report::table::Table;
 use qbo_client::PageSize;
 use serde_json::json;
 
 use crate::args::Output;
 use crate::config::settings::Settings;
 use crate::output::exit::DONE;
-use crate::render::{Table, out, out_json};
+use crate::output::print::{out, out_json};
 
 /// `entities`: the catalogue.
 pub(crate) fn entities(settings: &Settings) -> u8 {

@@ -1,6 +1,7 @@
 //! Validates the rows of a run when it ends, stores the findings, and loads them again for a later report.
 
 use backfill_core::{Report, RunOutcome, Thresholds};
+use backfill_report::findings::{json as findings_json, lines as findings_lines};
 use raw_store::{PgStore, StoreError, Validation};
 use time::OffsetDateTime;
 
@@ -8,7 +9,7 @@ use crate::args::Output;
 use crate::config::settings::Settings;
 use crate::output::event;
 use crate::output::exit::Exit;
-use crate::render::{findings_json, findings_lines, say_as};
+use crate::output::print::say_as;
 
 /// The report of a run that has just ended, with what a look over what it wrote finds; that is kept.
 pub(super) async fn examined(

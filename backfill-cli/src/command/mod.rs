@@ -31,8 +31,8 @@ use raw_store::{StoreError, StoreErrorKind};
 use crate::app::{Database, open_database};
 use crate::args::{self, Cli, Command, Db, Output};
 use crate::config::settings::Settings;
+use crate::logging;
 use crate::output::exit::{DONE, Exit};
-use crate::output::logging;
 use crate::secrets::Secrets;
 
 /// Runs the command.

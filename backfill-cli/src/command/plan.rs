@@ -1,6 +1,9 @@
 //! The command `plan`: shows windows, scans and the estimated calls of a run, without calling QuickBooks.
 
 use backfill_core::Plan;
+use backfill_report::call_month::{json as month_json, line as month_line};
+use backfill_report::instant::{short, utc};
+use backfill_report::table::Table;
 use raw_store::{BackfillLog as _, CallLedger as _, CallMonth, LogFilter, Window};
 use serde_json::json;
 
@@ -8,9 +11,8 @@ use super::request::{nobody, refuse_future, request, span};
 use super::{or_nothing, reader};
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
-use crate::instant::{short, utc};
 use crate::output::exit::{DONE, Exit};
-use crate::render::{Table, month_json, month_line, out, out_json};
+use crate::output::print::{out, out_json};
 
 /// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
 pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {

@@ -1,16 +1,17 @@
 //! The command `quarantine`: lists, shows, accepts and retries documents that could not become rows.
 
 use backfill_core::EntitySpec;
+use backfill_report::instant::{short, utc};
+use backfill_report::table::Table;
 use raw_store::{Acceptance, LogLine, PgStore, Quarantine as _, Quarantined, Reopen};
 use serde_json::json;
 
 use super::{again, is_wanted, or_nothing, reader};
 use crate::args::{AcceptanceReason, Output, Quarantine};
 use crate::config::settings::{Settings, user};
-use crate::instant::{short, utc};
-use crate::output;
 use crate::output::exit::{DONE, Exit};
-use crate::render::{Table, out, out_json, say};
+use crate::output::print;
+use crate::output::print::{out, out_json, say};
 
 /// How much of a digest names a record to be accepted: a slip of the hand must not name another one.
 const SHORTEST: usize = 6;
@@ -117,7 +118,7 @@ async fn show(settings: &Settings, pipeline: &str, digest: &str) -> Result<u8, E
     if let Some(decision) = &one.accepted {
         say(&decided(decision));
     }
-    output::bytes(&bytes);
+    print::bytes(&bytes);
     Ok(DONE)
 }
 

@@ -5,6 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use backfill_core::Report;
+use backfill_report::ReportView;
+use backfill_report::style::Colours;
+use backfill_report::untrusted;
 use clap::ValueEnum as _;
 use qbo_auth::{Clock as _, SystemClock, TokenVault as _};
 use serde_json::json;
@@ -13,13 +16,8 @@ use super::auth::warn_if_ending;
 use super::{findings, reader_and_secrets};
 use crate::args::{Output, ReportArgs, ReportFormat};
 use crate::config::settings::Settings;
-use crate::output;
 use crate::output::exit::{DONE, Exit, unwritten};
-use crate::output::foreign;
-use crate::output::paint::Paint;
-use crate::render::{
-    Shown, out, out_document, out_json, report_html, report_json, report_markdown, report_text, say,
-};
+use crate::output::print::{out, out_document, out_json, say};
 
 /// `report`: rebuilt from the log, so that a killed run has one too.
 pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Result<u8, Exit> {
@@ -41,17 +39,17 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
     let file = arguments.out.as_deref().filter(|file| *file != Path::new("-"));
     let is_json = settings.output == Output::Json;
     let is_styled = file.is_none() && !is_json;
-    let shown = Shown { report: &report, allowance: settings.monthly_calls };
+    let view = ReportView { report: &report, monthly_calls: settings.monthly_calls };
     let text = match format {
-        ReportFormat::Text if is_styled => report_text(shown),
-        ReportFormat::Text => Paint::Nothing.apply(&report_text(shown)).into_owned(),
-        ReportFormat::Md => report_markdown(shown),
-        ReportFormat::Json => foreign::in_json(&format!("{:#}\n", report_json(shown))).into_owned(),
-        ReportFormat::Html => report_html(shown),
+        ReportFormat::Text if is_styled => view.to_text(),
+        ReportFormat::Text => Colours::Dropped.apply(&view.to_text()).into_owned(),
+        ReportFormat::Md => view.to_markdown(),
+        ReportFormat::Json => untrusted::in_json(&format!("{:#}\n", view.to_json())).into_owned(),
+        ReportFormat::Html => view.to_html(),
     };
     let Some(file) = file else {
         match format {
-            ReportFormat::Json => output::json(&text),
+            ReportFormat::Json => out_json(&view.to_json()),
             format if is_json => {
                 out_json(&json!({"run_id": report.run.id.as_str(), "format": word(format), "text": text}));
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backfill_core::{Catalog, EntitySpec, Proof, RunRequest};
+use backfill_report::instant::utc;
 use qbo_auth::{Clock, RealmId, SystemClock};
 use raw_store::{Reopen, RunId, StoreIdentity, Window};
 use time::OffsetDateTime;
@@ -10,9 +11,8 @@ use time::macros::format_description;
 
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
-use crate::instant::utc;
 use crate::output::exit::Exit;
-use crate::render::say;
+use crate::output::print::say;
 use crate::time_zone::in_zone;
 
 /// A range, checked and echoed.

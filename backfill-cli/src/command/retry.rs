@@ -1,11 +1,11 @@
 //! The command `retry`: reads failed windows, or the windows that hold a given instant, again.
 
+use backfill_report::instant::utc;
 use raw_store::{Reopen, WindowState};
 
 use super::again;
 use crate::args::RetryArgs;
 use crate::config::settings::Settings;
-use crate::instant::utc;
 use crate::output::exit::Exit;
 
 /// `retry`: reads windows again.

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use backfill_core::{Report, RunOutcome, RunRequest};
+use backfill_report::ReportView;
+use backfill_report::call_month::{json as month_json, line as month_line};
+use backfill_report::json::totals as totals_json;
 use qbo_auth::TokenVault as _;
 use raw_store::WindowState;
 use serde_json::json;
@@ -15,11 +18,11 @@ use crate::app::{Composed, Schema, compose};
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::output::event;
-use crate::output::event_log::log_failure;
 use crate::output::exit::{self, Exit};
-use crate::output::progress::sink;
-use crate::render::{Shown, month_json, month_line, out, report_text, say, totals_json};
+use crate::output::print::{out, say};
 use crate::shutdown::Stop;
+use crate::sinks::event_log::log_failure;
+use crate::sinks::progress::sink;
 
 /// `run`: backfills the windows that are not completed.
 pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
@@ -76,7 +79,7 @@ async fn conclude(
     if let Ok(report) = &report {
         match settings.output {
             Output::Text => {
-                out(&report_text(Shown { report, allowance: settings.monthly_calls }));
+                out(&ReportView { report, monthly_calls: settings.monthly_calls }.to_text());
                 out(&format!("look at the data: {}", composed.look()));
             }
             Output::Json => findings::tell(settings, report),

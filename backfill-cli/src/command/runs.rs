@@ -1,14 +1,17 @@
 //! The command `runs`: lists the newest runs, or shows one run with its windows.
 
 use backfill_core::{ReportError, Totals};
+use backfill_report::instant::{short, utc};
+use backfill_report::json::{line as line_json, run as run_json};
+use backfill_report::table::Table;
+use backfill_report::windows::windows;
 use raw_store::{BackfillLog as _, LogFilter, RunRecord};
 
 use super::{or_nothing, reader};
 use crate::args::{Output, RunsArgs, RunsCommand};
 use crate::config::settings::Settings;
-use crate::instant::{short, utc};
 use crate::output::exit::{DONE, Exit};
-use crate::render::{Table, line_json, out, out_json, run_json, windows};
+use crate::output::print::{out, out_json};
 
 /// `runs`: the newest runs, or one of them.
 pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8, Exit> {

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use backfill_report::instant::{short, utc};
+use backfill_report::json::line as line_json;
+use backfill_report::table::Table;
+use backfill_report::windows::windows;
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, RawStore as _, WindowState};
 use serde_json::json;
 
 use super::{is_wanted, or_nothing, reader};
 use crate::args::{Output, StatusArgs};
 use crate::config::settings::Settings;
-use crate::instant::{short, utc};
 use crate::output::exit::{DONE, Exit};
-use crate::render::{Table, line_json, out, out_json, windows};
+use crate::output::print::{out, out_json};
 
 /// `status`: where every pipeline stands.
 pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Result<u8, Exit> {

@@ -1,7 +1,8 @@
 //! What keeps a run that came to its end from ending with 0.
 
+use backfill_report::number::counted;
+
 use crate::output::exit::{Exit, INCOMPLETE};
-use crate::render::counted;
 
 /// What is left undone, as the database says it after the run.
 #[derive(Clone, Debug, Default)]

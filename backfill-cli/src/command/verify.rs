@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use backfill_core::{
     Axis, Catalog, ChunkSize, EventSink, Mismatch, RunEvent, RunRequest, VerifiedPipeline, tile,
 };
+use backfill_report::verification::{json as verification_json, text as verification_text};
 use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState};
 
 use super::again::chosen_windows;
@@ -17,9 +18,9 @@ use crate::args::{Output, RunArgs, VerifyArgs};
 use crate::config::settings::Settings;
 use crate::output::event;
 use crate::output::exit::{DONE, Exit, INCOMPLETE};
-use crate::output::progress::{shows_bar, sink};
-use crate::render::{out, say, verification_json, verification_text};
+use crate::output::print::{out, say};
 use crate::shutdown::Stop;
+use crate::sinks::progress::{shows_bar, sink};
 
 /// Differences shown one by one, of each pipeline and kind; `--output json` tells them all.
 const MOST_SHOWN: usize = 20;
@@ -61,7 +62,10 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
             let shown = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
             out(&verification_text(&found, &shown, calls));
         }
-        Output::Json => event::write("verify_finished", verification_json(&found, calls, &verdict)),
+        Output::Json => {
+            let (code, next) = verdict.as_ref().map_or_else(|exit| (exit.code, &*exit.next), |_| (DONE, ""));
+            event::write("verify_finished", verification_json(&found, calls, code, next));
+        }
     }
     match result {
         Ok(again) if arguments.repair && !again.is_empty() => repair(settings, again, &found).await,

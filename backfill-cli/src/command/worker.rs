@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use backfill_core::{
     CancellationToken, Engine, EventSink, RunFactory, RunOutcome, RunRequest, Until, Worker, WorkerEnd,
 };
+use backfill_report::number::counted;
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::RunId;
 use serde_json::json;
@@ -20,13 +21,13 @@ use crate::args::{Global, Output, WorkerArgs};
 use crate::config::settings::{Settings, profiles};
 use crate::interrupt;
 use crate::output::event;
-use crate::output::event_log::log_failure;
 use crate::output::exit::{self, DONE, Exit};
-use crate::output::progress::plain_sink;
-use crate::render::{counted, say};
+use crate::output::print::say;
 use crate::service::health::{Health, Standing};
 use crate::service::metrics::{Counting, Gauges};
 use crate::shutdown::Stop;
+use crate::sinks::event_log::log_failure;
+use crate::sinks::progress::plain_sink;
 
 /// How often is looked whether a company that cannot be worked for can be.
 const AGAIN: Duration = Duration::from_secs(15);

@@ -1,10 +1,10 @@
 //! The events of the contract: one JSON object a line on stdout.
 
+use backfill_report::instant::utc;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::instant::utc;
-use crate::output;
+use crate::output::print;
 
 /// Writes one event of the contract.
 pub(crate) fn write(name: &str, fields: Value) {
@@ -16,7 +16,7 @@ pub(crate) fn write(name: &str, fields: Value) {
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
-    output::event(&Value::Object(object).to_string(), exit_code);
+    print::event(&Value::Object(object).to_string(), exit_code);
 }
 
 #[expect(clippy::disallowed_methods, reason = "an event carries the moment at which it is written")]

@@ -1,5 +1,6 @@
 //! The documented exit codes, and the one line that goes with each but the first.
 
+use backfill_report::untrusted::Untrusted;
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -7,10 +8,9 @@ use backfill_core::{Failure, ReportError, RunError, TooManyWindows, UnknownPipel
 use qbo_auth::AuthError;
 use raw_store::{StoreError, StoreErrorKind};
 
-use crate::output;
 use crate::output::event;
-use crate::output::foreign::Foreign;
-use crate::render::say;
+use crate::output::print;
+use crate::output::print::say;
 
 /// All windows completed.
 pub(crate) const DONE: u8 = 0;
@@ -67,7 +67,7 @@ impl Exit {
             let stop = if self.what.ends_with(['?', '.']) { "" } else { "." };
             format!("{}{stop} Next: {}", self.what, self.next)
         };
-        Foreign(&text.split_whitespace().collect::<Vec<_>>().join(" ")).to_string()
+        Untrusted(&text.split_whitespace().collect::<Vec<_>>().join(" ")).to_string()
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn hide_panics() {
         let place =
             panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         say(&format!("a broken invariant{place}"));
-        output::settle();
+        print::settle();
     }));
 }
 
@@ -106,20 +106,20 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
         Err(exit) => {
             tell(&exit);
             if !exit.what.is_empty() {
-                output::last_word(&format!("error: {}", exit.line()));
+                print::last_word(&format!("error: {}", exit.line()));
             }
             exit.code
         }
     };
-    let Some(kind) = output::finish() else { return ExitCode::from(code) };
+    let Some(kind) = print::finish() else { return ExitCode::from(code) };
     let unwritten = Exit::new(
         OUTPUT,
         format!("the output could not be written in full: {kind}; what this command did is done"),
         "make room, or send its output elsewhere; what was stored is shown again by: qbo-backfill report",
     );
     let word = if code == DONE { "error" } else { "note" };
-    output::last_word(&format!("{word}: {}", unwritten.line()));
-    let _ = output::finish();
+    print::last_word(&format!("{word}: {}", unwritten.line()));
+    let _ = print::finish();
     ExitCode::from(if code == DONE { OUTPUT } else { code })
 }
 
@@ -299,7 +299,7 @@ impl From<ReportError> for Exit {
 /// Tells programs why a command has not ended well, unless its result or its last event has told it already.
 pub(crate) fn tell(exit: &Exit) {
     let is_end_of_help = exit.code == DONE;
-    if !is_end_of_help && output::is_for_programs() && !output::has_told(exit.code.into()) {
+    if !is_end_of_help && print::is_for_programs() && !print::has_told(exit.code.into()) {
         event::write(
             "error",
             json!({"kind": kind(exit.code), "exit_code": exit.code, "message": exit.what, "next": exit.next}),

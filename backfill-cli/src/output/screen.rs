@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::TermLike;
 
-use super::STDERR;
+use super::stream::STDERR;
 
 /// The terminal at stderr, for a bar that is drawn again and again. A frame that nobody reads is left out.
 #[derive(Debug, Default)]

@@ -3,8 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+/// The process's stdout.
+pub(super) static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stdout));
+
+/// The process's stderr.
+pub(super) static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stderr));
 
 /// How many bytes wait for a reader.
 const CAPACITY: usize = 1024 * 1024;

@@ -10,8 +10,8 @@ use rustix::termios::{
 use zeroize::Zeroizing;
 
 use crate::interrupt::Question;
-use crate::output;
 use crate::output::exit::Exit;
+use crate::output::print;
 
 /// The longest line that is taken.
 const LONGEST: u64 = 64 * 1024;
@@ -28,7 +28,7 @@ pub(crate) async fn hidden(
     unread: impl Fn(io::Error) -> Exit,
 ) -> Result<Zeroizing<String>, Exit> {
     let _turn = ASKING.lock().await;
-    output::settle();
+    print::settle();
     let question = Question::open()?;
     let terminal = Hushed::open(prompt).map_err(&unread)?;
     let input = terminal.file.try_clone().map_err(&unread)?;
@@ -48,7 +48,7 @@ pub(crate) async fn hidden(
 /// The next line of stdin, with its end. Whatever follows is left to whom it is for.
 pub(crate) async fn line(unread: impl Fn(io::Error) -> Exit) -> Result<Zeroizing<String>, Exit> {
     let _turn = ASKING.lock().await;
-    output::settle();
+    print::settle();
     elsewhere(Question::open()?, || line_of(io::stdin().lock())).await?.map_err(unread)
 }
 
@@ -59,12 +59,12 @@ pub(crate) async fn shown(
 ) -> Result<Zeroizing<String>, Exit> {
     let _turn = ASKING.lock().await;
     let open = Question::open()?;
-    output::note(question);
-    output::settle();
+    print::say_lines(question);
+    print::settle();
     let read = elsewhere(open, || line_of(io::stdin().lock())).await;
     if read.is_err() {
         // The terminal has shown the key that ended the question, and stands behind it.
-        output::note("");
+        print::say_lines("");
     }
     read?.map_err(unread)
 }

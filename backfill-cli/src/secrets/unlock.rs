@@ -10,7 +10,7 @@ use qbo_auth::{SealedVault, SecretString, Unlock, VaultBytes, VaultError, VaultE
 use crate::config::file_system;
 use crate::config::settings::Settings;
 use crate::output::exit::{Exit, VAULT};
-use crate::render::say;
+use crate::output::print::say;
 use crate::secrets::Secrets;
 use crate::secrets::keyring::{self, Account};
 use crate::secrets::postgres;

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use backfill_report::untrusted::Untrusted;
 use raw_store::{CallLedger as _, PgStore};
 use tokio::net::TcpListener;
 
 use crate::output::exit::Exit;
-use crate::output::foreign::Foreign;
 use crate::service::listener::{self, Answer};
 use crate::service::metrics::Gauges;
 
@@ -104,7 +104,7 @@ impl Health {
                 },
             };
             // Writing into a text cannot fail.
-            let _ = writeln!(lines, "{}: {}", Foreign(&profile), Foreign(&word));
+            let _ = writeln!(lines, "{}: {}", Untrusted(&profile), Untrusted(&word));
         }
         Answer::plain(status, lines)
     }

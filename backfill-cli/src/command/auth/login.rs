@@ -18,7 +18,7 @@ use crate::args::LoginArgs;
 use crate::config::settings::Settings;
 use crate::oauth_callback::{Callback, Page};
 use crate::output::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
-use crate::render::say;
+use crate::output::print::say;
 use crate::secrets::Secrets;
 use crate::secrets::prompt;
 use crate::shutdown::Stop;

@@ -20,7 +20,7 @@ use crate::app::{company, database_options, open_database};
 use crate::args::{Auth, Output};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit, HELD, REAUTHORISE, chain};
-use crate::render::{out_json, say};
+use crate::output::print::{out_json, say};
 use crate::secrets::Secrets;
 use crate::secrets::lineage::WitnessedVault;
 use crate::secrets::prompt;

@@ -1,5 +1,7 @@
 //! The command `auth status`: shows what the vault holds of the consent and when it expires, without calling Intuit.
 
+use backfill_report::instant::utc;
+use backfill_report::table::Table;
 use qbo_auth::{Clock as _, SystemClock, TokenSet, TokenVault as _};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -7,9 +9,8 @@ use time::{Duration, OffsetDateTime};
 use super::nothing;
 use crate::args::Output;
 use crate::config::settings::Settings;
-use crate::instant::utc;
 use crate::output::exit::{DONE, Exit};
-use crate::render::{Table, out, out_json, say};
+use crate::output::print::{out, out_json, say};
 use crate::secrets::Secrets;
 
 /// A consent that ends sooner than this is worth a word.

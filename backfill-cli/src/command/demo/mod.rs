@@ -9,6 +9,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use backfill_core::{RunOutcome, RunRequest};
+use backfill_report::ReportView;
+use backfill_report::json::totals as totals_json;
+use backfill_report::style::{Style, paint};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{Environment, SealedVault, SecretName, SecretVault as _};
 use qbo_client::Query;
@@ -24,11 +27,10 @@ use crate::app::{Composed, Schema, compose};
 use crate::args::{DemoArgs, RunArgs};
 use crate::config::settings::{Place, PrivateServer, Settings, TestEndpoints};
 use crate::output::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
-use crate::output::paint::{Style, paint};
-use crate::output::progress::sink;
-use crate::render::{Shown, report_json, report_text, say, say_lines, totals_json};
+use crate::output::print::{say, say_lines};
 use crate::secrets::prompt;
 use crate::shutdown::Stop;
+use crate::sinks::progress::sink;
 
 /// `demo`.
 pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
@@ -139,12 +141,12 @@ async fn show(
     say_lines("\nFirst run: every day of the year, three pipelines.");
     let began = composed.clock.elapsed();
     let outcome = engine_run(composed, first, stop).await?;
-    let took = spoken(composed.clock.elapsed().saturating_sub(began));
+    let took = human_duration(composed.clock.elapsed().saturating_sub(began));
     let now = composed.clock.now_utc();
     let report = examined(settings, composed.database_store(), &outcome, now).await?;
-    let shown = Shown { report: &report, allowance: settings.monthly_calls };
-    stage.show(&report_text(shown));
-    stage.note("report", report_json(shown));
+    let view = ReportView { report: &report, monthly_calls: settings.monthly_calls };
+    stage.show(&view.to_text());
+    stage.note("report", view.to_json());
     stage.show(&format!("took {took}"));
     complete(composed, &second, stage).await?;
 
@@ -206,7 +208,7 @@ fn both_active() -> qbo_client::Predicate {
 }
 
 /// `1 min 5 s`.
-fn spoken(time: Duration) -> String {
+fn human_duration(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 {
         format!("{:.1} s", time.as_secs_f64())

@@ -8,7 +8,7 @@ use private_postgres::LocalServer;
 use crate::config::settings::PrivateServer;
 use crate::database::private;
 use crate::output::exit::{DESTINATION, Exit};
-use crate::render::say;
+use crate::output::print::say;
 
 /// The database of a demo that is alone.
 const FIRST: &str = "demo";

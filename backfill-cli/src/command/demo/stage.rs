@@ -1,10 +1,10 @@
 //! The output of the demo: a sequence of headed scenes as text, or one JSON object at the end.
 
+use backfill_report::style::{Style, paint};
 use serde_json::{Map, Value};
 
 use crate::args::Output;
-use crate::output::paint::{Style, paint};
-use crate::render::{out, out_json};
+use crate::output::print::{out, out_json};
 
 /// What the demo shows: scene after scene for people, one value at the end for programs.
 #[derive(Debug)]

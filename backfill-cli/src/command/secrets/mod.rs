@@ -4,6 +4,8 @@ mod seal;
 
 use std::io::{ErrorKind, IsTerminal as _};
 
+use backfill_report::instant::utc;
+use backfill_report::table::Table;
 use qbo_auth::{
     Clock as _, ExposeSecret as _, SecretName, SecretString, SecretVault as _, SystemClock, TokenVault as _,
     Unlock,
@@ -12,9 +14,8 @@ use serde_json::json;
 
 use crate::args::{Output, Secrets};
 use crate::config::settings::Settings;
-use crate::instant::utc;
 use crate::output::exit::{DONE, Exit};
-use crate::render::{Table, out, out_json, say};
+use crate::output::print::{out, out_json, say};
 use crate::secrets::prompt;
 use crate::secrets::text;
 use crate::secrets::unlock;

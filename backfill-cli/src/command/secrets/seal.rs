@@ -7,7 +7,7 @@ use qbo_auth::{SealedVault, Unlock, VaultErrorKind};
 use super::place;
 use crate::config::settings::Settings;
 use crate::output::exit::{Exit, VAULT};
-use crate::render::say;
+use crate::output::print::say;
 use crate::secrets::Secrets;
 use crate::secrets::keyring::{self, Account, Refusal};
 use crate::secrets::unlock::{self, Opened};

@@ -17,7 +17,7 @@ use crate::config::settings::Settings;
 use crate::config::trusted;
 use crate::instant;
 use crate::output::exit::Exit;
-use crate::render::say;
+use crate::output::print::say;
 
 /// A trigger as a file has it.
 #[derive(Debug)]

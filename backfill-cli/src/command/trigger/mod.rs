@@ -5,6 +5,8 @@ mod mage;
 mod spelling;
 
 use backfill_core::{ChunkSize, EntitySpec, tile};
+use backfill_report::instant::{short, utc};
+use backfill_report::table::Table;
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{
     ChainLink, IfMissed, NewTrigger, PgStore, StoreErrorKind, Trigger, TriggerName, TriggerPlan,
@@ -20,9 +22,9 @@ use super::{or_nothing, reader};
 use crate::app::{Database, create_where_missing};
 use crate::args::{Missed, Output, RunArgs, Trigger as Command, TriggerAddArgs, When};
 use crate::config::settings::Settings;
-use crate::instant::{short, utc};
 use crate::output::exit::{DONE, Exit};
-use crate::render::{Table, out, out_json, say, spoken};
+use crate::output::human_duration::human_duration;
+use crate::output::print::{out, out_json, say};
 use crate::time_zone::in_zone;
 
 /// `trigger`.
@@ -349,7 +351,7 @@ fn due(one: &Trigger, all: &[Trigger], now: OffsetDateTime) -> String {
         }
         Some(other) => format!("after {}", other.asked.name),
         None if one.asked.fire_at > now => {
-            format!("in {}", spoken((one.asked.fire_at - now).unsigned_abs()))
+            format!("in {}", human_duration((one.asked.fire_at - now).unsigned_abs()))
         }
         None => "now".into(),
     }

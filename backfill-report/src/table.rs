@@ -2,15 +2,15 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
-use crate::output::foreign::Foreign;
-use crate::output::paint::{Style, paint, state};
+use crate::style::{Style, paint, state};
+use crate::untrusted::Untrusted;
 
 /// One line under the header; everything else is done by columns.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
 /// A table of text.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     table: comfy_table::Table,
     columns: Vec<Column>,
 }
@@ -46,7 +46,7 @@ impl Column {
 
     fn cell(&self, text: &str) -> String {
         // Much of what stands in tables was named by somebody else.
-        let text = Foreign(text).to_string();
+        let text = Untrusted(text).to_string();
         match &self.shown {
             Shown::AsState => state(&text).to_string(),
             Shown::Unless0(style) if text != "0" && !text.is_empty() => paint(*style, text).to_string(),
@@ -57,16 +57,16 @@ impl Column {
 
 impl Table {
     /// A table with these columns; those that end in `#` hold numbers, and stand right.
-    pub(crate) fn new(columns: &[&str]) -> Self {
+    pub fn new(columns: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
-        let head = |column: &&str| paint(Style::Heading, Foreign(column.trim_end_matches('#'))).to_string();
+        let head = |column: &&str| paint(Style::Heading, Untrusted(column.trim_end_matches('#'))).to_string();
         table.set_header(columns.iter().map(head));
         Self { table, columns: columns.iter().map(|name| Column::of(name)).collect() }
     }
 
     /// Adds a row.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cells = self.columns.iter().zip(cells);
         let cells: Vec<_> = cells.map(|(column, cell)| column.cell(&cell)).collect();
         self.table.add_row(cells);
@@ -98,7 +98,7 @@ impl std::fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::paint::Paint;
+    use crate::style::Colours;
 
     #[test]
     fn styles_change_no_width() {
@@ -106,12 +106,12 @@ mod tests {
         table.row(["a", "completed", "0", "x"].map(str::to_owned));
         table.row(["b", "failed", "12", "y\u{1b}[31m\u{2064}"].map(str::to_owned));
         let text = table.to_string();
-        let plain = Paint::Nothing.apply(&text);
+        let plain = Colours::Dropped.apply(&text);
         let lines: Vec<_> = plain.lines().collect();
         assert_eq!(lines[0], "  window   status      failed   message");
         assert_eq!(lines[2], "  a        completed        0   x");
         assert_eq!(lines[3], "  b        failed          12   y?[31m?");
-        let colours = Paint::Colours.apply(&text);
+        let colours = Colours::Shown.apply(&text);
         assert!(colours.contains("\u{1b}[32mcompleted\u{1b}[0m        0"), "{colours:?}");
         assert!(colours.contains("\u{1b}[1m\u{1b}[31m12\u{1b}[0m"), "{colours:?}");
         assert_eq!(anstream::adapter::strip_str(&colours).to_string(), plain);

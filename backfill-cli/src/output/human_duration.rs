@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A length of time as people say it, by its two largest units: `2 h 13 min`.
-pub(crate) fn spoken(time: Duration) -> String {
+pub(crate) fn human_duration(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn the_two_largest_units_are_said() {
-        let said = |seconds| spoken(Duration::from_secs(seconds));
+        let said = |seconds| human_duration(Duration::from_secs(seconds));
         assert_eq!(said(7), "7 s");
         assert_eq!(said(67), "1 min 7 s");
         assert_eq!(said(7980), "2 h 13 min");

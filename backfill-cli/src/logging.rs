@@ -3,7 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Global, LogFormat};
-use crate::output::Log;
+use crate::output::print::Log;
 
 /// Starts logging. `level` is a word such as `info`, or directives such as `info,backfill_core=debug`.
 pub(crate) fn start(global: &Global) {

@@ -5,6 +5,9 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use backfill_core::{EventSink, RunEvent, WindowReport};
+use backfill_report::instant::{short, utc};
+use backfill_report::style::{Style, paint};
+use backfill_report::untrusted::Untrusted;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qbo_client::{BreakerState, ClientEvent, QboClient};
 use raw_store::{RunId, TriggerState, Window, WindowCounts, WindowState};
@@ -12,13 +15,11 @@ use serde_json::{Value, json};
 
 use crate::args::Output;
 use crate::config::settings::Settings;
-use crate::instant::{short, utc};
-use crate::output::Screen;
+use crate::output::colour;
 use crate::output::event;
-use crate::output::event_log::Journal;
-use crate::output::foreign::Foreign;
-use crate::output::paint::{Paint, Style, paint};
-use crate::render::say_as;
+use crate::output::print::say_as;
+use crate::output::screen::Screen;
+use crate::sinks::event_log::Journal;
 
 /// How often a second the bar is drawn.
 const REDRAWN: u8 = 20;
@@ -127,7 +128,7 @@ impl Display {
             paint(Style::Good, "{spinner}"),
             paint(Style::Aside, "{elapsed}, {eta} left")
         );
-        let style = ProgressStyle::with_template(&Paint::of_stderr().apply(&template));
+        let style = ProgressStyle::with_template(&colour::of_stderr().apply(&template));
         let style = style.expect("the template is a constant").progress_chars("━╸ ");
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), REDRAWN);
         let bar = ProgressBar::with_draw_target(Some(windows as u64), target).with_style(style);
@@ -149,9 +150,9 @@ impl Display {
     fn say(&self, style: Option<Style>, line: &str) {
         match (self.bar.get(), style) {
             (None, _) => say_as(style, line),
-            (Some(bar), None) => bar.println(Foreign(line).to_string()),
+            (Some(bar), None) => bar.println(Untrusted(line).to_string()),
             (Some(bar), Some(style)) => {
-                bar.println(Paint::of_stderr().apply(&paint(style, Foreign(line)).to_string()));
+                bar.println(colour::of_stderr().apply(&paint(style, Untrusted(line)).to_string()));
             }
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use backfill_core::{EventSink, RunError, RunEvent};
+use backfill_report::instant::utc;
 use qbo_client::ClientEvent;
 use raw_store::{RunId, WindowState};
 
-use crate::instant::utc;
 use crate::output::exit::chain;
 
 /// Logs what it hears of one run, and hands it on. All at level info or below: whoever watches is told by the sink behind it.

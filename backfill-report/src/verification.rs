@@ -5,12 +5,11 @@ use std::fmt::Write as _;
 use backfill_core::{Mismatch, VerifiedPipeline};
 use serde_json::json;
 
-use super::Table;
 use crate::instant::{short, utc};
-use crate::output::exit::{DONE, Exit};
+use crate::table::Table;
 
 /// What a verification found, for people.
-pub(crate) fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> String {
+pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> String {
     let mut table = Table::new(&[
         "pipeline",
         "last updated (UTC)",
@@ -69,7 +68,7 @@ fn differences(shown: &[Mismatch]) -> Table {
 }
 
 /// The same for programs.
-pub(crate) fn json(found: &[VerifiedPipeline], calls: u64, verdict: &Result<u8, Exit>) -> serde_json::Value {
+pub fn json(found: &[VerifiedPipeline], calls: u64, exit_code: u8, next: &str) -> serde_json::Value {
     let pipelines: Vec<_> = found
         .iter()
         .map(|one| {
@@ -81,9 +80,5 @@ pub(crate) fn json(found: &[VerifiedPipeline], calls: u64, verdict: &Result<u8, 
                    "available": !one.is_unavailable, "agrees": one.agrees()})
         })
         .collect();
-    let (code, next) = match verdict {
-        Ok(_) => (DONE, ""),
-        Err(exit) => (exit.code, &*exit.next),
-    };
-    json!({"pipelines": pipelines, "calls": calls, "exit_code": code, "next": next})
+    json!({"pipelines": pipelines, "calls": calls, "exit_code": exit_code, "next": next})
 }

@@ -7,8 +7,9 @@ use backfill_core::PipelineReport;
 use raw_store::{LogLine, WindowState};
 use time::{Date, Duration, Month, OffsetDateTime};
 
-use super::{Escaped, grouped};
+use super::escaped::Escaped;
 use crate::instant::short;
+use crate::number::grouped;
 
 /// One day of the calendar.
 #[derive(Clone, Debug)]

@@ -2,12 +2,12 @@
 
 use raw_store::{LogLine, WindowState};
 
-use super::seconds;
 use crate::instant::short;
+use crate::number::seconds;
 
 /// One line of a report: a window, or several that say the same.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Alike<'a> {
+pub(crate) struct WindowGroup<'a> {
     first: &'a LogLine,
     last: &'a LogLine,
     /// How many windows.
@@ -16,8 +16,8 @@ pub(crate) struct Alike<'a> {
 }
 
 /// Puts neighbours that say the same together.
-pub(crate) fn alike<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<Alike<'a>> {
-    let mut groups: Vec<Alike<'a>> = Vec::new();
+pub(crate) fn group_windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<WindowGroup<'a>> {
+    let mut groups: Vec<WindowGroup<'a>> = Vec::new();
     for line in lines {
         let seconds = line.duration.as_secs_f64();
         match groups.last_mut().filter(|group| group.takes(line)) {
@@ -26,13 +26,13 @@ pub(crate) fn alike<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<Ali
                 group.count += 1;
                 group.seconds += seconds;
             }
-            None => groups.push(Alike { first: line, last: line, count: 1, seconds }),
+            None => groups.push(WindowGroup { first: line, last: line, count: 1, seconds }),
         }
     }
     groups
 }
 
-impl Alike<'_> {
+impl WindowGroup<'_> {
     fn takes(&self, line: &LogLine) -> bool {
         let tells = |line: &LogLine| {
             matches!(line.state, WindowState::Failed | WindowState::Unavailable)
@@ -54,7 +54,7 @@ impl Alike<'_> {
     }
 
     /// The cells of its line in a report.
-    pub(super) fn cells(&self) -> [String; 9] {
+    pub(crate) fn cells(&self) -> [String; 9] {
         let metrics = &self.first.metrics;
         [
             self.place(),

@@ -1,18 +1,16 @@
 //! The few styles of this program, and how they travel within text: as marks that no foreign text can hold, for
-//! [`Foreign`](crate::output::foreign::Foreign) takes them out. The stream that shows the text turns them into colours or drops them.
+//! [`Untrusted`](crate::untrusted::Untrusted) takes them out. The stream that shows the text turns them into colours or drops them.
 //!
 //! Marks have no width, so that tables and paddings come out the same with and without them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
-use std::io;
 
-use anstream::{AutoStream, ColorChoice};
 use anstyle::AnsiColor;
 
 /// What a piece of text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
+pub enum Style {
     /// The head of what follows.
     Heading,
     /// A state with which all is well.
@@ -54,7 +52,7 @@ impl Style {
     }
 
     /// The style of a word for a state, whatever it is the state of.
-    pub(crate) fn of_state(word: &str) -> Option<Self> {
+    pub fn of_state(word: &str) -> Option<Self> {
         Some(match word {
             "completed" | "done" | "ok" | "resolved" | "accepted" => Self::Good,
             "provisional" | "running" | "unavailable" | "stopped" | "open" | "warning" | "gone" => {
@@ -75,18 +73,18 @@ impl Style {
 }
 
 /// A text in a style.
-pub(crate) fn paint(style: Style, text: impl Display) -> Painted<impl Display> {
+pub fn paint(style: Style, text: impl Display) -> Painted<impl Display> {
     Painted { style: Some(style), text }
 }
 
 /// A word for a state, in its style.
-pub(crate) fn state(word: &str) -> Painted<&str> {
+pub fn state(word: &str) -> Painted<&str> {
     Painted { style: Style::of_state(word.trim()), text: word }
 }
 
 /// See [`paint`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Painted<T> {
+pub struct Painted<T> {
     style: Option<Style>,
     text: T,
 }
@@ -101,7 +99,7 @@ impl<T: Display> Display for Painted<T> {
 }
 
 /// A line for people, with the word in front that says what it is in its style.
-pub(crate) fn line(text: &str) -> Cow<'_, str> {
+pub fn line(text: &str) -> Cow<'_, str> {
     match Style::of_line(text) {
         Some((style, word)) => Cow::Owned(format!("{}{}", paint(style, word), &text[word.len()..])),
         None => Cow::Borrowed(text),
@@ -109,34 +107,23 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether a letter is one of ours.
-pub(crate) fn is_mark(letter: char) -> bool {
+pub fn is_mark(letter: char) -> bool {
     letter == END || MARKS.iter().any(|(_, mark)| *mark == letter)
 }
 
 /// What a stream shows for the marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Paint {
-    Colours,
-    Nothing,
+pub enum Colours {
+    /// ANSI escape sequences.
+    Shown,
+    /// No styles.
+    Dropped,
 }
 
-impl Paint {
-    /// As the user and the environment want it for stdout.
-    pub(crate) fn of_stdout() -> Self {
-        Self::of(AutoStream::choice(&io::stdout()))
-    }
-
-    /// The same for stderr.
-    pub(crate) fn of_stderr() -> Self {
-        Self::of(AutoStream::choice(&io::stderr()))
-    }
-
-    fn of(choice: ColorChoice) -> Self {
-        if choice == ColorChoice::Never { Self::Nothing } else { Self::Colours }
-    }
-
+impl Colours {
     /// Puts this in place of the marks.
-    pub(crate) fn apply(self, text: &str) -> Cow<'_, str> {
+    #[must_use]
+    pub fn apply(self, text: &str) -> Cow<'_, str> {
         if !text.contains(is_mark) {
             return Cow::Borrowed(text);
         }
@@ -145,12 +132,12 @@ impl Paint {
         for letter in text.chars() {
             match (MARKS.iter().find(|(_, mark)| *mark == letter), self) {
                 (None, _) if letter != END => shown.push(letter),
-                (_, Self::Nothing) => {}
-                (Some((style, _)), Self::Colours) => {
+                (_, Self::Dropped) => {}
+                (Some((style, _)), Self::Shown) => {
                     open = Some(style.ansi());
                     shown.push_str(&style.ansi().render().to_string());
                 }
-                (None, Self::Colours) => {
+                (None, Self::Shown) => {
                     shown.extend(open.take().map(|style: anstyle::Style| style.render_reset().to_string()));
                 }
             }
@@ -162,13 +149,13 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::foreign::{Foreign, is_obeyed};
+    use crate::untrusted::{Untrusted, is_obeyed};
 
     #[test]
     fn marks_are_colours_or_nothing() {
         let text = format!("{} beside {}", paint(Style::Bad, "failed"), state("armed"));
-        assert_eq!(Paint::Nothing.apply(&text), "failed beside armed");
-        assert_eq!(Paint::Colours.apply(&text), "\u{1b}[1m\u{1b}[31mfailed\u{1b}[0m beside armed");
+        assert_eq!(Colours::Dropped.apply(&text), "failed beside armed");
+        assert_eq!(Colours::Shown.apply(&text), "\u{1b}[1m\u{1b}[31mfailed\u{1b}[0m beside armed");
     }
 
     #[test]
@@ -176,7 +163,7 @@ mod tests {
         for (style, mark) in MARKS {
             assert_eq!(style.mark(), mark);
             assert!(is_mark(mark) && is_obeyed(mark));
-            assert_eq!(Foreign(&paint(style, "x").to_string()).to_string(), "?x?");
+            assert_eq!(Untrusted(&paint(style, "x").to_string()).to_string(), "?x?");
         }
     }
 }

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use crate::output::paint::is_mark;
+use crate::style::is_mark;
 
-/// Foreign text within a line: one line of it, without anything that a terminal obeys.
+/// Untrusted text within a line: one line of it, without anything that a terminal obeys.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Foreign<'a>(pub(crate) &'a str);
+pub struct Untrusted<'a>(pub &'a str);
 
-impl fmt::Display for Foreign<'_> {
+impl fmt::Display for Untrusted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for letter in self.0.chars() {
             match letter {
@@ -27,7 +27,7 @@ impl fmt::Display for Foreign<'_> {
 
 /// Whether a character does something instead of being seen: controls (C0, DEL, C1), marks that turn the direction of text,
 /// separators of lines, and tags, which hide text.
-pub(crate) fn is_obeyed(letter: char) -> bool {
+pub fn is_obeyed(letter: char) -> bool {
     letter.is_control()
         || matches!(
             letter,
@@ -44,7 +44,7 @@ pub(crate) fn is_obeyed(letter: char) -> bool {
 }
 
 /// Our own text of several lines, with marks of our own perhaps. What else a terminal would obey came with something foreign.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+pub fn printable(text: &str) -> Cow<'_, str> {
     let is_own = |letter: char| letter == '\n' || is_mark(letter) || !is_obeyed(letter);
     if text.chars().all(is_own) {
         return Cow::Borrowed(text);
@@ -59,7 +59,7 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
 
 /// A text in JSON, in which what a terminal would obey is escaped: whoever reads the JSON has the exact value. Such characters
 /// can only stand in its strings.
-pub(crate) fn in_json(json: &str) -> Cow<'_, str> {
+pub fn in_json(json: &str) -> Cow<'_, str> {
     let is_plain = |letter: char| letter == '\n' || !is_obeyed(letter);
     if json.chars().all(is_plain) {
         return Cow::Borrowed(json);
@@ -86,17 +86,17 @@ mod tests {
 
     #[test]
     fn nothing_foreign_is_obeyed() {
-        let one = Foreign(HOSTILE).to_string();
+        let one = Untrusted(HOSTILE).to_string();
         assert_eq!(one, "a?[31mb?]0;title??2J forged ?c? ????é中\u{300}".replacen("????", "???", 1));
         assert!(!one.chars().any(is_obeyed));
     }
 
     #[test]
     fn of_what_is_shown_only_lines_are_left() {
-        let text = shown(HOSTILE).into_owned();
+        let text = printable(HOSTILE).into_owned();
         assert!(text.starts_with("a?[31mb?]0;title??2J\nforged ?c?"), "{text:?}");
         assert!(!text.replace('\n', "").chars().any(is_obeyed), "{text:?}");
-        assert!(matches!(shown("plain ✓\nlines"), Cow::Borrowed(_)));
+        assert!(matches!(printable("plain ✓\nlines"), Cow::Borrowed(_)));
     }
 
     #[test]

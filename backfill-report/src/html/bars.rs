@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Escaped;
+use super::escaped::Escaped;
 
 /// More bars than this are no wider than a hair; neighbours are then added up.
 const MOST: usize = 400;

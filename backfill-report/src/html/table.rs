@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Escaped;
+use super::escaped::Escaped;
 
 /// A table whose first column names the row; on a narrow screen each row is a card.
 pub(crate) fn push_table(page: &mut String, class: &str, columns: &[&str], rows: &[(String, Vec<String>)]) {

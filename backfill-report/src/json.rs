@@ -4,27 +4,31 @@ use backfill_core::{PipelineReport, Report, Totals};
 use raw_store::{LogLine, PipelineTotals, RunRecord, WindowCounts, WindowState};
 use serde_json::{Value, json};
 
-use super::report_text::resume;
-use super::{Shown, findings};
+use crate::findings;
 use crate::instant::utc;
+use crate::summary::resume;
+use crate::view::ReportView;
 
-/// The report for programs.
-pub(crate) fn json(shown: Shown<'_>) -> Value {
-    let report = shown.report;
-    let mut value = run(&report.run);
-    value["pipelines"] = report.pipelines.iter().map(|one| pipeline(report, one)).collect();
-    value["seconds"] = shown.seconds().into();
-    value["monthly_allowance"] = shown.allowance.into();
-    value["percent_of_allowance"] = shown.percent_of_allowance().into();
-    value["findings"] = findings::json(report).into();
-    value["other_run"] = report.other.as_ref().map_or(Value::Null, run);
-    value["open_quarantine"] = report.open_quarantine().into();
-    value["next"] = resume(report).into();
-    value
+impl ReportView<'_> {
+    /// Renders the report as JSON.
+    #[must_use]
+    pub fn to_json(self) -> Value {
+        let report = self.report;
+        let mut value = run(&report.run);
+        value["pipelines"] = report.pipelines.iter().map(|one| pipeline(report, one)).collect();
+        value["seconds"] = self.seconds().into();
+        value["monthly_allowance"] = self.monthly_calls.into();
+        value["percent_of_allowance"] = self.percent_of_limit().into();
+        value["findings"] = findings::json(report).into();
+        value["other_run"] = report.other.as_ref().map_or(Value::Null, run);
+        value["open_quarantine"] = report.open_quarantine().into();
+        value["next"] = resume(report).into();
+        value
+    }
 }
 
 /// A run with its totals.
-pub(crate) fn run(run: &RunRecord) -> Value {
+pub fn run(run: &RunRecord) -> Value {
     json!({
         "run_id": run.id.as_str(),
         "status": run.status.as_str(),
@@ -46,7 +50,7 @@ pub(crate) fn run(run: &RunRecord) -> Value {
 }
 
 /// Sums over pipelines.
-pub(crate) fn totals(totals: &Totals) -> Value {
+pub fn totals(totals: &Totals) -> Value {
     let mut value = counts(&totals.counts);
     value["pages"] = totals.pages.into();
     value["windows_opened"] = totals.windows_opened.into();
@@ -98,7 +102,7 @@ fn pipeline(all: &Report, report: &PipelineReport) -> Value {
 }
 
 /// One log line.
-pub(crate) fn line(line: &LogLine) -> Value {
+pub fn line(line: &LogLine) -> Value {
     json!({
         "entity_name": line.entity_name,
         "window_start_utc": utc(line.window.start()),

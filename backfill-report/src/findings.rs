@@ -6,15 +6,15 @@ use backfill_core::Report;
 use raw_store::{Finding, Severity, ValidationResult};
 use serde_json::{Value, json};
 
-use super::Table;
 use crate::instant::{short, utc};
-use crate::output::paint::Style;
+use crate::style::Style;
+use crate::table::Table;
 
 /// Findings that are shown in a terminal; all of them are in the database and in the other formats.
 const MOST_SHOWN: usize = 20;
 
 /// What was found for programs, as the `finding` event has it.
-pub(crate) fn json(report: &Report) -> Vec<Value> {
+pub fn json(report: &Report) -> Vec<Value> {
     let one = |(validated, finding): (&ValidationResult, &Finding)| {
         json!({
             "kind": finding.kind,
@@ -31,16 +31,16 @@ pub(crate) fn json(report: &Report) -> Vec<Value> {
 }
 
 /// All findings, by pipeline.
-pub(super) fn all(report: &Report) -> impl Iterator<Item = (&ValidationResult, &Finding)> {
+pub(crate) fn all(report: &Report) -> impl Iterator<Item = (&ValidationResult, &Finding)> {
     report.validated.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)))
 }
 
-pub(super) fn pipeline(validated: &ValidationResult) -> String {
+pub(crate) fn pipeline(validated: &ValidationResult) -> String {
     format!("qb_{}_backfill", validated.entity_name)
 }
 
 /// `3 pipelines, 5,000 rows looked over: 1 error, 2 warnings, 3 notes`.
-pub(super) fn sum(report: &Report) -> String {
+pub(crate) fn sum(report: &Report) -> String {
     if report.validated.is_empty() {
         return "Nothing was read, so no rows were looked over; `qbo-backfill report` looks over the whole range.".into();
     }
@@ -51,7 +51,7 @@ pub(super) fn sum(report: &Report) -> String {
 }
 
 /// The cells of one finding.
-pub(super) fn cells(validated: &ValidationResult, finding: &Finding) -> [String; 5] {
+pub(crate) fn cells(validated: &ValidationResult, finding: &Finding) -> [String; 5] {
     [
         finding.severity.to_string(),
         pipeline(validated),
@@ -62,7 +62,7 @@ pub(super) fn cells(validated: &ValidationResult, finding: &Finding) -> [String;
 }
 
 /// Each finding in a line of its own.
-pub(crate) fn lines(report: &Report) -> Vec<(Option<Style>, String)> {
+pub fn lines(report: &Report) -> Vec<(Option<Style>, String)> {
     let line = |(validated, finding): (&ValidationResult, &Finding)| {
         let style = Style::of_state(finding.severity.as_str());
         let line =
@@ -73,7 +73,7 @@ pub(crate) fn lines(report: &Report) -> Vec<(Option<Style>, String)> {
 }
 
 /// The findings for people at a terminal.
-pub(super) fn text(report: &Report) -> String {
+pub(crate) fn text(report: &Report) -> String {
     let found: Vec<_> = all(report).collect();
     let mut text = format!("{}\n", sum(report));
     if found.is_empty() {

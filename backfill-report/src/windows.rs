@@ -2,11 +2,11 @@
 
 use raw_store::LogLine;
 
-use super::Table;
 use crate::instant::short;
+use crate::table::Table;
 
 /// Windows of the log, a line each.
-pub(crate) fn windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> String {
+pub fn windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> String {
     let mut table = Table::new(&["entity", "window", "status", "read#", "attempts#", "message"]);
     for line in lines {
         table.row([

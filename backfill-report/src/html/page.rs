@@ -7,45 +7,56 @@ use backfill_core::{Axis, PipelineReport, Report, Totals};
 use raw_store::{Finding, LogLine, RunStatus, Severity, ValidationResult, WindowState};
 use time::Date;
 
-use super::alike::{Alike, alike};
-use super::html::{Bar, Escaped, STYLE, bars, calendar, grouped, push_table};
-use super::report_text::{open_quarantine, resume, standing_numbers, total_numbers};
-use super::{Shown, findings, percent, seconds};
+use super::bars::{Bar, bars};
+use super::calendar::calendar;
+use super::escaped::Escaped;
+use super::table::push_table;
+use crate::findings;
 use crate::instant::{short, utc};
+use crate::number::{grouped, percent, real, seconds};
+use crate::summary::{open_quarantine, resume, standing_numbers, total_numbers};
+use crate::view::ReportView;
+use crate::window_group::{WindowGroup, group_windows};
 
 /// Windows listed one by one; the calendar shows all of them, and so do the JSON report and the log.
 const MOST_WINDOWS: usize = 400;
 
+/// The page's style sheet. It loads no file, font or picture.
+const STYLE: &str = include_str!("report.css");
+
 /// What a browser may load: nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
-/// The page.
-pub(crate) fn html(shown: Shown<'_>) -> String {
-    let report = shown.report;
-    let run = &report.run;
-    let mut page = String::new();
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+impl ReportView<'_> {
+    /// Renders the report as one HTML page without script and without any request to the network.
+    #[must_use]
+    pub fn to_html(self) -> String {
+        let report = self.report;
+        let run = &report.run;
+        let mut page = String::new();
+        let _ = write!(
+            page,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
          <link rel=\"icon\" href=\"data:,\">\n<title>Backfill run {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        Escaped(run.id.as_str())
-    );
-    push_head(&mut page, shown);
-    push_tiles(&mut page, shown);
-    push_totals(&mut page, report);
-    push_findings(&mut page, report);
-    push_again(&mut page, report);
-    for pipeline in &report.pipelines {
-        push_pipeline(&mut page, report, pipeline);
+            Escaped(run.id.as_str())
+        );
+        push_head(&mut page, self);
+        push_tiles(&mut page, self);
+        push_totals(&mut page, report);
+        push_findings(&mut page, report);
+        push_again(&mut page, report);
+        for pipeline in &report.pipelines {
+            push_pipeline(&mut page, report, pipeline);
+        }
+        push_foot(&mut page, report);
+        page.push_str("</main>\n</body>\n</html>\n");
+        page
     }
-    push_foot(&mut page, report);
-    page.push_str("</main>\n</body>\n</html>\n");
-    page
 }
 
-fn push_head(page: &mut String, shown: Shown<'_>) {
+fn push_head(page: &mut String, shown: ReportView<'_>) {
     let (report, run) = (shown.report, &shown.report.run);
     let class = match run.status {
         RunStatus::Completed => "good",
@@ -85,14 +96,14 @@ fn push_head(page: &mut String, shown: Shown<'_>) {
     page.push_str("</header>\n");
 }
 
-fn push_tiles(page: &mut String, shown: Shown<'_>) {
+fn push_tiles(page: &mut String, shown: ReportView<'_>) {
     let run = &shown.report.run;
     let totals = Totals::of(&run.pipelines);
     let counts = totals.counts;
     let plain = |name, number: u64| (name, grouped(number), String::new());
     let share = shown
-        .percent_of_allowance()
-        .zip(shown.allowance)
+        .percent_of_limit()
+        .zip(shown.monthly_calls)
         .map(|(share, allowance)| format!("{} % of {} a month", percent(share), grouped(allowance)));
     let tiles = [
         plain("records read", counts.read()),
@@ -280,10 +291,10 @@ fn push_bars(page: &mut String, pipeline: &PipelineReport, marked: &BTreeSet<Dat
         };
         pipeline.windows.iter().map(one).collect()
     };
-    let records = bar(|line| super::real(line.metrics.records_read), true);
+    let records = bar(|line| real(line.metrics.records_read), true);
     page.push_str(&bars("Records per window", &records, |value| format!("{value:.0} records")));
     let duration = bar(|line| line.duration.as_secs_f64(), false);
-    let pages = bar(|line| super::real(line.metrics.pages_read), false);
+    let pages = bar(|line| real(line.metrics.pages_read), false);
     page.push_str("<div class=\"pair\">");
     page.push_str(&bars("Duration per window", &duration, brief));
     page.push_str(&bars("Calls (pages) per window", &pages, |value| format!("{value:.0}")));
@@ -297,7 +308,7 @@ fn brief(time: f64) -> String {
 fn push_windows(page: &mut String, pipeline: &PipelineReport) {
     let telling = |line: &&LogLine| line.metrics.records_read > 0 || line.state != WindowState::Completed;
     let told = pipeline.windows.iter().filter(telling).count();
-    let lines = alike(pipeline.windows.iter().filter(telling));
+    let lines = group_windows(pipeline.windows.iter().filter(telling));
     let empty = pipeline.windows.len() - told;
     let _ = write!(
         page,
@@ -305,7 +316,7 @@ fn push_windows(page: &mut String, pipeline: &PipelineReport) {
         grouped(told as u64),
         grouped(empty as u64)
     );
-    let row = |line: &Alike<'_>| {
+    let row = |line: &WindowGroup<'_>| {
         let [window, cells @ ..] = line.cells();
         (window, cells.to_vec())
     };

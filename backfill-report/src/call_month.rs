@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::instant::utc;
 
 /// What a month has cost so far, and what is left of it.
-pub(crate) fn line(month: CallMonth, allowance: Option<u64>) -> String {
+pub fn line(month: CallMonth, allowance: Option<u64>) -> String {
     let used = month.used;
     match allowance {
         Some(allowance) => format!(
@@ -18,7 +18,7 @@ pub(crate) fn line(month: CallMonth, allowance: Option<u64>) -> String {
 }
 
 /// The same for programs.
-pub(crate) fn json(month: CallMonth, allowance: Option<u64>) -> serde_json::Value {
+pub fn json(month: CallMonth, allowance: Option<u64>) -> serde_json::Value {
     json!({
         "used": month.used,
         "allowance": allowance,

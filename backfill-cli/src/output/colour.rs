@@ -1,0 +1,18 @@
+//! Whether a stream shows colours, as the user and the environment want it.
+
+use std::io;
+
+use anstream::{AutoStream, ColorChoice};
+use backfill_report::style::Colours;
+
+pub(crate) fn of_stdout() -> Colours {
+    of(AutoStream::choice(&io::stdout()))
+}
+
+pub(crate) fn of_stderr() -> Colours {
+    of(AutoStream::choice(&io::stderr()))
+}
+
+fn of(choice: ColorChoice) -> Colours {
+    if choice == ColorChoice::Never { Colours::Dropped } else { Colours::Shown }
+}

@@ -1,0 +1,39 @@
+//! Renders what a backfill has done: a run's [`Report`](backfill_core::Report) as text, Markdown, JSON or one HTML page,
+//! and the results of the other commands as tables and JSON.
+//!
+//! [`ReportView`] is the entry: it joins a report, which `backfill_core` rebuilds from the log, with the monthly limit
+//! of calls, and has a method for each format.
+//!
+//! Text for a terminal carries its styles as marks without width ([`style`]); [`style::Colours::apply`] turns them into
+//! ANSI escape sequences or drops them. Text that comes from a database, a file or a server is shown by
+//! [`untrusted::Untrusted`], so that it cannot move a cursor or forge a line.
+//!
+//! ```no_run
+//! # async fn show(report: &backfill_core::Report) {
+//! use backfill_report::ReportView;
+//! use backfill_report::style::Colours;
+//!
+//! let view = ReportView { report, monthly_calls: Some(500_000) };
+//! println!("{}", Colours::Dropped.apply(&view.to_text()));
+//! std::fs::write("report.html", view.to_html()).expect("the folder can be written to");
+//! # }
+//! ```
+
+mod view;
+mod text;
+mod markdown;
+pub mod json;
+mod html;
+mod summary;
+pub mod findings;
+pub mod verification;
+pub mod windows;
+mod window_group;
+pub mod call_month;
+pub mod table;
+pub mod style;
+pub mod untrusted;
+pub mod instant;
+pub mod number;
+
+pub use view::ReportView;

@@ -1,0 +1,28 @@
+//! A run's report together with what it is measured by.
+
+use backfill_core::Report;
+
+use crate::number::real;
+
+/// A [`Report`] and the monthly limit of API calls that its cost is compared with. Each format is a method.
+#[derive(Clone, Copy, Debug)]
+pub struct ReportView<'a> {
+    /// The report, rebuilt from the log.
+    pub report: &'a Report,
+    /// The most API calls in a month; `None` for no limit.
+    pub monthly_calls: Option<u64>,
+}
+
+impl ReportView<'_> {
+    /// The share of the monthly limit that the run has used, in percent.
+    pub(crate) fn percent_of_limit(self) -> Option<f64> {
+        let calls = real(self.report.run.calls);
+        self.monthly_calls.map(|limit| 100.0 * calls / real(limit.max(1)))
+    }
+
+    /// From the run's start to its end, in seconds.
+    pub(crate) fn seconds(self) -> Option<f64> {
+        let run = &self.report.run;
+        run.finished_at.map(|end| (end - run.started_at).as_seconds_f64())
+    }
+}
