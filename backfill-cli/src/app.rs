@@ -16,10 +16,10 @@ use raw_store::{
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::config::settings::Settings;
-use crate::database::pgpass;
 use crate::output::exit::{self, Exit};
 use crate::secrets::Secrets;
-use crate::secrets::lineage::WitnessedVault;
+use crate::secrets::database::database_options;
+use crate::secrets::lineage::CheckedVault;
 
 /// An open database, and what keeps it running.
 #[derive(Debug)]
@@ -38,15 +38,15 @@ pub(crate) struct Database {
 
 /// Everything that a run needs.
 #[derive(Debug)]
-pub(crate) struct Composed {
+pub(crate) struct RunApp {
     pub(crate) engine: Engine,
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: StoreIdentity,
     pub(crate) tokens: Arc<RefreshingProvider>,
-    pub(crate) vault: Arc<WitnessedVault>,
-    workshop: Workshop,
+    pub(crate) vault: Arc<CheckedVault>,
+    workshop: App,
 }
 
 /// What becomes of a schema that is not there.
@@ -63,7 +63,7 @@ pub(crate) enum Schema {
 pub(crate) struct Company {
     pub(crate) tokens: Arc<RefreshingProvider>,
     pub(crate) identity: StoreIdentity,
-    pub(crate) vault: Arc<WitnessedVault>,
+    pub(crate) vault: Arc<CheckedVault>,
     client: HttpQboClientBuilder,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -73,7 +73,7 @@ type Client = (Arc<dyn QboClient>, UnboundedReceiver<ClientEvent>);
 
 /// A company and a database, of which engines are made.
 #[derive(Debug)]
-pub(crate) struct Workshop {
+pub(crate) struct App {
     pub(crate) company: Company,
     pub(crate) store: Arc<PgStore>,
     settings: Settings,
@@ -89,7 +89,7 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
     let secret = secrets.need(SecretName::QboClientSecret, settings).await?;
     let secret = ClientSecret::new(secret);
     let vault = secrets.token_vault(settings, clock.now_utc()).await?;
-    let vault = Arc::new(WitnessedVault::new(vault, secret.clone()));
+    let vault = Arc::new(CheckedVault::new(vault, secret.clone()));
     let endpoints = settings.endpoints.over(environment)?;
 
     let endpoint = OauthEndpoint::new(endpoints.clone(), ClientId::new(id.expose_secret()), secret)
@@ -136,7 +136,7 @@ pub(crate) async fn workshop(
     concurrency: NonZeroUsize,
     seed: u64,
     schema: Schema,
-) -> Result<Workshop, Exit> {
+) -> Result<App, Exit> {
     let mut secrets = Secrets::open(settings).await?;
     let company = company(settings, &mut secrets, seed).await?;
     let database = open_database(settings, &secrets, concurrency).await?;
@@ -148,10 +148,10 @@ pub(crate) async fn workshop(
     let witness: Arc<dyn TokenLineage> = database.store.clone();
     company.vault.tell(Arc::downgrade(&witness));
     let store = Arc::clone(&database.store);
-    Ok(Workshop { company, store, settings: settings.clone(), database })
+    Ok(App { company, store, settings: settings.clone(), database })
 }
 
-impl Workshop {
+impl App {
     /// An engine over a client of its own, and that client.
     pub(crate) fn engine(
         &self,
@@ -185,10 +185,10 @@ pub(crate) async fn compose(
     seed: u64,
     schema: Schema,
     sink: impl FnOnce(Arc<dyn QboClient>) -> Arc<dyn EventSink>,
-) -> Result<Composed, Exit> {
+) -> Result<RunApp, Exit> {
     let workshop = workshop(settings, concurrency, seed, schema).await?;
     let (engine, client) = workshop.engine(|client| sink(Arc::clone(client)))?;
-    Ok(Composed {
+    Ok(RunApp {
         engine,
         client,
         store: workshop.store.clone(),
@@ -200,7 +200,7 @@ pub(crate) async fn compose(
     })
 }
 
-impl Composed {
+impl RunApp {
     /// Ends cleanly: a token that is being refreshed is kept first.
     pub(crate) async fn close(self) -> Result<(), Exit> {
         let Self { engine, client, store, workshop, .. } = self;
@@ -252,26 +252,6 @@ pub(crate) async fn open_database(
     })
 }
 
-/// How to reach the database that settings or secrets name, with its password; `None` if none is named.
-pub(crate) async fn database_options(
-    settings: &Settings,
-    secrets: &Secrets,
-) -> Result<Option<DatabaseOptions>, Exit> {
-    let options = match &settings.database {
-        Some(url) => Some(url.parse::<DatabaseOptions>()?),
-        None => from_secrets(secrets).await?,
-    };
-    let Some(options) = options else { return Ok(None) };
-    let password = match secrets.find(SecretName::PgPassword).await? {
-        Some(password) => Some(password),
-        None => settings.passfile.as_deref().and_then(|file| pgpass::find(file, &options)),
-    };
-    Ok(Some(match password {
-        Some(password) => options.with_password(password.expose_secret()),
-        None => options,
-    }))
-}
-
 async fn connect(
     options: DatabaseOptions,
     settings: &Settings,
@@ -282,30 +262,6 @@ async fn connect(
     #[cfg(feature = "points")]
     let options = crate::failpoints::with_lease_time(options);
     Ok(Arc::new(PgStore::connect(options, settings.schema.clone()).await?))
-}
-
-/// The database that the secrets describe, if they do.
-async fn from_secrets(secrets: &Secrets) -> Result<Option<DatabaseOptions>, Exit> {
-    let mut parts = Vec::new();
-    for name in [SecretName::PgHost, SecretName::PgPort, SecretName::PgDatabase, SecretName::PgUser] {
-        parts.push(secrets.find(name).await?.map(|value| value.expose_secret().trim().to_owned()));
-    }
-    let [host, port, database, user] = parts.as_slice() else {
-        return Ok(None);
-    };
-    let Some(host) = host else { return Ok(None) };
-    let port = port
-        .as_deref()
-        .unwrap_or("5432")
-        .parse()
-        .map_err(|_| Exit::usage("PG_PORT is not a port", "qbo-backfill secrets set PG_PORT"))?;
-    let (Some(database), Some(user)) = (database, user) else {
-        return Err(Exit::usage(
-            "PG_HOST is set, PG_DATABASE or PG_USER is not",
-            "qbo-backfill secrets set PG_DATABASE and PG_USER",
-        ));
-    };
-    Ok(Some(DatabaseOptions::new(host, port, database, user)))
 }
 
 #[cfg(feature = "embedded")]

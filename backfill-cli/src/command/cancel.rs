@@ -8,7 +8,7 @@ use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{BackfillLog as _, RunId, Store, TriggerQueue as _, TriggerState};
 use serde_json::json;
 
-use super::reader;
+use super::log_reader::reader;
 use crate::app::Database;
 use crate::args::Output;
 use crate::config::settings::Settings;

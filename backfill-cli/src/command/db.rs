@@ -8,7 +8,7 @@ use backfill_report::untrusted::Untrusted;
 use raw_store::{DatabaseOptions, PgStore, StoreError, StoreErrorKind};
 use serde_json::json;
 
-use super::reader;
+use super::log_reader::reader;
 use crate::app::Database;
 use crate::args::{Db, Output};
 #[cfg(feature = "embedded")]

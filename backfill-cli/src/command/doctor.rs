@@ -12,6 +12,7 @@ use serde_json::json;
 use time::Duration;
 
 use super::auth::SOON;
+use super::company_info::company_info;
 use crate::app::{Database, company, let_it_age, open_database};
 use crate::args::{DoctorArgs, Output};
 use crate::config::file_system;
@@ -296,7 +297,7 @@ async fn ask(
     let company = company(settings, secrets, 0).await?;
     stop.keep(&company.tokens);
     let (client, _signals) = company.client(settings, store)?;
-    let page = client.fetch_page(&super::company_info()).await;
+    let page = client.fetch_page(&company_info()).await;
     if store.is_none() {
         let_it_age(&*company.clock).await;
     }

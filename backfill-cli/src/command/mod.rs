@@ -1,18 +1,20 @@
 //! One file per command. Each turns settings into a result; none decides how it looks.
 
-mod again;
 mod auth;
 mod cancel;
+mod company_info;
 mod db;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod entities;
 mod findings;
+mod log_reader;
 mod plan;
 mod quarantine;
 mod report;
 mod request;
+mod rerun;
 mod retry;
 mod run;
 mod runs;
@@ -23,17 +25,10 @@ mod unsound;
 mod verify;
 mod worker;
 
-use std::num::NonZeroUsize;
-
-use backfill_core::EntitySpec;
-use raw_store::{StoreError, StoreErrorKind};
-
-use crate::app::{Database, open_database};
 use crate::args::{self, Cli, Command, Db, Output};
 use crate::config::settings::Settings;
 use crate::logging;
 use crate::output::exit::{DONE, Exit};
-use crate::secrets::Secrets;
 
 /// Runs the command.
 pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
@@ -82,39 +77,4 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Completions { .. } => Ok(DONE),
         }
     })
-}
-
-/// Opens the database for a command that only reads the log, or creates the schema. A vault that lies in this database
-/// cannot say how to reach it, and may not be there yet.
-async fn reader(settings: &Settings) -> Result<Database, Exit> {
-    Ok(reader_and_secrets(settings).await?.0)
-}
-
-/// As [`reader`], with the secrets that were needed for it.
-async fn reader_and_secrets(settings: &Settings) -> Result<(Database, Secrets), Exit> {
-    let secrets = if settings.vault.is_shared() {
-        Secrets::handed_over(settings).await?
-    } else {
-        Secrets::open(settings).await?
-    };
-    Ok((open_database(settings, &secrets, NonZeroUsize::MIN).await?, secrets))
-}
-
-/// Whether something of this entity was asked for; no entity named stands for all, also those that the catalogue does
-/// not know any more.
-fn is_wanted(wanted: &[EntitySpec], entity_name: &str) -> bool {
-    wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == entity_name)
-}
-
-/// The question whose answer proves that a consent opens a company.
-fn company_info() -> qbo_client::Query {
-    qbo_client::Query::select("CompanyInfo".parse().expect("an entity's name is letters"))
-}
-
-/// A log that is not there yet is an empty one.
-fn or_nothing<T: Default>(answer: Result<T, StoreError>) -> Result<T, Exit> {
-    match answer {
-        Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => Ok(T::default()),
-        answer => Ok(answer?),
-    }
 }

@@ -7,8 +7,8 @@ use backfill_report::table::Table;
 use raw_store::{BackfillLog as _, CallLedger as _, CallMonth, LogFilter, Window};
 use serde_json::json;
 
+use super::log_reader::{or_nothing, reader};
 use super::request::{nobody, refuse_future, request, span};
-use super::{or_nothing, reader};
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};

@@ -6,7 +6,8 @@ use backfill_report::table::Table;
 use raw_store::{Acceptance, LogLine, PgStore, Quarantine as _, Quarantined, Reopen};
 use serde_json::json;
 
-use super::{again, is_wanted, or_nothing, reader};
+use super::log_reader::{is_wanted, or_nothing, reader};
+use super::rerun;
 use crate::args::{AcceptanceReason, Output, Quarantine};
 use crate::config::settings::{Settings, user};
 use crate::output::exit::{DONE, Exit};
@@ -211,10 +212,10 @@ async fn retry(settings: &Settings, pipelines: &[String]) -> Result<u8, Exit> {
                 && one.time_axis.as_ref().is_none_or(|axis| *axis == line.time_axis)
         })
     };
-    let mut lines = again::lines(settings, pipelines).await?;
+    let mut lines = rerun::lines(settings, pipelines).await?;
     lines.retain(holds);
     if lines.is_empty() {
-        return Ok(again::nothing(settings, "nothing is in quarantine"));
+        return Ok(rerun::nothing(settings, "nothing is in quarantine"));
     }
-    again::read(settings, &lines, Reopen::All).await
+    rerun::read(settings, &lines, Reopen::All).await
 }

@@ -13,7 +13,8 @@ use qbo_auth::{Clock as _, SystemClock, TokenVault as _};
 use serde_json::json;
 
 use super::auth::warn_if_ending;
-use super::{findings, reader_and_secrets};
+use super::findings;
+use super::log_reader::reader_and_secrets;
 use crate::args::{Output, ReportArgs, ReportFormat};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit, unwritten};

@@ -3,20 +3,20 @@
 use backfill_report::instant::utc;
 use raw_store::{Reopen, WindowState};
 
-use super::again;
+use super::rerun;
 use crate::args::RetryArgs;
 use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 
 /// `retry`: reads windows again.
 pub(crate) async fn retry(settings: &Settings, arguments: &RetryArgs) -> Result<u8, Exit> {
-    let mut lines = again::lines(settings, &arguments.pipelines).await?;
+    let mut lines = rerun::lines(settings, &arguments.pipelines).await?;
     let Some(at) = arguments.window else {
         lines.retain(|line| line.state == WindowState::Failed);
         if lines.is_empty() {
-            return Ok(again::nothing(settings, "no window has failed"));
+            return Ok(rerun::nothing(settings, "no window has failed"));
         }
-        return again::read(settings, &lines, Reopen::Unfinished).await;
+        return rerun::read(settings, &lines, Reopen::Unfinished).await;
     };
     lines.retain(|line| line.window.contains(at));
     if lines.is_empty() {
@@ -25,5 +25,5 @@ pub(crate) async fn retry(settings: &Settings, arguments: &RetryArgs) -> Result<
             "see: qbo-backfill status --windows",
         ));
     }
-    again::read(settings, &lines, Reopen::All).await
+    rerun::read(settings, &lines, Reopen::All).await
 }

@@ -14,7 +14,7 @@ use super::auth::warn_if_ending;
 use super::findings;
 use super::request::{refuse_future, request, span};
 use super::unsound::Unsound;
-use crate::app::{Composed, Schema, compose};
+use crate::app::{RunApp, Schema, compose};
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::output::event;
@@ -58,7 +58,7 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
 }
 
 /// Says what is left of the month, beside the estimate that the run begins with.
-async fn say_what_is_left(settings: &Settings, composed: &Composed) -> Result<(), Exit> {
+async fn say_what_is_left(settings: &Settings, composed: &RunApp) -> Result<(), Exit> {
     let month = composed.month().await?;
     match settings.output {
         Output::Text => say(&month_line(month, settings.monthly_calls)),
@@ -70,7 +70,7 @@ async fn say_what_is_left(settings: &Settings, composed: &Composed) -> Result<()
 /// Shows the result, and says how the process ends.
 async fn conclude(
     settings: &Settings,
-    composed: &Composed,
+    composed: &RunApp,
     outcome: RunOutcome,
     stop: &Stop,
 ) -> Result<u8, Exit> {
@@ -111,7 +111,7 @@ async fn conclude(
 /// that does, and where somebody stops the look, by `report`: the run itself has ended well.
 async fn final_report(
     settings: &Settings,
-    composed: &Composed,
+    composed: &RunApp,
     outcome: &RunOutcome,
     stop: &Stop,
 ) -> Result<Report, Exit> {

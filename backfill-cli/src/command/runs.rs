@@ -7,7 +7,7 @@ use backfill_report::table::Table;
 use backfill_report::windows::windows;
 use raw_store::{BackfillLog as _, LogFilter, RunRecord};
 
-use super::{or_nothing, reader};
+use super::log_reader::{or_nothing, reader};
 use crate::args::{Output, RunsArgs, RunsCommand};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};

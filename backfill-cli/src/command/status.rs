@@ -9,7 +9,7 @@ use backfill_report::windows::windows;
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, RawStore as _, WindowState};
 use serde_json::json;
 
-use super::{is_wanted, or_nothing, reader};
+use super::log_reader::{is_wanted, or_nothing, reader};
 use crate::args::{Output, StatusArgs};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
@@ -21,7 +21,7 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
     let database = reader(settings).await?;
     let mut lines = or_nothing(database.store.lines(&LogFilter::default()).await)?;
     lines.retain(|line| is_wanted(&wanted, &line.entity_name));
-    let mut standings = Vec::new();
+    let mut entities = Vec::new();
     for ((entity, axis), lines) in grouped(&lines) {
         let (rows, open_quarantine) = match settings.catalog.find(entity) {
             Ok(spec) => {
@@ -31,15 +31,15 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
             }
             Err(_) => (0, 0),
         };
-        standings.push(Standing { entity, axis, lines, rows, open_quarantine });
+        entities.push(EntityStatus { entity, axis, lines, rows, open_quarantine });
     }
     let listed = Listed { all: arguments.windows, of: arguments.status };
     match settings.output {
         Output::Json => {
-            out_json(&json!({"pipelines": standings.iter().map(|one| one.json(listed)).collect::<Vec<_>>()}));
+            out_json(&json!({"pipelines": entities.iter().map(|one| one.json(listed)).collect::<Vec<_>>()}));
         }
-        Output::Text if standings.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
-        Output::Text => out(&text(&standings, listed)),
+        Output::Text if entities.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
+        Output::Text => out(&text(&entities, listed)),
     }
     database.close().await?;
     Ok(DONE)
@@ -67,7 +67,7 @@ impl Listed {
 }
 
 /// One pipeline by one axis: its log lines, rows and open quarantine.
-struct Standing<'a> {
+struct EntityStatus<'a> {
     entity: &'a str,
     axis: &'a str,
     lines: Vec<&'a LogLine>,
@@ -76,7 +76,7 @@ struct Standing<'a> {
     open_quarantine: u64,
 }
 
-impl Standing<'_> {
+impl EntityStatus<'_> {
     fn count(&self, state: WindowState) -> usize {
         self.lines.iter().filter(|line| line.state == state).count()
     }
@@ -103,7 +103,7 @@ impl Standing<'_> {
     }
 }
 
-fn text(standings: &[Standing<'_>], listed: Listed) -> String {
+fn text(entities: &[EntityStatus<'_>], listed: Listed) -> String {
     let mut table = Table::new(&[
         "pipeline",
         "by",
@@ -118,7 +118,7 @@ fn text(standings: &[Standing<'_>], listed: Listed) -> String {
         "open#",
         "quarant.#",
     ]);
-    for one in standings {
+    for one in entities {
         let first = one.lines.iter().map(|line| line.window.start()).min().map(short).unwrap_or_default();
         let last = one.lines.iter().map(|line| line.window.end()).max().map(short).unwrap_or_default();
         let open = one.count(WindowState::Pending) + one.count(WindowState::Running);
@@ -140,6 +140,6 @@ fn text(standings: &[Standing<'_>], listed: Listed) -> String {
     if !listed.all {
         return table.to_string();
     }
-    let list = windows(standings.iter().flat_map(|one| &one.lines).copied().filter(|line| listed.has(line)));
+    let list = windows(entities.iter().flat_map(|one| &one.lines).copied().filter(|line| listed.has(line)));
     format!("{table}\n{list}")
 }

@@ -9,11 +9,11 @@ use backfill_core::{
 use backfill_report::verification::{json as verification_json, text as verification_text};
 use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState};
 
-use super::again::chosen_windows;
 use super::request::{nobody, request, span};
+use super::rerun::chosen_windows;
 use super::run;
 use super::unsound::Unsound;
-use crate::app::{Composed, Database, Schema, compose};
+use crate::app::{Database, RunApp, Schema, compose};
 use crate::args::{Output, RunArgs, VerifyArgs};
 use crate::config::settings::Settings;
 use crate::output::event;
@@ -77,7 +77,7 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
 struct Job<'a> {
     settings: &'a Settings,
     arguments: &'a VerifyArgs,
-    composed: &'a Composed,
+    composed: &'a RunApp,
     stop: &'a Stop,
     found: Vec<VerifiedPipeline>,
 }
@@ -166,7 +166,7 @@ async fn repair(
     let request = RunRequest { reopen: Reopen::All, by_content: true, ..request };
     let code = run::execute(settings, request).await?;
     // What was read again may have left the quarantine; what is open beyond those windows the run has not looked at.
-    let database = super::reader(settings).await?;
+    let database = super::log_reader::reader(settings).await?;
     let open_quarantine = open(settings, &database, found).await;
     database.close().await?;
     let open = Unsound { open_quarantine: open_quarantine?, ..Unsound::default() };

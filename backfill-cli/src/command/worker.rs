@@ -16,15 +16,15 @@ use tokio::task::JoinSet;
 use super::findings;
 use super::request::{holder, new_run};
 use super::unsound::QUARANTINE;
-use crate::app::{Schema, Workshop, workshop};
+use crate::app::{App, Schema, workshop};
 use crate::args::{Global, Output, WorkerArgs};
 use crate::config::settings::{Settings, profiles};
 use crate::interrupt;
 use crate::output::event;
 use crate::output::exit::{self, DONE, Exit};
 use crate::output::print::say;
-use crate::service::health::{Health, Standing};
-use crate::service::metrics::{Counting, Gauges};
+use crate::service::health::{Health, ProfileStatus};
+use crate::service::metrics::{Counting, Metrics};
 use crate::shutdown::Stop;
 use crate::sinks::event_log::log_failure;
 use crate::sinks::progress::plain_sink;
@@ -162,15 +162,15 @@ impl Desk {
 
     /// Waits before the next try. `false` if it was told to stop.
     async fn wait(&self, why: Exit, stop: &CancellationToken) -> bool {
-        self.health.note(&self.profile, Standing::Waits(why.what));
+        self.health.note(&self.profile, ProfileStatus::Waits(why.what));
         stop.run_until_cancelled(SystemClock::new().sleep(AGAIN)).await.is_some()
     }
 
-    async fn work_in(&self, workshop: Workshop, stop: CancellationToken) -> Result<WorkerEnd, Exit> {
+    async fn work_in(&self, workshop: App, stop: CancellationToken) -> Result<WorkerEnd, Exit> {
         let workshop = Arc::new(workshop);
-        let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.health.gauges));
+        let (profile, metrics) = (self.profile.clone(), Arc::clone(&self.health.metrics));
         let maker =
-            Maker { settings: self.settings.clone(), workshop: Arc::clone(&workshop), profile, gauges };
+            Maker { settings: self.settings.clone(), workshop: Arc::clone(&workshop), profile, metrics };
         let worker = Arc::new(Worker {
             store: workshop.store.clone(),
             queue: workshop.store.clone(),
@@ -184,7 +184,7 @@ impl Desk {
         let until = if self.once { Until::Idle } else { Until::Stopped };
         let done = worker.work(until, stop).await;
         // Whoever asks how it is holds the database no longer.
-        self.health.note(&self.profile, Standing::Waits("it has ended".into()));
+        self.health.note(&self.profile, ProfileStatus::Waits("it has ended".into()));
         // The worker has ended, and with it whoever else held it.
         if let Some(workshop) = Arc::into_inner(workshop) {
             workshop.close().await?;
@@ -194,13 +194,13 @@ impl Desk {
 
     /// Everything that is needed to work. Where a vault, a consent or the database is missing it is waited for: somebody
     /// will bring it. Nothing if it was told to stop.
-    async fn workshop(&self, stop: &CancellationToken) -> Result<Option<Workshop>, Exit> {
+    async fn workshop(&self, stop: &CancellationToken) -> Result<Option<App>, Exit> {
         let mut told = String::new();
         loop {
             let exit = match workshop(&self.settings, RunRequest::MOST_AT_ONCE, 0, Schema::Made).await {
                 Ok(workshop) => {
                     let (store, allowance) = (Arc::clone(&workshop.store), self.settings.monthly_calls);
-                    self.health.note(&self.profile, Standing::Works { store, allowance });
+                    self.health.note(&self.profile, ProfileStatus::Works { store, allowance });
                     self.stop.keep(&workshop.company.tokens);
                     return Ok(Some(workshop));
                 }
@@ -224,9 +224,9 @@ impl Desk {
 #[derive(Debug)]
 struct Maker {
     settings: Settings,
-    workshop: Arc<Workshop>,
+    workshop: Arc<App>,
     profile: String,
-    gauges: Arc<Gauges>,
+    metrics: Arc<Metrics>,
 }
 
 #[async_trait]
@@ -265,7 +265,7 @@ impl RunFactory for Maker {
 impl Maker {
     /// Hears of one run, or of the triggers.
     fn sink(&self) -> Arc<dyn EventSink> {
-        let (profile, gauges) = (self.profile.clone(), Arc::clone(&self.gauges));
-        Arc::new(Counting { profile, gauges, inner: plain_sink(&self.settings) })
+        let (profile, metrics) = (self.profile.clone(), Arc::clone(&self.metrics));
+        Arc::new(Counting { profile, metrics, inner: plain_sink(&self.settings) })
     }
 }

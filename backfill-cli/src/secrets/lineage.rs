@@ -101,13 +101,13 @@ pub(crate) fn host() -> String {
 /// A vault that asks the database before each refresh whether the token is the newest, and tells it of each new one:
 /// a second copy is found while a run lasts, not only at its ends. The database may be away; then it is left out.
 #[derive(Debug)]
-pub(crate) struct WitnessedVault {
+pub(crate) struct CheckedVault {
     vault: Arc<SealedVault>,
     key: ClientSecret,
     log: OnceLock<Weak<dyn TokenLineage>>,
 }
 
-impl WitnessedVault {
+impl CheckedVault {
     pub(crate) fn new(vault: Arc<SealedVault>, key: ClientSecret) -> Self {
         Self { vault, key, log: OnceLock::new() }
     }
@@ -140,7 +140,7 @@ impl WitnessedVault {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl TokenVault for WitnessedVault {
+impl TokenVault for CheckedVault {
     async fn lock(&self) -> Result<VaultLock, VaultError> {
         self.vault.lock().await
     }

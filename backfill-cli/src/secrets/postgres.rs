@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use qbo_auth::{LockGuard, SealedBytes, VaultBytes, VaultError, VaultErrorKind, VaultLock};
 use raw_store::{Advice, DatabaseOptions, SealedRow, SealedRowLock, StoreError};
 
-use crate::app::database_options;
 use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 use crate::secrets::Secrets;
+use crate::secrets::database::database_options;
 
 /// Joins the database's row to what a vault expects of a place.
 #[derive(Debug)]

@@ -12,20 +12,20 @@ use crate::config::trusted;
 use crate::output::exit::Exit;
 
 /// Secrets by name.
-pub(crate) type Given = BTreeMap<SecretName, SecretString>;
+pub(crate) type ProvidedSecrets = BTreeMap<SecretName, SecretString>;
 
 /// Reads what `--secrets` names.
-pub(crate) async fn read(source: &Path) -> Result<Given, Exit> {
+pub(crate) async fn read(source: &Path) -> Result<ProvidedSecrets, Exit> {
     if source == Path::new("stdin") { from_stdin().await } else { from_folder(source) }
 }
 
 /// The line comes once, and a command may ask more than once.
-async fn from_stdin() -> Result<Given, Exit> {
-    static GIVEN: OnceCell<Given> = OnceCell::const_new();
+async fn from_stdin() -> Result<ProvidedSecrets, Exit> {
+    static GIVEN: OnceCell<ProvidedSecrets> = OnceCell::const_new();
     GIVEN.get_or_try_init(first_line).await.cloned()
 }
 
-async fn first_line() -> Result<Given, Exit> {
+async fn first_line() -> Result<ProvidedSecrets, Exit> {
     let wrong = |what: &str| {
         Exit::usage(
             format!("--secrets stdin: {what}"),
@@ -37,7 +37,7 @@ async fn first_line() -> Result<Given, Exit> {
     // The parser's own message could quote a secret.
     let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
         .map_err(|_| wrong("the first line is not a JSON object of texts"))?;
-    let mut given = Given::new();
+    let mut given = ProvidedSecrets::new();
     for (name, text) in values {
         let name = name
             .parse::<SecretName>()
@@ -47,7 +47,7 @@ async fn first_line() -> Result<Given, Exit> {
     Ok(given)
 }
 
-fn from_folder(folder: &Path) -> Result<Given, Exit> {
+fn from_folder(folder: &Path) -> Result<ProvidedSecrets, Exit> {
     let wrong = |what: String| {
         Exit::usage(
             format!("--secrets {}: {what}", folder.display()),
@@ -57,7 +57,7 @@ fn from_folder(folder: &Path) -> Result<Given, Exit> {
     if !folder.is_dir() {
         return Err(wrong("it is not a folder".into()));
     }
-    let (mut given, mut holds_any) = (Given::new(), false);
+    let (mut given, mut holds_any) = (ProvidedSecrets::new(), false);
     let distrusted = |path: &Path, error: &trusted::Distrusted| {
         Exit::usage(format!("--secrets {}: {error}", path.display()), error.remedy(path))
     };
@@ -78,7 +78,7 @@ fn from_folder(folder: &Path) -> Result<Given, Exit> {
 }
 
 /// Takes one secret over. A blank one counts as not given: that is what is left of a variable that was never set.
-fn take(given: &mut Given, name: SecretName, text: &str) -> Result<(), Exit> {
+fn take(given: &mut ProvidedSecrets, name: SecretName, text: &str) -> Result<(), Exit> {
     let value = text::value(name, text).map_err(|problem| {
         Exit::usage(
             format!("the secret {name} that was handed over cannot be used: {problem}; nothing was called"),

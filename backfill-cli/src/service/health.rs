@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::output::exit::Exit;
 use crate::service::listener::{self, Answer};
-use crate::service::metrics::Gauges;
+use crate::service::metrics::Metrics;
 
 /// How long a database may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What is known of the companies that a process works for.
 #[derive(Debug)]
 pub(crate) struct Health {
-    pub(crate) gauges: Arc<Gauges>,
+    pub(crate) metrics: Arc<Metrics>,
     companies: Mutex<Vec<Company>>,
 }
 
@@ -27,12 +27,12 @@ pub(crate) struct Health {
 #[derive(Clone, Debug)]
 struct Company {
     profile: String,
-    standing: Standing,
+    standing: ProfileStatus,
 }
 
 /// How it stands with a company.
 #[derive(Clone, Debug)]
-pub(crate) enum Standing {
+pub(crate) enum ProfileStatus {
     /// Something has to be done before it can be worked for.
     Waits(String),
     /// Its triggers are looked for.
@@ -41,11 +41,11 @@ pub(crate) enum Standing {
 
 impl Health {
     pub(crate) fn new() -> Self {
-        Self { gauges: Arc::new(Gauges::new()), companies: Mutex::default() }
+        Self { metrics: Arc::new(Metrics::new()), companies: Mutex::default() }
     }
 
     /// Notes how it stands with a company.
-    pub(crate) fn note(&self, profile: &str, standing: Standing) {
+    pub(crate) fn note(&self, profile: &str, standing: ProfileStatus) {
         let mut companies = self.companies.lock().unwrap_or_else(PoisonError::into_inner);
         companies.retain(|company| company.profile != profile);
         companies.push(Company { profile: profile.to_owned(), standing });
@@ -90,18 +90,20 @@ impl Health {
         let (mut status, mut lines) = (WELL, String::new());
         for Company { profile, standing } in self.companies() {
             let word = match standing {
-                Standing::Waits(why) => format!("waiting: {why}"),
-                Standing::Works { store, .. } => match tokio::time::timeout(PATIENCE, store.month()).await {
-                    Ok(Ok(_)) => "ok".into(),
-                    Ok(Err(error)) => {
-                        status = ILL;
-                        error.to_string()
+                ProfileStatus::Waits(why) => format!("waiting: {why}"),
+                ProfileStatus::Works { store, .. } => {
+                    match tokio::time::timeout(PATIENCE, store.month()).await {
+                        Ok(Ok(_)) => "ok".into(),
+                        Ok(Err(error)) => {
+                            status = ILL;
+                            error.to_string()
+                        }
+                        Err(_) => {
+                            status = ILL;
+                            "the database does not answer".into()
+                        }
                     }
-                    Err(_) => {
-                        status = ILL;
-                        "the database does not answer".into()
-                    }
-                },
+                }
             };
             // Writing into a text cannot fail.
             let _ = writeln!(lines, "{}: {}", Untrusted(&profile), Untrusted(&word));
@@ -111,13 +113,13 @@ impl Health {
 
     async fn metrics(&self) -> Answer {
         for Company { profile, standing } in self.companies() {
-            if let Standing::Works { store, allowance } = standing
+            if let ProfileStatus::Works { store, allowance } = standing
                 && let Ok(Ok(month)) = tokio::time::timeout(PATIENCE, store.month()).await
             {
-                self.gauges.month(&profile, month, allowance);
+                self.metrics.month(&profile, month, allowance);
             }
         }
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        Answer { status: "200 OK", kind, text: self.gauges.text() }
+        Answer { status: "200 OK", kind, text: self.metrics.text() }
     }
 }

@@ -15,7 +15,7 @@ use raw_store::{CallMonth, TriggerState};
 
 /// The numbers of all companies that a process works for.
 #[derive(Debug)]
-pub(crate) struct Gauges {
+pub(crate) struct Metrics {
     registry: Registry,
     records: Family<Records, Counter>,
     pages: Family<Pipeline, Counter>,
@@ -66,7 +66,7 @@ struct Ended {
     status: &'static str,
 }
 
-impl Gauges {
+impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("qbo_backfill");
         macro_rules! family {
@@ -160,13 +160,13 @@ impl Gauges {
 #[derive(Debug)]
 pub(crate) struct Counting {
     pub(crate) profile: String,
-    pub(crate) gauges: Arc<Gauges>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) inner: Arc<dyn EventSink>,
 }
 
 impl EventSink for Counting {
     fn emit(&self, event: &RunEvent) {
-        self.gauges.note(&self.profile, event);
+        self.metrics.note(&self.profile, event);
         self.inner.emit(event);
     }
 }

@@ -11,18 +11,18 @@ use crate::output::exit::chain;
 
 /// Logs what it hears of one run, and hands it on. All at level info or below: whoever watches is told by the sink behind it.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub(crate) struct EventLog {
     run: OnceLock<RunId>,
     inner: Arc<dyn EventSink>,
 }
 
-impl Journal {
+impl EventLog {
     pub(crate) fn before(inner: Arc<dyn EventSink>) -> Arc<dyn EventSink> {
         Arc::new(Self { run: OnceLock::new(), inner })
     }
 }
 
-impl EventSink for Journal {
+impl EventSink for EventLog {
     fn emit(&self, event: &RunEvent) {
         if let RunEvent::RunStarted { run, .. } = event {
             let _ = self.run.set(run.clone());

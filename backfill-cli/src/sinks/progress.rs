@@ -19,7 +19,7 @@ use crate::output::colour;
 use crate::output::event;
 use crate::output::print::say_as;
 use crate::output::screen::Screen;
-use crate::sinks::event_log::Journal;
+use crate::sinks::event_log::EventLog;
 
 /// How often a second the bar is drawn.
 const REDRAWN: u8 = 20;
@@ -32,7 +32,7 @@ pub(crate) fn shows_bar(settings: &Settings) -> bool {
 /// Chooses the sink for the one run of a process.
 pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn EventSink> {
     if shows_bar(settings) {
-        return Journal::before(Arc::new(Display {
+        return EventLog::before(Arc::new(Display {
             bar: OnceLock::new(),
             rows: Mutex::new(0),
             failures: Failures::default(),
@@ -44,7 +44,7 @@ pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn E
 
 /// Without a bar, for a run that is not the only one on the screen.
 pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
-    Journal::before(match settings.output {
+    EventLog::before(match settings.output {
         Output::Json => Arc::new(Ndjson { run: OnceLock::new() }),
         Output::Text => Arc::new(Lines::default()),
     })

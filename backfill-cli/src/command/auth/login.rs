@@ -12,7 +12,9 @@ use qbo_auth::{
 use qbo_client::{HttpQboClient, QboClient as _};
 use zeroize::Zeroizing;
 
-use super::{endpoint, keys, status};
+use super::super::company_info::company_info;
+use super::status;
+use super::token_service::{endpoint, keys};
 use crate::app::let_it_age;
 use crate::args::LoginArgs;
 use crate::config::settings::Settings;
@@ -188,7 +190,7 @@ impl Login<'_> {
             .map_err(|error| {
                 Exit::new(REFUSED, exit::chain(&error), "check the system's root certificates")
             })?;
-        let answer = client.fetch_page(&super::super::company_info()).await;
+        let answer = client.fetch_page(&company_info()).await;
         let_it_age(&*self.clock).await;
         answer?;
         Ok(())

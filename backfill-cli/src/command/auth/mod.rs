@@ -2,27 +2,28 @@
 
 mod login;
 mod status;
+mod token_service;
 
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use qbo_auth::{
-    AuthError, ClientId, ClientSecret, Endpoints, ExposeSecret as _, OauthEndpoint, RealmId, SecretName,
-    TokenEndpoint as _, TokenErrorKind, TokenVault as _,
-};
+use qbo_auth::{AuthError, RealmId, TokenEndpoint as _, TokenErrorKind, TokenVault as _};
 use raw_store::StoreErrorKind;
 use serde_json::json;
 
 pub(super) use status::{SOON, consent_json, warn_if_ending};
 
-use crate::app::{company, database_options, open_database};
+use self::status::no_consent;
+use self::token_service::endpoint;
+use crate::app::{company, open_database};
 use crate::args::{Auth, Output};
 use crate::config::settings::Settings;
-use crate::output::exit::{DONE, Exit, HELD, REAUTHORISE, chain};
+use crate::output::exit::{DONE, Exit, HELD, chain};
 use crate::output::print::{out_json, say};
 use crate::secrets::Secrets;
-use crate::secrets::lineage::WitnessedVault;
+use crate::secrets::database::database_options;
+use crate::secrets::lineage::CheckedVault;
 use crate::secrets::prompt;
 use crate::shutdown::Stop;
 
@@ -56,7 +57,7 @@ async fn refresh(settings: &Settings) -> Result<u8, Exit> {
 }
 
 /// Compares the vault with what a database that is named has seen, if it has seen anything.
-async fn compare(settings: &Settings, secrets: &Secrets, vault: &WitnessedVault) -> Result<(), Exit> {
+async fn compare(settings: &Settings, secrets: &Secrets, vault: &CheckedVault) -> Result<(), Exit> {
     if database_options(settings, secrets).await?.is_none() {
         return Ok(());
     }
@@ -74,9 +75,9 @@ async fn compare(settings: &Settings, secrets: &Secrets, vault: &WitnessedVault)
 /// Intuit first: a token that was only forgotten would still open the company to whoever finds a copy.
 async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     let secrets = Secrets::open(settings).await?;
-    let vault = Arc::clone(secrets.vault().ok_or_else(nothing)?);
+    let vault = Arc::clone(secrets.vault().ok_or_else(no_consent)?);
     if vault.load().await?.is_none() {
-        return Err(nothing());
+        return Err(no_consent());
     }
     let realm = secrets.known_realm(settings).await?;
     let realm = realm.as_ref().map(RealmId::as_str);
@@ -85,7 +86,7 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     let environment = secrets.environment(settings).await?;
     let endpoint = endpoint(settings, &secrets, &settings.endpoints.over(environment)?).await?;
     let lock = vault.lock().await?;
-    let tokens = vault.load().await?.ok_or_else(nothing)?;
+    let tokens = vault.load().await?.ok_or_else(no_consent)?;
     match endpoint.revoke(&tokens.refresh).await {
         Ok(()) => {}
         // What the endpoint says about a token that it does not know; anything else may have ended nothing.
@@ -139,24 +140,4 @@ async fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
         return Ok(());
     }
     Err(Exit::usage("nothing was changed", "run the same command again, and answer y"))
-}
-
-/// The token service, with the app's keys.
-async fn endpoint(
-    settings: &Settings,
-    secrets: &Secrets,
-    endpoints: &Endpoints,
-) -> Result<OauthEndpoint, Exit> {
-    let (id, secret) = keys(settings, secrets).await?;
-    Ok(OauthEndpoint::new(endpoints.clone(), id, secret).map_err(AuthError::from)?)
-}
-
-async fn keys(settings: &Settings, secrets: &Secrets) -> Result<(ClientId, ClientSecret), Exit> {
-    let id = secrets.need(SecretName::QboClientId, settings).await?;
-    let secret = secrets.need(SecretName::QboClientSecret, settings).await?;
-    Ok((ClientId::new(id.expose_secret()), ClientSecret::new(secret)))
-}
-
-fn nothing() -> Exit {
-    Exit::new(REAUTHORISE, "the vault holds no consent", "qbo-backfill auth login")
 }

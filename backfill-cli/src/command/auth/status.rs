@@ -6,10 +6,9 @@ use qbo_auth::{Clock as _, SystemClock, TokenSet, TokenVault as _};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
 
-use super::nothing;
 use crate::args::Output;
 use crate::config::settings::Settings;
-use crate::output::exit::{DONE, Exit};
+use crate::output::exit::{DONE, Exit, REAUTHORISE};
 use crate::output::print::{out, out_json, say};
 use crate::secrets::Secrets;
 
@@ -19,8 +18,8 @@ pub(in crate::command) const SOON: Duration = Duration::days(30);
 /// `auth status`: what the vault knows of the consent. Calls nobody.
 pub(super) async fn status(settings: &Settings) -> Result<u8, Exit> {
     let secrets = Secrets::open(settings).await?;
-    let vault = secrets.vault().ok_or_else(nothing)?;
-    let tokens = vault.load().await?.ok_or_else(nothing)?;
+    let vault = secrets.vault().ok_or_else(no_consent)?;
+    let tokens = vault.load().await?.ok_or_else(no_consent)?;
     show(settings, &secrets, &tokens).await?;
     Ok(DONE)
 }
@@ -104,4 +103,9 @@ fn length(time: Duration) -> String {
         time if time.whole_hours() > 1 => format!("{} h", time.whole_hours()),
         time => format!("{} min", time.whole_minutes().max(0)),
     }
+}
+
+/// The error of a vault without a consent.
+pub(super) fn no_consent() -> Exit {
+    Exit::new(REAUTHORISE, "the vault holds no consent", "qbo-backfill auth login")
 }

@@ -23,7 +23,7 @@ use self::own::OwnDatabase;
 use self::stage::Stage;
 use super::findings::examined;
 use super::request::request;
-use crate::app::{Composed, Schema, compose};
+use crate::app::{RunApp, Schema, compose};
 use crate::args::{DemoArgs, RunArgs};
 use crate::config::settings::{Place, PrivateServer, Settings, TestEndpoints};
 use crate::output::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
@@ -131,7 +131,7 @@ async fn configure(
 
 async fn show(
     settings: &Settings,
-    composed: &Composed,
+    composed: &RunApp,
     mut first: RunRequest,
     stop: &Stop,
     stage: &mut Stage,
@@ -168,7 +168,7 @@ async fn show(
 }
 
 /// The first proof: as many rows as QuickBooks counts records.
-async fn complete(composed: &Composed, read: &RunRequest, stage: &mut Stage) -> Result<(), Exit> {
+async fn complete(composed: &RunApp, read: &RunRequest, stage: &mut Stage) -> Result<(), Exit> {
     let mut tables = Vec::new();
     stage.headline("Are all records there? QuickBooks' own count beside the rows in PostgreSQL:");
     for spec in &read.entities {
@@ -190,7 +190,7 @@ async fn complete(composed: &Composed, read: &RunRequest, stage: &mut Stage) -> 
     Ok(())
 }
 
-async fn engine_run(composed: &Composed, request: RunRequest, stop: &Stop) -> Result<RunOutcome, Exit> {
+async fn engine_run(composed: &RunApp, request: RunRequest, stop: &Stop) -> Result<RunOutcome, Exit> {
     let mut outcome = composed.engine.run(request, stop.token.clone()).await?;
     match outcome.failure.take() {
         None => Ok(outcome),
@@ -231,7 +231,7 @@ fn stopped(code: u8, is_kept: bool) -> Exit {
 }
 
 /// How to look at the data. A temporary database stays for as long as a person at the terminal wants.
-async fn look(composed: &Composed, arguments: &DemoArgs, ask: bool, stage: &mut Stage) -> Result<(), Exit> {
+async fn look(composed: &RunApp, arguments: &DemoArgs, ask: bool, stage: &mut Stage) -> Result<(), Exit> {
     let query = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
     let kept = arguments.keep.then(|| format!("{} -c '{query}'", composed.look()));
     stage.note("look", kept.clone());

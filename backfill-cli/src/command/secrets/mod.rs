@@ -60,16 +60,7 @@ fn tell_sealed(settings: &Settings, by: &Unlock) {
     };
     let key_file = key_file.map(|file| file.display().to_string());
     if settings.output == Output::Json {
-        out_json(&json!({"vault": place(settings), "opened_by": opened_by, "key_file": key_file}));
-    }
-}
-
-/// Where the vault lies, for people.
-fn place(settings: &Settings) -> String {
-    if settings.vault.is_shared() {
-        "in the database".into()
-    } else {
-        settings.vault.path.display().to_string()
+        out_json(&json!({"vault": seal::place(settings), "opened_by": opened_by, "key_file": key_file}));
     }
 }
 
@@ -89,7 +80,7 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
     out_json(&json!({
         "realm": word(SecretName::QboRealmId).await?,
         "environment": word(SecretName::QboEnvironment).await?,
-        "vault": place(settings),
+        "vault": seal::place(settings),
         "secrets": secrets.collect::<Vec<_>>(),
         "consent": consent,
     }));

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use qbo_auth::{SealedVault, Unlock, VaultErrorKind};
 
-use super::place;
 use crate::config::settings::Settings;
 use crate::output::exit::{Exit, VAULT};
 use crate::output::print::say;
@@ -221,4 +220,14 @@ fn unkept(why: Refusal) -> Exit {
         format!("the key cannot be kept in the keyring ({}); nothing was changed", why.word()),
         "use a key file (leave --keyring out) or a passphrase (--passphrase)",
     )
+}
+
+/// Where the vault lies, in words.
+/// Where the vault lies, for people.
+pub(super) fn place(settings: &Settings) -> String {
+    if settings.vault.is_shared() {
+        "in the database".into()
+    } else {
+        settings.vault.path.display().to_string()
+    }
 }

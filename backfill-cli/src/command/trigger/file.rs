@@ -11,7 +11,8 @@ use time::macros::format_description;
 
 use super::super::request::{nobody, note_of_end, request};
 use super::mage::{self, Entry};
-use super::{is_past, name_of, plan, spelling};
+use super::new_trigger::{is_past, name_of, plan};
+use super::spelling;
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::config::trusted;

@@ -6,8 +6,9 @@ use backfill_core::{Axis, ChunkSize, RunRequest};
 use raw_store::{BackfillLog as _, LogFilter, LogLine, Reopen, Window};
 use serde_json::json;
 
+use super::log_reader::{is_wanted, or_nothing, reader};
 use super::request::{nobody, request};
-use super::{is_wanted, or_nothing, reader, run};
+use super::run;
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::output::event;

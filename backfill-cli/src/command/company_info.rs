@@ -1,0 +1,8 @@
+//! The query whose answer proves that a consent opens a company.
+
+use qbo_client::Query;
+
+/// The query.
+pub(super) fn company_info() -> Query {
+    Query::select("CompanyInfo".parse().expect("an entity's name is letters"))
+}
