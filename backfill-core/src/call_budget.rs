@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use qbo_auth::Clock;
-use qbo_auth::planted::is_planted;
 use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, ClientEvent, Limits};
 use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreError};
 use time::OffsetDateTime;
@@ -81,11 +80,8 @@ impl CallBudget for SharedBudget {
     async fn admit(&self) -> Result<Admission, BudgetError> {
         let ledger = self.ledger.upgrade().ok_or_else(gone)?;
         let good_for = *self.good_for.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = || (self.clock.elapsed(), self.clock.now_utc());
-        let asked = now();
+        let asked = (self.clock.elapsed(), self.clock.now_utc());
         let admission = ledger.admit(&self.limits, good_for).await.map_err(unavailable)?;
-        // A permit as old as its transaction would not be used; this mutation makes it look new.
-        let asked = if is_planted("time of the transaction's start") { now() } else { asked };
         match admission {
             CallAdmission::Go { slot, used } => {
                 self.tell(used);
@@ -127,7 +123,7 @@ impl CallPermit for Permit {
         let (elapsed, wall) = self.asked;
         let wall = (self.clock.now_utc() - wall).try_into().unwrap_or_default();
         let age = self.clock.elapsed().saturating_sub(elapsed).max(wall);
-        let good = age <= self.good_for || is_planted("slots kept over sleep");
+        let good = age <= self.good_for;
         let next =
             if good { (age * 4).clamp(SHORTEST, self.good_for) } else { (self.good_for * 2).min(LONGEST) };
         *self.next_good_for.lock().unwrap_or_else(PoisonError::into_inner) = next;

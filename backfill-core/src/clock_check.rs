@@ -6,7 +6,6 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use qbo_auth::planted::is_planted;
 use time::{Duration, OffsetDateTime};
 
 /// The largest difference between clocks that count as agreeing. Synchronised clocks differ by less than a second, and those of
@@ -138,7 +137,7 @@ fn moment(
     ];
     all.sort_by_key(|(at, _)| *at);
     let [(first, early), (middle, _), (last, late)] = all;
-    if last - first <= CLOCKS_AGREE_WITHIN || is_planted("source clock believed") {
+    if last - first <= CLOCKS_AGREE_WITHIN {
         return Moment { earliest: source, likely: source, latest: source, apart: None };
     }
     let (below, above) = (middle - first, last - middle);

@@ -18,8 +18,6 @@ mod failpoint;
 pub mod fuzzing;
 pub mod http;
 pub mod oauth;
-#[doc(hidden)]
-pub mod planted;
 mod realm;
 mod regular_file;
 mod secret;

@@ -31,8 +31,6 @@ mod identity;
 mod lease;
 pub mod memory;
 mod page;
-#[doc(hidden)]
-pub mod planted;
 #[cfg(feature = "pg")]
 pub mod postgres;
 pub mod prepare;

@@ -9,7 +9,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use qbo_auth::planted::is_planted;
 use raw_store::{LogFilter, LogLine, OpenWindow, Window, WindowState};
 
 use super::log_snapshot::log_moved;
@@ -163,7 +162,7 @@ pub(crate) async fn expected_counts(
     let waiting: HashMap<_, _> =
         lines.iter().filter_map(waits).map(|claimed| (claimed.window, claimed)).collect();
     // By now everything was read to its end. A window that the log calls running was put back since.
-    if waiting.values().any(|one| one.is_open && one.page.is_none()) && !is_planted("count of another log") {
+    if waiting.values().any(|one| one.is_open && one.page.is_none()) {
         return Err(context.error(None, log_moved(&context.pipeline.entity_name)));
     }
     let mut windows: Vec<_> = waiting.keys().copied().collect();
@@ -192,10 +191,6 @@ pub(crate) async fn count_mismatches(
     let is_first = before.is_empty();
     for claim in expected_counts {
         let (span, read) = (claim.span(), claim.read());
-        if read == 0 && is_planted("empty answer believed") {
-            by_count.extend(&claim.windows);
-            continue;
-        }
         if !context.spec.is_counted() {
             match sent_again(context, &claim).await? {
                 Found::Sent(source) if source <= read => otherwise.extend(&claim.windows),

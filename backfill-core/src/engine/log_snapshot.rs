@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use qbo_auth::planted::is_planted;
 use raw_store::{LogLine, Pipeline, Reopen, RunId, StoreError, StoreErrorKind, Window, WindowState};
 
 /// The windows of one pipeline in ascending order, and the state of each.
@@ -27,9 +26,6 @@ impl LogSnapshot {
         (run, reopen): (&RunId, Reopen),
         log: &[LogLine],
     ) -> Option<Self> {
-        if is_planted("completeness from memory") {
-            return Some(Self { entity_name: pipeline.entity_name.clone(), windows: Vec::new(), closed: 0 });
-        }
         let lines = by_window(&pipeline.entity_name, &pipeline.time_axis, log);
         let stands = |window: &Window| {
             let line = lines.get(window)?;

@@ -6,8 +6,6 @@
 //! pages tell, and a sequence that follows neither order cannot be relied on. A full page shows it: ten records in any order
 //! look sorted once in 3.6 million times.
 
-use qbo_auth::planted::is_planted;
-
 use super::record_key::RecordKey;
 
 /// How often a page may begin too late before the order is given up; each time, the overlap doubles.
@@ -54,7 +52,7 @@ impl ById {
             return Next::Unordered;
         }
         let adjoins = match (&self.last, ids.first()) {
-            _ if position == 1 || is_planted("no anchor") => true,
+            _ if position == 1 => true,
             (Some(last), Some(first)) => !self.order.may_be_before(last, first),
             _ => false,
         };

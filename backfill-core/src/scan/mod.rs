@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use qbo_auth::planted::is_planted;
 use qbo_client::{ErrorKind, PageSize, Property, Query, RawPage, RawRecord};
 use raw_store::{
     OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowChange, WindowCounts,
@@ -242,10 +241,6 @@ impl Scan {
         let (at, position) = self.keyset.position();
         let size = self.keyset.ask();
         let (spec, axis) = (&self.context.spec, self.context.request.axis);
-        if is_planted("offset paging") {
-            let read = self.whole_pages * u32::from(size.get());
-            return spec.query(axis, self.from, self.span.end()).page(1 + read, size);
-        }
         let end = if self.keyset.is_at_instant() { self.keyset.after() } else { self.span.end() };
         let query = self.in_order(spec.query(axis, at, end)).page(position, size);
         if self.keyset.is_searching() { query.probe() } else { query }

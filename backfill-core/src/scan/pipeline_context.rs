@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
-use qbo_auth::planted::is_planted;
 use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
     Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store,
@@ -144,14 +143,6 @@ impl PipelineContext {
     pub(crate) async fn land(&self, commit: &PageCommit) -> Result<PageOutcome, Failure> {
         let mut attempt = 0;
         loop {
-            let renumbered;
-            let commit = if is_planted("commit assumed failed") && attempt > 0 {
-                let page_number = self.pages.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                renumbered = PageCommit { page_number, ..commit.clone() };
-                &renumbered
-            } else {
-                commit
-            };
             match self.store.commit_page(commit).await {
                 Ok(outcome) => {
                     point!("scan.landed");

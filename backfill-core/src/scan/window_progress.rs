@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use qbo_auth::planted::is_planted;
 use raw_store::{OpenWindow, ScanCursor, Window, WindowChange, WindowState};
 use time::OffsetDateTime;
 
@@ -94,12 +93,8 @@ impl WindowProgress {
         let settled_before = answered.earliest - self.margin;
         let (keyset, reached) = keyset;
         let open = self.open();
-        let place = |at: OffsetDateTime| {
-            let is_before = |window: &Window| {
-                if is_planted("window end inclusive") { window.end() < at } else { window.end() <= at }
-            };
-            open.partition_point(is_before).min(open.len() - 1)
-        };
+        let place =
+            |at: OffsetDateTime| open.partition_point(|window| window.end() <= at).min(open.len() - 1);
         let closed = match reached {
             Reached::End => open.len(),
             // The cursor has taken everything before `at`. After `Silent`, only one response says so: the windows leave the
@@ -115,9 +110,7 @@ impl WindowProgress {
             Reached::Silent(at) => Some(at),
             _ => self.silent_before,
         };
-        let has_silence = |window: &Window| {
-            silent_before.is_some_and(|at| window.start() < at) && !is_planted("silent part believed")
-        };
+        let has_silence = |window: &Window| silent_before.is_some_and(|at| window.start() < at);
         let is_silent = |window: &Window| is_end || has_silence(window);
         // The window that holds the cursor is still running; behind the last window there is none.
         let standing = if closed < open.len() { place(keyset.sure_at()).max(closed) + 1 } else { closed };
@@ -126,7 +119,7 @@ impl WindowProgress {
         let touched = places.iter().max().map_or(0, |place| place + 1).max(standing);
         let shares = shares(&places, touched, spent);
         let changes = open[..touched].iter().enumerate().map(|(n, window)| {
-            let settled = window.end() <= settled_before || is_planted("close without check");
+            let settled = window.end() <= settled_before;
             WindowChange {
                 window: *window,
                 state: match (n < closed, settled) {

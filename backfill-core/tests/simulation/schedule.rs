@@ -45,9 +45,7 @@ pub(crate) struct Ended {
 pub(crate) fn run(profile: Profile, with_timeline: bool) -> Ended {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let ended = runtime.block_on(play(profile, with_timeline));
-    raw_store::planted::between_steps(None);
-    ended
+    runtime.block_on(play(profile, with_timeline))
 }
 
 async fn play(profile: Profile, with_timeline: bool) -> Ended {
@@ -56,7 +54,6 @@ async fn play(profile: Profile, with_timeline: bool) -> Ended {
     store.stand_at(world.database_time());
     store.bind(&identity(REALM)).await.unwrap();
     tokens::first_consent(&world).await;
-    mind_the_gap(&world);
     store.drop_one_of(world.profile.drops_one_of);
     let played = async {
         match world.profile.scenario {
@@ -85,29 +82,6 @@ async fn failed(world: &Arc<World>) {
     while world.broken().is_none() {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
-}
-
-/// What may happen between two steps that a planted bug has torn apart.
-fn mind_the_gap(world: &Arc<World>) {
-    let world = Arc::clone(world);
-    raw_store::planted::between_steps(Some(Box::new(move |session| {
-        let world = Arc::clone(&world);
-        Box::pin(async move {
-            let process = world.state().processes.get(&session).and_then(std::sync::Weak::upgrade);
-            let Some(process) = process else { return std::future::pending().await };
-            if let Ok(fate) = process.enter("gap").await {
-                let _ = process.leave(fate).await;
-            }
-            // A lock that somebody else has for a while.
-            if world.random(0..4) == 0 {
-                let time = Duration::from_millis(world.random(1..5000));
-                tokio::time::sleep(time).await;
-                process.alive().await;
-            }
-            world.let_leases_run_out();
-            process.memory.stand_at(world.database_time());
-        })
-    })));
 }
 
 /// Faults come to their end.

@@ -24,7 +24,7 @@ pub(crate) fn tell(seed: u64, broken: &Broken) -> ! {
     let how = ended.broken.as_ref().map_or("", |broken| &broken.how);
     println!("{simplest:#?}\n{}", ended.timeline);
     panic!(
-        "seed {seed}: {} does not hold: {}\nshrunk: {how}\nREPRO: SIM_SEED={seed} cargo test --release -p backfill-core --features planted --test simulation a_hundred -- --nocapture",
+        "seed {seed}: {} does not hold: {}\nshrunk: {how}\nREPRO: SIM_SEED={seed} cargo test --release -p backfill-core --test simulation a_hundred -- --nocapture",
         broken.invariant, broken.how
     );
 }

@@ -170,11 +170,6 @@ impl Shared {
     /// Refreshes once, and makes the result the current token.
     async fn refresh(self: Arc<Self>, rejected: Option<AccessToken>) -> Outcome {
         let outcome = self.refresher.run(rejected.as_ref()).await;
-        #[cfg(feature = "planted")]
-        if crate::planted::is_planted("persist after wake") {
-            let late = Arc::clone(&self);
-            tokio::spawn(async move { late.refresher.store_late().await });
-        }
         let mut state = self.state();
         state.flight = None;
         let tokens = outcome?;
@@ -183,16 +178,6 @@ impl Shared {
         }
         let access = tokens.access.clone().ok_or(AuthError::Interrupted);
         state.cached = Some(tokens);
-        access
-    }
-
-    /// Refreshes in the caller's own task.
-    #[cfg(feature = "planted")]
-    async fn refresh_here(&self) -> Outcome {
-        let rejected = self.state().rejected.clone();
-        let tokens = self.refresher.run(rejected.as_ref()).await?;
-        let access = tokens.access.clone().ok_or(AuthError::Interrupted);
-        self.state().cached = Some(tokens);
         access
     }
 
@@ -213,16 +198,6 @@ impl State {
 #[async_trait]
 impl TokenProvider for RefreshingProvider {
     async fn access_token(&self) -> Outcome {
-        #[cfg(feature = "planted")]
-        if crate::planted::is_planted("refresh inside the caller") {
-            let shared = &self.shared;
-            let cached =
-                shared.state().cached_if(|tokens, rejected| shared.refresher.is_usable(tokens, rejected));
-            return match cached {
-                Some(token) => Ok(token),
-                None => shared.refresh_here().await,
-            };
-        }
         match self.token_or_flight() {
             Ok(token) => Ok(token),
             Err(flight) => flight.outcome.await,

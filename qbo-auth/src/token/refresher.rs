@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::error::AuthError;
 use crate::oauth::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
-use crate::planted::is_planted;
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::{TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock};
 
@@ -146,7 +145,7 @@ impl Refresher {
         let turn = Turn { lock: &lock, rejected };
         point!("refresh.locked");
 
-        let stored = if is_planted("no re-read") { stored } else { self.load_newest(turn).await? };
+        let stored = self.load_newest(turn).await?;
         match stored.intent {
             None if self.is_fresh(&stored, rejected) => return Ok(stored),
             None => {}
@@ -165,13 +164,6 @@ impl Refresher {
         let noted = stored.intending(self.clock.now_utc());
         self.vault.store(&noted).await?;
         point!("refresh.intended");
-        #[cfg(feature = "planted")]
-        if is_planted("old token after new")
-            && let Some(previous) = &stored.previous
-            && let Ok(answer) = self.present(turn, previous).await
-        {
-            return self.store(turn, stored.rotated(previous, &answer, self.clock.now_utc())).await;
-        }
         let ended = match self.present(turn, &stored.refresh).await {
             Ok(answer) => {
                 return self
@@ -267,15 +259,7 @@ impl Refresher {
 
     /// Makes a new set durable. From the answer on, this process may hold the only copy of the token.
     async fn store(&self, turn: Turn<'_>, tokens: TokenSet) -> Result<TokenSet, AuthError> {
-        let tokens = if is_planted("intent kept") {
-            TokenSet { intent: self.load().await?.intent, ..tokens }
-        } else {
-            tokens
-        };
         self.memory().unsaved = Some(tokens.clone());
-        if is_planted("persist after wake") {
-            return Ok(tokens);
-        }
         point!("refresh.answered");
         // Without the lock it is stored all the same: the vault stores no set over a newer one, and not storing it could lose
         // the only valid token.
@@ -311,16 +295,6 @@ impl Refresher {
     async fn newer_than(&self, tokens: &TokenSet) -> Option<TokenSet> {
         let stored = self.vault.load().await.ok().flatten()?;
         (stored.generation >= tokens.generation && stored.refresh != tokens.refresh).then_some(stored)
-    }
-
-    /// Stores a set that was handed out already.
-    #[cfg(feature = "planted")]
-    pub(crate) async fn store_late(&self) {
-        let unsaved = self.memory().unsaved.clone();
-        let Some(tokens) = unsaved else { return };
-        if self.vault.store(&tokens).await.is_ok() {
-            self.memory().unsaved = None;
-        }
     }
 
     fn needs_consent(&self, generation: u64, error: TokenError) -> AuthError {

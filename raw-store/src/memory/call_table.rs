@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use time::{Date, OffsetDateTime};
 
-use crate::planted::is_planted;
 use crate::store::calls::{
     AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
     LONGEST_DOWN, LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
@@ -60,9 +59,7 @@ impl Calls {
         limits: &CallLimits,
         good_for: Duration,
     ) -> CallAdmission {
-        if !is_planted("clock never set back") {
-            self.mend(now);
-        }
+        self.mend(now);
         let month = month(now);
         if limits.per_month.is_some_and(|calls| self.used(month) >= calls) {
             return CallAdmission::UsedUp { until: end_of(month) };
@@ -137,9 +134,7 @@ impl Calls {
     }
 
     pub(super) fn pause(&mut self, now: OffsetDateTime, pause: Duration) -> Duration {
-        if !is_planted("clock never set back") {
-            self.mend(now);
-        }
+        self.mend(now);
         if now >= self.paused_until {
             self.share = (self.share(now) * AFTER_REFUSAL).max(LEAST_SHARE);
         }

@@ -11,12 +11,6 @@ use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot,
 #[async_trait]
 impl CallLedger for MemoryStore {
     async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError> {
-        #[cfg(feature = "planted")]
-        if crate::planted::is_planted("time of the transaction's start") {
-            let began = self.state().now();
-            crate::planted::gap(self.session).await;
-            return Ok(self.state().calls.admit(began, self.session, limits, good_for));
-        }
         Ok(self.calls(|calls, now| calls.admit(now, self.session, limits, good_for)))
     }
 

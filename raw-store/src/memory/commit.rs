@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 
 use super::state::{Aside, Line, State, StoredRow};
 use super::{MemoryStore, ledger};
-use crate::planted::is_planted;
 use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
 use crate::{
     Altered, Lease, PageCommit, PageOutcome, Pipeline, Quarantined, RawStore, Row, RunRecord, StoreError,
@@ -21,7 +20,7 @@ impl RawStore for MemoryStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         let mut state = self.state();
         let bound = state.identity.get_or_insert_with(|| identity.clone()).clone();
-        if bound == *identity || is_planted("realm unchecked") {
+        if bound == *identity {
             Ok(())
         } else {
             let kind = StoreErrorKind::OtherCompany { bound, asked: identity.clone() };
@@ -60,18 +59,7 @@ impl RawStore for MemoryStore {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let refused =
             |kind| StoreError::new(format!("landing a page of {}", page.pipeline.entity_name), kind);
-        #[cfg(feature = "planted")]
-        if is_planted("epoch checked outside") {
-            self.state().fence(&page.lease).map_err(refused)?;
-            crate::planted::gap(self.session).await;
-        }
-        let landed = commit(&mut self.state(), page).map_err(refused)?;
-        #[cfg(feature = "planted")]
-        if is_planted("ledger in a second transaction") {
-            crate::planted::gap(self.session).await;
-            enter(&mut self.state(), page, &landed);
-        }
-        Ok(landed)
+        commit(&mut self.state(), page).map_err(refused)
     }
 
     async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
@@ -86,9 +74,7 @@ impl RawStore for MemoryStore {
 pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome, StoreErrorKind> {
     let mut landing = PreparedPage::of(page)?;
     let entity_name = &page.pipeline.entity_name;
-    if !is_planted("epoch checked outside") {
-        state.fence(&page.lease)?;
-    }
+    state.fence(&page.lease)?;
     let name = (page.run.clone(), entity_name.clone(), page.page_number);
     if let Some(outcome) = state.pages.get(&name) {
         return Ok(outcome.clone());
@@ -136,9 +122,7 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
         state.quarantine.insert(key, Aside { shown, raw });
     }
     let outcome = PageOutcome { altered, ..landing.tally.outcome() };
-    if !is_planted("ledger in a second transaction") {
-        enter(state, page, &outcome);
-    }
+    enter(state, page, &outcome);
     Ok(outcome)
 }
 
@@ -157,20 +141,11 @@ pub(super) fn no_table() -> StoreErrorKind {
 /// Checks that the page follows the page that it names as the one before it.
 fn check_lines(state: &State, page: &PageCommit) -> Result<(), StoreErrorKind> {
     let pipeline = &page.pipeline;
-    // Any of the other checks would be stopped by this one, too.
-    let unchecked = [
-        "page on top of anything",
-        "commit assumed failed",
-        "epoch checked outside",
-        "lease renewed by a stale owner",
-    ]
-    .into_iter()
-    .any(is_planted);
     let follows = |change: &WindowChange| {
         let key = (pipeline.entity_name.clone(), pipeline.time_axis.clone(), change.window);
         let Some(line) = state.lines.get(&key) else { return false };
         let is_own = line.shown.run.as_ref() == Some(&page.run);
-        change.after.is_none_or(|after| is_own && line.page == after) || unchecked
+        change.after.is_none_or(|after| is_own && line.page == after)
     };
     let moved = || StoreErrorKind::LogMoved(pipeline.entity_name.clone());
     if !page.windows.iter().all(follows) {
@@ -193,7 +168,7 @@ fn check_kept(state: &State, page: &PageCommit, landing: &PreparedPage<'_>) -> R
     };
     let dropped = landing.candidates.iter().filter(|candidate| state.drops(&candidate.row.id));
     let rows = dropped.filter(is_missing).count() as u64;
-    if rows == 0 || is_planted("dropped rows taken for unchanged") {
+    if rows == 0 {
         return Ok(());
     }
     Err(StoreErrorKind::RowsAltered { table: page.pipeline.table.as_str().into(), rows })
@@ -240,13 +215,6 @@ pub(super) fn stored_row(page: &PageCommit, row: &Row) -> StoredRow {
 /// newer than the page's answer, except for a change that the answer did not know yet. For versions in the past, this second
 /// rule applies only to pages that are compared by content, because an answer from a copy that lags far behind is not news.
 pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -> bool {
-    if is_planted("guard lets equal versions in") {
-        return version(stored) <= version(new);
-    }
-    if is_planted("sync token as text") {
-        let text = |row: &StoredRow| (row.updated_at, row.sync_token.map(|token| token.to_string()));
-        return text(stored) <= text(new) && !same_json(&stored.payload, &new.payload);
-    }
     let is_other = !same_json(&stored.payload, &new.payload);
     let says_other = (stored.updated_at, stored.sync_token) != (new.updated_at, new.sync_token);
     if version(stored) <= version(new) && is_other || says_other && stored.payload == new.payload {
@@ -261,7 +229,7 @@ pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -
     let is_recent =
         stored.updated_at.is_some_and(|at| (at - page.answered_at).abs() <= CHANGES_SPREAD_WITHIN);
     let is_untrue = is_of_the_future || (page.by_content && !is_recent);
-    was_there && is_untrue && (is_other || says_other) && !is_planted("claims of rows believed")
+    was_there && is_untrue && (is_other || says_other)
 }
 
 /// What "newer" compares: a missing source time is older than any, a missing sync token lower than any.

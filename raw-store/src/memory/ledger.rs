@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 
 use super::MemoryStore;
 use super::state::{Line, LineKey, State};
-use crate::planted::is_planted;
 use crate::{
     BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Owner, Pipeline, PipelineTotals, Reopen,
     RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure,
@@ -215,7 +214,7 @@ impl BackfillLog for MemoryStore {
 pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorKind> {
     match &state.identity {
         None => return Err(StoreErrorKind::Configuration("the schema is not bound to a company".into())),
-        Some(bound) if *bound != run.identity && !is_planted("realm unchecked") => {
+        Some(bound) if *bound != run.identity => {
             let (bound, asked) = (bound.clone(), run.identity.clone());
             return Err(StoreErrorKind::OtherCompany { bound, asked });
         }
@@ -254,7 +253,7 @@ fn close(
     };
     let is_put_back = confirmed.records_read.is_some_and(|claimed| claimed != read)
         || !confirmed.last_pages.iter().all(stands_at);
-    if is_put_back && !is_planted("count of another log") {
+    if is_put_back {
         return Err(StoreErrorKind::LogMoved(pipeline.entity_name.clone()));
     }
     for window in windows {

@@ -21,7 +21,6 @@ use self::call_table::Calls;
 use self::state::{Aside, Line, LineKey, State};
 use self::trigger_table::Triggers;
 use crate::digest::Digest;
-use crate::planted::is_planted;
 use crate::{
     Acceptance, Lease, LineageCheck, Owner, PageOutcome, Pipeline, Quarantine, Quarantined, RunId, RunRecord,
     StoreError, TableName, TokenFingerprint, TokenLineage, ValidationResult, Window, WindowState,
@@ -88,9 +87,6 @@ impl MemoryStore {
     pub fn renew(&self, lease: &Lease) -> bool {
         let mut state = self.state();
         let Some(ownership) = state.leases.get_mut(&lease.entity_name) else { return false };
-        if is_planted("lease renewed by a stale owner") {
-            (ownership.epoch, ownership.session) = (lease.epoch, Some(self.session));
-        }
         let is_own = ownership.epoch == lease.epoch && ownership.session == Some(self.session);
         if is_own {
             ownership.overdue = false;

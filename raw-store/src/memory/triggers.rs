@@ -93,11 +93,6 @@ impl TriggerQueue for MemoryStore {
         run: &RunStart,
     ) -> Result<Option<Trigger>, StoreError> {
         let refused = |kind| StoreError::new("firing a trigger", kind);
-        #[cfg(feature = "planted")]
-        if crate::planted::is_planted("trigger claimed outside") {
-            self.begin_first(name, run).map_err(refused)?;
-            crate::planted::gap(self.session).await;
-        }
         let mut state = self.state();
         state.fence(lease).map_err(refused)?;
         let now = state.now();
@@ -195,15 +190,6 @@ impl TriggerQueue for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Begins the run of a trigger that is due, and leaves the trigger armed.
-    #[cfg(feature = "planted")]
-    fn begin_first(&self, name: &TriggerName, run: &RunStart) -> Result<(), StoreErrorKind> {
-        let mut state = self.state();
-        let now = state.now();
-        let is_due = state.triggers.all.get(name).is_some_and(|found| state.triggers.is_due(found, now));
-        if is_due { ledger::begin(&mut state, run) } else { Ok(()) }
-    }
-
     /// Takes the lease of this name.
     pub(super) fn take_lease(&self, name: &str, holder: &str) -> Result<Lease, StoreErrorKind> {
         let mut state = self.state();
