@@ -47,6 +47,7 @@ pub use token::{
     FRESHNESS_MARGIN, LARGEST_JITTER, LAST_STORE, RefreshingProvider, SHUTDOWN_GRACE, StaticProvider,
     TokenProvider, adopt_bootstrap, adopt_consent,
 };
+#[cfg(feature = "test-util")]
 pub use vault::contract;
 pub use vault::{
     ConsentMark, InvalidSecretName, LOCK_DEADLINE, LockGuard, MemoryVault, RefreshIntent, SealedBytes,

@@ -19,6 +19,7 @@ macro_rules! point {
 #[macro_use]
 mod words;
 
+#[cfg(feature = "test-util")]
 pub mod contract;
 mod digest;
 mod error;
@@ -47,7 +48,9 @@ pub use error::{Advice, StoreError, StoreErrorKind};
 pub use failpoint::{at_every_point, pass};
 pub use identity::{Pipeline, StoreIdentity};
 pub use lease::Lease;
-pub use memory::{MemoryStore, Snapshot, StoredRow};
+#[cfg(feature = "test-util")]
+pub use memory::Snapshot;
+pub use memory::{MemoryStore, StoredRow};
 pub use page::{Altered, PageCommit, PageOutcome, RejectedRow, Row, WindowChange};
 #[cfg(feature = "pg")]
 pub use postgres::{

@@ -19,7 +19,7 @@ pub(super) const LARGEST: usize = 1024 * 1024;
 ///   holds it.
 /// - **In order.** Bytes replace only those that they were made from, where the storage can tell.
 ///
-/// The functions in [`crate::contract`] check a [`crate::SealedVault`] over an implementation.
+/// The functions in `contract` (feature `test-util`) check a [`crate::SealedVault`] over an implementation.
 #[async_trait]
 pub trait VaultBytes: fmt::Debug + Send + Sync {
     /// Tries the lock without waiting; `None` while another holder has it. It also proves, as far as that can be known in

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod contents;
+#[cfg(feature = "test-util")]
 pub mod contract;
 mod error;
 mod file;
@@ -50,7 +51,7 @@ pub use unlock::Unlock;
 /// # Cancel safety
 ///
 /// Dropping the future of a store leaves the old set or the new one. Dropping the future of a lock leaves nothing locked. The
-/// functions in [`crate::contract`] check an implementation.
+/// functions in `contract` (feature `test-util`) check an implementation.
 #[async_trait]
 pub trait TokenVault: fmt::Debug + Send + Sync {
     /// Waits for the lock, at most [`LOCK_DEADLINE`]; [`VaultErrorKind::Busy`] after that.

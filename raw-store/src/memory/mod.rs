@@ -6,11 +6,13 @@ mod commit;
 mod inspect;
 mod ledger;
 mod state;
+#[cfg(feature = "test-util")]
+mod test_hooks;
 mod trigger_table;
 mod triggers;
 mod validation;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -18,15 +20,15 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use self::call_table::Calls;
-use self::state::{Aside, Line, LineKey, State};
-use self::trigger_table::Triggers;
-use crate::digest::Digest;
+use self::state::State;
 use crate::{
-    Acceptance, Lease, LineageCheck, Owner, PageOutcome, Pipeline, Quarantine, Quarantined, RunId, RunRecord,
-    StoreError, TableName, TokenFingerprint, TokenLineage, ValidationResult, Window, WindowState,
+    Acceptance, LineageCheck, Owner, Pipeline, Quarantine, Quarantined, StoreError, TableName,
+    TokenFingerprint, TokenLineage, Window, WindowState,
 };
 
 pub use state::StoredRow;
+#[cfg(feature = "test-util")]
+pub use test_hooks::Snapshot;
 
 /// A store in this process's memory: it keeps the whole contract, and writes nothing to disk.
 ///
@@ -38,30 +40,10 @@ pub struct MemoryStore {
     session: u64,
 }
 
-/// The runs, rows and triggers of a store at one moment; see [`MemoryStore::snapshot`].
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
-    quarantine: BTreeMap<(Box<str>, Digest), Aside>,
-    pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
-    lines: BTreeMap<LineKey, Line>,
-    triggers: Triggers,
-    runs: Vec<RunRecord>,
-    to_stop: BTreeSet<RunId>,
-    validated: Vec<(RunId, ValidationResult)>,
-}
-
 impl MemoryStore {
     /// Creates an empty store.
     pub fn new() -> Self {
         Self { shared: Arc::default(), session: 0 }
-    }
-
-    /// Opens the same data as another process would see it, with leases of its own.
-    pub fn another_process(&self) -> Self {
-        let mut state = self.state();
-        state.sessions += 1;
-        Self { shared: Arc::clone(&self.shared), session: state.sessions }
     }
 
     /// Rows of a table by id; empty if there is no such table.
@@ -76,50 +58,6 @@ impl MemoryStore {
         self.state().quarantine.values().map(|aside| aside.shown.clone()).collect()
     }
 
-    /// Lets this process's leases run out, as if it was frozen or cut off for longer than a lease lasts.
-    pub fn let_leases_run_out(&self) {
-        for ownership in self.state().owned_by(self.session) {
-            ownership.overdue = true;
-        }
-    }
-
-    /// Sends a heartbeat: renews a lease unless another process has taken it over. Returns whether it was renewed.
-    pub fn renew(&self, lease: &Lease) -> bool {
-        let mut state = self.state();
-        let Some(ownership) = state.leases.get_mut(&lease.entity_name) else { return false };
-        let is_own = ownership.epoch == lease.epoch && ownership.session == Some(self.session);
-        if is_own {
-            ownership.overdue = false;
-        }
-        is_own
-    }
-
-    /// Number of the process that this value stands for.
-    pub fn number(&self) -> u64 {
-        self.session
-    }
-
-    /// Releases what this process owns without knowing it, because the answer to its request was lost.
-    pub fn disown(&self, name: &str) {
-        let session = self.session;
-        let mut state = self.state();
-        if let Some(ownership) = state.leases.get_mut(name).filter(|lease| lease.session == Some(session)) {
-            ownership.session = None;
-        }
-    }
-
-    /// Whether no other process has taken the lease over.
-    pub fn is_current(&self, lease: &Lease) -> bool {
-        self.state().fence(lease).is_ok()
-    }
-
-    /// Names of the pipelines and triggers that are owned now.
-    pub fn owned(&self) -> Vec<Box<str>> {
-        let state = self.state();
-        let owned = state.leases.iter().filter(|(_, lease)| lease.session.is_some());
-        owned.map(|(name, _)| name.clone()).collect()
-    }
-
     /// Ends the process that this value stands for: its connections close, and its leases and call slots are released.
     pub fn end(&self) {
         self.calls(|calls, now| calls.release_dead(now, self.session));
@@ -131,46 +69,6 @@ impl MemoryStore {
     /// Looks up one row of a table.
     pub fn row(&self, table: &TableName, id: &str) -> Option<StoredRow> {
         self.state().tables.get(table)?.get(id).cloned()
-    }
-
-    /// Replaces a row, as a person would by hand.
-    pub fn put_row(&self, table: &TableName, row: StoredRow) {
-        self.state().tables.entry(table.clone()).or_default().insert(row.id.clone(), row);
-    }
-
-    /// Stops the store's clock at a moment. For tests, which then move it themselves.
-    pub fn stand_at(&self, moment: OffsetDateTime) {
-        self.state().stands_at = Some(moment);
-    }
-
-    /// Copies what the store holds now, except for leases and calls.
-    pub fn snapshot(&self) -> Snapshot {
-        let state = self.state();
-        Snapshot {
-            tables: state.tables.clone(),
-            quarantine: state.quarantine.clone(),
-            pages: state.pages.clone(),
-            lines: state.lines.clone(),
-            triggers: state.triggers.clone(),
-            runs: state.runs.clone(),
-            to_stop: state.to_stop.clone(),
-            validated: state.validated.clone(),
-        }
-    }
-
-    /// Restores a snapshot and forgets everything that came after it, like a database restored from a backup, or a lagging
-    /// standby that took over.
-    pub fn put_back(&self, snapshot: &Snapshot) {
-        let mut state = self.state();
-        let Snapshot { tables, quarantine, pages, lines, triggers, runs, to_stop, validated } =
-            snapshot.clone();
-        (state.tables, state.quarantine, state.pages, state.lines) = (tables, quarantine, pages, lines);
-        (state.triggers, state.runs, state.to_stop, state.validated) = (triggers, runs, to_stop, validated);
-    }
-
-    /// Drops one in `rows` written rows, chosen by their ids, as a trigger of the database's owner may; 0 drops none.
-    pub fn drop_one_of(&self, rows: u32) {
-        self.state().drops_one_of = rows;
     }
 
     /// Runs `act` on the calls with the present time of the store's clock.

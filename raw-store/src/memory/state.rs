@@ -48,6 +48,7 @@ pub(super) struct Aside {
 /// The contents of the store; most fields stand for one table of the database.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    #[cfg(feature = "test-util")]
     pub(super) sessions: u64,
     pub(super) identity: Option<StoreIdentity>,
     pub(super) tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
