@@ -28,8 +28,7 @@ pub(crate) fn arm() {
         let harmless = pass.parse::<u32>().expect("the number of a pass") - 1;
         let (name, act) = (name.to_owned(), act.to_owned());
         let _ = POINT.set(Point { name, harmless, passes: AtomicU32::new(0), act });
-        qbo_auth::at_every_point(reached);
-        raw_store::at_every_point(reached);
+        failpoint::at_every_point(reached);
     }
 }
 
@@ -42,7 +41,7 @@ pub(crate) fn with_lease_time(options: DatabaseOptions) -> DatabaseOptions {
     }
 }
 
-pub(crate) fn reached(name: &str) {
+fn reached(name: &str) {
     let Some(point) = POINT.get().filter(|point| point.name == name) else { return };
     let passes = point.passes.fetch_add(1, Ordering::Relaxed);
     if passes < point.harmless {

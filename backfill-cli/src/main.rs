@@ -1,13 +1,5 @@
 //! `qbo-backfill`: brings a QuickBooks Online company's history into PostgreSQL.
 
-/// Marks a named point, see the module `failpoints`.
-macro_rules! point {
-    ($name:literal) => {
-        #[cfg(feature = "points")]
-        crate::failpoints::reached($name);
-    };
-}
-
 mod app;
 mod args;
 mod command;

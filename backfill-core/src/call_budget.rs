@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use failpoint::point;
 use qbo_auth::Clock;
 use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, ClientEvent, Limits};
 use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreError};

@@ -1,13 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-/// Marks a named point at which the crash tests stop the process. Without the feature `points` it expands to nothing.
-macro_rules! point {
-    ($name:literal) => {
-        #[cfg(feature = "points")]
-        raw_store::pass($name);
-    };
-}
-
 mod call_budget;
 pub mod catalog;
 pub mod chunk;

@@ -1,18 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-/// Marks a named point; see the module `failpoint`.
-macro_rules! point {
-    ($name:literal) => {
-        #[cfg(feature = "points")]
-        crate::failpoint::pass($name);
-    };
-}
-
 mod clock;
 mod environment;
 mod error;
-#[cfg(feature = "points")]
-mod failpoint;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -27,9 +17,6 @@ pub mod vault;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Endpoints, Environment, InvalidEndpoint, InvalidEnvironment};
 pub use error::{Advice, AuthError};
-#[cfg(feature = "points")]
-#[doc(hidden)]
-pub use failpoint::at_every_point;
 pub use http::PageTitle;
 #[cfg(feature = "http")]
 #[doc(hidden)]

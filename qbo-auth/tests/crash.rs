@@ -180,7 +180,7 @@ async fn child() {
             say("weathered");
         }
         _ => {
-            qbo_auth::at_every_point(stay_at_the_point);
+            failpoint::at_every_point(stay_at_the_point);
             provider.access_token().await.unwrap();
             say("missed");
         }

@@ -1,21 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-/// Marks a named point, or one that is passed while a future is in progress; see the module `failpoint`.
-#[cfg(feature = "pg")]
-macro_rules! point {
-    ($name:literal) => {
-        #[cfg(feature = "points")]
-        crate::failpoint::pass($name);
-    };
-    ($name:literal, $future:expr) => {{
-        #[cfg(feature = "points")]
-        let future = crate::failpoint::pass_during($name, $future);
-        #[cfg(not(feature = "points"))]
-        let future = $future;
-        future
-    }};
-}
-
 #[macro_use]
 mod words;
 
@@ -23,8 +7,6 @@ mod words;
 pub mod contract;
 mod digest;
 mod error;
-#[cfg(feature = "points")]
-mod failpoint;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -43,9 +25,6 @@ mod window;
 
 pub use bytes::Bytes;
 pub use error::{Advice, StoreError, StoreErrorKind};
-#[cfg(feature = "points")]
-#[doc(hidden)]
-pub use failpoint::{at_every_point, pass};
 pub use identity::{Pipeline, StoreIdentity};
 pub use lease::Lease;
 #[cfg(feature = "test-util")]

@@ -2,6 +2,7 @@
 
 use backfill_core::{Report, RunOutcome, Thresholds};
 use backfill_report::findings::{json as findings_json, lines as findings_lines};
+use failpoint::point;
 use raw_store::{PgStore, StoreError, Validation};
 use time::OffsetDateTime;
 

@@ -9,6 +9,7 @@ use backfill_report::ReportView;
 use backfill_report::style::Colours;
 use backfill_report::untrusted;
 use clap::ValueEnum as _;
+use failpoint::point;
 use qbo_auth::{Clock as _, SystemClock, TokenVault as _};
 use serde_json::json;
 

@@ -6,6 +6,7 @@ use backfill_core::{Report, RunOutcome, RunRequest};
 use backfill_report::ReportView;
 use backfill_report::call_month::{json as month_json, line as month_line};
 use backfill_report::json::totals as totals_json;
+use failpoint::point;
 use qbo_auth::TokenVault as _;
 use raw_store::WindowState;
 use serde_json::json;

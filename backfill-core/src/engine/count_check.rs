@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use failpoint::point;
 use raw_store::{LogFilter, LogLine, OpenWindow, Window, WindowState};
 
 use super::log_snapshot::log_moved;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use failpoint::point;
 use raw_store::{LogFilter, Reopen, Window};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use failpoint::point;
 use qbo_client::{ErrorKind, PageSize, Property, Query, RawPage, RawRecord};
 use raw_store::{
     OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowChange, WindowCounts,

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use failpoint::point;
 use qbo_auth::Clock;
 use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use failpoint::point;
 use qbo_auth::Advice as AuthAdvice;
 use qbo_client::{Advice as SourceAdvice, BudgetError, ErrorKind};
 use raw_store::{

@@ -6,6 +6,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use failpoint::point;
+
 use crate::clock::Clock;
 use crate::error::AuthError;
 use crate::oauth::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use failpoint::point;
 use zeroize::Zeroizing;
 
 use super::bytes::LARGEST;

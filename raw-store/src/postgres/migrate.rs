@@ -1,6 +1,7 @@
 //! Creates and upgrades the schema by its numbered scripts, in one transaction under an advisory lock.
 
 use deadpool_postgres::{Object, Transaction};
+use failpoint::point;
 use tokio_postgres::GenericClient;
 
 use super::schema;

@@ -28,6 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
+use failpoint::point;
 use time::{Date, OffsetDateTime};
 
 use self::calls::session::CallSession;

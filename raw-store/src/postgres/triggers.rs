@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};
+use failpoint::point;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 

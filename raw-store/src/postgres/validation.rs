@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{Object, Transaction};
+use failpoint::point;
 use postgres_types::ToSql;
 use time::{Date, OffsetDateTime};
 use tokio_postgres::{Client, IsolationLevel, Row};

@@ -9,6 +9,7 @@ mod window_totals;
 use std::mem;
 
 use deadpool_postgres::{Object, Transaction};
+use failpoint::point;
 use futures_util::try_join;
 
 use super::lease;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use deadpool_postgres::{Object, Transaction};
+use failpoint::point;
 use time::OffsetDateTime;
 use tokio_postgres::{Client, Row};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::{Object, Transaction};
+use failpoint::point;
 use tokio_postgres::{Client, Row};
 
 use crate::postgres::rows::{kept, unexpected, window};

@@ -3,6 +3,7 @@
 use std::iter;
 
 use deadpool_postgres::{Object, Transaction};
+use failpoint::point;
 use time::OffsetDateTime;
 use tokio_postgres::Row;
 
