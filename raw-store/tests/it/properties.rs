@@ -4,10 +4,9 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on fails")]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::{NOW, Work, connection, database, row, store, window};
 use fixtures::TempDatabase;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -16,7 +15,6 @@ use raw_store::{
     WindowCounts,
 };
 use serde_json::value::RawValue;
-use support::{NOW, Work, connection, database, row, store, window};
 use time::Duration;
 use tokio::runtime::Runtime;
 

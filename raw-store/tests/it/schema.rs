@@ -3,15 +3,13 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod support;
-
 use std::process::Command;
 
+use crate::support::{Work, bare_store, connection, database, options, pipeline, row, store};
 use raw_store::{
     Advice, BackfillLog, DatabaseOptions, LogFilter, PgStore, RawStore, SchemaName, StoreError,
     StoreErrorKind, StoreIdentity,
 };
-use support::{Work, bare_store, connection, database, options, pipeline, row, store};
 
 async fn refusal(options: DatabaseOptions) -> StoreError {
     let error = PgStore::connect(options, SchemaName::default()).await.expect_err("a refusal");
@@ -188,9 +186,9 @@ async fn a_log_of_the_version_before_learns_what_is_unavailable() {
     let database = database().await;
     let owner = connection(&database).await;
     for script in [
-        include_str!("../sql/0001_ledger.sql"),
-        include_str!("../sql/0002_consent.sql"),
-        include_str!("../sql/0003_grants.sql"),
+        include_str!("../../sql/0001_ledger.sql"),
+        include_str!("../../sql/0002_consent.sql"),
+        include_str!("../../sql/0003_grants.sql"),
     ] {
         owner.batch_execute(script).await.unwrap();
     }

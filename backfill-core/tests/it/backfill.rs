@@ -1,20 +1,4 @@
 //! Whole backfills: the emulated company over real HTTP, into the store that lives in memory.
-#![expect(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test may panic, and its numbers are small"
-)]
-
-mod bench;
-mod drift;
-mod entities;
-mod odd;
-mod silence;
-mod forgotten;
-mod spoilt;
-mod verify;
-mod worker;
-
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,7 +10,7 @@ use qbo_client::PageSize;
 use raw_store::{LogFilter, MemoryStore, Reopen, RunStatus, StoreErrorKind, WindowState};
 use time::macros::datetime;
 
-use bench::Bench;
+use crate::bench::{self, Bench};
 
 /// What `ceil(records / 999) + 2` allows, plus the closing count.
 fn calls_allowed(records: usize) -> usize {

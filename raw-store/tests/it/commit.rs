@@ -2,15 +2,13 @@
 
 #![cfg(feature = "pg")]
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Work, connection, database, options, row, store, waiting_backend, window};
 use raw_store::{
     Advice, BackfillLog, LogFilter, PageCommit, RawInspection as _, RawStore, Reopen, StoreErrorKind, Window,
     WindowChange, WindowCounts, WindowState,
 };
-use support::{Work, connection, database, options, row, store, waiting_backend, window};
 
 fn counts(inserted: u64, updated: u64, unchanged: u64, quarantined: u64) -> WindowCounts {
     WindowCounts { inserted, updated, unchanged, quarantined }

@@ -3,11 +3,9 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod support;
-
+use crate::support::{connection, database, with_roles};
 use fixtures::TempDatabase;
 use raw_store::{DatabaseOptions, PgStore, Pipeline, RawStore as _, SchemaName, StoreErrorKind};
-use support::{connection, database, with_roles};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
@@ -35,8 +33,11 @@ async fn a_loader_has_what_it_needs_and_nothing_more() {
     store.ensure_loadable().await.unwrap();
     assert_eq!(store.check().await.unwrap(), []);
     // A table for a new pipeline, made by a role that may not create tables.
-    let bills =
-        Pipeline { entity_name: "bills".into(), table: "qb_bills".parse().unwrap(), ..support::pipeline() };
+    let bills = Pipeline {
+        entity_name: "bills".into(),
+        table: "qb_bills".parse().unwrap(),
+        ..crate::support::pipeline()
+    };
     store.prepare(&bills).await.unwrap();
     assert_eq!(store.count_rows(&bills).await.unwrap(), 0);
     store.ensure_loadable().await.unwrap();
@@ -179,7 +180,7 @@ async fn the_scripts_run_again_leave_grants_to_readers_and_tables_of_others_alon
     assert!(owner.query_one(theirs, &[]).await.unwrap().get::<_, bool>(0));
 
     // As a container engine or an administrator does with psql, in order or only the first.
-    let first = include_str!("../sql/0001_ledger.sql").replace("raw /*schema*/", "raw");
+    let first = include_str!("../../sql/0001_ledger.sql").replace("raw /*schema*/", "raw");
     owner.batch_execute(&first).await.unwrap();
     let kept = "SELECT prosecdef AND proconfig::text LIKE '%search_path%' FROM pg_proc WHERE proname = 'create_raw_table'
                 AND pronamespace = 'raw'::regnamespace";

@@ -3,14 +3,12 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::connection;
 use fixtures::{TempDatabase, TempPostgres};
 use raw_store::{DatabaseOptions, PgStore, SchemaName};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use support::connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What is said of a login that the server would not bind to the connection.

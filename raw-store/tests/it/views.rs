@@ -3,9 +3,7 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod support;
-
-use support::{connection, database, store};
+use crate::support::{connection, database, store};
 use time::Date;
 use time::macros::date;
 use tokio_postgres::Client;

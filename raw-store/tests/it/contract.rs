@@ -2,8 +2,6 @@
 
 #![cfg(feature = "pg")]
 
-mod support;
-
 use raw_store::{MemoryStore, contract};
 
 macro_rules! stories {
@@ -25,13 +23,13 @@ macro_rules! stories {
             use super::*;
             $(#[tokio::test]
             async fn $alone() {
-                let database = support::database().await;
-                contract::$alone(&support::store(&database).await).await.unwrap();
+                let database = crate::support::database().await;
+                contract::$alone(&crate::support::store(&database).await).await.unwrap();
             })*
             $(#[tokio::test]
             async fn $both() {
-                let database = support::database().await;
-                let (store, other) = (support::store(&database).await, support::store(&database).await);
+                let database = crate::support::database().await;
+                let (store, other) = (crate::support::store(&database).await, crate::support::store(&database).await);
                 contract::$both(&store, &other).await.unwrap();
             })*
         }
@@ -41,13 +39,13 @@ macro_rules! stories {
             use super::*;
             $(#[tokio::test]
             async fn $alone() {
-                let database = support::database().await;
-                contract::$alone(&support::loader(&database).await).await.unwrap();
+                let database = crate::support::database().await;
+                contract::$alone(&crate::support::loader(&database).await).await.unwrap();
             })*
             $(#[tokio::test]
             async fn $both() {
-                let database = support::database().await;
-                let (store, other) = (support::loader(&database).await, support::loader(&database).await);
+                let database = crate::support::database().await;
+                let (store, other) = (crate::support::loader(&database).await, crate::support::loader(&database).await);
                 contract::$both(&store, &other).await.unwrap();
             })*
         }
@@ -64,9 +62,9 @@ async fn in_memory_a_process_that_wakes_up_after_its_time_changes_nothing() {
 
 #[tokio::test]
 async fn in_postgres_a_process_that_wakes_up_after_its_time_changes_nothing() {
-    let database = support::database().await;
-    let (store, other) = (support::store(&database).await, support::loader(&database).await);
-    let observer = support::connection(&database).await;
+    let database = crate::support::database().await;
+    let (store, other) = (crate::support::store(&database).await, crate::support::loader(&database).await);
+    let observer = crate::support::connection(&database).await;
     // The next heartbeat is seconds away.
     let past = "UPDATE raw.backfill_lease SET lease_until_utc = clock_timestamp() - interval '1 second'";
     let run_out = async || assert_eq!(observer.execute(past, &[]).await.unwrap(), 1);

@@ -3,12 +3,10 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod support;
-
 use std::fmt::Write as _;
 
+use crate::support::{Work, connection, database, store};
 use raw_store::{RawStore as _, Validation as _, ValidationQuery, Window};
-use support::{Work, connection, database, store};
 use time::macros::datetime;
 use time::{Date, Duration, OffsetDateTime};
 use tokio_postgres::Client;
@@ -187,7 +185,7 @@ async fn what_was_changed_beside_a_document_is_told_when_it_comes_again() {
     let store = store(&database).await;
     let work = Work::begin(&store).await;
     let client = connection(&database).await;
-    let rows = || (0..5).map(|id| support::row(&id.to_string(), r#"{"Id":"1"}"#)).collect();
+    let rows = || (0..5).map(|id| crate::support::row(&id.to_string(), r#"{"Id":"1"}"#)).collect();
     let first = store.commit_page(&work.page(1, rows())).await.unwrap();
     assert_eq!((first.total.inserted, first.altered), (5, raw_store::Altered::default()));
     let harm = "

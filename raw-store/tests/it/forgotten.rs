@@ -3,14 +3,12 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod support;
-
+use crate::support::{Work, connection, database, row, store, window};
 use fixtures::TempDatabase;
 use raw_store::{
     Advice, BackfillLog as _, LogFilter, PageCommit, RawStore as _, Reopen, StoreErrorKind, Window,
     WindowChange, WindowState,
 };
-use support::{Work, connection, database, row, store, window};
 
 const TABLES: [&str; 5] =
     ["backfill_run", "backfill_run_pipeline", "backfill_log", "backfill_page", "qb_invoices"];
@@ -93,7 +91,7 @@ async fn a_run_whose_beginning_was_forgotten_is_told_so() {
         closed: 0,
         status: raw_store::RunStatus::Completed,
         message: None,
-        finished_at: support::NOW,
+        finished_at: crate::support::NOW,
         calls: 1,
         retries: 0,
         waited_seconds: 0.0,

@@ -5,11 +5,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a script that cannot go on fails")]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::support::NOW;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use raw_store::{
@@ -17,7 +16,6 @@ use raw_store::{
     RunEnd, RunId, RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Window, WindowChange,
     WindowFailure, WindowState,
 };
-use support::NOW;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -370,9 +368,9 @@ async fn play(
 
 #[tokio::test]
 async fn both_stores_say_the_same_of_every_script() {
-    let database = support::database().await;
-    let postgres = [support::store(&database).await, support::bare_store(&database).await];
-    let connection = support::connection(&database).await;
+    let database = crate::support::database().await;
+    let postgres = [crate::support::store(&database).await, crate::support::bare_store(&database).await];
+    let connection = crate::support::connection(&database).await;
     let memory = MemoryStore::new();
     let memory = [memory.another_process(), memory.another_process()];
     memory[0].bind(&company()).await.unwrap();

@@ -3,12 +3,10 @@
 #![cfg(feature = "pg")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{connection, database, options, pipeline, store};
 use raw_store::{MemoryStore, PgStore, Pipeline, RawStore, SchemaName, StoreErrorKind};
-use support::{connection, database, options, pipeline, store};
 
 #[tokio::test]
 async fn a_holder_whose_connection_is_killed_is_free_for_others_and_can_come_back() {
@@ -170,7 +168,7 @@ async fn a_holder_that_is_cut_off_gives_up_before_its_lease_is_given_away() {
     let database = database().await;
     let holder = store_with(&database, Duration::from_secs(2)).await;
     let lease = holder.acquire(&pipeline(), "the holder").await.unwrap();
-    let observer = support::connection(&database).await;
+    let observer = crate::support::connection(&database).await;
     // Nobody is let in any more, and what is there is cut.
     let (admin, connection) =
         database.config().dbname("postgres").connect(tokio_postgres::NoTls).await.unwrap();

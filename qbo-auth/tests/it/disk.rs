@@ -2,16 +2,13 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[expect(dead_code, reason = "shared with the stories about refreshing")]
-mod fake;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::{Reply, ScriptedEndpoint, clock, expired};
+use crate::fake::{Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
     Advice, RefreshToken, RefreshingProvider, SealedVault, TokenProvider, TokenVault, Unlock, VaultErrorKind,
 };

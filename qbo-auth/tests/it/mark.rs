@@ -1,12 +1,9 @@
 //! What leaves a vault so that a second copy of it can be found.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[expect(dead_code, reason = "shared with the stories about refreshing")]
-mod fake;
-
 use std::fs;
 
-use fake::expired;
+use crate::fake::expired;
 use qbo_auth::{ClientSecret, SealedVault, SecretName, SecretVault, TokenSet, TokenVault};
 
 fn secret() -> ClientSecret {

@@ -1,0 +1,9 @@
+//! All tests of tokens and vaults in one program, except for those that start it again to kill it (`crash`).
+
+mod disk;
+mod fake;
+mod mark;
+mod oauth;
+mod provider;
+mod shared_vault;
+mod vault;

@@ -1,0 +1,20 @@
+//! All tests of the store, in one program: they share one PostgreSQL server.
+
+mod altered;
+mod calls;
+mod commit;
+mod contract;
+mod differential;
+mod forgotten;
+mod grants;
+mod leases;
+mod look;
+mod pooler;
+mod properties;
+mod schema;
+mod sealed;
+#[cfg(feature = "pg")]
+mod support;
+mod tls;
+mod triggers;
+mod views;
