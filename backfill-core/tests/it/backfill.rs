@@ -1,4 +1,5 @@
 //! Whole backfills: the emulated company over real HTTP, into the store that lives in memory.
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! While people edit, insert and delete between any two pages, while records of one second come in another order at every
 //! request, and while a tenth of all answers is faulty: every record that is still where it was is stored as it is.
 //!
-//! A failure prints its seed: `DRIFT_SEED=n cargo test -p backfill-core --test drift`.
+//! A failure prints its seed: `DRIFT_SEED=n cargo test -p backfill-core --test it drift`.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! Disks that are full, read-only or written by something else: found before a token is spent, survived after.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fake::{Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
     Advice, RefreshToken, RefreshingProvider, SealedVault, TokenProvider, TokenVault, Unlock, VaultErrorKind,
 };
 use tempfile::TempDir;
+
+use crate::fake::{Reply, ScriptedEndpoint, clock, expired};
 
 /// A file system of one megabyte.
 struct TinyDisk(TempDir);

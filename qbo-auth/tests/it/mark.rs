@@ -1,10 +1,10 @@
 //! What leaves a vault so that a second copy of it can be found.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 
-use crate::fake::expired;
 use qbo_auth::{ClientSecret, SealedVault, SecretName, SecretVault, TokenSet, TokenVault};
+
+use crate::fake::expired;
 
 fn secret() -> ClientSecret {
     ClientSecret::new("false client secret")

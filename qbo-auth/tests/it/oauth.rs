@@ -1,6 +1,5 @@
 //! The token endpoint over HTTP, and that nothing secret gets out of this crate.
 #![cfg(feature = "http")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::error::Error;
 use std::sync::Arc;

@@ -1,17 +1,17 @@
 //! The refreshing provider: one call, stored before use, nothing lost.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
 use qbo_auth::{
     AccessToken, Advice, AuthError, Clock, LAST_STORE, LockGuard, ManualClock, MemoryVault, RefreshIntent,
     RefreshToken, RefreshingProvider, SHUTDOWN_GRACE, SealedVault, SecretName, SecretVault, TokenErrorKind,
     TokenProvider, TokenSet, TokenVault, VaultError, VaultLock, adopt_bootstrap, async_trait,
 };
+
+use crate::fake::{GatedVault, NOW, Reply, ScriptedEndpoint, clock, expired};
 
 struct Story {
     vault: Arc<MemoryVault>,

@@ -1,5 +1,4 @@
 //! Vaults: the contract over every implementation, and what only a file can do wrong.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,14 @@
 //! What a database keeps from being written: by triggers, rules and row policies of its owner's.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use crate::support::{NOW, Work, connection, database, loader, pipeline, row, store, window};
 use fixtures::TempDatabase;
 use raw_store::{
     Advice, BackfillLog as _, LogFilter, NewTrigger, PageCommit, PgStore, RawStore as _, RunId, RunStart,
     StoreError, StoreErrorKind, StoreIdentity, TriggerPlan, TriggerQueue as _, WindowCounts,
 };
+
+use crate::support::{NOW, Work, connection, database, loader, pipeline, row, store, window};
 
 async fn begun(database: &TempDatabase, harm: &str) -> (PgStore, Work) {
     let store = store(database).await;

@@ -1,13 +1,13 @@
 //! Many processes at once ask for calls, and some of them die.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::time::Duration;
 
-use crate::support::{connection, database, store};
 use futures_util::future::join_all;
 use raw_store::{CallAdmission, CallEnd, CallLedger, CallLimits, PgStore, StoreErrorKind};
+
+use crate::support::{connection, database, store};
 
 const LIMITS: CallLimits = CallLimits { per_minute: 40, per_second: 40, in_flight: 1000, per_month: None };
 

@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::support::{Work, connection, database, options, row, store, waiting_backend, window};
 use raw_store::{
     Advice, BackfillLog, LogFilter, PageCommit, RawInspection as _, RawStore, Reopen, StoreErrorKind, Window,
     WindowChange, WindowCounts, WindowState,
 };
+
+use crate::support::{Work, connection, database, options, row, store, waiting_backend, window};
 
 fn counts(inserted: u64, updated: u64, unchanged: u64, quarantined: u64) -> WindowCounts {
     WindowCounts { inserted, updated, unchanged, quarantined }

@@ -1,14 +1,11 @@
 //! The store in memory is what the simulation runs over, so it must be what PostgreSQL is: the same random scripts go to both,
 //! step by step, with the same answers, the same log and the same rows.
 //!
-//! A failure prints its seed: `SCRIPT_SEED=n cargo test -p raw-store --test differential`.
-
-#![expect(clippy::unwrap_used, reason = "a script that cannot go on fails")]
+//! A failure prints its seed: `SCRIPT_SEED=n cargo test -p raw-store --test it differential`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::support::NOW;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use raw_store::{
@@ -18,6 +15,8 @@ use raw_store::{
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
+
+use crate::support::NOW;
 
 /// Scripts, and steps of each.
 const SCRIPTS: u64 = 120;

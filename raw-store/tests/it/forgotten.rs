@@ -1,14 +1,14 @@
 //! A database that forgets what it has confirmed: it is put back to an earlier state while a run is under way.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use crate::support::{Work, connection, database, row, store, window};
 use fixtures::TempDatabase;
 use raw_store::{
     Advice, BackfillLog as _, LogFilter, PageCommit, RawStore as _, Reopen, StoreErrorKind, Window,
     WindowChange, WindowState,
 };
+
+use crate::support::{Work, connection, database, row, store, window};
 
 const TABLES: [&str; 5] =
     ["backfill_run", "backfill_run_pipeline", "backfill_log", "backfill_page", "qb_invoices"];

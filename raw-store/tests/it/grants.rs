@@ -1,13 +1,13 @@
 //! What the roles of `sql/roles.sql` may do, and what becomes of a loader that lacks a right.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use crate::support::{connection, database, with_roles};
 use fixtures::TempDatabase;
 use raw_store::{DatabaseOptions, PgStore, Pipeline, RawStore as _, SchemaName, StoreErrorKind};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
+
+use crate::support::{connection, database, with_roles};
 
 /// A plain connection as one of the roles.
 async fn connected(options: &DatabaseOptions) -> Client {

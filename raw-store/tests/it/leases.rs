@@ -1,12 +1,12 @@
 //! Leases live as long as their process.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::time::Duration;
 
-use crate::support::{connection, database, options, pipeline, store};
 use raw_store::{MemoryStore, PgStore, Pipeline, RawStore, SchemaName, StoreErrorKind};
+
+use crate::support::{connection, database, options, pipeline, store};
 
 #[tokio::test]
 async fn a_holder_whose_connection_is_killed_is_free_for_others_and_can_come_back() {

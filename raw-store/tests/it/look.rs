@@ -1,15 +1,15 @@
 //! What an examination counts, beside the questions that it asked one by one before it became one pass.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::fmt::Write as _;
 
-use crate::support::{Work, connection, database, store};
 use raw_store::{RawStore as _, Validation as _, ValidationQuery, Window};
 use time::macros::datetime;
 use time::{Date, Duration, OffsetDateTime};
 use tokio_postgres::Client;
+
+use crate::support::{Work, connection, database, store};
 
 const START: OffsetDateTime = datetime!(2024-01-01 0:00 UTC);
 

@@ -2,13 +2,13 @@
 //! others is refused.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use crate::support::{Work, bare_store, connection, database, options, row};
 use fixtures::{Pooler, Pooling, Settings, TempDatabase};
 use raw_store::{
     Advice, DatabaseOptions, PgStore, RawStore as _, SchemaName, SealedRow, StoreErrorKind, WindowState,
 };
+
+use crate::support::{Work, bare_store, connection, database, options, row};
 
 async fn pooler(database: &TempDatabase, pooling: Pooling, settings: Settings) -> (Pooler, DatabaseOptions) {
     let direct = options(database);

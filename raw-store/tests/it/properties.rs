@@ -2,11 +2,9 @@
 //! page are put aside, and that the ledger says what became of them.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a case that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{NOW, Work, connection, database, row, store, window};
 use fixtures::TempDatabase;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -17,6 +15,8 @@ use raw_store::{
 use serde_json::value::RawValue;
 use time::Duration;
 use tokio::runtime::Runtime;
+
+use crate::support::{NOW, Work, connection, database, row, store, window};
 
 /// Runs one property over one database, a page or a few for each case.
 #[expect(clippy::needless_pass_by_value, reason = "callers write closures")]

@@ -1,15 +1,15 @@
 //! Setting up, checking, and what is said when something is missing.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::process::Command;
 
-use crate::support::{Work, bare_store, connection, database, options, pipeline, row, store};
 use raw_store::{
     Advice, BackfillLog, DatabaseOptions, LogFilter, PgStore, RawStore, SchemaName, StoreError,
     StoreErrorKind, StoreIdentity,
 };
+
+use crate::support::{Work, bare_store, connection, database, options, pipeline, row, store};
 
 async fn refusal(options: DatabaseOptions) -> StoreError {
     let error = PgStore::connect(options, SchemaName::default()).await.expect_err("a refusal");

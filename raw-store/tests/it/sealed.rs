@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use crate::support::{connection, database, options, store};
 use raw_store::{SchemaName, SealedRow, SealedRowLock, StoreErrorKind};
+
+use crate::support::{connection, database, options, store};
 
 /// Ends the session that holds the vault's lock, as a failover or an administrator does.
 const CUT_THE_HOLDER: &str = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND granted \

@@ -1,9 +1,5 @@
 //! A fresh database per test, stores over it, and a run under way.
 
-#![allow(dead_code, reason = "each test program uses its own part of this")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-#![expect(unreachable_pub, reason = "one module, compiled into several test programs")]
-
 use std::time::Duration;
 
 use fixtures::{TempDatabase, TempPostgres};
@@ -15,26 +11,26 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio_postgres::{Client, NoTls};
 
-pub const NOW: OffsetDateTime = datetime!(2024-02-01 12:00 UTC);
+pub(crate) const NOW: OffsetDateTime = datetime!(2024-02-01 12:00 UTC);
 
 /// A database of the shared server, with nothing in it.
-pub async fn database() -> TempDatabase {
+pub(crate) async fn database() -> TempDatabase {
     TempPostgres::shared().await.database().await
 }
 
 /// How to reach it.
-pub fn options(database: &TempDatabase) -> DatabaseOptions {
+pub(crate) fn options(database: &TempDatabase) -> DatabaseOptions {
     let options: DatabaseOptions = database.url().parse().unwrap();
     options.with_password(database.password())
 }
 
 /// A store over it, not set up.
-pub async fn bare_store(database: &TempDatabase) -> PgStore {
+pub(crate) async fn bare_store(database: &TempDatabase) -> PgStore {
     PgStore::connect(options(database), SchemaName::default()).await.unwrap()
 }
 
 /// A store over it, set up.
-pub async fn store(database: &TempDatabase) -> PgStore {
+pub(crate) async fn store(database: &TempDatabase) -> PgStore {
     let store = bare_store(database).await;
     store.migrate().await.unwrap();
     store
@@ -44,7 +40,7 @@ pub async fn store(database: &TempDatabase) -> PgStore {
 static ROLES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Creates the three roles, and says how to reach the database as one of them.
-pub async fn with_roles(database: &TempDatabase, role: &str) -> DatabaseOptions {
+pub(crate) async fn with_roles(database: &TempDatabase, role: &str) -> DatabaseOptions {
     let store = store(database).await;
     let _turn = ROLES.lock().await;
     store.create_roles().await.unwrap();
@@ -54,25 +50,25 @@ pub async fn with_roles(database: &TempDatabase, role: &str) -> DatabaseOptions 
 }
 
 /// A store that has the rights of a loader and no others.
-pub async fn loader(database: &TempDatabase) -> PgStore {
+pub(crate) async fn loader(database: &TempDatabase) -> PgStore {
     PgStore::connect(with_roles(database, "qbo_loader").await, SchemaName::default()).await.unwrap()
 }
 
 /// A plain connection to it.
-pub async fn connection(database: &TempDatabase) -> Client {
+pub(crate) async fn connection(database: &TempDatabase) -> Client {
     let (client, connection) = database.config().connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
 
 /// A run of one pipeline with one window.
-pub struct Work {
-    pub pipeline: Pipeline,
-    pub run: RunId,
-    pub lease: Lease,
+pub(crate) struct Work {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) run: RunId,
+    pub(crate) lease: Lease,
 }
 
-pub fn pipeline() -> Pipeline {
+pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         entity_name: "invoices".into(),
         table: "qb_invoices".parse().unwrap(),
@@ -80,11 +76,11 @@ pub fn pipeline() -> Pipeline {
     }
 }
 
-pub fn window() -> Window {
+pub(crate) fn window() -> Window {
     Window::new(datetime!(2024-01-01 0:00 UTC), datetime!(2024-01-02 0:00 UTC)).unwrap()
 }
 
-pub fn row(id: &str, payload: &str) -> Row {
+pub(crate) fn row(id: &str, payload: &str) -> Row {
     Row {
         id: id.into(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
@@ -95,7 +91,7 @@ pub fn row(id: &str, payload: &str) -> Row {
 }
 
 impl Work {
-    pub async fn begin(store: &dyn Store) -> Self {
+    pub(crate) async fn begin(store: &dyn Store) -> Self {
         let identity = StoreIdentity { realm_id: "1000000000000001".into(), environment: "sandbox".into() };
         let start = RunStart {
             id: "run".parse().unwrap(),
@@ -116,11 +112,11 @@ impl Work {
         work
     }
 
-    pub fn owner(&self) -> Owner<'_> {
+    pub(crate) fn owner(&self) -> Owner<'_> {
         Owner { run: &self.run, pipeline: &self.pipeline, lease: &self.lease, fence: None }
     }
 
-    pub fn page(&self, number: u32, rows: Vec<Row>) -> PageCommit {
+    pub(crate) fn page(&self, number: u32, rows: Vec<Row>) -> PageCommit {
         let change = WindowChange {
             window: window(),
             state: WindowState::Running,
@@ -148,7 +144,7 @@ impl Work {
 }
 
 /// The process of the one session of this database that waits for a lock, once there is one.
-pub async fn waiting_backend(observer: &Client) -> i32 {
+pub(crate) async fn waiting_backend(observer: &Client) -> i32 {
     let waiting =
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     loop {

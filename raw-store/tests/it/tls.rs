@@ -1,15 +1,15 @@
 //! Protected connections, to a server that has a certificate of its own.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use std::path::{Path, PathBuf};
 
-use crate::support::connection;
 use fixtures::{TempDatabase, TempPostgres};
 use raw_store::{DatabaseOptions, PgStore, SchemaName};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::connection;
 
 /// What is said of a login that the server would not bind to the connection.
 const UNBOUND: &str =

@@ -1,9 +1,7 @@
 //! Seeded schedules of two workers over one queue: add, fire, crash, freeze, restart, cancel, arm again, and a clock that is set
 //! back. However it goes, an arming creates at most one run, never before its time.
 //!
-//! A failure prints its seed: `TRIGGER_SEED=n cargo test -p raw-store --test triggers`.
-
-#![expect(clippy::unwrap_used, reason = "a schedule that cannot go on fails")]
+//! A failure prints its seed: `TRIGGER_SEED=n cargo test -p raw-store --test it triggers`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! What the views show to people who look with pgAdmin.
 
 #![cfg(feature = "pg")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use crate::support::{connection, database, store};
 use time::Date;
 use time::macros::date;
 use tokio_postgres::Client;
+
+use crate::support::{connection, database, store};
 
 /// Lines of two axes: days of which one is missing and one failed, and the month around them.
 const LINES: &str = "
