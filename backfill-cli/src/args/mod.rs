@@ -1,4 +1,4 @@
-//! What the user typed. Nothing is computed here but values that a single argument holds.
+//! The command line: every command, option and help text. An argument is only parsed here; nothing is computed from it.
 
 pub(crate) mod secret_args;
 pub(crate) mod words;
@@ -21,17 +21,16 @@ use crate::output::exit::{DONE, Exit};
 use crate::output::print;
 use crate::output::print::{out, out_json};
 
-/// How long a pipeline is waited for that another process has, in seconds: longer than the lease of a process that is
-/// frozen lasts.
+/// Seconds to wait for a pipeline that another process holds: longer than the lease of a frozen process lasts.
 const WAIT: u64 = 90;
 
-/// Brings a QuickBooks Online company's history into PostgreSQL: complete, as it was sent, and proven.
+/// Bring a QuickBooks Online company's history into PostgreSQL: complete, as QuickBooks sent it, and proven.
 #[derive(Debug, Parser)]
 #[command(name = "qbo-backfill", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Try it without anything configured:\n  qbo-backfill demo\n\nYour own company:\n  \
+#[command(after_help = "Try it without any configuration:\n  qbo-backfill demo\n\nYour own company:\n  \
     qbo-backfill secrets init\n  qbo-backfill secrets set QBO_CLIENT_ID\n  qbo-backfill secrets set QBO_CLIENT_SECRET\n  \
     qbo-backfill auth login\n  \
-    qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n\nResume is always: run the same command again.")]
+    qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n\nTo resume, run the same command again.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -45,22 +44,23 @@ pub(crate) struct Global {
     /// Settings file (TOML, without secrets) [default: ./qbo-backfill.toml, then the user's config folder]
     #[arg(long, global = true, value_name = "FILE", env = "QBO_BACKFILL_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
-    /// One company of the settings file
+    /// Profile of the settings file; each profile is one company [default: the profile `default`]
     #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_PROFILE", hide_env_values = true)]
     pub(crate) profile: Option<String>,
-    /// sandbox or production: fixes API and token hosts together [default: sandbox]
+    /// QuickBooks environment, sandbox or production; decides API and token hosts together [default: sandbox]
     #[arg(long, global = true, value_name = "ENV", env = "QBO_BACKFILL_ENVIRONMENT", hide_env_values = true, value_parser = one_of::<Environment>(Environment::ALL.map(Environment::as_str)), hide_possible_values = true)]
     pub(crate) environment: Option<Environment>,
-    /// The company; must agree with the vault and with the schema
+    /// Company id (realm); must match the vault and the schema
     #[arg(long, global = true, value_name = "ID", env = "QBO_BACKFILL_REALM", hide_env_values = true)]
     pub(crate) realm: Option<RealmId>,
-    /// postgres://user@host:port/db?sslmode=…, without a password [default: a private PostgreSQL]
+    /// Database, as postgres://user@host:port/db?sslmode=… without a password [default: a private PostgreSQL]
     #[arg(long, global = true, value_name = "URL", env = "QBO_BACKFILL_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
-    /// One company per schema [default: raw]
+    /// Database schema; each schema holds one company [default: raw]
     #[arg(long, global = true, value_name = "NAME", env = "QBO_BACKFILL_SCHEMA", hide_env_values = true)]
     pub(crate) schema: Option<SchemaName>,
-    /// The encrypted store of secrets, or `postgres`: sealed in the database, for several hosts [default: in the user's data folder]
+    /// Encrypted store of secrets: a file, or `postgres` to share it between hosts through the database
+    /// [default: a file in the user's data folder]
     #[arg(
         long,
         global = true,
@@ -69,7 +69,7 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) vault: Option<PathBuf>,
-    /// The vault's key [default: in the user's data folder]
+    /// Key file of the vault [default: in the user's data folder]
     #[arg(
         long,
         global = true,
@@ -78,41 +78,41 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) vault_key_file: Option<PathBuf>,
-    /// Secrets for this process: `stdin` (one JSON object on its first line) or a folder of files named like the secrets
+    /// Secrets for this process only: `stdin` (one JSON object on its first line), or a folder with one file per secret
     #[arg(long, global = true, value_name = "stdin|DIR")]
     pub(crate) secrets: Option<PathBuf>,
-    /// Stop cleanly, with exit code 130, when stdin ends: whoever started this process is gone (run, retry, verify)
+    /// Stop cleanly, with exit code 130, when stdin ends because the parent process is gone (run, retry, verify)
     #[arg(long, global = true, value_enum, value_name = "stdin")]
     pub(crate) lifeline: Option<Lifeline>,
-    /// The emulator's API; loopback addresses only
+    /// API of an emulator; loopback addresses only
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) api_url: Option<String>,
-    /// The emulator's token service; loopback addresses only
+    /// Token service of an emulator; loopback addresses only
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) oauth_url: Option<String>,
-    /// Calls a minute, or `off`; more than 500 only with --api-url [default: 500]
+    /// API calls per minute, or `off`; more than 500 only with --api-url [default: 500]
     #[arg(long, global = true, value_name = "N|off")]
     pub(crate) rate: Option<Rate>,
-    /// Calls a month (UTC) after which none is made, over all processes of the company, or `off` [default: 500000, what
-    /// Intuit's Builder tier has]
+    /// API calls per month (UTC) over all processes of the company, or `off` for no limit [default: 500000, the
+    /// allowance of Intuit's Builder tier]
     #[arg(long, global = true, value_name = "N|off")]
     pub(crate) monthly_calls: Option<Allowance>,
-    /// Results as text or JSON; runs as NDJSON events with json
+    /// Format of results; with json, runs write NDJSON events
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
-    /// off, error, warn, info, debug or trace
+    /// Log level: off, error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", ignore_case = true, value_parser = LEVELS, hide_possible_values = true)]
     pub(crate) log_level: String,
-    /// How logs look on stderr
+    /// Format of the log on stderr
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-    /// Colours; auto: where a stream is a terminal, unless `NO_COLOR` or TERM=dumb says no
+    /// Colours; auto uses them on a terminal, unless `NO_COLOR` or TERM=dumb is set
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
-    /// Plain lines instead of a progress display
+    /// Print plain lines instead of a progress bar
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
-    /// Ask nothing
+    /// Never prompt
     #[arg(long, global = true)]
     pub(crate) yes: bool,
 }
@@ -123,7 +123,7 @@ pub(crate) enum Output {
     Json,
 }
 
-/// What tells that whoever started this process is still there.
+/// The stream whose end tells that the parent process is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Lifeline {
     Stdin,
@@ -153,14 +153,14 @@ impl std::str::FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
-            Ok(0) | Err(_) if text != "off" => Err("calls a minute, from 1, or off".into()),
+            Ok(0) | Err(_) if text != "off" => Err("give calls per minute, at least 1, or off".into()),
             Ok(calls) => Ok(Self::PerMinute(calls)),
             Err(_) => Ok(Self::Off),
         }
     }
 }
 
-/// How many calls a month has; `None` for any number.
+/// The calls allowed per month; `None` means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance(pub(crate) Option<u64>);
 
@@ -169,7 +169,7 @@ impl std::str::FromStr for Allowance {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
-            Ok(0) | Err(_) if text != "off" => Err("calls a month, from 1, or off".into()),
+            Ok(0) | Err(_) if text != "off" => Err("give calls per month, at least 1, or off".into()),
             Ok(calls) => Ok(Self(Some(calls))),
             Err(_) => Ok(Self(None)),
         }
@@ -178,52 +178,52 @@ impl std::str::FromStr for Allowance {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Backfill the windows of [from, to) that are not completed
+    /// Backfill the windows of a range that are not completed yet
     Run(RunArgs),
-    /// Show windows, scans and the estimate of calls, calling nothing
+    /// Show windows, scans and the estimated API calls, without calling QuickBooks
     Plan(RunArgs),
-    /// Where every pipeline stands
+    /// Show how far each pipeline is
     Status(StatusArgs),
-    /// The runs so far
+    /// List the runs so far
     Runs(RunsArgs),
-    /// The final report of a run, rebuilt from the log
+    /// Show the final report of a run, rebuilt from the log
     Report(ReportArgs),
-    /// Stop a run from another terminal, after its page in hand
+    /// Stop a run from another terminal, after its current page
     Cancel {
-        /// Its id, as `runs` shows it
+        /// Run id, as `runs` shows it
         run: RunId,
     },
-    /// Read windows again: those that failed, or those that hold an instant
+    /// Read windows again: those that failed, or those that contain an instant
     Retry(RetryArgs),
-    /// Compare what is stored with what QuickBooks has, record by record, and change nothing
+    /// Compare the stored records with QuickBooks, one by one; changes nothing without --repair
     Verify(VerifyArgs),
-    /// One-time triggers: runs that a worker starts once, at a stated time
+    /// Manage one-time triggers: runs that a worker starts once, at a stated time
     #[command(subcommand)]
     Trigger(Trigger),
-    /// Wait for due triggers, and run each once
+    /// Wait for due triggers, and start the run of each once
     Worker(WorkerArgs),
-    /// Records that could not be stored, or that QuickBooks could not deliver
+    /// Handle records that could not be stored, or that QuickBooks could not deliver
     #[command(subcommand)]
     Quarantine(Quarantine),
-    /// The schema in the database
+    /// Create, check and show the schema in the database, or open psql
     #[command(subcommand)]
     Db(Db),
-    /// The encrypted store of secrets
+    /// Manage the vault, the encrypted store of secrets
     #[command(subcommand)]
     Secrets(Secrets),
-    /// The consent of the company
+    /// Get, show, refresh and revoke the company's consent
     #[command(subcommand)]
     Auth(Auth),
-    /// Check configuration, vault, database, consent and clock; every line with its remedy
+    /// Check configuration, vault, database, consent and clock; each problem comes with its remedy
     Doctor(DoctorArgs),
-    /// What can be backfilled
+    /// List the entities that can be backfilled
     Entities,
-    /// The whole main job on an emulated company and a private PostgreSQL
+    /// Run a whole backfill on an emulated company and a private PostgreSQL
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
-    /// Completions for a shell
+    /// Print the completion script of a shell
     Completions {
-        /// Which shell
+        /// Shell to complete for
         shell: clap_complete::Shell,
     },
 }
@@ -238,37 +238,37 @@ pub(crate) struct RunArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
     #[arg(required = true, value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
-    /// First instant: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
+    /// Start of the range (inclusive): 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
     #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) from: OffsetDateTime,
-    /// First instant that is not read any more
+    /// End of the range (exclusive), written like --from
     #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) to: OffsetDateTime,
-    /// Length of a window: day, week, month, quarter, year or whole
+    /// Window length: day, week, month, quarter, year or whole
     #[arg(long, default_value_t = ChunkSize::Day, value_parser = one_of::<ChunkSize>(CHUNKS), hide_possible_values = true)]
     pub(crate) chunk: ChunkSize,
-    /// What windows measure: updated, created or txn-date
+    /// Time of a record that decides its window: updated, created or txn-date
     #[arg(long, default_value_t = Axis::Updated, value_parser = one_of::<Axis>(AXES), hide_possible_values = true)]
     pub(crate) by: Axis,
-    /// Records a page, 1 to 1000
+    /// Records per page, 1 to 1000
     #[arg(long, value_name = "N", default_value = "1000", value_parser = page_size)]
     pub(crate) page_size: PageSize,
-    /// Questions under way at the same time, 1 to 10: free ones take over the later half of a long read
+    /// Concurrent API requests, 1 to 10; a free one takes over the later half of a long read
     #[arg(long, value_name = "N", default_value = "10", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
-    /// Read completed windows again
+    /// Read completed windows again, too
     #[arg(long)]
     pub(crate) force: bool,
-    /// Count only what empty or short answers leave open, and not what was read; saves a call seldom
+    /// Skip the closing count, except where an empty or short last page needs it; rarely saves a call
     #[arg(long)]
     pub(crate) no_count: bool,
-    /// Only show what would be done, as plan does
+    /// Show what the run would read, as `plan` does, and stop there
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// How long to wait for a pipeline that another process has; 0 does not wait
+    /// Seconds to wait for a pipeline that another process holds; 0 does not wait
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) wait: u64,
-    /// Seed of every random choice, to repeat a run
+    /// Seed of all random choices, to repeat a run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(crate) seed: Option<u64>,
 }
@@ -279,13 +279,13 @@ pub(crate) struct RunArgs {
     after_help = "Examples:\n  qbo-backfill retry --failed\n  qbo-backfill retry --window 2025-03-14 Invoice"
 )]
 pub(crate) struct RetryArgs {
-    /// Only these pipelines
+    /// Only these pipelines [default: all]
     #[arg(value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
-    /// The windows that failed; each goes on where it stood
+    /// Windows that failed; each continues where it stopped
     #[arg(long)]
     pub(crate) failed: bool,
-    /// The windows that hold this instant, from their start, whatever their status
+    /// Windows that contain this instant, whatever their status; each is read from its start
     #[arg(long, value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) window: Option<OffsetDateTime>,
 }
@@ -299,19 +299,19 @@ pub(crate) struct VerifyArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
     #[arg(required = true, value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
-    /// First instant of the last updates to compare [default: what the log says was read]
+    /// Start of the last updates to compare (inclusive) [default: all that the log says was read]
     #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "to")]
     pub(crate) from: Option<OffsetDateTime>,
-    /// First instant that is not compared any more
+    /// End of the last updates to compare (exclusive)
     #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "from")]
     pub(crate) to: Option<OffsetDateTime>,
-    /// Read the windows again where something is missing or changed
+    /// Read the windows again in which a record is missing or changed
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Records a page, 1 to 1000
+    /// Records per page, 1 to 1000
     #[arg(long, value_name = "N", default_value = "1000", value_parser = page_size)]
     pub(crate) page_size: PageSize,
-    /// Questions under way at the same time, 1 to 10
+    /// Concurrent API requests, 1 to 10
     #[arg(long, value_name = "N", default_value = "10", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
 }
@@ -320,34 +320,34 @@ pub(crate) struct VerifyArgs {
 pub(crate) enum Trigger {
     /// Arm a trigger, or a chain of them
     Add(TriggerAddArgs),
-    /// All triggers, and how long until each is due
+    /// List all triggers, and the time until each is due
     List,
-    /// What happened to one
+    /// Show what happened to a trigger
     History {
-        /// Its name
+        /// Name of the trigger
         name: TriggerName,
     },
-    /// Take back what has not fired; stop the run of what has, after its page in hand
+    /// Cancel a trigger that has not fired, or stop its run after the current page
     Cancel {
-        /// Its name
+        /// Name of the trigger, or of a chain
         name: TriggerName,
     },
-    /// Arm a trigger again that is spent
+    /// Arm a trigger again that has fired, expired or been cancelled
     Rearm {
-        /// Its name
+        /// Name of the trigger
         name: TriggerName,
         #[command(flatten)]
         when: When,
     },
-    /// Arm the triggers of a file as Mage writes them for `@once`; what is there already stays as it is
+    /// Arm the `@once` triggers of a file that Mage has written; triggers that exist already stay as they are
     Apply {
-        /// triggers.yaml
+        /// File of triggers, usually triggers.yaml
         #[arg(short, long, value_name = "FILE")]
         file: PathBuf,
-        /// Also those that the file has as inactive
+        /// Also arm triggers that the file marks as inactive
         #[arg(long)]
         inactive: bool,
-        /// Also those whose time is past: they fire at once
+        /// Also arm triggers whose time has passed; they fire at once
         #[arg(long)]
         now: bool,
     },
@@ -357,7 +357,7 @@ pub(crate) enum Trigger {
 #[command(
     after_help = "Examples:\n  qbo-backfill trigger add qb_invoices_backfill --now --from 2025-01-01 --to 2026-01-01\n  \
     qbo-backfill trigger add Invoice Customer Item --at 2099-02-02T03:00:00-05:00 --from 2020-01-01 --to 2026-01-01 \\\n      \
-    --every year --name history\n\nA trigger fires while a worker runs: qbo-backfill worker"
+    --every year --name history\n\nA trigger fires only while a worker runs: qbo-backfill worker"
 )]
 pub(crate) struct TriggerAddArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
@@ -365,37 +365,37 @@ pub(crate) struct TriggerAddArgs {
     pub(crate) pipelines: Vec<String>,
     #[command(flatten)]
     pub(crate) when: When,
-    /// First instant that its run reads
+    /// Start of the range to read (inclusive): 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
     #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) from: OffsetDateTime,
-    /// First instant that is not read any more
+    /// End of the range (exclusive), written like --from
     #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) to: OffsetDateTime,
-    /// Its name; letters, digits, dots, dashes, underscores [default: made of pipeline and time]
+    /// Name of the trigger: letters, digits, dots, dashes and underscores [default: made from pipeline and time]
     #[arg(long)]
     pub(crate) name: Option<TriggerName>,
-    /// Cut the range into a chain of triggers, one after another: day, week, month, quarter or year. It stops behind one
-    /// that fails
+    /// Split the range into a chain of triggers: day, week, month, quarter or year. They run one after another, and
+    /// a failure stops the chain
     #[arg(long, value_name = "CHUNK", value_parser = one_of::<ChunkSize>(CHUNKS), hide_possible_values = true)]
     pub(crate) every: Option<ChunkSize>,
-    /// What becomes of it if no worker runs at its time: run (late) or skip
+    /// What happens if no worker runs at the trigger's time: run it late, or skip it
     #[arg(long, value_enum, default_value_t = Missed::Run)]
     pub(crate) if_missed: Missed,
-    /// Length of a window: day, week, month, quarter, year or whole
+    /// Window length: day, week, month, quarter, year or whole
     #[arg(long, default_value_t = ChunkSize::Day, value_parser = one_of::<ChunkSize>(CHUNKS), hide_possible_values = true)]
     pub(crate) chunk: ChunkSize,
-    /// What windows measure: updated, created or txn-date
+    /// Time of a record that decides its window: updated, created or txn-date
     #[arg(long, default_value_t = Axis::Updated, value_parser = one_of::<Axis>(AXES), hide_possible_values = true)]
     pub(crate) by: Axis,
 }
 
-/// When a trigger fires.
+/// The time at which a trigger fires.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct When {
-    /// When it fires: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
+    /// Time to fire at: 2026-01-31 (midnight UTC), or ISO 8601 with Z or an offset
     #[arg(long, value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, required_unless_present = "now")]
     pub(crate) at: Option<OffsetDateTime>,
-    /// Fire at once; also a time that is past is accepted then
+    /// Fire at once; with --at, accept a time that has passed
     #[arg(long)]
     pub(crate) now: bool,
 }
@@ -410,18 +410,18 @@ pub(crate) enum Missed {
 #[command(after_help = "Examples:\n  qbo-backfill worker\n  qbo-backfill worker --once\n  \
     qbo-backfill worker --profiles north,south --listen 127.0.0.1:9464")]
 pub(crate) struct WorkerArgs {
-    /// Run what is due now, then end
+    /// Start the triggers that are due now, then exit when their runs end
     #[arg(long)]
     pub(crate) once: bool,
-    /// Answer /healthz and /metrics here; an address of this machine alone
+    /// Serve /healthz and /metrics at this loopback address
     #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
     pub(crate) listen: Option<SocketAddr>,
-    /// The companies to work for, by their profiles in the settings file, or `all` [default: the one chosen by --profile]
+    /// Profiles of the settings file to work for, or `all` [default: the one of --profile]
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "profile")]
     pub(crate) profiles: Vec<String>,
 }
 
-/// Why a record may stay in quarantine: a line of text.
+/// The reason why a record may stay in quarantine: one line of text.
 #[derive(Clone, Debug)]
 pub(crate) struct AcceptanceReason(String);
 
@@ -439,7 +439,7 @@ impl std::str::FromStr for AcceptanceReason {
         let text = text.trim();
         let is_plain = !text.chars().any(char::is_control);
         if text.is_empty() || text.chars().count() > LONGEST || !is_plain {
-            return Err(format!("a reason is one line of 1 to {LONGEST} characters"));
+            return Err(format!("give a reason as one line of 1 to {LONGEST} characters"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -447,40 +447,40 @@ impl std::str::FromStr for AcceptanceReason {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Quarantine {
-    /// What is there, and why; never what is in it
+    /// List records in quarantine with their reasons, never their content
     List {
-        /// Only these pipelines
+        /// Only these pipelines [default: all]
         #[arg(value_name = "PIPELINE", value_delimiter = ',')]
         pipelines: Vec<String>,
-        /// Also what has been resolved since
+        /// Also list records that have been resolved since
         #[arg(long)]
         all: bool,
     },
-    /// The bytes of one record, as received, on stdout
+    /// Write the bytes of one record to stdout, as received
     Show {
-        /// The pipeline
+        /// Pipeline of the record
         pipeline: String,
-        /// Its digest, as `list` shows it, or the beginning of it
+        /// Digest of the record, as `list` shows it, or its first characters
         digest: String,
     },
-    /// Record that a record may stay here: then it no longer makes runs end with 3. It is open again if it comes back with
-    /// other content
+    /// Accept that a record stays in quarantine, so that runs no longer end with 3 because of it. It is open again if it
+    /// comes back with other content
     #[command(
         after_help = "Examples:\n  qbo-backfill quarantine accept 3f9a1c0b72de --reason 'deleted in QuickBooks, not needed'"
     )]
     Accept {
-        /// Its digest, as `list` shows it, or the beginning of it
+        /// Digest of the record, as `list` shows it, or its first characters
         id: String,
-        /// Why it may stay; kept with your name and the time
+        /// Why the record may stay; stored with your user name and the time
         #[arg(long, value_name = "TEXT")]
         reason: AcceptanceReason,
-        /// The pipeline, where two of them hold the same bytes
+        /// Pipeline of the record, if two pipelines hold the same bytes
         #[arg(long)]
         pipeline: Option<String>,
     },
-    /// Read the windows again that have something here; what has become sound meanwhile is resolved
+    /// Read the windows with records in quarantine again, and resolve the records that can be stored now
     Retry {
-        /// Only these pipelines
+        /// Only these pipelines [default: all]
         #[arg(value_name = "PIPELINE", value_delimiter = ',')]
         pipelines: Vec<String>,
     },
@@ -488,13 +488,13 @@ pub(crate) enum Quarantine {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Only these pipelines
+    /// Only these pipelines [default: all]
     #[arg(value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
-    /// Every window, not only their numbers
+    /// List every window, not only totals
     #[arg(long)]
     pub(crate) windows: bool,
-    /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
+    /// Only windows with this status: pending, running, completed, provisional, failed or unavailable
     #[arg(long, requires = "windows", value_parser = one_of::<WindowState>(STATES), hide_possible_values = true)]
     pub(crate) status: Option<WindowState>,
 }
@@ -502,7 +502,7 @@ pub(crate) struct StatusArgs {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct RunsArgs {
-    /// How many, newest first
+    /// Number of runs to list, newest first
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: u32,
     #[command(subcommand)]
@@ -511,14 +511,14 @@ pub(crate) struct RunsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
-    /// One run
+    /// Show one run
     Show {
-        /// Its id
+        /// Run id
         run: RunId,
-        /// Also the windows that it touched last
+        /// Also list the windows that no later run has read
         #[arg(long)]
         windows: bool,
-        /// Only windows of this status: pending, running, completed, provisional, failed or unavailable
+        /// Only windows with this status: pending, running, completed, provisional, failed or unavailable
         #[arg(long, requires = "windows", value_parser = one_of::<WindowState>(STATES), hide_possible_values = true)]
         status: Option<WindowState>,
     },
@@ -526,12 +526,12 @@ pub(crate) enum RunsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// The run [default: the newest]
+    /// Run id [default: the newest run]
     pub(crate) run: Option<RunId>,
-    /// How it looks [default: json with --output json, otherwise text]
+    /// Format of the report [default: json with --output json, otherwise text]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
-    /// Where to write it [default: stdout]
+    /// File to write the report to [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -541,25 +541,25 @@ pub(crate) enum ReportFormat {
     Text,
     Md,
     Json,
-    /// One page that needs nothing else, for a browser or a printer
+    /// One self-contained page for a browser or a printer
     Html,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Db {
-    /// Create the schema, or bring it up to date
+    /// Create the schema, or migrate it to this version
     Init {
-        /// As an administrator: also create the roles `qbo_owner`, `qbo_loader` and `qbo_reader`, each with what it needs
+        /// Also create the roles `qbo_owner`, `qbo_loader` and `qbo_reader`; needs an administrator of the server
         #[arg(long)]
         roles: bool,
     },
-    /// Compare the schema with what is expected
+    /// Compare the schema with the one this version expects
     Check,
-    /// Version, company and tables
+    /// Show the schema's version, company and tables
     Status,
-    /// Look at the data: psql on the configured database
+    /// Open psql on the configured database
     Psql {
-        /// Open the private PostgreSQL of this folder, whatever the settings say
+        /// Open the private PostgreSQL in this folder, whatever the settings say
         #[cfg(feature = "embedded")]
         #[arg(long, value_name = "DIR")]
         private: Option<PathBuf>,
@@ -573,52 +573,52 @@ pub(crate) enum Db {
 pub(crate) enum Secrets {
     /// Create the vault and its key
     Init {
-        /// Open it by a passphrase instead of a key file
+        /// Protect the vault with a passphrase instead of a key file
         #[arg(long)]
         passphrase: bool,
-        /// Keep its key in the keyring of the operating system instead of a file
+        /// Keep the key in the keyring of the operating system instead of a file
         #[arg(long, conflicts_with = "passphrase")]
         keyring: bool,
     },
-    /// Store a secret: from a prompt without echo, or from stdin
+    /// Store a secret, read from a prompt without echo or from stdin
     Set {
-        /// Its name, such as `QBO_CLIENT_ID`
+        /// Name of the secret, such as `QBO_CLIENT_ID`
         #[arg(value_parser = one_of::<SecretName>(SecretName::ALL.map(SecretName::as_str)), hide_possible_values = true)]
         name: SecretName,
     },
-    /// Names, ages and fingerprints; never values
+    /// List names, ages and fingerprints, never values
     List,
-    /// Forget a secret
+    /// Remove a secret from the vault
     Rm {
-        /// Its name
+        /// Name of the secret
         #[arg(value_parser = one_of::<SecretName>(SecretName::ALL.map(SecretName::as_str)), hide_possible_values = true)]
         name: SecretName,
     },
-    /// Seal the vault anew, with a new key or passphrase; the old one opens nothing afterwards
+    /// Encrypt the vault with a new key or passphrase; the old one no longer opens it
     Rekey {
-        /// Open it by a passphrase from now on
+        /// Protect the vault with a passphrase from now on
         #[arg(long, conflicts_with_all = ["new_key_file", "keyring"])]
         passphrase: bool,
         /// Keep the new key in the keyring of the operating system
         #[arg(long, conflicts_with = "new_key_file")]
         keyring: bool,
-        /// Write the new key here [default: in place of the old key file]
+        /// File for the new key [default: replace the old key file]
         #[arg(long, value_name = "FILE")]
         new_key_file: Option<PathBuf>,
     },
-    /// What others may know of the vault, as JSON: company, ages, expiries and fingerprints; no secret
+    /// Print what others may know of the vault, as JSON: company, ages, expiries and fingerprints, no secret
     ExportPublicInfo,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Auth {
-    /// Ask a person for consent on Intuit's page, and keep what it brings
+    /// Ask for consent on Intuit's page, and store its tokens in the vault
     Login(LoginArgs),
-    /// Which company, and how long the consent lasts
+    /// Show the company, and how long the consent lasts
     Status,
     /// Refresh the access token now
     Refresh,
-    /// End the consent at Intuit, then forget it
+    /// End the consent at Intuit, then remove it from the vault
     Revoke,
 }
 
@@ -626,28 +626,28 @@ pub(crate) enum Auth {
 #[command(
     after_help = "Examples:\n  qbo-backfill auth login\n  qbo-backfill auth login --no-browser --port 0\n  \
     qbo-backfill auth login --environment production --redirect-url https://books.example/callback\n\n\
-    The redirect address has to be registered with the app at developer.intuit.com. Intuit takes http://localhost\n\
-    for development keys; production keys need an https address, whose page may say anything or nothing: copy its\n\
-    address out of the browser and paste it here."
+    The redirect address has to be registered with the app at developer.intuit.com. Intuit accepts http://localhost\n\
+    for development keys; production keys need an https address. The page there may be empty or missing: copy its\n\
+    address from the browser and paste it into the prompt."
 )]
 pub(crate) struct LoginArgs {
-    /// Where to listen on this machine for the answer: http://localhost:PORT/callback; 0 is a random port
+    /// Port on this machine for Intuit's answer, at http://localhost:PORT/callback; 0 picks a random port
     #[arg(long, value_name = "PORT", default_value_t = 8484)]
     pub(crate) port: u16,
-    /// Listen nowhere: Intuit sends the person to this address, which is then pasted here
+    /// Do not listen: Intuit redirects the browser to this address, which you then paste into the prompt
     #[arg(long, value_name = "URL", conflicts_with = "port")]
     pub(crate) redirect_url: Option<RedirectUrl>,
-    /// Only print the page's address
+    /// Print the address of Intuit's page instead of opening a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
-    /// How long to wait for the person, in seconds
+    /// Seconds to wait for the consent
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) timeout: u64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Call nobody: leave out the one call that proves the consent
+    /// Skip the one API call, which proves the consent
     #[arg(long)]
     pub(crate) offline: bool,
 }
@@ -655,16 +655,16 @@ pub(crate) struct DoctorArgs {
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Keep the database in the user's data folder
+    /// Keep the database, in the user's data folder, instead of deleting it at the end
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Invoices of the emulated company
+    /// Number of invoices in the emulated company
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(crate) invoices: usize,
 }
 
 impl RunArgs {
-    /// All windows of a span by day, as somebody would type it.
+    /// A run over all daily windows of a span, with the defaults of the command line.
     pub(crate) fn by_day(pipelines: Vec<String>, span: raw_store::Window) -> Self {
         Self {
             pipelines,
@@ -683,10 +683,10 @@ impl RunArgs {
     }
 }
 
-/// Parses the command line. Help and version end here.
+/// Parses the command line. `--help` and `--version` print their text and end with [`DONE`].
 pub(crate) fn parse() -> Result<Cli, Exit> {
     let words = || std::env::args_os().skip(1);
-    // Before anything can be wrong: whoever reads the error reads it in that form.
+    // Decided before anything can fail, so that an error has the requested form, too.
     if given(words(), "--output").as_deref() == Some("json") {
         print::speak_to_programs();
     }
@@ -705,10 +705,10 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
     })
 }
 
-/// The value of an option among words that may be wrong otherwise.
+/// The value of an option, read from arguments that may be wrong otherwise.
 fn given(words: impl Iterator<Item = std::ffi::OsString>, option: &str) -> Option<String> {
     let words = words.map(|word| word.to_string_lossy().into_owned());
-    // What follows is somebody else's.
+    // The words that follow are not ours.
     let mut own = words.take_while(|word| !["--", "psql"].contains(&word.as_str()));
     while let Some(word) = own.next() {
         match word.strip_prefix(option) {
@@ -738,11 +738,11 @@ pub(crate) fn completions(shell: clap_complete::Shell, form: Output) {
     }
 }
 
-/// clap explains over several lines; the contract is one.
+/// Joins clap's explanation, which has several lines, into the one line that every error has.
 fn one_line(error: &clap::Error) -> Exit {
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         if print::is_for_programs() {
-            return Exit::usage("no command was given", "qbo-backfill --help shows what is possible");
+            return Exit::usage("no command was given", "see: qbo-backfill --help");
         }
         print::usage(&error.render());
         return Exit::usage("", "");
@@ -760,11 +760,11 @@ fn one_line(error: &clap::Error) -> Exit {
             (_, _, true) => ", ",
             _ => "; ",
         });
-        // What follows a colon at the end of a line is a list.
+        // A colon at the end of a line begins a list.
         in_list |= line.ends_with(':');
         what.push_str(line);
     }
-    Exit::usage(what, "qbo-backfill --help shows what is possible")
+    Exit::usage(what, "see: qbo-backfill --help")
 }
 
 fn page_size(text: &str) -> Result<PageSize, String> {
@@ -774,16 +774,17 @@ fn page_size(text: &str) -> Result<PageSize, String> {
 
 fn concurrency(text: &str) -> Result<NonZeroUsize, String> {
     let pipelines = text.parse::<NonZeroUsize>().ok().filter(|pipelines| pipelines.get() <= 10);
-    pipelines.ok_or_else(|| "QuickBooks allows 1 to 10 requests at a time".into())
+    pipelines.ok_or_else(|| "QuickBooks allows 1 to 10 concurrent requests".into())
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address = text.parse::<SocketAddr>().map_err(|_| "an address and a port, such as 127.0.0.1:9464")?;
-    // What is told there is nobody else's business, and nobody is asked who they are.
+    let address =
+        text.parse::<SocketAddr>().map_err(|_| "give an address and a port, such as 127.0.0.1:9464")?;
+    // The listener does not authenticate its clients, so that only this machine may reach it.
     if address.ip().is_loopback() {
         Ok(address)
     } else {
-        Err("only addresses of this machine, 127.0.0.1 or [::1]".into())
+        Err("give a loopback address, 127.0.0.1 or [::1]".into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Secrets that come where others can read them are refused, with the right way named.
+//! Refuses secrets in arguments and environment variables, where other users can read them, and names the safe way.
 
 use std::error::Error as _;
 
@@ -7,7 +7,7 @@ use qbo_auth::SecretName;
 
 use crate::output::exit::Exit;
 
-/// Flags that people try. None exists; each would be readable in the process list.
+/// Flags that people may try. None of them exists, because other users can read arguments in the process list.
 const FLAGS: [(&str, SecretName); 9] = [
     ("--client-id", SecretName::QboClientId),
     ("--client-secret", SecretName::QboClientSecret),
@@ -24,7 +24,7 @@ const FLAGS: [(&str, SecretName); 9] = [
 pub(crate) fn flags(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Exit> {
     for argument in arguments {
         let argument = argument.to_string_lossy();
-        // What follows is psql's, where `--password` asks for one and takes none.
+        // psql's own arguments follow; its `--password` asks for a password and takes no value.
         if argument == "psql" {
             return Ok(());
         }
@@ -36,8 +36,7 @@ pub(crate) fn flags(arguments: impl Iterator<Item = std::ffi::OsString>) -> Resu
     Ok(())
 }
 
-/// What is said in place of clap's own message where that would repeat a word that may be a secret; `None` where it may
-/// repeat it.
+/// Replaces clap's message if it would repeat a word that may be a secret. `None` if clap's message is safe.
 pub(crate) fn unquoted(
     mut words: impl Iterator<Item = std::ffi::OsString>,
     error: &clap::Error,
@@ -54,25 +53,27 @@ pub(crate) fn unquoted(
     );
     let command = words.find(|word| word == "secrets" || word == "auth").filter(|_| quotes)?;
     if command == "auth" {
-        // The reason is ours, and quotes nothing.
+        // The reason is one of our own texts, and quotes nothing.
         let why = error.source().map_or_else(String::new, |reason| format!(" ({reason})"));
         return Some(Exit::usage(
-            format!("auth takes no such argument{why}; it is not repeated here, for it may be a secret"),
-            "qbo-backfill auth --help shows what is possible",
+            format!(
+                "auth does not take this argument{why}; it is not repeated here, because it may be a secret"
+            ),
+            "see: qbo-backfill auth --help",
         ));
     }
     let names: Vec<_> = SecretName::ALL.iter().map(|name| name.as_str()).collect();
     Some(Exit::usage(
-        "secrets takes no such argument; it is not repeated here, for it may be a secret (if it is one, it is in this \
-         shell's history now)",
+        "secrets does not take this argument; it is not repeated here, because it may be a secret (if it is, this \
+         shell's history has it now)",
         format!(
-            "qbo-backfill secrets set NAME, then type the value at the prompt or send it to stdin; names: {}",
+            "run qbo-backfill secrets set NAME, then type the value at the prompt or send it to stdin; names: {}",
             names.join(", ")
         ),
     ))
 }
 
-/// Refuses a secret given as an environment variable. Only whether the variable exists is looked at.
+/// Refuses a secret given as an environment variable. It only asks whether the variable exists, and never reads it.
 pub(crate) fn environment(is_set: impl Fn(&str) -> bool) -> Result<(), Exit> {
     let found = SecretName::ALL.iter().find(|name| is_set(name.as_str()));
     found.map_or(Ok(()), |name| {

@@ -1,4 +1,4 @@
-//! Values that are one of a few words. clap knows the words, so that it completes them and names the nearest one.
+//! Arguments that take one of a few words. clap knows the words, so that it completes them and suggests the nearest one.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "
 pub(crate) const STATES: [&str; 6] =
     ["pending", "running", "completed", "provisional", "failed", "unavailable"];
 
-/// Reads one of these words as the value that it stands for.
+/// A parser that accepts only these words, and turns a word into its value.
 pub(crate) fn one_of<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
@@ -21,13 +21,13 @@ where
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
-/// The command for a generator of completions: wherever a pipeline is named, those of the bundled catalogue are offered.
-/// Which ones there are is for the settings to say, so that the parser itself takes any word.
+/// Adds the pipelines of the bundled catalogue to the command that completions are generated from. The parser itself
+/// accepts any word, because the settings may name a catalogue with more pipelines.
 pub(crate) fn with_pipelines(command: Command) -> Command {
     let catalog = Catalog::bundled();
     let entities = catalog.entities().iter().map(|spec| spec.name().to_string());
     let pipelines = catalog.entities().iter().map(backfill_core::EntitySpec::pipeline_name);
-    // clap wants words that live as long as the process, which ends with the script.
+    // clap needs `'static` words; the process ends once the script is written.
     let names = entities.chain(pipelines).map(|name| &*name.leak());
     let names: Vec<&'static str> = names.chain(["all", "transactions", "lists"]).collect();
     offering(command, &names)
@@ -44,17 +44,17 @@ fn offering(command: Command, names: &[&'static str]) -> Command {
     command.mut_subcommands(|command| offering(command, names))
 }
 
-/// Makes completions for bash work behind a subcommand where the name of the binary has a hyphen.
+/// Repairs completions for bash behind a subcommand, for a binary whose name has a hyphen.
 ///
-/// `clap_complete` 4.6 replaces that hyphen by `__` where it follows the words and by `__subcmd__` where it looks for what
-/// they lead to, so that the two never meet (<https://github.com/clap-rs/clap/issues/6421>). A version without that fault
-/// has nothing to be replaced.
+/// `clap_complete` 4.6 writes that hyphen as `__` in one half of the script and as `__subcmd__` in the other, so that the
+/// two halves never match (<https://github.com/clap-rs/clap/issues/6421>). In the script of a version without that bug,
+/// this function changes nothing.
 pub(crate) fn mend_bash(script: &str, binary: &str) -> String {
     let wrong = binary.replace('-', "__subcmd__");
     script.replace(&format!("{wrong}__subcmd__"), &format!("{}__subcmd__", binary.replace('-', "__")))
 }
 
-/// Adds the values of arguments without a dash to completions for fish, for which `clap_complete` 4.6 writes none.
+/// Adds the values of positional arguments to completions for fish; `clap_complete` 4.6 writes none.
 pub(crate) fn mend_fish(script: &str, command: &Command) -> String {
     let mut mended = script.to_owned();
     for top in command.get_subcommands() {
