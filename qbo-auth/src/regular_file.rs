@@ -37,7 +37,7 @@ pub enum FileError {
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
     /// The file is not UTF-8.
-    #[error("it is not a text in UTF-8")]
+    #[error("it is not UTF-8 text")]
     NotText,
 }
 

@@ -60,7 +60,7 @@ pub enum ErrorKind {
     #[error("QuickBooks refuses the company's consent")]
     NeedsConsent,
     /// The request failed as often as it may be repeated.
-    #[error("given up after {attempts} attempts: {cause}")]
+    #[error("gave up after {attempts} attempts: {cause}")]
     Exhausted {
         /// Number of attempts.
         attempts: u32,
@@ -69,7 +69,9 @@ pub enum ErrorKind {
     },
     /// A web page came in place of an answer at every attempt: from a firewall, a proxy, a CDN, a login page of the network, or
     /// of maintenance. It says nothing about token, company or query.
-    #[error("a web page came in place of QuickBooks' answer (HTTP {status}{title}; asked {attempts} times)")]
+    #[error(
+        "a web page came instead of QuickBooks' answer (HTTP {status}{title}, after {attempts} attempts)"
+    )]
     WebPage {
         /// HTTP status of the last page.
         status: u16,
@@ -200,7 +202,7 @@ impl fmt::Display for Cause {
             Self::Timeout => "the answer took too long",
             Self::Html => "a web page came instead of an answer",
             Self::NoDestination => "QuickBooks found no server for the company (code 7001)",
-            Self::Garbled => "the answer was not whole",
+            Self::Garbled => "the answer was incomplete",
             Self::Contradiction => "the answer contradicts itself: it holds other records than it says",
             Self::Throttled => "QuickBooks asked to slow down",
         })
@@ -241,7 +243,7 @@ impl fmt::Display for Refusal {
             Self::CompanyReset => "the company was reset; its ids may now mean other records",
             Self::UnknownCompany => "there is no such company",
             Self::NoDestination => {
-                "it finds no such company here: its subscription has lapsed, or it is in the other environment (code 7001)"
+                "it finds no such company here: the subscription has lapsed, or the company is in the other environment (code 7001)"
             }
             Self::Redirect => "it answered with a redirect, which is never followed",
         })
@@ -310,7 +312,7 @@ mod tests {
         check(
             ErrorKind::Exhausted { attempts: 6, cause: Cause::Server },
             Advice::TryLater,
-            "reading Invoice: given up after 6 attempts: QuickBooks failed to answer (intuit_tid 1-abc)",
+            "reading Invoice: gave up after 6 attempts: QuickBooks failed to answer (intuit_tid 1-abc)",
         );
         check(
             ErrorKind::Budget(BudgetError::UsedUp {
@@ -339,8 +341,8 @@ mod tests {
                 attempts: 3,
             },
             Advice::TryLater,
-            "reading Invoice: a web page came in place of QuickBooks' answer (HTTP 403, titled \"Access Denied\"; asked 3 \
-             times) (intuit_tid 1-abc)",
+            "reading Invoice: a web page came instead of QuickBooks' answer (HTTP 403, titled \"Access Denied\", after 3 \
+             attempts) (intuit_tid 1-abc)",
         );
         check(
             ErrorKind::BadQuery { code: "4001".into() },

@@ -42,7 +42,7 @@ pub enum StoreErrorKind {
     #[error("the database has no room left (SQLSTATE {0})")]
     Full(Box<str>),
     /// The server accepts no changes: it is a standby, or a primary that its provider or an administrator made read-only.
-    #[error("the database takes no changes now: it is read-only (SQLSTATE 25006)")]
+    #[error("the database accepts no changes now: it is read-only (SQLSTATE 25006)")]
     ReadOnly,
     /// The role lacks a privilege.
     #[error("permission denied for {0} (SQLSTATE 42501)")]
@@ -74,14 +74,14 @@ pub enum StoreErrorKind {
     Differs(Box<str>),
     /// The log no longer holds what this run has committed: the database was restored to an earlier state.
     #[error(
-        "the database has forgotten what this run committed for {0}: it was put back to an earlier state, or a standby that \
-         lagged behind has taken over"
+        "the database no longer holds what this run committed for {0}: it was restored to an earlier state, or a standby \
+         that lagged behind took over"
     )]
     LogMoved(Box<str>),
     /// A table does not hold what was written to it: something in the database drops or changes rows as they are inserted.
     #[error(
-        "{rows} of the rows that were written to {table} are not there as they were sent: a trigger, a rule or a row policy \
-         of this table drops or changes them"
+        "{table} does not hold {rows} of the rows that were written to it: a trigger, rule or row policy of the table drops \
+         or changes them"
     )]
     RowsAltered {
         /// Table that was written to.
@@ -109,14 +109,14 @@ pub enum StoreErrorKind {
     },
     /// This process owned the pipeline and has lost its lease.
     #[error(
-        "pipeline {0} is not this process's any more: another took it over, or this one was cut off for too long"
+        "lost the lease on pipeline {0}: another process took over, or this one was disconnected for too long"
     )]
     LeaseLost(Box<str>),
     /// A trigger of this name exists already.
-    #[error("there is a trigger {0} already")]
+    #[error("trigger {0} exists already")]
     TriggerExists(TriggerName),
     /// A chain of this name exists already.
-    #[error("there is a chain {0} already")]
+    #[error("chain {0} exists already")]
     ChainExists(Box<str>),
     /// No trigger of this name exists.
     #[error("there is no trigger {0}")]
@@ -133,7 +133,7 @@ pub enum StoreErrorKind {
     #[error("{0}")]
     Configuration(Box<str>),
     /// Any other error the server reported: a bug, or a schema that was changed by hand.
-    #[error("the database refused it (SQLSTATE {sqlstate}{at})")]
+    #[error("the database refused the statement (SQLSTATE {sqlstate}{at})")]
     Refused {
         /// SQLSTATE, five characters.
         sqlstate: Box<str>,
@@ -235,7 +235,7 @@ impl StoreError {
             Kind::LoginRefused(_) => "check user and password: qbo-backfill secrets set PG_PASSWORD".into(),
             Kind::Insecure(_) => "give the server a certificate that its name and a known authority vouch for, or sslrootcert=FILE".into(),
             Kind::Session(_) => "connect to the database itself, or to a port where the pooler is in session mode (pgbouncer: pool_mode = session)".into(),
-            Kind::Busy(_) => "run the same command again; what is committed stays".into(),
+            Kind::Busy(_) => "run the same command again; committed data stays".into(),
             Kind::Full(_) => "make room on the database server, then run the same command again".into(),
             Kind::ReadOnly => {
                 "see what the database's provider says: a full disk is the usual reason. If this server only follows \

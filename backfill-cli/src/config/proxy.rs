@@ -20,7 +20,7 @@ pub(crate) fn check(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), E
     let read = |name: &str| match variable(name).map(OsString::into_string) {
         Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
         None => Ok(None),
-        Some(Err(_)) => Err(refusal(name, "it is not a text in UTF-8")),
+        Some(Err(_)) => Err(refusal(name, "it is not UTF-8 text")),
     };
     let both = |name: &str| [name.to_owned(), name.to_ascii_lowercase()];
     for name in PROXIES.into_iter().flat_map(both) {
@@ -43,7 +43,7 @@ fn refusal(name: &str, problem: &str) -> Exit {
         "an address such as http://proxy.example.com:3128"
     };
     Exit::usage(
-        format!("the variable {name} cannot be used: {problem}; nothing was called"),
+        format!("the variable {name} cannot be used: {problem}; no call was made"),
         format!("set {name} to {form}, or unset it"),
     )
 }

@@ -262,7 +262,7 @@ impl From<qbo_client::Error> for Exit {
 impl From<RunError> for Exit {
     fn from(error: RunError) -> Self {
         let place = error.to_string();
-        let safe = if error.pipeline.is_some() { "; what is committed stays" } else { "" };
+        let safe = if error.pipeline.is_some() { "; committed data stays" } else { "" };
         let mut exit = match error.failure {
             Failure::Read(error) => Self::from(error),
             Failure::Land(error) => Self::from(error),

@@ -37,7 +37,7 @@ pub(crate) async fn compare(
     }
     testify(log, vault, key).await?.sound().map_err(|error| {
         let mut exit = Exit::from(error);
-        exit.what += "; nothing was called, the vault is unchanged";
+        exit.what += "; no call was made, the vault is unchanged";
         exit
     })
 }

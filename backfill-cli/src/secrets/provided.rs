@@ -81,7 +81,7 @@ fn from_folder(folder: &Path) -> Result<ProvidedSecrets, Exit> {
 fn take(given: &mut ProvidedSecrets, name: SecretName, text: &str) -> Result<(), Exit> {
     let value = text::value(name, text).map_err(|problem| {
         Exit::usage(
-            format!("the secret {name} that was handed over cannot be used: {problem}; nothing was called"),
+            format!("the secret {name} that was handed over cannot be used: {problem}; no call was made"),
             format!("correct {name} where it comes from, or leave it out"),
         )
     })?;

@@ -89,7 +89,7 @@ async fn overtaken(place: &'static str) {
     assert!(expected.contains(&sleeper.code), "{place}: {} {}", sleeper.code, sleeper.stderr);
     if sleeper.code == 9 {
         let said = sleeper.error();
-        assert!(said.contains("pipeline invoices is not this process's any more"), "{place}: {said}");
+        assert!(said.contains("lost the lease on pipeline invoices"), "{place}: {said}");
     }
     assert_eq!(house.query(STATE).await[0].get::<_, String>(0), before, "{place}: it changed something");
     house.at(&run).await.expect(0);
@@ -149,7 +149,7 @@ async fn whose_heartbeat_has_died_alone_commits_nothing_after_its_lease() {
     let before: String = house.query(STATE).await[0].get(0);
     gate.open();
     let ended = wait(pulseless).await.expect(9);
-    assert!(ended.error().contains("pipeline invoices is not this process's any more"), "{}", ended.error());
+    assert!(ended.error().contains("lost the lease on pipeline invoices"), "{}", ended.error());
     assert_eq!(house.query(STATE).await[0].get::<_, String>(0), before, "it changed something");
     oracle::assert_equal(&house, &[INVOICE], "heartbeat").await;
     oracle::assert_recounts(&house, &[INVOICE], "heartbeat").await;

@@ -230,7 +230,7 @@ async fn a_full_tablespace_ends_the_run_with_7_and_room_lets_it_go_on() {
     let run = [&["run"], &THREE[..], &YEAR, &["--chunk", "month", "--page-size", "100"]].concat();
     let full = house.at(&run).await.expect(7);
     assert!(full.error().contains("no room left (SQLSTATE 53100)"), "{}", full.error());
-    assert!(full.error().contains("what is committed stays"), "{}", full.error());
+    assert!(full.error().contains("committed data stays"), "{}", full.error());
     let calls = house.sandbox.journal().metered();
     house.at(&run).await.expect(7);
     assert!(house.sandbox.journal().metered() - calls <= 10, "it went on asking with no room for an answer");

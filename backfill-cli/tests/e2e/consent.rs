@@ -180,7 +180,7 @@ async fn an_answer_that_brings_no_consent_ends_the_login_and_nothing_is_stored()
     let realm = house.sandbox.realm_id().to_owned();
     for (query, word) in [
         ("error=access_denied&state=STATE".to_owned(), "not given"),
-        ("code=false&state=STATE".to_owned(), "not complete"),
+        ("code=false&state=STATE".to_owned(), "incomplete"),
         // A code that Intuit does not know, or that has been used.
         (format!("code=false-code&state=STATE&realmId={realm}"), "no longer valid"),
     ] {

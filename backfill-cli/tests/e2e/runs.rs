@@ -232,7 +232,7 @@ async fn a_source_that_is_down_is_exit_6_and_the_same_command_finishes_the_job()
     let one_place = ["--page-size", "200", "--concurrency", "1"];
     house.sandbox.faults().push(Rule::on(CallKind::Query, fault).after(3).times(6 + 3));
     let run = house.backfill(&["Invoice"], &one_place).await.expect(6);
-    assert!(run.error().contains("what is committed stays"), "{}", run.error());
+    assert!(run.error().contains("committed data stays"), "{}", run.error());
     house.backfill(&["Invoice"], &one_place).await.expect(0);
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 900);
     let read = "SELECT sum(records_read)::bigint FROM raw.backfill_log";

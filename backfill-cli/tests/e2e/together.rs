@@ -103,7 +103,7 @@ async fn a_frozen_process_is_overtaken_and_changes_nothing_when_it_wakes_up() {
     gate.open();
     signal(&frozen, "-CONT");
     let woken = wait(frozen).await.expect(9);
-    assert!(woken.error().contains("pipeline invoices is not this process's any more"), "{}", woken.error());
+    assert!(woken.error().contains("lost the lease on pipeline invoices"), "{}", woken.error());
     assert_eq!(house.query(all).await[0].get::<_, String>(0), before);
     assert_eq!(house.number("SELECT max(epoch) FROM raw.backfill_lease").await, 2);
 }
@@ -119,7 +119,7 @@ async fn a_month_that_is_used_up_ends_with_6_and_says_until_when() {
         error.contains("the monthly allowance of 4 calls is used up; calls are refused until 20"),
         "{error}"
     );
-    assert!(error.contains("-01 UTC") && error.contains("what is committed stays"), "{error}");
+    assert!(error.contains("-01 UTC") && error.contains("committed data stays"), "{error}");
     assert!(run.stderr.contains("4 of the 4 calls of this month are made"), "{}", run.stderr);
 
     let again = house.backfill(&["Invoice"], &limited).await.expect(6);

@@ -106,7 +106,7 @@ async fn a_trigger_runs_once_and_only_when_it_is_due() {
     house.at(&["worker", "--once"]).await.expect(0);
     assert_eq!(house.number("SELECT count(*) FROM raw.backfill_run").await, 0);
     let again = add(&house, "night", "Invoice", &LONG_AGO).await.expect(2);
-    assert!(again.error().contains("there is a trigger night already"), "{}", again.error());
+    assert!(again.error().contains("trigger night exists already"), "{}", again.error());
 
     let spent = house.at(&["trigger", "cancel", "night"]).await.expect(2);
     assert!(spent.error().contains("trigger rearm night"), "{}", spent.error());

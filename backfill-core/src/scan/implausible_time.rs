@@ -20,7 +20,7 @@ pub(crate) enum OddTime {
 impl fmt::Display for OddTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Outside => "QuickBooks sent this record with a time outside of the asked range",
+            Self::Outside => "QuickBooks sent this record with a time outside the requested range",
             Self::Disorder => "QuickBooks sent this record out of order",
         })
     }

@@ -129,13 +129,13 @@ pub(crate) enum Poisoned {
 /// A page that contradicts its request, so that the scan cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeysetError {
-    #[error("QuickBooks did not keep to the order that was asked for")]
+    #[error("QuickBooks did not return the records in the requested order")]
     Disorder,
-    #[error("QuickBooks sent records outside of the time that was asked for")]
+    #[error("QuickBooks sent records outside the requested range")]
     Outside,
-    #[error("QuickBooks did not send the record again that ended its last page")]
+    #[error("QuickBooks did not repeat the last record of its previous page")]
     Unwitnessed,
-    #[error("a page of records says no time to go on at")]
+    #[error("a full page of records gives no time to continue from")]
     Untimed,
     #[error("more records share one instant than a page holds, and their order changes with every request")]
     UnreliableInstant,

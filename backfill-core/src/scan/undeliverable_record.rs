@@ -175,7 +175,7 @@ impl Scan {
         if counted == 0 && matches!(self.ask_for(&here).await?, Answer::Bad(_)) && self.is_sure(&here).await?
         {
             // Without a record in it, no record can be the cause: the request itself fails.
-            return Err(FetchFailure::Rest(format!("it fails without any record: {}", why.kind)).into());
+            return Err(FetchFailure::Rest(format!("the request itself fails: {}", why.kind)).into());
         }
         let mut met: HashSet<RecordKey> = HashSet::new();
         for _ in 0..MAX_PASSES {

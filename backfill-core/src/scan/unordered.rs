@@ -40,7 +40,7 @@ impl Scan {
                 }
                 // Most of its records are not of the requested time.
                 Found::All(_) if self.here().is_none_or(|window| window.end() >= end) => {
-                    let message = "QuickBooks sent records outside of the time that was asked for";
+                    let message = "QuickBooks sent records outside the requested range";
                     if self.leave(end, message).await? {
                         return Ok(true);
                     }

@@ -341,16 +341,16 @@ impl Found<'_> {
         let said = [
             (FindingKind::KeyMissing, examined.without_key, "rows have no id"),
             (FindingKind::KeyRepeated, examined.repeated_keys, "rows have an id that another row has too"),
-            (FindingKind::PayloadEmpty, examined.empty_payloads, "rows have a document that says nothing"),
+            (FindingKind::PayloadEmpty, examined.empty_payloads, "rows have an empty document"),
             (
                 FindingKind::TimeDiffers,
                 examined.other_times,
-                "rows have another time than their document gives, brought to UTC",
+                "rows have another time than their document, converted to UTC",
             ),
             (
                 FindingKind::OutsideWindow,
                 examined.outside_window,
-                "rows name a window that their time is not in",
+                "rows name a window that does not contain their time",
             ),
             (
                 FindingKind::NumberRepeated,

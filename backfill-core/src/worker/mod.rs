@@ -77,7 +77,7 @@ impl Worker {
                     LOOK
                 }
                 Err(error) if error.advice() == Advice::Retry => {
-                    self.trouble(format!("{error}; looking again in {} s", AWAY.as_secs()));
+                    self.trouble(format!("{error}; polling again in {} s", AWAY.as_secs()));
                     AWAY
                 }
                 Err(error) => break Err(RunError::general(error)),

@@ -32,7 +32,7 @@ async fn accounted(bench: &Bench, odd: &BTreeSet<String>) -> usize {
     let rows: BTreeSet<_> = bench.store.rows(&Bench::table("Invoice")).into_keys().collect();
     let aside = bench.store.quarantine();
     for one in &aside {
-        let told = ["time outside of the asked range", "out of order"];
+        let told = ["time outside the requested range", "out of order"];
         assert!(told.iter().any(|words| one.reason.contains(words)), "{}", one.reason);
         assert!(one.record_id.as_ref().is_some_and(|id| odd.contains(&**id)), "{one:?}");
     }
@@ -163,6 +163,9 @@ async fn a_source_that_says_the_same_for_ever_is_left_after_a_bounded_number_of_
     assert_eq!(outcome.status(), RunStatus::Incomplete);
     let failed = bench.lines().await.into_iter().find(|line| line.state == WindowState::Failed).unwrap();
     let message = failed.error_message.unwrap();
-    assert!(message.contains("no new record") || message.contains("outside of the time"), "{message}");
+    assert!(
+        message.contains("no new record") || message.contains("outside the requested range"),
+        "{message}"
+    );
     assert!(bench.sandbox.journal().metered() < 1100, "{}", bench.sandbox.journal().metered());
 }

@@ -103,16 +103,16 @@ pub enum ConsentError {
     #[error("the answer does not belong to this login (wrong state)")]
     WrongState,
     /// The answer came too late.
-    #[error("the answer came more than {} minutes after the question", CONSENT_LIFETIME.as_secs() / 60)]
+    #[error("the answer came more than {} minutes after the login began", CONSENT_LIFETIME.as_secs() / 60)]
     TooLate,
     /// The answer came to another address than the requested one.
-    #[error("this is not an answer to the redirect address of this login")]
+    #[error("this address is not the redirect address of this login")]
     WrongAddress,
     /// The answer lacks the code or the realm, or has a parameter twice.
-    #[error("the answer is not complete ({0})")]
+    #[error("the answer is incomplete ({0})")]
     Incomplete(&'static str),
     /// The operating system gave no random numbers.
-    #[error("no random numbers can be had")]
+    #[error("the system provides no random numbers")]
     NoRandomness,
 }
 

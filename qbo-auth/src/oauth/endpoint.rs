@@ -93,7 +93,7 @@ pub enum TokenErrorKind {
         code: &'static str,
     },
     /// Too many calls were made, or the app's monthly allowance is used up.
-    #[error("the token endpoint is throttling")]
+    #[error("the token endpoint throttles requests")]
     Throttled {
         /// The pause that `Retry-After` asked for, if any.
         retry_after: Option<Duration>,
@@ -105,7 +105,7 @@ pub enum TokenErrorKind {
         status: u16,
     },
     /// No complete answer arrived. The server may or may not have rotated the refresh token.
-    #[error("no whole answer came from the token endpoint")]
+    #[error("no complete answer came from the token endpoint")]
     Transport,
     /// No secure connection could be made; nothing was sent.
     #[error("no secure connection to the token endpoint ({0})")]

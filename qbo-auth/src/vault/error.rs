@@ -41,7 +41,7 @@ pub enum VaultErrorKind {
     #[error("is sealed with a key")]
     NeedsKeyFile,
     /// The seal does not open.
-    #[error("cannot be decrypted: the key is not this vault's or the file was changed")]
+    #[error("cannot be decrypted: the key belongs to another vault, or the file was changed")]
     Undecipherable,
     /// A newer version of this program wrote the file.
     #[error("was written by a newer version")]
@@ -59,16 +59,16 @@ pub enum VaultErrorKind {
     #[error("is no longer locked by this process")]
     LockLost,
     /// A newer token of the same consent was seen on this host: the vault was restored from a backup.
-    #[error("was put back as it was before")]
+    #[error("was restored to an earlier state")]
     Restored,
     /// The same consent was used elsewhere since: there are two vaults for it.
     #[error("is one of two vaults for the same consent")]
     SecondCopy,
     /// A secret, or the vault with it, would be larger than the limit for reading. Nothing was changed.
-    #[error("would become larger than a vault is read up to; nothing was changed")]
+    #[error("would exceed the size limit of a vault; nothing was changed")]
     TooLarge,
     /// It is unknown which of two keys the vault is sealed with now.
-    #[error("may be sealed with the new key or with the one before")]
+    #[error("may be sealed with the new key or with the old one")]
     KeyInDoubt,
     /// The operating system, or other storage of the vault, refused.
     #[error("could not be read or written")]

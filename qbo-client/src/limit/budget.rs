@@ -75,7 +75,7 @@ pub enum BudgetError {
         until: OffsetDateTime,
     },
     /// The budget cannot be reached, so it is unknown whether a call is allowed.
-    #[error("no call is made while nobody can say whether it is allowed")]
+    #[error("no call was made, because the call budget could not be checked")]
     Unavailable {
         /// Whether the failure may be transient.
         may_pass: bool,

@@ -41,10 +41,10 @@ pub enum SplitError {
     #[error("the answer carries a fault")]
     Fault,
     /// The records came under a key that was not requested.
-    #[error("the answer holds records of something else")]
+    #[error("the answer holds records of another entity")]
     OtherRecords,
     /// What the answer says about its records is not what it holds, or not what was requested.
-    #[error("the answer counts its records differently than it holds")]
+    #[error("the answer states another number of records than it holds")]
     Contradiction,
 }
 

@@ -73,7 +73,7 @@ impl Triggers {
             .collect();
         let any = !late.is_empty();
         for name in late {
-            let message = "no worker was there in time";
+            let message = "no worker ran in time";
             if let Some(one) = self.all.get_mut(&name) {
                 one.state = TriggerState::Expired;
                 (one.changed_at, one.message) = (now, Some(message.into()));

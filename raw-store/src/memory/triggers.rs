@@ -157,7 +157,7 @@ impl TriggerQueue for MemoryStore {
         let event = match one.state {
             TriggerState::Armed => {
                 (one.state, one.changed_at) = (TriggerState::Cancelled, now);
-                one.message = Some("taken back before it fired".into());
+                one.message = Some("cancelled before it fired".into());
                 "cancelled"
             }
             TriggerState::Running => {

@@ -59,7 +59,7 @@ const EXPIRE: &str = concat!(
         UPDATE backfill_trigger AS trigger_ SET
             status = 'expired',
             changed_at_utc = clock_timestamp(),
-            message = 'no worker was there in time'
+            message = 'no worker ran in time'
         WHERE status = 'armed' AND if_missed = 'skip' AND NOT ",
     blocked!(),
     "     AND greatest(fire_at_utc, (
@@ -121,7 +121,7 @@ const END_RUN: &str = "
 const CANCEL: &str = "
     UPDATE backfill_trigger SET
         stop_requested_at_utc = CASE status WHEN 'running' THEN coalesce(stop_requested_at_utc, clock_timestamp()) END,
-        message = CASE status WHEN 'running' THEN message ELSE 'taken back before it fired' END,
+        message = CASE status WHEN 'running' THEN message ELSE 'cancelled before it fired' END,
         changed_at_utc = CASE status WHEN 'running' THEN changed_at_utc ELSE clock_timestamp() END,
         status = CASE status WHEN 'armed' THEN 'cancelled' ELSE status END
     WHERE trigger_name = $1 AND status IN ('armed', 'running')

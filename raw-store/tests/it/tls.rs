@@ -13,7 +13,7 @@ use crate::support::connection;
 
 /// What is said of a login that the server would not bind to the connection.
 const UNBOUND: &str =
-    "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
+    "the server does not bind the login to the connection, so that another server could be in between";
 
 /// How long a server may take to read its settings again.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

@@ -94,7 +94,7 @@ fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
         // The driver has this reason only as text, too.
         let reason = error.source().map(ToString::to_string).unwrap_or_default();
         if reason.contains("channel binding") {
-            let unbound = "the server does not bind the login to the connection, so that nobody can tell who is spoken to";
+            let unbound = "the server does not bind the login to the connection, so that another server could be in between";
             return StoreErrorKind::Insecure(unbound.into());
         }
         return StoreErrorKind::Insecure("the server did not prove that it knows the password".into());
@@ -119,11 +119,11 @@ fn from_driver(error: &tokio_postgres::Error) -> StoreErrorKind {
 
 fn io_reason(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => "nothing listens there",
+        io::ErrorKind::ConnectionRefused => "no server listens there",
         io::ErrorKind::NotFound => "there is no such socket",
-        io::ErrorKind::PermissionDenied => "the socket may not be opened",
+        io::ErrorKind::PermissionDenied => "this user may not open the socket",
         io::ErrorKind::TimedOut => "the server did not answer in time",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the network does not reach it",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the network is unreachable",
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
             "the connection was cut"
         }
@@ -168,14 +168,14 @@ mod tests {
     fn every_sqlstate_has_one_advice() {
         for (codes, advice, text) in [
             (&["08006", "08P01", "57P01", "57P02", "57P03"][..], Advice::Retry, "not reachable"),
-            (&["25006"], Advice::Retry, "takes no changes now: it is read-only"),
+            (&["25006"], Advice::Retry, "accepts no changes now: it is read-only"),
             (&["40001", "40P01", "55P03", "57014", "53300"], Advice::Retry, "too busy"),
             (&["28P01", "28000", "3D000"], Advice::FixDatabase, "refused the login"),
             (&["53100", "53200"], Advice::FixDatabase, "no room left"),
             (&["42501"], Advice::FixDatabase, "permission denied"),
             (&["42P01", "3F000"], Advice::FixDatabase, "not set up"),
             (&["42703", "42804", "23502", "23514"], Advice::FixDatabase, "differs from what is expected"),
-            (&["XX000", "22P02", "23505"], Advice::FixDatabase, "refused it"),
+            (&["XX000", "22P02", "23505"], Advice::FixDatabase, "refused the statement"),
         ] {
             for code in codes {
                 let error = StoreError::new("testing", from_sqlstate(code, Place::default()));
@@ -191,7 +191,7 @@ mod tests {
         let error = StoreError::new("testing", from_sqlstate("23505", place));
         assert_eq!(
             error.to_string(),
-            "testing: the database refused it (SQLSTATE 23505 in qb_items by ours)"
+            "testing: the database refused the statement (SQLSTATE 23505 in qb_items by ours)"
         );
     }
 }

@@ -248,7 +248,7 @@ impl Host {
 
 /// An error about the address. It never quotes the address.
 pub(super) fn unusable(what: &str) -> StoreError {
-    StoreError::new("reading the database's address", StoreErrorKind::Configuration(what.into()))
+    StoreError::new("reading the database URL", StoreErrorKind::Configuration(what.into()))
 }
 
 #[cfg(test)]

@@ -25,8 +25,7 @@ pub(in crate::postgres) async fn check_ownership(
         return Ok(());
     }
     Err(StoreErrorKind::Session(
-        "a pooler hands the server's sessions from one client to another (transaction pooling), so that settings, locks and \
-         leases do not hold"
+        "a pooler shares sessions between clients (transaction pooling), so that settings, locks and leases are lost"
             .into(),
     ))
 }

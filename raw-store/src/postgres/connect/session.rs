@@ -83,7 +83,7 @@ impl Terms {
     /// Compares the settings that were read back with those that were sent.
     fn check(&self, shown: &[String]) -> Result<(), String> {
         let [path, schema, commits, shown @ ..] = shown else {
-            return Err("it does not answer what its settings are".into());
+            return Err("it does not report its settings".into());
         };
         let differs = |name: &str, found: &str, wanted: &str| format!("{name} is {found:?}, not {wanted:?}");
         if **path != *self.search_path {

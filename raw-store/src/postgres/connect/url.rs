@@ -17,7 +17,7 @@ impl FromStr for DatabaseOptions {
         let rest = url
             .strip_prefix("postgres://")
             .or_else(|| url.strip_prefix("postgresql://"))
-            .ok_or_else(|| unusable("the database's address must begin with postgres://"))?;
+            .ok_or_else(|| unusable("the database URL must begin with postgres://"))?;
         let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = place.split_once('/').unwrap_or((place, ""));
         let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -79,7 +79,7 @@ impl Parts {
             // Not echoed: a forgotten `=` or `&` may leave a secret here.
             _ => {
                 return Err(unusable(
-                    "the database's address has a parameter that is not known; known are host, port, user, dbname, \
+                    "the database URL has an unknown parameter; the known ones are host, port, user, dbname, \
                      sslmode, sslrootcert, channel_binding and connect_timeout",
                 ));
             }
@@ -105,16 +105,16 @@ impl Parts {
 
     fn finish(self) -> Result<DatabaseOptions, StoreError> {
         for (part, missing) in [
-            (&self.host, "the database's address names no host"),
-            (&self.database, "the database's address names no database"),
-            (&self.user, "the database's address names no user"),
+            (&self.host, "the database URL names no host"),
+            (&self.database, "the database URL names no database"),
+            (&self.user, "the database URL names no user"),
         ] {
             if part.is_empty() || part.contains('\0') {
                 return Err(unusable(missing));
             }
         }
         if self.host.contains(',') {
-            return Err(unusable("the database's address names several hosts; one is supported"));
+            return Err(unusable("the database URL names several hosts; one is supported"));
         }
         let port = self.port.unwrap_or(DEFAULT_PORT);
         let mut options = DatabaseOptions::new(&self.host, port, &self.database, &self.user);
@@ -142,13 +142,13 @@ fn host_and_port(address: &str) -> Result<(String, &str), StoreError> {
 fn port_number(text: &str) -> Result<u16, StoreError> {
     match text.parse() {
         Ok(port) if port > 0 => Ok(port),
-        _ => Err(unusable("the port of the database's address is not a number from 1 to 65535")),
+        _ => Err(unusable("the port of the database URL is not a number from 1 to 65535")),
     }
 }
 
 /// Decodes `%XX`.
 fn decoded(text: &str) -> Result<String, StoreError> {
-    let invalid = || unusable("the database's address has a % without two hexadecimal digits of UTF-8");
+    let invalid = || unusable("the database URL has a % without two hexadecimal digits of UTF-8");
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or("").as_bytes().to_vec();
     for part in parts {
@@ -164,7 +164,7 @@ fn decoded(text: &str) -> Result<String, StoreError> {
 
 fn password_refused() -> StoreError {
     unusable(
-        "a password in the database's address is refused; keep it in the vault: qbo-backfill secrets set PG_PASSWORD",
+        "a password in the database URL is refused; keep it in the vault: qbo-backfill secrets set PG_PASSWORD",
     )
 }
 
