@@ -6,16 +6,16 @@ from __future__ import annotations
 class BackfillError(Exception):
     """The run did not end with 0.
 
-    `exit_code` is what it ended with, `line` its own last word (one line: what happened, what is safe, what to run next), and
-    `next_step` what that means inside Mage.
+    `line` is the binary's own message (one line: what happened, what is safe, what to run next), and `next_step` says what to
+    do inside Mage.
     """
 
-    next_step = "Run the pipeline again: what is complete is not asked for again."
+    next_step = "Run the pipeline again: completed windows are not read again."
 
     def __init__(self, exit_code: int, line: str):
         self.exit_code = exit_code
         self.line = line
-        super().__init__(f"exit code {exit_code}: {line or 'it said nothing'} -- In Mage: {self.next_step}")
+        super().__init__(f"exit code {exit_code}: {line or 'no message'} -- In Mage: {self.next_step}")
 
 
 class UsageError(BackfillError):
@@ -24,8 +24,8 @@ class UsageError(BackfillError):
 
 class Incomplete(BackfillError):
     next_step = (
-        "Everything else is stored. Look at the windows with level ERROR in this log, then run the pipeline again: only what is "
-        "not complete is read."
+        "Everything else is stored. See the windows with level ERROR in this log, then run the pipeline again: it reads only the "
+        "windows that are not completed."
     )
 
 
@@ -37,7 +37,7 @@ class ConsentNeeded(BackfillError):
 
 
 class Refused(BackfillError):
-    next_step = "Check QBO_REALM_ID, QBO_ENVIRONMENT and the app's keys: they belong together."
+    next_step = "Check that QBO_REALM_ID, QBO_ENVIRONMENT and the app's keys belong together."
 
 
 class SourceUnavailable(BackfillError):
@@ -50,8 +50,8 @@ class DestinationUnavailable(BackfillError):
 
 class VaultUnusable(BackfillError):
     next_step = (
-        "The vault keeps the rotated token; it has to survive between runs and to be this host's alone. A Mage secret does not "
-        "replace it."
+        "The vault keeps the rotated token. It has to persist between runs, and no other host may use a copy of it. A Mage "
+        "secret does not replace it."
     )
 
 
@@ -60,15 +60,15 @@ class HeldElsewhere(BackfillError):
 
 
 class Bug(BackfillError):
-    next_step = "Please report it. What is stored is sound; run the pipeline again."
+    next_step = "Please report this bug. The stored data is sound; run the pipeline again."
 
 
 class OutputLost(BackfillError):
-    next_step = "What it did is done. Make room where Mage keeps its logs, then run the pipeline again."
+    next_step = "The work is done. Make room where Mage keeps its logs, then run the pipeline again."
 
 
 class Stopped(BackfillError):
-    next_step = "It was stopped and ended cleanly. Run the pipeline again to go on."
+    next_step = "It was stopped and ended cleanly. Run the pipeline again to continue."
 
 
 _BY_CODE = {

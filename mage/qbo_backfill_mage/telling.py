@@ -12,17 +12,17 @@ Line = Tuple[str, str]
 
 
 class Masker:
-    """Replaces secret values in whatever the child says.
+    """Replaces secret values in all text that comes from the binary.
 
-    The binary does not print them; this holds all the same if it ever does.
+    The binary does not print secrets; this is a second line of defence.
     """
 
     def __init__(self, secrets: Iterable[str]):
         forms = set()
         for value in secrets:
-            # As it is, as JSON escapes it, as a URL escapes it.
+            # The plain value, and the value as JSON and URLs escape it.
             forms.update((value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe="")))
-        # The longest first: one may be a part of another.
+        # The longest first, because one value may be part of another.
         self._forms = sorted((form for form in forms if form.strip()), key=len, reverse=True)
 
     def __call__(self, value: Any) -> Any:
@@ -38,12 +38,12 @@ class Masker:
 
 
 def event(event: Dict[str, Any]) -> Line:
-    """Level and message of an event. The list of Mage's log cuts a message after some 80 characters: numbers come early."""
+    """Level and message of an event. Mage's log list cuts a message after some 80 characters, so numbers come first."""
     known = _EVENTS.get(str(event.get("ev")))
     try:
         return known(event) if known else ("info", str(event.get("ev", "event")))
     except (TypeError, ValueError):
-        # A later version may say more than this one can put into words; the fields have it all.
+        # A later version may send fields that this one cannot format; `fields` still passes all of them on.
         return "info", str(event["ev"])
 
 
@@ -119,11 +119,11 @@ def _wait(event: Dict[str, Any]) -> Line:
 
 def _retry(event: Dict[str, Any]) -> Line:
     what = event.get("entity") or _short(event)
-    return "warning", f"asks again, repeat {event.get('attempt')}: {what}: {event.get('reason')}"
+    return "warning", f"retry {event.get('attempt')} of {what}: {event.get('reason')}"
 
 
 def _breaker(event: Dict[str, Any]) -> Line:
-    words = {"open": "QuickBooks keeps failing: no calls for a while", "half_open": "trying QuickBooks again"}
+    words = {"open": "QuickBooks keeps failing: calls are paused", "half_open": "trying QuickBooks again"}
     level = "error" if event.get("state") == "open" else "info"
     return level, words.get(str(event.get("state")), "QuickBooks answers again")
 

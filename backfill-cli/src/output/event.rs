@@ -1,4 +1,4 @@
-//! The events of the contract: one JSON object a line on stdout.
+//! Events for programs: one JSON object per line on stdout.
 
 use backfill_report::instant::utc;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::output::print;
 
-/// Writes one event of the contract.
+/// Writes one event with its version, time and name.
 pub(crate) fn write(name: &str, fields: Value) {
     let exit_code = fields.get("exit_code").and_then(Value::as_u64);
     let mut object = Map::new();

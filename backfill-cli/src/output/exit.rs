@@ -1,4 +1,4 @@
-//! The documented exit codes, and the one line that goes with each but the first.
+//! The documented exit codes, and the one line on stderr that comes with every code except 0.
 
 use backfill_report::untrusted::Untrusted;
 use serde_json::json;
@@ -12,11 +12,11 @@ use crate::output::event;
 use crate::output::print;
 use crate::output::print::say;
 
-/// All windows completed.
+/// Everything requested was done.
 pub(crate) const DONE: u8 = 0;
-/// Usage or configuration; nothing was touched.
+/// Wrong usage or configuration; nothing was touched.
 pub(crate) const USAGE: u8 = 2;
-/// Finished, but some windows failed or have quarantine.
+/// The run finished, but some windows failed or some records are in quarantine.
 pub(crate) const INCOMPLETE: u8 = 3;
 /// A person must consent again.
 pub(crate) const REAUTHORISE: u8 = 4;
@@ -30,20 +30,20 @@ pub(crate) const DESTINATION: u8 = 7;
 pub(crate) const VAULT: u8 = 8;
 /// Another process holds the pipeline or the vault.
 pub(crate) const HELD: u8 = 9;
-/// A broken invariant: a bug.
+/// The program broke one of its own invariants: a bug.
 pub(crate) const BUG: u8 = 70;
-/// What was said could not be written: `EX_IOERR` of sysexits(3).
+/// The output could not be written: `EX_IOERR` of sysexits(3).
 pub(crate) const OUTPUT: u8 = 74;
-/// Stopped by SIGINT after a clean end.
+/// Stopped cleanly by SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
-/// Stopped by SIGTERM after a clean end.
+/// Stopped cleanly by SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
 
-/// Why the command did not end with 0.
+/// The exit code of a command that did not end with 0, and its one line.
 #[derive(Clone, Debug)]
 pub(crate) struct Exit {
     pub(crate) code: u8,
-    /// What happened, where, and what is safe: one line.
+    /// What happened, where, and what is safe.
     pub(crate) what: String,
     /// What to do next.
     pub(crate) next: String,
@@ -58,9 +58,9 @@ impl Exit {
         Self::new(USAGE, what, next)
     }
 
-    /// One line for people.
+    /// Formats the line for people.
     pub(crate) fn line(&self) -> String {
-        // Whatever a message was made of, it stays one line without control characters.
+        // Messages may contain foreign text, so line breaks and control characters are removed.
         let text = if self.next.is_empty() {
             self.what.clone()
         } else {
@@ -71,13 +71,13 @@ impl Exit {
     }
 }
 
-/// An error and its causes, as one line.
+/// Formats an error and its causes as one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// A panic says where, and not what: its message may quote anything.
+/// Makes panics print their place only, because their message may quote a secret or a payload.
 pub(crate) fn hide_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place =
@@ -87,19 +87,19 @@ pub(crate) fn hide_panics() {
     }));
 }
 
-/// Runs a command; one that panics ends as a bug.
+/// Runs a command. A panic ends it with the exit code of a bug.
 pub(crate) fn guarded(command: impl FnOnce() -> Result<u8, Exit>) -> Result<u8, Exit> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(command)).unwrap_or_else(|_| {
         Err(Exit::new(
             BUG,
-            "a broken invariant stopped this command; what is committed and what is in the vault is sound",
-            "run the same command again, and report the place that is named above",
+            "a broken invariant stopped this command; committed data and the vault are sound",
+            "run the same command again, and report the place named above",
         ))
     })
 }
 
-/// Turns the command's outcome into an exit code, prints its line, and waits until all that was said is written. Where that
-/// is not possible, a command that has done its work has still not ended well.
+/// Turns a command's outcome into an exit code, prints its line, and waits until all output is written. If the output
+/// cannot be written, a command that succeeded ends with [`OUTPUT`].
 pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
     let code = match outcome {
         Ok(code) => code,
@@ -114,8 +114,8 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
     let Some(kind) = print::finish() else { return ExitCode::from(code) };
     let unwritten = Exit::new(
         OUTPUT,
-        format!("the output could not be written in full: {kind}; what this command did is done"),
-        "make room, or send its output elsewhere; what was stored is shown again by: qbo-backfill report",
+        format!("the output could not be written in full: {kind}; the command itself did its work"),
+        "make room, or send the output elsewhere; to see the result of a run again: qbo-backfill report",
     );
     let word = if code == DONE { "error" } else { "note" };
     print::last_word(&format!("{word}: {}", unwritten.line()));
@@ -123,7 +123,7 @@ pub(crate) fn report(outcome: Result<u8, Exit>) -> ExitCode {
     ExitCode::from(if code == DONE { OUTPUT } else { code })
 }
 
-/// A file that was named for a result and does not take it.
+/// Builds the error for a result file that cannot be written.
 pub(crate) fn unwritten(file: &std::path::Path, error: &std::io::Error) -> Exit {
     use std::io::ErrorKind;
     let what = format!("{}: {error}", file.display());
@@ -147,7 +147,7 @@ impl From<AuthError> for Exit {
         }
         let code = match error.advice() {
             Advice::RetryAfter(_) => SOURCE,
-            // Keys that Intuit refuses are a matter of the consent too: nobody can call until they are right.
+            // Wrong keys count as a missing consent: no call works until a person corrects them.
             Advice::Reauthorise | Advice::FixConfiguration => REAUTHORISE,
             Advice::Refused => REFUSED,
             Advice::VaultUnusable => VAULT,
@@ -179,20 +179,20 @@ impl From<&StoreError> for Exit {
     }
 }
 
-/// What a person can do about each refusal of QuickBooks.
+/// The next step for each reason that QuickBooks gives for a refusal.
 fn after_refusal(why: qbo_client::Refusal) -> &'static str {
     use qbo_client::Refusal;
     match why {
         Refusal::Subscription => {
-            "renew the company's subscription or put its billing right in QuickBooks, then run the same command again"
+            "renew the company's subscription or fix its billing in QuickBooks, then run the same command again"
         }
         Refusal::NoDestination => {
-            "check in QuickBooks that the company's subscription is paid, and that --environment is the company's, then \
-             run the same command again"
+            "check that the company's subscription is paid and that --environment is the company's, then run the same \
+             command again"
         }
         Refusal::Redirect => {
-            "check what stands between here and QuickBooks (a proxy, a login page of the network), which redirects \
-             nobody; then run the same command again"
+            "check for a proxy or a login page of the network between this machine and QuickBooks, which itself never \
+             redirects; then run the same command again"
         }
         Refusal::CompanyLocked => {
             "wait until QuickBooks has unlocked the company, then run the same command again"
@@ -227,7 +227,8 @@ impl From<qbo_client::Error> for Exit {
             (ErrorKind::LastingRefusal { .. }, _) => Self::new(
                 SOURCE,
                 what,
-                "see the app's usage at developer.intuit.com; run the same command again next month, or when others call less",
+                "check the app's usage at developer.intuit.com; run the same command again next month, or when other \
+                 programs make fewer calls",
             ),
             (_, Advice::Reauthorise) => {
                 Self::new(REAUTHORISE, what, "consent again: qbo-backfill auth login")
@@ -235,12 +236,12 @@ impl From<qbo_client::Error> for Exit {
             (ErrorKind::Insecure(_), _) => Self::new(
                 REFUSED,
                 what,
-                "check what stands between here and QuickBooks (a proxy, the system's root certificates)",
+                "check the proxy, if there is one, and the system's root certificates, then run the same command again",
             ),
             (ErrorKind::WebPage { .. }, _) => Self::new(
                 SOURCE,
                 what,
-                "check what answers in place of QuickBooks (a firewall, a proxy, a login page of the network, \
+                "check what answers instead of QuickBooks (a firewall, a proxy, a login page of the network, \
                  maintenance), then run the same command again",
             ),
             (ErrorKind::Refused { why, .. }, _) => Self::new(REFUSED, what, after_refusal(why)),
@@ -267,8 +268,8 @@ impl From<RunError> for Exit {
             Failure::Read(error) => Self::from(error),
             Failure::Land(error) => Self::from(error),
             Failure::TooManyWindows(error) => error.into(),
-            Failure::Stopped => Self::new(INTERRUPTED, "", "run the same command again to go on"),
-            _ => Self::new(BUG, "", "what is committed is sound; please report this"),
+            Failure::Stopped => Self::new(INTERRUPTED, "", "run the same command again to continue"),
+            _ => Self::new(BUG, "", "committed data is sound; please report this"),
         };
         exit.what = format!("{place}{safe}");
         exit
@@ -296,7 +297,7 @@ impl From<ReportError> for Exit {
     }
 }
 
-/// Tells programs why a command has not ended well, unless its result or its last event has told it already.
+/// Writes the `error` event for programs, unless the command's value or its last event already states the exit code.
 pub(crate) fn tell(exit: &Exit) {
     let is_end_of_help = exit.code == DONE;
     if !is_end_of_help && print::is_for_programs() && !print::has_told(exit.code.into()) {
@@ -307,7 +308,7 @@ pub(crate) fn tell(exit: &Exit) {
     }
 }
 
-/// The word for an exit code.
+/// The `kind` of the `error` event for an exit code.
 fn kind(code: u8) -> &'static str {
     match code {
         USAGE => "usage",

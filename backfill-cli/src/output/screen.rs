@@ -1,4 +1,4 @@
-//! The terminal behind stderr as the progress bar draws to it, one whole frame at a time.
+//! The terminal behind stderr, to which the progress bar draws whole frames.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,8 @@ use indicatif::TermLike;
 
 use super::stream::STDERR;
 
-/// The terminal at stderr, for a bar that is drawn again and again. A frame that nobody reads is left out.
+/// Collects a frame and offers it to stderr. If the terminal does not read, the frame is dropped, because the next one
+/// replaces it.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
     frame: Mutex<String>,
@@ -18,7 +19,7 @@ impl Screen {
         self.frame.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
     }
 
-    /// The sequences are those of ECMA-48.
+    /// Moves the cursor by a sequence of ECMA-48.
     fn move_by(&self, count: usize, direction: char) {
         if count > 0 {
             self.add(&format!("\u{1b}[{count}{direction}"));
@@ -29,7 +30,7 @@ impl Screen {
 impl TermLike for Screen {
     fn width(&self) -> u16 {
         const USUAL: u16 = 80;
-        // A terminal that nobody has told its size says 0.
+        // A terminal without a known size reports 0.
         let size = rustix::termios::tcgetwinsize(io::stderr()).map(|size| size.ws_col);
         size.ok().filter(|columns| *columns > 0).unwrap_or(USUAL)
     }

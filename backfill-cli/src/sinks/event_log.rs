@@ -1,4 +1,4 @@
-//! A run's events as log lines, with the run, the phase and what they are about as fields.
+//! Writes a run's events as log lines, with the run, the phase and the subject as fields.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +9,8 @@ use raw_store::{RunId, WindowState};
 
 use crate::output::exit::chain;
 
-/// Logs what it hears of one run, and hands it on. All at level info or below: whoever watches is told by the sink behind it.
+/// Logs the events of one run, and passes them on. It logs at level info or below, because the sink behind it shows the
+/// events to people.
 #[derive(Debug)]
 pub(crate) struct EventLog {
     run: OnceLock<RunId>,
@@ -32,7 +33,7 @@ impl EventSink for EventLog {
     }
 }
 
-/// Why a run could not go on.
+/// Logs the failure that stopped a run.
 pub(crate) fn log_failure(run: &RunId, error: &RunError) {
     let failure = &error.failure;
     tracing::info!(
@@ -80,17 +81,17 @@ fn log(run: &str, event: &RunEvent) {
             "window closed"
         ),
         RunEvent::PageCommitted { pipeline, page, rows, .. } => {
-            tracing::debug!(phase = "load", run, pipeline, page, rows, "page landed");
+            tracing::debug!(phase = "load", run, pipeline, page, rows, "page committed");
         }
         RunEvent::StoreRetry { pipeline, attempt } => {
-            tracing::info!(phase = "load", run, pipeline, attempt, "landing a page again");
+            tracing::info!(phase = "load", run, pipeline, attempt, "storing a page again");
         }
         RunEvent::LogMoved { pipeline, .. } => {
-            tracing::warn!(phase = "load", run, pipeline, "the database has forgotten committed pages");
+            tracing::warn!(phase = "load", run, pipeline, "the database no longer holds committed pages");
         }
         RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
             let (entity, cause) = (entity.as_str(), cause.to_string());
-            tracing::info!(phase = "extract", run, entity, attempt, cause, "asking again");
+            tracing::info!(phase = "extract", run, entity, attempt, cause, "retrying");
         }
         RunEvent::Source(ClientEvent::Waiting { reason, time }) => {
             let (reason, seconds) = (reason.to_string(), time.as_secs_f64());

@@ -1,4 +1,4 @@
-//! What a run shows while it goes on: a display on a terminal, plain lines elsewhere, or NDJSON for programs.
+//! The progress of a run: a bar on a terminal, plain lines elsewhere, or NDJSON events for programs.
 
 use std::fmt::Debug;
 use std::io::IsTerminal;
@@ -21,10 +21,10 @@ use crate::output::print::say_as;
 use crate::output::screen::Screen;
 use crate::sinks::event_log::EventLog;
 
-/// How often a second the bar is drawn.
+/// How many times per second the bar is drawn.
 const REDRAWN: u8 = 20;
 
-/// Whether a bar shows how far it is.
+/// Whether a progress bar is shown.
 pub(crate) fn shows_bar(settings: &Settings) -> bool {
     settings.output == Output::Text && std::io::stderr().is_terminal() && !settings.no_progress
 }
@@ -42,7 +42,7 @@ pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn E
     plain_sink(settings)
 }
 
-/// Without a bar, for a run that is not the only one on the screen.
+/// Chooses a sink without a bar, for a run that shares the screen with other runs.
 pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
     EventLog::before(match settings.output {
         Output::Json => Arc::new(Ndjson { run: OnceLock::new() }),
@@ -50,7 +50,7 @@ pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
     })
 }
 
-/// One bar over all windows.
+/// Shows one bar over all windows of a run.
 struct Display {
     bar: OnceLock<ProgressBar>,
     rows: Mutex<u64>,
@@ -58,12 +58,12 @@ struct Display {
     client: Arc<dyn QboClient>,
 }
 
-/// Failed windows that say the same, which are told as one line when something else happens: a refusal of the whole range
-/// fails hundreds of them.
+/// Collects consecutive windows that failed for the same reason, until another event comes: a refusal of the whole range
+/// would print hundreds of equal lines.
 #[derive(Debug, Default)]
 struct Failures(Mutex<Option<Alike>>);
 
-/// Consecutive windows that failed for the same reason, reported as one line.
+/// Consecutive windows that failed for the same reason, printed as one line.
 #[derive(Debug)]
 struct Alike {
     first: WindowReport,
@@ -72,7 +72,7 @@ struct Alike {
 }
 
 impl Failures {
-    /// Takes what happens, and gives the line that is due before it.
+    /// Takes an event, and returns the line to print before it.
     fn before(&self, event: &RunEvent) -> Option<String> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = match event {
@@ -185,7 +185,7 @@ impl EventSink for Display {
     }
 }
 
-/// A line for whatever a log file should tell; the windows themselves are in the log table.
+/// Prints a line for each event that a log file should contain; the windows themselves are in the log table.
 #[derive(Debug, Default)]
 struct Lines {
     failures: Failures,
@@ -205,7 +205,7 @@ impl EventSink for Lines {
 /// The style of windows that failed.
 const FAILED: Option<Style> = Some(Style::Bad);
 
-/// The style of an event's line: what is as it should be has none, or stands aside.
+/// The style of an event's line; `None` for events of a normal run.
 fn style(event: &RunEvent) -> Option<Style> {
     Some(match event {
         RunEvent::PageCommitted { .. } => Style::Aside,
@@ -236,15 +236,15 @@ fn line(event: &RunEvent) -> Option<String> {
             format!("waiting {:.0} s ({reason})", time.as_secs_f64())
         }
         RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
-            format!("asking for {entity} again (repeat {attempt}): {cause}")
+            format!("requesting {entity} again (retry {attempt}): {cause}")
         }
         RunEvent::Source(ClientEvent::Breaker(state)) => match state {
-            BreakerState::Open => "QuickBooks keeps failing: no calls for a while".into(),
+            BreakerState::Open => "QuickBooks keeps failing: calls are paused".into(),
             BreakerState::HalfOpen => "trying QuickBooks again".into(),
             BreakerState::Closed => "QuickBooks answers again".into(),
         },
         RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) => {
-            format!("{used} of the {allowance} calls of this month are made")
+            format!("{used} of this month's {allowance} calls are used")
         }
         RunEvent::Held { pipeline, holder, since, patience } => format!(
             "{pipeline}: held by {holder} since {}; waiting up to {:.0} s for it",
@@ -253,11 +253,11 @@ fn line(event: &RunEvent) -> Option<String> {
         ),
         RunEvent::StoreRetry { pipeline, attempt } => {
             format!(
-                "{pipeline}: the database is busy or restarting; landing the page again (repeat {attempt})"
+                "{pipeline}: the database is busy or restarting; storing the page again (retry {attempt})"
             )
         }
         RunEvent::LogMoved { pipeline, attempt } => format!(
-            "{pipeline}: the database has forgotten what this run committed; going on from what it still holds ({attempt})"
+            "{pipeline}: the database no longer holds what this run committed; continuing from what it holds ({attempt})"
         ),
         RunEvent::CountDiffers { pipeline, span, source, read } => {
             format!("{pipeline} {span}: QuickBooks counts {source} records now, {read} were read")
@@ -273,7 +273,7 @@ fn line(event: &RunEvent) -> Option<String> {
         }
         RunEvent::TriggerEnded { trigger, state: TriggerState::Running, message } => {
             let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-            format!("trigger {trigger}: its run goes on later{why}")
+            format!("trigger {trigger}: its run continues later{why}")
         }
         RunEvent::TriggerEnded { trigger, state, message } => {
             let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
@@ -284,7 +284,7 @@ fn line(event: &RunEvent) -> Option<String> {
     })
 }
 
-/// The pipelines by name, where these are few enough for a line.
+/// The names of the pipelines, or their number if there are too many for a line.
 fn named(pipelines: &[String]) -> String {
     const FEW: usize = 6;
     if pipelines.len() <= FEW { pipelines.join(", ") } else { format!("{} pipelines", pipelines.len()) }
@@ -306,7 +306,8 @@ fn words(counts: &WindowCounts) -> String {
     )
 }
 
-/// Events for programs, one JSON object a line on stdout. Each names its run: a worker has several at once.
+/// Writes events for programs, one JSON object per line on stdout. Each event names its run, because a worker has several
+/// runs at once.
 #[derive(Debug)]
 struct Ndjson {
     run: OnceLock<RunId>,
@@ -315,7 +316,7 @@ struct Ndjson {
 impl EventSink for Ndjson {
     fn emit(&self, event: &RunEvent) {
         if let RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) = event {
-            tracing::warn!(used, allowance, "the month's calls come to an end");
+            tracing::warn!(used, allowance, "the monthly allowance of calls is nearly used up");
         }
         if let RunEvent::RunStarted { run, .. } = event {
             let _ = self.run.set(run.clone());
@@ -394,7 +395,7 @@ fn finding(event: &RunEvent) -> Option<Value> {
     Some(match event {
         RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) => {
             json!({"kind": "monthly_calls", "pipeline": null, "day": null,
-                   "detail": format!("{used} of the {allowance} calls of this month are made")})
+                   "detail": format!("{used} of this month's {allowance} calls are used")})
         }
         RunEvent::Unavailable { pipeline, windows, message } => {
             json!({"kind": "unavailable", "pipeline": pipeline, "day": null,

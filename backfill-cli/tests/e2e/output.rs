@@ -153,7 +153,7 @@ async fn a_reader_that_comes_late_gets_every_result() {
     let windows = events.iter().filter(|event| event["ev"] == "window").count();
     assert_eq!(windows, 12784, "one for each day of 35 years");
     // Logs are not results: what nobody read in time is left out, and that is said.
-    assert!(notes.contains("lines were left out here"), "{} bytes of notes", notes.len());
+    assert!(notes.contains("lines were dropped here"), "{} bytes of notes", notes.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +174,7 @@ async fn the_line_that_says_why_a_run_failed_is_never_left_out() {
     });
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert!(
-        notes.contains("lines were left out here") && notes.contains("\nerror: "),
+        notes.contains("lines were dropped here") && notes.contains("\nerror: "),
         "{} bytes",
         notes.len()
     );

@@ -120,7 +120,7 @@ async fn a_month_that_is_used_up_ends_with_6_and_says_until_when() {
         "{error}"
     );
     assert!(error.contains("-01 UTC") && error.contains("committed data stays"), "{error}");
-    assert!(run.stderr.contains("4 of the 4 calls of this month are made"), "{}", run.stderr);
+    assert!(run.stderr.contains("4 of this month's 4 calls are used"), "{}", run.stderr);
 
     let again = house.backfill(&["Invoice"], &limited).await.expect(6);
     assert!(again.stderr.contains("calls this month (UTC): 4 made, 0 of 4 left"), "{}", again.stderr);
