@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::escaped::Escaped;
 
-/// More bars than this are no wider than a hair; neighbours are then added up.
+/// The most bars of a chart. Beyond that, neighbours are added up, because single bars would be too narrow.
 const MOST: usize = 400;
 
 /// Size of the chart in SVG units; the page scales it.
@@ -14,14 +14,14 @@ const HEIGHT: f64 = 100.0;
 /// One bar.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
-    /// What it is about, such as a day.
+    /// Label of the bar, such as a day.
     pub(crate) label: String,
     pub(crate) value: f64,
-    /// Whether it is one that a finding is about.
+    /// Whether a finding concerns it.
     pub(crate) marked: bool,
 }
 
-/// Bars side by side, with the highest value and both ends named.
+/// Draws bars side by side, and labels the highest value and both ends.
 pub(crate) fn bars(title: &str, bars: &[Bar], shown: fn(f64) -> String) -> String {
     let together = bars.len().div_ceil(MOST).max(1);
     let bars: Vec<Bar> = bars.chunks(together).filter_map(joined).collect();
@@ -30,7 +30,7 @@ pub(crate) fn bars(title: &str, bars: &[Bar], shown: fn(f64) -> String) -> Strin
     let mut svg = String::new();
     let step = WIDTH / real(bars.len());
     for (at, bar) in bars.iter().enumerate().filter(|(_, bar)| bar.value > 0.0) {
-        // What is there is to be seen beside a peak.
+        // Keep small values visible beside a peak.
         let height = (HEIGHT * bar.value / highest).max(1.0);
         let class = if bar.marked { " class=\"marked\"" } else { "" };
         let _ = write!(

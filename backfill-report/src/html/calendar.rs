@@ -16,12 +16,12 @@ use crate::number::grouped;
 struct Cell {
     state: WindowState,
     records: u64,
-    /// The window, where it is longer than a day.
+    /// The window, if it is longer than the day.
     part_of: Option<String>,
 }
 
 impl Cell {
-    /// Adds another window of the day: its own records count, and not those of a window that it is only a part of.
+    /// Adds another window of the same day. Records of windows within the day count; those of a longer window do not.
     fn merge(&mut self, other: &Self) {
         match (&self.part_of, &other.part_of) {
             (None, Some(_)) => {}
@@ -37,7 +37,7 @@ impl Cell {
 /// The days of a year, by month.
 type Year<'a> = BTreeMap<u8, Vec<(Date, &'a Cell)>>;
 
-/// A cell for every day of the range, by month; days that a finding is about are marked.
+/// Draws a cell for every day of the range, by month, and marks the days that a finding concerns.
 pub(crate) fn calendar(pipeline: &PipelineReport, marked: &BTreeSet<Date>) -> String {
     let cells = cells(&pipeline.windows);
     let levels = levels(&cells);
@@ -102,9 +102,9 @@ fn push_month(
     html.push_str("</svg>");
 }
 
-/// The days of all windows. A day of several windows has the sum of their records, and the state that matters most. A window of
-/// at most a day that crosses midnight, as one that begins with the day of a time zone, has its records on the day in which its
-/// middle lies.
+/// The cells of all days. A day with several windows has the sum of their records and their most important state. A window of
+/// at most a day that crosses midnight, such as a day of another time zone, counts its records on the day that contains its
+/// middle.
 fn cells(windows: &[LogLine]) -> BTreeMap<Date, Cell> {
     let mut cells: BTreeMap<Date, Cell> = BTreeMap::new();
     for line in windows {
@@ -134,7 +134,7 @@ fn weight(state: WindowState) -> u8 {
     }
 }
 
-/// Where the quarters of the days with records part.
+/// The record counts that separate the four quarters of the days with records.
 fn levels(cells: &BTreeMap<Date, Cell>) -> [u64; 3] {
     let mut counts: Vec<u64> =
         cells.values().map(|cell| cell.records).filter(|records| *records > 0).collect();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::escaped::Escaped;
 
-/// A table whose first column names the row; on a narrow screen each row is a card.
+/// Writes a table whose first column names the row.
 pub(crate) fn push_table(page: &mut String, class: &str, columns: &[&str], rows: &[(String, Vec<String>)]) {
     let _ = write!(page, "<div class=\"frame\"><table class=\"{class}\"><thead><tr>");
     let number = |column: &str| if column == "message" || column == "status" { "" } else { " class=\"n\"" };
