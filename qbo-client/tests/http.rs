@@ -264,10 +264,7 @@ async fn a_web_page_is_named_and_blames_neither_token_nor_company_nor_query() {
         let error = bench.client.fetch_page(&invoices()).await.unwrap_err();
         assert_eq!(error.advice(), Advice::TryLater, "{error}");
         let said = error.to_string();
-        assert!(
-            said.contains("a web page came instead") && said.contains("\"Blocked by policy\""),
-            "{said}"
-        );
+        assert!(said.contains("a web page came instead") && said.contains("\"Blocked by policy\""), "{said}");
         assert!(!said.contains("canary") && said.contains(&status.to_string()), "{said}");
         let asked = bench.server.received_requests().await.unwrap();
         assert_eq!(asked.len(), calls, "{status}");

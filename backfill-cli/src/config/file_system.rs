@@ -1,13 +1,13 @@
-//! Which kind of file system a path lies on.
+//! Finds out on which kind of file system a path lies.
 
 use std::path::{Path, PathBuf};
 
-/// File systems whose locks may hold on one machine only, or on none: networks, and folders that a virtual machine or
-/// a container engine shares with its host.
+/// File systems whose locks may not exclude other hosts: network file systems, and folders that a virtual machine or a
+/// container engine shares with its host.
 const SHARED: [&str; 10] =
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "prl_fs", "afs"];
 
-/// The kind of the shared file system that `path` lies on; `None` for a local one, and where nobody can tell.
+/// The kind of the shared file system that `path` lies on. `None` for a local file system, or if it is unknown.
 pub(crate) fn shared(path: &Path) -> Option<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     // The file itself may not be there yet.
@@ -15,7 +15,7 @@ pub(crate) fn shared(path: &Path) -> Option<String> {
     kind(&mounts, &known).filter(|kind| SHARED.contains(&kind.as_str()) || kind.starts_with("fuse."))
 }
 
-/// Whether something was mounted just there. Only root mounts, so what lies there is what root chose.
+/// Whether a path is a mount point. Only root can mount, so its content was chosen by root.
 pub(crate) fn is_mount_point(path: &Path) -> bool {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     path.canonicalize().is_ok_and(|path| points(&mounts).any(|point| point == path))
@@ -25,8 +25,8 @@ fn points(mounts: &str) -> impl Iterator<Item = PathBuf> {
     mounts.lines().filter_map(|line| Some(PathBuf::from(unescaped(line.split(' ').nth(4)?))))
 }
 
-/// The type of the innermost mount that holds `path`, by proc(5): the mount point is the fifth field, the type the
-/// first after a lone dash. Of several mounts on one point the last one counts.
+/// The type of the innermost mount that contains `path`. By proc(5), the mount point is the fifth field, and the type is the
+/// first field after a lone dash. The last of several mounts on one point counts.
 fn kind(mounts: &str, path: &Path) -> Option<String> {
     let mount = |line: &str| {
         let (mount, source) = line.split_once(" - ")?;
@@ -36,7 +36,7 @@ fn kind(mounts: &str, path: &Path) -> Option<String> {
     holding.max_by_key(|(point, _)| point.components().count()).map(|(_, kind)| kind)
 }
 
-/// Blanks in a mount point are written in octal.
+/// Decodes a mount point, in which blanks and backslashes are written in octal.
 fn unescaped(field: &str) -> String {
     field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
 }

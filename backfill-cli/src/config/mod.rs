@@ -1,4 +1,4 @@
-//! What the settings file, the environment and the options say together, and whose files are obeyed.
+//! Settings, from options, environment and settings file; and which files are trusted.
 
 pub(crate) mod file_system;
 pub(crate) mod profile;

@@ -1,4 +1,4 @@
-//! What the settings file may say.
+//! The settings file: its profiles and their keys.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,10 +12,10 @@ use raw_store::{DatabaseOptions, SchemaName};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-/// The name of the vault that lies in the database.
+/// The value of `vault` that keeps the vault in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
 
-/// The configuration file: profiles by name.
+/// The content of the settings file: profiles by name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
@@ -23,7 +23,7 @@ pub(crate) struct File {
     pub(crate) profile: BTreeMap<String, Profile>,
 }
 
-/// One company. Each value is checked where it is read, so that an error names its line.
+/// The settings of one company. Each value is checked while it is parsed, so that an error names its line.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Profile {
@@ -45,7 +45,7 @@ pub(crate) struct Profile {
     pub(crate) validation: Thresholds,
 }
 
-/// `monthly_calls = 500000`, or `"off"`: `None`.
+/// The value of `monthly_calls`: a number, or `"off"`, which is `None`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "toml::Value")]
 pub(crate) struct MonthlyCalls(pub(crate) Option<NonZeroU64>);
@@ -59,7 +59,7 @@ impl TryFrom<toml::Value> for MonthlyCalls {
             (Some(calls), _) => Ok(Self(Some(calls))),
             (None, Some("off")) => Ok(Self(None)),
             (None, Some(word)) if word.parse::<NonZeroU64>().is_ok() => Ok(Self(word.parse().ok())),
-            _ => Err("calls a month, from 1, or \"off\""),
+            _ => Err("give calls per month, at least 1, or \"off\""),
         }
     }
 }
@@ -71,7 +71,7 @@ impl File {
 }
 
 impl Profile {
-    /// Paths in the file are relative to the file.
+    /// Resolves the paths of a profile, which are relative to the file.
     pub(crate) fn beside(mut self, file: &Path) -> Self {
         let folder = file.parent().unwrap_or(Path::new(""));
         for path in [&mut self.vault, &mut self.vault_key_file, &mut self.catalog].into_iter().flatten() {
@@ -83,7 +83,7 @@ impl Profile {
     }
 }
 
-/// A value that knows its own text.
+/// Parses a value from its text.
 fn parsed<'de, D, T>(source: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -100,7 +100,7 @@ fn environment<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Environmen
     text.parse().map(Some).map_err(unknown)
 }
 
-/// An address that is understood; what is wrong with one is said without repeating it.
+/// Checks a database URL. The error does not repeat the URL, which may hold a password.
 fn database<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(source)?;
     text.parse::<DatabaseOptions>().map_err(D::Error::custom)?;

@@ -1,4 +1,5 @@
-//! The proxies that the environment names. The HTTP client leaves out what it cannot read, and would call past the proxy.
+//! Checks the proxies that the environment names. The HTTP client ignores a value that it cannot parse, and would connect
+//! without the proxy.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -8,14 +9,13 @@ use axum::http::uri::Authority;
 
 use crate::output::exit::Exit;
 
-/// Variables that name a proxy. Each is also read in lower case.
+/// Variables that name a proxy. Each is also read in its lower-case spelling.
 const PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
 
-/// The variable that names what is reached without one.
+/// The variable that names hosts to reach without a proxy.
 const EXCEPTIONS: &str = "NO_PROXY";
 
-/// Refuses a proxy that would be left out, whichever variable names it. The value is never repeated: it may hold a
-/// password.
+/// Refuses a proxy that the HTTP client would ignore. The error does not repeat the value, which may hold a password.
 pub(crate) fn check(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Exit> {
     let read = |name: &str| match variable(name).map(OsString::into_string) {
         Some(Ok(value)) => Ok(Some(value).filter(|value| !value.is_empty())),
@@ -48,7 +48,7 @@ fn refusal(name: &str, problem: &str) -> Exit {
     )
 }
 
-/// As the HTTP client reads it.
+/// Checks the value of a proxy variable by the rules of the HTTP client.
 fn proxy(value: &str) -> Result<(), &'static str> {
     const NO_ADDRESS: &str = "it is not the address of a proxy";
     let uri: Uri = value.parse().map_err(|_| NO_ADDRESS)?;

@@ -1,5 +1,5 @@
-//! What the command works with: flags over the settings file over defaults. The only reader of files and
-//! environment, and never of secrets.
+//! Resolves the settings of a command: options override the settings file, which overrides defaults. Only this module
+//! reads the environment; it reads no secrets.
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use crate::args::{Allowance, Global, Lifeline, Output, Rate};
 use crate::config::profile::{File, MonthlyCalls, Profile, SHARED_VAULT};
 use crate::output::exit::Exit;
 
-/// Calls a month that Intuit's Builder tier has, over all companies and apps of a developer's workspace (Intuit App Partner
+/// Calls per month of Intuit's Builder tier, over all companies and apps of a developer's workspace (Intuit App Partner
 /// Program).
 const BUILDER_TIER: u64 = 500_000;
 
-/// Everything that was decided before anything is touched.
+/// The settings of a command, resolved before it touches anything.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The settings file that was read.
@@ -30,15 +30,15 @@ pub(crate) struct Settings {
     pub(crate) schema: SchemaName,
     pub(crate) vault: Place,
     pub(crate) vault_key: Place,
-    /// Where systemd mounts the credentials of a service.
+    /// Folder where systemd mounts the credentials of a service.
     pub(crate) credentials: Option<PathBuf>,
     pub(crate) secrets: Option<PathBuf>,
     pub(crate) lifeline: Option<Lifeline>,
     pub(crate) endpoints: TestEndpoints,
     pub(crate) limits: Option<Limits>,
-    /// Calls a month, over all processes; `None` for any number.
+    /// Calls per month, over all processes; `None` for no limit.
     pub(crate) monthly_calls: Option<u64>,
-    /// When something is worth a finding.
+    /// Thresholds from which validation reports a finding.
     pub(crate) thresholds: Thresholds,
     pub(crate) time_zone: Option<String>,
     pub(crate) catalog: Catalog,
@@ -53,25 +53,25 @@ pub(crate) struct Settings {
     pub(crate) passfile: Option<PathBuf>,
 }
 
-/// The private PostgreSQL for when no database is named.
+/// The private PostgreSQL, which is used if no database is named.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "there is no private server in this build"))]
 pub(crate) struct PrivateServer {
-    /// Where it keeps its data; an error where there is no home folder.
+    /// Folder of its data; an error if there is no home folder.
     pub(crate) folder: Result<PathBuf, Exit>,
     pub(crate) database: String,
-    /// Whether it ends with this process, and leaves nothing.
+    /// Whether the server and its data are removed at the end of this process.
     pub(crate) temporary: bool,
 }
 
-/// A path, and whether somebody asked for it.
+/// A path, and whether the user named it.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) path: PathBuf,
     pub(crate) named: bool,
 }
 
-/// Addresses of an emulator.
+/// URLs of an emulator.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TestEndpoints {
     pub(crate) api: Option<String>,
@@ -79,24 +79,24 @@ pub(crate) struct TestEndpoints {
 }
 
 impl Place {
-    /// Whether the vault lies in the database, for several hosts.
+    /// Whether the vault is in the database, to share it between hosts.
     pub(crate) fn is_shared(&self) -> bool {
         self.named && self.path == Path::new(SHARED_VAULT)
     }
 }
 
 impl PrivateServer {
-    /// The database for the companies of this user.
+    /// Name of the database for this user's companies.
     pub(crate) const DATABASE: &str = "qbo";
 }
 
 impl TestEndpoints {
-    /// The addresses to use in an environment.
+    /// The endpoints to use in an environment.
     pub(crate) fn over(&self, environment: Environment) -> Result<Endpoints, Exit> {
         let refused = |flag: &str, error: &dyn std::fmt::Display| {
             Exit::usage(
                 format!("{flag}: {error}"),
-                "it is for an emulator on this machine; leave it out for QuickBooks",
+                "this option is for an emulator on this machine; leave it out for QuickBooks",
             )
         };
         let mut endpoints = Endpoints::of(environment);
@@ -111,7 +111,7 @@ impl TestEndpoints {
 }
 
 impl Settings {
-    /// Decides.
+    /// Resolves the settings from options, environment and settings file.
     pub(crate) fn resolve(global: &Global) -> Result<Self, Exit> {
         secret_args::environment(|name| variable(name).is_some())?;
         proxy::check(variable)?;
@@ -136,7 +136,7 @@ impl Settings {
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref())?,
             output: global.output,
-            // Such a terminal moves no cursor.
+            // A dumb terminal cannot move the cursor.
             no_progress: global.no_progress || variable("TERM").is_some_and(|terminal| terminal == "dumb"),
             ask: !global.yes,
             passfile: passfile(),
@@ -158,7 +158,7 @@ fn vault(named: Option<PathBuf>) -> Result<Place, Exit> {
     })
 }
 
-/// The key lies in the home folder unless somebody names it; where there is none, beside the vault.
+/// The key file: as named, otherwise in the user's data folder; without a home folder, beside a named vault.
 fn vault_key(named: Option<PathBuf>, vault: &Place) -> Result<Place, Exit> {
     let path = match named {
         Some(path) => return Ok(Place { path, named: true }),
@@ -172,7 +172,7 @@ fn vault_key(named: Option<PathBuf>, vault: &Place) -> Result<Place, Exit> {
 }
 
 impl Settings {
-    /// Which settings file was read, for people.
+    /// Describes for people which settings file was read.
     pub(crate) fn told_by(&self) -> String {
         match &self.file {
             Some(file) => format!("settings of {}", file.display()),
@@ -198,12 +198,12 @@ fn limits(global: &Global, profile: Option<std::num::NonZeroU32>) -> Result<Opti
     };
     if beyond && global.api_url.is_none() {
         let asked = match (global.rate, settings_file(global)) {
-            (None, Some(file)) => format!("; {} asks for more", file.display()),
+            (None, Some(file)) => format!("; {} sets a higher rate", file.display()),
             _ => String::new(),
         };
         return Err(Exit::usage(
-            format!("QuickBooks allows 500 calls a minute{asked}"),
-            "use --rate 500 or less; more, or off, is for an emulator (--api-url)",
+            format!("QuickBooks allows 500 calls per minute{asked}"),
+            "use --rate 500 or less; a higher rate, or off, needs an emulator (--api-url)",
         ));
     }
     Ok(match rate {
@@ -217,7 +217,7 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
         return match &global.profile {
             None => Ok(Profile::default()),
             Some(name) => Err(Exit::usage(
-                format!("there is no settings file with a profile {name}"),
+                format!("there is no settings file, so there is no profile {name}"),
                 "write ./qbo-backfill.toml with a [profile.NAME] table, or name a file with --config",
             )),
         };
@@ -231,7 +231,10 @@ fn profile(global: &Global) -> Result<Profile, Exit> {
             let near = nearest(name, file.profile.keys().map(String::as_str));
             Err(Exit::usage(
                 format!("{} has no profile {name}{}", path.display(), did_you_mean(near)),
-                format!("it has: {}", file.profile.into_keys().collect::<Vec<_>>().join(", ")),
+                format!(
+                    "use one of its profiles: {}",
+                    file.profile.into_keys().collect::<Vec<_>>().join(", ")
+                ),
             ))
         }
     }
@@ -265,7 +268,7 @@ fn settings_file(global: &Global) -> Option<PathBuf> {
         return Some(path.clone());
     }
     let here = PathBuf::from("qbo-backfill.toml");
-    // Without a home folder there is none to look in.
+    // Without a home folder, only the current folder is searched.
     let home =
         folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("qbo-backfill").join("config.toml"));
     [Some(here), home.ok()].into_iter().flatten().find(|path| path.exists())
@@ -282,7 +285,7 @@ fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
     Catalog::bundled().extended(&text).map_err(|error| unusable(&error))
 }
 
-/// Where the vault and the private database live.
+/// The folder of the vault and the private database.
 fn data_folder() -> Result<PathBuf, Exit> {
     Ok(folder("XDG_DATA_HOME", ".local/share")?.join("qbo-backfill"))
 }
@@ -302,12 +305,12 @@ fn folder(variable_name: &str, under_home: &str) -> Result<PathBuf, Exit> {
     Ok(Path::new(&home).join(under_home))
 }
 
-/// Where libpq's programs keep passwords.
+/// The password file of libpq's programs.
 fn passfile() -> Option<PathBuf> {
     variable("PGPASSFILE").map(PathBuf::from).or_else(|| Some(Path::new(&variable("HOME")?).join(".pgpass")))
 }
 
-/// Who uses this program, for records of decisions.
+/// Name of the user, stored with decisions such as an accepted record.
 pub(crate) fn user() -> String {
     let name = variable("LOGNAME").or_else(|| variable("USER"));
     let name = name.and_then(|name| name.into_string().ok()).map(|name| name.replace(char::is_control, "?"));

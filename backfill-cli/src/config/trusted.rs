@@ -1,4 +1,4 @@
-//! Files whose word is obeyed: who may have written them is asked of the file that was opened, before it is read.
+//! Reads files that this program trusts. Before reading, it checks on the opened file which users may have written it.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
@@ -15,7 +15,7 @@ const LARGEST_TEXT: u64 = 4 * 1024 * 1024;
 /// The largest secret in a file.
 const LARGEST_SECRET: u64 = 64 * 1024;
 
-/// Why a file is not obeyed. The text goes behind the file's name.
+/// Why a file is not trusted. The text follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Distrusted {
     #[error(transparent)]
@@ -28,21 +28,21 @@ pub(crate) enum Distrusted {
     Readable,
     #[error("other users may put files into its folder")]
     OpenFolder,
-    #[error("another user has laid the link that leads to it")]
+    #[error("another user created the link that leads to it")]
     ForeignLink,
 }
 
 impl Distrusted {
-    /// What makes it right.
+    /// The next step for a person.
     pub(crate) fn remedy(&self, path: &Path) -> String {
         let path = path.display();
         match self {
             Self::Unread(_) => "name a file that this user may read".into(),
             Self::Foreign => {
-                format!("look at what it says; if it is yours: chown \"$(id -u)\" {path}, or copy it")
+                format!("check its content; if it is yours, run: chown \"$(id -u)\" {path}, or copy it")
             }
-            Self::Writable => format!("chmod go-w {path}"),
-            Self::Readable => format!("chmod go= {path}"),
+            Self::Writable => format!("run: chmod go-w {path}"),
+            Self::Readable => format!("run: chmod go= {path}"),
             Self::OpenFolder | Self::ForeignLink => {
                 "keep it in a folder that only you may write to, such as ~/.config/qbo-backfill".into()
             }
@@ -50,13 +50,13 @@ impl Distrusted {
     }
 }
 
-/// Reads a file that says what is to be done: settings, or a catalogue. It belongs to this user or to root, nobody else may
-/// write to it, and nobody else has laid it or a link to it into a folder where everybody may.
+/// Reads a file of instructions, such as settings or a catalogue. It must belong to this user or root, no other user may be
+/// able to write to it, and no other user may have put it, or a link to it, into a folder open to all users.
 pub(crate) fn read_settings(path: &Path) -> Result<Zeroizing<String>, Distrusted> {
     let file = RegularFile::open(path, Links::Followed)?;
     let own = own_uid();
     let is_mounted = || is_mounted(path);
-    // What a container engine mounts belongs to whom it likes; only root can mount.
+    // A file that a container engine mounts may belong to any user, but only root can mount.
     if !is_own_or_roots(file.metadata()) && !is_mounted() {
         return Err(Distrusted::Foreign);
     }
@@ -75,19 +75,19 @@ pub(crate) fn read_settings(path: &Path) -> Result<Zeroizing<String>, Distrusted
     Ok(file.read_text(LARGEST_TEXT)?)
 }
 
-/// Reads a text that somebody has named and that is judged by what it says.
+/// Reads a text file that the user has named, without checking its owner.
 pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, FileError> {
     RegularFile::open(path, Links::Followed)?.read_text(LARGEST_TEXT)
 }
 
-/// Whether secrets may lie in a folder: nobody else may put files into it, unless it was mounted. Kubernetes mounts folders
-/// that everybody might write to, if they could be written.
+/// Checks that no other user may put files into a folder of secrets, unless the folder is a mount point: Kubernetes mounts
+/// folders with write permission for all users, although they are read-only.
 pub(crate) fn check_secret_folder(folder: &Path) -> Result<(), Distrusted> {
     if is_open(folder) && !is_mount_point(folder) { Err(Distrusted::OpenFolder) } else { Ok(()) }
 }
 
-/// Reads a file that holds a secret. Nobody else may write to it, and nobody else may read what is this user's own. Container
-/// engines mount secrets as root's, readable by every user of the container, or as a file of the host's user.
+/// Reads a file that holds a secret. No other user may be able to write to it, nor to read it if it is this user's own.
+/// Container engines mount secrets as files of root, readable by every user of the container, or as files of the host's user.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<String>, Distrusted> {
     let file = RegularFile::open(path, Links::Followed)?;
     let metadata = file.metadata();
@@ -105,8 +105,8 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<String>, Distrusted> 
     Ok(file.read_text(LARGEST_SECRET)?)
 }
 
-/// Reads a file of passwords as libpq does, which wants it closed to everybody else, and as this program does, which obeys
-/// nobody else's.
+/// Reads a password file. Like libpq, it requires that other users have no access; it also requires that the file belongs to
+/// this user or root.
 pub(crate) fn read_passfile(path: &Path) -> Result<Zeroizing<String>, Distrusted> {
     let file = RegularFile::open(path, Links::Followed)?;
     if file.metadata().mode() & 0o077 != 0 {
@@ -135,13 +135,13 @@ fn is_mounted(path: &Path) -> bool {
     is_mount_point(path) || is_mount_point(folder_of(path))
 }
 
-/// Whether strangers may put files into a folder.
+/// Whether other users may put files into a folder.
 fn is_open(folder: &Path) -> bool {
     fs::metadata(folder).is_ok_and(|folder| strangers_may(0o022, &folder))
 }
 
-/// Whether somebody else has one of these rights, given as those of group and others. Members of a group that is this user's
-/// alone are nobody else: many systems give every user one, and let it write by default.
+/// Whether other users have one of these rights, given as mode bits of group and others. The group does not count if this
+/// user is its only member: many systems give every user such a group, with write permission by default.
 fn strangers_may(rights: u32, metadata: &Metadata) -> bool {
     let open = metadata.mode() & rights;
     open & 0o007 != 0 || (open & 0o070 != 0 && !is_private_group(metadata.gid()))
@@ -155,8 +155,8 @@ fn is_private_group(gid: u32) -> bool {
     }
 }
 
-/// Whether a user is the only one of a group, by the texts of `/etc/passwd` and `/etc/group` (passwd(5), group(5)). One that is
-/// not listed there is not known to be.
+/// Whether a user is the only member of a group, by the texts of `/etc/passwd` and `/etc/group` (passwd(5), group(5)). `false`
+/// for a user or group that is not listed.
 fn is_alone_in(gid: u32, uid: u32, users: &str, groups: &str) -> bool {
     let number = |field: Option<&str>| field.and_then(|field| field.parse::<u32>().ok());
     let users = users.lines().filter_map(|line| {

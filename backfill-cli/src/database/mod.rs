@@ -1,4 +1,4 @@
-//! The database of a user: a private server where none is named, and the password file.
+//! How a database is reached: a private server if none is named, and libpq's password file.
 
 pub(crate) mod pgpass;
 #[cfg(feature = "embedded")]

@@ -1,4 +1,4 @@
-//! libpq's password file: `host:port:database:user:password`, one a line.
+//! Reads libpq's password file, which has one line `host:port:database:user:password` per password.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use raw_store::DatabaseOptions;
 
 use crate::config::trusted::{self, Distrusted};
 
-/// Finds the password for a connection. As with libpq, a file that others can read is passed over; here also one that
-/// somebody else has written.
+/// Finds the password for a connection. Like libpq, it ignores a file that other users can read; it also ignores one that
+/// belongs to another user.
 pub(crate) fn find(file: &Path, wanted: &DatabaseOptions) -> Option<SecretString> {
     let text = match trusted::read_passfile(file) {
         Ok(text) => text,
         Err(Distrusted::Unread(qbo_auth::FileError::Io(_))) => return None,
         Err(why) => {
             let (file, why) = (file.display(), why.to_string());
-            tracing::warn!(%file, why, "the password file is not used: it has to be a file of this user, closed to all others");
+            tracing::warn!(%file, why, "the password file is ignored: it must belong to this user and be closed to all others");
             return None;
         }
     };

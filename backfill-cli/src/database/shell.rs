@@ -1,8 +1,8 @@
-//! Lines that people paste into a shell of their own, whichever it is and wherever it stands.
+//! Formats commands that people paste into their shell, whichever shell it is and in whatever folder.
 
 use std::path::PathBuf;
 
-/// One word for sh, bash, zsh and fish, quoted where it is needed.
+/// Quotes a word for sh, bash, zsh and fish, if it needs quotes.
 pub(crate) fn word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
@@ -11,7 +11,7 @@ pub(crate) fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// This program, by a path that leads to it from everywhere.
+/// The path of this program, valid in any folder.
 pub(crate) fn program() -> String {
     let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("qbo-backfill"));
     word(&path.to_string_lossy())

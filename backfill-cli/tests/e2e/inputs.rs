@@ -80,7 +80,7 @@ async fn addresses_that_are_not_an_emulators_are_refused() {
         assert!(house.run(&words).await.expect(2).error().contains(flag));
     }
     let words = [&["run", "Invoice", "--rate", "off"], &YEAR[..]].concat();
-    assert!(house.run(&words).await.expect(2).error().contains("500 calls a minute"));
+    assert!(house.run(&words).await.expect(2).error().contains("500 calls per minute"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
