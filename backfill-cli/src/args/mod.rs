@@ -112,7 +112,7 @@ pub(crate) struct Global {
     /// Print plain lines instead of a progress bar
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
-    /// Never prompt
+    /// Do not ask for confirmation; assume yes
     #[arg(long, global = true)]
     pub(crate) yes: bool,
 }
@@ -195,12 +195,12 @@ pub(crate) enum Command {
     },
     /// Read windows again: those that failed, or those that contain an instant
     Retry(RetryArgs),
-    /// Compare the stored records with QuickBooks, one by one; changes nothing without --repair
+    /// Compare the stored records with QuickBooks, one by one; changes nothing by default
     Verify(VerifyArgs),
     /// Manage one-time triggers: runs that a worker starts once, at a stated time
     #[command(subcommand)]
     Trigger(Trigger),
-    /// Wait for due triggers, and start the run of each once
+    /// Wait for due triggers, and start each one's run once
     Worker(WorkerArgs),
     /// Handle records that could not be stored, or that QuickBooks could not deliver
     #[command(subcommand)]
@@ -282,10 +282,10 @@ pub(crate) struct RetryArgs {
     /// Only these pipelines [default: all]
     #[arg(value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
-    /// Windows that failed; each continues where it stopped
+    /// Read the windows that failed; each continues where it stopped
     #[arg(long)]
     pub(crate) failed: bool,
-    /// Windows that contain this instant, whatever their status; each is read from its start
+    /// Read the windows that contain this instant from their start, whatever their status
     #[arg(long, value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) window: Option<OffsetDateTime>,
 }
@@ -299,10 +299,10 @@ pub(crate) struct VerifyArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
     #[arg(required = true, value_name = "PIPELINE", value_delimiter = ',')]
     pub(crate) pipelines: Vec<String>,
-    /// Start of the last updates to compare (inclusive) [default: all that the log says was read]
+    /// Start of the range of last updates to compare (inclusive) [default: all that the log says was read]
     #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "to")]
     pub(crate) from: Option<OffsetDateTime>,
-    /// End of the last updates to compare (exclusive)
+    /// End of the range of last updates to compare (exclusive)
     #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "from")]
     pub(crate) to: Option<OffsetDateTime>,
     /// Read the windows again in which a record is missing or changed
@@ -416,7 +416,7 @@ pub(crate) struct WorkerArgs {
     /// Serve /healthz and /metrics at this loopback address
     #[arg(long, value_name = "ADDRESS", value_parser = loopback)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Profiles of the settings file to work for, or `all` [default: the one of --profile]
+    /// Profiles to work for, or `all` [default: the profile of --profile]
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "profile")]
     pub(crate) profiles: Vec<String>,
 }
@@ -463,8 +463,8 @@ pub(crate) enum Quarantine {
         /// Digest of the record, as `list` shows it, or its first characters
         digest: String,
     },
-    /// Accept that a record stays in quarantine, so that runs no longer end with 3 because of it. It is open again if it
-    /// comes back with other content
+    /// Accept that a record stays in quarantine, so that runs no longer end with exit code 3 because of it. A record that
+    /// comes back with other content is open again
     #[command(
         after_help = "Examples:\n  qbo-backfill quarantine accept 3f9a1c0b72de --reason 'deleted in QuickBooks, not needed'"
     )]
