@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::instant::utc;
 
-/// What a month has cost so far, and what is left of it.
+/// Formats the calls made this month, and the calls left.
 pub fn line(month: CallMonth, allowance: Option<u64>) -> String {
     let used = month.used;
     match allowance {
@@ -17,7 +17,7 @@ pub fn line(month: CallMonth, allowance: Option<u64>) -> String {
     }
 }
 
-/// The same for programs.
+/// Formats the same numbers for programs.
 pub fn json(month: CallMonth, allowance: Option<u64>) -> serde_json::Value {
     json!({
         "used": month.used,

@@ -10,10 +10,10 @@ use crate::instant::{short, utc};
 use crate::style::Style;
 use crate::table::Table;
 
-/// Findings that are shown in a terminal; all of them are in the database and in the other formats.
+/// The most findings shown on a terminal. The database and the other formats have all of them.
 const MOST_SHOWN: usize = 20;
 
-/// What was found for programs, as the `finding` event has it.
+/// The findings for programs, with the fields of the `finding` event.
 pub fn json(report: &Report) -> Vec<Value> {
     let one = |(validated, finding): (&ValidationResult, &Finding)| {
         json!({
@@ -39,7 +39,7 @@ pub(crate) fn pipeline(validated: &ValidationResult) -> String {
     format!("qb_{}_backfill", validated.entity_name)
 }
 
-/// `3 pipelines, 5,000 rows looked over: 1 error, 2 warnings, 3 notes`.
+/// Sums the findings up in one sentence: rows, errors, warnings and notes.
 pub(crate) fn sum(report: &Report) -> String {
     if report.validated.is_empty() {
         return "Nothing was read, so no rows were looked over; `qbo-backfill report` looks over the whole range.".into();
@@ -61,7 +61,7 @@ pub(crate) fn cells(validated: &ValidationResult, finding: &Finding) -> [String;
     ]
 }
 
-/// Each finding in a line of its own.
+/// Each finding as a line with its style.
 pub fn lines(report: &Report) -> Vec<(Option<Style>, String)> {
     let line = |(validated, finding): (&ValidationResult, &Finding)| {
         let style = Style::of_state(finding.severity.as_str());
@@ -72,7 +72,7 @@ pub fn lines(report: &Report) -> Vec<(Option<Style>, String)> {
     all(report).map(line).collect()
 }
 
-/// The findings for people at a terminal.
+/// The findings as text for a terminal.
 pub(crate) fn text(report: &Report) -> String {
     let found: Vec<_> = all(report).collect();
     let mut text = format!("{}\n", sum(report));

@@ -1,12 +1,12 @@
 //! Renders what a backfill has done: a run's [`Report`](backfill_core::Report) as text, Markdown, JSON or one HTML page,
 //! and the results of the other commands as tables and JSON.
 //!
-//! [`ReportView`] is the entry: it joins a report, which `backfill_core` rebuilds from the log, with the monthly limit
+//! Start with [`ReportView`]: it combines a report, which `backfill_core` rebuilds from the log, with the monthly limit
 //! of calls, and has a method for each format.
 //!
-//! Text for a terminal carries its styles as marks without width ([`style`]); [`style::Colours::apply`] turns them into
-//! ANSI escape sequences or drops them. Text that comes from a database, a file or a server is shown by
-//! [`untrusted::Untrusted`], so that it cannot move a cursor or forge a line.
+//! Text for a terminal carries its styles as zero-width marks ([`style`]); [`style::Colours::apply`] turns them into
+//! ANSI escape sequences or drops them. [`untrusted::Untrusted`] shows text from a database, a file or a server, so
+//! that it cannot move the cursor or forge a line.
 //!
 //! ```no_run
 //! # async fn show(report: &backfill_core::Report) {

@@ -126,7 +126,7 @@ fn push_row(text: &mut String, cells: impl IntoIterator<Item = String>) {
     text.push('\n');
 }
 
-/// Text that stands for itself: no markup, no link, no cell of its own.
+/// Escapes text for a cell of a Markdown table.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -37,7 +37,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A count as a number that can be divided, for shares and bars.
+/// Converts a count for division, for shares and bars.
 #[expect(clippy::cast_precision_loss, reason = "what people see has fewer digits")]
 pub(crate) fn real(number: u64) -> f64 {
     number as f64

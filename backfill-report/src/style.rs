@@ -1,29 +1,30 @@
-//! The few styles of this program, and how they travel within text: as marks that no foreign text can hold, for
-//! [`Untrusted`](crate::untrusted::Untrusted) takes them out. The stream that shows the text turns them into colours or drops them.
+//! The styles of text. Within text they are marks, which untrusted text cannot contain, because
+//! [`Untrusted`](crate::untrusted::Untrusted) removes them. The stream that shows the text turns marks into colours or
+//! drops them.
 //!
-//! Marks have no width, so that tables and paddings come out the same with and without them.
+//! Marks have no width, so tables and padding are the same with and without them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use anstyle::AnsiColor;
 
-/// What a piece of text is.
+/// The meaning of a piece of text, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// The head of what follows.
+    /// A heading.
     Heading,
-    /// A state with which all is well.
+    /// A good state.
     Good,
-    /// A state that goes by, or at which somebody should look.
+    /// A passing state, or one that a person should look at.
     Doubtful,
-    /// A state with which something is wrong.
+    /// A bad state.
     Bad,
-    /// What stands beside the matter.
+    /// Secondary text.
     Aside,
 }
 
-/// Each style with the mark that begins it: format characters without width (Unicode, invisible operators).
+/// Each style with the mark that begins it. The marks are zero-width format characters (Unicode invisible operators).
 const MARKS: [(Style, char); 5] = [
     (Style::Heading, '\u{2061}'),
     (Style::Good, '\u{2062}'),
@@ -51,7 +52,7 @@ impl Style {
         MARKS.iter().find(|(style, _)| *style == self).map_or(END, |(_, mark)| *mark)
     }
 
-    /// The style of a word for a state, whatever it is the state of.
+    /// The style of a word for a state, of a window, run, trigger, record or finding.
     pub fn of_state(word: &str) -> Option<Self> {
         Some(match word {
             "completed" | "done" | "ok" | "resolved" | "accepted" => Self::Good,
@@ -64,7 +65,7 @@ impl Style {
         })
     }
 
-    /// The style of the first word of a line, where it says what the line is.
+    /// The style of a line's first word, if it names the kind of the line.
     fn of_line(line: &str) -> Option<(Self, &str)> {
         [("error:", Self::Bad), ("warning:", Self::Doubtful), ("note:", Self::Aside)]
             .into_iter()
@@ -72,17 +73,17 @@ impl Style {
     }
 }
 
-/// A text in a style.
+/// Puts a text into a style.
 pub fn paint(style: Style, text: impl Display) -> Painted<impl Display> {
     Painted { style: Some(style), text }
 }
 
-/// A word for a state, in its style.
+/// Puts a word for a state into its style.
 pub fn state(word: &str) -> Painted<&str> {
     Painted { style: Style::of_state(word.trim()), text: word }
 }
 
-/// See [`paint`].
+/// A text with its style; made by [`paint`] and [`state`].
 #[derive(Clone, Copy, Debug)]
 pub struct Painted<T> {
     style: Option<Style>,
@@ -98,7 +99,7 @@ impl<T: Display> Display for Painted<T> {
     }
 }
 
-/// A line for people, with the word in front that says what it is in its style.
+/// Puts the first word of a line (`error:`, `warning:`, `note:`) into its style.
 pub fn line(text: &str) -> Cow<'_, str> {
     match Style::of_line(text) {
         Some((style, word)) => Cow::Owned(format!("{}{}", paint(style, word), &text[word.len()..])),
@@ -106,12 +107,12 @@ pub fn line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a letter is one of ours.
+/// Whether a character is a style mark.
 pub fn is_mark(letter: char) -> bool {
     letter == END || MARKS.iter().any(|(_, mark)| *mark == letter)
 }
 
-/// What a stream shows for the marks.
+/// What a stream shows in place of marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
     /// ANSI escape sequences.
@@ -121,7 +122,7 @@ pub enum Colours {
 }
 
 impl Colours {
-    /// Puts this in place of the marks.
+    /// Replaces the marks in a text.
     #[must_use]
     pub fn apply(self, text: &str) -> Cow<'_, str> {
         if !text.contains(is_mark) {

@@ -1,4 +1,4 @@
-//! What every format of a report says in the same words and numbers.
+//! The sentences and numbers that all formats of a report share.
 
 use backfill_core::{PipelineReport, Report, Totals};
 use raw_store::WindowState;
@@ -7,7 +7,7 @@ use crate::instant::short;
 use crate::number::{counted, percent, seconds};
 use crate::view::ReportView;
 
-/// Calls, waits and time, in one line.
+/// Formats calls, retries, waits and duration as one line.
 pub(crate) fn cost(shown: ReportView<'_>) -> String {
     let run = &shown.report.run;
     let share = shown.percent_of_limit().zip(shown.monthly_calls);
@@ -23,7 +23,7 @@ pub(crate) fn cost(shown: ReportView<'_>) -> String {
     )
 }
 
-/// What the later of two runs over the same windows has changed, in one sentence.
+/// States in one sentence what the later of two runs over the same windows changed.
 pub(crate) fn again(report: &Report) -> Option<String> {
     let other = report.other.as_ref()?;
     let (first, later) =
@@ -42,7 +42,7 @@ pub(crate) fn again(report: &Report) -> Option<String> {
     ))
 }
 
-/// What waits in quarantine for a person, in one sentence.
+/// States in one sentence how many quarantined records need a decision.
 pub(crate) fn open_quarantine(report: &Report) -> Option<String> {
     let open = report.open_quarantine();
     let what = counted(
@@ -53,7 +53,7 @@ pub(crate) fn open_quarantine(report: &Report) -> Option<String> {
     (open > 0).then(|| format!("{what}: qbo-backfill quarantine list"))
 }
 
-/// What is left for a later run, in one sentence.
+/// States in one sentence what is left for a later run.
 pub(crate) fn resume(report: &Report) -> Option<String> {
     let lines = || report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
     let done = |state| matches!(state, WindowState::Completed | WindowState::Unavailable);
@@ -66,7 +66,7 @@ pub(crate) fn resume(report: &Report) -> Option<String> {
     ))
 }
 
-/// The cells of this run's totals: a row per pipeline, and the sum.
+/// The cells of this run's totals: one row per pipeline, and the sum.
 pub(crate) fn total_cells(report: &Report) -> Vec<(String, [String; 11])> {
     let cells = |totals| total_numbers(totals).map(|number| number.to_string());
     let one = |report: &PipelineReport| {
@@ -77,7 +77,7 @@ pub(crate) fn total_cells(report: &Report) -> Vec<(String, [String; 11])> {
     rows
 }
 
-/// The numbers of a row of totals, as every format has them.
+/// The numbers of a row of totals, the same in every format.
 pub(crate) fn total_numbers(totals: Totals) -> [u64; 11] {
     let counts = totals.counts;
     [
@@ -95,7 +95,7 @@ pub(crate) fn total_numbers(totals: Totals) -> [u64; 11] {
     ]
 }
 
-/// The numbers of how a pipeline's range stands now, as every format has them.
+/// The numbers of a pipeline's range as it is now, the same in every format.
 pub(crate) fn standing_numbers(pipeline: &PipelineReport) -> [u64; 8] {
     let count = |state| pipeline.count(state) as u64;
     [

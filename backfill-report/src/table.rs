@@ -1,11 +1,11 @@
-//! Text tables for the terminal, which style each column by its name.
+//! Text tables for the terminal. A column's name decides its style.
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 
 use crate::style::{Style, paint, state};
 use crate::untrusted::Untrusted;
 
-/// One line under the header; everything else is done by columns.
+/// A line under the header, and no other lines.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
 /// A table of text.
@@ -15,18 +15,18 @@ pub struct Table {
     columns: Vec<Column>,
 }
 
-/// What a column holds, which its name says.
+/// The alignment and style of a column, derived from its name.
 #[derive(Debug)]
 struct Column {
     is_number: bool,
     shown: Shown,
 }
 
-/// How a cell is shown.
+/// The style of a cell.
 #[derive(Debug)]
 enum Shown {
     Plainly,
-    /// By the state that it names.
+    /// In the style of the state that it names.
     AsState,
     /// In this style, unless it is zero.
     Unless0(Style),
@@ -45,7 +45,7 @@ impl Column {
     }
 
     fn cell(&self, text: &str) -> String {
-        // Much of what stands in tables was named by somebody else.
+        // Many cells contain untrusted text.
         let text = Untrusted(text).to_string();
         match &self.shown {
             Shown::AsState => state(&text).to_string(),
@@ -56,7 +56,7 @@ impl Column {
 }
 
 impl Table {
-    /// A table with these columns; those that end in `#` hold numbers, and stand right.
+    /// Creates a table with these columns. Columns whose name ends in `#` hold numbers and are right-aligned.
     pub fn new(columns: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled);
@@ -83,7 +83,7 @@ impl std::fmt::Display for Table {
             }
         }
         for line in table.to_string().lines() {
-            // Padding at the end of a line serves nobody who copies it.
+            // Padding at the end of a line would only be copied with it.
             let line = line.trim_end();
             if line.starts_with('─') {
                 writeln!(f, "{}", paint(Style::Aside, line))?;

@@ -15,7 +15,7 @@ use crate::untrusted::Untrusted;
 use crate::view::ReportView;
 use crate::window_group::group_windows;
 
-/// Windows shown one by one; a longer list is in the database and in the JSON report.
+/// The most windows shown one by one. The database and the JSON report have all of them.
 const MOST_WINDOWS: usize = 12;
 
 impl ReportView<'_> {
@@ -110,7 +110,7 @@ fn standing(report: &Report) -> Table {
     table
 }
 
-/// The windows worth showing: those with records, and those that are not completed.
+/// Lists the windows with records and the windows that are not completed.
 fn push_windows(text: &mut String, pipeline: &PipelineReport) {
     let missing = pipeline.windows.iter().filter(|line| line.state == WindowState::Unavailable);
     if let (unread @ 1.., Some(line)) = (missing.clone().count(), missing.clone().next()) {

@@ -1,12 +1,12 @@
-//! Text that somebody else has chosen: names in files and in the database, reasons, what a driver says. None of it may
-//! move a cursor, forge a line or turn the direction of what stands beside it.
+//! Untrusted text: names in files and in the database, reasons, messages of a driver. It must not move the cursor, forge a
+//! line, or change the direction of the text beside it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use crate::style::is_mark;
 
-/// Untrusted text within a line: one line of it, without anything that a terminal obeys.
+/// Shows untrusted text as one line, without characters that a terminal obeys.
 #[derive(Clone, Copy, Debug)]
 pub struct Untrusted<'a>(pub &'a str);
 
@@ -25,8 +25,8 @@ impl fmt::Display for Untrusted<'_> {
     }
 }
 
-/// Whether a character does something instead of being seen: controls (C0, DEL, C1), marks that turn the direction of text,
-/// separators of lines, and tags, which hide text.
+/// Whether a terminal or a browser obeys a character instead of showing it: controls (C0, DEL, C1), marks that change the
+/// direction of text, line separators, and tags, which hide text.
 pub fn is_obeyed(letter: char) -> bool {
     letter.is_control()
         || matches!(
@@ -43,7 +43,8 @@ pub fn is_obeyed(letter: char) -> bool {
         )
 }
 
-/// Our own text of several lines, with marks of our own perhaps. What else a terminal would obey came with something foreign.
+/// Cleans text of several lines. Only line breaks and this program's own style marks may stay; any other character that a
+/// terminal obeys came with untrusted text.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let is_own = |letter: char| letter == '\n' || is_mark(letter) || !is_obeyed(letter);
     if text.chars().all(is_own) {
@@ -57,8 +58,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(tame).collect())
 }
 
-/// A text in JSON, in which what a terminal would obey is escaped: whoever reads the JSON has the exact value. Such characters
-/// can only stand in its strings.
+/// Escapes the characters in a JSON text that a terminal would obey, so that a JSON parser still reads the exact value. Such
+/// characters occur only inside strings.
 pub fn in_json(json: &str) -> Cow<'_, str> {
     let is_plain = |letter: char| letter == '\n' || !is_obeyed(letter);
     if json.chars().all(is_plain) {

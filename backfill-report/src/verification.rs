@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::instant::{short, utc};
 use crate::table::Table;
 
-/// What a verification found, for people.
+/// Renders the result of a verification for a terminal.
 pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> String {
     let mut table = Table::new(&[
         "pipeline",
@@ -59,7 +59,7 @@ fn differences(shown: &[Mismatch]) -> Table {
         let place = match (one.window, one.deleted_at) {
             (Some(window), _) => format!("{} .. {}", short(window.start()), short(window.end())),
             (None, Some(at)) => format!("deleted {}", utc(at)),
-            (None, None) => "not in QuickBooks any more".to_owned(),
+            (None, None) => "no longer in QuickBooks".to_owned(),
         };
         let id = one.id.as_deref().unwrap_or("(without id)").to_owned();
         table.row([one.pipeline.clone(), id, one.kind.as_str().to_owned(), place]);
@@ -67,7 +67,7 @@ fn differences(shown: &[Mismatch]) -> Table {
     table
 }
 
-/// The same for programs.
+/// Renders the result of a verification for programs.
 pub fn json(found: &[VerifiedPipeline], calls: u64, exit_code: u8, next: &str) -> serde_json::Value {
     let pipelines: Vec<_> = found
         .iter()

@@ -1,4 +1,4 @@
-//! A run's report together with what it is measured by.
+//! A run's report together with the monthly limit of calls.
 
 use backfill_core::Report;
 
@@ -20,7 +20,7 @@ impl ReportView<'_> {
         self.monthly_calls.map(|limit| 100.0 * calls / real(limit.max(1)))
     }
 
-    /// From the run's start to its end, in seconds.
+    /// The run's duration in seconds, if it has ended.
     pub(crate) fn seconds(self) -> Option<f64> {
         let run = &self.report.run;
         run.finished_at.map(|end| (end - run.started_at).as_seconds_f64())

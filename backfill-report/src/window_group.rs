@@ -1,21 +1,21 @@
-//! Neighbouring windows that failed or were left unread for one and the same reason: one line, with a count.
+//! Groups neighbouring windows that failed or are unavailable for the same reason into one line with a count.
 
 use raw_store::{LogLine, WindowState};
 
 use crate::instant::short;
 use crate::number::seconds;
 
-/// One line of a report: a window, or several that say the same.
+/// One line of a report: a window, or several neighbours with the same message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WindowGroup<'a> {
     first: &'a LogLine,
     last: &'a LogLine,
-    /// How many windows.
+    /// Number of windows.
     pub(crate) count: usize,
     seconds: f64,
 }
 
-/// Puts neighbours that say the same together.
+/// Groups neighbours with the same message.
 pub(crate) fn group_windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<WindowGroup<'a>> {
     let mut groups: Vec<WindowGroup<'a>> = Vec::new();
     for line in lines {
@@ -47,7 +47,7 @@ impl WindowGroup<'_> {
             && self.last.error_message == line.error_message
     }
 
-    /// `2024-01-01 .. 2024-12-31 (365 windows)`.
+    /// Formats the span, as in `2024-01-01 .. 2024-12-31 (365 windows)`.
     fn place(&self) -> String {
         let place = format!("{} .. {}", short(self.first.window.start()), short(self.last.window.end()));
         if self.count == 1 { place } else { format!("{place} ({} windows)", self.count) }

@@ -5,7 +5,7 @@ use raw_store::LogLine;
 use crate::instant::short;
 use crate::table::Table;
 
-/// Windows of the log, a line each.
+/// Renders the windows of the log, one line each.
 pub fn windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> String {
     let mut table = Table::new(&["entity", "window", "status", "read#", "attempts#", "message"]);
     for line in lines {

@@ -1,4 +1,4 @@
-//! Whether a stream shows colours, as the user and the environment want it.
+//! Decides whether a stream shows colours, by option, environment and terminal.
 
 use std::io;
 

@@ -60,7 +60,7 @@ impl Exit {
 
     /// Formats the line for people.
     pub(crate) fn line(&self) -> String {
-        // Messages may contain foreign text, so line breaks and control characters are removed.
+        // Messages may contain untrusted text, so line breaks and control characters are removed.
         let text = if self.next.is_empty() {
             self.what.clone()
         } else {

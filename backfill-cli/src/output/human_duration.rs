@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A length of time as people say it, by its two largest units: `2 h 13 min`.
+/// Formats a duration by its two largest units, as in `2 h 13 min`.
 pub(crate) fn human_duration(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);

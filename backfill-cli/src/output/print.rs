@@ -1,8 +1,8 @@
-//! What this process says: results on stdout, everything else on stderr. Each has a thread and a bounded queue of its own,
-//! so that nobody who does not read stops the work, a lease or a signal.
+//! The only writer to stdout (results) and stderr (everything else). Each stream has its own thread and bounded queue, so
+//! that a reader that stops reading cannot stop the work, a lease or a signal.
 //!
-//! A result waits for room; only the part of the work that has it waits with it. Notes, progress and logs are left out when
-//! there is no room, and how many is said when there is again.
+//! A result waits for room in the queue, and only the task that writes it waits. Notes, progress and logs are dropped when
+//! there is no room; a later line says how many.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,26 +15,26 @@ use clap::builder::StyledStr;
 use super::colour;
 use super::stream::{STDERR, STDOUT};
 
-/// Whether the work is over, and only what was said of it still has to be read.
+/// Whether the work is over, and only output still waits to be written.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// Whether stdout is read by programs alone (`--output json`).
+/// Whether only programs read stdout (`--output json`).
 static FOR_PROGRAMS: AtomicBool = AtomicBool::new(false);
 
-/// What stands on stdout so far, where programs read it.
+/// What a program that reads stdout has received so far.
 static TOLD: Mutex<Told> = Mutex::new(Told::Nothing);
 
-/// What a program has been told.
+/// What was written to stdout for a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Nothing,
-    /// The one value of a command.
+    /// The single value of a command.
     Value,
     /// An event, with the exit code if it names one.
     Event(Option<u64>),
 }
 
-/// Says that programs read stdout: JSON and nothing else.
+/// Declares that programs read stdout, so that it gets only JSON.
 pub(crate) fn speak_to_programs() {
     FOR_PROGRAMS.store(true, Ordering::Relaxed);
 }
@@ -44,8 +44,7 @@ pub(crate) fn is_for_programs() -> bool {
     FOR_PROGRAMS.load(Ordering::Relaxed)
 }
 
-/// Whether what stands on stdout leaves no room for an error with this code: it is the one value of a command, or it ends
-/// with an event that names the code.
+/// Whether stdout already states this exit code: it has the command's single value, or its last event names the code.
 pub(crate) fn has_told(exit_code: u64) -> bool {
     match *told() {
         Told::Nothing => false,
@@ -63,17 +62,17 @@ pub(crate) fn out(text: &str) {
     put(&colour::of_stdout().apply(&untrusted::printable(text)));
 }
 
-/// Writes a text that is a document of its own to stdout, without any style.
+/// Writes a document, such as a report in Markdown, to stdout without styles.
 pub(crate) fn out_document(text: &str) {
     put(&untrusted::printable(&Colours::Dropped.apply(text)));
 }
 
-/// Writes the help that clap has made, in its styles. Nothing of it is foreign.
+/// Writes clap's help in clap's styles. It contains no untrusted text.
 pub(crate) fn help(help: &StyledStr) {
     put(&painted_by_clap(help, colour::of_stdout()));
 }
 
-/// Says how a command is used, where it was not.
+/// Writes the usage of a command to stderr, when no subcommand was given.
 pub(crate) fn usage(help: &StyledStr) {
     STDOUT.settle();
     STDERR.offer(format!("{}\n", painted_by_clap(help, colour::of_stderr()).trim_end()).as_bytes());
@@ -92,7 +91,7 @@ pub(crate) fn out_json(value: &serde_json::Value) {
     put(&untrusted::in_json(&format!("{value:#}")));
 }
 
-/// Writes the bytes of a result as they are; a terminal shows them as text that it does not obey.
+/// Writes the bytes of a result unchanged. On a terminal it writes them as cleaned text instead.
 pub(crate) fn bytes(bytes: &[u8]) {
     if io::stdout().is_terminal() {
         put(&untrusted::printable(&String::from_utf8_lossy(bytes)));
@@ -102,18 +101,18 @@ pub(crate) fn bytes(bytes: &[u8]) {
     }
 }
 
-/// Writes one event, a line in JSON, with the exit code if it names one.
+/// Writes one event as a line of JSON. `exit_code` is the code that the event names, if any.
 pub(crate) fn event(line: &str, exit_code: Option<u64>) {
     *told() = Told::Event(exit_code);
     STDOUT.put(format!("{}\n", untrusted::in_json(line)).as_bytes());
 }
 
-/// Says one line to the person at the terminal, on stderr, whatever it is made of.
+/// Writes one line to stderr for the person at the terminal. Untrusted text in it stays within the line.
 pub(crate) fn say(text: &str) {
     say_lines(&style::line(&Untrusted(text).to_string()));
 }
 
-/// As [`say`], with the line in a style.
+/// Writes a note like [`say`], in a style.
 pub(crate) fn say_as(style: Option<Style>, text: &str) {
     match style {
         Some(style) => say_lines(&paint(style, Untrusted(text)).to_string()),
@@ -121,21 +120,21 @@ pub(crate) fn say_as(style: Option<Style>, text: &str) {
     }
 }
 
-/// Says lines of this program's own to the person at the terminal, on stderr.
+/// Writes several lines to stderr for the person at the terminal. They must not contain untrusted text.
 pub(crate) fn say_lines(text: &str) {
     STDOUT.settle();
     let text = untrusted::printable(text);
     STDERR.offer(format!("{}\n", colour::of_stderr().apply(&text)).as_bytes());
 }
 
-/// Says why the command has not ended well. It is one line, for which there is room in any case.
+/// Writes the error line of a command. It is never dropped.
 pub(crate) fn last_word(line: &str) {
     STDOUT.settle();
     let line = Untrusted(line).to_string();
     STDERR.insist(format!("{}\n", colour::of_stderr().apply(&style::line(&line))).as_bytes());
 }
 
-/// Waits until what was said is written, as far as somebody reads: before a question, and before an end at once.
+/// Waits until all output is written, unless its reader has stopped reading. Used before a prompt and before an abrupt end.
 pub(crate) fn settle() {
     STDERR.settle();
     STDOUT.settle();
@@ -146,7 +145,7 @@ pub(crate) fn is_ending() -> bool {
     ENDING.load(Ordering::Relaxed)
 }
 
-/// Waits until every result is written, and says what became of those that could not be.
+/// Waits until all results are written, and returns the error if some could not be.
 pub(crate) fn finish() -> Option<io::ErrorKind> {
     ENDING.store(true, Ordering::Relaxed);
     STDOUT.finish();
@@ -154,7 +153,7 @@ pub(crate) fn finish() -> Option<io::ErrorKind> {
     STDOUT.failure().or(STDERR.failure())
 }
 
-/// Where log lines go.
+/// The writer of log lines.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) is_json: bool,
@@ -166,7 +165,7 @@ impl Write for Log {
         if self.is_json {
             STDERR.offer(untrusted::in_json(&text).as_bytes());
         } else {
-            // Of what stands in a line nothing is ours but its beginning.
+            // Only the beginning of a line is our own; the rest may be untrusted text.
             let tame = untrusted::printable(&text).replace(style::is_mark, "?");
             STDERR.offer(colour::of_stderr().apply(&log_line(&tame)).as_bytes());
         }
@@ -179,7 +178,7 @@ impl Write for Log {
 }
 
 fn put(text: &str) {
-    // What was said before stands before it, where both go to one terminal.
+    // On a terminal, earlier notes have to appear before the result.
     STDERR.settle();
     STDOUT.put(text.as_bytes());
     if !text.ends_with('\n') {
@@ -187,7 +186,7 @@ fn put(text: &str) {
     }
 }
 
-/// A line of a log: its time aside, its level in the style of what it means.
+/// Styles a log line: its time is dimmed, its level has the style of its meaning.
 fn log_line(line: &str) -> String {
     let Some((time, rest)) = line.split_once(' ') else { return line.to_owned() };
     let rest = rest.trim_start();

@@ -12,7 +12,7 @@ pub(super) static STDOUT: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::S
 /// The process's stderr.
 pub(super) static STDERR: LazyLock<Stream> = LazyLock::new(|| Stream::new(End::Stderr));
 
-/// How many bytes wait for a reader.
+/// How many bytes may wait for a reader.
 const CAPACITY: usize = 1024 * 1024;
 
 /// The largest piece that is written at once.
@@ -21,13 +21,13 @@ const PIECE: usize = 64 * 1024;
 /// How long a reader may take before the other stream goes on without it.
 const TURN: Duration = Duration::from_millis(250);
 
-/// How long nobody may read before a note is given up at the end.
+/// How long the reader may pause at the end before the remaining notes are dropped.
 const LAST_TURN: Duration = Duration::from_secs(3);
 
-/// How long a descriptor that somebody else made non-blocking is left alone.
+/// Delay before another write to a busy descriptor that another process made non-blocking.
 const BUSY: Duration = Duration::from_millis(10);
 
-/// Which of the two.
+/// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Stdout,
@@ -43,19 +43,19 @@ pub(super) struct Stream {
     writer: OnceLock<bool>,
 }
 
-/// The bytes that wait for the writer thread, and what is known of the reader.
+/// The bytes that wait for the writer thread, and the state of the reader.
 #[derive(Debug, Default)]
 struct Queue {
     pieces: VecDeque<Vec<u8>>,
-    /// Those of the pieces, and of the one in the writer's hands.
+    /// Bytes in `pieces` and in the piece that is being written.
     bytes: usize,
-    /// How many pieces there were, and how many are written: whoever waits sees that somebody reads.
+    /// Pieces added and pieces written so far; a waiting task sees by them that the reader makes progress.
     pushed: u64,
     written: u64,
     left_out: u64,
-    /// Nobody has read for a turn; until somebody does, nobody waits for it.
+    /// The reader read nothing for a turn. Until it reads again, no task waits for it.
     is_stalled: bool,
-    /// Nobody will read any more.
+    /// The reader is gone, or a write failed.
     is_closed: bool,
     failure: Option<io::ErrorKind>,
 }
@@ -65,7 +65,7 @@ impl Stream {
         Self { end, queue: Mutex::default(), changed: Condvar::new(), writer: OnceLock::new() }
     }
 
-    /// Takes bytes that must not be lost. Waits for room, and lets every other task go on meanwhile.
+    /// Adds bytes that must not be lost. Waits for room without blocking other tasks.
     pub(super) fn put(&'static self, bytes: &[u8]) {
         for piece in bytes.chunks(PIECE) {
             let has_room = |queue: &Queue| queue.is_closed || queue.has_room(piece.len());
@@ -82,7 +82,7 @@ impl Stream {
         }
     }
 
-    /// Takes bytes that may be lost if nobody reads: a line of a log, a note.
+    /// Adds bytes that may be dropped if the queue is full, such as a log line or a note.
     pub(super) fn offer(&'static self, line: &[u8]) {
         let mut queue = self.lock();
         if queue.has_room(line.len()) {
@@ -92,12 +92,12 @@ impl Stream {
         }
     }
 
-    /// Takes a line that must not be lost, whether there is room or not: it waits for nobody.
+    /// Adds a line that must not be lost, even to a full queue, without waiting.
     pub(super) fn insist(&'static self, line: &[u8]) {
         self.push(self.lock(), line);
     }
 
-    /// As [`Stream::offer`], for what the next one replaces.
+    /// Adds a frame of the progress bar if there is room. A dropped frame is not counted, because the next one replaces it.
     pub(super) fn offer_frame(&'static self, frame: &[u8]) {
         let queue = self.lock();
         if queue.has_room(frame.len()) {
@@ -105,7 +105,7 @@ impl Stream {
         }
     }
 
-    /// Waits until all that is there now is written, or for a turn if nobody reads.
+    /// Waits until everything in the queue now is written, but at most a turn without progress.
     pub(super) fn settle(&self) {
         let last = self.lock().pushed;
         let is_due = |queue: &Queue| queue.written < last && !queue.is_closed && !queue.is_stalled;
@@ -117,23 +117,23 @@ impl Stream {
         }
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
     pub(super) fn finish(&self) {
         let waiting = self.changed.wait_while(self.lock(), |queue| queue.bytes > 0 && !queue.is_closed);
         drop(waiting);
     }
 
-    /// Waits until all is written, for as long as somebody reads.
+    /// Waits until everything is written, as long as the reader reads.
     pub(super) fn finish_if_read(&self) {
         drop(self.wait_while_read(LAST_TURN, |queue| queue.bytes > 0 && !queue.is_closed));
     }
 
-    /// Why something could not be written. A reader that has gone away is no failure.
+    /// The error of a failed write. A reader that closed its end is no failure.
     pub(super) fn failure(&self) -> Option<io::ErrorKind> {
         self.lock().failure
     }
 
-    /// Waits while `is_due`, for as long as something is written in each turn.
+    /// Waits while `is_due`, as long as each turn writes something.
     fn wait_while_read(&self, turn: Duration, is_due: impl Fn(&Queue) -> bool) -> MutexGuard<'_, Queue> {
         let mut queue = self.lock();
         loop {
@@ -161,12 +161,12 @@ impl Stream {
             writer.spawn(move || while self.write_next() {}).is_ok()
         };
         if !self.writer.get_or_init(started) {
-            // Where no thread is left there is nothing better to do than to write here.
+            // The thread could not be started, so this task writes the piece itself.
             self.write_next();
         }
     }
 
-    /// Writes the next piece, waiting for it. Says whether there may be another one.
+    /// Waits for the next piece and writes it. Returns whether the stream is still open.
     fn write_next(&self) -> bool {
         let waited = self.changed.wait_while(self.lock(), |queue| queue.pieces.is_empty());
         let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
@@ -187,7 +187,10 @@ impl Stream {
             }
         }
         if queue.pieces.is_empty() && queue.left_out > 0 && !queue.is_closed {
-            let note = format!("{} lines were left out here: nobody read them in time\n", queue.left_out);
+            let note = format!(
+                "{} lines were dropped here because the output was not read in time\n",
+                queue.left_out
+            );
             queue.left_out = 0;
             queue.add(note.into_bytes());
         }
@@ -197,7 +200,7 @@ impl Stream {
         goes_on
     }
 
-    /// Past the standard library's buffers and locks: a lock that is held by a write that waits would make others wait.
+    /// Bypasses the standard library's buffer and lock: a blocked write would keep the lock and block other tasks.
     fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let end = if self.end == End::Stdout { stdout.as_fd() } else { stderr.as_fd() };
@@ -230,7 +233,7 @@ impl Queue {
     }
 }
 
-/// Waits without keeping the runtime's other tasks from this thread.
+/// Waits without blocking the runtime's other tasks.
 fn elsewhere<T>(wait: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {

@@ -1,4 +1,4 @@
-//! Listeners to the events of a run: the progress bar for people, NDJSON for programs, and the process's log.
+//! Event sinks of a run: progress for people, NDJSON for programs, and the log of the process.
 
 pub(crate) mod event_log;
 pub(crate) mod progress;

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::untrusted::is_obeyed;
 
-/// Text that stands for itself in an element or in a quoted attribute, whatever it holds.
+/// Text, escaped for an element or a quoted attribute.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 

@@ -1,4 +1,4 @@
-//! The report as one page: no script, nothing from the network, for screens of any width and for paper.
+//! Renders a run's report as one self-contained HTML page, without scripts and network, for any screen width and for print.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,13 +18,13 @@ use crate::summary::{open_quarantine, resume, standing_numbers, total_numbers};
 use crate::view::ReportView;
 use crate::window_group::{WindowGroup, group_windows};
 
-/// Windows listed one by one; the calendar shows all of them, and so do the JSON report and the log.
+/// The most windows listed one by one. The calendar, the JSON report and the log have all of them.
 const MOST_WINDOWS: usize = 400;
 
 /// The page's style sheet. It loads no file, font or picture.
 const STYLE: &str = include_str!("report.css");
 
-/// What a browser may load: nothing.
+/// The content security policy: a browser may load nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 impl ReportView<'_> {
@@ -205,7 +205,7 @@ fn push_findings(page: &mut String, report: &Report) {
     page.push_str("</ol>\n");
 }
 
-/// Two runs over the same windows, side by side.
+/// Compares two runs over the same windows.
 fn push_again(page: &mut String, report: &Report) {
     let Some(other) = &report.other else { return };
     let mut runs = [other, &report.run];
@@ -270,7 +270,7 @@ const LEGEND: &str = concat!(
     "</ul>"
 );
 
-/// The days that findings about this pipeline name.
+/// The days that findings of this pipeline concern.
 fn marked(report: &Report, pipeline: &PipelineReport) -> BTreeSet<Date> {
     let own =
         |(validated, _): &(&ValidationResult, &Finding)| validated.entity_name == pipeline.totals.entity_name;
