@@ -1,4 +1,4 @@
-//! The one page that names concrete types and joins them.
+//! Composes the program: this is the only file that names concrete types.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -21,16 +21,16 @@ use crate::secrets::Secrets;
 use crate::secrets::database::database_options;
 use crate::secrets::lineage::CheckedVault;
 
-/// An open database, and what keeps it running.
+/// An open database, and the private server if one runs.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) store: Arc<PgStore>,
-    /// How to reach it, with the password.
+    /// The connection options, with the password.
     pub(crate) options: DatabaseOptions,
-    /// How people reach it with psql while this process runs: a line for a shell.
+    /// A shell command that opens psql while this process runs.
     #[cfg_attr(not(feature = "demo"), expect(dead_code, reason = "only the demo shows it"))]
     pub(crate) psql: String,
-    /// How people look at it at any time.
+    /// A shell command that opens psql at any time.
     pub(crate) look: String,
     #[cfg(feature = "embedded")]
     server: Option<private_postgres::LocalServer>,
@@ -49,12 +49,12 @@ pub(crate) struct RunApp {
     workshop: App,
 }
 
-/// What becomes of a schema that is not there.
+/// What to do if the schema does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Schema {
-    /// It is made.
+    /// Create it.
     Made,
-    /// Its absence is an error.
+    /// Return an error.
     Needed,
 }
 
@@ -68,10 +68,10 @@ pub(crate) struct Company {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// A client, and what it tells.
+/// A client, and the channel of its events.
 type Client = (Arc<dyn QboClient>, UnboundedReceiver<ClientEvent>);
 
-/// A company and a database, of which engines are made.
+/// A company and a database, from which engines are built.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) company: Company,
@@ -80,7 +80,7 @@ pub(crate) struct App {
     database: Database,
 }
 
-/// Joins keys, consent and the company's address. No call is made to QuickBooks.
+/// Combines keys, consent and endpoints of a company, without calling QuickBooks.
 pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u64) -> Result<Company, Exit> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let realm = secrets.realm(settings).await?;
@@ -105,8 +105,8 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
 }
 
 impl Company {
-    /// A client that draws its calls from the budget in a database, with all other processes; without a database from one of
-    /// its own.
+    /// Builds a client. It shares the call budget in the database with all other processes; without a database it has a budget
+    /// of its own.
     pub(crate) fn client(&self, settings: &Settings, store: Option<&Arc<PgStore>>) -> Result<Client, Exit> {
         let (sender, signals) = unbounded_channel();
         let mut builder = self.client.clone().signals(sender.clone());
@@ -123,14 +123,14 @@ impl Company {
     }
 }
 
-/// Waits until a single call outside of the shared budget counts no more, as far as QuickBooks' limit of calls a second
-/// goes: nobody else knows of it.
+/// Waits until a call outside the shared budget no longer counts towards QuickBooks' limit of calls per second, because
+/// other processes do not know of it.
 pub(crate) async fn let_it_age(clock: &dyn Clock) {
     const SECOND_AND_JOURNEY: Duration = Duration::from_millis(1250);
     clock.sleep(SECOND_AND_JOURNEY).await;
 }
 
-/// Joins a company and a database. No call is made to QuickBooks.
+/// Combines a company and a database, without calling QuickBooks.
 pub(crate) async fn workshop(
     settings: &Settings,
     concurrency: NonZeroUsize,
@@ -164,21 +164,21 @@ impl App {
         Ok((engine, client))
     }
 
-    /// Ends cleanly: a token that is being refreshed is kept first.
+    /// Closes everything, after storing a token that is being refreshed.
     pub(crate) async fn close(self) -> Result<(), Exit> {
         let Self { company: Company { tokens, vault, .. }, store, database, .. } = self;
         tokens.shutdown().await;
-        // The tokens are safe in the vault; that the database has not seen them yet is made good by the next run.
+        // The tokens are safe in the vault; the next run records them in the database.
         if let Err(exit) = vault.compare(&*store).await {
             tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
         }
-        // The connections go before the server does.
+        // Close the connections before the server stops.
         drop(store);
         database.close().await
     }
 }
 
-/// Joins a company, a database and a listener. No call is made to QuickBooks.
+/// Combines a company, a database and an event sink, without calling QuickBooks.
 pub(crate) async fn compose(
     settings: &Settings,
     concurrency: NonZeroUsize,
@@ -208,29 +208,29 @@ impl RunApp {
         workshop.close().await
     }
 
-    /// What this month has cost so far, over all processes.
+    /// The calls of this month so far, over all processes.
     pub(crate) async fn month(&self) -> Result<CallMonth, Exit> {
         Ok(self.workshop.store.month().await?)
     }
 
-    /// The store, as what it is: it can also be looked over.
+    /// The store with its concrete type, which can also validate rows.
     pub(crate) fn database_store(&self) -> &PgStore {
         &self.workshop.store
     }
 
-    /// How people reach the database with psql while this process runs.
+    /// A shell command that opens psql on the database while this process runs.
     #[cfg(feature = "demo")]
     pub(crate) fn psql(&self) -> &str {
         &self.workshop.database.psql
     }
 
-    /// How people look at the database at any time.
+    /// A shell command that opens psql on the database at any time.
     pub(crate) fn look(&self) -> &str {
         &self.workshop.database.look
     }
 }
 
-/// Opens the database that settings or secrets name, otherwise the private one.
+/// Opens the database that settings or secrets name, or else the private one.
 pub(crate) async fn open_database(
     settings: &Settings,
     secrets: &Secrets,
@@ -239,7 +239,7 @@ pub(crate) async fn open_database(
     let Some(options) = database_options(settings, secrets).await? else {
         return private_database(settings, connections).await;
     };
-    // Of the characters that a shell gives a meaning, only those between parameters are left in an address.
+    // The only characters in the URL that are special to a shell are those between parameters.
     let psql = format!("psql '{}'", options.url());
     let store = connect(options.clone(), settings, connections).await?;
     Ok(Database {
@@ -257,7 +257,7 @@ async fn connect(
     settings: &Settings,
     connections: NonZeroUsize,
 ) -> Result<Arc<PgStore>, Exit> {
-    // One more for reading the log while every pipeline lands a page.
+    // One more connection, to read the log while every pipeline stores a page.
     let options = options.with_pool_size(connections.get() + 1);
     #[cfg(feature = "points")]
     let options = crate::failpoints::with_lease_time(options);
@@ -286,7 +286,7 @@ async fn private_database(_: &Settings, _: NonZeroUsize) -> Result<Database, Exi
     Err(Exit::usage("no database is named", "name one with --database postgres://user@host/db"))
 }
 
-/// A schema that is not there at all is created; one that is older than this program is not touched.
+/// Creates a missing schema. It does not migrate one that is older than this program.
 pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
     match store.ensure_loadable().await {
         Ok(()) => Ok(()),
@@ -298,7 +298,7 @@ pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
 }
 
 impl Database {
-    /// Ends the private server, if this process started it.
+    /// Closes the connections, and stops the private server if this process started it.
     #[cfg_attr(not(feature = "embedded"), expect(clippy::unused_async, reason = "with the server it waits"))]
     pub(crate) async fn close(self) -> Result<(), Exit> {
         #[cfg(feature = "embedded")]

@@ -1,7 +1,6 @@
-//! Breaks the process at a named point, as `QBO_BACKFILL_POINT` says: `NAME=abort`, `NAME=stop` (once), as a frozen machine does,
-//! `NAME=panic:MESSAGE`, or `NAME=print:MESSAGE`, which is the leak that a test must find. `NAME@2=…` means from the
-//! second time on that it is passed. For tests only: without the feature `points` there is
-//! nothing of it.
+//! Breaks the process at a named point, for tests. `QBO_BACKFILL_POINT` is `NAME=abort`, `NAME=stop` (freezes once),
+//! `NAME=panic:MESSAGE`, or `NAME=print:MESSAGE`, a leak that a test must find. `NAME@2=…` acts from the second pass on.
+//! Only the feature `points` compiles this.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +10,7 @@ use raw_store::DatabaseOptions;
 
 static POINT: OnceLock<Point> = OnceLock::new();
 
-/// A point, how often it may be passed before something happens, and what that is.
+/// A point, the passes before it acts, and the action.
 struct Point {
     name: String,
     harmless: u32,
@@ -56,10 +55,10 @@ fn reached(name: &str) {
     }
 }
 
-/// Stands still until somebody sends SIGCONT.
+/// Stops the process until it receives SIGCONT.
 fn freeze() {
     use rustix::process::{Signal, getpid, kill_process};
     let _ = kill_process(getpid(), Signal::STOP);
-    // The signal reaches this thread a moment later; it must not go on meanwhile.
+    // The signal reaches this thread a moment later; the thread must not continue before that.
     std::thread::sleep(Duration::from_millis(100));
 }

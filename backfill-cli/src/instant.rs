@@ -4,14 +4,14 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
-/// Reads `2026-01-31` (midnight UTC), or an ISO 8601 time with `Z` or an offset, in whole seconds.
+/// Parses `2026-01-31` (midnight UTC), or an ISO 8601 time with `Z` or an offset, in whole seconds.
 ///
 /// # Errors
 ///
-/// A sentence with the value and the form that is wanted.
+/// A sentence that names the problem and the expected form.
 pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
     let form = "use 2026-01-31, 2026-01-31T00:00:00Z or 2026-01-31T00:00:00-05:00";
-    // A sign is no part of either form; a time without one would have passed the parser below.
+    // Neither form has a sign, but the parser below accepts one.
     if text.starts_with(['-', '+']) && text.contains(|c: char| c.is_ascii_digit()) {
         return Err(format!(
             "a year has four digits and no sign: QuickBooks knows the years 0 to 9999; {form}"

@@ -1,4 +1,4 @@
-//! The signals that ask a process to end, and what they do to one that waits for an answer.
+//! Signals that ask the process to end, and their effect on a prompt that waits for an answer.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -15,7 +15,7 @@ static STATE: AtomicU8 = AtomicU8::new(CLOSED);
 const CLOSED: u8 = 0;
 const OPEN: u8 = 1;
 
-/// Whether the command listens itself, to end cleanly.
+/// Whether the command handles signals itself, to end cleanly.
 static IS_HEARD: AtomicBool = AtomicBool::new(false);
 
 /// SIGINT, SIGTERM and SIGHUP, as they arrive.
@@ -23,9 +23,9 @@ static IS_HEARD: AtomicBool = AtomicBool::new(false);
 pub(crate) struct Interrupts(Vec<(Signal, u8)>);
 
 impl Interrupts {
-    /// Starts listening. From here on these signals end the process no longer by themselves.
+    /// Starts listening. From then on, these signals no longer end the process by default.
     pub(crate) fn listen() -> Result<Self, Exit> {
-        // Whoever closes the terminal wants it to end, unless it was started to outlive the terminal (nohup).
+        // SIGHUP ends the process when its terminal closes, unless it was started to outlive the terminal (nohup).
         let hangup = Some((SignalKind::hangup(), TERMINATED)).filter(|(kind, _)| !is_ignored(*kind));
         let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
         let kinds = kinds.into_iter().chain(hangup);
@@ -33,7 +33,7 @@ impl Interrupts {
         arrivals.map(Self).map_err(|_| Exit::usage("signals cannot be heard", "check the system's limits"))
     }
 
-    /// Waits for the next one. Returns the exit code that it asks for.
+    /// Waits for the next signal, and returns its exit code.
     pub(crate) async fn next(&mut self) -> u8 {
         std::future::poll_fn(|context| {
             let has_arrived =
@@ -44,34 +44,34 @@ impl Interrupts {
     }
 }
 
-/// Says that the command itself listens from now on.
+/// Declares that the command handles signals itself from now on.
 pub(crate) fn mark_heard() {
     IS_HEARD.store(true, Ordering::Relaxed);
 }
 
-/// Whether somebody is being asked something. A signal ends the question then, and is no request to stop any work.
+/// Whether a prompt is open. A signal then ends the prompt, and does not request a stop of the work.
 pub(crate) fn is_asking() -> bool {
     STATE.load(Ordering::Relaxed) == OPEN
 }
 
-/// Whether a signal has ended a question, and the command with it.
+/// Whether a signal has ended a prompt, and the command with it.
 pub(crate) fn has_ended_a_question() -> bool {
     STATE.load(Ordering::Relaxed) > OPEN
 }
 
-/// Something that somebody is asked. It is open before its words are shown: whoever sees them may end it.
+/// An open prompt. It is open before its text is shown, so that a signal can end it as soon as the text is visible.
 #[derive(Debug)]
 pub(crate) struct Question {
     interrupts: Interrupts,
     open: Open,
 }
 
-/// The state of a question that has neither an answer nor a signal yet.
+/// The state of a prompt that has received neither an answer nor a signal.
 #[derive(Debug)]
 struct Open;
 
 impl Drop for Open {
-    /// Also where the words of the question could not be shown, or nobody waits for its answer any more.
+    /// Also closes a prompt whose text could not be shown, or whose answer is no longer awaited.
     fn drop(&mut self) {
         let _ = STATE.compare_exchange(OPEN, CLOSED, Ordering::Relaxed, Ordering::Relaxed);
     }
@@ -87,7 +87,7 @@ impl Question {
         }
     }
 
-    /// Waits for an answer, or for a signal: that is an error with its exit code.
+    /// Waits for the answer. A signal is an error with its exit code.
     pub(crate) async fn answer<T>(mut self, answer: impl Future<Output = T>) -> Result<T, Exit> {
         tokio::select! {
             code = self.interrupts.next() => {
@@ -108,7 +108,7 @@ fn stopped(code: u8) -> Exit {
     Exit::new(code, "stopped at a question; nothing was changed", "run the same command again")
 }
 
-/// Ends the process as a signal would have done before anybody listened, unless the command listens itself.
+/// Ends the process as the signal would by default, unless the command handles signals itself.
 async fn end(mut interrupts: Interrupts) {
     loop {
         let code = interrupts.next().await;
@@ -120,7 +120,7 @@ async fn end(mut interrupts: Interrupts) {
     }
 }
 
-/// Whether whoever started this process had the signal ignored. Only Linux tells without a handler being changed.
+/// Whether the parent process had the signal ignored. Only Linux reports this without changing the handler.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

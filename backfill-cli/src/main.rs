@@ -1,4 +1,4 @@
-//! `qbo-backfill`: brings a QuickBooks Online company's history into PostgreSQL.
+//! The binary `qbo-backfill`, which brings a QuickBooks Online company's history into PostgreSQL.
 
 mod app;
 mod args;
@@ -27,11 +27,11 @@ fn main() -> std::process::ExitCode {
     output::exit::report(outcome)
 }
 
-/// What this process has seen of secrets stays in it: no core file is left, and on Linux no other process of the same
-/// user may attach or read its memory.
+/// Keeps secrets in the memory of this process: it leaves no core file, and on Linux no other process of the same user may
+/// attach to it or read its memory.
 fn keep_to_itself() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    // Where the system does not allow it, its own rules stand.
+    // If the system does not allow this, its defaults apply.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

@@ -1,4 +1,5 @@
-//! The address on this machine that Intuit's page sends a person back to. Whoever else comes is answered and ignored.
+//! Serves the redirect address on this machine, to which Intuit's page sends the browser. Other visitors get an answer and
+//! are ignored.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,28 +12,28 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
-/// How long the person's browser may take to fetch the last page.
+/// How long the browser may take to fetch the last page.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How long a visitor may take to say what it wants, and then to take its page.
+/// How long a client may take to send its request, and again to receive its page.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Longest request that is read. An answer of Intuit's has under 4 KiB, and a browser's headers some more.
+/// Size limit of a request. Intuit's answer has less than 4 KiB, and the browser's headers add to it.
 const LARGEST_REQUEST: usize = 16 << 10;
 
-/// Visitors at the same time. One more takes the place of the one that has said nothing for longest.
+/// The most concurrent connections. A further one replaces the connection that has been silent longest.
 const MOST_VISITORS: usize = 32;
 
-/// How often another port is tried where any will do.
+/// Attempts to find a port that is free on all loopback addresses.
 const PORTS: u32 = 16;
 
-/// Not kept by the browser, not passed on to other sites, and nothing runs or loads in it.
+/// The browser does not store the page or pass its address on, and the page runs and loads nothing.
 const HEADERS: &str = "content-type: text/html; charset=utf-8\r\ncache-control: no-store\r\n\
                        referrer-policy: no-referrer\r\nx-content-type-options: nosniff\r\n\
                        content-security-policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n\
                        connection: close\r\n";
 
-/// A listener that nobody has answered yet.
+/// A listener that still waits for Intuit's answer.
 #[derive(Debug)]
 pub(crate) struct Callback {
     redirect: RedirectUrl,
@@ -40,17 +41,17 @@ pub(crate) struct Callback {
     servers: Vec<Server>,
 }
 
-/// The one visit that belongs to the login, which waits for its page.
+/// The visit that belongs to the login. The browser still waits for its page.
 #[derive(Debug)]
 pub(crate) struct Visit {
-    /// The address that was visited, with its parameters. Holds a secret.
+    /// The requested address with its parameters, which contain a secret.
     pub(crate) answer: String,
     page: oneshot::Sender<Page>,
     gone: oneshot::Receiver<()>,
     _servers: Vec<Server>,
 }
 
-/// Somebody who came to the right address, and waits to be told something.
+/// A client that requested the right address, and waits for its page.
 #[derive(Debug)]
 struct Visitor {
     answer: String,
@@ -59,7 +60,7 @@ struct Visitor {
     gone: oneshot::Receiver<()>,
 }
 
-/// What the person is told in the browser. Why something failed is told in the terminal.
+/// The pages shown in the browser. The terminal shows the reason of a failure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Page {
     Connected,
@@ -69,7 +70,7 @@ pub(crate) enum Page {
     NotHere,
 }
 
-/// A task that accepts connections. It and all that it has accepted end with it.
+/// A task that accepts connections. Dropping it ends the task and its connections.
 #[derive(Debug)]
 struct Server(JoinHandle<()>);
 
@@ -80,8 +81,8 @@ impl Drop for Server {
 }
 
 impl Callback {
-    /// Begins to listen on the loopback addresses of this machine, for `localhost` may mean either of them, and on nothing
-    /// else. Port 0 is any free one.
+    /// Starts listening on all loopback addresses of this machine, because `localhost` may mean any of them, and on no other
+    /// address. Port 0 picks a free one.
     pub(crate) async fn bind(port: u16) -> io::Result<Self> {
         let mut tries = if port == 0 { PORTS } else { 1 };
         let listeners = loop {
@@ -107,13 +108,13 @@ impl Callback {
         Ok(Self { redirect, visitors, servers })
     }
 
-    /// The address to be sent back to.
+    /// The redirect address.
     pub(crate) fn redirect(&self) -> &RedirectUrl {
         &self.redirect
     }
 
-    /// Waits for the visit that belongs to the login, as `is_ours` tells from its address; `None` if it does not come in
-    /// time. All others are told so, and change nothing.
+    /// Waits for the visit that belongs to the login, which `is_ours` recognises by its address; `None` if it does not come in
+    /// time. Other visits get a page that says so, and change nothing.
     pub(crate) async fn visit(self, patience: Duration, is_ours: impl Fn(&str) -> bool) -> Option<Visit> {
         let Self { mut visitors, servers, .. } = self;
         let ours = async {
@@ -122,12 +123,12 @@ impl Callback {
                 if is_ours(&visitor.answer) {
                     return Some(visitor);
                 }
-                // A visitor that has left needs no page.
+                // A client that has left needs no page.
                 let _ = visitor.page.send(Page::Foreign);
             }
         };
         let Visitor { answer, page, gone } = tokio::time::timeout(patience, ours).await.ok()??;
-        // Whoever comes from now on is too late.
+        // Later visits are too late.
         visitors.close();
         while let Ok(late) = visitors.try_recv() {
             let _ = late.page.send(Page::Over);
@@ -137,14 +138,14 @@ impl Callback {
 }
 
 impl Visit {
-    /// Gives the visitor a page, and stops listening.
+    /// Sends the page, and stops listening.
     pub(crate) async fn conclude(self, page: Page) {
         let _ = self.page.send(page);
         let _ = tokio::time::timeout(FAREWELL, self.gone).await;
     }
 }
 
-/// One listener on each loopback address that this machine has. What somebody else already has is not shared.
+/// Binds one listener on each loopback address of this machine. It does not share a port that another process uses.
 async fn listeners(port: u16) -> io::Result<Vec<TcpListener>> {
     let first = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let port = first.local_addr()?.port();
@@ -156,7 +157,7 @@ async fn listeners(port: u16) -> io::Result<Vec<TcpListener>> {
     }
 }
 
-/// Whether the machine has no IPv6 at all, or not on its loopback.
+/// Whether the machine has no IPv6, or none on its loopback interface.
 fn is_no_such_address(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let absent = [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL, Errno::PROTONOSUPPORT];
@@ -170,11 +171,11 @@ struct Door {
     visitors: mpsc::Sender<Visitor>,
 }
 
-/// Accepts for ever.
+/// Accepts connections until the task is dropped.
 async fn serve(listener: TcpListener, door: Door) {
     let mut connections = JoinSet::new();
     let mut reading: VecDeque<AbortHandle> = VecDeque::new();
-    // Ends of those whose request is understood: no newcomer takes their place any more.
+    // Tasks whose request has been parsed; a new connection does not replace them.
     let (settled, mut understood) = mpsc::unbounded_channel();
     loop {
         tokio::select! {
@@ -195,13 +196,13 @@ async fn serve(listener: TcpListener, door: Door) {
     }
 }
 
-/// Waits a moment for a descriptor to become free.
+/// Waits briefly for a free file descriptor.
 #[expect(clippy::disallowed_methods, reason = "what the system lacks comes back by its own clock")]
 async fn no_descriptor() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-/// One connection: a request, its page, the end.
+/// Serves one connection: one request, one page.
 async fn receive(mut stream: TcpStream, door: Door, settled: mpsc::UnboundedSender<tokio::task::Id>) {
     let Ok(Some(target)) = tokio::time::timeout(PATIENCE, target(&mut stream)).await else { return };
     let (page, told) = oneshot::channel();
@@ -220,7 +221,7 @@ async fn receive(mut stream: TcpStream, door: Door, settled: mpsc::UnboundedSend
                     let _ = settled.send(tokio::task::id());
                     told.await.unwrap_or(Page::Failed)
                 }
-                // Nobody is waited for any more, or too many came at once.
+                // The login no longer waits, or too many visits came at once.
                 Err(_) => Page::Over,
             }
         }
@@ -233,7 +234,7 @@ async fn receive(mut stream: TcpStream, door: Door, settled: mpsc::UnboundedSend
     drop(going);
 }
 
-/// What a GET asks for; `None` for anything else, and for what is no request.
+/// The target of a GET request; `None` for other methods and malformed requests.
 async fn target(stream: &mut TcpStream) -> Option<String> {
     let mut request = Vec::with_capacity(2048);
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -245,7 +246,7 @@ async fn target(stream: &mut TcpStream) -> Option<String> {
     let mut words = str::from_utf8(line).ok()?.split(' ');
     match (words.next()?, words.next()?, words.next()?) {
         ("GET", target, version) if version.starts_with("HTTP/1.") => Some(target.to_owned()),
-        // Answered like any other address that is not here.
+        // Handled like any unknown address.
         (_, _, version) if version.starts_with("HTTP/1.") => Some(String::new()),
         _ => None,
     }

@@ -15,15 +15,15 @@ use crate::output::exit::{Exit, INTERRUPTED, tell};
 use crate::output::print;
 use crate::output::print::say;
 
-/// Turns SIGINT, SIGTERM and SIGHUP into a request to stop. The first one ends cleanly, the second one at once; a
-/// refresh under way is stored in both cases, for its token cannot be had again.
+/// Turns SIGINT, SIGTERM and SIGHUP into a request to stop. The first signal stops cleanly, the second one at once. A
+/// token refresh in progress is stored in both cases, because Intuit does not issue its token twice.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
     pub(crate) token: CancellationToken,
     code: Arc<AtomicU8>,
-    /// What is not to be lost: the tokens of each company.
+    /// The tokens of each company, which must not be lost.
     tokens: Arc<std::sync::Mutex<Vec<Arc<RefreshingProvider>>>>,
-    /// Held while a consent is exchanged.
+    /// Held while a consent is exchanged for tokens.
     exchange: Arc<Mutex<()>>,
 }
 
@@ -33,7 +33,7 @@ impl Stop {
         Self::saying("stopping: the page in hand is committed first (again to stop at once)")
     }
 
-    /// Starts listening, for a command that only waits.
+    /// Starts listening, for a command without pages to commit.
     pub(crate) fn waiting() -> Result<Self, Exit> {
         Self::saying("stopping")
     }
@@ -52,7 +52,7 @@ impl Stop {
             loop {
                 let code = interrupts.next().await;
                 let is_first = heard.code.swap(code, Ordering::Relaxed) == 0;
-                // A question ends by itself, and puts the terminal back.
+                // A prompt ends by itself, and restores the terminal.
                 if !interrupt::is_asking() {
                     if !is_first || print::is_ending() {
                         heard.end(code).await;
@@ -67,28 +67,28 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Stops as well when stdin ends, if that is what shows that whoever started this process is still there. To be called
-    /// when everything that comes by stdin has been read. The first signal after that still lets the page in hand land.
+    /// Also stops when stdin ends, if `--lifeline stdin` ties this process to its parent. Call it after everything that comes
+    /// by stdin has been read. The first signal after that still lets the current page be committed.
     pub(crate) fn follow(&self, settings: &Settings) -> Result<(), Exit> {
         let Some(Lifeline::Stdin) = settings.lifeline else { return Ok(()) };
         let token = self.token.clone();
         let wait = move || {
-            // What comes is of no interest. An input that cannot be read says as little about the parent as one that ended.
+            // The content does not matter. An input that cannot be read counts as ended.
             drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
             say("stdin has ended: stopping, the page in hand is committed first");
             token.cancel();
         };
-        // A thread of its own: the runtime would wait for one of its threads before it ends.
+        // Use a separate thread, because the runtime waits for its own threads before it ends.
         let started = std::thread::Builder::new().name("lifeline".into()).spawn(wait);
         started.map(drop).map_err(|_| Exit::usage("no thread can be started", "check the system's limits"))
     }
 
-    /// Names the tokens that are not to be lost.
+    /// Registers tokens that must not be lost.
     pub(crate) fn keep(&self, tokens: &Arc<RefreshingProvider>) {
         self.kept().push(Arc::clone(tokens));
     }
 
-    /// Says that a consent is being exchanged, for as long as the guard lives: its code works once.
+    /// Declares that a consent is being exchanged while the guard lives. Its code works only once.
     pub(crate) async fn exchanging(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.exchange).lock_owned().await
     }
@@ -111,7 +111,7 @@ impl Stop {
         std::process::exit(code.into());
     }
 
-    /// Works until the work is done or a signal arrives. A refresh under way is waited for in any case.
+    /// Runs `work` until it is done or a signal arrives. In both cases it waits for a token refresh in progress.
     pub(crate) async fn or_done<T>(&self, work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
         tokio::select! {
             done = work => done,
@@ -126,13 +126,13 @@ impl Stop {
         }
     }
 
-    /// An end that a signal asked for carries its code.
+    /// Replaces the exit code of an end that a signal requested.
     pub(crate) fn signed(&self, exit: Exit) -> Exit {
         let code = if exit.code == INTERRUPTED { self.code().unwrap_or(INTERRUPTED) } else { exit.code };
         Exit { code, ..exit }
     }
 
-    /// The exit code of the signal that arrived, if one did.
+    /// The exit code of the signal that arrived, if any.
     pub(crate) fn code(&self) -> Option<u8> {
         Some(self.code.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }

@@ -1,14 +1,14 @@
-//! Instants in the display time zone of a profile.
+//! Formats instants in the display time zone of a profile.
 
 use time::OffsetDateTime;
 
 use crate::output::exit::Exit;
 
-/// The same instant in a named zone, such as `2026-01-30 19:00 America/Guayaquil`.
+/// Formats an instant in a named zone, as in `2026-01-30 19:00 America/Guayaquil`.
 ///
 /// # Errors
 ///
-/// For a zone that the zone database does not know.
+/// The zone database does not know the zone.
 pub(crate) fn in_zone(at: OffsetDateTime, zone: &str) -> Result<String, Exit> {
     let unknown = |_| {
         Exit::usage(

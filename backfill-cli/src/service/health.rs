@@ -1,4 +1,4 @@
-//! Whether a worker is well, and its numbers: for containers and Prometheus, on this machine alone.
+//! Serves a worker's health and metrics on this machine, for containers and Prometheus.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use crate::output::exit::Exit;
 use crate::service::listener::{self, Answer};
 use crate::service::metrics::Metrics;
 
-/// How long a database may take to answer before it counts as gone.
+/// How long a database may take to answer before it counts as down.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What is known of the companies that a process works for.
+/// The status of the companies that a process works for.
 #[derive(Debug)]
 pub(crate) struct Health {
     pub(crate) metrics: Arc<Metrics>,
@@ -30,12 +30,12 @@ struct Company {
     standing: ProfileStatus,
 }
 
-/// How it stands with a company.
+/// The status of a company.
 #[derive(Clone, Debug)]
 pub(crate) enum ProfileStatus {
     /// Something has to be done before it can be worked for.
     Waits(String),
-    /// Its triggers are looked for.
+    /// The worker polls for its triggers.
     Works { store: Arc<PgStore>, allowance: Option<u64> },
 }
 
@@ -55,7 +55,7 @@ impl Health {
         self.companies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers at an address, for as long as this process lives.
+    /// Serves an address until the process ends.
     pub(crate) async fn serve(self: &Arc<Self>, address: SocketAddr) -> Result<SocketAddr, Exit> {
         let refused = |error: std::io::Error| {
             Exit::usage(
@@ -82,8 +82,8 @@ impl Health {
         }
     }
 
-    /// 200 as long as every database answers; a company that waits for somebody, such as for a consent, is no illness of this
-    /// process, and said.
+    /// 200 as long as every database answers. A company that waits for an operator, such as for a consent, does not make the
+    /// process unhealthy; its line says so.
     async fn healthz(&self) -> Answer {
         const WELL: &str = "200 OK";
         const ILL: &str = "503 Service Unavailable";
@@ -105,7 +105,7 @@ impl Health {
                     }
                 }
             };
-            // Writing into a text cannot fail.
+            // Writing into a string cannot fail.
             let _ = writeln!(lines, "{}: {}", Untrusted(&profile), Untrusted(&word));
         }
         Answer::plain(status, lines)

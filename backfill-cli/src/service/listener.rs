@@ -1,5 +1,5 @@
-//! A listener for a few visitors of this machine. Whoever else lives here may knock as often as it likes: it costs few
-//! descriptors, little memory and no time of the work.
+//! An HTTP listener for a few clients on this machine. However many connections other processes open, it uses few
+//! descriptors and little memory, and does not slow down the work.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -13,26 +13,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Visitors at a time. One more takes the place of the oldest that has not asked for anything yet.
+/// The most concurrent connections. A further one replaces the oldest connection that has not sent a request yet.
 const MOST_VISITORS: usize = 16;
 
-/// How long a visitor may take to ask, and again to take its answer.
+/// How long a client may take to send its request, and again to receive its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long an answer may take to be made.
+/// How long it may take to build an answer.
 const LONGEST_ANSWER: Duration = Duration::from_mins(1);
 
-/// The longest head of a request.
+/// Size limit of a request's head.
 const LARGEST_HEAD: usize = 8 * 1024;
 
-/// How long nobody is let in after the system has refused a connection.
+/// Pause after the system refused to accept a connection.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What somebody is told.
+/// The answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: &'static str,
-    /// The type of the text.
+    /// Content type of the text.
     pub(crate) kind: &'static str,
     pub(crate) text: String,
 }
@@ -45,13 +45,13 @@ struct Visitor {
 }
 
 impl Answer {
-    /// A short word of plain text.
+    /// Builds an answer of plain text.
     pub(crate) fn plain(status: &'static str, text: impl Into<String>) -> Self {
         Self { status, kind: "text/plain; charset=utf-8", text: text.into() }
     }
 }
 
-/// Answers GET requests by their path, one a connection, for as long as the task lives.
+/// Answers GET requests by their path, one per connection, until the task ends.
 pub(crate) async fn serve<F, A>(listener: TcpListener, address: SocketAddr, answer: F)
 where
     F: Fn(String) -> A + Clone + Send + 'static,
@@ -100,11 +100,11 @@ where
         stream.write_all(text.as_bytes()).await?;
         stream.shutdown().await
     };
-    // A visitor that has left needs no answer.
+    // A client that has left needs no answer.
     drop(timeout(PATIENCE, told).await);
 }
 
-/// The request line and the headers; `None` if there are none, or too many.
+/// Reads the request line and the headers; `None` if they are missing or too long.
 async fn head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     let mut part = [0; 1024];
@@ -118,8 +118,8 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// The path that is asked for, by somebody who knows whom it asks. A page in a browser may call any name of its own an address
-/// of this machine (DNS rebinding), but its browser says which name that was.
+/// The requested path, if the `Host` header names this machine. A web page may point a name of its own at this machine (DNS
+/// rebinding), but the browser sends that name.
 fn path(head: &str, own: IpAddr) -> Result<String, Answer> {
     let mut lines = head.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
@@ -142,7 +142,7 @@ fn path(head: &str, own: IpAddr) -> Result<String, Answer> {
     Ok(target.split('?').next().unwrap_or_default().to_owned())
 }
 
-/// Whether a `Host` header names the address that is listened at, or this machine. Its port is that of whoever passes it on.
+/// Whether a `Host` header names the listening address or this machine. Its port may be that of a forwarding process.
 fn is_own_name(host: &str, own: IpAddr) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,

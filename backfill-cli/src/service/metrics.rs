@@ -1,4 +1,4 @@
-//! What happened in a process, as numbers for Prometheus.
+//! Counts the events of a process, as metrics for Prometheus.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use qbo_client::{BreakerState, ClientEvent};
 use raw_store::{CallMonth, TriggerState};
 
-/// The numbers of all companies that a process works for.
+/// The metrics of all companies that a process works for.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -92,7 +92,7 @@ impl Metrics {
         }
     }
 
-    /// Notes what the month has cost a company.
+    /// Records the calls that a company made this month.
     pub(crate) fn month(&self, profile: &str, month: CallMonth, allowance: Option<u64>) {
         let company = Company { profile: profile.to_owned() };
         self.month.get_or_create(&company).set(number(month.used));
@@ -101,10 +101,10 @@ impl Metrics {
         }
     }
 
-    /// All numbers in the text that Prometheus reads.
+    /// Formats all metrics for Prometheus.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // Writing into a text cannot fail.
+        // Writing into a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
@@ -138,7 +138,7 @@ impl Metrics {
             }
             RunEvent::RunFinished { usage, .. } => {
                 let company = Company { profile };
-                // Its client goes with it, and the next one begins with a closed breaker.
+                // The client ends with the run, and the next client begins with a closed breaker.
                 self.breaker.get_or_create(&company).set(0);
                 self.calls.get_or_create(&company).inc_by(usage.calls);
                 self.retries.get_or_create(&company).inc_by(usage.retries);
@@ -156,7 +156,7 @@ impl Metrics {
     }
 }
 
-/// Counts what it hears of one company, and hands it on.
+/// Counts the events of one company, and passes them on.
 #[derive(Debug)]
 pub(crate) struct Counting {
     pub(crate) profile: String,

@@ -1,4 +1,4 @@
-//! What a worker answers over HTTP: `/healthz` and `/metrics`.
+//! The HTTP endpoints of a worker: `/healthz` and `/metrics`.
 
 pub(crate) mod health;
 pub(crate) mod listener;
