@@ -170,7 +170,7 @@ impl App {
         tokens.shutdown().await;
         // The tokens are safe in the vault; the next run records them in the database.
         if let Err(exit) = vault.compare(&*store).await {
-            tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
+            tracing::warn!(what = exit.what, "the newest consent could not be recorded in the database");
         }
         // Close the connections before the server stops.
         drop(store);

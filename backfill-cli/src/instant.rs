@@ -32,7 +32,7 @@ pub(crate) fn parse(text: &str) -> Result<OffsetDateTime, String> {
     }
     match at.checked_to_offset(UtcOffset::UTC) {
         Some(at) if at.year() >= 0 => Ok(at),
-        _ => Err("in UTC it lies outside of the years 0 to 9999".into()),
+        _ => Err("in UTC it is outside the years 0 to 9999".into()),
     }
 }
 

@@ -30,7 +30,9 @@ impl Interrupts {
         let kinds = [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), TERMINATED)];
         let kinds = kinds.into_iter().chain(hangup);
         let arrivals: io::Result<_> = kinds.map(|(kind, code)| Ok((signal(kind)?, code))).collect();
-        arrivals.map(Self).map_err(|_| Exit::usage("signals cannot be heard", "check the system's limits"))
+        arrivals
+            .map(Self)
+            .map_err(|_| Exit::usage("this process cannot listen for signals", "check the system's limits"))
     }
 
     /// Waits for the next signal, and returns its exit code.
@@ -105,7 +107,7 @@ impl Question {
 }
 
 fn stopped(code: u8) -> Exit {
-    Exit::new(code, "stopped at a question; nothing was changed", "run the same command again")
+    Exit::new(code, "stopped at a prompt; nothing was changed", "run the same command again")
 }
 
 /// Ends the process as the signal would by default, unless the command handles signals itself.

@@ -267,7 +267,7 @@ impl Page {
                 "It was ignored. Use the page whose address the terminal shows.",
             ),
             Self::Over => {
-                ("410 Gone", "This login is over", "It takes one answer. Begin again in the terminal.")
+                ("410 Gone", "This login is over", "A login accepts one answer. Start again in the terminal.")
             }
             Self::NotHere => {
                 ("404 Not Found", "Nothing is here", "Intuit's page leads to the right address.")

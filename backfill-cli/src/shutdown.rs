@@ -30,7 +30,7 @@ pub(crate) struct Stop {
 impl Stop {
     /// Starts listening.
     pub(crate) fn listen() -> Result<Self, Exit> {
-        Self::saying("stopping: the page in hand is committed first (again to stop at once)")
+        Self::saying("stopping after the current page (signal again to stop at once)")
     }
 
     /// Starts listening, for a command without pages to commit.
@@ -75,7 +75,7 @@ impl Stop {
         let wait = move || {
             // The content does not matter. An input that cannot be read counts as ended.
             drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
-            say("stdin has ended: stopping, the page in hand is committed first");
+            say("stdin has ended: stopping after the current page");
             token.cancel();
         };
         // Use a separate thread, because the runtime waits for its own threads before it ends.
@@ -98,7 +98,7 @@ impl Stop {
     }
 
     async fn end(&self, code: u8) {
-        say("stopping at once: only a token under way is waited for, so that it is not lost");
+        say("stopping at once: waiting only for a token refresh, so that the token is not lost");
         let kept = self.kept().clone();
         let mut ending: tokio::task::JoinSet<()> = tokio::task::JoinSet::new();
         for tokens in kept {
@@ -121,7 +121,7 @@ impl Stop {
                     tokens.shutdown().await;
                 }
                 let code = self.code().unwrap_or(INTERRUPTED);
-                Err(Exit::new(code, "stopped; a refresh that was under way is stored", "run the same command again"))
+                Err(Exit::new(code, "stopped; a token that was being refreshed is in the vault", "run the same command again"))
             }
         }
     }

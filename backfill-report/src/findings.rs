@@ -42,12 +42,12 @@ pub(crate) fn pipeline(validated: &ValidationResult) -> String {
 /// Sums the findings up in one sentence: rows, errors, warnings and notes.
 pub(crate) fn sum(report: &Report) -> String {
     if report.validated.is_empty() {
-        return "Nothing was read, so no rows were looked over; `qbo-backfill report` looks over the whole range.".into();
+        return "This run read nothing, so no rows were validated; `qbo-backfill report` validates the whole range.".into();
     }
     let rows: u64 = report.validated.iter().map(|one| one.rows).sum();
     let number = |severity| all(report).filter(|(_, finding)| finding.severity == severity).count();
     let [errors, warnings, notes] = [Severity::Error, Severity::Warning, Severity::Info].map(number);
-    format!("{rows} rows looked over: {errors} errors, {warnings} warnings, {notes} for information.")
+    format!("{rows} rows validated: {errors} errors, {warnings} warnings, {notes} for information.")
 }
 
 /// The cells of one finding.

@@ -29,7 +29,7 @@ pub(crate) async fn cancel(settings: &Settings, run: &RunId) -> Result<u8, Exit>
         Output::Json => out_json(&json!({"run_id": run.as_str(), "stop_requested": true})),
         Output::Text => {
             say(&format!(
-                "run {run} stops after its page in hand, if its process lives; what is stored stays"
+                "run {run} stops after its current page, if its process is alive; stored records stay"
             ));
         }
     }
@@ -51,7 +51,7 @@ async fn ask(database: &Database, run: &RunId) -> Result<(), Exit> {
         return Ok(());
     }
     Err(Exit::usage(
-        format!("run {run} is not under way: it is {}", record.status.as_str()),
+        format!("run {run} is not running: it is {}", record.status.as_str()),
         "see: qbo-backfill runs",
     ))
 }
@@ -67,7 +67,7 @@ pub(super) fn watch(store: &Arc<dyn Store>, run: RunId, stop: Stop) {
             let Some(store) = store.upgrade() else { return };
             // A database that does not answer is the run's own trouble.
             if store.stop_requested(&run).await.unwrap_or(false) {
-                say("stopping, as asked from elsewhere: the page in hand is committed first");
+                say("stopping after the current page, as requested by another process");
                 stop.token.cancel();
                 return;
             }

@@ -53,7 +53,7 @@ async fn init(settings: &Settings, store: &PgStore, roles: bool) -> Result<u8, E
     }
     if roles {
         let names = ROLES.join(", ");
-        say(&format!("the roles are there: {names}; give them passwords: psql -c '\\password qbo_loader'"));
+        say(&format!("the roles exist: {names}; set their passwords: psql -c '\\password qbo_loader'"));
     }
     say(&format!("schema {schema} has version {version}"));
     Ok(DONE)
@@ -87,7 +87,7 @@ async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
     Err(Exit::new(
         DESTINATION,
         format!("schema {} differs from what is expected in {} places", settings.schema, differences.len()),
-        "run: qbo-backfill db init, which puts back what is missing; it does not overwrite what others made: undo that by hand",
+        "run: qbo-backfill db init, which restores what is missing; undo by hand what others have changed",
     ))
 }
 

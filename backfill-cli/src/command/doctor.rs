@@ -273,14 +273,14 @@ fn quickbooks(findings: &mut Findings, asked: Result<Option<time::OffsetDateTime
     let Some(answered_at) = findings.take("quickbooks", asked) else {
         return;
     };
-    findings.fine("quickbooks", "the company answers to this consent");
+    findings.fine("quickbooks", "QuickBooks accepts the consent for this company");
     let Some(theirs) = answered_at else { return };
     let skew = SystemClock::new().now_utc() - theirs;
     if skew.abs() > SKEW {
         findings.warning(
             "clock",
-            format!("this host's clock is {} seconds from QuickBooks'", skew.whole_seconds()),
-            "let the system keep its clock (NTP)",
+            format!("this host's clock differs from QuickBooks' by {} seconds", skew.whole_seconds()),
+            "synchronise the system's clock (NTP)",
         );
     } else {
         findings.fine("clock", "agrees with QuickBooks'");

@@ -49,7 +49,7 @@ fn text(entities: &[EntitySpec]) -> String {
         ]);
     }
     format!(
-        "{table}\n{} entities. all, transactions and lists stand for many; qb_bills_backfill fills qb_bills, and so on.\n",
+        "{table}\n{} entities. all, transactions and lists stand for several; qb_bills_backfill fills qb_bills, and so on.\n",
         entities.len()
     )
 }

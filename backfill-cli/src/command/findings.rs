@@ -32,7 +32,7 @@ pub(super) async fn examined(
             entity_name = &*validated.entity_name,
             rows = validated.rows,
             findings = validated.findings.len(),
-            "rows looked over"
+            "rows validated"
         );
     }
     store.keep_validated(run, &report.validated).await?;
@@ -63,14 +63,18 @@ pub(super) async fn recall(
         Ok(validated) => report.validated = validated,
         // The log is for all to see, the documents are not.
         Err(error) => {
-            tracing::info!(phase = "validate", error = error.to_string(), "the rows were not looked over");
+            tracing::info!(phase = "validate", error = error.to_string(), "the rows were not validated");
             return Ok(());
         }
     }
     if report.run.finished_at.is_some()
         && let Err(error) = store.keep_validated(&report.run.id, &report.validated).await
     {
-        tracing::info!(phase = "validate", error = error.to_string(), "what was found is shown and not kept");
+        tracing::info!(
+            phase = "validate",
+            error = error.to_string(),
+            "the findings are shown, but could not be stored"
+        );
     }
     Ok(())
 }

@@ -44,8 +44,8 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     let runtime: &'static tokio::runtime::Runtime = Box::leak(Box::new(runtime));
     if let (Command::Db(Db::Psql { .. }), Output::Json) = (&cli.command, cli.global.output) {
         return Err(Exit::usage(
-            "db psql has no --output json: what psql writes is its own",
-            "leave it out, and ask psql for a form: db psql --csv -c 'SELECT …'",
+            "db psql does not support --output json: psql formats its own output",
+            "leave it out, and use a format of psql: db psql --csv -c 'SELECT …'",
         ));
     }
     #[cfg(feature = "embedded")]

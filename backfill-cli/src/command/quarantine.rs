@@ -67,8 +67,8 @@ async fn list(settings: &Settings, pipelines: &[String], all: bool) -> Result<u8
     }
     out(&table.to_string());
     say(
-        "see one: qbo-backfill quarantine show PIPELINE DIGEST; read their windows again: qbo-backfill quarantine retry; \
-         record that one may stay: qbo-backfill quarantine accept DIGEST --reason TEXT",
+        "see a record: qbo-backfill quarantine show PIPELINE DIGEST; read their windows again: qbo-backfill quarantine retry; \
+         accept a record: qbo-backfill quarantine accept DIGEST --reason TEXT",
     );
     Ok(DONE)
 }
@@ -134,7 +134,7 @@ async fn find(
 ) -> Result<(Quarantined, raw_store::Bytes), Exit> {
     let unknown = || {
         Exit::usage(
-            format!("nothing of {entity_name} in quarantine has the digest {digest}, or more than one"),
+            format!("no record, or more than one, of {entity_name} in quarantine has the digest {digest}"),
             "see: qbo-backfill quarantine list --all",
         )
     };
@@ -189,16 +189,16 @@ async fn record(
     }
     let kept = or_nothing(store.quarantined(entity_name).await)?;
     let mut fitting = kept.into_iter().filter(|one| one.digest.starts_with(id));
-    let Some(one) = fitting.next() else { return Err(unknown("nothing in quarantine")) };
+    let Some(one) = fitting.next() else { return Err(unknown("no record in quarantine")) };
     if fitting.next().is_some() {
         return Err(Exit::usage(
             format!("more than one record in quarantine has a digest that begins with {id}"),
-            "give more of it, or name the pipeline with --pipeline",
+            "give more characters, or name the pipeline with --pipeline",
         ));
     }
     let by = format!("{} on {}", user(), crate::secrets::lineage::host());
     let now = store.accept_quarantined(&one.entity_name, &one.digest, &by, reason.as_str()).await?;
-    let now = now.ok_or_else(|| unknown("nothing in quarantine"))?;
+    let now = now.ok_or_else(|| unknown("no record in quarantine"))?;
     Ok((one, now))
 }
 

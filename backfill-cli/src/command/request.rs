@@ -20,7 +20,7 @@ pub(crate) fn span(settings: &Settings, from: OffsetDateTime, to: OffsetDateTime
     let span = Window::new(from, to).map_err(|_| {
         Exit::usage(
             format!("the range is empty: --from {} is not before --to {}", utc(from), utc(to)),
-            "--to is the first instant that is not read any more; give a later one",
+            "--to is the end of the range (exclusive); give a later one",
         )
     })?;
     if settings.output == Output::Text {
@@ -118,7 +118,13 @@ fn entities(settings: &Settings, arguments: &RunArgs) -> Result<Vec<EntitySpec>,
         let names = plain(without.iter().map(EntitySpec::entity_name));
         match settings.output {
             Output::Text => say(&format!("note: left out, because they cannot be read by {by}: {names}")),
-            Output::Json => tracing::warn!(by = by.as_str(), entities = names, "left out without that time"),
+            Output::Json => {
+                tracing::warn!(
+                    by = by.as_str(),
+                    entities = names,
+                    "entities without that time were left out"
+                );
+            }
         }
     }
     Ok(entities)

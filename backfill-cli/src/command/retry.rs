@@ -21,7 +21,7 @@ pub(crate) async fn retry(settings: &Settings, arguments: &RetryArgs) -> Result<
     lines.retain(|line| line.window.contains(at));
     if lines.is_empty() {
         return Err(Exit::usage(
-            format!("no window of the log holds {}", utc(at)),
+            format!("no window of the log contains {}", utc(at)),
             "see: qbo-backfill status --windows",
         ));
     }

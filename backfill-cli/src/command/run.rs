@@ -122,7 +122,7 @@ async fn final_report(
         if let Some(report) = stop.token.run_until_cancelled(look).await {
             return report;
         }
-        tracing::info!(phase = "validate", "stopped before the rows were looked over");
+        tracing::info!(phase = "validate", "stopped before the rows were validated");
     }
     Ok(Report::build(store, &settings.catalog, Some(outcome.run())).await?)
 }
@@ -134,7 +134,7 @@ fn cause(report: &Report) -> Option<String> {
     for line in
         lines.filter(|line| line.state == WindowState::Failed && line.run.as_ref() == Some(&report.run.id))
     {
-        *reasons.entry(line.error_message.as_deref().unwrap_or("no reason is kept")).or_default() += 1;
+        *reasons.entry(line.error_message.as_deref().unwrap_or("no reason was recorded")).or_default() += 1;
     }
     let (most, _) = reasons.iter().max_by_key(|(_, windows)| **windows)?;
     Some(match reasons.len() - 1 {

@@ -54,7 +54,8 @@ impl Unsound {
 }
 
 /// How a record leaves the quarantine.
-pub(super) const QUARANTINE: &str = "correct them in QuickBooks and run quarantine retry, or record that they may stay: quarantine accept ID --reason TEXT";
+pub(super) const QUARANTINE: &str =
+    "correct them in QuickBooks and run quarantine retry, or accept them: quarantine accept ID --reason TEXT";
 
 #[cfg(test)]
 mod tests {

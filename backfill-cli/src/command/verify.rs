@@ -124,13 +124,16 @@ impl Job<'_> {
                 _ => {
                     return Err(Exit::usage(
                         format!("the log has no windows of {} by update", spec.pipeline_name()),
-                        "say what to verify: --from and --to",
+                        "give a range to verify: --from and --to",
                     ));
                 }
             }
         }
         if spans.is_empty() {
-            return Err(Exit::usage("nothing has been read yet", "read something: qbo-backfill run --help"));
+            return Err(Exit::usage(
+                "nothing has been read yet",
+                "backfill something first: qbo-backfill run --help",
+            ));
         }
         Ok(spans)
     }
@@ -170,7 +173,7 @@ async fn repair(
     let open_quarantine = open(settings, &database, found).await;
     database.close().await?;
     let open = Unsound { open_quarantine: open_quarantine?, ..Unsound::default() };
-    if let Some(exit) = open.exit("what was found missing or changed is read again", "") {
+    if let Some(exit) = open.exit("missing and changed records were read again", "") {
         return Err(exit);
     }
     let sum = |number: fn(&VerifiedPipeline) -> u64| found.iter().map(number).sum::<u64>();
@@ -179,7 +182,7 @@ async fn repair(
         (unknown, unread) => Err(Exit::new(
             INCOMPLETE,
             format!(
-                "what was found missing or changed is read again; records that could not be asked for: {unknown}, windows that could not be compared: {unread}"
+                "missing and changed records were read again; records that could not be looked up: {unknown}, windows that could not be compared: {unread}"
             ),
             "run the same command again later",
         )),
@@ -203,16 +206,16 @@ fn disagreement(found: &[VerifiedPipeline]) -> Exit {
     let open_quarantine = sum(|one| one.open_quarantine);
     if missing + changed + unknown + unread == 0 {
         let open = Unsound { open_quarantine, ..Unsound::default() };
-        if let Some(exit) = open.exit("what could be stored is as QuickBooks has it", "") {
+        if let Some(exit) = open.exit("all records that could be stored match QuickBooks", "") {
             return exit;
         }
     }
     let what = format!(
-        "records that are missing: {missing}, stored in another version: {changed}, that could not be asked for: {unknown}; windows that could not be read: {unread}; open in quarantine: {open_quarantine}; nothing was changed"
+        "missing records: {missing}, changed: {changed}, not looked up: {unknown}; windows that could not be read: {unread}; open in quarantine: {open_quarantine}; nothing was changed"
     );
     let next = match (missing + changed, unread) {
         (0, _) => "run the same command again later",
-        _ => "qbo-backfill verify with the same words and --repair reads them again",
+        _ => "run the same verify with --repair, which reads them again",
     };
     Exit::new(INCOMPLETE, what, next)
 }

@@ -74,7 +74,7 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
         Some(exit) => Some(exit),
         None if stop.token.is_cancelled() => {
             let code = stop.code().unwrap_or(exit::INTERRUPTED);
-            let what = "stopped; runs under way go on with the next worker";
+            let what = "stopped; the next worker continues the runs in progress";
             Some(Exit::new(code, what, "qbo-backfill worker"))
         }
         None => unsound(end),
@@ -111,7 +111,7 @@ fn unsound(end: WorkerEnd) -> Option<Exit> {
         0 => format!("qbo-backfill quarantine list, then {QUARANTINE}"),
         _ => "see: qbo-backfill trigger list, and qbo-backfill report RUN".to_owned(),
     };
-    Some(Exit::new(exit::INCOMPLETE, format!("{what}; what is stored stays"), next))
+    Some(Exit::new(exit::INCOMPLETE, format!("{what}; stored records stay"), next))
 }
 
 /// The companies to work for, by name.
@@ -255,7 +255,7 @@ impl RunFactory for Maker {
             }
             // The run itself has ended well; a report looks over what it left.
             Err(exit) => {
-                tracing::warn!(phase = "validate", what = exit.what, "the rows were not looked over");
+                tracing::warn!(phase = "validate", what = exit.what, "the rows were not validated");
                 None
             }
         }

@@ -74,7 +74,7 @@ pub(crate) fn find(account: &Account) -> Result<Option<SecretString>, Locked> {
         Ok(found) => Ok(found),
         Err(Refusal::Locked) => Err(Locked),
         Err(Refusal::Other(why)) => {
-            tracing::debug!(why, "the keyring was not asked");
+            tracing::debug!(why, "the keyring could not be used");
             Ok(None)
         }
     }
@@ -145,7 +145,7 @@ mod system {
     use super::Refusal;
 
     const ABSENT: Refusal =
-        Refusal::Other("this program was built without: cargo build -p backfill-cli --features keyring");
+        Refusal::Other("this program was built without it: cargo build -p backfill-cli --features keyring");
 
     pub(super) fn get(_: &str) -> Result<Option<SecretString>, Refusal> {
         Err(ABSENT)

@@ -15,7 +15,7 @@ use crate::output::exit::{Exit, chain};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a host is called that does not say its name.
-const NAMELESS: &str = "a host without a name";
+const NAMELESS: &str = "an unnamed host";
 
 /// Compares, and notes what is newer. A second copy of a vault is refused before it can spend a token.
 pub(crate) async fn compare(
@@ -28,7 +28,7 @@ pub(crate) async fn compare(
         Judgement::Lagging(generation) => {
             // A vault that cannot be written now is not needed before the next refresh, which finds out.
             if let Err(error) = vault.catch_up(generation).await {
-                tracing::warn!(%error, "the vault, put back from a backup, could not be counted on");
+                tracing::warn!(%error, "the restored vault could not record the newest generation");
             }
             return Ok(());
         }
@@ -127,11 +127,11 @@ impl CheckedVault {
         match tokio::time::timeout(PATIENCE, testify(&*log, &self.vault, &self.key)).await {
             Ok(Ok(judged)) => judged.sound(),
             Ok(Err(exit)) => {
-                tracing::warn!(what = exit.what, "the database could not be asked about the consent");
+                tracing::warn!(what = exit.what, "the consent could not be checked in the database");
                 Ok(())
             }
             Err(_) => {
-                tracing::warn!("the database did not answer in time about the consent");
+                tracing::warn!("the database did not answer in time to check the consent");
                 Ok(())
             }
         }

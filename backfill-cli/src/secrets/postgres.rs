@@ -20,7 +20,7 @@ pub(crate) async fn options(settings: &Settings, secrets: &Secrets) -> Result<Da
     database_options(settings, secrets).await?.ok_or_else(|| {
         Exit::usage(
             "--vault postgres needs a database that the hosts share, and none is named",
-            "name it with --database postgres://user@host/db, its password in ~/.pgpass or by --secrets",
+            "name it with --database postgres://user@host/db, with its password in ~/.pgpass or --secrets",
         )
     })
 }

@@ -33,7 +33,7 @@ async fn first_line() -> Result<ProvidedSecrets, Exit> {
         )
     };
     // Only the first line: what follows may be somebody's way of telling that the parent is still there.
-    let line = prompt::line(|_| wrong("its first line is too long, or is no text")).await?;
+    let line = prompt::line(|_| wrong("its first line is too long, or is not text")).await?;
     // The parser's own message could quote a secret.
     let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
         .map_err(|_| wrong("the first line is not a JSON object of texts"))?;
@@ -41,7 +41,7 @@ async fn first_line() -> Result<ProvidedSecrets, Exit> {
     for (name, text) in values {
         let name = name
             .parse::<SecretName>()
-            .map_err(|_| wrong(&format!("it has a key that names no secret; known are {}", known())))?;
+            .map_err(|_| wrong(&format!("it has an unknown key; the known ones are {}", known())))?;
         take(&mut given, name, &text.unwrap_or_default())?;
     }
     Ok(given)
@@ -51,7 +51,7 @@ fn from_folder(folder: &Path) -> Result<ProvidedSecrets, Exit> {
     let wrong = |what: String| {
         Exit::usage(
             format!("--secrets {}: {what}", folder.display()),
-            "name a folder with one file per secret, named like it, such as QBO_CLIENT_ID",
+            "name a folder with one file per secret, each named like its secret, such as QBO_CLIENT_ID",
         )
     };
     if !folder.is_dir() {
@@ -81,8 +81,8 @@ fn from_folder(folder: &Path) -> Result<ProvidedSecrets, Exit> {
 fn take(given: &mut ProvidedSecrets, name: SecretName, text: &str) -> Result<(), Exit> {
     let value = text::value(name, text).map_err(|problem| {
         Exit::usage(
-            format!("the secret {name} that was handed over cannot be used: {problem}; no call was made"),
-            format!("correct {name} where it comes from, or leave it out"),
+            format!("the secret {name} from --secrets cannot be used: {problem}; no call was made"),
+            format!("correct {name} at its source, or leave it out"),
         )
     })?;
     if let Some(value) = value {

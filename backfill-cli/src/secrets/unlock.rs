@@ -155,8 +155,8 @@ async fn open_otherwise(
     }
     if let Some(vault) = home.restored(first).await? {
         say(
-            "warning: the vault was damaged, and is back as it was before its last change; the damaged file is beside it. \
-             If a token was lost with it: qbo-backfill auth login",
+            "warning: the vault was damaged and was restored to the state before its last change; the damaged file is \
+             beside it. If a token was lost with it: qbo-backfill auth login",
         );
         return Ok(Some((vault, first.clone())));
     }
@@ -210,7 +210,7 @@ pub(crate) async fn init(
             return Err(Exit::new(
                 VAULT,
                 format!("{} exists already, and may open another vault; nothing was changed", key.display()),
-                "name a key of its own, here and wherever this vault is opened: --vault-key-file FILE",
+                "name another key file, here and wherever this vault is opened: --vault-key-file FILE",
             ));
         }
         Unlock::KeyFile(key) if key.exists() && settings.vault.is_shared() => Unlock::Credential(key),

@@ -60,7 +60,7 @@ impl Health {
         let refused = |error: std::io::Error| {
             Exit::usage(
                 format!("--listen {address}: {error}"),
-                "give another port, or stop what has this one",
+                "use another port, or stop the process that uses this one",
             )
         };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
@@ -78,7 +78,7 @@ impl Health {
         match path.as_str() {
             "/healthz" => self.healthz().await,
             "/metrics" => self.metrics().await,
-            _ => Answer::plain("404 Not Found", "here are /healthz and /metrics\n"),
+            _ => Answer::plain("404 Not Found", "this address serves /healthz and /metrics\n"),
         }
     }
 

@@ -86,7 +86,7 @@ where
     let answer = match path(&head, address.ip()) {
         Ok(path) => timeout(LONGEST_ANSWER, answer(path))
             .await
-            .unwrap_or_else(|_| Answer::plain("503 Service Unavailable", "it takes too long to find out\n")),
+            .unwrap_or_else(|_| Answer::plain("503 Service Unavailable", "the answer took too long\n")),
         Err(refused) => refused,
     };
     let Answer { status, kind, text } = answer;
@@ -131,13 +131,13 @@ fn path(head: &str, own: IpAddr) -> Result<String, Answer> {
         || !target.starts_with('/')
         || another.is_some()
     {
-        return Err(Answer::plain("400 Bad Request", "this is no request\n"));
+        return Err(Answer::plain("400 Bad Request", "the request is malformed\n"));
     }
     if !host.is_some_and(|(_, host)| is_own_name(host.trim(), own)) {
-        return Err(Answer::plain("421 Misdirected Request", "this is somebody else's name\n"));
+        return Err(Answer::plain("421 Misdirected Request", "the Host header names another machine\n"));
     }
     if method != Some("GET") {
-        return Err(Answer::plain("405 Method Not Allowed", "here is only something to read\n"));
+        return Err(Answer::plain("405 Method Not Allowed", "only GET is supported\n"));
     }
     Ok(target.split('?').next().unwrap_or_default().to_owned())
 }

@@ -77,17 +77,17 @@ impl Metrics {
             }};
         }
         Self {
-            records: family!("records", "Records that were read, by what became of them"),
-            pages: family!("pages", "Pages that were committed"),
-            windows: family!("windows", "Windows that were closed or given up, by status"),
-            calls: family!("calls", "API calls of runs that have ended"),
-            retries: family!("retries", "API calls that repeated an earlier one, of runs that have ended"),
+            records: family!("records", "Records read, by outcome"),
+            pages: family!("pages", "Pages committed"),
+            windows: family!("windows", "Windows closed or failed, by status"),
+            calls: family!("calls", "API calls in runs that have ended"),
+            retries: family!("retries", "API calls that were retries, in runs that have ended"),
             waited: family!("waited_seconds", "Time spent waiting for limits and after failures"),
-            breaker: family!("breaker_open", "1 while no call is made because QuickBooks keeps failing"),
-            under_way: family!("runs_under_way", "Runs of triggers under way in this process"),
-            triggers: family!("triggers", "Triggers that this process is through with, by status"),
+            breaker: family!("breaker_open", "1 while calls are paused because QuickBooks keeps failing"),
+            under_way: family!("runs_under_way", "Runs of triggers in progress in this process"),
+            triggers: family!("triggers", "Triggers that this process has finished, by status"),
             month: family!("month_calls", "Metered API calls of this month, over all processes"),
-            allowance: family!("month_calls_allowance", "API calls that a month may have"),
+            allowance: family!("month_calls_allowance", "Allowance of API calls per month"),
             registry,
         }
     }

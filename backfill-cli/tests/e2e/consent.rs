@@ -194,7 +194,7 @@ async fn an_answer_that_brings_no_consent_ends_the_login_and_nothing_is_stored()
         assert!(!error.contains("false-code"), "{error}");
     }
     let late = Login::start(&house, &["--timeout", "1"]).await.end().await.expect(4);
-    assert!(late.error().contains("nobody consented within 1 s"), "{}", late.error());
+    assert!(late.error().contains("no consent came within 1 s"), "{}", late.error());
     assert_eq!(house.run(&["secrets", "list", "--output", "json"]).await.stdout, before);
 }
 

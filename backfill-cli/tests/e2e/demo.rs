@@ -50,7 +50,7 @@ async fn two_demos_that_keep_their_data_harm_neither_and_their_hints_work_anywhe
     let (one, two) = (start(home.path(), &["--keep"]), start(home.path(), &["--keep"]));
     let (one, two) = (wait(one).await.expect(0), wait(two).await.expect(0));
     let both = format!("{}{}", one.stderr, two.stderr);
-    assert_eq!(both.matches("this one's database is demo_2").count(), 1, "{both}");
+    assert_eq!(both.matches("this demo uses the database demo_2").count(), 1, "{both}");
     let (one, two) = (hints(&one.stdout), hints(&two.stdout));
     assert_ne!(one, two);
     for hints in [one, two] {

@@ -44,7 +44,7 @@ fn ends_at_once(house: &House, (words, typed, question): &Asked, addresses: &[St
         assert_eq!(ended, code, "{words:?} {how:?}: {shown}");
         let errors = shown.lines().filter(|line| line.starts_with("error: ")).count();
         assert_eq!(errors, 1, "{words:?} {how:?}: {shown}");
-        assert!(!shown.contains("page in hand"), "{words:?} {how:?}: {shown}");
+        assert!(!shown.contains("current page"), "{words:?} {how:?}: {shown}");
     }
 }
 
@@ -178,7 +178,7 @@ async fn the_demo_that_waits_for_enter_ends_by_a_signal_and_leaves_nothing() {
             terminal.end()
         });
         assert_eq!(ended, code, "{how:?}: {shown}");
-        assert!(!shown.contains("page in hand"), "{shown}");
+        assert!(!shown.contains("current page"), "{shown}");
         assert_eq!(shown.matches("error: ").count(), usize::from(code != 0), "{shown}");
         let left: Vec<_> =
             std::fs::read_dir(&temporary).unwrap().flatten().map(|entry| entry.path()).collect();

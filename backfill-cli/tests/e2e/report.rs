@@ -153,7 +153,7 @@ impl Recount {
             assert_eq!(cells(line(text, &format!("{name} ")), " ")[..8], expected[..]);
         }
         for shown in [text, markdown] {
-            assert!(shown.contains(&format!("{} rows looked over: ", self.looked_over)));
+            assert!(shown.contains(&format!("{} rows validated: ", self.looked_over)));
             assert!(shown.contains(&format!("{} API calls (", self.calls)));
         }
     }
@@ -166,7 +166,7 @@ impl Recount {
                 assert_eq!(cells(&row.join("|"), "|")[..numbers], all[row[0]][..], "{row:?}");
             }
         }
-        assert!(page.contains(&format!("{} rows looked over: ", self.looked_over)));
+        assert!(page.contains(&format!("{} rows validated: ", self.looked_over)));
         assert!(page.contains(&format!("<dt>API calls</dt><dd>{}<", self.calls)));
         assert_eq!(page.matches("<li><b class=").count() as i64, self.findings);
         let again = table(page, "again");
@@ -346,7 +346,7 @@ async fn a_run_looks_over_what_was_not_looked_over_and_nothing_else() {
     assert_eq!(house.number(looked_over).await, 5000);
     // Everything is read: nothing is looked over, and what was found stays.
     let again = house.backfill(&["Invoice"], &[]).await.expect(0).stdout;
-    assert!(again.contains("Nothing was read, so no rows were looked over"), "{again}");
+    assert!(again.contains("This run read nothing, so no rows were validated"), "{again}");
     assert_eq!((house.number(looked_over).await, told(&house).await), (5000, first.clone()));
     // Nobody has looked after the first run, as if it had been killed.
     house.client().await.batch_execute("DELETE FROM raw.backfill_validation").await.unwrap();

@@ -81,7 +81,7 @@ async fn a_trigger_runs_once_and_only_when_it_is_due() {
     assert!(added.stdout.contains("2026-02-02T15:00:00Z"), "{}", added.stdout);
     let late = add(&house, "late", "Item", &LONG_AGO[..2]).await.expect(2);
     assert!(
-        late.error().contains("is past; nothing is armed") && late.error().contains("--now"),
+        late.error().contains("is in the past; nothing was armed") && late.error().contains("--now"),
         "{}",
         late.error()
     );
@@ -341,13 +341,13 @@ async fn no_two_triggers_of_files_become_one_and_a_file_is_armed_as_a_whole() {
     // One of them cannot be armed: none is.
     filed(&house, "twice.yaml", &[("new", pipelines[0]), ("twice", pipelines[1]), ("twice", "Customer")]);
     let twice = house.at(&["trigger", "apply", "-f", "twice.yaml"]).await.expect(2);
-    assert!(twice.error().contains("nothing is armed"), "{}", twice.error());
+    assert!(twice.error().contains("nothing was armed"), "{}", twice.error());
     let clash =
         [&["trigger", "add", "Item", "--name", "qb_invoices_backfill.b", "--at", "2036-01-01"], &YEAR[..]];
     house.at(&clash.concat()).await.expect(0);
     filed(&house, "clash.yaml", &[("a", pipelines[0]), ("b", pipelines[0])]);
     let clash = house.at(&["trigger", "apply", "-f", "clash.yaml"]).await.expect(2);
-    assert!(clash.error().contains("nothing is armed"), "{}", clash.error());
+    assert!(clash.error().contains("nothing was armed"), "{}", clash.error());
     assert_eq!(list(&house).await.len(), 9);
 
     // What an earlier version has armed under its folded name is not armed once more.
@@ -367,7 +367,7 @@ async fn a_file_of_mages_is_read_and_applying_it_again_fires_nothing() {
     std::fs::write(&file, MAGE).unwrap();
     let apply = ["trigger", "apply", "-f", "triggers.yaml", "--now"];
     let late = house.at(&apply[..4]).await.expect(0);
-    assert!(late.stderr.contains("its time is past"), "{}", late.stderr);
+    assert!(late.stderr.contains("its time has passed"), "{}", late.stderr);
     let applied = house.at(&apply).await.expect(0);
     assert!(
         applied.stderr.contains("items_once is left out") && applied.stderr.contains("daily is left out")

@@ -144,7 +144,7 @@ async fn a_handed_over_token_displaces_neither_another_company_nor_a_newer_conse
     let calls = (house.sandbox.token_calls(), house.sandbox.journal().metered());
     let foreign = handed_over(&house, "foreign", "a token of another company", "424242");
     let refused = house.at(&[&MONTH[..], &["--force", "--secrets", &foreign]].concat()).await.expect(5);
-    assert!(refused.error().contains("424242 was handed over"), "{}", refused.error());
+    assert!(refused.error().contains("424242 comes from --secrets"), "{}", refused.error());
     assert_eq!((house.sandbox.token_calls(), house.sandbox.journal().metered()), calls);
     assert_eq!(stored(house.run(&status).await), before);
 }

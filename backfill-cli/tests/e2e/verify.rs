@@ -73,7 +73,8 @@ async fn what_is_missing_changed_or_gone_is_named_and_repaired() {
     }
     assert!(text.stdout.contains("deleted 20"), "{}", text.stdout);
     assert!(
-        text.error().contains("missing: 1, stored in another version: 2, that could not be asked for: 0; windows that could not be read: 0"),
+        text.error()
+            .contains("missing records: 1, changed: 2, not looked up: 0; windows that could not be read: 0"),
         "{}",
         text.error()
     );
@@ -102,7 +103,7 @@ async fn without_a_log_a_range_is_needed_and_without_a_schema_nothing_is_made() 
     let calls = house.sandbox.journal().count(CallKind::Query);
     assert_eq!(calls, 0);
     let empty = house.at(&[&["verify", "Invoice"], &YEAR[..]].concat()).await.expect(3);
-    assert!(empty.error().starts_with("error: records that are missing: 20,"), "{}", empty.error());
+    assert!(empty.error().starts_with("error: missing records: 20,"), "{}", empty.error());
     house.at(&["verify", "Invoice", "--from", "2024-01-01"]).await.expect(2);
     house.at(&["verify", "invoces"]).await.expect(2);
 

@@ -112,7 +112,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// A signal ends cleanly, and soon. Another one changes nothing: a refresh may be under way, and its token is to be kept.
 fn listen(stop: &CancellationToken) -> anyhow::Result<()> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut arrivals = signal(kind).context("signals cannot be heard")?;
+        let mut arrivals = signal(kind).context("this process cannot listen for signals")?;
         let stop = stop.clone();
         tokio::spawn(async move {
             arrivals.recv().await;

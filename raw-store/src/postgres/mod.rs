@@ -410,7 +410,7 @@ impl Validation for PgStore {
         runs: &[RunId],
         kind: &str,
     ) -> Result<Vec<RunId>, StoreError> {
-        in_session!(self.session, "asking what was looked over", |session| validation::looked_over(
+        in_session!(self.session, "reading the validation results", |session| validation::looked_over(
             &session,
             entity_name,
             runs,
@@ -425,7 +425,7 @@ impl Validation for PgStore {
         since: OffsetDateTime,
         kind: &str,
     ) -> Result<Vec<(Window, OffsetDateTime)>, StoreError> {
-        in_session!(self.session, "asking what was looked over", |session| validation::sound_ranges(
+        in_session!(self.session, "reading the validation results", |session| validation::sound_ranges(
             &session,
             pipeline,
             span,

@@ -74,11 +74,7 @@ impl Login<'_> {
     async fn listen(&self, arguments: &LoginArgs) -> Result<TokenSet, Exit> {
         let callback = Callback::bind(arguments.port).await.map_err(|error| {
             Exit::usage(
-                format!(
-                    "port {} of this machine cannot be listened on, on 127.0.0.1 and [::1] alike ({})",
-                    arguments.port,
-                    error.kind()
-                ),
+                format!("cannot listen on port {} of 127.0.0.1 and [::1] ({})", arguments.port, error.kind()),
                 "choose another one with --port, and register http://localhost:PORT/callback with the app",
             )
         })?;
@@ -94,7 +90,7 @@ impl Login<'_> {
         let patience = Duration::from_secs(arguments.timeout);
         let visit = tokio::select! {
             visit = callback.visit(patience, |answer| request.recognises(answer)) => visit.ok_or_else(|| {
-                refused(format!("nobody consented within {} s", arguments.timeout), "run the same command again, and use the page it opens")
+                refused(format!("no consent came within {} s", arguments.timeout), "run the same command again, and use the page it opens")
             })?,
             () = stop.token.cancelled() => {
                 return Err(Exit::new(stop.code().unwrap_or(INTERRUPTED), "stopped; nothing was stored", "run the same command again"));
@@ -111,7 +107,9 @@ impl Login<'_> {
     async fn paste(&self, arguments: &LoginArgs, redirect: RedirectUrl) -> Result<TokenSet, Exit> {
         let request = self.request(redirect)?;
         show(&request, arguments);
-        say("consent there, then copy the whole address of the page you are sent to, and paste it here");
+        say(
+            "consent there, then copy the whole address of the page where the browser ends, and paste it here",
+        );
         let answer = pasted().await?;
         let stop = Stop::waiting()?;
         let _exchanging = stop.exchanging().await;
@@ -131,7 +129,7 @@ impl Login<'_> {
             return Err(Exit::new(
                 REFUSED,
                 format!(
-                    "company {} was connected, this vault is for company {expected}; nothing was stored",
+                    "company {} was connected, but this vault is for company {expected}; nothing was stored",
                     given.realm
                 ),
                 "choose the right company on the page, or use a vault of its own (--vault FILE)",
@@ -148,7 +146,7 @@ impl Login<'_> {
             exit.what =
                 format!("the consent could not be exchanged for tokens, and nothing was stored: {what}");
             if matches!(exit.code, exit::SOURCE | REAUTHORISE) && !exit.next.contains("secrets set") {
-                exit.next = "run the same command again: a code works once".into();
+                exit.next = "run the same command again, because a code works only once".into();
             }
             exit
         })?;
@@ -164,15 +162,15 @@ impl Login<'_> {
             Some(exit) if exit.code == exit::SOURCE => Err(Exit::new(
                 exit.code,
                 format!(
-                    "the consent of company {} is stored, but QuickBooks could not be asked yet: {}",
+                    "the consent of company {} is stored, but QuickBooks could not confirm it yet: {}",
                     given.realm, exit.what
                 ),
-                "qbo-backfill doctor, later",
+                "check it later: qbo-backfill doctor",
             )),
             Some(exit) => Err(Exit::new(
                 exit.code,
                 format!(
-                    "the consent of company {} is stored, but QuickBooks does not answer to it: {}",
+                    "the consent of company {} is stored, but QuickBooks refuses it: {}",
                     given.realm, exit.what
                 ),
                 format!("{}; then qbo-backfill doctor", exit.next),

@@ -50,7 +50,7 @@ async fn refresh(settings: &Settings) -> Result<u8, Exit> {
     let tokens = tokens?;
     // The token is safe; that the database has not seen it yet is made good by the next run.
     if let Err(exit) = compare(settings, &secrets, &vault).await {
-        tracing::warn!(what = exit.what, "the newest consent could not be noted in the database");
+        tracing::warn!(what = exit.what, "the newest consent could not be recorded in the database");
     }
     status::show(settings, &secrets, &tokens).await?;
     Ok(DONE)
@@ -119,7 +119,7 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     match settings.output {
         Output::Json => out_json(&json!({"realm": realm, "revoked": true})),
         Output::Text => {
-            say(&format!("the consent of {company} has ended, here and at Intuit; what was loaded stays"));
+            say(&format!("the consent of {company} has ended, here and at Intuit; loaded records stay"));
         }
     }
     Ok(DONE)
@@ -129,12 +129,12 @@ async fn confirm(settings: &Settings, company: &str) -> Result<(), Exit> {
     if !settings.ask {
         return Ok(());
     }
-    let unasked = || Exit::usage("ending a consent wants a yes; nothing was changed", "add --yes");
+    let unasked = || Exit::usage("ending a consent needs a confirmation; nothing was changed", "add --yes");
     if !std::io::stdin().is_terminal() {
         return Err(unasked());
     }
     let question =
-        format!("End the consent of {company}? Nobody can read it until somebody consents again. [y/N]");
+        format!("End the consent of {company}? Its data cannot be read until a person consents again. [y/N]");
     let answer = prompt::shown(&question, |_| unasked()).await?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(());

@@ -224,9 +224,9 @@ fn mark(good: bool) -> impl std::fmt::Display {
 /// A signal at the end is no failure of the demo.
 fn stopped(code: u8, is_kept: bool) -> Exit {
     if is_kept {
-        return Exit::new(code, "stopped; the demo was done, and its database is kept", "");
+        return Exit::new(code, "stopped; the demo had finished, and its database is kept", "");
     }
-    let what = "stopped; the demo was done, and its database is gone";
+    let what = "stopped; the demo had finished, and its database is deleted";
     Exit::new(code, what, "qbo-backfill demo --keep keeps it")
 }
 
@@ -242,12 +242,12 @@ async fn look(composed: &RunApp, arguments: &DemoArgs, ask: bool, stage: &mut St
     }
     let is_watched = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !(ask && is_watched && stage.is_for_people()) {
-        stage.show("\nThe database has ended with the demo; demo --keep keeps it.");
+        stage.show("\nThe database was deleted with the demo; demo --keep keeps it.");
         return Ok(());
     }
     stage.headline("Look at the data:");
     stage.show(&format!("  {} -c '{query}'", composed.psql()));
-    let question = "\nThe database ends with the demo (demo --keep keeps it). Press Enter to end.";
+    let question = "\nThe database is deleted when the demo ends (demo --keep keeps it). Press Enter to end.";
     // Whoever cannot be read any more is gone, and wants no more than its end.
     let ended = prompt::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
     ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit.code, false)) })

@@ -28,7 +28,7 @@ impl OwnDatabase {
         let server = private::server(private).await?;
         let (name, lock) = first_free(server.folder())?;
         if name != FIRST {
-            say(&format!("another demo keeps its data here now: this one's database is {name}"));
+            say(&format!("another demo keeps its data here now; this demo uses the database {name}"));
         }
         server.drop_database(&name).await?;
         Ok(Self { name, server, _lock: lock })
@@ -48,7 +48,7 @@ fn first_free(folder: &Path) -> Result<(String, File), Exit> {
         let file = folder.join(format!("{name}.lock"));
         let unusable = |error: &std::io::Error| {
             let what = format!("{}: {error}", file.display());
-            Exit::new(DESTINATION, what, "make room, or look who may write there")
+            Exit::new(DESTINATION, what, "make room, or check who may write there")
         };
         let lock = File::create(&file).map_err(|error| unusable(&error))?;
         match lock.try_lock() {

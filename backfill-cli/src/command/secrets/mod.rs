@@ -104,7 +104,7 @@ async fn value(name: SecretName) -> Result<SecretString, Exit> {
             ErrorKind::FileTooLarge => format!("{name} was not stored: it is longer than 16 KiB"),
             _ => format!("{name} could not be read"),
         };
-        Exit::usage(what, format!("echo it into: qbo-backfill secrets set {name}"))
+        Exit::usage(what, format!("pipe it into: qbo-backfill secrets set {name}"))
     };
     let text = if std::io::stdin().is_terminal() {
         prompt::hidden(&format!("{name} (not shown): "), unread).await?
@@ -115,7 +115,7 @@ async fn value(name: SecretName) -> Result<SecretString, Exit> {
         Exit::usage(format!("{name} was not stored: {problem}"), format!("qbo-backfill secrets set {name}"))
     })?;
     let value = value.ok_or_else(|| {
-        Exit::usage(format!("nothing was given for {name}"), "type the value, or send it to stdin")
+        Exit::usage(format!("no value was given for {name}"), "type the value, or send it to stdin")
     })?;
     Ok(SecretString::from(value))
 }

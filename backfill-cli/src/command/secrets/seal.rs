@@ -20,7 +20,7 @@ pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -
         unlock::nothing_yet(settings, &secrets).await?;
         let by = Unlock::Passphrase(unlock::new_passphrase().await?);
         unlock::init(settings, &secrets, by.clone()).await?;
-        say(&format!("the vault is {vault}; without the passphrase nobody can open it"));
+        say(&format!("the vault is {vault}; it cannot be opened without the passphrase"));
         by
     } else if keyring {
         let by = init_by_keyring(settings, &secrets).await?;
@@ -111,8 +111,8 @@ pub(super) async fn rekey(
                 "write the new key elsewhere with --new-key-file FILE, then put it into the mounted secret",
             )),
             _ => Err(Exit::usage(
-                "a passphrase opens the vault, and no key that could be replaced; nothing was changed",
-                "say what is to open it: --passphrase for a new one, --new-key-file FILE, or --keyring",
+                "a passphrase opens the vault, so there is no key to replace; nothing was changed",
+                "choose what opens it: --passphrase for a new passphrase, --new-key-file FILE, or --keyring",
             )),
         };
     };
@@ -128,9 +128,15 @@ fn spent(settings: &Settings, old: &Unlock) {
     match old {
         Unlock::KeyFile(key) | Unlock::Credential(key) if key.exists() => {
             match unlock::other_vault_of(settings, key, key) {
-                None => say(&format!("{} opens nothing any more: destroy it and its copies", key.display())),
+                None => {
+                    say(&format!("{} no longer opens anything: destroy it and its copies", key.display()));
+                }
                 Some(other) => {
-                    say(&format!("{} opens {}, and this vault no more", key.display(), other.display()));
+                    say(&format!(
+                        "{} still opens {}, but no longer this vault",
+                        key.display(),
+                        other.display()
+                    ));
                 }
             }
         }
@@ -180,7 +186,7 @@ async fn replace_key(settings: &Settings, vault: SealedVault, key: &Path) -> Res
         )
     })?;
     say(&format!(
-        "the vault is sealed with a new key, in {}; copies of the old one open nothing",
+        "the vault is sealed with a new key, in {}; copies of the old key no longer open it",
         key.display()
     ));
     Ok(())

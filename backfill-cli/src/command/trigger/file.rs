@@ -57,8 +57,8 @@ pub(super) fn triggers(
         let left_out = match (entry.schedule_interval.as_deref(), entry.status.as_deref()) {
             (Some("@once"), Some("active") | None) => None,
             (Some("@once"), _) if inactive => None,
-            (Some("@once"), _) => Some("it is inactive there; --inactive arms it all the same"),
-            _ => Some("it is no one-time trigger (schedule_interval: '@once')"),
+            (Some("@once"), _) => Some("it is inactive in the file; --inactive arms it anyway"),
+            _ => Some("it is not a one-time trigger (schedule_interval: '@once')"),
         };
         let what = if let Some(why) = left_out {
             What::LeftOut(why)
@@ -67,7 +67,7 @@ pub(super) fn triggers(
             let trigger = entry.trigger(settings, path);
             let trigger = trigger.map_err(|what| unusable(format!("trigger {name}: {what}")))?;
             if is_past(trigger.fire_at, present) && !now {
-                What::LeftOut("its time is past; --now arms it all the same")
+                What::LeftOut("its time has passed; --now arms it anyway")
             } else {
                 What::Wanted { trigger, before }
             }
@@ -87,7 +87,7 @@ fn each_once(triggers: &[Filed]) -> Result<(), String> {
     });
     for (name, spelled) in wanted {
         if !names.insert(spelled) {
-            return Err(format!("trigger {name} is there twice beside one pipeline; nothing is armed"));
+            return Err(format!("trigger {name} occurs twice for one pipeline; nothing was armed"));
         }
     }
     Ok(())
@@ -110,7 +110,7 @@ impl Entry {
             say(&format!("note: trigger {}: fecha_fin: {note}", self.name));
         }
         let span = raw_store::Window::new(from, to)
-            .map_err(|_| "fecha_inicio is not before fecha_fin, which is the first instant not to be read")?;
+            .map_err(|_| "fecha_inicio is not before fecha_fin, the end of the range (exclusive)")?;
         let start = self.start_time.ok_or("it has no start_time")?;
         let fire_at = start_time(&start).ok_or_else(|| format!("start_time {start} is not a time"))?;
         let run = RunArgs::by_day(vec![pipeline], span);

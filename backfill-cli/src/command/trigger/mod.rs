@@ -65,7 +65,7 @@ async fn carry_out(
             for name in &names {
                 let now = store.cancel(name).await?;
                 if settings.output == Output::Text && now.state == TriggerState::Running {
-                    say(&format!("the run of {name} stops after the page in hand; what is stored stays"));
+                    say(&format!("the run of {name} stops after its current page; stored records stay"));
                 }
             }
             show(settings, store, |one| names.contains(&one.asked.name)).await
@@ -92,7 +92,7 @@ async fn cancelled_with(store: &PgStore, name: &TriggerName) -> Result<Vec<Trigg
     parts.sort_by_key(|one| std::cmp::Reverse(position(one)));
     if is_chain && parts.is_empty() {
         return Err(Exit::usage(
-            format!("every part of the chain {name} has come to its end"),
+            format!("every part of the chain {name} has ended"),
             "see: qbo-backfill trigger list",
         ));
     }
