@@ -171,7 +171,7 @@ struct Door {
     visitors: mpsc::Sender<Visitor>,
 }
 
-/// Accepts connections until the task is dropped.
+/// Accepts connections until the task ends.
 async fn serve(listener: TcpListener, door: Door) {
     let mut connections = JoinSet::new();
     let mut reading: VecDeque<AbortHandle> = VecDeque::new();

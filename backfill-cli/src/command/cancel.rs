@@ -1,4 +1,4 @@
-//! Stopping a run from another terminal: asked for in the database, seen by the run's process.
+//! The command `cancel`: requests in the database that a run stops; the process of the run sees it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out_json, say};
 use crate::shutdown::Stop;
 
-/// How often a run looks whether it is to stop.
+/// Poll interval of a run for a request to stop.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// `cancel`.
+/// `cancel`: requests that a run stops.
 pub(crate) async fn cancel(settings: &Settings, run: &RunId) -> Result<u8, Exit> {
     let database = reader(settings).await?;
     let asked = ask(&database, run).await;
@@ -39,7 +39,7 @@ pub(crate) async fn cancel(settings: &Settings, run: &RunId) -> Result<u8, Exit>
 async fn ask(database: &Database, run: &RunId) -> Result<(), Exit> {
     let store = &database.store;
     let record = store.run(run).await?.ok_or_else(|| ReportError::UnknownRun(run.clone()))?;
-    // The run of a trigger is its worker's: stopped there, it is not gone on with.
+    // Cancel the trigger of a run, too; otherwise its worker would continue the run.
     let (triggers, _) = store.triggers().await?;
     let trigger =
         triggers.into_iter().find(|one| one.state == TriggerState::Running && one.run.as_ref() == Some(run));
@@ -56,16 +56,16 @@ async fn ask(database: &Database, run: &RunId) -> Result<(), Exit> {
     ))
 }
 
-/// Watches for a request to stop this run, as long as the process lives.
+/// Polls for a request to stop this run, until the process ends.
 pub(super) fn watch(store: &Arc<dyn Store>, run: RunId, stop: Stop) {
-    // It may not outlive the run by holding its database.
+    // The poller must not keep the database open after the run.
     let store = Arc::downgrade(store);
     tokio::spawn(async move {
         let clock = SystemClock::new();
         loop {
             clock.sleep(LOOK).await;
             let Some(store) = store.upgrade() else { return };
-            // A database that does not answer is the run's own trouble.
+            // The run itself reports a database that does not answer.
             if store.stop_requested(&run).await.unwrap_or(false) {
                 say("stopping after the current page, as requested by another process");
                 stop.token.cancel();

@@ -18,10 +18,10 @@ use crate::interrupt::{self, Interrupts};
 use crate::output::exit::{DESTINATION, DONE, Exit, INTERRUPTED};
 use crate::output::print::{out, out_json, say};
 
-/// What `db init --roles` makes.
+/// The roles that `db init --roles` creates.
 const ROLES: [&str; 3] = ["qbo_owner", "qbo_loader", "qbo_reader"];
 
-/// `db`: the schema in the database.
+/// `db`: creates, checks and shows the schema, or opens psql.
 pub(crate) async fn db(settings: &Settings, command: &Db) -> Result<u8, Exit> {
     let database = reader(settings).await?;
     let result = match command {
@@ -60,7 +60,7 @@ async fn init(settings: &Settings, store: &PgStore, roles: bool) -> Result<u8, E
 }
 
 async fn check(settings: &Settings, store: &PgStore) -> Result<u8, Exit> {
-    // A role without any right would see an empty schema.
+    // A role without rights would see an empty schema.
     let missing = store.missing_grants().await?;
     let differences =
         if missing.iter().any(|one| one.contains("ON SCHEMA")) { Vec::new() } else { store.check().await? };
@@ -117,7 +117,7 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
     Ok(DONE)
 }
 
-/// Runs psql on the private server of a folder: no setting, no vault and no other database has a say in it.
+/// Runs psql on the private server of a folder, independently of settings, vault and other databases.
 #[cfg(feature = "embedded")]
 pub(crate) async fn psql_in(folder: &Path, arguments: &[String]) -> Result<u8, Exit> {
     use crate::database::private;
@@ -127,9 +127,9 @@ pub(crate) async fn psql_in(folder: &Path, arguments: &[String]) -> Result<u8, E
     result
 }
 
-/// Runs psql on the database, as the store reaches it; a private one runs for as long as psql does.
+/// Runs psql on the database with the options of the store. A private server runs while psql does.
 async fn psql(database: &DatabaseOptions, arguments: &[String]) -> Result<u8, Exit> {
-    // Ctrl-C is psql's: it ends a query, and neither psql nor what waits for it. Any other signal ends both.
+    // Ctrl-C belongs to psql, where it ends a query, and ends neither psql nor this process. Other signals end both.
     let mut interrupts = Interrupts::listen()?;
     interrupt::mark_heard();
     let missing = || Exit::new(DESTINATION, "psql cannot be started", "install the PostgreSQL client");
@@ -141,7 +141,7 @@ async fn psql(database: &DatabaseOptions, arguments: &[String]) -> Result<u8, Ex
         tokio::select! {
             status = psql.wait() => break status.map_err(|_| missing())?,
             code = interrupts.next() => if code != INTERRUPTED {
-                // It may have ended by itself: whoever closes the terminal tells both.
+                // psql may have ended already, because a closing terminal signals both processes.
                 let _ = psql.kill().await;
                 return Err(Exit::new(code, "stopped", "run the same command again"));
             },

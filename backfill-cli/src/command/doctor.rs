@@ -28,7 +28,7 @@ use crate::shutdown::Stop;
 /// this host's.
 const SKEW: Duration = Duration::seconds(30);
 
-/// `doctor`: looks at everything a run needs, and changes nothing but the age of the access token.
+/// `doctor`: checks everything that a run needs, and changes nothing except that it may refresh the access token.
 pub(crate) async fn doctor(settings: &Settings, arguments: &DoctorArgs) -> Result<u8, Exit> {
     let stop = Stop::waiting()?;
     let findings = stop.or_done(async { Ok(look(settings, arguments, &stop).await) }).await?;
@@ -70,7 +70,7 @@ async fn look(settings: &Settings, arguments: &DoctorArgs, stop: &Stop) -> Findi
     findings
 }
 
-/// What was seen, in the order of looking.
+/// The results, in the order of the checks.
 #[derive(Debug, Default)]
 struct Findings {
     lines: Vec<Finding>,
@@ -106,7 +106,7 @@ impl Findings {
         self.failed.get_or_insert(exit);
     }
 
-    /// A result, or the finding that there is none.
+    /// Unwraps a result, and adds a finding for an error.
     fn take<T>(&mut self, subject: &'static str, result: Result<T, Exit>) -> Option<T> {
         result.map_err(|exit| self.failure(subject, exit)).ok()
     }
@@ -127,12 +127,12 @@ impl Finding {
     }
 }
 
-/// The vault opens, can be written, and is locked against others; the secrets are there.
+/// Checks that the vault opens, can be written and locked, and has the secrets.
 async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> {
     let secrets = findings.take("vault", Secrets::open(settings).await)?;
     let path = &settings.vault.path;
     if path.exists() || secrets.vault().is_some() {
-        // The vault was opened a line above; a passphrase is not asked for twice.
+        // The vault was opened above, so that a passphrase is not asked for twice.
         let locked = match secrets.vault() {
             Some(vault) => vault.lock().await.map(drop),
             None => Ok(()),
@@ -167,7 +167,7 @@ async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> 
     Some(secrets)
 }
 
-/// The consent is there and lasts.
+/// Checks that the consent exists, and how long it lasts.
 async fn lifetime(findings: &mut Findings, settings: &Settings, secrets: &Secrets) {
     let Some(vault) = secrets.vault() else {
         return;
@@ -214,7 +214,7 @@ fn ends(findings: &mut Findings, tokens: &TokenSet, now: time::OffsetDateTime) {
     }
 }
 
-/// The database answers, has the schema, and agrees on the time. Returns it, and whether the schema is there.
+/// Checks that the database answers, has the schema, and agrees on the time. Returns it, and whether the schema exists.
 async fn database(
     findings: &mut Findings,
     settings: &Settings,
@@ -268,7 +268,7 @@ async fn examine(
     Ok(true)
 }
 
-/// The consent works, for this company and this environment, and QuickBooks agrees on the time.
+/// Checks that the consent works for this company and environment, and that QuickBooks agrees on the time.
 fn quickbooks(findings: &mut Findings, asked: Result<Option<time::OffsetDateTime>, Exit>) {
     let Some(answered_at) = findings.take("quickbooks", asked) else {
         return;
@@ -287,7 +287,7 @@ fn quickbooks(findings: &mut Findings, asked: Result<Option<time::OffsetDateTime
     }
 }
 
-/// One call, on the budget of the company where there is one.
+/// Makes one call, within the company's call budget if there is one.
 async fn ask(
     settings: &Settings,
     secrets: &mut Secrets,

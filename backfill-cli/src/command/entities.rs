@@ -10,7 +10,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::DONE;
 use crate::output::print::{out, out_json};
 
-/// `entities`: the catalogue.
+/// `entities`: lists the catalogue.
 pub(crate) fn entities(settings: &Settings) -> u8 {
     let entities = settings.catalog.entities();
     match settings.output {

@@ -12,7 +12,7 @@ use crate::output::event;
 use crate::output::exit::Exit;
 use crate::output::print::say_as;
 
-/// The report of a run that has just ended, with what a look over what it wrote finds; that is kept.
+/// The report of a run that has just ended. Validates the rows that the run wrote, and stores the findings.
 pub(super) async fn examined(
     settings: &Settings,
     store: &PgStore,
@@ -39,7 +39,7 @@ pub(super) async fn examined(
     Ok(report)
 }
 
-/// Tells what was found, one by one: as events, or in a line each.
+/// Reports each finding as an event or a line.
 pub(super) fn tell(settings: &Settings, report: &Report) {
     match settings.output {
         Output::Json => findings_json(report).into_iter().for_each(|found| event::write("finding", found)),
@@ -47,8 +47,8 @@ pub(super) fn tell(settings: &Settings, report: &Report) {
     }
 }
 
-/// Puts into the report what was found when its run ended. Where nobody has looked, as after a run that was killed, somebody
-/// does now; what is found is kept where the run has ended and the role may write.
+/// Adds to the report the findings from the end of its run. If the run was not validated, such as a killed one, its rows are
+/// validated now; the findings are stored if the run has ended and the role may write.
 pub(super) async fn recall(
     report: &mut Report,
     store: &dyn Validation,
@@ -61,7 +61,7 @@ pub(super) async fn recall(
     }
     match report.validate(store, thresholds, now).await {
         Ok(validated) => report.validated = validated,
-        // The log is for all to see, the documents are not.
+        // A role may be allowed to read the log, but not the documents.
         Err(error) => {
             tracing::info!(phase = "validate", error = error.to_string(), "the rows were not validated");
             return Ok(());

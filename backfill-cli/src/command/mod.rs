@@ -1,4 +1,5 @@
-//! One file per command. Each turns settings into a result; none decides how it looks.
+//! The commands, one file each. A command turns settings into a result, and leaves the format of its output to
+//! `backfill-report`.
 
 mod auth;
 mod cancel;
@@ -40,7 +41,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|_| Exit::usage("the runtime cannot be started", "check the system's limits"))?;
-    // It outlives the command: signals are heard for as long as somebody may still read what was said.
+    // The runtime outlives the command, so that signals still work while output is being written.
     let runtime: &'static tokio::runtime::Runtime = Box::leak(Box::new(runtime));
     if let (Command::Db(Db::Psql { .. }), Output::Json) = (&cli.command, cli.global.output) {
         return Err(Exit::usage(

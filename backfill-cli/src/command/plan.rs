@@ -14,7 +14,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out, out_json};
 
-/// `plan`: windows, scans and the estimate of calls. QuickBooks is not called.
+/// `plan`: shows windows, scans and the estimated calls, without calling QuickBooks.
 pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
     let span = span(settings, arguments.from, arguments.to)?;
     refuse_future(arguments, span)?;
@@ -36,7 +36,7 @@ pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8,
     Ok(DONE)
 }
 
-/// What the log says of the range, and what this month has cost; nothing where there is no schema yet.
+/// The log of the range, and the calls of this month; nothing if there is no schema yet.
 async fn known(
     settings: &Settings,
     span: Window,

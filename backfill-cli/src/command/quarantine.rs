@@ -14,10 +14,10 @@ use crate::output::exit::{DONE, Exit};
 use crate::output::print;
 use crate::output::print::{out, out_json, say};
 
-/// How much of a digest names a record to be accepted: a slip of the hand must not name another one.
+/// The shortest prefix of a digest that may accept a record, so that a typing error does not accept another one.
 const SHORTEST: usize = 6;
 
-/// `quarantine`: what could not be a row.
+/// `quarantine`: lists, shows, accepts or retries records that could not become rows.
 pub(crate) async fn quarantine(settings: &Settings, command: &Quarantine) -> Result<u8, Exit> {
     match command {
         Quarantine::List { pipelines, all } => list(settings, pipelines, *all).await,
@@ -73,7 +73,7 @@ async fn list(settings: &Settings, pipelines: &[String], all: bool) -> Result<u8
     Ok(DONE)
 }
 
-/// Where a record stands. One that is beside its row is stored, and its bytes say more than the row can.
+/// The status of a record. A record beside its row is stored; its bytes say more than the row can.
 fn status(one: &Quarantined) -> &'static str {
     match (one.resolved_at, &one.accepted) {
         (Some(_), _) => "resolved",
@@ -99,7 +99,7 @@ fn as_json(one: &Quarantined) -> serde_json::Value {
            "accepted_reason": accepted.map(|decision| &*decision.reason)})
 }
 
-/// The bytes go to stdout untouched: they are what QuickBooks sent, and may not even be text.
+/// Writes the bytes to stdout unchanged, as QuickBooks sent them; they may not be text.
 async fn show(settings: &Settings, pipeline: &str, digest: &str) -> Result<u8, Exit> {
     let entity_name = settings.catalog.find(pipeline)?.entity_name().to_owned();
     let database = reader(settings).await?;
@@ -108,7 +108,7 @@ async fn show(settings: &Settings, pipeline: &str, digest: &str) -> Result<u8, E
     let (one, bytes) = found?;
     if settings.output == Output::Json {
         let mut shown = as_json(&one);
-        // Only bytes that are no text need another spelling.
+        // Bytes that are not text need another encoding.
         let text = std::str::from_utf8(&bytes).ok();
         shown["bytes_hex"] = text.is_none().then(|| hex(&bytes)).into();
         shown["text"] = text.into();
@@ -145,7 +145,7 @@ async fn find(
     Ok((one, bytes.ok_or_else(unknown)?))
 }
 
-/// Records the decision that a record may stay out of its table. Accepting it again changes nothing.
+/// Records the decision that a record may stay in quarantine. Accepting it again changes nothing.
 async fn accept(
     settings: &Settings,
     pipeline: Option<&str>,
@@ -172,7 +172,7 @@ async fn accept(
     Ok(DONE)
 }
 
-/// The record as it was, and as it is now.
+/// Accepts the record. Returns it as it was, and as it is now.
 async fn record(
     store: &PgStore,
     entity_name: Option<&str>,

@@ -21,7 +21,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit, unwritten};
 use crate::output::print::{out, out_document, out_json, say};
 
-/// `report`: rebuilt from the log, so that a killed run has one too.
+/// `report`: rebuilds a run's report from the log, even of a killed run.
 pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Result<u8, Exit> {
     let (database, secrets) = reader_and_secrets(settings).await?;
     let mut report = Report::build(&*database.store, &settings.catalog, arguments.run.as_ref()).await?;
@@ -37,7 +37,7 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
         Output::Json => ReportFormat::Json,
         Output::Text => ReportFormat::Text,
     });
-    // As other programs have it, `-` is stdout.
+    // As in other programs, `-` means stdout.
     let file = arguments.out.as_deref().filter(|file| *file != Path::new("-"));
     let is_json = settings.output == Output::Json;
     let is_styled = file.is_none() && !is_json;
@@ -77,10 +77,10 @@ fn word(format: ReportFormat) -> String {
     format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Writes a file and waits until it is on the disk: some systems say only then that there was no room.
+/// Writes a file and waits until it is on disk, because some systems report a full disk only then.
 fn write(file: &Path, text: &str) -> std::io::Result<()> {
     let mut opened = File::create(file)?;
     opened.write_all(text.as_bytes())?;
-    // A pipe or a terminal has no disk.
+    // A pipe or a terminal cannot be synchronised to disk.
     if opened.metadata()?.is_file() { opened.sync_all() } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! From the arguments of `run` and `plan` to a request.
+//! Builds a request from the arguments of `run` and `plan`.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::output::exit::Exit;
 use crate::output::print::say;
 use crate::time_zone::in_zone;
 
-/// A range, checked and echoed.
+/// Checks a range and prints how it was understood.
 pub(crate) fn span(settings: &Settings, from: OffsetDateTime, to: OffsetDateTime) -> Result<Window, Exit> {
     let span = Window::new(from, to).map_err(|_| {
         Exit::usage(
@@ -39,17 +39,17 @@ pub(crate) fn span(settings: &Settings, from: OffsetDateTime, to: OffsetDateTime
     Ok(span)
 }
 
-/// What to say of an end of a range that is probably meant otherwise.
+/// The note about an end of a range that is probably meant differently.
 pub(crate) fn note_of_end(to: OffsetDateTime) -> Option<&'static str> {
     ((to.hour(), to.minute(), to.second()) == (23, 59, 59)).then_some(
         "the end is not included, so 23:59:59 leaves out the day's last second; midnight of the next day does not",
     )
 }
 
-/// Refuses a range in which nothing can have been made or changed yet.
+/// Refuses a range in which no record can have been created or changed yet.
 pub(crate) fn refuse_future(arguments: &RunArgs, span: Window) -> Result<(), Exit> {
     let now = SystemClock::new().now_utc();
-    // Documents are dated ahead by those who write them.
+    // A transaction date may lie in the future.
     if arguments.by == backfill_core::Axis::TxnDate || span.start() <= now {
         return Ok(());
     }
@@ -63,7 +63,7 @@ pub(crate) fn refuse_future(arguments: &RunArgs, span: Window) -> Result<(), Exi
     ))
 }
 
-/// The request, for a company that may not be known yet (`plan` asks nobody).
+/// Builds the request. The company may be unknown, because `plan` does not call QuickBooks.
 pub(crate) fn request(
     settings: &Settings,
     arguments: &RunArgs,
@@ -93,8 +93,8 @@ pub(crate) fn request(
     Ok(request)
 }
 
-/// The entities asked for. One that is named must have the axis that is asked for; of a group, those without it are left
-/// out, and said.
+/// The requested entities. A named entity must have the requested axis. Of a group, entities without it are left out, and
+/// listed in a note.
 fn entities(settings: &Settings, arguments: &RunArgs) -> Result<Vec<EntitySpec>, Exit> {
     let by = arguments.by;
     let words = || arguments.pipelines.iter().map(String::as_str);
@@ -134,29 +134,29 @@ fn plain<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// A name for a new run, and a seed of its random choices.
+/// The id of a new run, and the seed of its random choices.
 pub(crate) fn new_run() -> (RunId, u64) {
     let now = SystemClock::new().now_utc();
     let stamp = now.format(format_description!("[year][month][day]T[hour][minute][second]Z"));
     let id = format!("{}-{:08x}", stamp.unwrap_or_default(), random() >> 32);
-    // 53 bits: programs that read the events as JavaScript does keep them all.
+    // 53 bits, which JSON numbers keep exactly even in JavaScript.
     (id.parse().expect("digits, letters and a dash"), random() >> 11)
 }
 
-/// A placeholder for commands that call nobody.
+/// A placeholder identity for commands that do not call QuickBooks.
 pub(crate) fn nobody(realm: Option<&RealmId>) -> StoreIdentity {
     let realm_id = realm.map_or("", RealmId::as_str).into();
     StoreIdentity { realm_id, environment: "".into() }
 }
 
-/// Who runs this, for people.
+/// Describes this process for people.
 pub(crate) fn holder() -> String {
     format!("process {} on {}", std::process::id(), crate::secrets::lineage::host())
 }
 
 fn random() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
-    // The standard library seeds its hash maps from the operating system; nothing secret hangs on this.
+    // The standard library seeds its hash maps from the operating system, which is enough for a value that is not secret.
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 

@@ -1,4 +1,4 @@
-//! Windows of the log, read again: one run for each time that they measure.
+//! Reads windows of the log again, in one run per axis.
 
 use std::collections::BTreeMap;
 
@@ -15,20 +15,20 @@ use crate::output::event;
 use crate::output::exit::{DONE, Exit, INCOMPLETE};
 use crate::output::print::say;
 
-/// The lines of the log that are of these pipelines, or of all.
+/// The lines of the log for these pipelines, or for all.
 pub(super) async fn lines(settings: &Settings, pipelines: &[String]) -> Result<Vec<LogLine>, Exit> {
     let wanted = settings.catalog.select(pipelines.iter().map(String::as_str))?;
     let database = reader(settings).await?;
     let lines = or_nothing(database.store.lines(&LogFilter::default()).await);
     database.close().await?;
     let mut lines = lines?;
-    // A pipeline that the catalogue does not know any more cannot be read.
+    // A pipeline that is no longer in the catalogue cannot be read.
     lines.retain(|line| settings.catalog.find(&line.entity_name).is_ok());
     lines.retain(|line| is_wanted(&wanted, &line.entity_name));
     Ok(lines)
 }
 
-/// Says that there is nothing to be read again.
+/// Reports that there is nothing to read again.
 pub(super) fn nothing(settings: &Settings, why: &str) -> u8 {
     match settings.output {
         Output::Json => event::write("nothing_to_read", json!({"message": why, "exit_code": DONE})),
@@ -37,8 +37,8 @@ pub(super) fn nothing(settings: &Settings, why: &str) -> u8 {
     DONE
 }
 
-/// Reads these windows again. A run that some windows did not survive does not keep the next one from its own; any other
-/// error, or a signal, ends it.
+/// Reads these windows again. If windows of one run fail, the next run still starts; any other error, or a signal, ends the
+/// command.
 pub(super) async fn read(settings: &Settings, lines: &[LogLine], reopen: Reopen) -> Result<u8, Exit> {
     let mut by_axis: BTreeMap<&str, Vec<&LogLine>> = BTreeMap::new();
     for line in lines {
@@ -64,7 +64,7 @@ async fn read_along(settings: &Settings, axis: Axis, lines: &[&LogLine], reopen:
     run::execute(settings, RunRequest { reopen, ..request }).await
 }
 
-/// The request to read these windows; none if there are none.
+/// The request to read these windows; `None` if there are none.
 pub(super) fn chosen_windows(
     settings: &Settings,
     axis: Axis,
@@ -75,7 +75,7 @@ pub(super) fn chosen_windows(
     let (Some(from), Some(to)) = ends else { return Ok(None) };
     let span = Window::new(from, to).map_err(|error| Exit::usage(error.to_string(), ""))?;
     let pipelines = chosen.keys().map(ToString::to_string).collect();
-    // The windows are chosen: the range is not cut into any.
+    // The windows are given, so the range is not split.
     let arguments = RunArgs { by: axis, chunk: ChunkSize::Whole, ..RunArgs::by_day(pipelines, span) };
     let request = request(settings, &arguments, span, nobody(None))?;
     Ok(Some(RunRequest { chosen: Some(chosen), ..request }))

@@ -8,7 +8,7 @@ use crate::args::RetryArgs;
 use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 
-/// `retry`: reads windows again.
+/// `retry`: reads failed or chosen windows again.
 pub(crate) async fn retry(settings: &Settings, arguments: &RetryArgs) -> Result<u8, Exit> {
     let mut lines = rerun::lines(settings, &arguments.pipelines).await?;
     let Some(at) = arguments.window else {

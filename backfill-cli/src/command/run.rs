@@ -29,12 +29,12 @@ use crate::sinks::progress::sink;
 pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
     let span = span(settings, arguments.from, arguments.to)?;
     refuse_future(arguments, span)?;
-    // Whatever can be wrong with the request is found before anything is opened.
+    // Check the request before opening anything.
     let request = request(settings, arguments, span, super::request::nobody(None))?;
     execute(settings, request).await
 }
 
-/// Runs a request to its end, and shows the result.
+/// Executes a request, and shows the result.
 pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Result<u8, Exit> {
     let stop = Stop::listen()?;
     let composed =
@@ -68,7 +68,7 @@ async fn say_what_is_left(settings: &Settings, composed: &RunApp) -> Result<(), 
     Ok(())
 }
 
-/// Shows the result, and says how the process ends.
+/// Shows the result, and returns the exit code.
 async fn conclude(
     settings: &Settings,
     composed: &RunApp,
@@ -103,13 +103,13 @@ async fn conclude(
                    "rows_missing": rows_missing, "calls": usage.calls, "seconds": seconds, "next": next}),
         );
     }
-    // How the run ended says more than a report that could not be made.
+    // The outcome of the run is more important than an error of its report.
     verdict?;
     report.map(|_| exit::DONE)
 }
 
-/// The report of a run, with what a look over its rows finds. Rows of a run that could not go on are looked over by the one
-/// that does, and where somebody stops the look, by `report`: the run itself has ended well.
+/// The report of a run, with the findings of its validation. The rows of a run that could not continue are validated by the
+/// run that does. If a signal stops the validation, `report` validates later; the run itself has succeeded.
 async fn final_report(
     settings: &Settings,
     composed: &RunApp,
@@ -127,7 +127,7 @@ async fn final_report(
     Ok(Report::build(store, &settings.catalog, Some(outcome.run())).await?)
 }
 
-/// Why windows of a run failed: the reason of most of them, and how many other reasons there are.
+/// The most frequent reason why windows of a run failed, and the number of other reasons.
 fn cause(report: &Report) -> Option<String> {
     let mut reasons = BTreeMap::<&str, usize>::new();
     let lines = report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
@@ -143,7 +143,7 @@ fn cause(report: &Report) -> Option<String> {
     })
 }
 
-/// 0, or what the exit code is and why.
+/// Returns 0, or the exit code with its reason.
 fn verdict(outcome: RunOutcome, report: Option<&Report>, stop: &Stop) -> Result<(), Exit> {
     let id = outcome.run().clone();
     let unsound = Unsound {

@@ -13,7 +13,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out, out_json};
 
-/// `runs`: the newest runs, or one of them.
+/// `runs`: lists the newest runs, or shows one.
 pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8, Exit> {
     let database = reader(settings).await?;
     let runs = match &arguments.command {

@@ -15,7 +15,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out, out_json};
 
-/// `status`: where every pipeline stands.
+/// `status`: shows how far each pipeline is.
 pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Result<u8, Exit> {
     let wanted = settings.catalog.select(arguments.pipelines.iter().map(String::as_str))?;
     let database = reader(settings).await?;
@@ -72,7 +72,7 @@ struct EntityStatus<'a> {
     axis: &'a str,
     lines: Vec<&'a LogLine>,
     rows: u64,
-    /// Records of the pipeline that wait in quarantine for somebody, whatever their windows measure.
+    /// Records of the pipeline that are open in quarantine, by any axis.
     open_quarantine: u64,
 }
 

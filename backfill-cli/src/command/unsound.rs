@@ -1,24 +1,24 @@
-//! What keeps a run that came to its end from ending with 0.
+//! The reasons why a finished run does not end with 0.
 
 use backfill_report::number::counted;
 
 use crate::output::exit::{Exit, INCOMPLETE};
 
-/// What is left undone, as the database says it after the run.
+/// What the database says is left undone after a run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unsound {
-    /// Windows that were given up.
+    /// Windows that failed.
     pub(super) failed_windows: u64,
-    /// Why most of them were.
+    /// The most frequent reason of the failures.
     pub(super) why_failed: Option<String>,
-    /// Records that wait in quarantine for somebody.
+    /// Records that are open in quarantine.
     pub(super) open_quarantine: u64,
-    /// Rows that the log has and the tables lack.
+    /// Rows that the log counts and the tables lack.
     pub(super) rows_missing: u64,
 }
 
 impl Unsound {
-    /// The one line for it, which names each cause and what to do about it; `None` if nothing is left undone.
+    /// The error line, which names each cause and its remedy; `None` if nothing is left undone.
     pub(super) fn exit(self, what_ended: &str, report: &str) -> Option<Exit> {
         let causes = [
             (self.failed_windows, "window failed", "windows failed", report.to_owned()),
@@ -53,7 +53,7 @@ impl Unsound {
     }
 }
 
-/// How a record leaves the quarantine.
+/// How to take records out of quarantine.
 pub(super) const QUARANTINE: &str =
     "correct them in QuickBooks and run quarantine retry, or accept them: quarantine accept ID --reason TEXT";
 

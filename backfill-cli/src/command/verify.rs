@@ -22,12 +22,12 @@ use crate::output::print::{out, say};
 use crate::shutdown::Stop;
 use crate::sinks::progress::{shows_bar, sink};
 
-/// Differences shown one by one, of each pipeline and kind; `--output json` tells them all.
+/// The most differences shown per pipeline and kind; `--output json` lists all of them.
 const MOST_SHOWN: usize = 20;
 
-/// `verify`: compares what is stored with what QuickBooks has.
+/// `verify`: compares the stored records with QuickBooks.
 pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Result<u8, Exit> {
-    // What can be refused is refused before anything is opened.
+    // Refuse wrong arguments before opening anything.
     let asked = match (arguments.from, arguments.to) {
         (Some(from), Some(to)) => Some(span(settings, from, to)?),
         _ => None,
@@ -73,7 +73,7 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
     }
 }
 
-/// A verification under way.
+/// A verification in progress.
 struct Job<'a> {
     settings: &'a Settings,
     arguments: &'a VerifyArgs,
@@ -110,7 +110,7 @@ impl Job<'_> {
         Ok(again.map(|found| (found.entity_name.clone(), windows(found, &lines))).collect())
     }
 
-    /// What the log says was read of each pipeline.
+    /// The range of each pipeline that was read, by the log.
     fn spans(&self, lines: &[LogLine]) -> Result<BTreeMap<Window, Vec<String>>, Exit> {
         let mut spans: BTreeMap<Window, Vec<String>> = BTreeMap::new();
         let words = || self.arguments.pipelines.iter().map(String::as_str);
@@ -139,13 +139,13 @@ impl Job<'_> {
     }
 }
 
-/// The shortest windows that a range may have: the log may know of centuries, read by year.
+/// The shortest windows that fit the limit for a range: the log may cover centuries, read by year.
 fn by_what(span: Window) -> ChunkSize {
     let fits = |chunk: &ChunkSize| tile(span, *chunk).is_ok();
     ChunkSize::ALL.into_iter().find(fits).unwrap_or(ChunkSize::Whole)
 }
 
-/// The windows of the log that hold those to read again; where it has none, these themselves.
+/// The windows of the log that contain those to read again, or these themselves if the log has none.
 fn windows(found: &VerifiedPipeline, lines: &[LogLine]) -> Vec<Window> {
     let own: Vec<_> = lines.iter().filter(|line| *line.entity_name == *found.entity_name).collect();
     let holding = |window: &Window| {
@@ -189,7 +189,7 @@ async fn repair(
     }
 }
 
-/// Records that are open in quarantine now, of what was verified.
+/// Records that are open in quarantine now, in the verified ranges.
 async fn open(settings: &Settings, database: &Database, found: &[VerifiedPipeline]) -> Result<u64, Exit> {
     let mut open = 0;
     for one in found {
@@ -224,7 +224,7 @@ fn disagreement(found: &[VerifiedPipeline]) -> Exit {
 #[derive(Debug, Default)]
 struct Shown(Mutex<Vec<Mismatch>>);
 
-/// Leaves out what is said of runs.
+/// Drops the events that concern runs.
 #[derive(Debug)]
 struct Listener {
     inner: Arc<dyn EventSink>,

@@ -1,4 +1,4 @@
-//! `worker`: waits for due triggers, and runs each once.
+//! The command `worker`: waits for due triggers, and starts the run of each once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +29,10 @@ use crate::shutdown::Stop;
 use crate::sinks::event_log::log_failure;
 use crate::sinks::progress::plain_sink;
 
-/// How often is looked whether a company that cannot be worked for can be.
+/// Delay before checking again whether a waiting company is ready.
 const AGAIN: Duration = Duration::from_secs(15);
 
-/// `worker`.
+/// `worker`: works for the chosen profiles until it is stopped.
 pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &WorkerArgs) -> Result<u8, Exit> {
     let companies = companies(global, settings, &arguments.profiles)?;
     let stop = Stop::listen()?;
@@ -56,14 +56,14 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
     while let Some(ended) = working.join_next().await {
         match ended {
             Ok(Ok(one)) => end += one,
-            // What one company lacks does not stop the work for others.
+            // A problem of one company does not stop the work for others.
             Ok(Err(exit)) => {
                 if several {
                     say(&format!("error: {}", exit.what));
                 }
                 failure.get_or_insert(exit);
             }
-            // The others end cleanly first, for the sake of their tokens.
+            // The other tasks end cleanly first, so that their tokens are stored.
             Err(_) => {
                 stop.token.cancel();
                 failure = Some(Exit::new(exit::BUG, "a worker's task panicked", "start it again"));
@@ -85,7 +85,7 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
     verdict.map_or(Ok(DONE), Err)
 }
 
-/// The last event of a worker.
+/// Writes the last event of a worker.
 fn finished(end: WorkerEnd, verdict: Option<&Exit>) {
     let (code, message, next) =
         verdict.map_or((DONE, "", ""), |exit| (exit.code, exit.what.as_str(), exit.next.as_str()));
@@ -96,7 +96,7 @@ fn finished(end: WorkerEnd, verdict: Option<&Exit>) {
     );
 }
 
-/// Why a worker that ended by itself does not end with 0.
+/// Why a worker that ended by itself does not exit with 0.
 fn unsound(end: WorkerEnd) -> Option<Exit> {
     let what = match (end.failed, end.with_quarantine) {
         (0, 0) => return None,
@@ -114,7 +114,7 @@ fn unsound(end: WorkerEnd) -> Option<Exit> {
     Some(Exit::new(exit::INCOMPLETE, format!("{what}; stored records stay"), next))
 }
 
-/// The companies to work for, by name.
+/// The profiles to work for.
 fn companies(
     global: &Global,
     settings: &Settings,
@@ -132,7 +132,7 @@ fn companies(
     names.into_iter().map(of).collect()
 }
 
-/// The work for one company.
+/// The worker of one company.
 struct Desk {
     profile: String,
     settings: Settings,
@@ -142,8 +142,8 @@ struct Desk {
 }
 
 impl Desk {
-    /// Works until it is told to stop. Where that becomes impossible, as when the database's password is changed, it waits
-    /// for somebody to mend it, and begins anew.
+    /// Works until it is asked to stop. If work becomes impossible, such as after a change of the database's password, it
+    /// waits for an operator, and starts again.
     async fn work(self) -> Result<WorkerEnd, Exit> {
         let stop = self.stop.token.clone();
         loop {
@@ -160,7 +160,7 @@ impl Desk {
         }
     }
 
-    /// Waits before the next try. `false` if it was told to stop.
+    /// Waits before the next attempt. Returns `false` if it was asked to stop.
     async fn wait(&self, why: Exit, stop: &CancellationToken) -> bool {
         self.health.note(&self.profile, ProfileStatus::Waits(why.what));
         stop.run_until_cancelled(SystemClock::new().sleep(AGAIN)).await.is_some()
@@ -253,7 +253,7 @@ impl RunFactory for Maker {
                 (missing > 0)
                     .then(|| format!("{missing} rows that the log has are missing from their tables").into())
             }
-            // The run itself has ended well; a report looks over what it left.
+            // The run itself has succeeded; `report` validates its rows later.
             Err(exit) => {
                 tracing::warn!(phase = "validate", what = exit.what, "the rows were not validated");
                 None
@@ -263,7 +263,7 @@ impl RunFactory for Maker {
 }
 
 impl Maker {
-    /// Hears of one run, or of the triggers.
+    /// The event sink of one run, or of the triggers.
     fn sink(&self) -> Arc<dyn EventSink> {
         let (profile, metrics) = (self.profile.clone(), Arc::clone(&self.metrics));
         Arc::new(Counting { profile, metrics, inner: plain_sink(&self.settings) })

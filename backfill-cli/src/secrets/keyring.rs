@@ -1,5 +1,5 @@
-//! The vault's key in the keyring of the operating system: Keychain, Credential Manager, or a Secret Service such as
-//! GNOME Keyring. Only with the feature `keyring`; hosts without a desktop have none.
+//! Keeps the vault's key in the keyring of the operating system: Keychain, Credential Manager, or a Secret Service such as
+//! GNOME Keyring. Only with the feature `keyring`; hosts without a desktop have no keyring.
 
 use std::fmt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use raw_store::{DatabaseOptions, SchemaName};
 
 use crate::output::exit::{Exit, VAULT};
 
-/// Under what a key is kept.
+/// The account name of a key in the keyring.
 #[derive(Clone, Debug)]
 pub(crate) struct Account(String);
 
@@ -25,7 +25,7 @@ impl Account {
         Self(format!("vault in the database {host}:{port}/{database}, schema {schema}"))
     }
 
-    /// Where a new key waits until the vault is sealed with it.
+    /// The account of a new key until the vault is sealed with it.
     pub(crate) fn pending(&self) -> Self {
         Self(format!("{} (new)", self.0))
     }
@@ -37,7 +37,7 @@ impl fmt::Display for Account {
     }
 }
 
-/// There is a keyring, and nobody has unlocked it.
+/// The keyring exists, but is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Locked;
 
@@ -51,7 +51,7 @@ impl From<Locked> for Exit {
     }
 }
 
-/// Why a keyring gives or takes nothing.
+/// Why a keyring cannot be read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "keyring"), expect(dead_code, reason = "there is no keyring in this build"))]
 pub(crate) enum Refusal {
@@ -68,7 +68,7 @@ impl Refusal {
     }
 }
 
-/// The key, if there is a keyring and it has one.
+/// Reads the key, if there is a keyring with one.
 pub(crate) fn find(account: &Account) -> Result<Option<SecretString>, Locked> {
     match system::get(&account.0) {
         Ok(found) => Ok(found),
@@ -80,12 +80,12 @@ pub(crate) fn find(account: &Account) -> Result<Option<SecretString>, Locked> {
     }
 }
 
-/// Keeps a key, in place of another one.
+/// Stores a key, replacing an existing one.
 pub(crate) fn keep(account: &Account, key: &SecretString) -> Result<(), Refusal> {
     system::set(&account.0, key)
 }
 
-/// Forgets a key, if there is one.
+/// Removes a key, if there is one.
 pub(crate) fn forget(account: &Account) {
     let _ = system::delete(&account.0);
 }
@@ -115,7 +115,8 @@ mod system {
         apart(account, Entry::delete_credential).map_err(|error| reason(&error))
     }
 
-    /// On a thread of its own: a client of the Secret Service may start an executor, which no task of another one may.
+    /// Runs on its own thread, because a client of the Secret Service may start an executor, which a task of another executor
+    /// must not do.
     fn apart<T: Send>(
         account: &str,
         act: impl FnOnce(&Entry) -> Result<T, Error> + Send,
@@ -126,7 +127,7 @@ mod system {
         })
     }
 
-    /// In our own words: a message of the keyring could hold what is in it.
+    /// Describes the error in our own words, because a message of the keyring could contain the key.
     fn reason(error: &Error) -> Refusal {
         match error {
             Error::NoDefaultStore | Error::PlatformFailure(_) => {

@@ -1,4 +1,4 @@
-//! Whether this vault is the living one of its consent: compared with what the database has seen.
+//! Decides whether this vault is the current one of its consent, by the token lineage in the database.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -11,13 +11,14 @@ use raw_store::{LineageCheck, TokenFingerprint, TokenLineage};
 
 use crate::output::exit::{Exit, chain};
 
-/// How long a refresh waits for the database: it must not fail for want of it.
+/// How long a refresh waits for the database, before it continues without it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a host is called that does not say its name.
+/// Name of a host that does not report one.
 const NAMELESS: &str = "an unnamed host";
 
-/// Compares, and notes what is newer. A second copy of a vault is refused before it can spend a token.
+/// Compares a vault with the database, and records the newer state. A second copy of a vault is refused before it can
+/// spend a token.
 pub(crate) async fn compare(
     log: &dyn TokenLineage,
     vault: &SealedVault,
@@ -26,13 +27,13 @@ pub(crate) async fn compare(
     match testify(log, vault, key).await? {
         Judgement::Sound => return Ok(()),
         Judgement::Lagging(generation) => {
-            // A vault that cannot be written now is not needed before the next refresh, which finds out.
+            // The vault is next written by a refresh, which reports the error if it persists.
             if let Err(error) = vault.catch_up(generation).await {
                 tracing::warn!(%error, "the restored vault could not record the newest generation");
             }
             return Ok(());
         }
-        // Another process of this vault may have refreshed between the two readings; its store came first.
+        // Another process of this vault may have stored a newer token between the two reads, so compare again.
         Judgement::Old(_) => {}
     }
     testify(log, vault, key).await?.sound().map_err(|error| {
@@ -42,11 +43,11 @@ pub(crate) async fn compare(
     })
 }
 
-/// What the database's answer means for a vault.
+/// The result of comparing a vault with the database.
 #[derive(Debug)]
 enum Judgement {
     Sound,
-    /// The newest token, of an earlier generation than this.
+    /// The vault has the newest token, but with an earlier generation than this one.
     Lagging(u64),
     Old(VaultError),
 }
@@ -98,8 +99,8 @@ pub(crate) fn host() -> String {
     if name.trim().is_empty() { NAMELESS.into() } else { name.trim().to_owned() }
 }
 
-/// A vault that asks the database before each refresh whether the token is the newest, and tells it of each new one:
-/// a second copy is found while a run lasts, not only at its ends. The database may be away; then it is left out.
+/// A vault that checks in the database before each refresh whether its token is the newest, and records each new one, so
+/// that a second copy is found during a run and not only at its ends. It works without the database if that is down.
 #[derive(Debug)]
 pub(crate) struct CheckedVault {
     vault: Arc<SealedVault>,
@@ -112,7 +113,7 @@ impl CheckedVault {
         Self { vault, key, log: OnceLock::new() }
     }
 
-    /// Asks and tells this database from now on. It is not kept open for that.
+    /// Uses this database from now on, without keeping it open.
     pub(crate) fn tell(&self, log: Weak<dyn TokenLineage>) {
         let _ = self.log.set(log);
     }
@@ -154,7 +155,7 @@ impl TokenVault for CheckedVault {
     }
 
     async fn store(&self, tokens: &TokenSet) -> Result<(), VaultError> {
-        // The note that a refresh begins: the last moment to find out that the token is an old one.
+        // A refresh begins with this write: the last moment to find out that the token is old.
         if tokens.intent.is_some() {
             self.ask().await?;
             return self.vault.store(tokens).await;

@@ -1,4 +1,4 @@
-//! The vault of `--vault postgres`: sealed bytes in the database, for a company that several hosts work on.
+//! Opens the vault of `--vault postgres`: sealed bytes in the database, for a company that several hosts share.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::output::exit::Exit;
 use crate::secrets::Secrets;
 use crate::secrets::database::database_options;
 
-/// Joins the database's row to what a vault expects of a place.
+/// Adapts the row in the database to the storage that a vault expects.
 #[derive(Debug)]
 struct SharedVault(SealedRow);
 
-/// The database of the shared vault, whose password cannot be in the vault that lies in it.
+/// The database of the shared vault. Its password cannot be in that vault.
 pub(crate) async fn options(settings: &Settings, secrets: &Secrets) -> Result<DatabaseOptions, Exit> {
     database_options(settings, secrets).await?.ok_or_else(|| {
         Exit::usage(
@@ -25,7 +25,7 @@ pub(crate) async fn options(settings: &Settings, secrets: &Secrets) -> Result<Da
     })
 }
 
-/// The place of the shared vault.
+/// The storage of the shared vault.
 pub(crate) fn place(options: &DatabaseOptions, settings: &Settings) -> Result<Arc<dyn VaultBytes>, Exit> {
     Ok(Arc::new(SharedVault(SealedRow::new(options, settings.schema.clone())?)))
 }
@@ -69,7 +69,7 @@ impl VaultBytes for SharedVault {
     }
 
     async fn forget_earlier(&self) -> Result<(), VaultError> {
-        // A row has no earlier bytes beside it; what backups keep is out of reach.
+        // A row keeps no earlier state; the program cannot reach backups.
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What comes by stdin or is typed: one line, and not a longer one than anybody types. A signal ends the wait for it.
+//! Reads one line from a prompt or from stdin, with a size limit. A signal ends the wait for it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Write as _};
@@ -13,16 +13,16 @@ use crate::interrupt::Question;
 use crate::output::exit::Exit;
 use crate::output::print;
 
-/// The longest line that is taken.
+/// Size limit of a line.
 const LONGEST: u64 = 64 * 1024;
 
-/// A special code that no key has (`_POSIX_VDISABLE`).
+/// The code that disables a special key (`_POSIX_VDISABLE`).
 const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
-/// One question at a time: there is one terminal, and one line of stdin goes to one reader.
+/// Allows one prompt at a time, because there is one terminal, and each line of stdin has one reader.
 static ASKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// What somebody types at a prompt without echo; what was said before stands before it.
+/// Reads a line at a prompt without echo. Earlier output is written before the prompt.
 pub(crate) async fn hidden(
     prompt: &str,
     unread: impl Fn(io::Error) -> Exit,
@@ -36,7 +36,7 @@ pub(crate) async fn hidden(
         let config = ConfigBuilder::new().input_reader(input).output_discard().build();
         rpassword::read_password_with_config(config).map(Zeroizing::new)
     };
-    // The terminal is as it was before a signal that comes behind the answer can end the process.
+    // Restore the terminal before a signal that follows the answer can end the process.
     let read = async {
         let read = tokio::task::spawn_blocking(read).await;
         drop(terminal);
@@ -45,14 +45,14 @@ pub(crate) async fn hidden(
     told(question.answer(read).await?).map_err(unread)
 }
 
-/// The next line of stdin, with its end. Whatever follows is left to whom it is for.
+/// Reads the next line of stdin, with its line end, and leaves the rest for other readers.
 pub(crate) async fn line(unread: impl Fn(io::Error) -> Exit) -> Result<Zeroizing<String>, Exit> {
     let _turn = ASKING.lock().await;
     print::settle();
     elsewhere(Question::open()?, || line_of(io::stdin().lock())).await?.map_err(unread)
 }
 
-/// What somebody types behind a question, for all to see.
+/// Reads a line at a prompt with echo.
 pub(crate) async fn shown(
     question: &str,
     unread: impl Fn(io::Error) -> Exit,
@@ -63,13 +63,13 @@ pub(crate) async fn shown(
     print::settle();
     let read = elsewhere(open, || line_of(io::stdin().lock())).await;
     if read.is_err() {
-        // The terminal has shown the key that ended the question, and stands behind it.
+        // The terminal shows the key that ended the prompt, and the cursor is behind it.
         print::say_lines("");
     }
     read?.map_err(unread)
 }
 
-/// Reads on a thread of its own, which a signal leaves behind.
+/// Reads on a separate thread, which is left running if a signal ends the wait.
 async fn elsewhere(
     question: Question,
     read: impl FnOnce() -> io::Result<Zeroizing<String>> + Send + 'static,
@@ -77,7 +77,7 @@ async fn elsewhere(
     Ok(told(question.answer(tokio::task::spawn_blocking(read)).await?))
 }
 
-/// What a thread has read; one that panicked has read nothing.
+/// The line that a thread has read; a thread that panicked has read nothing.
 fn told(
     read: Result<io::Result<Zeroizing<String>>, tokio::task::JoinError>,
 ) -> io::Result<Zeroizing<String>> {
@@ -90,7 +90,7 @@ fn line_of(input: impl BufRead) -> io::Result<Zeroizing<String>> {
     if line.len() as u64 > LONGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(line) }
 }
 
-/// The terminal of this process, which shows nothing of what is typed for as long as the value lives.
+/// The terminal of this process, without echo while the value lives.
 #[derive(Debug)]
 struct Hushed {
     file: File,
@@ -102,7 +102,7 @@ impl Hushed {
         let mut file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&file)?;
         let mut hushed = before.clone();
-        // Letter by letter: a terminal that collects lines cuts them off at 4096 bytes.
+        // Read byte by byte, because a terminal in line mode truncates lines at 4096 bytes.
         hushed.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON;
         hushed.special_codes = without_stops(&before.special_codes);
         hushed.special_codes[SpecialCodeIndex::VMIN] = 1;
@@ -116,13 +116,13 @@ impl Hushed {
 
 impl Drop for Hushed {
     fn drop(&mut self) {
-        // Where the terminal is gone there is nothing to be put back.
+        // If the terminal is gone, there is nothing to restore.
         let _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
         let _ = self.file.write_all(b"\n");
     }
 }
 
-/// Without the keys that would stop or end the process and leave the terminal without echo. Ctrl-C ends the question.
+/// Disables the keys that would stop or end the process and leave the terminal without echo. Ctrl-C ends the prompt.
 fn without_stops(codes: &SpecialCodes) -> SpecialCodes {
     let mut codes = codes.clone();
     codes[SpecialCodeIndex::VSUSP] = NO_KEY;

@@ -1,4 +1,5 @@
-//! Secrets handed over for one process: on the first line of stdin, or as a folder of files (container secrets).
+//! Reads the secrets of `--secrets` for one process: from the first line of stdin, or from a folder of files (container
+//! secrets).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,9 +33,9 @@ async fn first_line() -> Result<ProvidedSecrets, Exit> {
             r#"write one JSON object on the first line, such as {"QBO_CLIENT_ID":"…"}"#,
         )
     };
-    // Only the first line: what follows may be somebody's way of telling that the parent is still there.
+    // Read only the first line: stdin may stay open to show that the parent is alive.
     let line = prompt::line(|_| wrong("its first line is too long, or is not text")).await?;
-    // The parser's own message could quote a secret.
+    // The parser's message could quote a secret, so it is not shown.
     let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
         .map_err(|_| wrong("the first line is not a JSON object of texts"))?;
     let mut given = ProvidedSecrets::new();

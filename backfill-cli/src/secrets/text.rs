@@ -1,13 +1,13 @@
-//! What a handed-over text says of a secret: the value, nothing, or something that is no secret.
+//! Extracts a secret from the text that a file, stdin or prompt provides, and refuses text that cannot be the secret.
 
 use std::fmt;
 
 use qbo_auth::{Environment, RealmId, SecretName};
 
-/// Longest text that is taken for a secret. Intuit's tokens have up to 4096 characters.
+/// Size limit of a secret. Intuit's tokens have up to 4096 characters.
 pub(crate) const LONGEST: usize = 16 * 1024;
 
-/// Why a text is not taken for a secret. Names what is wrong with it, and never repeats it.
+/// Why a text cannot be the secret. It names the problem, and never repeats the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoSecret(String);
 
@@ -17,15 +17,15 @@ impl fmt::Display for NoSecret {
     }
 }
 
-/// The value that a text holds; `None` if it is blank, which is how an unset variable arrives.
+/// The secret in a text; `None` if the text is blank, as from an unset variable.
 ///
-/// Files, editors and shells put things around a value that are never part of it: a byte-order mark, line ends, and,
-/// around anything but a password, blanks and quotes. What is left must be something that the secret can be: a value
-/// with other characters was damaged on its way, and is never sent.
+/// Files, editors and shells add characters around a value: a byte-order mark, line ends, and, except around a password,
+/// blanks and quotes. The rest must be a possible value of the secret. A value with other characters was damaged on its
+/// way, and is never sent.
 pub(crate) fn value(name: SecretName, text: &str) -> Result<Option<&str>, NoSecret> {
     let refused = |why: &str| Err(NoSecret(why.to_owned()));
     let value = match name {
-        // Blanks and quotes may be part of what a person has chosen.
+        // Blanks and quotes may be part of a password.
         SecretName::PgPassword => text.trim_matches(|c| is_invisible(c) || matches!(c, '\r' | '\n')),
         _ => unquoted(bare(text)),
     };
@@ -59,18 +59,18 @@ pub(crate) fn value(name: SecretName, text: &str) -> Result<Option<&str>, NoSecr
     problem.map_or(Ok(Some(value)), |problem| Err(NoSecret(problem)))
 }
 
-/// The text without what surrounds it and is not seen.
+/// Removes invisible characters around a text.
 fn bare(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
-/// The text without one pair of quotes around it.
+/// Removes one pair of quotes around a text.
 fn unquoted(text: &str) -> &str {
     let pair = |quote| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     pair('"').or_else(|| pair('\'')).map_or(text, bare)
 }
 
-/// A byte-order mark or another character without width.
+/// Whether a character is a byte-order mark, or another zero-width character.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{0}')
 }

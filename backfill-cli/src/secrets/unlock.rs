@@ -1,5 +1,5 @@
-//! What opens the vault: the key file that was named, a passphrase if the vault wants one, a key that a container
-//! engine or systemd mounted, otherwise the key file beside the vault, or the system's keyring.
+//! Opens the vault with the named key file, a passphrase if the vault needs one, a key that a container engine or systemd
+//! has mounted, the key file beside the vault, or a key in the system's keyring.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -16,25 +16,25 @@ use crate::secrets::keyring::{self, Account};
 use crate::secrets::postgres;
 use crate::secrets::prompt;
 
-/// The name of a mounted key: a Docker secret or a systemd credential.
+/// Name of a mounted key: a Docker secret or a systemd credential.
 const MOUNTED_NAME: &str = "qbo-backfill-vault-key";
 
-/// Where container engines mount secrets.
+/// The folder where container engines mount secrets.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
-/// The shortest passphrase that is taken for a new vault.
+/// Minimum length of the passphrase for a new vault.
 const SHORTEST: usize = 12;
 
-/// An open vault, and what opened it: nothing else may be replaced when the vault gets another key.
+/// An open vault, and what opened it. When the vault gets a new key, only this may be replaced.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) vault: SealedVault,
     pub(crate) by: Unlock,
-    /// Where the keyring keeps this vault's key, if it does.
+    /// Account of this vault's key in the keyring, if the vault may have one.
     pub(crate) account: Account,
 }
 
-/// Where the vault lies.
+/// The place of the vault.
 #[derive(Debug)]
 enum Home {
     File(PathBuf),
@@ -42,7 +42,7 @@ enum Home {
 }
 
 impl Home {
-    /// The configured one, and the name under which the keyring knows its key.
+    /// The configured place, and the account of the vault's key in the keyring.
     async fn of(settings: &Settings, secrets: &Secrets) -> Result<(Self, Account), Exit> {
         if settings.vault.is_shared() {
             let options = postgres::options(settings, secrets).await?;
@@ -68,7 +68,7 @@ impl Home {
         }
     }
 
-    /// Whether a passphrase opens it; [`VaultErrorKind::Missing`] if there is no vault yet.
+    /// Whether a passphrase opens the vault; [`VaultErrorKind::Missing`] if there is no vault yet.
     async fn wants_passphrase(&self) -> Result<bool, VaultError> {
         match self {
             Self::File(path) => SealedVault::wants_passphrase(path),
@@ -76,7 +76,7 @@ impl Home {
         }
     }
 
-    /// The state before the last change, where the present one is damaged.
+    /// Restores the state before the last change, if the present one is damaged.
     async fn restored(&self, unlock: &Unlock) -> Result<Option<SealedVault>, VaultError> {
         match self {
             Self::File(path) => SealedVault::restore(path, unlock.clone()).await,
@@ -85,7 +85,7 @@ impl Home {
     }
 }
 
-/// Opens the vault, reading what `--secrets` hands over.
+/// Opens the vault, and reads the secrets from `--secrets`.
 pub(crate) async fn open(settings: &Settings) -> Result<Opened, Exit> {
     let secrets = Secrets::handed_over(settings).await?;
     match open_beside(settings, &secrets).await? {
@@ -94,7 +94,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<Opened, Exit> {
     }
 }
 
-/// Opens the vault beside the secrets that were handed over; `None` if the database has none yet.
+/// Opens the vault, given the secrets from `--secrets`; `None` if the database has no vault yet.
 pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Result<Option<Opened>, Exit> {
     let (home, account) = Home::of(settings, secrets).await?;
     if let Home::File(path) = &home
@@ -109,7 +109,7 @@ pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Resul
     let wants_passphrase = match (home.wants_passphrase().await, &home) {
         (Err(error), Home::Shared(_)) if error.kind() == VaultErrorKind::Missing => return Ok(None),
         (Err(error), Home::Shared(_)) => return Err(error.into()),
-        // A file that cannot be read is reported by the opening.
+        // Opening the vault reports a file that cannot be read.
         (wants, _) => wants.unwrap_or(false),
     };
     let first = if wants_passphrase && !settings.vault_key.named {
@@ -127,7 +127,7 @@ pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Resul
     }
 }
 
-/// Another key than the first one to look at, or another state of the vault.
+/// Tries other keys than the first one, and the previous state of the vault.
 async fn open_otherwise(
     settings: &Settings,
     home: &Home,
@@ -163,7 +163,7 @@ async fn open_otherwise(
     Ok(None)
 }
 
-/// A `rekey` that was killed after the vault was sealed anew has its key still under the pending name.
+/// Finishes a `rekey` that was killed after sealing the vault, whose key still has its pending name.
 async fn finish_rekey(settings: &Settings, home: &Home, key: &Path) -> Option<(SealedVault, Unlock)> {
     let pending = pending(key);
     let by = Unlock::from(&pending);
@@ -205,7 +205,7 @@ pub(crate) async fn init(
         Home::Shared(_) => false,
     };
     let unlock = match unlock {
-        // The one that lies where keys lie may open another vault. Whoever names a key that is there means it.
+        // An existing key at the default path may open another vault. A user who names an existing key means it.
         Unlock::KeyFile(key) if key.exists() && !settings.vault_key.named && !is_taken => {
             return Err(Exit::new(
                 VAULT,
@@ -219,7 +219,7 @@ pub(crate) async fn init(
     Ok(home.init(unlock).await?)
 }
 
-/// Makes sure that there is no vault yet, and says under what name the keyring would know its key.
+/// Checks that there is no vault yet, and returns the account for its key in the keyring.
 pub(crate) async fn nothing_yet(settings: &Settings, secrets: &Secrets) -> Result<Account, Exit> {
     let (home, account) = Home::of(settings, secrets).await?;
     let exists = match &home {
@@ -237,22 +237,21 @@ pub(crate) async fn nothing_yet(settings: &Settings, secrets: &Secrets) -> Resul
     }
 }
 
-/// Where a new key waits until the vault is sealed with it.
+/// The path of a new key until the vault is sealed with it.
 pub(crate) fn pending(key: &Path) -> PathBuf {
     let mut name = key.as_os_str().to_owned();
     name.push(".new");
     name.into()
 }
 
-/// The vault file that lies beside a key file and goes by its name, if it is another vault than the configured one and
-/// `opener` opens it.
+/// The vault file beside a key file, with its name, if it is not the configured vault and `opener` opens it.
 pub(crate) fn other_vault_of(settings: &Settings, key: &Path, opener: &Path) -> Option<PathBuf> {
     let beside = key.with_extension("");
     let is_other = beside != settings.vault.path && beside != *key;
     (is_other && SealedVault::open(&beside, opener).is_ok()).then_some(beside)
 }
 
-/// What is to open a vault that does not exist yet, if nobody says otherwise.
+/// What opens a vault that does not exist yet, by default.
 pub(crate) fn for_new(settings: &Settings) -> Unlock {
     let key = &settings.vault_key;
     let mounts = [settings.credentials.as_deref(), Some(Path::new(CONTAINER_SECRETS))];
@@ -277,7 +276,7 @@ async fn passphrase() -> Result<SecretString, Exit> {
     Ok(passphrase.into())
 }
 
-/// Asks for a passphrase to seal with, twice where somebody types it.
+/// Asks for a new passphrase, twice if it is typed at a terminal.
 pub(crate) async fn new_passphrase() -> Result<SecretString, Exit> {
     let chosen = ask("new passphrase (not shown): ").await?;
     if chosen.chars().count() < SHORTEST {

@@ -25,8 +25,8 @@ use crate::secrets::Secrets;
 use crate::secrets::prompt;
 use crate::shutdown::Stop;
 
-/// `auth login`: a person consents on Intuit's page, and the vault keeps what that brings. Whatever goes wrong
-/// before the code is exchanged, nothing is stored; what the exchange brings is stored in any case.
+/// `auth login`: asks for consent on Intuit's page, and stores its tokens in the vault. If anything fails before the code
+/// is exchanged, nothing is stored; the tokens of the exchange are stored in any case.
 pub(super) async fn login(settings: &Settings, arguments: &LoginArgs) -> Result<u8, Exit> {
     let mut secrets = Secrets::open(settings).await?;
     let (client_id, _) = keys(settings, &secrets).await?;
@@ -34,7 +34,7 @@ pub(super) async fn login(settings: &Settings, arguments: &LoginArgs) -> Result<
     let realm = secrets.known_realm(settings).await?;
     let endpoints = settings.endpoints.over(environment)?;
     let endpoint = endpoint(settings, &secrets, &endpoints).await?;
-    // What could not be stored is found before a person is asked; taking the lock also tries to write.
+    // Find out before asking a person whether the vault can be written; taking the lock tries to write, too.
     let vault = secrets.vault_for_consent(settings).await?;
     drop(vault.lock().await?);
 
@@ -62,7 +62,7 @@ struct Login<'a> {
     endpoints: Endpoints,
     endpoint: OauthEndpoint,
     client_id: ClientId,
-    /// The company that must consent, if that is settled.
+    /// The company that must consent, if it is known.
     realm: Option<RealmId>,
     environment: Environment,
     vault: Arc<SealedVault>,
@@ -70,7 +70,7 @@ struct Login<'a> {
 }
 
 impl Login<'_> {
-    /// Waits for the browser to come back to this machine.
+    /// Waits until the browser is redirected to this machine.
     async fn listen(&self, arguments: &LoginArgs) -> Result<TokenSet, Exit> {
         let callback = Callback::bind(arguments.port).await.map_err(|error| {
             Exit::usage(
@@ -103,7 +103,7 @@ impl Login<'_> {
         ended
     }
 
-    /// Lets the person paste the address they were sent to.
+    /// Asks the person to paste the address where the browser ended.
     async fn paste(&self, arguments: &LoginArgs, redirect: RedirectUrl) -> Result<TokenSet, Exit> {
         let request = self.request(redirect)?;
         show(&request, arguments);
@@ -121,7 +121,7 @@ impl Login<'_> {
         request.map_err(|error| consent_refused(&error))
     }
 
-    /// Exchanges what came back, asks the company, and stores.
+    /// Exchanges the code, stores the tokens, and checks that the company answers.
     async fn finish(&self, request: ConsentRequest, answer: &str) -> Result<TokenSet, Exit> {
         let redirect = request.redirect().clone();
         let given = request.accept(answer, self.clock.now_utc()).map_err(|error| consent_refused(&error))?;
@@ -150,8 +150,8 @@ impl Login<'_> {
             }
             exit
         })?;
-        // The company is as the person chose it, and the code works once: a consent is thrown away neither for an outage
-        // nor for a company that QuickBooks refuses today.
+        // The person has chosen the company, and the code works only once. So the consent is kept even if QuickBooks is down
+        // or refuses the company today.
         let unchecked = self.check(&given.realm, answer.access.clone()).await.err();
         let environment = self.environment.to_string();
         let about =
@@ -178,7 +178,7 @@ impl Login<'_> {
         }
     }
 
-    /// One call: the company answers to the new token.
+    /// Checks with one call that QuickBooks accepts the new token.
     async fn check(&self, realm: &RealmId, access: AccessToken) -> Result<(), Exit> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let provider = Arc::new(StaticProvider::new(access));
@@ -195,7 +195,7 @@ impl Login<'_> {
     }
 }
 
-/// Shows the page in a browser where there is one, and its address in any case.
+/// Opens the page in a browser if there is one, and prints its address in any case.
 fn show(request: &ConsentRequest, arguments: &LoginArgs) {
     say("connect the company on this page:");
     say(request.url());
@@ -205,7 +205,7 @@ fn show(request: &ConsentRequest, arguments: &LoginArgs) {
     }
 }
 
-/// The pasted address holds a code, so it is not shown where it is typed.
+/// Reads the pasted address without echo, because it contains the code.
 async fn pasted() -> Result<Zeroizing<String>, Exit> {
     let none = || refused("no address was pasted", "run the same command again");
     let answer = if std::io::stdin().is_terminal() {

@@ -1,4 +1,4 @@
-//! `auth`: the consent.
+//! The command `auth`: manages the company's consent.
 
 mod login;
 mod status;
@@ -27,7 +27,7 @@ use crate::secrets::lineage::CheckedVault;
 use crate::secrets::prompt;
 use crate::shutdown::Stop;
 
-/// `auth`: asks for a consent, shows it, refreshes it, ends it.
+/// `auth`: gets, shows, refreshes or ends a consent.
 pub(crate) async fn auth(settings: &Settings, command: Auth) -> Result<u8, Exit> {
     match command {
         Auth::Login(arguments) => login::login(settings, &arguments).await,
@@ -37,7 +37,7 @@ pub(crate) async fn auth(settings: &Settings, command: Auth) -> Result<u8, Exit>
     }
 }
 
-/// One call, also while the present token lives.
+/// Refreshes the token, even if the present one is still valid.
 async fn refresh(settings: &Settings) -> Result<u8, Exit> {
     let stop = Stop::waiting()?;
     let mut secrets = Secrets::open(settings).await?;
@@ -48,7 +48,7 @@ async fn refresh(settings: &Settings) -> Result<u8, Exit> {
     let tokens = stop.or_done(async { Ok(company.tokens.refresh().await) }).await?;
     company.tokens.shutdown().await;
     let tokens = tokens?;
-    // The token is safe; that the database has not seen it yet is made good by the next run.
+    // The token is safe in the vault; the next run records it in the database.
     if let Err(exit) = compare(settings, &secrets, &vault).await {
         tracing::warn!(what = exit.what, "the newest consent could not be recorded in the database");
     }
@@ -72,7 +72,7 @@ async fn compare(settings: &Settings, secrets: &Secrets, vault: &CheckedVault) -
     compared
 }
 
-/// Intuit first: a token that was only forgotten would still open the company to whoever finds a copy.
+/// Ends the consent at Intuit first: a token that was only removed here would still open the company to anyone with a copy.
 async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     let secrets = Secrets::open(settings).await?;
     let vault = Arc::clone(secrets.vault().ok_or_else(no_consent)?);
@@ -89,7 +89,7 @@ async fn revoke(settings: &Settings) -> Result<u8, Exit> {
     let tokens = vault.load().await?.ok_or_else(no_consent)?;
     match endpoint.revoke(&tokens.refresh).await {
         Ok(()) => {}
-        // What the endpoint says about a token that it does not know; anything else may have ended nothing.
+        // The endpoint answers this for an unknown token. After any other error the consent may not have ended.
         Err(error)
             if matches!(
                 error.kind(),

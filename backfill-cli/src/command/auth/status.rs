@@ -12,10 +12,10 @@ use crate::output::exit::{DONE, Exit, REAUTHORISE};
 use crate::output::print::{out, out_json, say};
 use crate::secrets::Secrets;
 
-/// A consent that ends sooner than this is worth a word.
+/// A consent that ends sooner than this gets a warning.
 pub(in crate::command) const SOON: Duration = Duration::days(30);
 
-/// `auth status`: what the vault knows of the consent. Calls nobody.
+/// `auth status`: shows what the vault knows of the consent, without calling Intuit.
 pub(super) async fn status(settings: &Settings) -> Result<u8, Exit> {
     let secrets = Secrets::open(settings).await?;
     let vault = secrets.vault().ok_or_else(no_consent)?;
@@ -63,7 +63,7 @@ pub(super) async fn show(settings: &Settings, secrets: &Secrets, tokens: &TokenS
     Ok(())
 }
 
-/// Says so in time if somebody has to consent again.
+/// Warns in time if a person has to consent again.
 pub(in crate::command) fn warn_if_ending(tokens: &TokenSet) {
     let now = SystemClock::new().now_utc();
     if let Some(end) = ends(tokens).min().filter(|end| *end - now < SOON) {
@@ -71,7 +71,7 @@ pub(in crate::command) fn warn_if_ending(tokens: &TokenSet) {
     }
 }
 
-/// What others may know of a consent.
+/// The public facts of a consent.
 pub(in crate::command) fn consent_json(tokens: &TokenSet, now: OffsetDateTime) -> Value {
     let days = |end: Option<OffsetDateTime>| end.map(|end| (end - now).whole_days());
     json!({"generation": tokens.generation, "fingerprint": tokens.refresh.fingerprint(),
@@ -84,7 +84,7 @@ pub(in crate::command) fn consent_json(tokens: &TokenSet, now: OffsetDateTime) -
            "refresh_without_known_end_utc": tokens.intent.map(|intent| utc(intent.started_at))})
 }
 
-/// When the refresh token ends, one way or the other.
+/// The times at which the refresh token and the consent end, as far as they are known.
 fn ends(tokens: &TokenSet) -> impl Iterator<Item = OffsetDateTime> {
     [tokens.refresh_expires_at, tokens.refresh_hard_expires_at].into_iter().flatten()
 }

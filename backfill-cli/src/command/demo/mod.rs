@@ -1,4 +1,4 @@
-//! The whole main job on a machine with nothing configured: an emulated company, a private PostgreSQL, three
+//! The command `demo`: a whole backfill without any configuration, with an emulated company, a private PostgreSQL, three
 //! pipelines, the report, and two proofs.
 
 mod own;
@@ -32,11 +32,11 @@ use crate::secrets::prompt;
 use crate::shutdown::Stop;
 use crate::sinks::progress::sink;
 
-/// `demo`.
+/// `demo`: runs the demonstration.
 pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
     let span = Window::new(datetime!(2025-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
     let span = span.map_err(|error| Exit::new(BUG, error.to_string(), ""))?;
-    // From here on there is something to leave nothing of.
+    // From here on there are files to remove at the end.
     let stop = Stop::listen()?;
     let folder = tempfile::Builder::new().prefix("qbo-demo-").tempdir().map_err(|error| {
         Exit::new(DESTINATION, format!("no temporary folder: {error}"), "make room in the temporary folder")
@@ -87,7 +87,7 @@ async fn company(arguments: &DemoArgs, span: Window) -> Result<Sandbox, Exit> {
     })
 }
 
-/// Settings that lead to the emulator and to folders of the demo's own, with a vault as a real company has.
+/// Settings for the emulator and the demo's own folders, with a vault like a real company's.
 async fn configure(
     settings: Settings,
     sandbox: &Sandbox,
@@ -108,7 +108,7 @@ async fn configure(
     Ok(Settings {
         environment: Some(Environment::Sandbox),
         realm: None,
-        // Only the private server: a demo has no business in somebody's database.
+        // Use only the private server: a demo must not touch a user's database.
         database: None,
         schema: raw_store::SchemaName::default(),
         vault: Place { path, named: true },
@@ -117,7 +117,7 @@ async fn configure(
         endpoints: TestEndpoints { api: Some(sandbox.url()), oauth: Some(sandbox.url()) },
         private: match own {
             Some(own) => PrivateServer { database: own.name.clone(), ..settings.private },
-            // Beside the demo's own folder, which no other user may enter: the server of root is another user.
+            // Not in the demo's own folder, which other users may not enter: root's server runs as another user.
             None => PrivateServer {
                 folder: Ok(folder.with_added_extension("postgres")),
                 database: "demo".into(),
@@ -207,7 +207,7 @@ fn both_active() -> qbo_client::Predicate {
     qbo_client::Predicate::is_in(qbo_client::Property::ACTIVE, both)
 }
 
-/// `1 min 5 s`.
+/// Formats a duration as in `1 min 5 s`.
 fn human_duration(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 {
@@ -248,7 +248,7 @@ async fn look(composed: &RunApp, arguments: &DemoArgs, ask: bool, stage: &mut St
     stage.headline("Look at the data:");
     stage.show(&format!("  {} -c '{query}'", composed.psql()));
     let question = "\nThe database is deleted when the demo ends (demo --keep keeps it). Press Enter to end.";
-    // Whoever cannot be read any more is gone, and wants no more than its end.
+    // If the terminal cannot be read any more, the person is gone, and the demo ends.
     let ended = prompt::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);
     ended.or_else(|exit| if exit.code == DONE { Ok(()) } else { Err(stopped(exit.code, false)) })
 }

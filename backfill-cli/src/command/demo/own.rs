@@ -10,20 +10,21 @@ use crate::database::private;
 use crate::output::exit::{DESTINATION, Exit};
 use crate::output::print::say;
 
-/// The database of a demo that is alone.
+/// Name of the database of a demo that runs alone.
 const FIRST: &str = "demo";
 
-/// A database that no other demo uses for as long as the value lives, whichever process that is in.
+/// A database that no other demo, in any process, uses while the value lives.
 #[derive(Debug)]
 pub(super) struct OwnDatabase {
     pub(super) name: String,
-    /// It runs from here to the end, so that it is started once.
+    /// The server, which runs until the end, so that it starts only once.
     server: LocalServer,
     _lock: File,
 }
 
 impl OwnDatabase {
-    /// The first free one in the private server, without the data of an earlier demo: each is a company of its own.
+    /// Takes the first free database of the private server, and removes the data of an earlier demo, which is of another
+    /// company.
     pub(super) async fn take(private: &PrivateServer) -> Result<Self, Exit> {
         let server = private::server(private).await?;
         let (name, lock) = first_free(server.folder())?;
@@ -34,13 +35,13 @@ impl OwnDatabase {
         Ok(Self { name, server, _lock: lock })
     }
 
-    /// Gives it back, with its data in it.
+    /// Releases the database, and keeps its data.
     pub(super) async fn leave(self) -> Result<(), Exit> {
         Ok(self.server.stop().await?)
     }
 }
 
-/// The first name that nobody has, and what keeps others from it.
+/// The first free name, and its lock.
 fn first_free(folder: &Path) -> Result<(String, File), Exit> {
     let mut number = 1_u32;
     loop {

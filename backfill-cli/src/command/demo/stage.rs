@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::args::Output;
 use crate::output::print::{out, out_json};
 
-/// What the demo shows: scene after scene for people, one value at the end for programs.
+/// Shows the demo scene by scene to people, or as one value at the end to programs.
 #[derive(Debug)]
 pub(super) struct Stage {
     form: Output,
@@ -18,12 +18,12 @@ impl Stage {
         Self { form, facts: Map::new() }
     }
 
-    /// Whether somebody watches it, who may be asked something.
+    /// Whether a person watches, who can be prompted.
     pub(super) fn is_for_people(&self) -> bool {
         self.form == Output::Text
     }
 
-    /// Shows something to people.
+    /// Shows a line to people.
     pub(super) fn show(&self, text: &str) {
         if self.is_for_people() {
             out(text);
@@ -40,7 +40,7 @@ impl Stage {
         self.facts.insert(name.to_owned(), fact.into());
     }
 
-    /// The end: programs are told.
+    /// Ends the demo, and writes the value for programs.
     pub(super) fn close(self) {
         if self.form == Output::Json {
             out_json(&Value::Object(self.facts));

@@ -20,7 +20,7 @@ use crate::secrets::prompt;
 use crate::secrets::text;
 use crate::secrets::unlock;
 
-/// `secrets`: the vault. Values go in by a prompt or stdin and never come out.
+/// `secrets`: manages the vault. Values come from a prompt or stdin, and are never printed.
 pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8, Exit> {
     match command {
         Secrets::Init { passphrase, keyring } => {
@@ -50,7 +50,7 @@ pub(crate) async fn secrets(settings: &Settings, command: Secrets) -> Result<u8,
     Ok(DONE)
 }
 
-/// Tells programs where the vault lies and what opens it; people were told in words.
+/// Writes for programs where the vault is and what opens it. People have read it in a note.
 fn tell_sealed(settings: &Settings, by: &Unlock) {
     let (opened_by, key_file) = match by {
         Unlock::KeyFile(file) => ("key file", Some(file)),
@@ -64,7 +64,7 @@ fn tell_sealed(settings: &Settings, by: &Unlock) {
     }
 }
 
-/// Everything that support may ask for and nobody can misuse.
+/// Prints what support may ask for, without anything that could be misused.
 async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
     let vault = unlock::open(settings).await?.vault;
     let word = async |name| -> Result<Option<String>, Exit> {
@@ -88,7 +88,7 @@ async fn export_public_info(settings: &Settings) -> Result<(), Exit> {
 }
 
 async fn set(settings: &Settings, name: SecretName) -> Result<(), Exit> {
-    // A vault that cannot be used is said before somebody types a secret.
+    // Report an unusable vault before a person types a secret.
     let vault = unlock::open(settings).await?.vault;
     vault.set(name, value(name).await?).await?;
     match settings.output {

@@ -1,4 +1,4 @@
-//! With what the vault is sealed: at first, and from now on.
+//! The commands `secrets init` and `secrets rekey`: choose what opens the vault.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ use crate::secrets::Secrets;
 use crate::secrets::keyring::{self, Account, Refusal};
 use crate::secrets::unlock::{self, Opened};
 
-/// `secrets init`. Returns what opens the vault.
+/// `secrets init`: creates the vault. Returns what opens it.
 pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -> Result<Unlock, Exit> {
     let vault = place(settings);
     let secrets = Secrets::handed_over(settings).await?;
     let by = if passphrase {
-        // Said before somebody thinks of a passphrase.
+        // Report this before a person chooses a passphrase.
         unlock::nothing_yet(settings, &secrets).await?;
         let by = Unlock::Passphrase(unlock::new_passphrase().await?);
         unlock::init(settings, &secrets, by.clone()).await?;
@@ -44,8 +44,8 @@ pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -
     Ok(by)
 }
 
-/// The key waits under its pending name until the vault is made with it, and takes nothing's place: a key that is
-/// there already may be the only one of a vault that cannot be reached now.
+/// Stores the key under its pending name until the vault is created with it. It replaces no existing key, which may be the
+/// only key of a vault that cannot be reached now.
 async fn init_by_keyring(settings: &Settings, secrets: &Secrets) -> Result<Unlock, Exit> {
     let account = unlock::nothing_yet(settings, secrets).await?;
     if keyring::find(&account)?.is_some() {
@@ -61,7 +61,7 @@ async fn init_by_keyring(settings: &Settings, secrets: &Secrets) -> Result<Unloc
     let key = Unlock::generate_key_text()?;
     keyring::keep(&pending, &key).map_err(unkept)?;
     match unlock::init(settings, secrets, Unlock::KeyText(key.clone())).await {
-        // The key is kept as long as the vault may be sealed with it.
+        // Keep the key as long as the vault may be sealed with it.
         Err(exit) if unlock::nothing_yet(settings, secrets).await.is_ok() => {
             keyring::forget(&pending);
             return Err(exit);
@@ -73,8 +73,8 @@ async fn init_by_keyring(settings: &Settings, secrets: &Secrets) -> Result<Unloc
     Ok(Unlock::KeyText(key))
 }
 
-/// `secrets rekey`. Only what opened the vault is replaced: any other key that lies about may open another vault.
-/// Returns what opens the vault from now on.
+/// `secrets rekey`: seals the vault with a new key or passphrase. It replaces only what opened the vault, because any other
+/// key may open another vault. Returns what opens the vault from now on.
 pub(super) async fn rekey(
     settings: &Settings,
     passphrase: bool,
@@ -98,7 +98,7 @@ pub(super) async fn rekey(
             && !settings.vault_key.named
             && unlock::other_vault_of(settings, key, key).is_none()
         {
-            // It would be looked for first, and opens nothing any more.
+            // The vault would be opened with it first, and it no longer works.
             let _ = std::fs::remove_file(key);
         }
         spent(settings, &by);
@@ -123,7 +123,7 @@ pub(super) async fn rekey(
     Ok(new)
 }
 
-/// Says what became useless.
+/// Reports which keys no longer open the vault.
 fn spent(settings: &Settings, old: &Unlock) {
     match old {
         Unlock::KeyFile(key) | Unlock::Credential(key) if key.exists() => {
@@ -144,7 +144,7 @@ fn spent(settings: &Settings, old: &Unlock) {
     }
 }
 
-/// Seals the vault with a new key, and says where that is if nobody can tell whether it was done.
+/// Seals the vault with a new key. If it is unknown whether that succeeded, the error says where the new key is.
 async fn reseal(
     vault: SealedVault,
     new: &Unlock,
@@ -160,8 +160,8 @@ async fn reseal(
     })
 }
 
-/// The new key takes the old one's place last: whatever kills this in between, one of the two files opens the
-/// vault, and the next command finds out which.
+/// Replaces the old key file last. If the process is killed in between, one of the two files opens the vault, and the next
+/// command finds out which.
 async fn replace_key(settings: &Settings, vault: SealedVault, key: &Path) -> Result<(), Exit> {
     let pending = unlock::pending(key);
     for needed in [key, &pending] {
@@ -172,7 +172,7 @@ async fn replace_key(settings: &Settings, vault: SealedVault, key: &Path) -> Res
             ));
         }
     }
-    // Left by a rekey that ended before it sealed anything, for the vault has just been opened by the other key.
+    // A rekey left this file behind before it sealed anything, because the other key has just opened the vault.
     let _ = std::fs::remove_file(&pending);
     reseal(vault, &Unlock::from(&pending), &pending.display()).await?;
     std::fs::rename(&pending, key).map_err(|error| {
@@ -192,7 +192,7 @@ async fn replace_key(settings: &Settings, vault: SealedVault, key: &Path) -> Res
     Ok(())
 }
 
-/// The same order with two entries of the keyring.
+/// Replaces the key in the same order, with two entries of the keyring.
 async fn rekey_by_keyring(account: &Account, vault: SealedVault) -> Result<Unlock, Exit> {
     let key = Unlock::generate_key_text()?;
     let pending = account.pending();
@@ -203,7 +203,7 @@ async fn rekey_by_keyring(account: &Account, vault: SealedVault) -> Result<Unloc
     Ok(Unlock::KeyText(key))
 }
 
-/// The vault is sealed with a key that waits; now it gets its name.
+/// Gives the pending key its final name, after the vault was sealed with it.
 fn promote(account: &Account, key: &qbo_auth::SecretString) -> Result<(), Exit> {
     keyring::keep(account, key).map_err(|why| {
         Exit::new(

@@ -1,4 +1,4 @@
-//! From Mage's `triggers.yaml` to triggers.
+//! Converts Mage's `triggers.yaml` to triggers.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,20 +20,20 @@ use crate::instant;
 use crate::output::exit::Exit;
 use crate::output::print::say;
 
-/// A trigger as a file has it.
+/// A trigger from a file.
 #[derive(Debug)]
 pub(super) struct Filed {
-    /// Its name in the file.
+    /// Name of the trigger in the file.
     pub(super) name: String,
     pub(super) what: What,
 }
 
-/// What a file asks for.
+/// What to do with a trigger of the file.
 #[derive(Debug)]
 pub(super) enum What {
-    /// To be armed, unless it is known. `before` is what an earlier version called it.
+    /// Arm it, unless it is known. `before` is its name in earlier versions.
     Wanted { trigger: NewTrigger, before: Option<TriggerName> },
-    /// Not to be armed, and why.
+    /// Do not arm it, for this reason.
     LeftOut(&'static str),
 }
 
@@ -78,7 +78,7 @@ pub(super) fn triggers(
     Ok(triggers)
 }
 
-/// Of two triggers with one name beside one pipeline only one could be armed, and nobody could say which.
+/// Refuses two triggers of one pipeline with the same name, because only one of them could be armed.
 fn each_once(triggers: &[Filed]) -> Result<(), String> {
     let mut names = HashSet::new();
     let wanted = triggers.iter().filter_map(|filed| match &filed.what {
@@ -126,7 +126,7 @@ impl Entry {
     }
 }
 
-/// `2026-02-01 05:00:00`, in UTC, with or without a fraction; or as anywhere else here.
+/// Parses `2026-02-01 05:00:00` in UTC, with or without a fraction, or any form that the command line accepts.
 fn start_time(text: &str) -> Option<OffsetDateTime> {
     let text = text.trim();
     let is_fraction = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());

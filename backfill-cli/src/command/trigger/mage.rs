@@ -1,4 +1,4 @@
-//! `triggers.yaml` as Mage writes it beside a pipeline.
+//! The format of the `triggers.yaml` that Mage writes beside a pipeline.
 
 use serde::Deserialize;
 
@@ -8,11 +8,11 @@ struct File {
     triggers: Vec<Entry>,
 }
 
-/// The fields that matter here; Mage writes others beside them.
+/// The fields that are used here; Mage writes others, too.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) name: String,
-    /// Not there in every version; the file's folder says it too.
+    /// Missing in some versions of Mage; the file's folder has the same name.
     pub(crate) pipeline_uuid: Option<String>,
     pub(crate) schedule_interval: Option<String>,
     pub(crate) start_time: Option<String>,

@@ -1,4 +1,4 @@
-//! `trigger`: runs to be started once, at a stated time.
+//! The command `trigger`: manages runs to start once, at a stated time.
 
 mod apply;
 mod file;
@@ -20,9 +20,9 @@ use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::say;
 
-/// `trigger`.
+/// `trigger`: arms, lists, cancels and rearms triggers.
 pub(crate) async fn trigger(settings: &Settings, command: &Command) -> Result<u8, Exit> {
-    // Whatever can be wrong with what is asked for is found before anything is opened.
+    // Check the arguments before opening anything.
     let (mut asked, mut filed) = (Vec::new(), Vec::new());
     match command {
         Command::Add(arguments) => asked = chain(settings, arguments)?,
@@ -77,8 +77,8 @@ async fn carry_out(
     }
 }
 
-/// The trigger of a name; or of the chain of that name the parts that can still be taken back, the last one first, so that
-/// none fires meanwhile.
+/// The trigger with this name, or the parts of the chain with this name that can still be cancelled. The last part comes
+/// first, so that no part fires in the meantime.
 async fn cancelled_with(store: &PgStore, name: &TriggerName) -> Result<Vec<TriggerName>, Exit> {
     let (all, _) = store.triggers().await?;
     if all.iter().any(|one| one.asked.name == *name) {

@@ -1,12 +1,12 @@
-//! How a trigger of a file is called here. Mage allows any text as a name, and the same one beside several pipelines; here a
-//! name is unique, and made of few characters. So it begins with its pipeline, and whatever cannot stand in it is spelled
-//! out: no two triggers of Mage's become one.
+//! Derives the names of triggers from a file. Mage allows any text as a name, and the same name for several pipelines; here
+//! names are unique and have few characters. So a name begins with its pipeline and encodes all other characters, so that
+//! two of Mage's triggers never get the same name.
 
-/// The longest name.
+/// Length limit of a name.
 const LONGEST: usize = 80;
 
-/// The name of a trigger beside a pipeline. A point begins the two hexadecimal digits of a byte that cannot stand there. A
-/// name that becomes too long ends in a fingerprint of all of it.
+/// The name of a trigger of a pipeline. A byte that is not allowed becomes a point and two hexadecimal digits. A name that
+/// is too long is cut, and ends with a fingerprint of the whole.
 pub(super) fn name(pipeline: &str, name: &str) -> String {
     let spelled = format!("{pipeline}.{}", spelled(name));
     if spelled.len() <= LONGEST {
@@ -25,13 +25,13 @@ fn spelled(name: &str) -> String {
     name.bytes().map(byte).collect()
 }
 
-/// How earlier versions spelled a name, without its pipeline: what they have armed is not armed once more.
+/// The name in earlier versions, without the pipeline, so that a trigger they armed is not armed again.
 pub(super) fn folded(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     name.chars().map(plain).collect()
 }
 
-/// FNV-1a: it has to be the same in every build.
+/// Hashes with FNV-1a, whose result is the same in every build.
 fn fingerprint(bytes: &[u8]) -> u64 {
     bytes
         .iter()
