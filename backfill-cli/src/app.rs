@@ -152,7 +152,7 @@ pub(crate) async fn workshop(
 }
 
 impl App {
-    /// An engine over a client of its own, and that client.
+    /// Builds an engine with its own client, and returns both.
     pub(crate) fn engine(
         &self,
         sink: impl FnOnce(&Arc<dyn QboClient>) -> Arc<dyn EventSink>,
@@ -201,7 +201,7 @@ pub(crate) async fn compose(
 }
 
 impl RunApp {
-    /// Ends cleanly: a token that is being refreshed is kept first.
+    /// Closes everything, after storing a token that is being refreshed.
     pub(crate) async fn close(self) -> Result<(), Exit> {
         let Self { engine, client, store, workshop, .. } = self;
         drop((engine, client, store));

@@ -1,4 +1,4 @@
-//! The query whose answer proves that a consent opens a company.
+//! The query that checks whether a consent opens a company.
 
 use qbo_client::Query;
 

@@ -1,4 +1,4 @@
-//! Reading the log for commands that need neither a vault that lies in the database nor a schema that is there.
+//! Opens the log for commands that need neither a vault in the database nor an existing schema.
 
 use std::num::NonZeroUsize;
 
@@ -10,13 +10,13 @@ use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 use crate::secrets::Secrets;
 
-/// Opens the database for a command that only reads the log, or creates the schema. A vault that lies in this database
-/// cannot say how to reach it, and may not be there yet.
+/// Opens the database for a command that only reads the log or creates the schema. It does not need a vault in this
+/// database, which may not exist yet.
 pub(in crate::command) async fn reader(settings: &Settings) -> Result<Database, Exit> {
     Ok(reader_and_secrets(settings).await?.0)
 }
 
-/// As [`reader`], with the secrets that were needed for it.
+/// Opens the database like [`reader`], and also returns the secrets that this needed.
 pub(in crate::command) async fn reader_and_secrets(settings: &Settings) -> Result<(Database, Secrets), Exit> {
     let secrets = if settings.vault.is_shared() {
         Secrets::handed_over(settings).await?
@@ -26,13 +26,12 @@ pub(in crate::command) async fn reader_and_secrets(settings: &Settings) -> Resul
     Ok((open_database(settings, &secrets, NonZeroUsize::MIN).await?, secrets))
 }
 
-/// Whether something of this entity was asked for; no entity named stands for all, also those that the catalogue does
-/// not know any more.
+/// Whether an entity was requested. If none is named, all are, including those that are no longer in the catalogue.
 pub(in crate::command) fn is_wanted(wanted: &[EntitySpec], entity_name: &str) -> bool {
     wanted.is_empty() || wanted.iter().any(|spec| spec.entity_name() == entity_name)
 }
 
-/// A log that is not there yet is an empty one.
+/// Treats a missing log as an empty one.
 pub(in crate::command) fn or_nothing<T: Default>(answer: Result<T, StoreError>) -> Result<T, Exit> {
     match answer {
         Err(error) if matches!(error.kind, StoreErrorKind::NotSetUp(_)) => Ok(T::default()),

@@ -58,7 +58,7 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
     result.and_then(|code| closed.map(|()| code))
 }
 
-/// Says what is left of the month, beside the estimate that the run begins with.
+/// Shows the calls left this month, together with the estimate at the start of the run.
 async fn say_what_is_left(settings: &Settings, composed: &RunApp) -> Result<(), Exit> {
     let month = composed.month().await?;
     match settings.output {

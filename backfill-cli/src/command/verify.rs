@@ -168,7 +168,7 @@ async fn repair(
     let Some(request) = chosen_windows(settings, Axis::Updated, again)? else { return Ok(DONE) };
     let request = RunRequest { reopen: Reopen::All, by_content: true, ..request };
     let code = run::execute(settings, request).await?;
-    // What was read again may have left the quarantine; what is open beyond those windows the run has not looked at.
+    // Records may have left the quarantine; the run checked only the windows that it read.
     let database = super::log_reader::reader(settings).await?;
     let open_quarantine = open(settings, &database, found).await;
     database.close().await?;

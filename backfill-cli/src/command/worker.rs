@@ -183,17 +183,17 @@ impl Desk {
         });
         let until = if self.once { Until::Idle } else { Until::Stopped };
         let done = worker.work(until, stop).await;
-        // Whoever asks how it is holds the database no longer.
+        // The health endpoint releases the database with this status.
         self.health.note(&self.profile, ProfileStatus::Waits("it has ended".into()));
-        // The worker has ended, and with it whoever else held it.
+        // The worker has ended, too, so nothing else holds the database.
         if let Some(workshop) = Arc::into_inner(workshop) {
             workshop.close().await?;
         }
         Ok(done?)
     }
 
-    /// Everything that is needed to work. Where a vault, a consent or the database is missing it is waited for: somebody
-    /// will bring it. Nothing if it was told to stop.
+    /// Opens everything that the worker needs. If a vault, a consent or the database is missing, it waits for an operator.
+    /// Returns `None` if it was asked to stop.
     async fn workshop(&self, stop: &CancellationToken) -> Result<Option<App>, Exit> {
         let mut told = String::new();
         loop {

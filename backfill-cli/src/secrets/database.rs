@@ -1,4 +1,4 @@
-//! How settings and secrets say that a database is reached.
+//! Finds the database that settings or secrets name.
 
 use qbo_auth::{ExposeSecret as _, SecretName};
 use raw_store::DatabaseOptions;
@@ -8,7 +8,7 @@ use crate::config::settings::Settings;
 use crate::database::pgpass;
 use crate::output::exit::Exit;
 
-/// How to reach the database that settings or secrets name, with its password; `None` if none is named.
+/// The options of the database that settings or secrets name, with its password; `None` if none is named.
 pub(crate) async fn database_options(
     settings: &Settings,
     secrets: &Secrets,
@@ -28,7 +28,7 @@ pub(crate) async fn database_options(
     }))
 }
 
-/// The database that the secrets describe, if they do.
+/// The database that the secrets describe, if any.
 async fn from_secrets(secrets: &Secrets) -> Result<Option<DatabaseOptions>, Exit> {
     let mut parts = Vec::new();
     for name in [SecretName::PgHost, SecretName::PgPort, SecretName::PgDatabase, SecretName::PgUser] {
@@ -45,7 +45,7 @@ async fn from_secrets(secrets: &Secrets) -> Result<Option<DatabaseOptions>, Exit
         .map_err(|_| Exit::usage("PG_PORT is not a port", "qbo-backfill secrets set PG_PORT"))?;
     let (Some(database), Some(user)) = (database, user) else {
         return Err(Exit::usage(
-            "PG_HOST is set, PG_DATABASE or PG_USER is not",
+            "PG_HOST is set, but PG_DATABASE or PG_USER is missing",
             "qbo-backfill secrets set PG_DATABASE and PG_USER",
         ));
     };

@@ -118,7 +118,7 @@ impl CheckedVault {
         let _ = self.log.set(log);
     }
 
-    /// As [`compare`].
+    /// Compares the vault with the database; see [`compare`].
     pub(crate) async fn compare(&self, log: &dyn TokenLineage) -> Result<(), Exit> {
         compare(log, &self.vault, &self.key).await
     }

@@ -1,4 +1,4 @@
-//! The secrets of one process: those handed over, then those of the vault.
+//! Looks up the secrets of one process: first those from `--secrets`, then those of the vault.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use super::provided::ProvidedSecrets;
 use crate::config::settings::Settings;
 use crate::output::exit::{self, Exit};
 
-/// Where secrets are looked up.
+/// The sources of secrets.
 #[derive(Debug)]
 pub(crate) struct Secrets {
     pub(super) given: ProvidedSecrets,
@@ -38,29 +38,29 @@ impl Secrets {
         }
     }
 
-    /// A secret that cannot be done without.
+    /// A secret that is required.
     pub(crate) async fn need(&self, name: SecretName, settings: &Settings) -> Result<SecretString, Exit> {
         self.find(name).await?.ok_or_else(|| missing(name, settings))
     }
 
-    /// The company: as asked for, as it was handed over, as the vault has it, as far as they agree.
+    /// The company by options, `--secrets` and vault, which must agree.
     pub(crate) async fn realm(&self, settings: &Settings) -> Result<RealmId, Exit> {
         self.known_realm(settings).await?.ok_or_else(|| missing(SecretName::QboRealmId, settings))
     }
 
-    /// As [`Secrets::realm`]; `None` before the first consent.
+    /// The company like [`Secrets::realm`], or `None` before the first consent.
     pub(crate) async fn known_realm(&self, settings: &Settings) -> Result<Option<RealmId>, Exit> {
         self.agreed(SecretName::QboRealmId, settings.realm.clone(), &REALM).await
     }
 
-    /// The environment, in the same way; otherwise the sandbox.
+    /// The environment by the same sources; the sandbox if none names one.
     pub(crate) async fn environment(&self, settings: &Settings) -> Result<Environment, Exit> {
         let agreed = self.agreed(SecretName::QboEnvironment, settings.environment, &ENVIRONMENT).await?;
         Ok(agreed.unwrap_or(Environment::Sandbox))
     }
 
-    /// One value that may be known from three sides, which must not contradict one another: a token of one company
-    /// must never be taken for another's.
+    /// A value that three sources may name. They must not contradict each other, so that a token of one company is never used
+    /// for another.
     async fn agreed<T>(&self, name: SecretName, asked: Option<T>, words: &Words) -> Result<Option<T>, Exit>
     where
         T: FromStr<Err: Display> + PartialEq + Display,
@@ -80,16 +80,16 @@ impl Secrets {
         };
         let what = words.what;
         for (one, how, other) in [
-            (&asked, "was asked for, the vault is for", &kept),
-            (&given, "was handed over, the vault is for", &kept),
-            (&asked, "was asked for, there was handed over", &given),
+            (&asked, "was requested, but the vault is for", &kept),
+            (&given, "comes from --secrets, but the vault is for", &kept),
+            (&asked, "was requested, but --secrets has", &given),
         ] {
             if let (Some(one), Some(other)) = (one, other)
                 && one != other
             {
                 return Err(Exit::new(
                     exit::REFUSED,
-                    format!("{what}{one} {how} {what}{other}; nothing was called"),
+                    format!("{what}{one} {how} {what}{other}; no call was made"),
                     words.otherwise,
                 ));
             }
@@ -98,7 +98,7 @@ impl Secrets {
     }
 }
 
-/// How people are told about a value that is known from several sides.
+/// The words of an error about a value that several sources name.
 struct Words {
     what: &'static str,
     remedy: &'static str,
@@ -121,11 +121,11 @@ pub(super) fn missing(name: SecretName, settings: &Settings) -> Exit {
     let is_there = settings.vault.path.exists() || settings.vault.is_shared();
     let first = if is_there { "" } else { "qbo-backfill secrets init, then " };
     let remedy = match name {
-        // A consent brings both.
+        // A consent provides both.
         SecretName::QboRefreshToken | SecretName::QboRealmId => "qbo-backfill auth login".to_owned(),
         name => format!("qbo-backfill secrets set {name}"),
     };
-    Exit::usage(format!("the secret {name} is missing; nothing was called"), format!("{first}{remedy}"))
+    Exit::usage(format!("the secret {name} is missing; no call was made"), format!("{first}{remedy}"))
 }
 
 impl From<VaultError> for Exit {
@@ -136,7 +136,7 @@ impl From<VaultError> for Exit {
 
 impl From<&VaultError> for Exit {
     fn from(error: &VaultError) -> Self {
-        // The vault may lie in the database; then its errors are the database's.
+        // The vault may be in the database; its errors are then those of the database.
         if let Some(store) =
             std::error::Error::source(error).and_then(|source| source.downcast_ref::<StoreError>())
         {

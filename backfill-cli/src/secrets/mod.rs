@@ -1,4 +1,4 @@
-//! The secrets of one process: where they come from, what opens the vault, and what the database knows of the consent.
+//! The secrets of one process: their sources, the keys of the vault, and the lineage of the consent in the database.
 
 pub(crate) mod provided;
 pub(crate) mod lookup;

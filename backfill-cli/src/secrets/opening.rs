@@ -1,4 +1,4 @@
-//! Opening the secrets of one process: those handed over, then the vault.
+//! Opens the secrets of one process: those from `--secrets`, and the vault.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 
 impl Secrets {
-    /// Reads what `--secrets` hands over, and opens no vault.
+    /// Reads the secrets from `--secrets`, without opening a vault.
     pub(crate) async fn handed_over(settings: &Settings) -> Result<Self, Exit> {
         let given = match &settings.secrets {
             Some(source) => provided::read(source).await?,
@@ -21,7 +21,7 @@ impl Secrets {
         Ok(Self { given, vault: None })
     }
 
-    /// Reads what `--secrets` hands over, and opens the vault if there is one.
+    /// Reads the secrets from `--secrets`, and opens the vault if there is one.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, Exit> {
         let mut secrets = Self::handed_over(settings).await?;
         if !is_absent(settings) {
@@ -31,8 +31,8 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// The vault that keeps the tokens. Handed-over secrets get one of their own if there is none yet: the
-    /// rotated token has to live somewhere.
+    /// The vault that keeps the tokens. It is created for secrets from `--secrets` if there is none, because the rotated
+    /// token has to be stored.
     pub(crate) async fn token_vault(
         &mut self,
         settings: &Settings,
@@ -54,7 +54,7 @@ impl Secrets {
         Ok(vault)
     }
 
-    /// The vault that a new consent goes to: the one there is, or a new one beside secrets that were handed over.
+    /// The vault for a new consent: the existing one, or a new one.
     pub(crate) async fn vault_for_consent(&mut self, settings: &Settings) -> Result<Arc<SealedVault>, Exit> {
         let vault = match &self.vault {
             Some(vault) => Arc::clone(vault),
@@ -65,7 +65,7 @@ impl Secrets {
     }
 }
 
-/// Nothing configured yet is no broken vault; a vault that was asked for by name and is not there is.
+/// Whether no vault has been set up yet. A missing vault that the user named is an error instead.
 fn is_absent(settings: &Settings) -> bool {
     let fresh = settings.vault.path.symlink_metadata().is_err() && !settings.vault.is_shared();
     fresh && (!settings.vault.named || settings.secrets.is_some())

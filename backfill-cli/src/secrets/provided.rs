@@ -15,12 +15,12 @@ use crate::output::exit::Exit;
 /// Secrets by name.
 pub(crate) type ProvidedSecrets = BTreeMap<SecretName, SecretString>;
 
-/// Reads what `--secrets` names.
+/// Reads the secrets that `--secrets` names.
 pub(crate) async fn read(source: &Path) -> Result<ProvidedSecrets, Exit> {
     if source == Path::new("stdin") { from_stdin().await } else { from_folder(source) }
 }
 
-/// The line comes once, and a command may ask more than once.
+/// Keeps the line of stdin, because a command may read its secrets more than once.
 async fn from_stdin() -> Result<ProvidedSecrets, Exit> {
     static GIVEN: OnceCell<ProvidedSecrets> = OnceCell::const_new();
     GIVEN.get_or_try_init(first_line).await.cloned()
@@ -37,7 +37,7 @@ async fn first_line() -> Result<ProvidedSecrets, Exit> {
     let line = prompt::line(|_| wrong("its first line is too long, or is not text")).await?;
     // The parser's message could quote a secret, so it is not shown.
     let values: BTreeMap<String, Option<String>> = serde_json::from_str(line.trim_start_matches('\u{feff}'))
-        .map_err(|_| wrong("the first line is not a JSON object of texts"))?;
+        .map_err(|_| wrong("the first line is not a JSON object of strings"))?;
     let mut given = ProvidedSecrets::new();
     for (name, text) in values {
         let name = name
@@ -78,7 +78,7 @@ fn from_folder(folder: &Path) -> Result<ProvidedSecrets, Exit> {
     Ok(given)
 }
 
-/// Takes one secret over. A blank one counts as not given: that is what is left of a variable that was never set.
+/// Adds one secret. A blank one counts as missing, because a variable that was never set expands to it.
 fn take(given: &mut ProvidedSecrets, name: SecretName, text: &str) -> Result<(), Exit> {
     let value = text::value(name, text).map_err(|problem| {
         Exit::usage(

@@ -33,7 +33,7 @@ struct Company {
 /// The status of a company.
 #[derive(Clone, Debug)]
 pub(crate) enum ProfileStatus {
-    /// Something has to be done before it can be worked for.
+    /// The worker waits until a person solves a problem.
     Waits(String),
     /// The worker polls for its triggers.
     Works { store: Arc<PgStore>, allowance: Option<u64> },
@@ -44,7 +44,7 @@ impl Health {
         Self { metrics: Arc::new(Metrics::new()), companies: Mutex::default() }
     }
 
-    /// Notes how it stands with a company.
+    /// Records the status of a company.
     pub(crate) fn note(&self, profile: &str, standing: ProfileStatus) {
         let mut companies = self.companies.lock().unwrap_or_else(PoisonError::into_inner);
         companies.retain(|company| company.profile != profile);

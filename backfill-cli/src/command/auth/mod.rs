@@ -56,7 +56,7 @@ async fn refresh(settings: &Settings) -> Result<u8, Exit> {
     Ok(DONE)
 }
 
-/// Compares the vault with what a database that is named has seen, if it has seen anything.
+/// Compares the vault with the token lineage in the database, if a database is named and has one.
 async fn compare(settings: &Settings, secrets: &Secrets, vault: &CheckedVault) -> Result<(), Exit> {
     if database_options(settings, secrets).await?.is_none() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Intuit's token service, as the app's keys reach it.
+//! Builds the client of Intuit's token service, with the app's keys.
 
 use qbo_auth::{AuthError, ClientId, ClientSecret, Endpoints, ExposeSecret as _, OauthEndpoint, SecretName};
 
@@ -6,7 +6,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 use crate::secrets::Secrets;
 
-/// The token service, with the app's keys.
+/// The client of the token service, with the app's keys.
 pub(super) async fn endpoint(
     settings: &Settings,
     secrets: &Secrets,

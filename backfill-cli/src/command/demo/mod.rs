@@ -167,7 +167,7 @@ async fn show(
     if same { Ok(()) } else { Err(Exit::new(BUG, "the second run changed something", "please report this")) }
 }
 
-/// The first proof: as many rows as QuickBooks counts records.
+/// The first proof: each table has as many rows as QuickBooks counts records.
 async fn complete(composed: &RunApp, read: &RunRequest, stage: &mut Stage) -> Result<(), Exit> {
     let mut tables = Vec::new();
     stage.headline("Are all records there? QuickBooks' own count beside the rows in PostgreSQL:");
@@ -230,7 +230,7 @@ fn stopped(code: u8, is_kept: bool) -> Exit {
     Exit::new(code, what, "qbo-backfill demo --keep keeps it")
 }
 
-/// How to look at the data. A temporary database stays for as long as a person at the terminal wants.
+/// Shows how to open psql on the data. A temporary database stays until the person at the terminal presses Enter.
 async fn look(composed: &RunApp, arguments: &DemoArgs, ask: bool, stage: &mut Stage) -> Result<(), Exit> {
     let query = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
     let kept = arguments.keep.then(|| format!("{} -c '{query}'", composed.look()));

@@ -229,7 +229,7 @@ fn unkept(why: Refusal) -> Exit {
 }
 
 /// Where the vault lies, in words.
-/// Where the vault lies, for people.
+/// Describes the place of the vault for people.
 pub(super) fn place(settings: &Settings) -> String {
     if settings.vault.is_shared() {
         "in the database".into()

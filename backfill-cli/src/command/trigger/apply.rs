@@ -11,8 +11,8 @@ use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 use crate::output::print::{out, out_json, say};
 
-/// Arms what is new: all of it, or nothing. What is known stays as it is, whatever the file says: a file that is applied again
-/// fires nothing again.
+/// Arms the new triggers of a file, all or none. Known triggers stay as they are, so that applying a file again fires
+/// nothing again.
 pub(super) async fn apply(settings: &Settings, store: &PgStore, filed: Vec<Filed>) -> Result<(), Exit> {
     create_where_missing(store).await?;
     let (known, _) = store.triggers().await?;
@@ -29,7 +29,7 @@ pub(super) async fn apply(settings: &Settings, store: &PgStore, filed: Vec<Filed
                 let why = if one.asked.plan == trigger.plan {
                     "known already"
                 } else {
-                    "known already, and left with the range that it has"
+                    "known already, and keeps its range"
                 };
                 told.push(Told { name, trigger: Some(one.asked.name.clone()), outcome: "known", why });
             }
@@ -60,11 +60,11 @@ pub(super) async fn apply(settings: &Settings, store: &PgStore, filed: Vec<Filed
     Ok(())
 }
 
-/// What became of a trigger of a file.
+/// The outcome for a trigger of a file.
 pub(super) struct Told {
-    /// Its name in the file.
+    /// Name of the trigger in the file.
     name: String,
-    /// Its name here; none if it was left out.
+    /// Name of the armed trigger; `None` if it was left out.
     trigger: Option<TriggerName>,
     outcome: &'static str,
     why: &'static str,
@@ -87,7 +87,7 @@ impl Told {
     }
 }
 
-/// The trigger that one of a file has become before, under this name or under that of an earlier version.
+/// The existing trigger for a trigger of a file, under its present name or its name in earlier versions.
 pub(super) fn known_as<'a>(
     known: &'a [Trigger],
     asked: &NewTrigger,
@@ -98,11 +98,8 @@ pub(super) fn known_as<'a>(
             return Ok(Some(one));
         }
         return Err(Exit::usage(
-            format!(
-                "another trigger, of other pipelines, is called {} already; nothing is armed",
-                asked.name
-            ),
-            "give the one of the file another name",
+            format!("a trigger of other pipelines has the name {} already; nothing was armed", asked.name),
+            "rename the trigger in the file",
         ));
     }
     let earlier = known.iter().find(|one| Some(&one.asked.name) == before);

@@ -1,4 +1,4 @@
-//! Triggers and their history as tables and JSON.
+//! Shows triggers and their history, as tables and JSON.
 
 use backfill_report::instant::{short, utc};
 use backfill_report::table::Table;
@@ -69,7 +69,7 @@ pub(super) fn text(
     Ok(table.to_string())
 }
 
-/// How long until it fires, or what it waits for.
+/// The time until a trigger fires, or what it waits for.
 pub(super) fn due(one: &Trigger, all: &[Trigger], now: OffsetDateTime) -> String {
     if one.state != TriggerState::Armed {
         return String::new();

@@ -1,4 +1,4 @@
-//! What a new trigger is made of.
+//! Builds new triggers from the arguments of `trigger add`.
 
 use backfill_core::{ChunkSize, EntitySpec, tile};
 use backfill_report::instant::{short, utc};
@@ -46,25 +46,25 @@ pub(super) fn chain(settings: &Settings, arguments: &TriggerAddArgs) -> Result<V
         .collect()
 }
 
-/// A time that is past fires at once, which is seldom what was meant.
+/// The time to fire at. Refuses a past time without `--now`: it would fire at once, which is rarely meant.
 pub(super) fn fire_at(when: When) -> Result<OffsetDateTime, Exit> {
     let now = SystemClock::new().now_utc();
     let at = when.at.unwrap_or(now);
     if is_past(at, now) && !when.now {
         return Err(Exit::usage(
-            format!("{} is past; nothing is armed", utc(at)),
-            "give a time to come, or --now as well to fire at once",
+            format!("{} is in the past; nothing was armed", utc(at)),
+            "give a time in the future, or add --now to fire at once",
         ));
     }
     Ok(at)
 }
 
-/// Past by more than it takes to type a command.
+/// Whether a time has passed by more than it takes to type a command.
 pub(super) fn is_past(at: OffsetDateTime, now: OffsetDateTime) -> bool {
     at < now - time::Duration::MINUTE
 }
 
-/// Made of what it reads, and when.
+/// The default name of a trigger, from its pipeline and time.
 pub(super) fn default_name(entities: &[EntitySpec], at: OffsetDateTime) -> Result<TriggerName, Exit> {
     let what = match entities {
         [one] => one.pipeline_name(),
@@ -85,5 +85,5 @@ pub(super) fn plan(entities: &[EntitySpec], (axis, chunk): (&str, &str), span: W
 }
 
 pub(super) fn name_of(text: &str) -> Result<TriggerName, Exit> {
-    text.parse().map_err(|error| Exit::usage(format!("{text}: {error}"), "give it another one with --name"))
+    text.parse().map_err(|error| Exit::usage(format!("{text}: {error}"), "choose another name with --name"))
 }
