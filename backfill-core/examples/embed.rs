@@ -10,7 +10,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use backfill_core::{CancellationToken, Catalog, Engine, EventSink, RunEvent, RunRequest};
+use backfill_core::{CancellationToken, Catalog, Engine, EventSink, RunEvent, RunEventKind, RunRequest};
 use fixtures::{Company, Sandbox, SandboxOptions, Shape};
 use qbo_auth::{
     ClientId, ClientSecret, Clock, Endpoints, Environment, MemoryVault, OauthEndpoint, RefreshingProvider,
@@ -26,11 +26,11 @@ struct BusyDays(std::sync::atomic::AtomicU32);
 
 impl EventSink for BusyDays {
     fn emit(&self, event: &RunEvent) {
-        match event {
-            RunEvent::Window(day) if day.state == WindowState::Completed && day.counts.read() > 0 => {
+        match &event.kind {
+            RunEventKind::Window(day) if day.state == WindowState::Completed && day.counts.read() > 0 => {
                 self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
-            RunEvent::PageCommitted { pipeline, page, rows, .. } => {
+            RunEventKind::PageCommitted { pipeline, page, rows, .. } => {
                 println!("{pipeline}: page {page}, {rows} records");
             }
             _ => {}

@@ -1,16 +1,14 @@
 //! One call budget for all processes of a company: adapts the ledger in the database to the client's `CallBudget`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use qbo_auth::Clock;
 use qbo_auth::planted::is_planted;
-use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, ClientEvent, Limits};
+use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, MonthlyCalls};
 use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreError};
 use time::OffsetDateTime;
-use tokio::sync::mpsc::UnboundedSender;
 
 /// Shortest validity of a permit: an admitted call leaves at most this long after it was asked for, where the database answers
 /// quickly. A longer validity costs a little of the rate, because a call counts until it must have arrived.
@@ -18,9 +16,6 @@ const SHORTEST: Duration = Duration::from_millis(250);
 
 /// Longest validity of a permit, where the database answers slowly.
 const LONGEST: Duration = Duration::from_secs(5);
-
-/// Share of the monthly allowance above which [`ClientEvent::AllowanceLow`] is sent.
-const WORTH_SAYING: f64 = 0.8;
 
 /// The call budget that all processes of a company share through the database. It holds a weak reference, so it does not keep
 /// the store alive.
@@ -30,8 +25,6 @@ pub struct SharedBudget {
     limits: CallLimits,
     clock: Arc<dyn Clock>,
     good_for: Arc<Mutex<Duration>>,
-    signals: UnboundedSender<ClientEvent>,
-    said: AtomicBool,
 }
 
 /// The permit to send one request, backed by a call slot of the ledger.
@@ -39,6 +32,7 @@ pub struct SharedBudget {
 struct Permit {
     ledger: Weak<dyn CallLedger>,
     slot: Option<CallSlot>,
+    month: Option<MonthlyCalls>,
     clock: Arc<dyn Clock>,
     asked: (Duration, OffsetDateTime),
     good_for: Duration,
@@ -46,13 +40,12 @@ struct Permit {
 }
 
 impl SharedBudget {
-    /// Creates a budget within `limits` and, if given, `monthly_calls` calls a month. When the month's allowance runs low, the
-    /// budget sends [`ClientEvent::AllowanceLow`] once through the channel.
+    /// Creates a budget within `limits` and, if given, `monthly_calls` calls a month.
     pub fn new(
         ledger: Weak<dyn CallLedger>,
         limits: Limits,
         monthly_calls: Option<u64>,
-        (clock, signals): (Arc<dyn Clock>, UnboundedSender<ClientEvent>),
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let limits = CallLimits {
             per_minute: limits.per_minute,
@@ -61,18 +54,7 @@ impl SharedBudget {
             per_month: monthly_calls,
         };
         let good_for = Arc::new(Mutex::new(SHORTEST));
-        Self { ledger, limits, clock, good_for, signals, said: AtomicBool::new(false) }
-    }
-
-    /// Reports once that the month's allowance runs low.
-    fn tell(&self, used: u64) {
-        let Some(allowance) = self.limits.per_month else { return };
-        #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-        let share = used as f64 / allowance as f64;
-        if share >= WORTH_SAYING && !self.said.swap(true, Ordering::Relaxed) {
-            // A closed receiver is not an error.
-            let _ = self.signals.send(ClientEvent::AllowanceLow { used, allowance });
-        }
+        Self { ledger, limits, clock, good_for }
     }
 }
 
@@ -87,17 +69,15 @@ impl CallBudget for SharedBudget {
         // A permit as old as its transaction would not be used; this mutation makes it look new.
         let asked = if is_planted("time of the transaction's start") { now() } else { asked };
         match admission {
-            CallAdmission::Go { slot, used } => {
-                self.tell(used);
-                Ok(Admission::Go(Box::new(Permit {
-                    ledger: Weak::clone(&self.ledger),
-                    slot: Some(slot),
-                    clock: Arc::clone(&self.clock),
-                    asked,
-                    good_for,
-                    next_good_for: Arc::clone(&self.good_for),
-                })))
-            }
+            CallAdmission::Go { slot, used } => Ok(Admission::Go(Box::new(Permit {
+                ledger: Weak::clone(&self.ledger),
+                slot: Some(slot),
+                month: self.limits.per_month.map(|allowance| MonthlyCalls { used, allowance }),
+                clock: Arc::clone(&self.clock),
+                asked,
+                good_for,
+                next_good_for: Arc::clone(&self.good_for),
+            }))),
             CallAdmission::Wait(time) => Ok(Admission::Wait(time)),
             CallAdmission::UsedUp { until } => {
                 Err(BudgetError::UsedUp { allowance: self.limits.per_month.unwrap_or_default(), until })
@@ -133,6 +113,10 @@ impl CallPermit for Permit {
         *self.next_good_for.lock().unwrap_or_else(PoisonError::into_inner) = next;
         point!("call.leaves");
         good
+    }
+
+    fn month(&self) -> Option<MonthlyCalls> {
+        self.month
     }
 
     async fn conclude(mut self: Box<Self>, end: CallEnd) {
@@ -183,17 +167,12 @@ mod tests {
 
     use super::*;
 
-    fn budget(
-        monthly_calls: Option<u64>,
-    ) -> (SharedBudget, Arc<MemoryStore>, Arc<ManualClock>, tokio::sync::mpsc::UnboundedReceiver<ClientEvent>)
-    {
+    fn budget(monthly_calls: Option<u64>) -> (SharedBudget, Arc<MemoryStore>, Arc<ManualClock>) {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
-        let (sender, signals) = tokio::sync::mpsc::unbounded_channel();
         let ledger: Arc<dyn CallLedger> = store.clone();
-        let budget =
-            SharedBudget::new(Arc::downgrade(&ledger), Limits::QBO, monthly_calls, (clock.clone(), sender));
-        (budget, store, clock, signals)
+        let budget = SharedBudget::new(Arc::downgrade(&ledger), Limits::QBO, monthly_calls, clock.clone());
+        (budget, store, clock)
     }
 
     async fn go(budget: &SharedBudget) -> Box<dyn CallPermit> {
@@ -205,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_permit_that_was_slept_over_is_not_used_and_the_next_one_lasts_longer() {
-        let (budget, store, clock, _signals) = budget(None);
+        let (budget, store, clock) = budget(None);
         let mut permit = go(&budget).await;
         clock.advance(SHORTEST * 3 / 2);
         assert!(!permit.leave());
@@ -219,13 +198,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn four_fifths_of_the_month_are_said_once_and_its_end_refuses() {
-        let (budget, _store, _clock, mut signals) = budget(Some(5));
+    async fn every_permit_says_what_the_month_has_cost_and_its_end_refuses() {
+        let (budget, _store, _clock) = budget(Some(5));
         for used in 1..=5 {
-            go(&budget).await.conclude(CallEnd::Served).await;
-            let said = signals.try_recv().ok();
-            let low = ClientEvent::AllowanceLow { used: 4, allowance: 5 };
-            assert_eq!(said, (used == 4).then_some(low));
+            let permit = go(&budget).await;
+            assert_eq!(permit.month(), Some(MonthlyCalls { used, allowance: 5 }));
+            permit.conclude(CallEnd::Served).await;
         }
         let refused = budget.admit().await.unwrap_err();
         assert!(matches!(refused, BudgetError::UsedUp { allowance: 5, .. }), "{refused}");
@@ -233,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_was_abandoned_keeps_its_place_for_a_while_and_stays_counted() {
-        let (budget, store, _clock, _signals) = budget(None);
+        let (budget, store, _clock) = budget(None);
         drop(go(&budget).await);
         tokio::task::yield_now().await;
         assert_eq!(store.month().await.unwrap().used, 1);

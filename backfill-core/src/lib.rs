@@ -33,7 +33,7 @@ pub use chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
 pub use clock_check::{CLOCKS_AGREE_WITHIN, ClockApart, ClockOf};
 pub use engine::{Engine, RunOutcome, Totals};
 pub use error::{Failure, RunError};
-pub use event::{EventSink, RunEvent, WindowReport};
+pub use event::{EventSink, RunEvent, RunEventKind, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest};
 pub use report::{FindingKind, PipelineReport, Report, ReportError};

@@ -12,7 +12,7 @@ mod usage;
 pub use bytes::Bytes;
 pub use client::QboClient;
 pub use error::{Advice, Cause, Error, ErrorKind, Refusal};
-pub use event::{ClientEvent, WaitReason};
+pub use event::{ClientEvent, Subscribers, WaitReason};
 pub use http::{Answer, Call, Fault, FaultError, Received, Transport, TransportError, Verdict, classify};
 #[cfg(feature = "http")]
 pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
@@ -20,7 +20,7 @@ pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
 pub use limit::MOST_SILENCE;
 pub use limit::{
     Admission, Backoff, Breaker, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, Limits,
-    LocalBudget, Throttle, Ticket,
+    LocalBudget, MonthlyCalls, Throttle, Ticket,
 };
 pub use page::{Deleted, Deletions, IdentityProblem, RawPage, RawRecord, SplitError};
 pub use query::{

@@ -14,8 +14,8 @@ use qbo_auth::{
 };
 use qbo_client::{
     Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ClientEvent,
-    ErrorKind, HttpQboClient, HttpQboClientBuilder, PageSize, QboClient, Query, Received, Refusal, Transport,
-    TransportError, WaitReason,
+    ErrorKind, HttpQboClient, HttpQboClientBuilder, MonthlyCalls, PageSize, QboClient, Query, Received,
+    Refusal, Transport, TransportError, WaitReason,
 };
 use time::macros::datetime;
 use wiremock::matchers::{body_string, header, method, path, query_param};
@@ -85,6 +85,38 @@ impl CallPermit for Gone {
     }
 }
 
+/// A budget with a monthly allowance of five calls.
+#[derive(Debug, Default)]
+struct FiveCalls(AtomicU32);
+
+/// A permit that says how many calls of five it is.
+#[derive(Debug)]
+struct OneOfFive(u32);
+
+#[async_trait]
+impl CallBudget for FiveCalls {
+    async fn admit(&self) -> Result<Admission, BudgetError> {
+        Ok(Admission::Go(Box::new(OneOfFive(self.0.fetch_add(1, Ordering::SeqCst) + 1))))
+    }
+
+    async fn throttled(&self, _: Duration) -> Result<Duration, BudgetError> {
+        Ok(Duration::ZERO)
+    }
+}
+
+#[async_trait]
+impl CallPermit for OneOfFive {
+    fn leave(&mut self) -> bool {
+        true
+    }
+
+    fn month(&self) -> Option<MonthlyCalls> {
+        Some(MonthlyCalls { used: self.0.into(), allowance: 5 })
+    }
+
+    async fn conclude(self: Box<Self>, _: CallEnd) {}
+}
+
 /// A token service that has had enough.
 #[derive(Debug)]
 struct NoTokens;
@@ -121,7 +153,7 @@ struct Bench {
     server: MockServer,
     clock: Arc<ManualClock>,
     client: HttpQboClient,
-    signals: tokio::sync::mpsc::UnboundedReceiver<ClientEvent>,
+    events: tokio::sync::mpsc::UnboundedReceiver<ClientEvent>,
 }
 
 async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
@@ -130,7 +162,6 @@ async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
     Mock::given(method("POST")).respond_with(script).mount(&server).await;
     let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
     let endpoints = Endpoints::of(Environment::Sandbox).with_api(&server.uri()).unwrap();
-    let (sender, signals) = tokio::sync::mpsc::unbounded_channel();
     let client = HttpQboClient::builder(
         "1234567890".parse().unwrap(),
         endpoints,
@@ -138,10 +169,10 @@ async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
         clock.clone(),
     )
     .seed(1)
-    .signals(sender)
     .build()
     .unwrap();
-    Bench { server, clock, client, signals }
+    let events = client.subscribe();
+    Bench { server, clock, client, events }
 }
 
 /// An emulated company, for many requests at once.
@@ -203,10 +234,10 @@ async fn a_429_pauses_for_as_long_as_it_says_or_a_minute() {
     let waited = bench.clock.elapsed().checked_sub(began).unwrap();
     assert_eq!(waited.as_secs(), 67);
     assert_eq!(bench.client.usage().retries, 2);
-    bench.signals.close();
+    bench.events.close();
     let mut waits = Vec::new();
-    while let Some(signal) = bench.signals.recv().await {
-        if let ClientEvent::Waiting { reason, time } = signal {
+    while let Some(event) = bench.events.recv().await {
+        if let ClientEvent::Waiting { reason, time } = event {
             waits.push((reason, time.as_secs_f64().round()));
         }
     }
@@ -448,14 +479,30 @@ async fn a_source_that_never_answers_is_given_up_in_minutes() {
 }
 
 #[tokio::test]
+async fn four_fifths_of_the_month_are_said_once_and_to_every_subscriber() {
+    let sandbox = sandbox().await;
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let client = visitor(&sandbox, clock).budget(Arc::new(FiveCalls::default())).build().unwrap();
+    let mut subscribers = [client.subscribe(), client.subscribe()];
+    drop(client.subscribe());
+    for call in 1..=5 {
+        client.count(&invoices()).await.unwrap();
+        for events in &mut subscribers {
+            let low = ClientEvent::AllowanceLow { used: 4, allowance: 5 };
+            assert_eq!(events.try_recv().ok(), (call == 4).then_some(low), "call {call}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_is_down_is_called_twice_a_minute_by_all_together_and_found_again_without_help() {
     let sandbox = sandbox().await;
     sandbox.faults().push(Rule::on(CallKind::Query, Fault::Html { status: 503 }).times(28));
     let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
-    let (sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
     let went = Arc::new(Mutex::new(Vec::new()));
     let budget = Arc::new(Watching { clock: clock.clone(), went: went.clone() });
-    let client = visitor(&sandbox, clock).budget(budget).signals(sender).build().unwrap();
+    let client = visitor(&sandbox, clock).budget(budget).build().unwrap();
+    let mut events = client.subscribe();
     let query = invoices();
     for page in join_all((0..10).map(|_| client.fetch_page(&query))).await {
         page.unwrap();
@@ -466,10 +513,10 @@ async fn a_source_that_is_down_is_called_twice_a_minute_by_all_together_and_foun
         assert!(three[2].checked_sub(three[0]).unwrap() >= Duration::from_mins(1), "{went:?}");
     }
     assert_eq!(went.len(), 38, "one page each, and nothing more than the outage cost");
-    signals.close();
+    events.close();
     let mut states = Vec::new();
-    while let Some(signal) = signals.recv().await {
-        if let ClientEvent::Breaker(state) = signal {
+    while let Some(event) = events.recv().await {
+        if let ClientEvent::Breaker(state) = event {
             states.push(state);
         }
     }

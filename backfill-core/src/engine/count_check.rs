@@ -14,7 +14,7 @@ use raw_store::{LogFilter, LogLine, OpenWindow, Window, WindowState};
 
 use super::log_snapshot::log_moved;
 use crate::error::RunError;
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 use crate::plan::consecutive;
 use crate::scan::pipeline_context::{Confirmed, FetchFailure, PipelineContext};
 
@@ -211,7 +211,7 @@ pub(crate) async fn count_mismatches(
         by_count.extend(&claim.windows);
         if source != read {
             let pipeline = context.spec.pipeline_name();
-            context.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
+            context.events.emit(RunEventKind::CountDiffers { pipeline, span, source, read });
         }
         if source > read {
             narrow(context, (claim, source), is_first, &mut counts_left, &mut found).await?;

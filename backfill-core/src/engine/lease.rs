@@ -7,7 +7,7 @@ use raw_store::{Advice, Pipeline, StoreError, StoreErrorKind};
 
 use super::run_context::{Permit, RunContext};
 use crate::error::{Failure, broken};
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
 
@@ -48,7 +48,7 @@ pub(crate) async fn take(
         {
             told = true;
             let (pipeline, patience) = (name.to_owned(), left);
-            shared.sink.emit(&RunEvent::Held { pipeline, holder, since, patience });
+            shared.events.emit(RunEventKind::Held { pipeline, holder, since, patience });
         }
         permit = None;
         let pause = ASK_AGAIN.mul_f64(0.75 + random.f64() / 2.0);

@@ -14,10 +14,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
-use qbo_client::{ClientEvent, QboClient, Usage};
-use raw_store::{LogFilter, LogLine, RunEnd, RunStatus, Store, StoreError, StoreErrorKind};
+use qbo_client::{QboClient, Usage};
+use raw_store::{LogFilter, LogLine, RunEnd, RunId, RunStatus, Store, StoreError, StoreErrorKind};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ use self::log_snapshot::{LogSnapshot, log_moved};
 use self::pipeline::names;
 use self::run_context::{Learned, RunContext};
 use crate::error::{Failure, RunError, broken};
-use crate::event::{EventSink, RunEvent};
+use crate::event::{Emitter, EventSink, RunEventKind};
 use crate::plan::{PipelinePlan, Plan, RunRequest};
 use crate::scan::record_heads::RunHeads;
 
@@ -45,7 +44,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Creates an engine from its parts, without calling QuickBooks or the store.
+    /// Creates an engine from its parts, without calling QuickBooks or the store. While it reads, the sink also receives the
+    /// client's events.
     pub fn new(
         client: Arc<dyn QboClient>,
         store: Arc<dyn Store>,
@@ -55,14 +55,9 @@ impl Engine {
         Self { client, store, clock, sink, keeps_heads: true }
     }
 
-    /// Forwards the client's events to the sink as [`RunEvent::Source`], until the client is dropped.
-    pub fn relay(&self, mut signals: UnboundedReceiver<ClientEvent>) {
-        let sink = Arc::clone(&self.sink);
-        tokio::spawn(async move {
-            while let Some(signal) = signals.recv().await {
-                sink.emit(&RunEvent::Source(signal));
-            }
-        });
+    /// Returns what emits the events of a run.
+    pub(crate) fn events(&self, run: &RunId) -> Emitter {
+        Emitter::new(&self.sink, &self.clock, Some(run.clone()))
     }
 
     /// Plans a run from the request and the log, without calling QuickBooks.
@@ -93,15 +88,16 @@ impl Engine {
         let began = (self.clock.elapsed(), self.client.usage());
         let request = Arc::new(request);
         let (plan, done) = self.begin(&request).await?;
-        self.sink.emit(&RunEvent::RunStarted {
-            run: request.id.clone(),
+        let events = self.events(&request.id);
+        events.emit(RunEventKind::RunStarted {
             seed: request.seed,
             pipelines: names(&request.entities),
             windows: plan.open_windows(),
             estimated_calls: plan.estimated_calls,
         });
         let learned = Learned::default();
-        let read = self.read_on(&request, (plan, done), stop, &learned).await;
+        let reading = self.read_on(&request, (plan, done), stop, &learned);
+        let read = events.relaying(&*self.client, reading).await;
         let mut outcome = self.finish(&request, read, began, learned.heads).await?;
         outcome.clock = *learned.apart.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(outcome)
@@ -150,7 +146,8 @@ impl Engine {
                 return Err(error);
             }
             setbacks += 1;
-            self.sink.emit(&RunEvent::LogMoved { pipeline: entity_name.to_string(), attempt: setbacks });
+            let pipeline = entity_name.to_string();
+            self.events(&request.id).emit(RunEventKind::LogMoved { pipeline, attempt: setbacks });
             begun = self.begin(request).await?;
         }
     }
@@ -180,7 +177,7 @@ impl Engine {
                 // additional permits of pipelines that have begun.
                 Ok(permit) = Arc::clone(&permits).acquire_owned(), if may_begin => {
                     if let Some(next) = waiting.pop_front() {
-                        let shared = self.shared(&permits, &halt, learned);
+                        let shared = self.shared(&request.id, &permits, &halt, learned);
                         working.spawn(pipeline::read(shared, Arc::clone(request), next, permit));
                     }
                     continue;
@@ -226,12 +223,18 @@ impl Engine {
         }
     }
 
-    fn shared(&self, permits: &Arc<Semaphore>, stop: &CancellationToken, learned: &Learned) -> RunContext {
+    fn shared(
+        &self,
+        run: &RunId,
+        permits: &Arc<Semaphore>,
+        stop: &CancellationToken,
+        learned: &Learned,
+    ) -> RunContext {
         RunContext {
             client: Arc::clone(&self.client),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
-            sink: Arc::clone(&self.sink),
+            events: self.events(run),
             stop: stop.clone(),
             permits: Arc::clone(permits),
             keeps_heads: self.keeps_heads,
@@ -266,7 +269,7 @@ impl Engine {
             Err(error) => Err(error),
         };
         let time = self.clock.elapsed().saturating_sub(began);
-        self.sink.emit(&RunEvent::RunFinished { run: request.id.clone(), status, usage, time });
+        self.events(&request.id).emit(RunEventKind::RunFinished { status, usage, time });
         match (record, open, failure) {
             (Ok(Some(record)), Ok(open_quarantine), failure) => {
                 Ok(RunOutcome { record, usage, open_quarantine, failure, heads, clock: None })

@@ -15,7 +15,7 @@ use crate::catalog::EntitySpec;
 use crate::clock_check::Clocks;
 use crate::engine::lease;
 use crate::error::{RunError, broken};
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 use crate::plan::{PipelinePlan, Proof, RunRequest, consecutive};
 use crate::scan::Scan;
 use crate::scan::availability::Availability;
@@ -54,7 +54,7 @@ pub(crate) async fn read(
         client: shared.client,
         store: shared.store,
         clock: shared.clock,
-        sink: shared.sink,
+        events: shared.events,
         // A failure of one scan stops the pipeline's other scans.
         stop: shared.stop.child_token(),
         request,
@@ -111,7 +111,7 @@ async fn read_and_prove(
     let read = read_windows(context, permits, plan, reopen, permit).await?;
     if let Some(message) = context.availability.missing() {
         let (pipeline, message) = (context.spec.pipeline_name(), message.into());
-        context.emit(&RunEvent::Unavailable { pipeline, windows: read.windows, message });
+        context.events.emit(RunEventKind::Unavailable { pipeline, windows: read.windows, message });
         return Ok(());
     }
     point!("proof.due");
@@ -322,7 +322,7 @@ impl Reading {
             let parts = part.divide();
             for later in &parts[1..] {
                 let (pipeline, at) = (self.context.spec.pipeline_name(), later.windows[0].window.start());
-                self.context.emit(&RunEvent::ScanSplit { pipeline, at });
+                self.context.events.emit(RunEventKind::ScanSplit { pipeline, at });
             }
             self.waiting.extend(parts);
         }

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock_check::ClockApart;
-use crate::event::EventSink;
+use crate::event::Emitter;
 use crate::scan::record_heads::RunHeads;
 
 /// A permit for one request in flight.
@@ -23,7 +23,7 @@ pub(crate) struct RunContext {
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) events: Emitter,
     pub(crate) stop: CancellationToken,
     /// One permit for each request that may be in flight.
     pub(crate) permits: Arc<Semaphore>,

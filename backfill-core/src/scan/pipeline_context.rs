@@ -19,7 +19,7 @@ use super::record_heads::Heads;
 use crate::catalog::EntitySpec;
 use crate::clock_check::{Clocks, Reading};
 use crate::error::{Failure, RunError};
-use crate::event::{EventSink, RunEvent, WindowReport};
+use crate::event::{Emitter, RunEventKind, WindowReport};
 use crate::plan::RunRequest;
 
 /// Retries of one page's commit while the database restarts or is busy.
@@ -31,7 +31,7 @@ pub(crate) struct PipelineContext {
     pub(crate) client: Arc<dyn QboClient>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) events: Emitter,
     pub(crate) stop: CancellationToken,
     pub(crate) request: Arc<RunRequest>,
     pub(crate) spec: EntitySpec,
@@ -104,10 +104,6 @@ impl PipelineContext {
         RunError { pipeline: Some(self.spec.pipeline_name()), window, failure: failure.into() }
     }
 
-    pub(crate) fn emit(&self, event: &RunEvent) {
-        self.sink.emit(event);
-    }
-
     /// Reads the host's clocks.
     pub(crate) fn reading(&self) -> Reading {
         Reading { elapsed: self.clock.elapsed(), host: self.clock.now_utc() }
@@ -168,7 +164,7 @@ impl PipelineContext {
             return Err(error);
         }
         *attempt += 1;
-        self.emit(&RunEvent::StoreRetry { pipeline: self.spec.pipeline_name(), attempt: *attempt });
+        self.events.emit(RunEventKind::StoreRetry { pipeline: self.spec.pipeline_name(), attempt: *attempt });
         self.clock.sleep(Duration::from_secs(1 << (*attempt - 1))).await;
         Ok(())
     }
@@ -211,7 +207,7 @@ impl PipelineContext {
         for window in windows {
             let waited = self.unproved.lock().unwrap_or_else(PoisonError::into_inner).remove(window);
             let Some(Unproved { tally: Tally { counts, pages }, .. }) = waited else { continue };
-            self.emit(&RunEvent::Window(WindowReport {
+            self.events.emit(RunEventKind::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
                 window: *window,
                 state: WindowState::Completed,
@@ -241,7 +237,7 @@ impl PipelineContext {
 
     fn tell_unread(&self, windows: &[Window], state: WindowState, message: &str) {
         for window in windows {
-            self.emit(&RunEvent::Window(WindowReport {
+            self.events.emit(RunEventKind::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
                 window: *window,
                 state,

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::outcome::VerifiedPipeline;
 use crate::catalog::EntitySpec;
-use crate::event::{EventSink, RunEvent};
+use crate::event::{Emitter, RunEventKind};
 use crate::id_hash::id_hash;
 use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::RunRequest;
@@ -26,7 +26,7 @@ use crate::scan::undeliverable_record::UNREADABLE;
 pub(crate) struct ComparingStore {
     log: MemoryStore,
     rows: Arc<dyn RawInspection>,
-    sink: Arc<dyn EventSink>,
+    events: Emitter,
     found: Mutex<BTreeMap<Box<str>, Found>>,
 }
 
@@ -105,14 +105,14 @@ impl Found {
     }
 
     /// Notes a mismatch, and emits it.
-    pub(crate) fn note(&mut self, sink: &dyn EventSink, difference: Mismatch) {
+    pub(crate) fn note(&mut self, events: &Emitter, difference: Mismatch) {
         match difference.kind {
             MismatchKind::Missing => self.verified.missing += 1,
             MismatchKind::Changed => self.verified.changed += 1,
             MismatchKind::Gone => self.verified.gone += 1,
         }
         self.verified.read_again.extend(difference.window);
-        sink.emit(&RunEvent::Mismatch(difference));
+        events.emit(RunEventKind::Mismatch(difference));
     }
 
     pub(crate) fn has_unreadable(&self) -> bool {
@@ -121,7 +121,7 @@ impl Found {
 
     /// Compares the records that QBO could not deliver with those of earlier runs: by their windows, or by their number if the
     /// earlier runs measured another time.
-    pub(crate) fn know_unreadable(&mut self, sink: &dyn EventSink, known: Vec<Quarantined>, axis: &str) {
+    pub(crate) fn know_unreadable(&mut self, events: &Emitter, known: Vec<Quarantined>, axis: &str) {
         let mut known: Vec<_> = known
             .into_iter()
             .filter(|one| one.resolved_at.is_none() && one.reason.starts_with(UNREADABLE))
@@ -136,29 +136,29 @@ impl Found {
                 continue;
             }
             let (pipeline, kind) = (self.verified.pipeline.clone(), MismatchKind::Missing);
-            self.note(sink, Mismatch { pipeline, kind, id: None, window: Some(window), deleted_at: None });
+            self.note(events, Mismatch { pipeline, kind, id: None, window: Some(window), deleted_at: None });
         }
     }
 
     /// Notes the result of comparing a page.
-    pub(crate) fn enter(&mut self, sink: &dyn EventSink, page: &PageCommit, comparison: PageComparison) {
+    pub(crate) fn enter(&mut self, events: &Emitter, page: &PageCommit, comparison: PageComparison) {
         self.verified.same += comparison.same;
         self.verified.quarantined += comparison.quarantined;
         let both = [(MismatchKind::Missing, comparison.missing), (MismatchKind::Changed, comparison.changed)];
         for (kind, deviations) in both {
             for Deviation { id, window } in deviations {
                 let (pipeline, window) = (self.verified.pipeline.clone(), Some(page.windows[window].window));
-                self.note(sink, Mismatch { pipeline, kind, id, window, deleted_at: None });
+                self.note(events, Mismatch { pipeline, kind, id, window, deleted_at: None });
             }
         }
     }
 }
 
 impl ComparingStore {
-    pub(crate) fn new(rows: Arc<dyn RawInspection>, sink: Arc<dyn EventSink>, request: &RunRequest) -> Self {
+    pub(crate) fn new(rows: Arc<dyn RawInspection>, events: Emitter, request: &RunRequest) -> Self {
         let found = |spec: &EntitySpec| (spec.entity_name().into(), Found::new(spec, request.span));
         let found = Mutex::new(request.entities.iter().map(found).collect());
-        Self { log: MemoryStore::new(), rows, sink, found }
+        Self { log: MemoryStore::new(), rows, events, found }
     }
 
     /// Takes what was found of an entity.
@@ -217,7 +217,7 @@ impl RawStore for ComparingStore {
         if let Some(found) = self.found().get_mut(entity_name) {
             found.answered_at = found.answered_at.max(Some(page.answered_at));
             found.unreadable.extend(unreadable.iter().map(|row| page.windows[row.window].window));
-            found.enter(&*self.sink, page, comparison);
+            found.enter(&self.events, page, comparison);
         }
         Ok(outcome)
     }

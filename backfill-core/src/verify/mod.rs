@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::comparing_store::{ComparingStore, Found};
 use crate::catalog::{Axis, EntitySpec};
-use crate::engine::Engine;
+use crate::engine::{Engine, RunOutcome};
 use crate::error::{Failure, RunError};
+use crate::event::Emitter;
 use crate::id_hash::id_hash;
 use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::{Proof, RunRequest};
@@ -55,7 +56,8 @@ impl Engine {
             ..request
         };
         let rows: Arc<dyn RawInspection> = self.store.clone();
-        let comparing = Arc::new(ComparingStore::new(rows, Arc::clone(&self.sink), &request));
+        let events = self.events(&request.id);
+        let comparing = Arc::new(ComparingStore::new(rows, events.clone(), &request));
         let engine = Self {
             client: Arc::clone(&self.client),
             store: comparing.clone(),
@@ -65,6 +67,18 @@ impl Engine {
             keeps_heads: false,
         };
         let outcome = engine.run(request.clone(), stop.clone()).await?;
+        let conclusion = self.conclude(&request, outcome, &comparing, (&events, &stop));
+        events.relaying(&*self.client, conclusion).await
+    }
+
+    /// Searches for the rows that were not met, and puts the results together.
+    async fn conclude(
+        &self,
+        request: &RunRequest,
+        outcome: RunOutcome,
+        comparing: &ComparingStore,
+        (events, stop): (&Emitter, &CancellationToken),
+    ) -> Result<Verification, RunError> {
         let mut failure = outcome.failure;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
@@ -72,13 +86,13 @@ impl Engine {
             if found.has_unreadable() {
                 let known =
                     self.store.quarantined(Some(spec.entity_name())).await.map_err(RunError::general)?;
-                found.know_unreadable(&*self.sink, known, &spec.pipeline(Axis::Updated).time_axis);
+                found.know_unreadable(events, known, &spec.pipeline(Axis::Updated).time_axis);
             }
             let totals = outcome.record.pipelines.iter().find(|one| *one.entity_name == *spec.entity_name());
             let (unread, unavailable) =
                 totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));
             if failure.is_none() && unread == 0 && unavailable == 0 {
-                let search = Search { engine: self, spec, request: &request, stop: &stop, deleted: None };
+                let search = Search { engine: self, spec, request, events, stop, deleted: None };
                 failure = search.account_for_unmet(&mut found).await.err();
                 found.verified.looked_for_gone = failure.is_none();
             }
@@ -119,6 +133,7 @@ struct Search<'a> {
     engine: &'a Engine,
     spec: &'a EntitySpec,
     request: &'a RunRequest,
+    events: &'a Emitter,
     stop: &'a CancellationToken,
     /// The response of change data capture, once it was queried.
     deleted: Option<HashMap<Box<str>, Option<OffsetDateTime>>>,
@@ -268,7 +283,7 @@ impl Search<'_> {
         }
         for commit in by_window.into_values() {
             let compared = self.engine.store.compare(&commit).await.map_err(|error| self.error(error))?;
-            found.enter(&*self.engine.sink, &commit, compared);
+            found.enter(self.events, &commit, compared);
         }
         Ok(())
     }
@@ -304,7 +319,7 @@ impl Search<'_> {
     fn gone(&self, id: &str, deleted_at: Option<OffsetDateTime>, found: &mut Found) {
         let (pipeline, id) = (self.spec.pipeline_name(), Some(id.into()));
         let kind = MismatchKind::Gone;
-        found.note(&*self.engine.sink, Mismatch { pipeline, kind, id, window: None, deleted_at });
+        found.note(self.events, Mismatch { pipeline, kind, id, window: None, deleted_at });
     }
 
     fn error(&self, failure: impl Into<Failure>) -> RunError {

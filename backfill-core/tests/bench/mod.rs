@@ -14,8 +14,8 @@ use qbo_auth::{
     RefreshingProvider, SecretName, SecretVault as _,
 };
 use qbo_client::{
-    Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, Property, QboClient, Query, RawPage,
-    Usage,
+    ClientEvent, Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, Property, QboClient, Query,
+    RawPage, Usage,
 };
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, RunId, Store, StoreIdentity, TableName,
@@ -23,6 +23,7 @@ use raw_store::{
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) const SPAN_END: OffsetDateTime = datetime!(2025-01-01 0:00 UTC);
 
@@ -219,6 +220,10 @@ impl QboClient for Lossy {
 
     fn usage(&self) -> Usage {
         self.inner.usage()
+    }
+
+    fn subscribe(&self) -> UnboundedReceiver<ClientEvent> {
+        self.inner.subscribe()
     }
 }
 

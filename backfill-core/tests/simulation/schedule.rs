@@ -18,7 +18,6 @@ use raw_store::{
     CallLedger, IfMissed, MemoryStore, NewTrigger, RawStore as _, Reopen, RunId, Store, StoreIdentity,
     TriggerPlan, TriggerQueue, Window,
 };
-use tokio::sync::mpsc::unbounded_channel;
 
 use crate::disk::{self, Place};
 use crate::ledger;
@@ -259,8 +258,7 @@ impl House {
         let profile = &self.process.world.profile;
         let ledger: Arc<dyn CallLedger> = self.connection.clone();
         let limits = Limits { per_minute: profile.per_minute, per_second: profile.per_second };
-        let (signals, _) = unbounded_channel();
-        let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, None, (self.clock.clone(), signals));
+        let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, None, self.clock.clone());
         let way = Way { process: Arc::clone(&self.process), realm: self.realm };
         let client = HttpQboClient::builder(
             self.realm.parse().unwrap(),

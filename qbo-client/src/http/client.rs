@@ -1,7 +1,7 @@
 //! The one request loop: admit → token → send → classify → accept, wait or give up.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use qbo_auth::planted::is_planted;
 use qbo_auth::{AccessToken, Clock, Endpoints, PageTitle, RealmId, TokenProvider};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::classify::{by_fault, is_web_page, throttled_tokens};
 use super::https::{Https, LARGEST_BODY};
 use super::{Answer, Call, Fault, Received, Transport, TransportError, Verdict, classify};
 use crate::client::QboClient;
 use crate::error::{Cause, Error, ErrorKind, Refusal};
-use crate::event::{ClientEvent, WaitReason};
+use crate::event::{ClientEvent, Subscribers, WaitReason};
 use crate::limit::{
     Admission, Backoff, Breaker, BreakerState, BudgetError, COOL_DOWN, CallBudget, CallEnd, CallPermit,
-    Limits, LocalBudget, MOST_SILENCE, Silence,
+    Limits, LocalBudget, MOST_SILENCE, MonthlyCalls, Silence,
 };
 use crate::page::split::total_count;
 use crate::page::{Deletions, RawPage, SplitError};
@@ -65,7 +65,9 @@ pub struct HttpQboClient {
     meter: Meter,
     seed: u64,
     requests: AtomicU64,
-    signals: Option<UnboundedSender<ClientEvent>>,
+    subscribers: Subscribers,
+    /// Whether the low allowance was reported.
+    told_low: AtomicBool,
 }
 
 /// Builds an [`HttpQboClient`].
@@ -80,7 +82,6 @@ pub struct HttpQboClientBuilder {
     budget: Option<Arc<dyn CallBudget>>,
     transport: Option<Arc<dyn Transport>>,
     seed: u64,
-    signals: Option<UnboundedSender<ClientEvent>>,
 }
 
 /// The HTTP client could not be set up, for example because there is no root certificate.
@@ -105,7 +106,6 @@ impl HttpQboClient {
             budget: None,
             transport: None,
             seed: 0,
-            signals: None,
         }
     }
 }
@@ -132,12 +132,6 @@ impl HttpQboClientBuilder {
     /// Sets the seed of the back-off's jitter; default 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
-        self
-    }
-
-    /// Reports waits, repeats and changes of the breaker to a channel.
-    pub fn signals(mut self, signals: UnboundedSender<ClientEvent>) -> Self {
-        self.signals = Some(signals);
         self
     }
 
@@ -168,7 +162,8 @@ impl HttpQboClientBuilder {
             meter: Meter::default(),
             seed: self.seed,
             requests: AtomicU64::new(0),
-            signals: self.signals,
+            subscribers: Subscribers::default(),
+            told_low: AtomicBool::new(false),
         })
     }
 }
@@ -208,6 +203,10 @@ impl QboClient for HttpQboClient {
 
     fn usage(&self) -> Usage {
         self.meter.usage()
+    }
+
+    fn subscribe(&self) -> UnboundedReceiver<ClientEvent> {
+        self.subscribers.add()
     }
 }
 
@@ -277,7 +276,7 @@ impl HttpQboClient {
                 Step::Done(value) => return Ok(value),
                 Step::Again(cause) => {
                     let attempt = tries.attempts;
-                    self.tell(ClientEvent::Retrying { entity: entity.clone(), attempt, cause });
+                    self.subscribers.send(&ClientEvent::Retrying { entity: entity.clone(), attempt, cause });
                     // Throttling has paused the shared budget already.
                     if cause != Cause::Throttled {
                         self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
@@ -378,7 +377,7 @@ impl HttpQboClient {
             if state == BreakerState::Closed {
                 self.recovered.notify_one();
             }
-            self.tell(ClientEvent::Breaker(state));
+            self.subscribers.send(&ClientEvent::Breaker(state));
             if state == BreakerState::Open {
                 self.budget.failing(COOL_DOWN).await;
             }
@@ -473,6 +472,7 @@ impl HttpQboClient {
             }
             match self.budget.admit().await {
                 Ok(Admission::Go(permit)) => {
+                    self.note_month(permit.month());
                     // A failure may have been reported meanwhile.
                     let closed = self.breaker().admit(self.clock.elapsed());
                     if closed.is_ok() {
@@ -488,16 +488,18 @@ impl HttpQboClient {
 
     async fn wait(&self, time: Duration, reason: WaitReason) {
         if time >= WORTH_TELLING {
-            self.tell(ClientEvent::Waiting { reason, time });
+            self.subscribers.send(&ClientEvent::Waiting { reason, time });
         }
         let _waiting = self.meter.wait(&*self.clock);
         self.clock.sleep(time).await;
     }
 
-    fn tell(&self, signal: ClientEvent) {
-        if let Some(signals) = &self.signals {
-            // A receiver that was dropped wants no more events.
-            let _ = signals.send(signal);
+    /// Reports once that the month's allowance runs low.
+    fn note_month(&self, month: Option<MonthlyCalls>) {
+        let Some(low) = month.filter(|month| month.is_low()) else { return };
+        if !self.told_low.swap(true, Ordering::Relaxed) {
+            let MonthlyCalls { used, allowance } = low;
+            self.subscribers.send(&ClientEvent::AllowanceLow { used, allowance });
         }
     }
 

@@ -48,8 +48,34 @@ pub trait CallPermit: fmt::Debug + Send + Sync {
     /// request must not leave.
     fn leave(&mut self) -> bool;
 
+    /// How much of a month's allowance is used with this request; `None` for a budget without one.
+    fn month(&self) -> Option<MonthlyCalls> {
+        None
+    }
+
     /// Reports how the request ended.
     async fn conclude(self: Box<Self>, end: CallEnd);
+}
+
+/// The use of a monthly allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonthlyCalls {
+    /// Calls made this month.
+    pub used: u64,
+    /// Calls allowed per month.
+    pub allowance: u64,
+}
+
+impl MonthlyCalls {
+    /// Share of the allowance above which it counts as low.
+    const LOW: f64 = 0.8;
+
+    /// Whether four fifths of the allowance are used.
+    pub fn is_low(self) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+        let share = self.used as f64 / self.allowance as f64;
+        share >= Self::LOW
+    }
 }
 
 /// How a request ended.

@@ -18,7 +18,7 @@ pub use backoff::Backoff;
 #[cfg(feature = "http")]
 pub(crate) use breaker::COOL_DOWN;
 pub use breaker::{Breaker, BreakerState};
-pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit};
+pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, MonthlyCalls};
 pub use local::LocalBudget;
 #[cfg(feature = "http")]
 pub use silence::MOST_SILENCE;
