@@ -93,7 +93,7 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
     let tokens = Arc::new(RefreshingProvider::new(vault.clone(), Arc::new(endpoint), Arc::clone(&clock)));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
-        .limits(settings.limits)
+        .rate_policy(settings.rate_policy)
         .seed(seed);
     let identity =
         StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
@@ -109,10 +109,10 @@ impl Company {
         store: Option<&Arc<PgStore>>,
     ) -> Result<Arc<dyn QboClient>, Exit> {
         let mut builder = self.client.clone();
-        if let (Some(limits), Some(store)) = (settings.limits, store) {
+        if let (Some(policy), Some(store)) = (settings.rate_policy, store) {
             let ledger: Arc<dyn CallLedger> = store.clone();
             let clock = Arc::clone(&self.clock);
-            let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, settings.monthly_calls, clock);
+            let budget = SharedBudget::new(Arc::downgrade(&ledger), &policy, settings.monthly_calls, clock);
             builder = builder.budget(Arc::new(budget));
         }
         let client = builder.build().map_err(|error| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use qbo_auth::Clock;
 use qbo_auth::planted::is_planted;
-use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, MonthlyCalls};
+use qbo_client::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, MonthlyCalls, RatePolicy};
 use raw_store::{Advice, CallAdmission, CallLedger, CallLimits, CallSlot, StoreError};
 use time::OffsetDateTime;
 
@@ -40,19 +40,14 @@ struct Permit {
 }
 
 impl SharedBudget {
-    /// Creates a budget within `limits` and, if given, `monthly_calls` calls a month.
+    /// Creates a budget by this policy and, if given, within `monthly_calls` calls a month.
     pub fn new(
         ledger: Weak<dyn CallLedger>,
-        limits: Limits,
+        policy: &RatePolicy,
         monthly_calls: Option<u64>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let limits = CallLimits {
-            per_minute: limits.per_minute,
-            per_second: limits.per_second,
-            in_flight: Limits::IN_FLIGHT,
-            per_month: monthly_calls,
-        };
+        let limits = limits(policy, monthly_calls);
         let good_for = Arc::new(Mutex::new(SHORTEST));
         Self { ledger, limits, clock, good_for }
     }
@@ -87,7 +82,7 @@ impl CallBudget for SharedBudget {
 
     async fn throttled(&self, pause: Duration) -> Result<Duration, BudgetError> {
         let ledger = self.ledger.upgrade().ok_or_else(gone)?;
-        ledger.pause(pause).await.map_err(unavailable)
+        ledger.pause(&self.limits, pause).await.map_err(unavailable)
     }
 
     async fn failing(&self, apart: Duration) {
@@ -144,6 +139,35 @@ impl Drop for Permit {
     }
 }
 
+/// Converts the client's policy to the ledger's limits: all of it, so that no number of the policy has a second place.
+fn limits(policy: &RatePolicy, per_month: Option<u64>) -> CallLimits {
+    let RatePolicy {
+        per_minute,
+        per_second,
+        in_flight,
+        arrival_slack,
+        share_after_refusal,
+        share_gain_per_minute,
+        least_share,
+        refusals_apart,
+        counted_silence,
+        probe_interval,
+    } = *policy;
+    CallLimits {
+        per_minute,
+        per_second,
+        in_flight,
+        per_month,
+        arrival_slack,
+        share_after_refusal,
+        share_gain_per_minute,
+        least_share,
+        refusals_apart,
+        counted_silence,
+        probe_interval,
+    }
+}
+
 async fn conclude(ledger: &dyn CallLedger, slot: &CallSlot, end: raw_store::CallEnd) {
     if let Err(error) = ledger.conclude(slot, end).await {
         // The slot becomes free by itself, and the month counts one call too many rather than one too few.
@@ -162,6 +186,7 @@ fn gone() -> BudgetError {
 #[cfg(test)]
 mod tests {
     use qbo_auth::ManualClock;
+    use qbo_client::Throttle;
     use raw_store::MemoryStore;
     use time::macros::datetime;
 
@@ -171,8 +196,73 @@ mod tests {
         let store = Arc::new(MemoryStore::new());
         let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
         let ledger: Arc<dyn CallLedger> = store.clone();
-        let budget = SharedBudget::new(Arc::downgrade(&ledger), Limits::QBO, monthly_calls, clock.clone());
+        let budget =
+            SharedBudget::new(Arc::downgrade(&ledger), &RatePolicy::QBO, monthly_calls, clock.clone());
         (budget, store, clock)
+    }
+
+    /// Differs from QuickBooks' in every number, so that a number of the store's own would show.
+    const STRANGE: RatePolicy = RatePolicy {
+        per_minute: 40,
+        per_second: 3,
+        in_flight: 100_000,
+        arrival_slack: Duration::from_millis(400),
+        share_after_refusal: 0.25,
+        share_gain_per_minute: 0.4,
+        least_share: 0.1,
+        refusals_apart: Duration::from_mins(3),
+        counted_silence: Duration::from_secs(20),
+        probe_interval: Duration::from_secs(7),
+    };
+
+    /// The limiter of one process and the ledger of many, over the same calls and refusals.
+    #[tokio::test]
+    async fn one_policy_makes_the_throttle_and_the_ledger_decide_alike() {
+        let (store, mut throttle) = (MemoryStore::new(), Throttle::new(Some(STRANGE)));
+        let limits = limits(&STRANGE, None);
+        let begin = datetime!(2026-11-22 10:00 UTC);
+        let (mut random, mut now) = (fastrand::Rng::with_seed(4711), Duration::ZERO);
+        let (mut waits, mut refusals, mut paused_until) = (0, 0, Duration::ZERO);
+        for step in 0..3000 {
+            now += Duration::from_millis(random.u64(0..900));
+            store.stand_at(begin + now);
+            if random.u8(0..40) == 0 {
+                let pause = Duration::from_secs(random.u64(1..300));
+                let refused = store.pause(&limits, pause).await.unwrap();
+                assert_eq!(throttle.throttled(now, pause), refused, "step {step}");
+                refusals += 1;
+                paused_until = paused_until.max(now + pause);
+                now += Duration::from_secs(random.u64(0..400));
+                continue;
+            }
+            match (throttle.admit(now), store.admit(&limits, Duration::ZERO).await.unwrap()) {
+                (Err(until), CallAdmission::Wait(time)) => {
+                    // In a pause, the throttle does not look behind its end.
+                    let other = until.saturating_sub(now);
+                    assert!(if now < paused_until { other <= time } else { other == time }, "step {step}");
+                    waits += 1;
+                }
+                (Ok(ticket), CallAdmission::Go { slot, .. }) => {
+                    assert!(throttle.leave(ticket, now));
+                    if random.bool() {
+                        now += Duration::from_millis(random.u64(0..300));
+                        store.stand_at(begin + now);
+                        throttle.answered(ticket, now);
+                        throttle.served();
+                        store.conclude(&slot, raw_store::CallEnd::Served).await.unwrap();
+                    }
+                }
+                other => panic!("they differ in step {step}: {other:?}"),
+            }
+        }
+        assert!(waits > 300 && refusals > 30, "{waits} waits, {refusals} refusals");
+        // Only the ledger knows of probes: a process alone leaves them to its breaker.
+        store.stand_at(begin + now + Duration::from_hours(1));
+        store.failing(Duration::ZERO).await.unwrap();
+        let probe = store.admit(&limits, Duration::ZERO).await.unwrap();
+        assert!(matches!(probe, CallAdmission::Go { .. }), "{probe:?}");
+        let next = store.admit(&limits, Duration::ZERO).await.unwrap();
+        assert_eq!(next, CallAdmission::Wait(STRANGE.probe_interval));
     }
 
     async fn go(budget: &SharedBudget) -> Box<dyn CallPermit> {

@@ -226,7 +226,7 @@ async fn a_call_whose_place_is_not_kept_is_refused_and_does_not_ask_for_ever() {
     let database = database().await;
     let store = store(&database).await;
     harmed(&database, &trigger("INSERT", "call_slot", "RETURN NULL;")).await;
-    let limits = raw_store::CallLimits { per_minute: 500, per_second: 10, in_flight: 10, per_month: None };
+    let limits = raw_store::contract::USUAL_LIMITS;
     let error = raw_store::CallLedger::admit(&store, &limits, std::time::Duration::from_millis(250)).await;
     assert_eq!(named(&error.unwrap_err()), ("call_slot", 1));
 }

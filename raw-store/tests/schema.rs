@@ -458,7 +458,7 @@ async fn a_run_goes_on_where_the_budget_was_emptied_and_is_told_what_helps_where
     let store = store(&database).await;
     let owner = connection(&database).await;
     owner.batch_execute("TRUNCATE raw.call_budget; DROP FUNCTION raw.create_raw_table(text)").await.unwrap();
-    let limits = raw_store::CallLimits { per_minute: 500, per_second: 10, in_flight: 10, per_month: None };
+    let limits = raw_store::contract::USUAL_LIMITS;
     let admitted = raw_store::CallLedger::admit(&store, &limits, std::time::Duration::from_millis(250)).await;
     assert!(matches!(admitted.unwrap(), raw_store::CallAdmission::Go { .. }));
     let other = raw_store::Pipeline { table: "qb_others".parse().unwrap(), ..pipeline() };

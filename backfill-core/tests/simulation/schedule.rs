@@ -13,7 +13,7 @@ use backfill_core::{
 use qbo_auth::{
     AuthError, Clock, Endpoints, Environment, RefreshingProvider, SealedVault, TokenProvider as _,
 };
-use qbo_client::{ErrorKind, HttpQboClient, Limits, PageSize};
+use qbo_client::{ErrorKind, HttpQboClient, PageSize, RatePolicy};
 use raw_store::{
     CallLedger, IfMissed, MemoryStore, NewTrigger, RawStore as _, Reopen, RunId, Store, StoreIdentity,
     TriggerPlan, TriggerQueue, Window,
@@ -257,8 +257,9 @@ impl House {
     fn engine(&self) -> Engine {
         let profile = &self.process.world.profile;
         let ledger: Arc<dyn CallLedger> = self.connection.clone();
-        let limits = Limits { per_minute: profile.per_minute, per_second: profile.per_second };
-        let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, None, self.clock.clone());
+        let (per_minute, per_second) = (profile.per_minute, profile.per_second);
+        let policy = RatePolicy { per_minute, per_second, ..RatePolicy::QBO };
+        let budget = SharedBudget::new(Arc::downgrade(&ledger), &policy, None, self.clock.clone());
         let way = Way { process: Arc::clone(&self.process), realm: self.realm };
         let client = HttpQboClient::builder(
             self.realm.parse().unwrap(),

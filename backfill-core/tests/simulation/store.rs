@@ -406,9 +406,9 @@ impl CallLedger for Connection {
         self.step("failing", self.process.memory.failing(apart)).await
     }
 
-    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
+    async fn pause(&self, limits: &CallLimits, pause: Duration) -> Result<Duration, StoreError> {
         ledger::pauses(&self.process.world, pause);
-        self.step("pause", self.process.memory.pause(pause)).await
+        self.step("pause", self.process.memory.pause(limits, pause)).await
     }
 
     async fn month(&self) -> Result<CallMonth, StoreError> {

@@ -8,7 +8,7 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret as _, OauthEndpoint, RealmId, RefreshingProvider, SecretName,
     SystemClock,
 };
-use qbo_client::{HttpQboClient, Limits};
+use qbo_client::{HttpQboClient, RatePolicy};
 use raw_store::{CallLedger, DatabaseOptions, PgStore, StoreErrorKind, StoreIdentity};
 
 use crate::roster::Roster;
@@ -53,7 +53,7 @@ impl Company {
         // The limits are the company's, whoever asks: a worker that was killed a moment ago has used some of them.
         let ledger: Arc<dyn CallLedger> = store.clone();
         let own = Arc::clone(&clock);
-        let budget = SharedBudget::new(Arc::downgrade(&ledger), Limits::QBO, member.monthly_calls, own);
+        let budget = SharedBudget::new(Arc::downgrade(&ledger), &RatePolicy::QBO, member.monthly_calls, own);
         let client =
             HttpQboClient::builder(realm.clone(), member.endpoints, tokens.clone(), Arc::clone(&clock))
                 .budget(Arc::new(budget))

@@ -20,7 +20,7 @@ use crate::error::{Cause, Error, ErrorKind, Refusal};
 use crate::event::{ClientEvent, Subscribers, WaitReason};
 use crate::limit::{
     Admission, Backoff, Breaker, BreakerState, BudgetError, COOL_DOWN, CallBudget, CallEnd, CallPermit,
-    Limits, LocalBudget, MOST_SILENCE, MonthlyCalls, Silence,
+    LocalBudget, MOST_SILENCE, MonthlyCalls, RatePolicy, Silence,
 };
 use crate::page::split::total_count;
 use crate::page::{Deletions, RawPage, SplitError};
@@ -78,7 +78,7 @@ pub struct HttpQboClientBuilder {
     endpoints: Endpoints,
     tokens: Arc<dyn TokenProvider>,
     clock: Arc<dyn Clock>,
-    limits: Option<Limits>,
+    policy: Option<RatePolicy>,
     budget: Option<Arc<dyn CallBudget>>,
     transport: Option<Arc<dyn Transport>>,
     seed: u64,
@@ -102,7 +102,7 @@ impl HttpQboClient {
             endpoints,
             tokens,
             clock,
-            limits: Some(Limits::QBO),
+            policy: Some(RatePolicy::QBO),
             budget: None,
             transport: None,
             seed: 0,
@@ -111,13 +111,14 @@ impl HttpQboClient {
 }
 
 impl HttpQboClientBuilder {
-    /// Sets the call limits of this client alone; default [`Limits::QBO`]. `None` only makes sense for an emulator.
-    pub fn limits(mut self, limits: Option<Limits>) -> Self {
-        self.limits = limits;
+    /// Sets the rate policy of this client; default [`RatePolicy::QBO`]. `None`, for no limits, only makes sense for an
+    /// emulator.
+    pub fn rate_policy(mut self, policy: Option<RatePolicy>) -> Self {
+        self.policy = policy;
         self
     }
 
-    /// Uses a budget that is shared with others, in place of limits of its own.
+    /// Uses a budget that is shared with others, in place of one of its own. Both should have the same rate policy.
     pub fn budget(mut self, budget: Arc<dyn CallBudget>) -> Self {
         self.budget = Some(budget);
         self
@@ -144,11 +145,12 @@ impl HttpQboClientBuilder {
         let base = self.endpoints.api();
         let company = format!("{}/v3/company/{}", base.trim_end_matches('/'), self.realm);
         let secure = !base.starts_with("http://");
-        let local = || Arc::new(LocalBudget::new(self.limits, Arc::clone(&self.clock)));
+        let local = || Arc::new(LocalBudget::new(self.policy, Arc::clone(&self.clock)));
         let budget = self.budget.clone().unwrap_or_else(|| local());
+        let connections = self.policy.unwrap_or(RatePolicy::QBO).in_flight as usize;
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Arc::new(Https::new(company, secure, Limits::IN_FLIGHT as usize).map_err(BuildError)?),
+            None => Arc::new(Https::new(company, secure, connections).map_err(BuildError)?),
         };
         Ok(HttpQboClient {
             transport,

@@ -265,9 +265,9 @@ impl CallLedger for PgStore {
         self.calls(op).await?.conclude(slot, end).await.map_err(self.failed(op))
     }
 
-    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
+    async fn pause(&self, limits: &CallLimits, pause: Duration) -> Result<Duration, StoreError> {
         let op = "pausing all calls";
-        self.calls(op).await?.pause(pause).await.map_err(self.failed(op))
+        self.calls(op).await?.pause(limits, pause).await.map_err(self.failed(op))
     }
 
     async fn failing(&self, apart: Duration) -> Result<(), StoreError> {

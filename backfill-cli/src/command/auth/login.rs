@@ -183,7 +183,7 @@ impl Login<'_> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let provider = Arc::new(StaticProvider::new(access));
         let client = HttpQboClient::builder(realm.clone(), self.endpoints.clone(), provider, clock)
-            .limits(self.settings.limits)
+            .rate_policy(self.settings.rate_policy)
             .build()
             .map_err(|error| {
                 Exit::new(REFUSED, exit::chain(&error), "check the system's root certificates")
