@@ -27,6 +27,11 @@ impl SlowStart {
         *self = Self { share, from: resumes };
     }
 
+    /// Records that the pause after a refusal was prolonged: the share grows from its end.
+    pub(crate) fn prolonged(&mut self, resumes: Duration) {
+        self.from = resumes;
+    }
+
     /// The share of the full rate.
     pub(crate) fn share(&self, policy: &RatePolicy, now: Duration) -> f64 {
         let minutes = now.saturating_sub(self.from).as_secs_f64() / 60.0;

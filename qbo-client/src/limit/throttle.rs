@@ -127,6 +127,8 @@ impl Throttle {
         // A request that is refused during a pause was sent before it: the rate is lowered only once for both refusals.
         if now >= self.paused_until {
             self.slow_start.refused(&self.policy, now, resumes);
+        } else {
+            self.slow_start.prolonged(resumes);
         }
         self.paused_until = resumes;
         self.refusals.refused(&self.policy, now)
