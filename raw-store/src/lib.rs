@@ -64,7 +64,7 @@ pub use store::{
     OpenWindow, PageComparison, Quarantine, Quarantined, RawInspection, RawStore, Reopen, Severity, Store,
     TableSurvey, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan,
     TriggerQueue, UnknownSeverity, Validation, ValidationQuery, ValidationResult, ValidationStats,
-    WindowFailure, WindowMetrics,
+    WindowFailure, WindowMetrics, WindowUpdate,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

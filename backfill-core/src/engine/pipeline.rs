@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use raw_store::{LogFilter, Reopen, Window};
+use raw_store::{LogFilter, Reopen, Window, WindowUpdate};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
@@ -124,7 +124,7 @@ async fn read_and_prove(
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
     context
         .store
-        .reopen_windows(context.owner(), &again)
+        .update_windows(context.owner(), &again, WindowUpdate::Reopen)
         .await
         .map_err(|error| context.error(None, error))?;
     let _read = read_windows(context, permits, &again, Reopen::Unfinished, read.permit).await?;

@@ -10,7 +10,7 @@ use qbo_auth::planted::is_planted;
 use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
     Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store,
-    StoreError, Window, WindowCounts, WindowFailure, WindowState,
+    StoreError, Window, WindowCounts, WindowFailure, WindowState, WindowUpdate,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -196,8 +196,12 @@ impl PipelineContext {
         let mut attempt = 0;
         loop {
             let closed = match by {
-                Confirmed::ByCount => self.store.note_counted(self.owner(), windows, confirmed).await,
-                Confirmed::Otherwise => self.store.close_windows(self.owner(), windows, confirmed).await,
+                Confirmed::ByCount => {
+                    self.store.update_windows(self.owner(), windows, WindowUpdate::Counted(confirmed)).await
+                }
+                Confirmed::Otherwise => {
+                    self.store.update_windows(self.owner(), windows, WindowUpdate::Confirmed(confirmed)).await
+                }
             };
             match closed {
                 Ok(()) => break,
@@ -222,7 +226,7 @@ impl PipelineContext {
     /// Gives windows up, in the log and by an event.
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.fail_windows(self.owner(), windows, &failure).await?;
+        self.store.update_windows(self.owner(), windows, WindowUpdate::Failed(&failure)).await?;
         self.tell_unread(windows, WindowState::Failed, message);
         Ok(())
     }
@@ -230,7 +234,7 @@ impl PipelineContext {
     /// Leaves windows unread because the company does not have their entity.
     pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.mark_unavailable(self.owner(), windows, &reason).await?;
+        self.store.update_windows(self.owner(), windows, WindowUpdate::Unavailable(&reason)).await?;
         self.tell_unread(windows, WindowState::Unavailable, message);
         Ok(())
     }

@@ -9,7 +9,7 @@ use raw_store::{
     BackfillLog, Bytes, Confirmation, Deviation, Lease, LogFilter, LogLine, MemoryStore, OpenWindow, Owner,
     PageCommit, PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore,
     Reopen, RunEnd, RunId, RunRecord, RunStart, StoreError, StoreIdentity, Window, WindowCounts,
-    WindowFailure,
+    WindowUpdate,
 };
 use time::OffsetDateTime;
 
@@ -301,48 +301,24 @@ impl BackfillLog for ComparingStore {
         self.log.open_windows(owner, windows, reopen).await
     }
 
-    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        self.log.reopen_windows(owner, windows).await?;
-        if let Some(found) = self.found().get_mut(&owner.pipeline.entity_name) {
+    async fn update_windows(
+        &self,
+        owner: Owner<'_>,
+        windows: &[Window],
+        update: WindowUpdate<'_>,
+    ) -> Result<(), StoreError> {
+        let own = match update {
+            WindowUpdate::Counted(by) => WindowUpdate::Counted(in_memory(by)),
+            WindowUpdate::Confirmed(by) => WindowUpdate::Confirmed(in_memory(by)),
+            other => other,
+        };
+        self.log.update_windows(owner, windows, own).await?;
+        if let (WindowUpdate::Reopen, Some(found)) =
+            (update, self.found().get_mut(&owner.pipeline.entity_name))
+        {
             found.read_again(windows);
         }
         Ok(())
-    }
-
-    async fn note_counted(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        self.log.note_counted(owner, windows, in_memory(confirmed)).await
-    }
-
-    async fn close_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        self.log.close_windows(owner, windows, in_memory(confirmed)).await
-    }
-
-    async fn fail_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        failure: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        self.log.fail_windows(owner, windows, failure).await
-    }
-
-    async fn mark_unavailable(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        reason: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        self.log.mark_unavailable(owner, windows, reason).await
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use raw_store::{
-    BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
-    DueTriggers, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
-    PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
-    RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Trigger, TriggerEnd, TriggerEvent,
-    TriggerName, TriggerQueue, Window, WindowFailure,
+    BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers,
+    Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome,
+    Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart,
+    StoreError, StoreErrorKind, StoreIdentity, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue,
+    Window, WindowUpdate,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -277,58 +277,27 @@ impl BackfillLog for Connection {
         self.step("open windows", self.process.memory.open_windows(owner, windows, reopen)).await
     }
 
-    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        self.step("reopen windows", self.process.memory.reopen_windows(owner, windows)).await
-    }
-
-    async fn note_counted(
+    async fn update_windows(
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        confirmed: Confirmation<'_>,
+        update: WindowUpdate<'_>,
     ) -> Result<(), StoreError> {
-        self.step("note counted", async {
-            let noted = self.process.memory.note_counted(owner, windows, confirmed).await;
-            if noted.is_ok() {
+        let (step, closes) = match update {
+            WindowUpdate::Reopen => ("reopen windows", false),
+            WindowUpdate::Counted(_) => ("note counted", true),
+            WindowUpdate::Confirmed(_) => ("windows closed", true),
+            WindowUpdate::Failed(_) => ("fail windows", false),
+            WindowUpdate::Unavailable(_) => ("mark unavailable", false),
+        };
+        self.step(step, async {
+            let updated = self.process.memory.update_windows(owner, windows, update).await;
+            if updated.is_ok() && closes {
                 ledger::closed(&self.process, windows);
             }
-            noted
+            updated
         })
         .await
-    }
-
-    async fn close_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        self.step("windows closed", async {
-            let closed = self.process.memory.close_windows(owner, windows, confirmed).await;
-            if closed.is_ok() {
-                ledger::closed(&self.process, windows);
-            }
-            closed
-        })
-        .await
-    }
-
-    async fn fail_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        failure: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        self.step("fail windows", self.process.memory.fail_windows(owner, windows, failure)).await
-    }
-
-    async fn mark_unavailable(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        reason: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        self.step("mark unavailable", self.process.memory.mark_unavailable(owner, windows, reason)).await
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {

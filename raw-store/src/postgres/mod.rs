@@ -40,12 +40,12 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::vault_row::{SealedRow, SealedRowLock};
 use crate::store::trigger::lease_name;
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
-    DueTriggers, Lease, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
-    PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey,
-    TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation,
-    ValidationQuery, ValidationResult, ValidationStats, Window, WindowFailure, WindowState,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers, Lease,
+    LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome,
+    Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart,
+    SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey, TokenFingerprint, TokenLineage,
+    Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation, ValidationQuery,
+    ValidationResult, ValidationStats, Window, WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -523,67 +523,15 @@ impl BackfillLog for PgStore {
         })
     }
 
-    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("opening windows of {} again", owner.pipeline.entity_name),
-            |session| windows::reopen(&mut session, &asked)
-        )
-    }
-
-    async fn note_counted(
+    async fn update_windows(
         &self,
         owner: Owner<'_>,
         windows: &[Window],
-        confirmed: Confirmation<'_>,
+        update: WindowUpdate<'_>,
     ) -> Result<(), StoreError> {
         let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("noting counted windows of {}", owner.pipeline.entity_name),
-            |session| windows::close(&mut session, &asked, confirmed, Some(confirmed.at))
-        )
-    }
-
-    async fn close_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(self.session, format!("closing windows of {}", owner.pipeline.entity_name), |session| {
-            windows::close(&mut session, &asked, confirmed, None)
-        })
-    }
-
-    async fn fail_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        failure: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("marking windows of {} as failed", owner.pipeline.entity_name),
-            |session| windows::give_up(&mut session, &asked, WindowState::Failed, failure)
-        )
-    }
-
-    async fn mark_unavailable(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        reason: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("marking windows of {} as unavailable", owner.pipeline.entity_name),
-            |session| windows::give_up(&mut session, &asked, WindowState::Unavailable, reason)
-        )
+        let operation = windows::operation(&owner.pipeline.entity_name, update);
+        in_session!(self.session, operation, |session| windows::update(&mut session, &asked, update))
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {

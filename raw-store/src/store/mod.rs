@@ -23,6 +23,7 @@ pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallS
 pub use inspect::{Deviation, PageComparison, RawInspection};
 pub use ledger::{
     BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Reopen, WindowFailure, WindowMetrics,
+    WindowUpdate,
 };
 pub use lineage::{LineageCheck, TokenFingerprint, TokenLineage};
 pub use quarantine::{Acceptance, Quarantine, Quarantined};
