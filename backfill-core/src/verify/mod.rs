@@ -1,6 +1,6 @@
 //! Verification: reads everything as a run reads it, and compares it with what is stored.
 
-mod comparing_store;
+mod comparing_sink;
 mod outcome;
 
 pub use self::outcome::{Verification, VerifiedPipeline};
@@ -15,7 +15,7 @@ use raw_store::{
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
-use self::comparing_store::{ComparingStore, Found};
+use self::comparing_sink::{ComparingStore, Found};
 use crate::catalog::{Axis, EntitySpec};
 use crate::engine::{Engine, RunOutcome};
 use crate::error::{Failure, RunError};
