@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use raw_store::{Lease, Store, StoreError};
+use raw_store::{Lease, Leases, StoreError};
 
 /// Releases its lease whatever happens, even if the task that holds it panics or is dropped halfway.
 #[derive(Debug)]
 pub(crate) struct LeaseGuard {
-    store: Arc<dyn Store>,
+    leases: Arc<dyn Leases>,
     lease: Lease,
     released: bool,
 }
 
 impl LeaseGuard {
-    pub(crate) fn new(store: Arc<dyn Store>, lease: Lease) -> Self {
-        Self { store, lease, released: false }
+    pub(crate) fn new(leases: Arc<dyn Leases>, lease: Lease) -> Self {
+        Self { leases, lease, released: false }
     }
 
     pub(crate) fn lease(&self) -> &Lease {
@@ -24,7 +24,7 @@ impl LeaseGuard {
     /// Releases the lease.
     pub(crate) async fn release(mut self) -> Result<(), StoreError> {
         self.released = true;
-        self.store.release(&self.lease).await
+        self.leases.release(&self.lease).await
     }
 }
 
@@ -33,9 +33,9 @@ impl Drop for LeaseGuard {
         if !self.released
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
+            let (leases, lease) = (Arc::clone(&self.leases), self.lease.clone());
             // If this fails, the lease expires once the process has ended.
-            runtime.spawn(async move { drop(store.release(&lease).await) });
+            runtime.spawn(async move { drop(leases.release(&lease).await) });
         }
     }
 }

@@ -18,6 +18,7 @@ mod event;
 mod id_hash;
 mod lease_guard;
 mod mismatch;
+mod store_parts;
 mod suggestion;
 pub mod plan;
 pub mod report;

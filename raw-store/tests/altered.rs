@@ -7,8 +7,9 @@ mod support;
 
 use fixtures::TempDatabase;
 use raw_store::{
-    Advice, BackfillLog as _, LogFilter, NewTrigger, PageCommit, PgStore, RawStore as _, RunId, RunStart,
-    StoreError, StoreErrorKind, StoreIdentity, TriggerPlan, TriggerQueue as _, WindowCounts,
+    Advice, BackfillLog as _, Leases as _, LogFilter, NewTrigger, PageCommit, PageSink as _, PgStore, RunId,
+    RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables as _, TriggerPlan, TriggerQueue as _,
+    WindowCounts,
 };
 use support::{NOW, Work, connection, database, loader, pipeline, row, store, window};
 

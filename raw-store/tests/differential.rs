@@ -13,8 +13,8 @@ use std::time::Duration;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use raw_store::{
-    Bytes, Lease, LogFilter, MemoryStore, Owner, PageCommit, PgStore, Pipeline, RawStore as _, Reopen, Row,
-    RunEnd, RunId, RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Window, WindowChange,
+    Bytes, Lease, LogFilter, MemoryStore, Owner, PageCommit, PgStore, Pipeline, Reopen, Row, RunEnd, RunId,
+    RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Tables as _, Window, WindowChange,
     WindowFailure, WindowState, WindowUpdate,
 };
 use support::NOW;

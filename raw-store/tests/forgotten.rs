@@ -7,8 +7,8 @@ mod support;
 
 use fixtures::TempDatabase;
 use raw_store::{
-    Advice, BackfillLog as _, LogFilter, PageCommit, RawStore as _, Reopen, StoreErrorKind, Window,
-    WindowChange, WindowState,
+    Advice, BackfillLog as _, LogFilter, PageCommit, PageSink as _, Reopen, StoreErrorKind, Tables as _,
+    Window, WindowChange, WindowState,
 };
 use support::{Work, connection, database, row, store, window};
 

@@ -6,7 +6,7 @@
 mod support;
 
 use fixtures::TempDatabase;
-use raw_store::{DatabaseOptions, PgStore, Pipeline, RawStore as _, SchemaName, StoreErrorKind};
+use raw_store::{DatabaseOptions, PgStore, Pipeline, SchemaName, StoreErrorKind, Tables as _};
 use support::{connection, database, with_roles};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use raw_store::{MemoryStore, PgStore, Pipeline, RawStore, SchemaName, StoreErrorKind};
+use raw_store::{Leases, MemoryStore, PgStore, Pipeline, SchemaName, StoreErrorKind, Tables};
 use support::{connection, database, options, pipeline, store};
 
 #[tokio::test]

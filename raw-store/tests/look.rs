@@ -7,7 +7,7 @@ mod support;
 
 use std::fmt::Write as _;
 
-use raw_store::{RawStore as _, Validation as _, ValidationQuery, Window};
+use raw_store::{PageSink as _, Validation as _, ValidationQuery, Window};
 use support::{Work, connection, database, store};
 use time::macros::datetime;
 use time::{Date, Duration, OffsetDateTime};

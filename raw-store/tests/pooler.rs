@@ -8,7 +8,7 @@ mod support;
 
 use fixtures::{Pooler, Pooling, Settings, TempDatabase};
 use raw_store::{
-    Advice, DatabaseOptions, PgStore, RawStore as _, SchemaName, SealedRow, StoreErrorKind, WindowState,
+    Advice, DatabaseOptions, PageSink as _, PgStore, SchemaName, SealedRow, StoreErrorKind, WindowState,
 };
 use support::{Work, bare_store, connection, database, options, row};
 

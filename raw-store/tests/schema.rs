@@ -8,8 +8,8 @@ mod support;
 use std::process::Command;
 
 use raw_store::{
-    Advice, BackfillLog, DatabaseOptions, LogFilter, PgStore, RawStore, SchemaName, StoreError,
-    StoreErrorKind, StoreIdentity,
+    Advice, BackfillLog, DatabaseOptions, LogFilter, PageSink, PgStore, SchemaName, StoreError,
+    StoreErrorKind, StoreIdentity, Tables,
 };
 use support::{Work, bare_store, connection, database, options, pipeline, row, store};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, RawStore as _, WindowState};
+use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, Tables as _, WindowState};
 use serde_json::json;
 
 use super::{is_wanted, or_nothing, reader};

@@ -146,7 +146,7 @@ pub(crate) async fn expected_counts(
         span: Some(context.request.span),
         state: None,
     };
-    let lines = context.store.lines(&filter).await.map_err(|error| context.error(None, error))?;
+    let lines = context.store.log.lines(&filter).await.map_err(|error| context.error(None, error))?;
     let planned: HashSet<_> = plan.iter().collect();
     let waits = |line: &LogLine| {
         let is_open = line.state == WindowState::Running && line.run.as_ref() == Some(context.run());

@@ -27,6 +27,7 @@ use crate::error::{Failure, RunError, broken};
 use crate::event::{Emitter, EventSink, RunEventKind};
 use crate::plan::{PipelinePlan, Plan, RunRequest};
 use crate::scan::record_heads::RunHeads;
+use crate::store_parts::StoreParts;
 
 /// How often a run goes on from what the database still holds, after the database lost committed pages. A database that loses
 /// pages more often needs a person.
@@ -36,7 +37,7 @@ const MOST_SETBACKS: u32 = 3;
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) client: Arc<dyn QboClient>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: StoreParts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn EventSink>,
     /// Whether the rows of its runs are validated afterwards.
@@ -52,7 +53,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         sink: Arc<dyn EventSink>,
     ) -> Self {
-        Self { client, store, clock, sink, keeps_heads: true }
+        Self { client, store: store.into(), clock, sink, keeps_heads: true }
     }
 
     /// Returns what emits the events of a run.
@@ -73,7 +74,7 @@ impl Engine {
     /// Returns the log's lines for the range of a run.
     async fn log(&self, request: &RunRequest) -> Result<Vec<LogLine>, RunError> {
         let filter = LogFilter { span: Some(request.span), ..LogFilter::default() };
-        self.store.lines(&filter).await.map_err(RunError::general)
+        self.store.log.lines(&filter).await.map_err(RunError::general)
     }
 
     /// Runs a backfill until it ends or `stop` is cancelled; the page in hand is committed first.
@@ -106,9 +107,9 @@ impl Engine {
     /// Prepares everything that a run needs, including the run's own record, and plans what the log does not call done. If
     /// there is nothing to do, returns snapshots of the log.
     async fn begin(&self, request: &RunRequest) -> Result<(Plan, Vec<LogSnapshot>), RunError> {
-        self.store.bind(&request.identity).await.map_err(RunError::general)?;
+        self.store.tables.bind(&request.identity).await.map_err(RunError::general)?;
         for spec in &request.entities {
-            self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
+            self.store.tables.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
         }
         let log = self.log(request).await?;
         let plan = Plan::new(request, &log).map_err(RunError::general)?;
@@ -118,7 +119,7 @@ impl Engine {
         };
         let idle = plan.pipelines.iter().filter(|pipeline| !has_work(pipeline));
         let done = idle.filter_map(stands).collect();
-        self.store.begin_run(&request.start(self.clock.now_utc())).await.map_err(RunError::general)?;
+        self.store.log.begin_run(&request.start(self.clock.now_utc())).await.map_err(RunError::general)?;
         Ok((plan, done))
     }
 
@@ -232,7 +233,7 @@ impl Engine {
     ) -> RunContext {
         RunContext {
             client: Arc::clone(&self.client),
-            store: Arc::clone(&self.store),
+            store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             events: self.events(run),
             stop: stop.clone(),
@@ -264,8 +265,8 @@ impl Engine {
             waited_seconds: usage.waited.as_secs_f64(),
             fence: request.fence.clone(),
         };
-        let record = match self.store.finish_run(&request.id, &end).await {
-            Ok(()) => self.store.run(&request.id).await,
+        let record = match self.store.log.finish_run(&request.id, &end).await {
+            Ok(()) => self.store.log.run(&request.id).await,
             Err(error) => Err(error),
         };
         let time = self.clock.elapsed().saturating_sub(began);
@@ -289,7 +290,7 @@ impl Engine {
     /// may have put them there.
     pub(crate) async fn open_quarantine(&self, request: &RunRequest) -> Result<u64, StoreError> {
         let pipelines: Vec<_> = request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect();
-        self.store.open_quarantine(&pipelines, Some(request.span)).await
+        self.store.quarantine.open_quarantine(&pipelines, Some(request.span)).await
     }
 
     async fn status(
@@ -302,7 +303,7 @@ impl Engine {
             Some(Failure::Stopped) => RunStatus::Stopped,
             Some(_) => RunStatus::Failed,
             None if open_quarantine != Some(0) => RunStatus::Incomplete,
-            None => match self.store.run(&request.id).await {
+            None => match self.store.log.run(&request.id).await {
                 Ok(Some(record)) if Totals::of(&record.pipelines).is_complete() => RunStatus::Completed,
                 _ => RunStatus::Incomplete,
             },

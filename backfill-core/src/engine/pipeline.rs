@@ -36,7 +36,7 @@ pub(crate) async fn read(
     let (guard, permit) =
         taken.map_err(|failure| RunError { pipeline: Some(name.clone()), window: None, failure })?;
     let read_at = shared.clock.elapsed();
-    let database = shared.store.clock().await;
+    let database = shared.store.rows.clock().await;
     let database = match database {
         Ok(database) => database,
         Err(error) => {
@@ -70,10 +70,10 @@ pub(crate) async fn read(
     let mut result = tokio::select! {
         biased;
         result = read_and_prove(&context, &shared.permits, &plan.windows, permit) => result,
-        lost = context.store.lost(&context.lease) => Err(context.error(None, lost)),
+        lost = context.store.leases.lost(&context.lease) => Err(context.error(None, lost)),
     };
     if result.is_ok() {
-        let resolved = context.store.resolve_quarantine(context.owner()).await;
+        let resolved = context.store.quarantine.resolve_quarantine(context.owner()).await;
         result = resolved.map(drop).map_err(|error| context.error(None, error));
     }
     // The log is read while no other process may change it.
@@ -94,7 +94,7 @@ async fn snapshot(context: &PipelineContext, plan: &[Window]) -> Result<LogSnaps
         span: Some(context.request.span),
         ..LogFilter::default()
     };
-    let log = context.store.lines(&filter).await.map_err(|error| context.error(None, error))?;
+    let log = context.store.log.lines(&filter).await.map_err(|error| context.error(None, error))?;
     LogSnapshot::of(&context.pipeline, plan, (context.run(), context.request.reopen), &log)
         .ok_or_else(|| context.error(None, log_moved(&context.pipeline.entity_name)))
 }
@@ -105,7 +105,7 @@ async fn read_and_prove(
     plan: &[Window],
     permit: Permit,
 ) -> Result<(), RunError> {
-    let last = context.store.last_page(context.run(), &context.pipeline.entity_name).await;
+    let last = context.store.log.last_page(context.run(), &context.pipeline.entity_name).await;
     context.pages.fetch_max(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
     let reopen = context.request.reopen;
     let read = read_windows(context, permits, plan, reopen, permit).await?;
@@ -124,6 +124,7 @@ async fn read_and_prove(
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
     context
         .store
+        .log
         .update_windows(context.owner(), &again, WindowUpdate::Reopen)
         .await
         .map_err(|error| context.error(None, error))?;
@@ -150,7 +151,7 @@ async fn read_windows(
     reopen: Reopen,
     permit: Permit,
 ) -> Result<Read, RunError> {
-    let open = context.store.open_windows(context.owner(), windows, reopen).await;
+    let open = context.store.log.open_windows(context.owner(), windows, reopen).await;
     let open = open.map_err(|error| context.error(None, error))?;
     if let Some(heads) = &context.heads {
         heads.open(&open);

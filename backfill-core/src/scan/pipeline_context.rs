@@ -9,8 +9,8 @@ use qbo_auth::Clock;
 use qbo_auth::planted::is_planted;
 use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
-    Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store,
-    StoreError, Window, WindowCounts, WindowFailure, WindowState, WindowUpdate,
+    Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, StoreError,
+    Window, WindowCounts, WindowFailure, WindowState, WindowUpdate,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::clock_check::{Clocks, Reading};
 use crate::error::{Failure, RunError};
 use crate::event::{Emitter, RunEventKind, WindowReport};
 use crate::plan::RunRequest;
+use crate::store_parts::StoreParts;
 
 /// Retries of one page's commit while the database restarts or is busy.
 const LANDING_RETRIES: u32 = 5;
@@ -29,7 +30,7 @@ const LANDING_RETRIES: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct PipelineContext {
     pub(crate) client: Arc<dyn QboClient>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: StoreParts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) events: Emitter,
     pub(crate) stop: CancellationToken,
@@ -148,7 +149,7 @@ impl PipelineContext {
             } else {
                 commit
             };
-            match self.store.commit_page(commit).await {
+            match self.store.pages.commit_page(commit).await {
                 Ok(outcome) => {
                     point!("scan.landed");
                     return Ok(outcome);
@@ -197,10 +198,16 @@ impl PipelineContext {
         loop {
             let closed = match by {
                 Confirmed::ByCount => {
-                    self.store.update_windows(self.owner(), windows, WindowUpdate::Counted(confirmed)).await
+                    self.store
+                        .log
+                        .update_windows(self.owner(), windows, WindowUpdate::Counted(confirmed))
+                        .await
                 }
                 Confirmed::Otherwise => {
-                    self.store.update_windows(self.owner(), windows, WindowUpdate::Confirmed(confirmed)).await
+                    self.store
+                        .log
+                        .update_windows(self.owner(), windows, WindowUpdate::Confirmed(confirmed))
+                        .await
                 }
             };
             match closed {
@@ -226,7 +233,7 @@ impl PipelineContext {
     /// Gives windows up, in the log and by an event.
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.update_windows(self.owner(), windows, WindowUpdate::Failed(&failure)).await?;
+        self.store.log.update_windows(self.owner(), windows, WindowUpdate::Failed(&failure)).await?;
         self.tell_unread(windows, WindowState::Failed, message);
         Ok(())
     }
@@ -234,7 +241,7 @@ impl PipelineContext {
     /// Leaves windows unread because the company does not have their entity.
     pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.update_windows(self.owner(), windows, WindowUpdate::Unavailable(&reason)).await?;
+        self.store.log.update_windows(self.owner(), windows, WindowUpdate::Unavailable(&reason)).await?;
         self.tell_unread(windows, WindowState::Unavailable, message);
         Ok(())
     }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use qbo_client::{Advice, PageSize, RawPage};
 use raw_store::{
-    Lease, PageCommit, RawInspection, Reopen, StoreError, StoreErrorKind, Window, WindowChange, WindowState,
+    Lease, PageCommit, Reopen, Store, StoreError, StoreErrorKind, Window, WindowChange, WindowState,
 };
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
-use self::comparing_sink::{ComparingStore, Found};
+use self::comparing_sink::{ComparingSink, Found};
 use crate::catalog::{Axis, EntitySpec};
 use crate::engine::{Engine, RunOutcome};
 use crate::error::{Failure, RunError};
@@ -24,6 +24,7 @@ use crate::id_hash::id_hash;
 use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::{Proof, RunRequest};
 use crate::scan::{put, request_payload};
+use crate::store_parts::StoreParts;
 
 /// The number of ids read from the store at once.
 const STORED_AT_ONCE: u32 = 5000;
@@ -55,12 +56,13 @@ impl Engine {
             by_content: true,
             ..request
         };
-        let rows: Arc<dyn RawInspection> = self.store.clone();
         let events = self.events(&request.id);
-        let comparing = Arc::new(ComparingStore::new(rows, events.clone(), &request));
+        let rows = Arc::clone(&self.store.rows);
+        let comparing = Arc::new(ComparingSink::new(Arc::clone(&rows), events.clone(), &request));
+        let log: Arc<dyn Store> = comparing.log();
         let engine = Self {
             client: Arc::clone(&self.client),
-            store: comparing.clone(),
+            store: StoreParts { pages: comparing.clone(), rows, ..log.into() },
             clock: Arc::clone(&self.clock),
             sink: Arc::clone(&self.sink),
             // A verification commits nothing.
@@ -76,7 +78,7 @@ impl Engine {
         &self,
         request: &RunRequest,
         outcome: RunOutcome,
-        comparing: &ComparingStore,
+        comparing: &ComparingSink,
         (events, stop): (&Emitter, &CancellationToken),
     ) -> Result<Verification, RunError> {
         let mut failure = outcome.failure;
@@ -84,8 +86,12 @@ impl Engine {
         for spec in &request.entities {
             let Some(mut found) = comparing.take(spec) else { continue };
             if found.has_unreadable() {
-                let known =
-                    self.store.quarantined(Some(spec.entity_name())).await.map_err(RunError::general)?;
+                let known = self
+                    .store
+                    .quarantine
+                    .quarantined(Some(spec.entity_name()))
+                    .await
+                    .map_err(RunError::general)?;
                 found.know_unreadable(events, known, &spec.pipeline(Axis::Updated).time_axis);
             }
             let totals = outcome.record.pipelines.iter().find(|one| *one.entity_name == *spec.entity_name());
@@ -97,9 +103,10 @@ impl Engine {
                 found.verified.looked_for_gone = failure.is_none();
             }
             let windows = request.windows(spec).map_err(RunError::general)?;
-            found.bridge(&windows, spec.page_size(request.page_size).get().into());
+            let read = comparing.read(spec).await.map_err(RunError::general)?;
+            found.bridge(&windows, &read, spec.page_size(request.page_size).get().into());
             let pipeline = [spec.pipeline(request.axis)];
-            let open_quarantine = self.store.open_quarantine(&pipeline, Some(request.span)).await;
+            let open_quarantine = self.store.quarantine.open_quarantine(&pipeline, Some(request.span)).await;
             pipelines.push(VerifiedPipeline {
                 unread,
                 is_unavailable: unavailable > 0,
@@ -112,7 +119,7 @@ impl Engine {
 
     /// Checks that the stored rows are of this company. A schema that holds nothing yet belongs to none.
     async fn check_company(&self, request: &RunRequest) -> Result<(), RunError> {
-        match self.store.identity().await.map_err(RunError::general)? {
+        match self.store.tables.identity().await.map_err(RunError::general)? {
             Some(bound) if bound != request.identity => {
                 let kind = StoreErrorKind::OtherCompany { bound, asked: request.identity.clone() };
                 Err(RunError::general(StoreError::new("comparing with what is stored", kind)))
@@ -148,7 +155,7 @@ impl Search<'_> {
         let span = (!self.spec.is_snapshot()).then_some(self.request.span);
         let mut after: Box<str> = "".into();
         loop {
-            let stored = self.engine.store.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
+            let stored = self.engine.store.rows.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
             let stored = stored.map_err(|error| self.error(error))?;
             let is_last = stored.len() < STORED_AT_ONCE as usize;
             if let Some(last) = stored.last() {
@@ -282,7 +289,8 @@ impl Search<'_> {
             put(by_window.entry(window).or_insert_with(|| self.page(window, page, *asked_at)), &record, 0);
         }
         for commit in by_window.into_values() {
-            let compared = self.engine.store.compare(&commit).await.map_err(|error| self.error(error))?;
+            let compared =
+                self.engine.store.rows.compare(&commit).await.map_err(|error| self.error(error))?;
             found.enter(self.events, &commit, compared);
         }
         Ok(())

@@ -59,7 +59,7 @@ impl TriggerRun {
             Ok(lease) => lease,
             Err(error) => return self.alone(&error),
         };
-        let held = LeaseGuard::new(Arc::clone(&worker.store), lease);
+        let held = LeaseGuard::new(worker.store.clone(), lease);
         let lease = held.lease();
         point!("trigger.taken");
         let left = match worker.queue.fire(lease, name, &request.start(worker.clock.now_utc())).await {

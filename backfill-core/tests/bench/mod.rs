@@ -18,8 +18,8 @@ use qbo_client::{
     RatePolicy, RawPage, Usage,
 };
 use raw_store::{
-    BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, RunId, Store, StoreIdentity, TableName,
-    Window,
+    BackfillLog as _, Leases as _, LogFilter, LogLine, MemoryStore, RunId, Store, StoreIdentity, TableName,
+    Tables as _, Window,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;

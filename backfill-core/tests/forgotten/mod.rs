@@ -9,8 +9,8 @@ use backfill_core::{CancellationToken, Catalog, Failure, Proof, RunEventKind, Ru
 use fixtures::{Shape, TempDatabase, TempPostgres};
 use qbo_client::PageSize;
 use raw_store::{
-    BackfillLog as _, DatabaseOptions, LogFilter, MemoryStore, PgStore, RawStore as _, Reopen, RunStatus,
-    SchemaName, Snapshot, StoreErrorKind, WindowState,
+    BackfillLog as _, DatabaseOptions, Leases as _, LogFilter, MemoryStore, PgStore, Reopen, RunStatus,
+    SchemaName, Snapshot, StoreErrorKind, Tables as _, WindowState,
 };
 use tokio_postgres::NoTls;
 

@@ -15,7 +15,7 @@ use qbo_auth::{
 };
 use qbo_client::{ErrorKind, HttpQboClient, PageSize, RatePolicy};
 use raw_store::{
-    CallLedger, IfMissed, MemoryStore, NewTrigger, RawStore as _, Reopen, RunId, Store, StoreIdentity,
+    CallLedger, IfMissed, MemoryStore, NewTrigger, Reopen, RunId, Store, StoreIdentity, Tables as _,
     TriggerPlan, TriggerQueue, Window,
 };
 

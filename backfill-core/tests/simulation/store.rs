@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use raw_store::{
     BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers,
-    Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome,
-    Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart,
-    StoreError, StoreErrorKind, StoreIdentity, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue,
-    Window, WindowUpdate,
+    Lease, Leases, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables, Trigger, TriggerEnd,
+    TriggerEvent, TriggerName, TriggerQueue, Window, WindowUpdate,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -180,7 +180,7 @@ async fn beat(process: Arc<Process>, keeping: Arc<Keeping>) {
 }
 
 #[async_trait]
-impl RawStore for Connection {
+impl Tables for Connection {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         self.step("bind", self.process.memory.bind(identity)).await
     }
@@ -193,14 +193,15 @@ impl RawStore for Connection {
         self.step("prepare", self.process.memory.prepare(pipeline)).await
     }
 
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        self.step("count rows", self.process.memory.count_rows(pipeline)).await
+    }
+}
+
+#[async_trait]
+impl Leases for Connection {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         self.lease("acquire", &pipeline.entity_name, self.process.memory.acquire(pipeline, holder)).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.keeping.held.lock().unwrap().retain(|_, held| held != lease);
-        self.keeping.forget(Some(lease), self.process.world.elapsed());
-        self.step("release", self.process.memory.release(lease)).await
     }
 
     async fn lost(&self, lease: &Lease) -> StoreError {
@@ -215,6 +216,15 @@ impl RawStore for Connection {
         }
     }
 
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.keeping.held.lock().unwrap().retain(|_, held| held != lease);
+        self.keeping.forget(Some(lease), self.process.world.elapsed());
+        self.step("release", self.process.memory.release(lease)).await
+    }
+}
+
+#[async_trait]
+impl PageSink for Connection {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let process = &self.process;
         self.step("commit", async {
@@ -226,10 +236,6 @@ impl RawStore for Connection {
             landed
         })
         .await
-    }
-
-    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        self.step("count rows", self.process.memory.count_rows(pipeline)).await
     }
 }
 

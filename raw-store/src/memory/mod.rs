@@ -58,6 +58,14 @@ impl MemoryStore {
         Self { shared: Arc::default(), session: 0 }
     }
 
+    /// Creates a store that keeps a log and no documents: the records of a page are only counted, its rows as unchanged and its
+    /// rejected documents as quarantined. For a run that reads without storing, whatever the number of records.
+    pub fn without_documents() -> Self {
+        let store = Self::new();
+        store.state().keeps_no_documents = true;
+        store
+    }
+
     /// Opens the same data as another process would see it, with leases of its own.
     pub fn another_process(&self) -> Self {
         let mut state = self.state();

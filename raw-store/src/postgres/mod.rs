@@ -41,11 +41,11 @@ pub use self::vault_row::{SealedRow, SealedRowLock};
 use crate::store::trigger::lease_name;
 use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers, Lease,
-    LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome,
-    Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId, RunRecord, RunStart,
-    SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey, TokenFingerprint, TokenLineage,
-    Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation, ValidationQuery,
-    ValidationResult, ValidationStats, Window, WindowUpdate,
+    Leases, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey, Tables,
+    TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation,
+    ValidationQuery, ValidationResult, ValidationStats, Window, WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -202,7 +202,7 @@ impl PgStore {
 }
 
 #[async_trait]
-impl RawStore for PgStore {
+impl Tables for PgStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         in_session!(self.session, "binding the schema to a company", |session| identity::bind(
             &session, identity
@@ -221,6 +221,15 @@ impl RawStore for PgStore {
         ))
     }
 
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        in_session!(self.session, format!("counting the rows of {}", pipeline.table), |session| {
+            documents::count_rows(&session, &pipeline.table)
+        })
+    }
+}
+
+#[async_trait]
+impl Leases for PgStore {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         let op = format!("taking pipeline {}", pipeline.entity_name);
         self.take_lease(&op, &pipeline.entity_name, holder).await
@@ -239,16 +248,13 @@ impl RawStore for PgStore {
         session.done();
         Ok(())
     }
+}
 
+#[async_trait]
+impl PageSink for PgStore {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         in_session!(self.session, format!("landing a page of {}", page.pipeline.entity_name), |session| {
             commit::commit(&mut session, page)
-        })
-    }
-
-    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        in_session!(self.session, format!("counting the rows of {}", pipeline.table), |session| {
-            documents::count_rows(&session, &pipeline.table)
         })
     }
 }

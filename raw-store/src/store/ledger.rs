@@ -129,7 +129,7 @@ pub enum WindowUpdate<'a> {
 ///
 /// # Contract
 ///
-/// - Lines are changed only here and in [`RawStore::commit_page`](crate::RawStore::commit_page).
+/// - Lines are changed only here and in [`PageSink::commit_page`](crate::PageSink::commit_page).
 /// - **Fenced.** Only the owner of a pipeline changes its windows: a lease that has been taken over is refused with `LeaseLost`
 ///   and changes nothing.
 /// - [`open_windows`](Self::open_windows) is idempotent: repeated in the same run, it returns the same windows and counts no
