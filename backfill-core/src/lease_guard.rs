@@ -39,3 +39,29 @@ impl Drop for LeaseGuard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raw_store::mock::MockLeases;
+
+    use super::*;
+
+    fn guard(releases: usize) -> LeaseGuard {
+        let mut leases = MockLeases::new();
+        leases.expect_release().withf(|lease| lease.epoch == 7).times(releases).returning(|_| Ok(()));
+        LeaseGuard::new(Arc::new(leases), Lease { entity_name: "invoices".into(), epoch: 7 })
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_released_once_whether_its_guard_is_used_up_or_dropped() {
+        guard(1).release().await.unwrap();
+        drop(guard(1));
+        tokio::task::yield_now().await;
+    }
+
+    /// The process is about to end, and the lease with it.
+    #[test]
+    fn without_a_runtime_a_dropped_guard_leaves_its_lease_to_expire() {
+        drop(guard(0));
+    }
+}

@@ -17,6 +17,8 @@ mod failpoint;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod oauth;
 #[doc(hidden)]
 pub mod planted;

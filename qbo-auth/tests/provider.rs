@@ -507,7 +507,7 @@ impl TokenVault for Slippery {
         self.0.inner.store(tokens).await
     }
 
-    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+    async fn begin<'a>(&self, tokens: &TokenSet, about: &[(SecretName, &'a str)]) -> Result<(), VaultError> {
         self.0.inner.begin(tokens, about).await
     }
 

@@ -26,6 +26,7 @@ use crate::usage::Usage;
 /// # Cancel safety
 ///
 /// Dropping a future abandons its request. Limits, breaker and tokens stay consistent.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait QboClient: fmt::Debug + Send + Sync {
     /// Reads the page that the query asks for.

@@ -5,6 +5,8 @@ mod error;
 mod event;
 pub mod http;
 pub mod limit;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod page;
 pub mod query;
 mod usage;

@@ -8,10 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fixtures::{CallKind, Company, Fault, Rule, Sandbox, SandboxOptions, Shape};
 use futures_util::future::join_all;
+use qbo_auth::mock::MockTokenProvider;
 use qbo_auth::{
     AccessToken, AuthError, Clock, Endpoints, Environment, ManualClock, StaticProvider, TokenError,
     TokenErrorKind, TokenProvider,
 };
+use qbo_client::mock::{MockCallBudget, MockCallPermit};
 use qbo_client::{
     Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ClientEvent,
     ErrorKind, HttpQboClient, HttpQboClientBuilder, MonthlyCalls, PageSize, QboClient, Query, Received,
@@ -85,68 +87,34 @@ impl CallPermit for Gone {
     }
 }
 
-/// A budget with a monthly allowance of five calls.
-#[derive(Debug, Default)]
-struct FiveCalls(AtomicU32);
-
-/// A permit that says how many calls of five it is.
-#[derive(Debug)]
-struct OneOfFive(u32);
-
-#[async_trait]
-impl CallBudget for FiveCalls {
-    async fn admit(&self) -> Result<Admission, BudgetError> {
-        Ok(Admission::Go(Box::new(OneOfFive(self.0.fetch_add(1, Ordering::SeqCst) + 1))))
-    }
-
-    async fn throttled(&self, _: Duration) -> Result<Duration, BudgetError> {
-        Ok(Duration::ZERO)
-    }
-}
-
-#[async_trait]
-impl CallPermit for OneOfFive {
-    fn leave(&mut self) -> bool {
-        true
-    }
-
-    fn month(&self) -> Option<MonthlyCalls> {
-        Some(MonthlyCalls { used: self.0.into(), allowance: 5 })
-    }
-
-    async fn conclude(self: Box<Self>, _: CallEnd) {}
+/// A budget of five calls a month, which lets every request go.
+fn five_calls() -> MockCallBudget {
+    let (mut budget, used) = (MockCallBudget::new(), AtomicU32::new(0));
+    budget.expect_admit().returning(move || {
+        let used = used.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut permit = MockCallPermit::new();
+        permit.expect_month().returning(move || Some(MonthlyCalls { used: used.into(), allowance: 5 }));
+        permit.expect_leave().returning(|| true);
+        permit.expect_conclude().returning(|_| ());
+        Ok(Admission::Go(Box::new(permit)))
+    });
+    budget
 }
 
 /// A token service that has had enough.
-#[derive(Debug)]
-struct NoTokens;
-
-#[async_trait]
-impl TokenProvider for NoTokens {
-    async fn access_token(&self) -> Result<AccessToken, AuthError> {
-        Err(AuthError::Endpoint(TokenError::new(TokenErrorKind::Throttled { retry_after: None })))
-    }
-
-    async fn invalidate(&self, _: &AccessToken) {}
+fn no_tokens() -> MockTokenProvider {
+    let mut tokens = MockTokenProvider::new();
+    let throttled = || TokenError::new(TokenErrorKind::Throttled { retry_after: None });
+    tokens.expect_access_token().returning(move || Err(AuthError::Endpoint(throttled())));
+    tokens
 }
 
-/// A budget that nobody keeps.
-#[derive(Debug)]
-struct NoBudget;
-
-fn unreachable() -> BudgetError {
-    BudgetError::Unavailable { may_pass: true, source: "nobody is there".into() }
-}
-
-#[async_trait]
-impl CallBudget for NoBudget {
-    async fn admit(&self) -> Result<Admission, BudgetError> {
-        Err(unreachable())
-    }
-
-    async fn throttled(&self, _: Duration) -> Result<Duration, BudgetError> {
-        Err(unreachable())
-    }
+/// A budget that cannot be reached.
+fn no_budget() -> MockCallBudget {
+    let mut budget = MockCallBudget::new();
+    let unreachable = || BudgetError::Unavailable { may_pass: true, source: "it is away".into() };
+    budget.expect_admit().returning(move || Err(unreachable()));
+    budget
 }
 
 struct Bench {
@@ -450,7 +418,7 @@ struct Silent(Arc<ManualClock>);
 
 #[async_trait]
 impl Transport for Silent {
-    async fn send(&self, _: Call<'_>, _: &AccessToken) -> Result<Received, TransportError> {
+    async fn send<'a>(&self, _: Call<'a>, _: &AccessToken) -> Result<Received, TransportError> {
         self.0.advance(Duration::from_secs(130));
         Err(TransportError::Timeout)
     }
@@ -482,7 +450,7 @@ async fn a_source_that_never_answers_is_given_up_in_minutes() {
 async fn four_fifths_of_the_month_are_said_once_and_to_every_subscriber() {
     let sandbox = sandbox().await;
     let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
-    let client = visitor(&sandbox, clock).budget(Arc::new(FiveCalls::default())).build().unwrap();
+    let client = visitor(&sandbox, clock).budget(Arc::new(five_calls())).build().unwrap();
     let mut subscribers = [client.subscribe(), client.subscribe()];
     drop(client.subscribe());
     for call in 1..=5 {
@@ -551,7 +519,8 @@ async fn refusals_that_last_are_taken_for_a_spent_allowance() {
 
     let endpoints = Endpoints::of(Environment::Sandbox).with_api(&bench.server.uri()).unwrap();
     let realm = "1234567890".parse().unwrap();
-    let client = HttpQboClient::builder(realm, endpoints, Arc::new(NoTokens), bench.clock).build().unwrap();
+    let client =
+        HttpQboClient::builder(realm, endpoints, Arc::new(no_tokens()), bench.clock).build().unwrap();
     let error = client.fetch_page(&invoices()).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::LastingRefusal { .. }), "{error}");
     assert_eq!(client.usage().calls, 0);
@@ -574,7 +543,7 @@ async fn no_call_is_made_while_nobody_keeps_the_budget() {
     let tokens = Arc::new(CountingTokens::default());
     let builder =
         HttpQboClient::builder("1234567890".parse().unwrap(), endpoints, tokens, bench.clock.clone());
-    let client = builder.budget(Arc::new(NoBudget)).build().unwrap();
+    let client = builder.budget(Arc::new(no_budget())).build().unwrap();
     let error = client.fetch_page(&invoices()).await.unwrap_err();
     assert_eq!(error.advice(), Advice::AskBudget);
     assert!(error.to_string().ends_with("whether it is allowed: nobody is there"), "{error}");

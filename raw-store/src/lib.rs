@@ -30,6 +30,8 @@ pub mod fuzzing;
 mod identity;
 mod lease;
 pub mod memory;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod page;
 #[doc(hidden)]
 pub mod planted;

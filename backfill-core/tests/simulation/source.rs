@@ -377,7 +377,7 @@ impl Way {
 
 #[async_trait]
 impl Transport for Way {
-    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError> {
+    async fn send<'a>(&self, call: Call<'a>, token: &AccessToken) -> Result<Received, TransportError> {
         let (process, world) = (&self.process, &self.process.world);
         let left = world.elapsed();
         let fate = process.enter("call").await.map_err(|_| TransportError::Connection)?;

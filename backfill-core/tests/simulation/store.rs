@@ -274,20 +274,20 @@ impl BackfillLog for Connection {
         .await
     }
 
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
         self.step("open windows", self.process.memory.open_windows(owner, windows, reopen)).await
     }
 
-    async fn update_windows(
+    async fn update_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
-        update: WindowUpdate<'_>,
+        update: WindowUpdate<'a>,
     ) -> Result<(), StoreError> {
         let (step, closes) = match update {
             WindowUpdate::Reopen => ("reopen windows", false),
@@ -337,7 +337,7 @@ impl BackfillLog for Connection {
 
 #[async_trait]
 impl Quarantine for Connection {
-    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+    async fn quarantined<'a>(&self, entity_name: Option<&'a str>) -> Result<Vec<Quarantined>, StoreError> {
         self.step("quarantined", self.process.memory.quarantined(entity_name)).await
     }
 
@@ -360,7 +360,7 @@ impl Quarantine for Connection {
         self.step("accept quarantined", accepted).await
     }
 
-    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+    async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError> {
         self.step("resolve quarantine", self.process.memory.resolve_quarantine(owner)).await
     }
 }

@@ -191,7 +191,7 @@ async fn triggers_of_one_pipeline_wait_for_each_other() {
     let held = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&held);
     bench.on_event(move |event| {
-        heard.store(matches!(event.kind, RunEventKind::Held { .. }), Ordering::SeqCst)
+        heard.store(matches!(event.kind, RunEventKind::Held { .. }), Ordering::SeqCst);
     });
     bench.store.add(&[trigger("two", &["invoices", "customers"])]).await.unwrap();
     while !held.load(Ordering::SeqCst) {

@@ -20,6 +20,8 @@ pub use backoff::Backoff;
 pub(crate) use breaker::COOL_DOWN;
 pub use breaker::{Breaker, BreakerState};
 pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, MonthlyCalls};
+#[cfg(feature = "mock")]
+pub use budget::{MockCallBudget, MockCallPermit};
 pub use local::LocalBudget;
 pub use policy::RatePolicy;
 #[cfg(feature = "http")]

@@ -54,9 +54,9 @@ impl BackfillLog for MemoryStore {
         Ok(())
     }
 
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
@@ -106,11 +106,11 @@ impl BackfillLog for MemoryStore {
         Ok(open)
     }
 
-    async fn update_windows(
+    async fn update_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
-        update: WindowUpdate<'_>,
+        update: WindowUpdate<'a>,
     ) -> Result<(), StoreError> {
         let (state, asked) = (&mut self.state(), (owner, windows));
         let (operation, updated) = match update {

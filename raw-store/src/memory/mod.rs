@@ -224,7 +224,7 @@ impl TokenLineage for MemoryStore {
 
 #[async_trait]
 impl Quarantine for MemoryStore {
-    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+    async fn quarantined<'a>(&self, entity_name: Option<&'a str>) -> Result<Vec<Quarantined>, StoreError> {
         let mut kept = self.quarantine();
         kept.retain(|one| entity_name.is_none_or(|name| *name == *one.entity_name));
         kept.sort_by(|a, b| {
@@ -271,7 +271,7 @@ impl Quarantine for MemoryStore {
         }))
     }
 
-    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+    async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError> {
         let Owner { run, pipeline, lease, .. } = owner;
         let mut state = self.state();
         state.fence(lease).map_err(|kind| StoreError::new("resolving the quarantine", kind))?;

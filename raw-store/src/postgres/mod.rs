@@ -374,7 +374,7 @@ impl RawInspection for PgStore {
 
 #[async_trait]
 impl Validation for PgStore {
-    async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError> {
+    async fn examine<'a>(&self, inquiry: &ValidationQuery<'a>) -> Result<ValidationStats, StoreError> {
         in_session!(self.session, format!("examining {}", inquiry.pipeline.table), |session| {
             validation::examine(&mut session, inquiry)
         })
@@ -391,11 +391,11 @@ impl Validation for PgStore {
         })
     }
 
-    async fn made_by_day(
+    async fn made_by_day<'a>(
         &self,
         pipeline: &Pipeline,
         window: Window,
-        created: &[&str],
+        created: &[&'a str],
     ) -> Result<Vec<(Date, u64)>, StoreError> {
         in_session!(self.session, format!("counting rows of {} by day", pipeline.table), |session| {
             validation::made_by_day(&mut session, &pipeline.table, window, created)
@@ -453,7 +453,7 @@ impl Validation for PgStore {
 
 #[async_trait]
 impl Quarantine for PgStore {
-    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+    async fn quarantined<'a>(&self, entity_name: Option<&'a str>) -> Result<Vec<Quarantined>, StoreError> {
         in_session!(self.session, "listing the quarantine", |session| quarantine::list(&session, entity_name))
     }
 
@@ -485,7 +485,7 @@ impl Quarantine for PgStore {
         ))
     }
 
-    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+    async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError> {
         in_session!(
             self.session,
             format!("resolving the quarantine of {}", owner.pipeline.entity_name),
@@ -517,9 +517,9 @@ impl BackfillLog for PgStore {
         ))
     }
 
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
@@ -529,11 +529,11 @@ impl BackfillLog for PgStore {
         })
     }
 
-    async fn update_windows(
+    async fn update_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
-        update: WindowUpdate<'_>,
+        update: WindowUpdate<'a>,
     ) -> Result<(), StoreError> {
         let asked = windows::Asked::new(owner, windows);
         let operation = windows::operation(&owner.pipeline.entity_name, update);

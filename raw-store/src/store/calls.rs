@@ -112,6 +112,7 @@ pub struct CallMonth {
 /// # Cancel safety
 ///
 /// A dropped [`admit`](Self::admit) may have taken a slot; the slot expires by itself.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CallLedger: fmt::Debug + Send + Sync {
     /// Asks to make one call, which leaves at most `good_for` after this request; `good_for` counts up to half a minute.

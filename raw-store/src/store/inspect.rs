@@ -37,6 +37,7 @@ pub struct Deviation {
 /// - **As a commit would.** What is `same` here would be `unchanged` in
 ///   [`PageSink::commit_page`](crate::PageSink::commit_page): two spellings of one JSON value are the same.
 /// - A table that does not exist holds nothing.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RawInspection: fmt::Debug + Send + Sync {
     /// The present time, by the store's own clock.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::{Lease, Pipeline, StoreError};
 
 /// Gives each pipeline to one process at a time.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Leases: fmt::Debug + Send + Sync {
     /// Acquires the pipeline for `holder` (a text for people, such as a host and process id), and keeps it while this process

@@ -134,6 +134,7 @@ pub enum WindowUpdate<'a> {
 ///   and changes nothing.
 /// - [`open_windows`](Self::open_windows) is idempotent: repeated in the same run, it returns the same windows and counts no
 ///   additional attempt.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// Records that a run has begun, with one line of totals per pipeline. A run that has begun before is resumed. The schema
@@ -147,20 +148,20 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     ///
     /// An opened window belongs to the run from now on: its `attempts` grow by one, and its message is cleared. Counts and
     /// times start from zero unless the window resumes at a cursor. Windows that the run itself has closed are not returned.
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError>;
 
     /// Changes windows without a page: reopens them, or closes them as `update` says. Windows without a line are refused with
     /// `LogMoved`, unless the update confirms.
-    async fn update_windows(
+    async fn update_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
-        update: WindowUpdate<'_>,
+        update: WindowUpdate<'a>,
     ) -> Result<(), StoreError>;
 
     /// Lists the log lines that match, sorted by entity, axis and window.

@@ -17,21 +17,41 @@ mod tables;
 pub(crate) mod trigger;
 mod validation;
 
+#[cfg(feature = "mock")]
+pub use calls::MockCallLedger;
 pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};
+#[cfg(feature = "mock")]
+pub use inspect::MockRawInspection;
 pub use inspect::{Deviation, PageComparison, RawInspection};
 pub use leases::Leases;
+#[cfg(feature = "mock")]
+pub use leases::MockLeases;
+#[cfg(feature = "mock")]
+pub use ledger::MockBackfillLog;
 pub use ledger::{
     BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Reopen, WindowFailure, WindowMetrics,
     WindowUpdate,
 };
+#[cfg(feature = "mock")]
+pub use lineage::MockTokenLineage;
 pub use lineage::{LineageCheck, TokenFingerprint, TokenLineage};
+#[cfg(feature = "mock")]
+pub use page_sink::MockPageSink;
 pub use page_sink::PageSink;
+#[cfg(feature = "mock")]
+pub use quarantine::MockQuarantine;
 pub use quarantine::{Acceptance, Quarantine, Quarantined};
+#[cfg(feature = "mock")]
+pub use tables::MockTables;
 pub use tables::Tables;
+#[cfg(feature = "mock")]
+pub use trigger::MockTriggerQueue;
 pub use trigger::{
     ChainLink, DueTriggers, IfMissed, NewTrigger, Trigger, TriggerEnd, TriggerEvent, TriggerPlan,
     TriggerQueue,
 };
+#[cfg(feature = "mock")]
+pub use validation::MockValidation;
 pub use validation::{
     Finding, Severity, TableSurvey, UnknownSeverity, Validation, ValidationQuery, ValidationResult,
     ValidationStats,

@@ -23,6 +23,7 @@ use crate::{PageCommit, PageOutcome, StoreError};
 /// # Cancel safety
 ///
 /// A dropped future has either committed everything or nothing.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PageSink: fmt::Debug + Send + Sync {
     /// Commits one page.

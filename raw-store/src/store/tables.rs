@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::{Pipeline, StoreError, StoreIdentity};
 
 /// Prepares the tables of a schema, which belong to one company.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Tables: fmt::Debug + Send + Sync {
     /// Binds the schema to a company, or checks that it is bound to this one.
