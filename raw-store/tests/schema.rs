@@ -235,7 +235,7 @@ async fn a_schema_of_another_version_is_refused() {
     let bare = bare_store(&database).await;
     let error = bare.identity().await.unwrap_err();
     assert_eq!(error.to_string(), "asking for the schema's company: schema raw is not set up");
-    assert_eq!(error.hint(), "run: qbo-backfill db init");
+    assert!(matches!(&error.kind, StoreErrorKind::NotSetUp(schema) if **schema == *"raw"), "{error}");
 
     bare.migrate().await.unwrap();
     let owner = connection(&database).await;
@@ -344,7 +344,6 @@ async fn a_login_that_cannot_succeed_says_why() {
     assert!(matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"), "{error}");
     let error = refusal(at("127.0.0.1", port, "nowhere").with_password(database.password())).await;
     assert!(matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"3D000"), "{error}");
-    assert!(error.hint().contains("createdb"));
 }
 
 #[tokio::test]
@@ -464,7 +463,6 @@ async fn a_run_goes_on_where_the_budget_was_emptied_and_is_told_what_helps_where
     let other = raw_store::Pipeline { table: "qb_others".parse().unwrap(), ..pipeline() };
     let error = store.prepare(&other).await.unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
-    assert!(error.hint().contains("qbo-backfill db init"), "{}", error.hint());
     store.migrate().await.unwrap();
     store.prepare(&other).await.unwrap();
 }

@@ -8,6 +8,7 @@ pub(crate) mod event;
 pub(crate) mod event_log;
 pub(crate) mod exit;
 pub(crate) mod foreign;
+pub(crate) mod next_step;
 pub(crate) mod logging;
 pub(crate) mod paint;
 pub(crate) mod progress;

@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 use self::provided::Given;
 use crate::config::settings::Settings;
 use crate::output::exit::{self, Exit};
+use crate::output::next_step::after_vault;
 
 /// Where secrets are looked up.
 #[derive(Debug)]
@@ -215,6 +216,6 @@ impl From<&VaultError> for Exit {
             VaultErrorKind::TooLarge => exit::USAGE,
             _ => exit::VAULT,
         };
-        Self::new(code, exit::chain(error), error.hint())
+        Self::new(code, exit::chain(error), after_vault(error.kind()))
     }
 }

@@ -18,6 +18,7 @@ use crate::args::LoginArgs;
 use crate::config::settings::Settings;
 use crate::oauth_callback::{Callback, Page};
 use crate::output::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
+use crate::output::next_step::after_consent;
 use crate::render::say;
 use crate::secrets::Secrets;
 use crate::secrets::prompt;
@@ -217,7 +218,7 @@ async fn pasted() -> Result<Zeroizing<String>, Exit> {
 }
 
 fn consent_refused(error: &ConsentError) -> Exit {
-    refused(error.to_string(), error.hint())
+    refused(error.to_string(), after_consent(error))
 }
 
 fn refused(what: impl std::fmt::Display, next: &str) -> Exit {
