@@ -28,6 +28,9 @@ pub mod validate;
 pub mod verify;
 pub mod worker;
 
+// The crates whose types the signatures of this one mention, so that an embedder depends on this crate alone.
+pub use {qbo_auth, qbo_client, raw_store};
+
 pub use call_budget::SharedBudget;
 pub use catalog::{Axis, Catalog, CatalogError, EntityKind, EntitySpec, UnknownAxis, UnknownPipeline};
 pub use chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
