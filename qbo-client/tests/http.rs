@@ -112,7 +112,7 @@ fn no_tokens() -> MockTokenProvider {
 /// A budget that cannot be reached.
 fn no_budget() -> MockCallBudget {
     let mut budget = MockCallBudget::new();
-    let unreachable = || BudgetError::Unavailable { may_pass: true, source: "it is away".into() };
+    let unreachable = || BudgetError::Unavailable { may_pass: true, source: "nobody is there".into() };
     budget.expect_admit().returning(move || Err(unreachable()));
     budget
 }
