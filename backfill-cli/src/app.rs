@@ -9,11 +9,10 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
     TokenProvider,
 };
-use qbo_client::{ClientEvent, HttpQboClient, HttpQboClientBuilder, QboClient};
+use qbo_client::{HttpQboClient, HttpQboClientBuilder, QboClient};
 use raw_store::{
     CallLedger, CallMonth, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity, TokenLineage,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::config::settings::Settings;
 use crate::output::exit::{self, Exit};
@@ -68,9 +67,6 @@ pub(crate) struct Company {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// A client, and the channel of its events.
-type Client = (Arc<dyn QboClient>, UnboundedReceiver<ClientEvent>);
-
 /// A company and a database, from which engines are built.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -97,7 +93,7 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
     let tokens = Arc::new(RefreshingProvider::new(vault.clone(), Arc::new(endpoint), Arc::clone(&clock)));
     let provider: Arc<dyn TokenProvider> = tokens.clone();
     let client = HttpQboClient::builder(realm.clone(), endpoints, provider, Arc::clone(&clock))
-        .limits(settings.limits)
+        .rate_policy(settings.rate_policy)
         .seed(seed);
     let identity =
         StoreIdentity { realm_id: realm.as_str().into(), environment: environment.to_string().into() };
@@ -107,19 +103,22 @@ pub(crate) async fn company(settings: &Settings, secrets: &mut Secrets, seed: u6
 impl Company {
     /// Builds a client. It shares the call budget in the database with all other processes; without a database it has a budget
     /// of its own.
-    pub(crate) fn client(&self, settings: &Settings, store: Option<&Arc<PgStore>>) -> Result<Client, Exit> {
-        let (sender, signals) = unbounded_channel();
-        let mut builder = self.client.clone().signals(sender.clone());
-        if let (Some(limits), Some(store)) = (settings.limits, store) {
+    pub(crate) fn client(
+        &self,
+        settings: &Settings,
+        store: Option<&Arc<PgStore>>,
+    ) -> Result<Arc<dyn QboClient>, Exit> {
+        let mut builder = self.client.clone();
+        if let (Some(policy), Some(store)) = (settings.rate_policy, store) {
             let ledger: Arc<dyn CallLedger> = store.clone();
-            let told = (Arc::clone(&self.clock), sender);
-            let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, settings.monthly_calls, told);
+            let clock = Arc::clone(&self.clock);
+            let budget = SharedBudget::new(Arc::downgrade(&ledger), &policy, settings.monthly_calls, clock);
             builder = builder.budget(Arc::new(budget));
         }
         let client = builder.build().map_err(|error| {
             Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
         })?;
-        Ok((Arc::new(client), signals))
+        Ok(Arc::new(client))
     }
 }
 
@@ -157,10 +156,9 @@ impl App {
         &self,
         sink: impl FnOnce(&Arc<dyn QboClient>) -> Arc<dyn EventSink>,
     ) -> Result<(Engine, Arc<dyn QboClient>), Exit> {
-        let (client, signals) = self.company.client(&self.settings, Some(&self.store))?;
+        let client = self.company.client(&self.settings, Some(&self.store))?;
         let (store, clock): (Arc<dyn Store>, _) = (self.store.clone(), Arc::clone(&self.company.clock));
         let engine = Engine::new(Arc::clone(&client), store, clock, sink(&client));
-        engine.relay(signals);
         Ok((engine, client))
     }
 

@@ -2,22 +2,23 @@
 //!
 //! `cargo run -p backfill-core --example embed`
 //!
-//! Everything here is real but the company, which is emulated on loopback, and the store, which lives in memory; put
-//! `raw_store::PgStore` and Intuit's endpoints in their places.
+//! Everything here is real but the company, which is emulated on loopback and fails once, and the store, which lives in memory;
+//! put `raw_store::PgStore` and Intuit's endpoints in their places. A program that does so depends on `backfill-core` alone,
+//! with its features `http` and `pg`: the crates below it are re-exported.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
 use std::sync::Arc;
 
-use backfill_core::{CancellationToken, Catalog, Engine, EventSink, RunEvent, RunRequest};
-use fixtures::{Company, Sandbox, SandboxOptions, Shape};
-use qbo_auth::{
+use backfill_core::qbo_auth::{
     ClientId, ClientSecret, Clock, Endpoints, Environment, MemoryVault, OauthEndpoint, RefreshingProvider,
     SecretName, SecretVault as _, SystemClock,
 };
-use qbo_client::HttpQboClient;
-use raw_store::{MemoryStore, StoreIdentity, Window, WindowState};
+use backfill_core::qbo_client::{ClientEvent, HttpQboClient};
+use backfill_core::raw_store::{MemoryStore, StoreIdentity, Window, WindowState};
+use backfill_core::{CancellationToken, Catalog, Engine, EventSink, RunEvent, RunEventKind, RunRequest};
+use fixtures::{CallKind, Company, Fault, Rule, Sandbox, SandboxOptions, Shape};
 use time::macros::datetime;
 
 /// Counts the days that had records. A real one would feed metrics or a progress page.
@@ -26,12 +27,19 @@ struct BusyDays(std::sync::atomic::AtomicU32);
 
 impl EventSink for BusyDays {
     fn emit(&self, event: &RunEvent) {
-        match event {
-            RunEvent::Window(day) if day.state == WindowState::Completed && day.counts.read() > 0 => {
+        match &event.kind {
+            RunEventKind::Window(day) if day.state == WindowState::Completed && day.counts.read() > 0 => {
                 self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             }
-            RunEvent::PageCommitted { pipeline, page, rows, .. } => {
-                println!("{pipeline}: page {page}, {rows} records");
+            RunEventKind::PageCommitted { pipeline, page, rows, .. } => {
+                println!("{} {pipeline}: page {page}, {rows} records", event.at.time());
+            }
+            // The engine hands on what the client reports, without any wiring.
+            RunEventKind::Source(ClientEvent::Retrying { entity, cause, .. }) => {
+                println!("{} {entity} is requested again: {cause}", event.at.time());
+            }
+            RunEventKind::Source(ClientEvent::Waiting { reason, time }) => {
+                println!("{} waiting for {:.0} s: {reason}", event.at.time(), time.as_secs_f64());
             }
             _ => {}
         }
@@ -41,6 +49,7 @@ impl EventSink for BusyDays {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let sandbox = Sandbox::start(Company::generate(1, &Shape::default()), SandboxOptions::default()).await?;
+    sandbox.faults().push(Rule::on(CallKind::Query, Fault::Html { status: 503 }));
     let credentials = sandbox.credentials();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
 
@@ -73,4 +82,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         days.0.load(std::sync::atomic::Ordering::Relaxed)
     );
     Ok(())
+}
+
+#[test]
+fn the_example_runs() {
+    main().expect("it ends well");
 }

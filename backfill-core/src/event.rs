@@ -1,22 +1,42 @@
 //! Events that a run emits while it works.
 
 use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use qbo_client::{ClientEvent, Usage};
+use qbo_auth::Clock;
+use qbo_client::{ClientEvent, QboClient, Usage};
 use raw_store::{RunId, RunStatus, TriggerName, TriggerState, Window, WindowCounts, WindowState};
 use time::OffsetDateTime;
 
 use crate::mismatch::Mismatch;
 
-/// An event of a run. Logs, progress displays, metrics and recorders all consume the same stream.
+/// An event of a run or of a worker. Logs, progress displays, metrics and recorders all consume the same stream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum RunEvent {
+pub struct RunEvent {
+    /// When it happened, by the engine's clock.
+    pub at: OffsetDateTime,
+    /// The run's name; `None` for an event of a worker that concerns no run.
+    pub run: Option<RunId>,
+    /// What happened.
+    pub kind: RunEventKind,
+}
+
+impl RunEvent {
+    /// Creates an event. Engines and workers emit their own; a sink's tests need this.
+    pub fn new(at: OffsetDateTime, run: Option<RunId>, kind: RunEventKind) -> Self {
+        Self { at, run, kind }
+    }
+}
+
+/// What happened in a run or a worker.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RunEventKind {
     /// A run has begun.
     RunStarted {
-        /// The run's name.
-        run: RunId,
         /// The seed of the run's random choices.
         seed: u64,
         /// The names of the pipelines that are read.
@@ -66,7 +86,8 @@ pub enum RunEvent {
         /// The time on the axis that the record lies in.
         span: Window,
     },
-    /// The client waits, repeats a request, or changes its circuit breaker.
+    /// The client waits, repeats a request, or changes its circuit breaker. Runs that share a client at the same time each
+    /// report its events.
     Source(ClientEvent),
     /// Committing a page is tried again.
     StoreRetry {
@@ -108,8 +129,6 @@ pub enum RunEvent {
     TriggerFired {
         /// The trigger's name.
         trigger: TriggerName,
-        /// The run's name.
-        run: RunId,
         /// When the trigger was due.
         fire_at: OffsetDateTime,
     },
@@ -129,8 +148,6 @@ pub enum RunEvent {
     },
     /// A run has ended.
     RunFinished {
-        /// The run's name.
-        run: RunId,
         /// How the run ended.
         status: RunStatus,
         /// The API calls that the run made, and what they cost.
@@ -170,6 +187,42 @@ pub trait EventSink: fmt::Debug + Send + Sync {
 /// Discards all events.
 impl EventSink for () {
     fn emit(&self, _: &RunEvent) {}
+}
+
+/// Emits the events of one run, or of a worker: adds the time and the run's name to each.
+#[derive(Clone, Debug)]
+pub(crate) struct Emitter {
+    sink: Arc<dyn EventSink>,
+    clock: Arc<dyn Clock>,
+    run: Option<RunId>,
+}
+
+impl Emitter {
+    pub(crate) fn new(sink: &Arc<dyn EventSink>, clock: &Arc<dyn Clock>, run: Option<RunId>) -> Self {
+        Self { sink: Arc::clone(sink), clock: Arc::clone(clock), run }
+    }
+
+    pub(crate) fn emit(&self, kind: RunEventKind) {
+        self.sink.emit(&RunEvent::new(self.clock.now_utc(), self.run.clone(), kind));
+    }
+
+    /// Does `work`, and emits the client's events meanwhile as [`RunEventKind::Source`].
+    pub(crate) async fn relaying<T>(&self, client: &dyn QboClient, work: impl Future<Output = T>) -> T {
+        let mut events = client.subscribe();
+        let mut work = pin!(work);
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(event) = events.recv() => self.emit(RunEventKind::Source(event)),
+                result = &mut work => break result,
+            }
+        };
+        // The client sends an event before the request that it belongs to returns, so these complete the work's events.
+        while let Ok(event) = events.try_recv() {
+            self.emit(RunEventKind::Source(event));
+        }
+        result
+    }
 }
 
 // The trait is used behind `Arc<dyn _>`; if it stops being dyn-compatible, this build fails and not a user's.

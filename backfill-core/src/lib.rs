@@ -10,6 +10,7 @@ mod event;
 mod id_hash;
 mod lease_guard;
 mod mismatch;
+mod store_parts;
 mod suggestion;
 pub mod plan;
 pub mod report;
@@ -19,13 +20,16 @@ pub mod validate;
 pub mod verify;
 pub mod worker;
 
+// The crates whose types the signatures of this one mention, so that an embedder depends on this crate alone.
+pub use {qbo_auth, qbo_client, raw_store};
+
 pub use call_budget::SharedBudget;
 pub use catalog::{Axis, Catalog, CatalogError, EntityKind, EntitySpec, UnknownAxis, UnknownPipeline};
 pub use chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
 pub use clock_check::{CLOCKS_AGREE_WITHIN, ClockApart, ClockOf};
 pub use engine::{Engine, RunOutcome, Totals};
 pub use error::{Failure, RunError};
-pub use event::{EventSink, RunEvent, WindowReport};
+pub use event::{EventSink, RunEvent, RunEventKind, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest};
 pub use report::{FindingKind, PipelineReport, Report, ReportError};

@@ -112,18 +112,6 @@ impl AuthError {
             _ => false,
         }
     }
-
-    /// What a person can do next, in one line.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Vault(error) => error.hint(),
-            Self::NoToken => "consent with `qbo-backfill auth login`",
-            Self::NeedsConsent(_) => "consent again: `qbo-backfill auth login`",
-            Self::Refused => "supply a new access token",
-            Self::Endpoint(error) => hint_for_endpoint(error),
-            Self::Interrupted => "run the same command again",
-        }
-    }
 }
 
 fn advice_for_endpoint(error: &TokenError) -> Advice {
@@ -139,30 +127,6 @@ fn advice_for_endpoint(error: &TokenError) -> Advice {
         | TokenErrorKind::Transport
         | TokenErrorKind::Html { .. }
         | TokenErrorKind::Protocol(_) => Advice::RetryAfter(DEFAULT_OUTAGE),
-    }
-}
-
-fn hint_for_endpoint(error: &TokenError) -> &'static str {
-    match error.kind() {
-        TokenErrorKind::InvalidGrant => "consent again: `qbo-backfill auth login`",
-        TokenErrorKind::InvalidClient => {
-            "check that the keys belong to this environment, then `qbo-backfill secrets set QBO_CLIENT_ID` and \
-             `qbo-backfill secrets set QBO_CLIENT_SECRET`"
-        }
-        TokenErrorKind::Setup => "check the token address",
-        TokenErrorKind::InvalidRequest { .. } => {
-            "run the same command later; the stored token is unchanged. If it lasts, report it with the error code"
-        }
-        TokenErrorKind::Throttled { .. } => {
-            "run the same command later; if it lasts, the app's monthly allowance of calls is spent"
-        }
-        TokenErrorKind::Insecure(_) | TokenErrorKind::Redirect => {
-            "check what stands between here and Intuit (a proxy, the system's root certificates); the stored token is unchanged"
-        }
-        TokenErrorKind::Html { .. } => "check that no proxy or login page stands between here and Intuit",
-        TokenErrorKind::Unavailable { .. } | TokenErrorKind::Transport | TokenErrorKind::Protocol(_) => {
-            "run the same command later; the stored token is unchanged"
-        }
     }
 }
 
@@ -186,7 +150,6 @@ mod tests {
     fn every_error_says_what_to_do() {
         let check = |error: AuthError, advice| {
             assert_eq!(error.advice(), advice, "{error}");
-            assert!(!error.hint().is_empty() && !error.hint().contains('\n'));
             assert!(!error.to_string().contains('\n'));
         };
         let endpoint = |kind| AuthError::from(TokenError::new(kind));

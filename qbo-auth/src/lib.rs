@@ -7,6 +7,8 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod oauth;
 mod realm;
 mod regular_file;

@@ -4,8 +4,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::error::Error;
+use crate::event::ClientEvent;
 use crate::page::{Deletions, RawPage};
 use crate::query::{EntityName, Query};
 use crate::usage::Usage;
@@ -24,6 +26,7 @@ use crate::usage::Usage;
 /// # Cancel safety
 ///
 /// Dropping a future abandons its request. Limits, breaker and tokens stay consistent.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait QboClient: fmt::Debug + Send + Sync {
     /// Reads the page that the query asks for.
@@ -38,6 +41,10 @@ pub trait QboClient: fmt::Debug + Send + Sync {
 
     /// What reading has cost so far.
     fn usage(&self) -> Usage;
+
+    /// Subscribes to the client's events: waits, repeats, and changes of its circuit breaker. A subscriber receives all events
+    /// from now on; each is sent before the request that it belongs to returns.
+    fn subscribe(&self) -> UnboundedReceiver<ClientEvent>;
 }
 
 // Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.

@@ -5,6 +5,8 @@ mod error;
 mod event;
 pub mod http;
 pub mod limit;
+#[cfg(feature = "mock")]
+pub mod mock;
 pub mod page;
 pub mod query;
 mod usage;
@@ -12,15 +14,15 @@ mod usage;
 pub use bytes::Bytes;
 pub use client::QboClient;
 pub use error::{Advice, Cause, Error, ErrorKind, Refusal};
-pub use event::{ClientEvent, WaitReason};
+pub use event::{ClientEvent, Subscribers, WaitReason};
 pub use http::{Answer, Call, Fault, FaultError, Received, Transport, TransportError, Verdict, classify};
 #[cfg(feature = "http")]
 pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
 #[cfg(feature = "http")]
 pub use limit::MOST_SILENCE;
 pub use limit::{
-    Admission, Backoff, Breaker, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, Limits,
-    LocalBudget, Throttle, Ticket,
+    Admission, Backoff, Breaker, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, LocalBudget,
+    MonthlyCalls, RatePolicy, Throttle, Ticket,
 };
 pub use page::{Deleted, Deletions, IdentityProblem, RawPage, RawRecord, SplitError};
 pub use query::{

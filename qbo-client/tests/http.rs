@@ -8,14 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fixtures::{CallKind, Company, Fault, Rule, Sandbox, SandboxOptions, Shape};
 use futures_util::future::join_all;
+use qbo_auth::mock::MockTokenProvider;
 use qbo_auth::{
     AccessToken, AuthError, Clock, Endpoints, Environment, ManualClock, StaticProvider, TokenError,
     TokenErrorKind, TokenProvider,
 };
+use qbo_client::mock::{MockCallBudget, MockCallPermit};
 use qbo_client::{
     Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ClientEvent,
-    ErrorKind, HttpQboClient, HttpQboClientBuilder, PageSize, QboClient, Query, Received, Refusal, Transport,
-    TransportError, WaitReason,
+    ErrorKind, HttpQboClient, HttpQboClientBuilder, MonthlyCalls, PageSize, QboClient, Query, Received,
+    Refusal, Transport, TransportError, WaitReason,
 };
 use time::macros::datetime;
 use wiremock::matchers::{body_string, header, method, path, query_param};
@@ -85,43 +87,41 @@ impl CallPermit for Gone {
     }
 }
 
+/// A budget of five calls a month, which lets every request go.
+fn five_calls() -> MockCallBudget {
+    let (mut budget, used) = (MockCallBudget::new(), AtomicU32::new(0));
+    budget.expect_admit().returning(move || {
+        let used = used.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut permit = MockCallPermit::new();
+        permit.expect_month().returning(move || Some(MonthlyCalls { used: used.into(), allowance: 5 }));
+        permit.expect_leave().returning(|| true);
+        permit.expect_conclude().returning(|_| ());
+        Ok(Admission::Go(Box::new(permit)))
+    });
+    budget
+}
+
 /// A token service that has had enough.
-#[derive(Debug)]
-struct NoTokens;
-
-#[async_trait]
-impl TokenProvider for NoTokens {
-    async fn access_token(&self) -> Result<AccessToken, AuthError> {
-        Err(AuthError::Endpoint(TokenError::new(TokenErrorKind::Throttled { retry_after: None })))
-    }
-
-    async fn invalidate(&self, _: &AccessToken) {}
+fn no_tokens() -> MockTokenProvider {
+    let mut tokens = MockTokenProvider::new();
+    let throttled = || TokenError::new(TokenErrorKind::Throttled { retry_after: None });
+    tokens.expect_access_token().returning(move || Err(AuthError::Endpoint(throttled())));
+    tokens
 }
 
-/// A budget that nobody keeps.
-#[derive(Debug)]
-struct NoBudget;
-
-fn unreachable() -> BudgetError {
-    BudgetError::Unavailable { may_pass: true, source: "nobody is there".into() }
-}
-
-#[async_trait]
-impl CallBudget for NoBudget {
-    async fn admit(&self) -> Result<Admission, BudgetError> {
-        Err(unreachable())
-    }
-
-    async fn throttled(&self, _: Duration) -> Result<Duration, BudgetError> {
-        Err(unreachable())
-    }
+/// A budget that cannot be reached.
+fn no_budget() -> MockCallBudget {
+    let mut budget = MockCallBudget::new();
+    let unreachable = || BudgetError::Unavailable { may_pass: true, source: "nobody is there".into() };
+    budget.expect_admit().returning(move || Err(unreachable()));
+    budget
 }
 
 struct Bench {
     server: MockServer,
     clock: Arc<ManualClock>,
     client: HttpQboClient,
-    signals: tokio::sync::mpsc::UnboundedReceiver<ClientEvent>,
+    events: tokio::sync::mpsc::UnboundedReceiver<ClientEvent>,
 }
 
 async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
@@ -130,7 +130,6 @@ async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
     Mock::given(method("POST")).respond_with(script).mount(&server).await;
     let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
     let endpoints = Endpoints::of(Environment::Sandbox).with_api(&server.uri()).unwrap();
-    let (sender, signals) = tokio::sync::mpsc::unbounded_channel();
     let client = HttpQboClient::builder(
         "1234567890".parse().unwrap(),
         endpoints,
@@ -138,10 +137,10 @@ async fn bench(answers: impl IntoIterator<Item = ResponseTemplate>) -> Bench {
         clock.clone(),
     )
     .seed(1)
-    .signals(sender)
     .build()
     .unwrap();
-    Bench { server, clock, client, signals }
+    let events = client.subscribe();
+    Bench { server, clock, client, events }
 }
 
 /// An emulated company, for many requests at once.
@@ -203,10 +202,10 @@ async fn a_429_pauses_for_as_long_as_it_says_or_a_minute() {
     let waited = bench.clock.elapsed().checked_sub(began).unwrap();
     assert_eq!(waited.as_secs(), 67);
     assert_eq!(bench.client.usage().retries, 2);
-    bench.signals.close();
+    bench.events.close();
     let mut waits = Vec::new();
-    while let Some(signal) = bench.signals.recv().await {
-        if let ClientEvent::Waiting { reason, time } = signal {
+    while let Some(event) = bench.events.recv().await {
+        if let ClientEvent::Waiting { reason, time } = event {
             waits.push((reason, time.as_secs_f64().round()));
         }
     }
@@ -416,7 +415,7 @@ struct Silent(Arc<ManualClock>);
 
 #[async_trait]
 impl Transport for Silent {
-    async fn send(&self, _: Call<'_>, _: &AccessToken) -> Result<Received, TransportError> {
+    async fn send<'a>(&self, _: Call<'a>, _: &AccessToken) -> Result<Received, TransportError> {
         self.0.advance(Duration::from_secs(130));
         Err(TransportError::Timeout)
     }
@@ -445,14 +444,30 @@ async fn a_source_that_never_answers_is_given_up_in_minutes() {
 }
 
 #[tokio::test]
+async fn four_fifths_of_the_month_are_said_once_and_to_every_subscriber() {
+    let sandbox = sandbox().await;
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let client = visitor(&sandbox, clock).budget(Arc::new(five_calls())).build().unwrap();
+    let mut subscribers = [client.subscribe(), client.subscribe()];
+    drop(client.subscribe());
+    for call in 1..=5 {
+        client.count(&invoices()).await.unwrap();
+        for events in &mut subscribers {
+            let low = ClientEvent::AllowanceLow { used: 4, allowance: 5 };
+            assert_eq!(events.try_recv().ok(), (call == 4).then_some(low), "call {call}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_is_down_is_called_twice_a_minute_by_all_together_and_found_again_without_help() {
     let sandbox = sandbox().await;
     sandbox.faults().push(Rule::on(CallKind::Query, Fault::Html { status: 503 }).times(28));
     let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
-    let (sender, mut signals) = tokio::sync::mpsc::unbounded_channel();
     let went = Arc::new(Mutex::new(Vec::new()));
     let budget = Arc::new(Watching { clock: clock.clone(), went: went.clone() });
-    let client = visitor(&sandbox, clock).budget(budget).signals(sender).build().unwrap();
+    let client = visitor(&sandbox, clock).budget(budget).build().unwrap();
+    let mut events = client.subscribe();
     let query = invoices();
     for page in join_all((0..10).map(|_| client.fetch_page(&query))).await {
         page.unwrap();
@@ -463,10 +478,10 @@ async fn a_source_that_is_down_is_called_twice_a_minute_by_all_together_and_foun
         assert!(three[2].checked_sub(three[0]).unwrap() >= Duration::from_mins(1), "{went:?}");
     }
     assert_eq!(went.len(), 38, "one page each, and nothing more than the outage cost");
-    signals.close();
+    events.close();
     let mut states = Vec::new();
-    while let Some(signal) = signals.recv().await {
-        if let ClientEvent::Breaker(state) = signal {
+    while let Some(event) = events.recv().await {
+        if let ClientEvent::Breaker(state) = event {
             states.push(state);
         }
     }
@@ -501,7 +516,8 @@ async fn refusals_that_last_are_taken_for_a_spent_allowance() {
 
     let endpoints = Endpoints::of(Environment::Sandbox).with_api(&bench.server.uri()).unwrap();
     let realm = "1234567890".parse().unwrap();
-    let client = HttpQboClient::builder(realm, endpoints, Arc::new(NoTokens), bench.clock).build().unwrap();
+    let client =
+        HttpQboClient::builder(realm, endpoints, Arc::new(no_tokens()), bench.clock).build().unwrap();
     let error = client.fetch_page(&invoices()).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::LastingRefusal { .. }), "{error}");
     assert_eq!(client.usage().calls, 0);
@@ -524,7 +540,7 @@ async fn no_call_is_made_while_nobody_keeps_the_budget() {
     let tokens = Arc::new(CountingTokens::default());
     let builder =
         HttpQboClient::builder("1234567890".parse().unwrap(), endpoints, tokens, bench.clock.clone());
-    let client = builder.budget(Arc::new(NoBudget)).build().unwrap();
+    let client = builder.budget(Arc::new(no_budget())).build().unwrap();
     let error = client.fetch_page(&invoices()).await.unwrap_err();
     assert_eq!(error.advice(), Advice::AskBudget);
     assert!(error.to_string().ends_with("could not be checked: nobody is there"), "{error}");

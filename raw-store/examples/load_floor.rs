@@ -24,8 +24,8 @@ use bytes::Bytes;
 use fixtures::measure::{cpu_seconds, family_cpu_seconds};
 use fixtures::{Company, Compression, LocalServer, PlainCopy, ServerOptions, Shape, ask_number};
 use raw_store::{
-    BackfillLog, DatabaseOptions, Lease, OffsetDateTime, Owner, PageCommit, PgStore, Pipeline, RawStore,
-    Reopen, Row, RunStart, StoreIdentity, Window, WindowChange, WindowCounts, WindowState,
+    BackfillLog, DatabaseOptions, Lease, Leases, OffsetDateTime, Owner, PageCommit, PageSink, PgStore,
+    Pipeline, Reopen, Row, RunStart, StoreIdentity, Tables, Window, WindowChange, WindowCounts, WindowState,
 };
 use time::macros::datetime;
 use tokio::task::JoinSet;

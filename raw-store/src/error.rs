@@ -129,6 +129,9 @@ pub enum StoreErrorKind {
         /// Present state of the trigger.
         state: TriggerState,
     },
+    /// The database's address holds a password, which would be seen wherever the address is.
+    #[error("a password in the database's address is refused")]
+    PasswordInAddress,
     /// A setting cannot be used.
     #[error("{0}")]
     Configuration(Box<str>),
@@ -193,7 +196,7 @@ impl StoreError {
             Kind::ChainExists(_) => "store.chain_exists",
             Kind::UnknownTrigger(_) => "store.unknown_trigger",
             Kind::TriggerState { .. } => "store.trigger_state",
-            Kind::Configuration(_) => "store.configuration",
+            Kind::PasswordInAddress | Kind::Configuration(_) => "store.configuration",
             Kind::Refused { .. } => "store.refused",
         }
     }
@@ -217,51 +220,13 @@ impl StoreError {
             | Kind::RowsAltered { .. }
             | Kind::OtherCompany { .. }
             | Kind::Refused { .. } => Advice::FixDatabase,
-            Kind::Configuration(_)
+            Kind::PasswordInAddress
+            | Kind::Configuration(_)
             | Kind::TriggerExists(_)
             | Kind::ChainExists(_)
             | Kind::UnknownTrigger(_)
             | Kind::TriggerState { .. } => Advice::FixRequest,
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => Advice::WaitForOther,
-        }
-    }
-
-    /// One sentence that tells a person what to do, with the command where there is one.
-    pub fn hint(&self) -> String {
-        use StoreErrorKind as Kind;
-        match &self.kind {
-            Kind::Unavailable(_) => "check the address and that the server runs, then run the same command again".into(),
-            Kind::LoginRefused(code) if &**code == "3D000" => "create the database first (createdb), or name an existing one".into(),
-            Kind::LoginRefused(_) => "check user and password: qbo-backfill secrets set PG_PASSWORD".into(),
-            Kind::Insecure(_) => "give the server a certificate that its name and a known authority vouch for, or sslrootcert=FILE".into(),
-            Kind::Session(_) => "connect to the database itself, or to a port where the pooler is in session mode (pgbouncer: pool_mode = session)".into(),
-            Kind::Busy(_) => "run the same command again; committed data stays".into(),
-            Kind::Full(_) => "make room on the database server, then run the same command again".into(),
-            Kind::ReadOnly => {
-                "see what the database's provider says: a full disk is the usual reason. If this server only follows \
-                 another one, name that one; then run the same command again"
-                    .into()
-            }
-            Kind::Forbidden(_) => "qbo-backfill db check names the missing right; or use a role that has it".into(),
-            Kind::Lacks(statements) => format!("as the owner: {statements}"),
-            Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
-            Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
-            Kind::Differs(_) => "run: qbo-backfill db init, which puts back what is missing; qbo-backfill db check names what else differs".into(),
-            Kind::LogMoved(_) => "run the same command again: it reads what the database does not hold any more".into(),
-            Kind::RowsAltered { table, .. } => format!(
-                "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"
-            ),
-            Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
-            Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process or stop it, then run the same command again".into(),
-            Kind::TriggerExists(_) => "give the new one another --name; what is there stays as it is: qbo-backfill trigger list".into(),
-            Kind::ChainExists(_) => "give the new one another --name: qbo-backfill trigger list".into(),
-            Kind::UnknownTrigger(_) => "see: qbo-backfill trigger list".into(),
-            Kind::TriggerState { name, state } if state.is_spent() => {
-                format!("to arm it again: qbo-backfill trigger rearm {name} --at T")
-            }
-            Kind::TriggerState { name, .. } => format!("take it back first: qbo-backfill trigger cancel {name}"),
-            Kind::Configuration(_) => "correct the setting and run the same command again".into(),
-            Kind::Refused { .. } => "see: qbo-backfill db check".into(),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use fixtures::{Compression, PlainCopy};
 use qbo_client::{MINOR_VERSION, RawPage};
 use raw_store::{
-    BackfillLog as _, Lease, Owner, PageCommit, PgStore, Pipeline, RawStore as _, Reopen, Row, RunStart,
-    StoreError, StoreIdentity, Window, WindowChange, WindowState,
+    BackfillLog as _, Lease, Leases as _, Owner, PageCommit, PageSink as _, PgStore, Pipeline, Reopen, Row,
+    RunStart, StoreError, StoreIdentity, Tables as _, Window, WindowChange, WindowState,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use fixtures::measure::{cpu_seconds, peak_mib};
 use qbo_auth::{AccessToken, Clock, Endpoints, Environment, StaticProvider, SystemClock};
-use qbo_client::{HttpQboClient, Limits, PageSize, Property, QboClient, Query};
+use qbo_client::{HttpQboClient, PageSize, Property, QboClient, Query, RatePolicy};
 use raw_store::{DatabaseOptions, PgStore};
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,7 @@ impl Task {
         let tokens = Arc::new(StaticProvider::new(AccessToken::new(self.access_token.clone())));
         let endpoints = Endpoints::of(Environment::Sandbox).with_api(&self.url)?;
         let builder = HttpQboClient::builder(self.realm_id.parse()?, endpoints, tokens, Arc::clone(clock));
-        Ok(Arc::new(builder.limits(self.limited.then_some(Limits::QBO)).build()?))
+        Ok(Arc::new(builder.rate_policy(self.limited.then_some(RatePolicy::QBO)).build()?))
     }
 
     pub(crate) async fn store(&self, schema: &str) -> Outcome<PgStore> {

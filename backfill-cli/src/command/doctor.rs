@@ -296,7 +296,7 @@ async fn ask(
 ) -> Result<Option<time::OffsetDateTime>, Exit> {
     let company = company(settings, secrets, 0).await?;
     stop.keep(&company.tokens);
-    let (client, _signals) = company.client(settings, store)?;
+    let client = company.client(settings, store)?;
     let page = client.fetch_page(&company_info()).await;
     if store.is_none() {
         let_it_age(&*company.clock).await;

@@ -6,7 +6,7 @@ use backfill_report::instant::{short, utc};
 use backfill_report::json::line as line_json;
 use backfill_report::table::Table;
 use backfill_report::windows::windows;
-use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, RawStore as _, WindowState};
+use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, Tables as _, WindowState};
 use serde_json::json;
 
 use super::log_reader::{is_wanted, or_nothing, reader};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backfill_core::{
-    Axis, Catalog, ChunkSize, EventSink, Mismatch, RunEvent, RunRequest, VerifiedPipeline, tile,
+    Axis, Catalog, ChunkSize, EventSink, Mismatch, RunEvent, RunEventKind, RunRequest, VerifiedPipeline, tile,
 };
 use backfill_report::verification::{json as verification_json, text as verification_text};
 use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState};
@@ -234,8 +234,8 @@ struct Listener {
 
 impl EventSink for Listener {
     fn emit(&self, event: &RunEvent) {
-        match event {
-            RunEvent::Mismatch(difference) => {
+        match &event.kind {
+            RunEventKind::Mismatch(difference) => {
                 let mut shown = self.shown.0.lock().unwrap_or_else(PoisonError::into_inner);
                 let alike =
                     |one: &&Mismatch| one.kind == difference.kind && one.pipeline == difference.pipeline;
@@ -243,14 +243,17 @@ impl EventSink for Listener {
                     shown.push(difference.clone());
                 }
             }
-            RunEvent::Window(report) if !self.bar && report.state != WindowState::Failed => return,
-            RunEvent::RunStarted { .. } | RunEvent::RunFinished { .. } | RunEvent::PageCommitted { .. }
+            RunEventKind::Window(report) if !self.bar && report.state != WindowState::Failed => return,
+            RunEventKind::RunStarted { .. }
+            | RunEventKind::RunFinished { .. }
+            | RunEventKind::PageCommitted { .. }
                 if !self.bar =>
             {
                 return;
             }
             _ => {}
         }
-        self.inner.emit(event);
+        // A verification leaves no run in the log that could be named.
+        self.inner.emit(&RunEvent::new(event.at, None, event.kind.clone()));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use backfill_core::{Catalog, Thresholds, did_you_mean, nearest};
 use qbo_auth::{Endpoints, Environment, RealmId};
-use qbo_client::Limits;
+use qbo_client::RatePolicy;
 use raw_store::SchemaName;
 
 use super::{proxy, trusted};
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
     pub(crate) secrets: Option<PathBuf>,
     pub(crate) lifeline: Option<Lifeline>,
     pub(crate) endpoints: TestEndpoints,
-    pub(crate) limits: Option<Limits>,
+    pub(crate) rate_policy: Option<RatePolicy>,
     /// Calls per month, over all processes; `None` for no limit.
     pub(crate) monthly_calls: Option<u64>,
     /// Thresholds from which validation reports a finding.
@@ -130,7 +130,7 @@ impl Settings {
             secrets: global.secrets.clone(),
             lifeline: global.lifeline,
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
-            limits: limits(global, profile.rate)?,
+            rate_policy: rate_policy(global, profile.rate)?,
             monthly_calls: monthly_calls(global, profile.monthly_calls),
             thresholds: profile.validation,
             time_zone: profile.time_zone,
@@ -189,12 +189,12 @@ fn monthly_calls(global: &Global, profile: Option<MonthlyCalls>) -> Option<u64> 
     }
 }
 
-fn limits(global: &Global, profile: Option<std::num::NonZeroU32>) -> Result<Option<Limits>, Exit> {
+fn rate_policy(global: &Global, profile: Option<std::num::NonZeroU32>) -> Result<Option<RatePolicy>, Exit> {
     let rate = global.rate.or(profile.map(|calls| Rate::PerMinute(calls.get())));
     let beyond = match rate {
-        None => return Ok(Some(Limits::QBO)),
+        None => return Ok(Some(RatePolicy::QBO)),
         Some(Rate::Off) => true,
-        Some(Rate::PerMinute(calls)) => calls > Limits::QBO.per_minute,
+        Some(Rate::PerMinute(calls)) => calls > RatePolicy::QBO.per_minute,
     };
     if beyond && global.api_url.is_none() {
         let asked = match (global.rate, settings_file(global)) {
@@ -207,7 +207,7 @@ fn limits(global: &Global, profile: Option<std::num::NonZeroU32>) -> Result<Opti
         ));
     }
     Ok(match rate {
-        Some(Rate::PerMinute(calls)) => Some(Limits::per_minute(calls)),
+        Some(Rate::PerMinute(calls)) => Some(RatePolicy::per_minute(calls)),
         _ => None,
     })
 }

@@ -9,6 +9,7 @@ use qbo_auth::AuthError;
 use raw_store::{StoreError, StoreErrorKind};
 
 use crate::output::event;
+use crate::output::next_step::{after_auth, after_store};
 use crate::output::print;
 use crate::output::print::say;
 
@@ -154,7 +155,7 @@ impl From<AuthError> for Exit {
             Advice::VaultBusy => HELD,
             _ => BUG,
         };
-        Self::new(code, chain(&error), error.hint())
+        Self::new(code, chain(&error), after_auth(&error))
     }
 }
 
@@ -167,7 +168,8 @@ impl From<StoreError> for Exit {
 impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         let code = match error.kind {
-            StoreErrorKind::Configuration(_)
+            StoreErrorKind::PasswordInAddress
+            | StoreErrorKind::Configuration(_)
             | StoreErrorKind::TriggerExists(_)
             | StoreErrorKind::ChainExists(_)
             | StoreErrorKind::UnknownTrigger(_)
@@ -175,7 +177,7 @@ impl From<&StoreError> for Exit {
             StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,
             _ => DESTINATION,
         };
-        Self::new(code, error.to_string(), error.hint())
+        Self::new(code, error.to_string(), after_store(&error.kind))
     }
 }
 
@@ -220,7 +222,7 @@ impl From<qbo_client::Error> for Exit {
             ),
             (ErrorKind::Budget(BudgetError::Unavailable { source, .. }), _) => {
                 match source.downcast_ref::<StoreError>() {
-                    Some(error) => Self::new(Self::from(error).code, what, error.hint()),
+                    Some(error) => Self::new(Self::from(error).code, what, after_store(&error.kind)),
                     None => Self::new(DESTINATION, what, "run the same command again later"),
                 }
             }

@@ -2,6 +2,7 @@
 
 pub(crate) mod print;
 pub(crate) mod exit;
+pub(crate) mod next_step;
 pub(crate) mod event;
 pub(crate) mod human_duration;
 pub(crate) mod colour;

@@ -167,7 +167,7 @@ impl TokenVault for CheckedVault {
         Ok(())
     }
 
-    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+    async fn begin<'a>(&self, tokens: &TokenSet, about: &[(SecretName, &'a str)]) -> Result<(), VaultError> {
         self.vault.begin(tokens, about).await
     }
 

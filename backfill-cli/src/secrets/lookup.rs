@@ -13,6 +13,7 @@ use raw_store::StoreError;
 use super::provided::ProvidedSecrets;
 use crate::config::settings::Settings;
 use crate::output::exit::{self, Exit};
+use crate::output::next_step::after_vault;
 
 /// The sources of secrets.
 #[derive(Debug)]
@@ -148,6 +149,6 @@ impl From<&VaultError> for Exit {
             VaultErrorKind::TooLarge => exit::USAGE,
             _ => exit::VAULT,
         };
-        Self::new(code, exit::chain(error), error.hint())
+        Self::new(code, exit::chain(error), after_vault(error.kind()))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use backfill_core::{EventSink, RunEvent};
+use backfill_core::{EventSink, RunEvent, RunEventKind};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -111,8 +111,8 @@ impl Metrics {
 
     fn note(&self, profile: &str, event: &RunEvent) {
         let profile = profile.to_owned();
-        match event {
-            RunEvent::PageCommitted { pipeline, counts, .. } => {
+        match &event.kind {
+            RunEventKind::PageCommitted { pipeline, counts, .. } => {
                 let pipeline = pipeline.clone();
                 for (outcome, records) in [
                     ("inserted", counts.inserted),
@@ -125,28 +125,28 @@ impl Metrics {
                 }
                 self.pages.get_or_create(&Pipeline { profile, pipeline }).inc();
             }
-            RunEvent::Window(report) => {
+            RunEventKind::Window(report) => {
                 let (pipeline, status) = (report.pipeline.clone(), report.state.as_str());
                 self.windows.get_or_create(&Window { profile, pipeline, status }).inc();
             }
-            RunEvent::Source(ClientEvent::Waiting { time, .. }) => {
+            RunEventKind::Source(ClientEvent::Waiting { time, .. }) => {
                 self.waited.get_or_create(&Company { profile }).inc_by(time.as_secs_f64());
             }
-            RunEvent::Source(ClientEvent::Breaker(state)) => {
+            RunEventKind::Source(ClientEvent::Breaker(state)) => {
                 let open = i64::from(*state != BreakerState::Closed);
                 self.breaker.get_or_create(&Company { profile }).set(open);
             }
-            RunEvent::RunFinished { usage, .. } => {
+            RunEventKind::RunFinished { usage, .. } => {
                 let company = Company { profile };
                 // The client ends with the run, and the next client begins with a closed breaker.
                 self.breaker.get_or_create(&company).set(0);
                 self.calls.get_or_create(&company).inc_by(usage.calls);
                 self.retries.get_or_create(&company).inc_by(usage.retries);
             }
-            RunEvent::TriggerFired { .. } => {
+            RunEventKind::TriggerFired { .. } => {
                 self.under_way.get_or_create(&Company { profile }).inc();
             }
-            RunEvent::TriggerEnded { state, .. } => {
+            RunEventKind::TriggerEnded { state, .. } => {
                 self.under_way.get_or_create(&Company { profile: profile.clone() }).dec();
                 let status = if *state == TriggerState::Running { "left" } else { state.as_str() };
                 self.triggers.get_or_create(&Ended { profile, status }).inc();

@@ -1,8 +1,8 @@
 //! Writes a run's events as log lines, with the run, the phase and the subject as fields.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use backfill_core::{EventSink, RunError, RunEvent};
+use backfill_core::{EventSink, RunError, RunEvent, RunEventKind};
 use backfill_report::instant::utc;
 use qbo_client::ClientEvent;
 use raw_store::{RunId, WindowState};
@@ -13,22 +13,18 @@ use crate::output::exit::chain;
 /// events to people.
 #[derive(Debug)]
 pub(crate) struct EventLog {
-    run: OnceLock<RunId>,
     inner: Arc<dyn EventSink>,
 }
 
 impl EventLog {
     pub(crate) fn before(inner: Arc<dyn EventSink>) -> Arc<dyn EventSink> {
-        Arc::new(Self { run: OnceLock::new(), inner })
+        Arc::new(Self { inner })
     }
 }
 
 impl EventSink for EventLog {
     fn emit(&self, event: &RunEvent) {
-        if let RunEvent::RunStarted { run, .. } = event {
-            let _ = self.run.set(run.clone());
-        }
-        log(self.run.get().map_or("", RunId::as_str), event);
+        log(event);
         self.inner.emit(event);
     }
 }
@@ -48,13 +44,14 @@ pub(crate) fn log_failure(run: &RunId, error: &RunError) {
     );
 }
 
-fn log(run: &str, event: &RunEvent) {
-    match event {
-        RunEvent::RunStarted { pipelines, windows, estimated_calls, seed, .. } => {
+fn log(event: &RunEvent) {
+    let run = event.run.as_ref().map_or("", RunId::as_str);
+    match &event.kind {
+        RunEventKind::RunStarted { pipelines, windows, estimated_calls, seed, .. } => {
             let pipelines = pipelines.join(",");
             tracing::info!(phase = "run", run, pipelines, windows, estimated_calls, seed, "run started");
         }
-        RunEvent::Window(report)
+        RunEventKind::Window(report)
             if matches!(report.state, WindowState::Failed | WindowState::Unavailable) =>
         {
             tracing::info!(
@@ -67,7 +64,7 @@ fn log(run: &str, event: &RunEvent) {
                 "window not read"
             );
         }
-        RunEvent::Window(report) => tracing::info!(
+        RunEventKind::Window(report) => tracing::info!(
             phase = "load",
             run,
             pipeline = report.pipeline,
@@ -80,53 +77,53 @@ fn log(run: &str, event: &RunEvent) {
             quarantined = report.counts.quarantined,
             "window closed"
         ),
-        RunEvent::PageCommitted { pipeline, page, rows, .. } => {
+        RunEventKind::PageCommitted { pipeline, page, rows, .. } => {
             tracing::debug!(phase = "load", run, pipeline, page, rows, "page committed");
         }
-        RunEvent::StoreRetry { pipeline, attempt } => {
+        RunEventKind::StoreRetry { pipeline, attempt } => {
             tracing::info!(phase = "load", run, pipeline, attempt, "storing a page again");
         }
-        RunEvent::LogMoved { pipeline, .. } => {
+        RunEventKind::LogMoved { pipeline, .. } => {
             tracing::warn!(phase = "load", run, pipeline, "the database no longer holds committed pages");
         }
-        RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
+        RunEventKind::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
             let (entity, cause) = (entity.as_str(), cause.to_string());
             tracing::info!(phase = "extract", run, entity, attempt, cause, "retrying");
         }
-        RunEvent::Source(ClientEvent::Waiting { reason, time }) => {
+        RunEventKind::Source(ClientEvent::Waiting { reason, time }) => {
             let (reason, seconds) = (reason.to_string(), time.as_secs_f64());
             tracing::info!(phase = "extract", run, reason, seconds, "waiting");
         }
-        RunEvent::Source(ClientEvent::Breaker(state)) => {
+        RunEventKind::Source(ClientEvent::Breaker(state)) => {
             tracing::info!(phase = "extract", run, state = ?state, "circuit breaker");
         }
-        RunEvent::Held { pipeline, holder, .. } => {
+        RunEventKind::Held { pipeline, holder, .. } => {
             tracing::info!(phase = "run", run, pipeline, holder, "waiting for another process");
         }
-        RunEvent::CountDiffers { pipeline, span, source, read } => {
+        RunEventKind::CountDiffers { pipeline, span, source, read } => {
             let window = span.to_string();
             tracing::info!(phase = "validate", run, pipeline, window, source, read, "count differs");
         }
-        RunEvent::RunFinished { status, usage, time, .. } => {
+        RunEventKind::RunFinished { status, usage, time, .. } => {
             let (status, seconds) = (status.as_str(), time.as_secs_f64());
             let (calls, retries) = (usage.calls, usage.retries);
             tracing::info!(phase = "run", run, status, calls, retries, seconds, "run finished");
         }
-        other => log_trigger(other),
+        other => log_trigger(run, other),
     }
 }
 
-fn log_trigger(event: &RunEvent) {
+fn log_trigger(run: &str, event: &RunEventKind) {
     match event {
-        RunEvent::TriggerFired { trigger, run, fire_at } => {
-            let (trigger, run) = (trigger.as_str(), run.as_str());
+        RunEventKind::TriggerFired { trigger, fire_at } => {
+            let trigger = trigger.as_str();
             tracing::info!(phase = "run", run, trigger, fire_at = %utc(*fire_at), "trigger fired");
         }
-        RunEvent::TriggerEnded { trigger, state, message } => {
+        RunEventKind::TriggerEnded { trigger, state, message } => {
             let (trigger, status) = (trigger.as_str(), state.as_str());
             tracing::info!(phase = "run", trigger, status, error = message.as_deref(), "trigger ended");
         }
-        RunEvent::WorkerTrouble { message } => {
+        RunEventKind::WorkerTrouble { message } => {
             tracing::info!(phase = "run", error = &**message, "trouble");
         }
         _ => {}

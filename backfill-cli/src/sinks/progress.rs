@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use backfill_core::{EventSink, RunEvent, WindowReport};
+use backfill_core::{EventSink, RunEvent, RunEventKind, WindowReport};
 use backfill_report::instant::{short, utc};
 use backfill_report::style::{Style, paint};
 use backfill_report::untrusted::Untrusted;
@@ -45,7 +45,7 @@ pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn E
 /// Chooses a sink without a bar, for a run that shares the screen with other runs.
 pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
     EventLog::before(match settings.output {
-        Output::Json => Arc::new(Ndjson { run: OnceLock::new() }),
+        Output::Json => Arc::new(Ndjson),
         Output::Text => Arc::new(Lines::default()),
     })
 }
@@ -75,8 +75,8 @@ impl Failures {
     /// Takes an event, and returns the line to print before it.
     fn before(&self, event: &RunEvent) -> Option<String> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = match event {
-            RunEvent::Window(report) if report.state == WindowState::Failed => Some(report),
+        let failed = match &event.kind {
+            RunEventKind::Window(report) if report.state == WindowState::Failed => Some(report),
             _ => None,
         };
         if let (Some(alike), Some(next)) = (&mut *waiting, failed)
@@ -163,21 +163,21 @@ impl EventSink for Display {
         if let Some(line) = self.failures.before(event) {
             self.say(FAILED, &line);
         }
-        match event {
-            RunEvent::RunStarted { windows, .. } => self.start(*windows),
-            RunEvent::PageCommitted { rows, .. } => self.landed(*rows),
-            RunEvent::Window(_) => {
+        match &event.kind {
+            RunEventKind::RunStarted { windows, .. } => self.start(*windows),
+            RunEventKind::PageCommitted { rows, .. } => self.landed(*rows),
+            RunEventKind::Window(_) => {
                 if let Some(bar) = self.bar.get() {
                     bar.inc(1);
                 }
             }
-            RunEvent::RunFinished { .. } => {
+            RunEventKind::RunFinished { .. } => {
                 if let Some(bar) = self.bar.get() {
                     bar.finish_and_clear();
                 }
             }
             other => {
-                if let Some(line) = line(other) {
+                if let Some(line) = line(event) {
                     self.say(style(other), &line);
                 }
             }
@@ -197,7 +197,7 @@ impl EventSink for Lines {
             say_as(FAILED, &line);
         }
         if let Some(line) = line(event) {
-            say_as(style(event), &line);
+            say_as(style(&event.kind), &line);
         }
     }
 }
@@ -206,80 +206,81 @@ impl EventSink for Lines {
 const FAILED: Option<Style> = Some(Style::Bad);
 
 /// The style of an event's line; `None` for events of a normal run.
-fn style(event: &RunEvent) -> Option<Style> {
+fn style(event: &RunEventKind) -> Option<Style> {
     Some(match event {
-        RunEvent::PageCommitted { .. } => Style::Aside,
-        RunEvent::Source(ClientEvent::Breaker(BreakerState::Closed)) => Style::Good,
-        RunEvent::Source(_)
-        | RunEvent::Held { .. }
-        | RunEvent::StoreRetry { .. }
-        | RunEvent::LogMoved { .. }
-        | RunEvent::CountDiffers { .. }
-        | RunEvent::Unreadable { .. }
-        | RunEvent::Unavailable { .. }
-        | RunEvent::WorkerTrouble { .. } => Style::Doubtful,
-        RunEvent::TriggerEnded { state, .. } => return Style::of_state(state.as_str()),
+        RunEventKind::PageCommitted { .. } => Style::Aside,
+        RunEventKind::Source(ClientEvent::Breaker(BreakerState::Closed)) => Style::Good,
+        RunEventKind::Source(_)
+        | RunEventKind::Held { .. }
+        | RunEventKind::StoreRetry { .. }
+        | RunEventKind::LogMoved { .. }
+        | RunEventKind::CountDiffers { .. }
+        | RunEventKind::Unreadable { .. }
+        | RunEventKind::Unavailable { .. }
+        | RunEventKind::WorkerTrouble { .. } => Style::Doubtful,
+        RunEventKind::TriggerEnded { state, .. } => return Style::of_state(state.as_str()),
         _ => return None,
     })
 }
 
 fn line(event: &RunEvent) -> Option<String> {
-    Some(match event {
-        RunEvent::RunStarted { run, pipelines, windows, estimated_calls, .. } => format!(
+    let run = event.run.as_ref().map_or("", RunId::as_str);
+    Some(match &event.kind {
+        RunEventKind::RunStarted { pipelines, windows, estimated_calls, .. } => format!(
             "run {run}: {}, {windows} windows to read, at least {estimated_calls} calls",
             named(pipelines)
         ),
-        RunEvent::PageCommitted { pipeline, page, rows, counts, time } => {
+        RunEventKind::PageCommitted { pipeline, page, rows, counts, time } => {
             format!("{pipeline} page {page}: {rows} records, {} ({:.1} s)", words(counts), time.as_secs_f64())
         }
-        RunEvent::Source(ClientEvent::Waiting { reason, time }) => {
+        RunEventKind::Source(ClientEvent::Waiting { reason, time }) => {
             format!("waiting {:.0} s ({reason})", time.as_secs_f64())
         }
-        RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
+        RunEventKind::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
             format!("requesting {entity} again (retry {attempt}): {cause}")
         }
-        RunEvent::Source(ClientEvent::Breaker(state)) => match state {
+        RunEventKind::Source(ClientEvent::Breaker(state)) => match state {
             BreakerState::Open => "QuickBooks keeps failing: calls are paused".into(),
             BreakerState::HalfOpen => "trying QuickBooks again".into(),
             BreakerState::Closed => "QuickBooks answers again".into(),
         },
-        RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) => {
+        RunEventKind::Source(ClientEvent::AllowanceLow { used, allowance }) => {
             format!("{used} of this month's {allowance} calls are used")
         }
-        RunEvent::Held { pipeline, holder, since, patience } => format!(
+        RunEventKind::Held { pipeline, holder, since, patience } => format!(
             "{pipeline}: held by {holder} since {}; waiting up to {:.0} s for it",
             utc(*since),
             patience.as_secs_f64()
         ),
-        RunEvent::StoreRetry { pipeline, attempt } => {
+        RunEventKind::StoreRetry { pipeline, attempt } => {
             format!(
                 "{pipeline}: the database is busy or restarting; storing the page again (retry {attempt})"
             )
         }
-        RunEvent::LogMoved { pipeline, attempt } => format!(
+        RunEventKind::LogMoved { pipeline, attempt } => format!(
             "{pipeline}: the database no longer holds what this run committed; continuing from what it holds ({attempt})"
         ),
-        RunEvent::CountDiffers { pipeline, span, source, read } => {
+        RunEventKind::CountDiffers { pipeline, span, source, read } => {
             format!("{pipeline} {span}: QuickBooks counts {source} records now, {read} were read")
         }
-        RunEvent::Unreadable { pipeline, span } => {
+        RunEventKind::Unreadable { pipeline, span } => {
             format!("{pipeline}: QuickBooks cannot deliver a record of {span}; the others are read")
         }
-        RunEvent::Unavailable { pipeline, windows, message } => {
+        RunEventKind::Unavailable { pipeline, windows, message } => {
             format!("{pipeline}: {message}; {windows} windows left unread")
         }
-        RunEvent::TriggerFired { trigger, run, fire_at } => {
+        RunEventKind::TriggerFired { trigger, fire_at } => {
             format!("trigger {trigger} of {}: run {run}", utc(*fire_at))
         }
-        RunEvent::TriggerEnded { trigger, state: TriggerState::Running, message } => {
+        RunEventKind::TriggerEnded { trigger, state: TriggerState::Running, message } => {
             let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
             format!("trigger {trigger}: its run continues later{why}")
         }
-        RunEvent::TriggerEnded { trigger, state, message } => {
+        RunEventKind::TriggerEnded { trigger, state, message } => {
             let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
             format!("trigger {trigger}: {}{why}", state.as_str())
         }
-        RunEvent::WorkerTrouble { message } => message.to_string(),
+        RunEventKind::WorkerTrouble { message } => message.to_string(),
         _ => return None,
     })
 }
@@ -309,41 +310,39 @@ fn words(counts: &WindowCounts) -> String {
 /// Writes events for programs, one JSON object per line on stdout. Each event names its run, because a worker has several
 /// runs at once.
 #[derive(Debug)]
-struct Ndjson {
-    run: OnceLock<RunId>,
-}
+struct Ndjson;
 
 impl EventSink for Ndjson {
     fn emit(&self, event: &RunEvent) {
-        if let RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) = event {
+        if let RunEventKind::Source(ClientEvent::AllowanceLow { used, allowance }) = &event.kind {
             tracing::warn!(used, allowance, "the monthly allowance of calls is nearly used up");
         }
-        if let RunEvent::RunStarted { run, .. } = event {
-            let _ = self.run.set(run.clone());
-        }
-        if let Some((name, mut fields)) = fields(event) {
-            if let (Some(run), None) = (self.run.get(), fields.get("run_id")) {
+        if let Some((name, mut fields)) = fields(&event.kind) {
+            // The end of a trigger names the trigger alone.
+            if let Some(run) = &event.run
+                && name != "trigger_ended"
+            {
                 fields["run_id"] = run.as_str().into();
             }
-            event::write(name, fields);
+            event::write_at(event.at, name, fields);
         }
     }
 }
 
-fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
+fn fields(event: &RunEventKind) -> Option<(&'static str, Value)> {
     Some(match event {
-        RunEvent::RunStarted { run, seed, pipelines, windows, estimated_calls } => (
+        RunEventKind::RunStarted { seed, pipelines, windows, estimated_calls } => (
             "run_started",
-            json!({"run_id": run.as_str(), "seed": seed, "pipelines": pipelines, "windows": windows,
+            json!({"seed": seed, "pipelines": pipelines, "windows": windows,
                    "estimated_calls": estimated_calls}),
         ),
-        RunEvent::PageCommitted { pipeline, page, rows, counts, time } => (
+        RunEventKind::PageCommitted { pipeline, page, rows, counts, time } => (
             "page",
             json!({"pipeline": pipeline, "page": page, "rows": rows, "inserted": counts.inserted,
                    "updated": counts.updated, "unchanged": counts.unchanged,
                    "quarantined": counts.quarantined, "ms": milliseconds(*time)}),
         ),
-        RunEvent::Window(report) => (
+        RunEventKind::Window(report) => (
             "window",
             json!({"pipeline": report.pipeline, "start": utc(report.window.start()),
                    "end": utc(report.window.end()), "status": report.state.as_str(),
@@ -352,19 +351,19 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
                    "quarantined": report.counts.quarantined, "pages": report.pages,
                    "message": report.message}),
         ),
-        RunEvent::Source(ClientEvent::Waiting { reason, time }) => {
+        RunEventKind::Source(ClientEvent::Waiting { reason, time }) => {
             ("wait", json!({"reason": reason.to_string(), "seconds": time.as_secs_f64()}))
         }
-        RunEvent::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
+        RunEventKind::Source(ClientEvent::Retrying { entity, attempt, cause }) => {
             ("retry", json!({"entity": entity.as_str(), "attempt": attempt, "reason": cause.to_string()}))
         }
-        RunEvent::StoreRetry { pipeline, attempt } => {
+        RunEventKind::StoreRetry { pipeline, attempt } => {
             ("retry", json!({"pipeline": pipeline, "attempt": attempt, "reason": "database"}))
         }
-        RunEvent::LogMoved { pipeline, attempt } => {
+        RunEventKind::LogMoved { pipeline, attempt } => {
             ("retry", json!({"pipeline": pipeline, "attempt": attempt, "reason": "database put back"}))
         }
-        RunEvent::Source(ClientEvent::Breaker(state)) => {
+        RunEventKind::Source(ClientEvent::Breaker(state)) => {
             let state = match state {
                 BreakerState::Closed => "closed",
                 BreakerState::Open => "open",
@@ -372,43 +371,44 @@ fn fields(event: &RunEvent) -> Option<(&'static str, Value)> {
             };
             ("breaker", json!({"state": state}))
         }
-        RunEvent::Held { pipeline, holder, since, patience } => (
+        RunEventKind::Held { pipeline, holder, since, patience } => (
             "wait",
             json!({"reason": "lease", "seconds": patience.as_secs_f64(), "pipeline": pipeline, "holder": holder,
                    "since": utc(*since)}),
         ),
-        RunEvent::TriggerFired { trigger, run, fire_at } => (
-            "trigger_fired",
-            json!({"trigger": trigger.as_str(), "run_id": run.as_str(), "fire_at": utc(*fire_at)}),
-        ),
-        RunEvent::TriggerEnded { trigger, state, message } => (
+        RunEventKind::TriggerFired { trigger, fire_at } => {
+            ("trigger_fired", json!({"trigger": trigger.as_str(), "fire_at": utc(*fire_at)}))
+        }
+        RunEventKind::TriggerEnded { trigger, state, message } => (
             "trigger_ended",
             json!({"trigger": trigger.as_str(), "status": state.as_str(), "message": message}),
         ),
-        RunEvent::WorkerTrouble { message } => ("trouble", json!({"message": message})),
-        RunEvent::ScanSplit { pipeline, at } => ("split", json!({"pipeline": pipeline, "at": utc(*at)})),
+        RunEventKind::WorkerTrouble { message } => ("trouble", json!({"message": message})),
+        RunEventKind::ScanSplit { pipeline, at } => ("split", json!({"pipeline": pipeline, "at": utc(*at)})),
         other => ("finding", finding(other)?),
     })
 }
 
-fn finding(event: &RunEvent) -> Option<Value> {
+fn finding(event: &RunEventKind) -> Option<Value> {
     Some(match event {
-        RunEvent::Source(ClientEvent::AllowanceLow { used, allowance }) => {
+        RunEventKind::Source(ClientEvent::AllowanceLow { used, allowance }) => {
             json!({"kind": "monthly_calls", "pipeline": null, "day": null,
                    "detail": format!("{used} of this month's {allowance} calls are used")})
         }
-        RunEvent::Unavailable { pipeline, windows, message } => {
+        RunEventKind::Unavailable { pipeline, windows, message } => {
             json!({"kind": "unavailable", "pipeline": pipeline, "day": null,
                    "detail": format!("{message}; {windows} windows left unread")})
         }
-        RunEvent::Mismatch(one) => json!({"kind": one.kind.as_str(), "pipeline": one.pipeline, "id": one.id,
+        RunEventKind::Mismatch(one) => {
+            json!({"kind": one.kind.as_str(), "pipeline": one.pipeline, "id": one.id,
                    "day": one.window.map(|window| short(window.start())),
-                   "detail": one.deleted_at.map(|at| format!("deleted {}", utc(at)))}),
-        RunEvent::Unreadable { pipeline, span } => {
+                   "detail": one.deleted_at.map(|at| format!("deleted {}", utc(at)))})
+        }
+        RunEventKind::Unreadable { pipeline, span } => {
             json!({"kind": "unreadable", "pipeline": pipeline, "day": short(span.start()),
                    "detail": format!("QuickBooks cannot deliver a record of {span}")})
         }
-        RunEvent::CountDiffers { pipeline, span, source, read } => {
+        RunEventKind::CountDiffers { pipeline, span, source, read } => {
             json!({"kind": "count_differs", "pipeline": pipeline, "day": short(span.start()),
                    "detail": format!("{span}: QuickBooks counts {source}, {read} were read")})
         }
@@ -426,16 +426,20 @@ mod tests {
 
     use super::*;
 
+    fn worker_event(kind: RunEventKind) -> RunEvent {
+        RunEvent::new(datetime!(2026-11-22 10:00 UTC), None, kind)
+    }
+
     fn failed(day: u8, message: &str) -> RunEvent {
         let start = datetime!(2024-01-01 0:00 UTC).replace_day(day).unwrap();
-        RunEvent::Window(WindowReport {
+        worker_event(RunEventKind::Window(WindowReport {
             pipeline: "qb_invoices_backfill".into(),
             window: Window::new(start, start + time::Duration::DAY).unwrap(),
             state: WindowState::Failed,
             counts: WindowCounts::default(),
             pages: 0,
             message: Some(message.into()),
-        })
+        }))
     }
 
     #[test]
@@ -448,7 +452,7 @@ mod tests {
             failed(4, "another"),
             failed(6, "another"),
         ];
-        let other = RunEvent::WorkerTrouble { message: "x".into() };
+        let other = worker_event(RunEventKind::WorkerTrouble { message: "x".into() });
         let lines: Vec<_> =
             events.iter().chain([&other, &other]).filter_map(|event| failures.before(event)).collect();
         assert_eq!(

@@ -14,7 +14,7 @@ use raw_store::{LogFilter, LogLine, OpenWindow, Window, WindowState};
 
 use super::log_snapshot::log_moved;
 use crate::error::RunError;
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 use crate::plan::consecutive;
 use crate::scan::pipeline_context::{Confirmed, FetchFailure, PipelineContext};
 
@@ -146,7 +146,7 @@ pub(crate) async fn expected_counts(
         span: Some(context.request.span),
         state: None,
     };
-    let lines = context.store.lines(&filter).await.map_err(|error| context.error(None, error))?;
+    let lines = context.store.log.lines(&filter).await.map_err(|error| context.error(None, error))?;
     let planned: HashSet<_> = plan.iter().collect();
     let waits = |line: &LogLine| {
         let is_open = line.state == WindowState::Running && line.run.as_ref() == Some(context.run());
@@ -207,7 +207,7 @@ pub(crate) async fn count_mismatches(
         by_count.extend(&claim.windows);
         if source != read {
             let pipeline = context.spec.pipeline_name();
-            context.emit(&RunEvent::CountDiffers { pipeline, span, source, read });
+            context.events.emit(RunEventKind::CountDiffers { pipeline, span, source, read });
         }
         if source > read {
             narrow(context, (claim, source), is_first, &mut counts_left, &mut found).await?;

@@ -7,7 +7,7 @@ use raw_store::{Advice, Pipeline, StoreError, StoreErrorKind};
 
 use super::run_context::{Permit, RunContext};
 use crate::error::{Failure, broken};
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
 
@@ -28,9 +28,9 @@ pub(crate) async fn take(
     let mut told = false;
     let mut random = fastrand::Rng::with_seed(request.seed);
     loop {
-        let error = match shared.store.acquire(pipeline, &request.holder).await {
+        let error = match shared.store.leases.acquire(pipeline, &request.holder).await {
             Ok(lease) => {
-                let guard = LeaseGuard::new(Arc::clone(&shared.store), lease);
+                let guard = LeaseGuard::new(Arc::clone(&shared.store.leases), lease);
                 return match permit {
                     Some(permit) => Ok((guard, permit)),
                     None => with_a_permit(shared, guard).await,
@@ -48,7 +48,7 @@ pub(crate) async fn take(
         {
             told = true;
             let (pipeline, patience) = (name.to_owned(), left);
-            shared.sink.emit(&RunEvent::Held { pipeline, holder, since, patience });
+            shared.events.emit(RunEventKind::Held { pipeline, holder, since, patience });
         }
         permit = None;
         let pause = ASK_AGAIN.mul_f64(0.75 + random.f64() / 2.0);
@@ -68,7 +68,7 @@ async fn with_a_permit(shared: &RunContext, guard: LeaseGuard) -> Result<(LeaseG
             guard.release().await?;
             Err(Failure::Stopped)
         }
-        lost = shared.store.lost(guard.lease()) => Err(lost.into()),
+        lost = shared.store.leases.lost(guard.lease()) => Err(lost.into()),
         permit = Arc::clone(&shared.permits).acquire_owned() => match permit {
             Ok(permit) => Ok((guard, permit)),
             Err(_) => Err(broken("the places are gone")),

@@ -14,10 +14,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
-use qbo_client::{ClientEvent, QboClient, Usage};
-use raw_store::{LogFilter, LogLine, RunEnd, RunStatus, Store, StoreError, StoreErrorKind};
+use qbo_client::{QboClient, Usage};
+use raw_store::{LogFilter, LogLine, RunEnd, RunId, RunStatus, Store, StoreError, StoreErrorKind};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +24,10 @@ use self::log_snapshot::{LogSnapshot, log_moved};
 use self::pipeline::names;
 use self::run_context::{Learned, RunContext};
 use crate::error::{Failure, RunError, broken};
-use crate::event::{EventSink, RunEvent};
+use crate::event::{Emitter, EventSink, RunEventKind};
 use crate::plan::{PipelinePlan, Plan, RunRequest};
 use crate::scan::record_heads::RunHeads;
+use crate::store_parts::StoreParts;
 
 /// How often a run goes on from what the database still holds, after the database lost committed pages. A database that loses
 /// pages more often needs a person.
@@ -37,7 +37,7 @@ const MOST_SETBACKS: u32 = 3;
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) client: Arc<dyn QboClient>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: StoreParts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn EventSink>,
     /// Whether the rows of its runs are validated afterwards.
@@ -45,24 +45,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Creates an engine from its parts, without calling QuickBooks or the store.
+    /// Creates an engine from its parts, without calling QuickBooks or the store. While it reads, the sink also receives the
+    /// client's events.
     pub fn new(
         client: Arc<dyn QboClient>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         sink: Arc<dyn EventSink>,
     ) -> Self {
-        Self { client, store, clock, sink, keeps_heads: true }
+        Self { client, store: store.into(), clock, sink, keeps_heads: true }
     }
 
-    /// Forwards the client's events to the sink as [`RunEvent::Source`], until the client is dropped.
-    pub fn relay(&self, mut signals: UnboundedReceiver<ClientEvent>) {
-        let sink = Arc::clone(&self.sink);
-        tokio::spawn(async move {
-            while let Some(signal) = signals.recv().await {
-                sink.emit(&RunEvent::Source(signal));
-            }
-        });
+    /// Returns what emits the events of a run.
+    pub(crate) fn events(&self, run: &RunId) -> Emitter {
+        Emitter::new(&self.sink, &self.clock, Some(run.clone()))
     }
 
     /// Plans a run from the request and the log, without calling QuickBooks.
@@ -78,7 +74,7 @@ impl Engine {
     /// Returns the log's lines for the range of a run.
     async fn log(&self, request: &RunRequest) -> Result<Vec<LogLine>, RunError> {
         let filter = LogFilter { span: Some(request.span), ..LogFilter::default() };
-        self.store.lines(&filter).await.map_err(RunError::general)
+        self.store.log.lines(&filter).await.map_err(RunError::general)
     }
 
     /// Runs a backfill until it ends or `stop` is cancelled; the page in hand is committed first.
@@ -93,15 +89,16 @@ impl Engine {
         let began = (self.clock.elapsed(), self.client.usage());
         let request = Arc::new(request);
         let (plan, done) = self.begin(&request).await?;
-        self.sink.emit(&RunEvent::RunStarted {
-            run: request.id.clone(),
+        let events = self.events(&request.id);
+        events.emit(RunEventKind::RunStarted {
             seed: request.seed,
             pipelines: names(&request.entities),
             windows: plan.open_windows(),
             estimated_calls: plan.estimated_calls,
         });
         let learned = Learned::default();
-        let read = self.read_on(&request, (plan, done), stop, &learned).await;
+        let reading = self.read_on(&request, (plan, done), stop, &learned);
+        let read = events.relaying(&*self.client, reading).await;
         let mut outcome = self.finish(&request, read, began, learned.heads).await?;
         outcome.clock = *learned.apart.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(outcome)
@@ -110,9 +107,9 @@ impl Engine {
     /// Prepares everything that a run needs, including the run's own record, and plans what the log does not call done. If
     /// there is nothing to do, returns snapshots of the log.
     async fn begin(&self, request: &RunRequest) -> Result<(Plan, Vec<LogSnapshot>), RunError> {
-        self.store.bind(&request.identity).await.map_err(RunError::general)?;
+        self.store.tables.bind(&request.identity).await.map_err(RunError::general)?;
         for spec in &request.entities {
-            self.store.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
+            self.store.tables.prepare(&spec.pipeline(request.axis)).await.map_err(RunError::general)?;
         }
         let log = self.log(request).await?;
         let plan = Plan::new(request, &log).map_err(RunError::general)?;
@@ -122,7 +119,7 @@ impl Engine {
         };
         let idle = plan.pipelines.iter().filter(|pipeline| !has_work(pipeline));
         let done = idle.filter_map(stands).collect();
-        self.store.begin_run(&request.start(self.clock.now_utc())).await.map_err(RunError::general)?;
+        self.store.log.begin_run(&request.start(self.clock.now_utc())).await.map_err(RunError::general)?;
         Ok((plan, done))
     }
 
@@ -150,7 +147,8 @@ impl Engine {
                 return Err(error);
             }
             setbacks += 1;
-            self.sink.emit(&RunEvent::LogMoved { pipeline: entity_name.to_string(), attempt: setbacks });
+            let pipeline = entity_name.to_string();
+            self.events(&request.id).emit(RunEventKind::LogMoved { pipeline, attempt: setbacks });
             begun = self.begin(request).await?;
         }
     }
@@ -180,7 +178,7 @@ impl Engine {
                 // additional permits of pipelines that have begun.
                 Ok(permit) = Arc::clone(&permits).acquire_owned(), if may_begin => {
                     if let Some(next) = waiting.pop_front() {
-                        let shared = self.shared(&permits, &halt, learned);
+                        let shared = self.shared(&request.id, &permits, &halt, learned);
                         working.spawn(pipeline::read(shared, Arc::clone(request), next, permit));
                     }
                     continue;
@@ -226,12 +224,18 @@ impl Engine {
         }
     }
 
-    fn shared(&self, permits: &Arc<Semaphore>, stop: &CancellationToken, learned: &Learned) -> RunContext {
+    fn shared(
+        &self,
+        run: &RunId,
+        permits: &Arc<Semaphore>,
+        stop: &CancellationToken,
+        learned: &Learned,
+    ) -> RunContext {
         RunContext {
             client: Arc::clone(&self.client),
-            store: Arc::clone(&self.store),
+            store: self.store.clone(),
             clock: Arc::clone(&self.clock),
-            sink: Arc::clone(&self.sink),
+            events: self.events(run),
             stop: stop.clone(),
             permits: Arc::clone(permits),
             keeps_heads: self.keeps_heads,
@@ -261,12 +265,12 @@ impl Engine {
             waited_seconds: usage.waited.as_secs_f64(),
             fence: request.fence.clone(),
         };
-        let record = match self.store.finish_run(&request.id, &end).await {
-            Ok(()) => self.store.run(&request.id).await,
+        let record = match self.store.log.finish_run(&request.id, &end).await {
+            Ok(()) => self.store.log.run(&request.id).await,
             Err(error) => Err(error),
         };
         let time = self.clock.elapsed().saturating_sub(began);
-        self.sink.emit(&RunEvent::RunFinished { run: request.id.clone(), status, usage, time });
+        self.events(&request.id).emit(RunEventKind::RunFinished { status, usage, time });
         match (record, open, failure) {
             (Ok(Some(record)), Ok(open_quarantine), failure) => {
                 Ok(RunOutcome { record, usage, open_quarantine, failure, heads, clock: None })
@@ -286,7 +290,7 @@ impl Engine {
     /// may have put them there.
     pub(crate) async fn open_quarantine(&self, request: &RunRequest) -> Result<u64, StoreError> {
         let pipelines: Vec<_> = request.entities.iter().map(|spec| spec.pipeline(request.axis)).collect();
-        self.store.open_quarantine(&pipelines, Some(request.span)).await
+        self.store.quarantine.open_quarantine(&pipelines, Some(request.span)).await
     }
 
     async fn status(
@@ -299,7 +303,7 @@ impl Engine {
             Some(Failure::Stopped) => RunStatus::Stopped,
             Some(_) => RunStatus::Failed,
             None if open_quarantine != Some(0) => RunStatus::Incomplete,
-            None => match self.store.run(&request.id).await {
+            None => match self.store.log.run(&request.id).await {
                 Ok(Some(record)) if Totals::of(&record.pipelines).is_complete() => RunStatus::Completed,
                 _ => RunStatus::Incomplete,
             },

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use failpoint::point;
-use raw_store::{LogFilter, Reopen, Window};
+use raw_store::{LogFilter, Reopen, Window, WindowUpdate};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ use crate::catalog::EntitySpec;
 use crate::clock_check::Clocks;
 use crate::engine::lease;
 use crate::error::{RunError, broken};
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 use crate::plan::{PipelinePlan, Proof, RunRequest, consecutive};
 use crate::scan::Scan;
 use crate::scan::availability::Availability;
@@ -37,7 +37,7 @@ pub(crate) async fn read(
     let (guard, permit) =
         taken.map_err(|failure| RunError { pipeline: Some(name.clone()), window: None, failure })?;
     let read_at = shared.clock.elapsed();
-    let database = shared.store.clock().await;
+    let database = shared.store.rows.clock().await;
     let database = match database {
         Ok(database) => database,
         Err(error) => {
@@ -55,7 +55,7 @@ pub(crate) async fn read(
         client: shared.client,
         store: shared.store,
         clock: shared.clock,
-        sink: shared.sink,
+        events: shared.events,
         // A failure of one scan stops the pipeline's other scans.
         stop: shared.stop.child_token(),
         request,
@@ -71,10 +71,10 @@ pub(crate) async fn read(
     let mut result = tokio::select! {
         biased;
         result = read_and_prove(&context, &shared.permits, &plan.windows, permit) => result,
-        lost = context.store.lost(&context.lease) => Err(context.error(None, lost)),
+        lost = context.store.leases.lost(&context.lease) => Err(context.error(None, lost)),
     };
     if result.is_ok() {
-        let resolved = context.store.resolve_quarantine(context.owner()).await;
+        let resolved = context.store.quarantine.resolve_quarantine(context.owner()).await;
         result = resolved.map(drop).map_err(|error| context.error(None, error));
     }
     // The log is read while no other process may change it.
@@ -95,7 +95,7 @@ async fn snapshot(context: &PipelineContext, plan: &[Window]) -> Result<LogSnaps
         span: Some(context.request.span),
         ..LogFilter::default()
     };
-    let log = context.store.lines(&filter).await.map_err(|error| context.error(None, error))?;
+    let log = context.store.log.lines(&filter).await.map_err(|error| context.error(None, error))?;
     LogSnapshot::of(&context.pipeline, plan, (context.run(), context.request.reopen), &log)
         .ok_or_else(|| context.error(None, log_moved(&context.pipeline.entity_name)))
 }
@@ -106,13 +106,13 @@ async fn read_and_prove(
     plan: &[Window],
     permit: Permit,
 ) -> Result<(), RunError> {
-    let last = context.store.last_page(context.run(), &context.pipeline.entity_name).await;
+    let last = context.store.log.last_page(context.run(), &context.pipeline.entity_name).await;
     context.pages.fetch_max(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
     let reopen = context.request.reopen;
     let read = read_windows(context, permits, plan, reopen, permit).await?;
     if let Some(message) = context.availability.missing() {
         let (pipeline, message) = (context.spec.pipeline_name(), message.into());
-        context.emit(&RunEvent::Unavailable { pipeline, windows: read.windows, message });
+        context.events.emit(RunEventKind::Unavailable { pipeline, windows: read.windows, message });
         return Ok(());
     }
     point!("proof.due");
@@ -125,7 +125,8 @@ async fn read_and_prove(
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
     context
         .store
-        .reopen_windows(context.owner(), &again)
+        .log
+        .update_windows(context.owner(), &again, WindowUpdate::Reopen)
         .await
         .map_err(|error| context.error(None, error))?;
     let _read = read_windows(context, permits, &again, Reopen::Unfinished, read.permit).await?;
@@ -151,7 +152,7 @@ async fn read_windows(
     reopen: Reopen,
     permit: Permit,
 ) -> Result<Read, RunError> {
-    let open = context.store.open_windows(context.owner(), windows, reopen).await;
+    let open = context.store.log.open_windows(context.owner(), windows, reopen).await;
     let open = open.map_err(|error| context.error(None, error))?;
     if let Some(heads) = &context.heads {
         heads.open(&open);
@@ -323,7 +324,7 @@ impl Reading {
             let parts = part.divide();
             for later in &parts[1..] {
                 let (pipeline, at) = (self.context.spec.pipeline_name(), later.windows[0].window.start());
-                self.context.emit(&RunEvent::ScanSplit { pipeline, at });
+                self.context.events.emit(RunEventKind::ScanSplit { pipeline, at });
             }
             self.waiting.extend(parts);
         }

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use qbo_auth::Clock;
 use qbo_client::QboClient;
-use raw_store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock_check::ClockApart;
-use crate::event::EventSink;
+use crate::event::Emitter;
 use crate::scan::record_heads::RunHeads;
+use crate::store_parts::StoreParts;
 
 /// A permit for one request in flight.
 pub(crate) type Permit = OwnedSemaphorePermit;
@@ -21,9 +21,9 @@ pub(crate) type Permit = OwnedSemaphorePermit;
 #[derive(Clone, Debug)]
 pub(crate) struct RunContext {
     pub(crate) client: Arc<dyn QboClient>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: StoreParts,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) events: Emitter,
     pub(crate) stop: CancellationToken,
     /// One permit for each request that may be in flight.
     pub(crate) permits: Arc<Semaphore>,

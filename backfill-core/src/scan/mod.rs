@@ -35,7 +35,7 @@ use self::window_progress::WindowProgress;
 use self::work_split::{PendingRange, Remaining, WorkSplit, later_part};
 use crate::clock_check::{Moment, Reading};
 use crate::error::RunError;
-use crate::event::{RunEvent, WindowReport};
+use crate::event::{RunEventKind, WindowReport};
 use crate::plan::span;
 
 /// How often a request is repeated whose response contradicts it, before its odd records are set aside.
@@ -266,7 +266,7 @@ impl Scan {
         let density = self.density();
         self.show();
         let pipeline = self.context.spec.pipeline_name();
-        self.context.emit(&RunEvent::ScanSplit { pipeline, at: end });
+        self.context.events.emit(RunEventKind::ScanSplit { pipeline, at: end });
         let windows = windows.into_iter().map(|window| OpenWindow { window, cursor: None }).collect();
         Some(PendingRange { windows, density, places })
     }
@@ -375,7 +375,7 @@ impl Scan {
         if let Some(heads) = &self.context.heads {
             heads.add(commit, &self.heads, outcome);
         }
-        self.context.emit(&RunEvent::PageCommitted {
+        self.context.events.emit(RunEventKind::PageCommitted {
             pipeline: self.context.spec.pipeline_name(),
             page: commit.page_number,
             rows: outcome.total.read(),
@@ -398,7 +398,7 @@ impl Scan {
                 }
                 continue;
             }
-            self.context.emit(&RunEvent::Window(WindowReport {
+            self.context.events.emit(RunEventKind::Window(WindowReport {
                 pipeline: self.context.spec.pipeline_name(),
                 window: change.window,
                 state: change.state,

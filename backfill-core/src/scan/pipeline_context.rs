@@ -9,8 +9,8 @@ use failpoint::point;
 use qbo_auth::Clock;
 use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, QboClient, Query, RawPage};
 use raw_store::{
-    Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, Store,
-    StoreError, Window, WindowCounts, WindowFailure, WindowState,
+    Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, StoreError,
+    Window, WindowCounts, WindowFailure, WindowState, WindowUpdate,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +19,9 @@ use super::record_heads::Heads;
 use crate::catalog::EntitySpec;
 use crate::clock_check::{Clocks, Reading};
 use crate::error::{Failure, RunError};
-use crate::event::{EventSink, RunEvent, WindowReport};
+use crate::event::{Emitter, RunEventKind, WindowReport};
 use crate::plan::RunRequest;
+use crate::store_parts::StoreParts;
 
 /// Retries of one page's commit while the database restarts or is busy.
 const LANDING_RETRIES: u32 = 5;
@@ -29,9 +30,9 @@ const LANDING_RETRIES: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct PipelineContext {
     pub(crate) client: Arc<dyn QboClient>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: StoreParts,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) events: Emitter,
     pub(crate) stop: CancellationToken,
     pub(crate) request: Arc<RunRequest>,
     pub(crate) spec: EntitySpec,
@@ -104,10 +105,6 @@ impl PipelineContext {
         RunError { pipeline: Some(self.spec.pipeline_name()), window, failure: failure.into() }
     }
 
-    pub(crate) fn emit(&self, event: &RunEvent) {
-        self.sink.emit(event);
-    }
-
     /// Reads the host's clocks.
     pub(crate) fn reading(&self) -> Reading {
         Reading { elapsed: self.clock.elapsed(), host: self.clock.now_utc() }
@@ -144,7 +141,7 @@ impl PipelineContext {
     pub(crate) async fn land(&self, commit: &PageCommit) -> Result<PageOutcome, Failure> {
         let mut attempt = 0;
         loop {
-            match self.store.commit_page(commit).await {
+            match self.store.pages.commit_page(commit).await {
                 Ok(outcome) => {
                     point!("scan.landed");
                     return Ok(outcome);
@@ -160,7 +157,7 @@ impl PipelineContext {
             return Err(error);
         }
         *attempt += 1;
-        self.emit(&RunEvent::StoreRetry { pipeline: self.spec.pipeline_name(), attempt: *attempt });
+        self.events.emit(RunEventKind::StoreRetry { pipeline: self.spec.pipeline_name(), attempt: *attempt });
         self.clock.sleep(Duration::from_secs(1 << (*attempt - 1))).await;
         Ok(())
     }
@@ -192,8 +189,18 @@ impl PipelineContext {
         let mut attempt = 0;
         loop {
             let closed = match by {
-                Confirmed::ByCount => self.store.note_counted(self.owner(), windows, confirmed).await,
-                Confirmed::Otherwise => self.store.close_windows(self.owner(), windows, confirmed).await,
+                Confirmed::ByCount => {
+                    self.store
+                        .log
+                        .update_windows(self.owner(), windows, WindowUpdate::Counted(confirmed))
+                        .await
+                }
+                Confirmed::Otherwise => {
+                    self.store
+                        .log
+                        .update_windows(self.owner(), windows, WindowUpdate::Confirmed(confirmed))
+                        .await
+                }
             };
             match closed {
                 Ok(()) => break,
@@ -203,7 +210,7 @@ impl PipelineContext {
         for window in windows {
             let waited = self.unproved.lock().unwrap_or_else(PoisonError::into_inner).remove(window);
             let Some(Unproved { tally: Tally { counts, pages }, .. }) = waited else { continue };
-            self.emit(&RunEvent::Window(WindowReport {
+            self.events.emit(RunEventKind::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
                 window: *window,
                 state: WindowState::Completed,
@@ -218,7 +225,7 @@ impl PipelineContext {
     /// Gives windows up, in the log and by an event.
     pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.fail_windows(self.owner(), windows, &failure).await?;
+        self.store.log.update_windows(self.owner(), windows, WindowUpdate::Failed(&failure)).await?;
         self.tell_unread(windows, WindowState::Failed, message);
         Ok(())
     }
@@ -226,14 +233,14 @@ impl PipelineContext {
     /// Leaves windows unread because the company does not have their entity.
     pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
         let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
-        self.store.mark_unavailable(self.owner(), windows, &reason).await?;
+        self.store.log.update_windows(self.owner(), windows, WindowUpdate::Unavailable(&reason)).await?;
         self.tell_unread(windows, WindowState::Unavailable, message);
         Ok(())
     }
 
     fn tell_unread(&self, windows: &[Window], state: WindowState, message: &str) {
         for window in windows {
-            self.emit(&RunEvent::Window(WindowReport {
+            self.events.emit(RunEventKind::Window(WindowReport {
                 pipeline: self.spec.pipeline_name(),
                 window: *window,
                 state,

@@ -22,7 +22,7 @@ use super::pipeline_context::FetchFailure;
 use super::record_key::{RecordKey, key};
 use super::{Scan, is_refused};
 use crate::error::RunError;
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 
 /// How often a request for a single record must fail before that record is taken to be the cause.
 const TRIES: u32 = 3;
@@ -387,7 +387,7 @@ impl Scan {
         }
         if let (true, Some(span)) = (records > 0, span) {
             let pipeline = self.context.spec.pipeline_name();
-            self.context.emit(&RunEvent::Unreadable { pipeline, span });
+            self.context.events.emit(RunEventKind::Unreadable { pipeline, span });
         }
         self.land(commit).await.map(|()| reached == Reached::End)
     }

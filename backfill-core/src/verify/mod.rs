@@ -1,6 +1,6 @@
 //! Verification: reads everything as a run reads it, and compares it with what is stored.
 
-mod comparing_store;
+mod comparing_sink;
 mod outcome;
 
 pub use self::outcome::{Verification, VerifiedPipeline};
@@ -10,19 +10,21 @@ use std::sync::Arc;
 
 use qbo_client::{Advice, PageSize, RawPage};
 use raw_store::{
-    Lease, PageCommit, RawInspection, Reopen, StoreError, StoreErrorKind, Window, WindowChange, WindowState,
+    Lease, PageCommit, Reopen, Store, StoreError, StoreErrorKind, Window, WindowChange, WindowState,
 };
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
-use self::comparing_store::{ComparingStore, Found};
+use self::comparing_sink::{ComparingSink, Found};
 use crate::catalog::{Axis, EntitySpec};
-use crate::engine::Engine;
+use crate::engine::{Engine, RunOutcome};
 use crate::error::{Failure, RunError};
+use crate::event::Emitter;
 use crate::id_hash::id_hash;
 use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::{Proof, RunRequest};
 use crate::scan::{put, request_payload};
+use crate::store_parts::StoreParts;
 
 /// The number of ids read from the store at once.
 const STORED_AT_ONCE: u32 = 5000;
@@ -54,38 +56,57 @@ impl Engine {
             by_content: true,
             ..request
         };
-        let rows: Arc<dyn RawInspection> = self.store.clone();
-        let comparing = Arc::new(ComparingStore::new(rows, Arc::clone(&self.sink), &request));
+        let events = self.events(&request.id);
+        let rows = Arc::clone(&self.store.rows);
+        let comparing = Arc::new(ComparingSink::new(Arc::clone(&rows), events.clone(), &request));
+        let log: Arc<dyn Store> = comparing.log();
         let engine = Self {
             client: Arc::clone(&self.client),
-            store: comparing.clone(),
+            store: StoreParts { pages: comparing.clone(), rows, ..log.into() },
             clock: Arc::clone(&self.clock),
             sink: Arc::clone(&self.sink),
             // A verification commits nothing.
             keeps_heads: false,
         };
         let outcome = engine.run(request.clone(), stop.clone()).await?;
+        let conclusion = self.conclude(&request, outcome, &comparing, (&events, &stop));
+        events.relaying(&*self.client, conclusion).await
+    }
+
+    /// Searches for the rows that were not met, and puts the results together.
+    async fn conclude(
+        &self,
+        request: &RunRequest,
+        outcome: RunOutcome,
+        comparing: &ComparingSink,
+        (events, stop): (&Emitter, &CancellationToken),
+    ) -> Result<Verification, RunError> {
         let mut failure = outcome.failure;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
             let Some(mut found) = comparing.take(spec) else { continue };
             if found.has_unreadable() {
-                let known =
-                    self.store.quarantined(Some(spec.entity_name())).await.map_err(RunError::general)?;
-                found.know_unreadable(&*self.sink, known, &spec.pipeline(Axis::Updated).time_axis);
+                let known = self
+                    .store
+                    .quarantine
+                    .quarantined(Some(spec.entity_name()))
+                    .await
+                    .map_err(RunError::general)?;
+                found.know_unreadable(events, known, &spec.pipeline(Axis::Updated).time_axis);
             }
             let totals = outcome.record.pipelines.iter().find(|one| *one.entity_name == *spec.entity_name());
             let (unread, unavailable) =
                 totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));
             if failure.is_none() && unread == 0 && unavailable == 0 {
-                let search = Search { engine: self, spec, request: &request, stop: &stop, deleted: None };
+                let search = Search { engine: self, spec, request, events, stop, deleted: None };
                 failure = search.account_for_unmet(&mut found).await.err();
                 found.verified.looked_for_gone = failure.is_none();
             }
             let windows = request.windows(spec).map_err(RunError::general)?;
-            found.bridge(&windows, spec.page_size(request.page_size).get().into());
+            let read = comparing.read(spec).await.map_err(RunError::general)?;
+            found.bridge(&windows, &read, spec.page_size(request.page_size).get().into());
             let pipeline = [spec.pipeline(request.axis)];
-            let open_quarantine = self.store.open_quarantine(&pipeline, Some(request.span)).await;
+            let open_quarantine = self.store.quarantine.open_quarantine(&pipeline, Some(request.span)).await;
             pipelines.push(VerifiedPipeline {
                 unread,
                 is_unavailable: unavailable > 0,
@@ -98,7 +119,7 @@ impl Engine {
 
     /// Checks that the stored rows are of this company. A schema that holds nothing yet belongs to none.
     async fn check_company(&self, request: &RunRequest) -> Result<(), RunError> {
-        match self.store.identity().await.map_err(RunError::general)? {
+        match self.store.tables.identity().await.map_err(RunError::general)? {
             Some(bound) if bound != request.identity => {
                 let kind = StoreErrorKind::OtherCompany { bound, asked: request.identity.clone() };
                 Err(RunError::general(StoreError::new("comparing with what is stored", kind)))
@@ -119,6 +140,7 @@ struct Search<'a> {
     engine: &'a Engine,
     spec: &'a EntitySpec,
     request: &'a RunRequest,
+    events: &'a Emitter,
     stop: &'a CancellationToken,
     /// The response of change data capture, once it was queried.
     deleted: Option<HashMap<Box<str>, Option<OffsetDateTime>>>,
@@ -133,7 +155,7 @@ impl Search<'_> {
         let span = (!self.spec.is_snapshot()).then_some(self.request.span);
         let mut after: Box<str> = "".into();
         loop {
-            let stored = self.engine.store.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
+            let stored = self.engine.store.rows.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
             let stored = stored.map_err(|error| self.error(error))?;
             let is_last = stored.len() < STORED_AT_ONCE as usize;
             if let Some(last) = stored.last() {
@@ -267,8 +289,9 @@ impl Search<'_> {
             put(by_window.entry(window).or_insert_with(|| self.page(window, page, *asked_at)), &record, 0);
         }
         for commit in by_window.into_values() {
-            let compared = self.engine.store.compare(&commit).await.map_err(|error| self.error(error))?;
-            found.enter(&*self.engine.sink, &commit, compared);
+            let compared =
+                self.engine.store.rows.compare(&commit).await.map_err(|error| self.error(error))?;
+            found.enter(self.events, &commit, compared);
         }
         Ok(())
     }
@@ -304,7 +327,7 @@ impl Search<'_> {
     fn gone(&self, id: &str, deleted_at: Option<OffsetDateTime>, found: &mut Found) {
         let (pipeline, id) = (self.spec.pipeline_name(), Some(id.into()));
         let kind = MismatchKind::Gone;
-        found.note(&*self.engine.sink, Mismatch { pipeline, kind, id, window: None, deleted_at });
+        found.note(self.events, Mismatch { pipeline, kind, id, window: None, deleted_at });
     }
 
     fn error(&self, failure: impl Into<Failure>) -> RunError {

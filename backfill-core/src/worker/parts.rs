@@ -9,7 +9,7 @@ use raw_store::{RunId, Store, StoreIdentity, TriggerQueue};
 
 use crate::catalog::Catalog;
 use crate::engine::{Engine, RunOutcome};
-use crate::event::{EventSink, RunEvent};
+use crate::event::{Emitter, EventSink, RunEventKind};
 
 /// Supplies a worker with what each run needs. Implemented by the service that builds the worker.
 #[async_trait]
@@ -85,7 +85,12 @@ impl std::ops::AddAssign for WorkerEnd {
 }
 
 impl Worker {
+    /// Emits an event of the worker about a run, or about none.
+    pub(crate) fn emit(&self, run: Option<&RunId>, kind: RunEventKind) {
+        Emitter::new(&self.sink, &self.clock, run.cloned()).emit(kind);
+    }
+
     pub(crate) fn trouble(&self, message: String) {
-        self.sink.emit(&RunEvent::WorkerTrouble { message: message.into() });
+        self.emit(None, RunEventKind::WorkerTrouble { message: message.into() });
     }
 }

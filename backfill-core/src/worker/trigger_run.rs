@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::parts::Worker;
 use crate::engine::{RunOutcome, Totals};
 use crate::error::{Failure, RunError};
-use crate::event::RunEvent;
+use crate::event::RunEventKind;
 use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
 
@@ -60,7 +60,7 @@ impl TriggerRun {
             Ok(lease) => lease,
             Err(error) => return self.alone(&error),
         };
-        let held = LeaseGuard::new(Arc::clone(&worker.store), lease);
+        let held = LeaseGuard::new(worker.store.clone(), lease);
         let lease = held.lease();
         point!("trigger.taken");
         let left = match worker.queue.fire(lease, name, &request.start(worker.clock.now_utc())).await {
@@ -85,7 +85,7 @@ impl TriggerRun {
     async fn bring_to_an_end(&self, lease: &Lease, fired: &Trigger) -> TriggerOutcome {
         let run = fired.run.clone().unwrap_or_else(|| self.request.id.clone());
         let (trigger, fire_at) = (self.name.clone(), fired.asked.fire_at);
-        self.worker.sink.emit(&RunEvent::TriggerFired { trigger, run: run.clone(), fire_at });
+        self.worker.emit(Some(&run), RunEventKind::TriggerFired { trigger, fire_at });
         let result = if fired.stop_requested {
             Some(Verdict::Ends { end: cancelled(), open: false })
         } else {
@@ -114,7 +114,8 @@ impl TriggerRun {
                 }
             }
         };
-        self.worker.sink.emit(&RunEvent::TriggerEnded { trigger: self.name.clone(), state, message });
+        let trigger = self.name.clone();
+        self.worker.emit(Some(&run), RunEventKind::TriggerEnded { trigger, state, message });
         left
     }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backfill_core::{Axis, CancellationToken, ChunkSize, Failure, Proof, RunEvent, RunRequest};
+use backfill_core::{Axis, CancellationToken, ChunkSize, Failure, Proof, RunEvent, RunEventKind, RunRequest};
 use fixtures::{CallKind, Drift, Fault, Hostile, Rule, SandboxOptions, Shape};
-use qbo_client::PageSize;
+use qbo_client::{ClientEvent, PageSize};
 use raw_store::{LogFilter, MemoryStore, Reopen, RunStatus, StoreErrorKind, WindowState};
 use time::macros::datetime;
 
@@ -32,6 +32,29 @@ async fn a_year_by_day_lands_every_record_at_the_cost_of_its_pages() {
     assert!(journal.metered() <= allowed.iter().sum(), "{} calls for {records} records", journal.metered());
     assert_eq!(bench.sandbox.violations(), 0);
     assert_eq!(outcome.totals().windows_completed, 3 * 366);
+}
+
+/// The listener is all that an embedder hands over: the engine finds the client's events by itself.
+#[tokio::test]
+async fn every_event_says_its_run_and_time_and_those_of_the_client_come_before_the_end() {
+    let bench = Bench::start(Shape::default().with_counts(300, 5, 5)).await;
+    let throttled = Fault::Xml { status: 429, code: "003001".into(), retry_after: Some("7".into()) };
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, throttled));
+    let request = bench.request_for(&["Invoice"]);
+    let run = request.id.clone();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&heard);
+    bench.on_event(move |event| events.lock().unwrap().push(event.clone()));
+    assert_eq!(bench.run(request).await.status(), RunStatus::Completed);
+    let events = heard.lock().unwrap();
+    assert!(events.iter().all(|event| event.run.as_ref() == Some(&run)));
+    assert!(events.is_sorted_by_key(|event| event.at));
+    let retry = |event: &&RunEvent| matches!(event.kind, RunEventKind::Source(ClientEvent::Retrying { .. }));
+    let wait = |event: &&RunEvent| matches!(event.kind, RunEventKind::Source(ClientEvent::Waiting { .. }));
+    assert_eq!((events.iter().filter(retry).count(), events.iter().filter(wait).count()), (1, 1));
+    let (first, last) = (&events[0].kind, &events[events.len() - 1].kind);
+    assert!(matches!(first, RunEventKind::RunStarted { .. }), "{first:?}");
+    assert!(matches!(last, RunEventKind::RunFinished { .. }), "{last:?}");
 }
 
 #[tokio::test]
@@ -175,7 +198,7 @@ async fn what_a_stopped_run_did_not_count_the_next_one_counts() {
     let stop = CancellationToken::new();
     let on_page = stop.clone();
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::PageCommitted { .. }) {
+        if matches!(event.kind, RunEventKind::PageCommitted { .. }) {
             on_page.cancel();
         }
     });
@@ -282,7 +305,7 @@ async fn a_stop_lands_the_page_in_hand_and_the_same_command_goes_on() {
     let stop = CancellationToken::new();
     let on_third = stop.clone();
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::PageCommitted { page: 3, .. }) {
+        if matches!(event.kind, RunEventKind::PageCommitted { page: 3, .. }) {
             on_third.cancel();
         }
     });
@@ -417,7 +440,7 @@ async fn free_places_take_over_later_halves_and_the_result_is_the_same() {
     let splits = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = splits.clone();
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::ScanSplit { .. }) {
+        if matches!(event.kind, RunEventKind::ScanSplit { .. }) {
             counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     });
@@ -501,7 +524,7 @@ async fn a_pipeline_that_another_process_gives_back_in_time_is_waited_for() {
     let told = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&told);
     bench.on_event(move |event| {
-        if let RunEvent::Held { holder, .. } = event {
+        if let RunEventKind::Held { holder, .. } = &event.kind {
             assert_eq!(&**holder, "somebody else");
             count.fetch_add(1, Ordering::SeqCst);
             drop(other.lock().unwrap().take());

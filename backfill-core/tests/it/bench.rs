@@ -14,15 +14,16 @@ use qbo_auth::{
     RefreshingProvider, SecretName, SecretVault as _,
 };
 use qbo_client::{
-    Deletions, EntityName, Error, ErrorKind, HttpQboClient, Limits, Property, QboClient, Query, RawPage,
-    Usage,
+    ClientEvent, Deletions, EntityName, Error, ErrorKind, HttpQboClient, Property, QboClient, Query,
+    RatePolicy, RawPage, Usage,
 };
 use raw_store::{
-    BackfillLog as _, LogFilter, LogLine, MemoryStore, RawStore as _, RunId, Store, StoreIdentity, TableName,
-    Window,
+    BackfillLog as _, Leases as _, LogFilter, LogLine, MemoryStore, RunId, Store, StoreIdentity, TableName,
+    Tables as _, Window,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) const SPAN_END: OffsetDateTime = datetime!(2025-01-01 0:00 UTC);
 
@@ -220,6 +221,10 @@ impl QboClient for Lossy {
     fn usage(&self) -> Usage {
         self.inner.usage()
     }
+
+    fn subscribe(&self) -> UnboundedReceiver<ClientEvent> {
+        self.inner.subscribe()
+    }
 }
 
 pub(crate) struct Bench {
@@ -258,9 +263,9 @@ impl Bench {
         let realm = sandbox.realm_id().parse().unwrap();
         // The emulator measures its limits in real time, the client waits in its own: the limits that the test
         // clock would jump over are kept by the real time that requests take.
-        let limits = Limits::per_minute(500);
+        let policy = RatePolicy::per_minute(500);
         let inner = HttpQboClient::builder(realm, endpoints, tokens, clock.clone());
-        let inner = inner.limits(Some(limits)).build().unwrap();
+        let inner = inner.rate_policy(Some(policy)).build().unwrap();
         let client = Arc::new(Lossy {
             inner,
             pages: AtomicU32::new(0),

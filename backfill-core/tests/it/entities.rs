@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use backfill_core::{Axis, Catalog, EntitySpec, RunEvent, RunRequest};
+use backfill_core::{Axis, Catalog, EntitySpec, RunEventKind, RunRequest};
 use fixtures::{CallKind, Fault, Rule, SandboxOptions, Shape, Unavailable};
 use qbo_client::PageSize;
 use raw_store::{LogFilter, LogLine, Reopen, RunStatus, WindowState};
@@ -105,7 +105,7 @@ async fn what_is_not_available_is_neither_failed_nor_empty_until_it_is_there() {
     let told = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&told);
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::Unavailable { windows: 366, .. }) {
+        if matches!(event.kind, RunEventKind::Unavailable { windows: 366, .. }) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     });

@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use backfill_core::{CancellationToken, Catalog, Failure, Proof, RunEvent, RunRequest};
+use backfill_core::{CancellationToken, Catalog, Failure, Proof, RunEventKind, RunRequest};
 use fixtures::{Shape, TempDatabase, TempPostgres};
 use qbo_client::PageSize;
 use raw_store::{
-    BackfillLog as _, DatabaseOptions, LogFilter, MemoryStore, PgStore, RawStore as _, Reopen, RunStatus,
-    SchemaName, Snapshot, StoreErrorKind, WindowState,
+    BackfillLog as _, DatabaseOptions, Leases as _, LogFilter, MemoryStore, PgStore, Reopen, RunStatus,
+    SchemaName, Snapshot, StoreErrorKind, Tables as _, WindowState,
 };
 use tokio_postgres::NoTls;
 
@@ -31,9 +31,9 @@ fn request(bench: &Bench) -> RunRequest {
 fn at_each_page(bench: &Bench, act: impl Fn(u32) + Send + Sync + 'static) -> Arc<AtomicU32> {
     let setbacks = Arc::new(AtomicU32::new(0));
     let (pages, counted) = (AtomicU32::new(0), Arc::clone(&setbacks));
-    bench.on_event(move |event| match event {
-        RunEvent::PageCommitted { .. } => act(pages.fetch_add(1, Ordering::SeqCst) + 1),
-        RunEvent::LogMoved { .. } => drop(counted.fetch_add(1, Ordering::SeqCst)),
+    bench.on_event(move |event| match &event.kind {
+        RunEventKind::PageCommitted { .. } => act(pages.fetch_add(1, Ordering::SeqCst) + 1),
+        RunEventKind::LogMoved { .. } => drop(counted.fetch_add(1, Ordering::SeqCst)),
         _ => {}
     });
     setbacks
@@ -145,8 +145,8 @@ async fn a_log_that_another_run_moves_forward_is_no_setback() {
     let setbacks = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&setbacks);
     bench.on_event(move |event| {
-        let RunEvent::PageCommitted { pipeline, .. } = event else {
-            if matches!(event, RunEvent::LogMoved { .. }) {
+        let RunEventKind::PageCommitted { pipeline, .. } = &event.kind else {
+            if matches!(event.kind, RunEventKind::LogMoved { .. }) {
                 counted.fetch_add(1, Ordering::SeqCst);
             }
             return;

@@ -1,6 +1,6 @@
 //! An answer without records, or with fewer than asked for, is one witness that there are no more. It takes two.
 
-use backfill_core::{CancellationToken, ChunkSize, Failure, Proof, RunEvent, RunRequest};
+use backfill_core::{CancellationToken, ChunkSize, Failure, Proof, RunEventKind, RunRequest};
 use fixtures::{CallKind, Fault, Rule, Shape};
 use raw_store::{Reopen, RunStatus, WindowState};
 use time::macros::datetime;
@@ -68,7 +68,7 @@ async fn a_process_that_dies_before_the_count_leaves_nothing_completed() {
         let stop = CancellationToken::new();
         let on_page = stop.clone();
         bench.on_event(move |event| {
-            if matches!(event, RunEvent::PageCommitted { .. }) {
+            if matches!(event.kind, RunEventKind::PageCommitted { .. }) {
                 on_page.cancel();
             }
         });

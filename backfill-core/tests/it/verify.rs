@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use backfill_core::{
-    CancellationToken, Catalog, ChunkSize, Failure, Mismatch, MismatchKind, RunEvent, RunRequest,
+    CancellationToken, Catalog, ChunkSize, Failure, Mismatch, MismatchKind, RunEventKind, RunRequest,
     Verification,
 };
 use fixtures::{CallKind, Fault, Hostile, Rule, Shape};
@@ -21,7 +21,7 @@ async fn verify(bench: &Bench, request: RunRequest) -> (Verification, BTreeSet<(
     let told: Arc<Mutex<Vec<Mismatch>>> = Arc::default();
     let sink = Arc::clone(&told);
     bench.on_event(move |event| {
-        if let RunEvent::Mismatch(difference) = event {
+        if let RunEventKind::Mismatch(difference) = &event.kind {
             sink.lock().unwrap().push(difference.clone());
         }
     });
@@ -186,7 +186,7 @@ async fn when_a_record_was_deleted_is_told_where_quickbooks_knows() {
     let when: Arc<Mutex<Vec<_>>> = Arc::default();
     let sink = Arc::clone(&when);
     bench.on_event(move |event| {
-        if let RunEvent::Mismatch(gone) = event {
+        if let RunEventKind::Mismatch(gone) = &event.kind {
             sink.lock().unwrap().push((gone.pipeline.clone(), gone.deleted_at));
         }
     });

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backfill_core::{CancellationToken, Catalog, Engine, RunEvent, RunFactory, Until, Worker};
+use backfill_core::{CancellationToken, Catalog, Engine, RunEventKind, RunFactory, Until, Worker};
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 use qbo_auth::ManualClock;
 use raw_store::{
@@ -102,7 +102,7 @@ async fn a_run_that_was_stopped_goes_on_with_the_next_worker() {
     let stop = CancellationToken::new();
     let on_page = stop.clone();
     bench.on_event(move |event| {
-        if matches!(event, RunEvent::PageCommitted { .. }) {
+        if matches!(event.kind, RunEventKind::PageCommitted { .. }) {
             on_page.cancel();
         }
     });
@@ -166,7 +166,7 @@ async fn a_run_rests_while_the_source_is_down() {
     let ended = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&ended);
     bench.on_event(move |event| {
-        if let RunEvent::TriggerEnded { state, .. } = event {
+        if let RunEventKind::TriggerEnded { state, .. } = &event.kind {
             heard.lock().unwrap().push(*state);
         }
     });
@@ -190,7 +190,9 @@ async fn triggers_of_one_pipeline_wait_for_each_other() {
     gate.arrived().await;
     let held = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&held);
-    bench.on_event(move |event| heard.store(matches!(event, RunEvent::Held { .. }), Ordering::SeqCst));
+    bench.on_event(move |event| {
+        heard.store(matches!(event.kind, RunEventKind::Held { .. }), Ordering::SeqCst);
+    });
     bench.store.add(&[trigger("two", &["invoices", "customers"])]).await.unwrap();
     while !held.load(Ordering::SeqCst) {
         tokio::task::yield_now().await;

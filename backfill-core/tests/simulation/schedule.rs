@@ -13,12 +13,11 @@ use backfill_core::{
 use qbo_auth::{
     AuthError, Clock, Endpoints, Environment, RefreshingProvider, SealedVault, TokenProvider as _,
 };
-use qbo_client::{ErrorKind, HttpQboClient, Limits, PageSize};
+use qbo_client::{ErrorKind, HttpQboClient, PageSize, RatePolicy};
 use raw_store::{
-    CallLedger, IfMissed, MemoryStore, NewTrigger, RawStore as _, Reopen, RunId, Store, StoreIdentity,
+    CallLedger, IfMissed, MemoryStore, NewTrigger, Reopen, RunId, Store, StoreIdentity, Tables as _,
     TriggerPlan, TriggerQueue, Window,
 };
-use tokio::sync::mpsc::unbounded_channel;
 
 use crate::disk::{self, Place};
 use crate::ledger;
@@ -232,9 +231,9 @@ impl House {
     fn engine(&self) -> Engine {
         let profile = &self.process.world.profile;
         let ledger: Arc<dyn CallLedger> = self.connection.clone();
-        let limits = Limits { per_minute: profile.per_minute, per_second: profile.per_second };
-        let (signals, _) = unbounded_channel();
-        let budget = SharedBudget::new(Arc::downgrade(&ledger), limits, None, (self.clock.clone(), signals));
+        let (per_minute, per_second) = (profile.per_minute, profile.per_second);
+        let policy = RatePolicy { per_minute, per_second, ..RatePolicy::QBO };
+        let budget = SharedBudget::new(Arc::downgrade(&ledger), &policy, None, self.clock.clone());
         let way = Way { process: Arc::clone(&self.process), realm: self.realm };
         let client = HttpQboClient::builder(
             self.realm.parse().unwrap(),

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use fastrand::Rng;
 use fixtures::{Company, EntityKind, Hostile, Record, Shape};
 use qbo_auth::AccessToken;
-use qbo_client::{Call, Limits, Received, Transport, TransportError};
+use qbo_client::{Call, RatePolicy, Received, Transport, TransportError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -272,7 +272,7 @@ impl Way {
         let mut state = world.state();
         let source = &mut state.source;
         source.in_flight += 1;
-        if source.in_flight > Limits::IN_FLIGHT {
+        if source.in_flight > RatePolicy::QBO.in_flight {
             wrong.push(format!("{} calls under way", source.in_flight));
         }
         source.pauses.retain(|pause| now < pause.until);
@@ -377,7 +377,7 @@ impl Way {
 
 #[async_trait]
 impl Transport for Way {
-    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError> {
+    async fn send<'a>(&self, call: Call<'a>, token: &AccessToken) -> Result<Received, TransportError> {
         let (process, world) = (&self.process, &self.process.world);
         let left = world.elapsed();
         let fate = process.enter("call").await.map_err(|_| TransportError::Connection)?;

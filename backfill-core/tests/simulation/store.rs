@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use raw_store::{
-    BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
-    DueTriggers, Lease, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
-    PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd, RunId,
-    RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Trigger, TriggerEnd, TriggerEvent,
-    TriggerName, TriggerQueue, Window, WindowFailure,
+    BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers,
+    Lease, Leases, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables, Trigger, TriggerEnd,
+    TriggerEvent, TriggerName, TriggerQueue, Window, WindowUpdate,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -180,7 +180,7 @@ async fn beat(process: Arc<Process>, keeping: Arc<Keeping>) {
 }
 
 #[async_trait]
-impl RawStore for Connection {
+impl Tables for Connection {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         self.step("bind", self.process.memory.bind(identity)).await
     }
@@ -193,14 +193,15 @@ impl RawStore for Connection {
         self.step("prepare", self.process.memory.prepare(pipeline)).await
     }
 
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        self.step("count rows", self.process.memory.count_rows(pipeline)).await
+    }
+}
+
+#[async_trait]
+impl Leases for Connection {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         self.lease("acquire", &pipeline.entity_name, self.process.memory.acquire(pipeline, holder)).await
-    }
-
-    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.keeping.held.lock().unwrap().retain(|_, held| held != lease);
-        self.keeping.forget(Some(lease), self.process.world.elapsed());
-        self.step("release", self.process.memory.release(lease)).await
     }
 
     async fn lost(&self, lease: &Lease) -> StoreError {
@@ -215,6 +216,15 @@ impl RawStore for Connection {
         }
     }
 
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.keeping.held.lock().unwrap().retain(|_, held| held != lease);
+        self.keeping.forget(Some(lease), self.process.world.elapsed());
+        self.step("release", self.process.memory.release(lease)).await
+    }
+}
+
+#[async_trait]
+impl PageSink for Connection {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let process = &self.process;
         self.step("commit", async {
@@ -226,10 +236,6 @@ impl RawStore for Connection {
             landed
         })
         .await
-    }
-
-    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        self.step("count rows", self.process.memory.count_rows(pipeline)).await
     }
 }
 
@@ -268,67 +274,36 @@ impl BackfillLog for Connection {
         .await
     }
 
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
         self.step("open windows", self.process.memory.open_windows(owner, windows, reopen)).await
     }
 
-    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        self.step("reopen windows", self.process.memory.reopen_windows(owner, windows)).await
-    }
-
-    async fn note_counted(
+    async fn update_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
-        confirmed: Confirmation<'_>,
+        update: WindowUpdate<'a>,
     ) -> Result<(), StoreError> {
-        self.step("note counted", async {
-            let noted = self.process.memory.note_counted(owner, windows, confirmed).await;
-            if noted.is_ok() {
+        let (step, closes) = match update {
+            WindowUpdate::Reopen => ("reopen windows", false),
+            WindowUpdate::Counted(_) => ("note counted", true),
+            WindowUpdate::Confirmed(_) => ("windows closed", true),
+            WindowUpdate::Failed(_) => ("fail windows", false),
+            WindowUpdate::Unavailable(_) => ("mark unavailable", false),
+        };
+        self.step(step, async {
+            let updated = self.process.memory.update_windows(owner, windows, update).await;
+            if updated.is_ok() && closes {
                 ledger::closed(&self.process, windows);
             }
-            noted
+            updated
         })
         .await
-    }
-
-    async fn close_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        self.step("windows closed", async {
-            let closed = self.process.memory.close_windows(owner, windows, confirmed).await;
-            if closed.is_ok() {
-                ledger::closed(&self.process, windows);
-            }
-            closed
-        })
-        .await
-    }
-
-    async fn fail_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        failure: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        self.step("fail windows", self.process.memory.fail_windows(owner, windows, failure)).await
-    }
-
-    async fn mark_unavailable(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        reason: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        self.step("mark unavailable", self.process.memory.mark_unavailable(owner, windows, reason)).await
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
@@ -362,7 +337,7 @@ impl BackfillLog for Connection {
 
 #[async_trait]
 impl Quarantine for Connection {
-    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+    async fn quarantined<'a>(&self, entity_name: Option<&'a str>) -> Result<Vec<Quarantined>, StoreError> {
         self.step("quarantined", self.process.memory.quarantined(entity_name)).await
     }
 
@@ -385,7 +360,7 @@ impl Quarantine for Connection {
         self.step("accept quarantined", accepted).await
     }
 
-    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+    async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError> {
         self.step("resolve quarantine", self.process.memory.resolve_quarantine(owner)).await
     }
 }
@@ -406,9 +381,9 @@ impl CallLedger for Connection {
         self.step("failing", self.process.memory.failing(apart)).await
     }
 
-    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
+    async fn pause(&self, limits: &CallLimits, pause: Duration) -> Result<Duration, StoreError> {
         ledger::pauses(&self.process.world, pause);
-        self.step("pause", self.process.memory.pause(pause)).await
+        self.step("pause", self.process.memory.pause(limits, pause)).await
     }
 
     async fn month(&self) -> Result<CallMonth, StoreError> {

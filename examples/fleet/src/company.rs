@@ -8,9 +8,8 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret as _, OauthEndpoint, RealmId, RefreshingProvider, SecretName,
     SystemClock,
 };
-use qbo_client::{HttpQboClient, Limits};
+use qbo_client::{HttpQboClient, RatePolicy};
 use raw_store::{CallLedger, DatabaseOptions, PgStore, StoreErrorKind, StoreIdentity};
-use tokio::sync::mpsc::unbounded_channel;
 
 use crate::roster::Roster;
 use crate::vaults;
@@ -53,16 +52,13 @@ impl Company {
 
         // The limits are the company's, whoever asks: a worker that was killed a moment ago has used some of them.
         let ledger: Arc<dyn CallLedger> = store.clone();
-        let (sender, signals) = unbounded_channel();
-        let told = (Arc::clone(&clock), sender.clone());
-        let budget = SharedBudget::new(Arc::downgrade(&ledger), Limits::QBO, member.monthly_calls, told);
+        let own = Arc::clone(&clock);
+        let budget = SharedBudget::new(Arc::downgrade(&ledger), &RatePolicy::QBO, member.monthly_calls, own);
         let client =
             HttpQboClient::builder(realm.clone(), member.endpoints, tokens.clone(), Arc::clone(&clock))
-                .signals(sender)
                 .budget(Arc::new(budget))
                 .build()?;
         let engine = Engine::new(Arc::new(client), store.clone(), clock, Arc::new(()));
-        engine.relay(signals);
         let identity = StoreIdentity {
             realm_id: realm.as_str().into(),
             environment: member.environment.to_string().into(),

@@ -116,22 +116,6 @@ pub enum ConsentError {
     NoRandomness,
 }
 
-impl ConsentError {
-    /// What a person can do next, in one line.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Denied("access_denied") => {
-                "run `qbo-backfill auth login` again, and connect the company on the page"
-            }
-            Self::Denied(_) => "check the app's redirect addresses and scopes at developer.intuit.com",
-            Self::WrongAddress => {
-                "paste the whole address of the page that Intuit sent you to, or register this login's redirect address"
-            }
-            _ => "run `qbo-backfill auth login` again, and use the page it opens",
-        }
-    }
-}
-
 impl ConsentRequest {
     /// Prepares a request for a consent. Sends nothing: a person opens [`ConsentRequest::url`].
     pub fn new(

@@ -17,6 +17,7 @@ use crate::secret::{AccessToken, AuthorizationCode, RefreshToken};
 /// - **One call, one request.** Nothing below this trait repeats a request or follows a redirect: a repeated refresh can end a
 ///   consent.
 /// - **All or nothing.** An answer without a usable access token is an error.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TokenEndpoint: fmt::Debug + Send + Sync {
     /// Sends a refresh token and returns the answer.

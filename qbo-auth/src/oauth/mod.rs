@@ -15,4 +15,6 @@ pub use client::OauthEndpoint;
 pub use consent::{
     CONSENT_LIFETIME, ConsentError, ConsentRequest, InvalidRedirectUrl, RedirectUrl, Redirected,
 };
+#[cfg(feature = "mock")]
+pub use endpoint::MockTokenEndpoint;
 pub use endpoint::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};

@@ -32,6 +32,7 @@ pub use refresher::{FRESHNESS_MARGIN, LARGEST_JITTER};
 /// # Cancel safety
 ///
 /// Dropping the returned future never loses a rotated refresh token.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TokenProvider: fmt::Debug + Send + Sync {
     /// Returns a token that is valid now.

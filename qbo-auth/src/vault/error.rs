@@ -100,45 +100,6 @@ impl VaultError {
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
-
-    /// What a person can do next, in one line.
-    pub fn hint(&self) -> &'static str {
-        match self.kind {
-            VaultErrorKind::Missing => {
-                "check the path; a new vault with its key is made by `qbo-backfill secrets init`"
-            }
-            VaultErrorKind::AlreadyExists => "choose another path, or move the existing file away first",
-            VaultErrorKind::Exposed => {
-                "run `chmod 600` on the file; if others may have read it, consent again"
-            }
-            VaultErrorKind::ForeignOwner => "run as the user who owns the file, or `chown` it to this user",
-            VaultErrorKind::NotAFile => "give the path of the file itself",
-            VaultErrorKind::BadKey => {
-                "give the key file that `qbo-backfill secrets init` made with this vault"
-            }
-            VaultErrorKind::NeedsPassphrase => "leave --vault-key-file out and type the passphrase",
-            VaultErrorKind::NeedsKeyFile => "give the key file: --vault-key-file FILE",
-            VaultErrorKind::Undecipherable => {
-                "give this vault's own key or passphrase; a damaged file is put back as it was before its last change, \
-                 unless that state is damaged, too: then make a new vault, `qbo-backfill secrets init`"
-            }
-            VaultErrorKind::NewerVersion => "update qbo-backfill",
-            VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",
-            VaultErrorKind::Overtaken => "run the same command again; if it lasts, look for a second host",
-            VaultErrorKind::Unreachable => "check the connection, then run the same command again",
-            VaultErrorKind::LockLost => "run the same command again; the stored token is unchanged",
-            VaultErrorKind::Restored => {
-                "put the newer vault in its place again, or consent again: qbo-backfill auth login"
-            }
-            VaultErrorKind::SecondCopy => {
-                "work with the vault over there, or give this one a consent of its own: qbo-backfill auth login; for \
-                 several hosts: --vault postgres"
-            }
-            VaultErrorKind::TooLarge => "give the secret itself, which is shorter than 16 KiB",
-            VaultErrorKind::KeyInDoubt => "keep both keys; see which one opens it: qbo-backfill auth status",
-            VaultErrorKind::Io => "check free space and permissions of the vault's folder",
-        }
-    }
 }
 
 impl fmt::Display for VaultError {

@@ -49,7 +49,7 @@ impl TokenVault for MemoryVault {
         self.contents().store(tokens.clone()).map_err(VaultError::new)
     }
 
-    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+    async fn begin<'a>(&self, tokens: &TokenSet, about: &[(SecretName, &'a str)]) -> Result<(), VaultError> {
         self.contents().begin(tokens.clone(), contents::owned(about)).map_err(VaultError::new)
     }
 

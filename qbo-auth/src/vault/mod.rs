@@ -52,6 +52,7 @@ pub use unlock::Unlock;
 ///
 /// Dropping the future of a store leaves the old set or the new one. Dropping the future of a lock leaves nothing locked. The
 /// functions in `contract` (feature `test-util`) check an implementation.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TokenVault: fmt::Debug + Send + Sync {
     /// Waits for the lock, at most [`LOCK_DEADLINE`]; [`VaultErrorKind::Busy`] after that.
@@ -68,7 +69,7 @@ pub trait TokenVault: fmt::Debug + Send + Sync {
 
     /// Stores the first set of a lineage. In the same change it keeps each value of `about`, which belongs to the consent,
     /// unless that name has a value already.
-    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError>;
+    async fn begin<'a>(&self, tokens: &TokenSet, about: &[(SecretName, &'a str)]) -> Result<(), VaultError>;
 
     /// Whether a lineage that began with a refresh token of this fingerprint was ever stored here.
     async fn has_begun(&self, bootstrap: &str) -> Result<bool, VaultError>;
@@ -79,6 +80,7 @@ pub trait TokenVault: fmt::Debug + Send + Sync {
 /// Changes take the vault's lock themselves, so they must not be made while holding it. [`SecretName::QboRefreshToken`] is the
 /// token set under another name: setting it replaces the set by a new consent (no access token, no previous token, next
 /// generation), reading it returns the refresh token as it was last rotated, and removing it removes the set.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SecretVault: fmt::Debug + Send + Sync {
     /// The current value, if there is one.

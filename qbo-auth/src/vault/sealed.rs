@@ -275,7 +275,7 @@ impl TokenVault for SealedVault {
         self.change_locked(|contents| contents.store(tokens)).await
     }
 
-    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+    async fn begin<'a>(&self, tokens: &TokenSet, about: &[(SecretName, &'a str)]) -> Result<(), VaultError> {
         let (tokens, about) = (tokens.clone(), contents::owned(about));
         self.change_locked(|contents| contents.begin(tokens, about)).await
     }

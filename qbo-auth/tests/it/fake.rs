@@ -156,7 +156,7 @@ impl TokenVault for GatedVault {
         self.inner.load().await
     }
 
-    async fn begin(&self, tokens: &TokenSet, about: &[(SecretName, &str)]) -> Result<(), VaultError> {
+    async fn begin<'a>(&self, tokens: &TokenSet, about: &[(SecretName, &'a str)]) -> Result<(), VaultError> {
         self.inner.begin(tokens, about).await
     }
 

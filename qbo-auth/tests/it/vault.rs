@@ -219,7 +219,6 @@ fn missing_and_foreign_keys_and_vaults_are_told_apart() {
     fs::remove_file(folder.vault()).unwrap();
     let missing = open(&folder.vault(), &folder.key());
     assert_eq!(missing.kind(), VaultErrorKind::Missing);
-    assert!(missing.hint().contains("secrets init"));
     assert!(!folder.vault().exists(), "a missing vault is never made anew by opening it");
 }
 
@@ -257,7 +256,6 @@ mod unix {
                 let refused = SealedVault::open(&folder.vault(), &folder.key()).unwrap_err();
                 assert_eq!(refused.kind(), VaultErrorKind::Exposed, "{mode:o}");
                 assert_eq!(refused.path(), Some(path.as_path()));
-                assert!(refused.hint().contains("chmod 600"));
             }
             set_mode(&path, 0o600);
         }

@@ -1,7 +1,7 @@
 //! The one request loop: admit → token → send → classify → accept, wait or give up.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use async_trait::async_trait;
 use qbo_auth::{AccessToken, Clock, Endpoints, PageTitle, RealmId, TokenProvider};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::classify::{by_fault, is_web_page, throttled_tokens};
 use super::https::{Https, LARGEST_BODY};
 use super::{Answer, Call, Fault, Received, Transport, TransportError, Verdict, classify};
 use crate::client::QboClient;
 use crate::error::{Cause, Error, ErrorKind, Refusal};
-use crate::event::{ClientEvent, WaitReason};
+use crate::event::{ClientEvent, Subscribers, WaitReason};
 use crate::limit::{
     Admission, Backoff, Breaker, BreakerState, BudgetError, COOL_DOWN, CallBudget, CallEnd, CallPermit,
-    Limits, LocalBudget, MOST_SILENCE, Silence,
+    LocalBudget, MOST_SILENCE, MonthlyCalls, RatePolicy, Silence,
 };
 use crate::page::split::total_count;
 use crate::page::{Deletions, RawPage, SplitError};
@@ -64,7 +64,9 @@ pub struct HttpQboClient {
     meter: Meter,
     seed: u64,
     requests: AtomicU64,
-    signals: Option<UnboundedSender<ClientEvent>>,
+    subscribers: Subscribers,
+    /// Whether the low allowance was reported.
+    told_low: AtomicBool,
 }
 
 /// Builds an [`HttpQboClient`].
@@ -75,11 +77,10 @@ pub struct HttpQboClientBuilder {
     endpoints: Endpoints,
     tokens: Arc<dyn TokenProvider>,
     clock: Arc<dyn Clock>,
-    limits: Option<Limits>,
+    policy: Option<RatePolicy>,
     budget: Option<Arc<dyn CallBudget>>,
     transport: Option<Arc<dyn Transport>>,
     seed: u64,
-    signals: Option<UnboundedSender<ClientEvent>>,
 }
 
 /// The HTTP client could not be set up, for example because there is no root certificate.
@@ -100,23 +101,23 @@ impl HttpQboClient {
             endpoints,
             tokens,
             clock,
-            limits: Some(Limits::QBO),
+            policy: Some(RatePolicy::QBO),
             budget: None,
             transport: None,
             seed: 0,
-            signals: None,
         }
     }
 }
 
 impl HttpQboClientBuilder {
-    /// Sets the call limits of this client alone; default [`Limits::QBO`]. `None` only makes sense for an emulator.
-    pub fn limits(mut self, limits: Option<Limits>) -> Self {
-        self.limits = limits;
+    /// Sets the rate policy of this client; default [`RatePolicy::QBO`]. `None`, for no limits, only makes sense for an
+    /// emulator.
+    pub fn rate_policy(mut self, policy: Option<RatePolicy>) -> Self {
+        self.policy = policy;
         self
     }
 
-    /// Uses a budget that is shared with others, in place of limits of its own.
+    /// Uses a budget that is shared with others, in place of one of its own. Both should have the same rate policy.
     pub fn budget(mut self, budget: Arc<dyn CallBudget>) -> Self {
         self.budget = Some(budget);
         self
@@ -134,12 +135,6 @@ impl HttpQboClientBuilder {
         self
     }
 
-    /// Reports waits, repeats and changes of the breaker to a channel.
-    pub fn signals(mut self, signals: UnboundedSender<ClientEvent>) -> Self {
-        self.signals = Some(signals);
-        self
-    }
-
     /// Builds the client. No request is made.
     ///
     /// # Errors
@@ -149,11 +144,12 @@ impl HttpQboClientBuilder {
         let base = self.endpoints.api();
         let company = format!("{}/v3/company/{}", base.trim_end_matches('/'), self.realm);
         let secure = !base.starts_with("http://");
-        let local = || Arc::new(LocalBudget::new(self.limits, Arc::clone(&self.clock)));
+        let local = || Arc::new(LocalBudget::new(self.policy, Arc::clone(&self.clock)));
         let budget = self.budget.clone().unwrap_or_else(|| local());
+        let connections = self.policy.unwrap_or(RatePolicy::QBO).in_flight as usize;
         let transport = match self.transport {
             Some(transport) => transport,
-            None => Arc::new(Https::new(company, secure, Limits::IN_FLIGHT as usize).map_err(BuildError)?),
+            None => Arc::new(Https::new(company, secure, connections).map_err(BuildError)?),
         };
         Ok(HttpQboClient {
             transport,
@@ -167,7 +163,8 @@ impl HttpQboClientBuilder {
             meter: Meter::default(),
             seed: self.seed,
             requests: AtomicU64::new(0),
-            signals: self.signals,
+            subscribers: Subscribers::default(),
+            told_low: AtomicBool::new(false),
         })
     }
 }
@@ -207,6 +204,10 @@ impl QboClient for HttpQboClient {
 
     fn usage(&self) -> Usage {
         self.meter.usage()
+    }
+
+    fn subscribe(&self) -> UnboundedReceiver<ClientEvent> {
+        self.subscribers.add()
     }
 }
 
@@ -276,7 +277,7 @@ impl HttpQboClient {
                 Step::Done(value) => return Ok(value),
                 Step::Again(cause) => {
                     let attempt = tries.attempts;
-                    self.tell(ClientEvent::Retrying { entity: entity.clone(), attempt, cause });
+                    self.subscribers.send(&ClientEvent::Retrying { entity: entity.clone(), attempt, cause });
                     // Throttling has paused the shared budget already.
                     if cause != Cause::Throttled {
                         self.wait(backoff.next().unwrap_or_default(), WaitReason::Backoff).await;
@@ -377,7 +378,7 @@ impl HttpQboClient {
             if state == BreakerState::Closed {
                 self.recovered.notify_one();
             }
-            self.tell(ClientEvent::Breaker(state));
+            self.subscribers.send(&ClientEvent::Breaker(state));
             if state == BreakerState::Open {
                 self.budget.failing(COOL_DOWN).await;
             }
@@ -468,6 +469,7 @@ impl HttpQboClient {
             }
             match self.budget.admit().await {
                 Ok(Admission::Go(permit)) => {
+                    self.note_month(permit.month());
                     // A failure may have been reported meanwhile.
                     let closed = self.breaker().admit(self.clock.elapsed());
                     if closed.is_ok() {
@@ -483,16 +485,18 @@ impl HttpQboClient {
 
     async fn wait(&self, time: Duration, reason: WaitReason) {
         if time >= WORTH_TELLING {
-            self.tell(ClientEvent::Waiting { reason, time });
+            self.subscribers.send(&ClientEvent::Waiting { reason, time });
         }
         let _waiting = self.meter.wait(&*self.clock);
         self.clock.sleep(time).await;
     }
 
-    fn tell(&self, signal: ClientEvent) {
-        if let Some(signals) = &self.signals {
-            // A receiver that was dropped wants no more events.
-            let _ = signals.send(signal);
+    /// Reports once that the month's allowance runs low.
+    fn note_month(&self, month: Option<MonthlyCalls>) {
+        let Some(low) = month.filter(|month| month.is_low()) else { return };
+        if !self.told_low.swap(true, Ordering::Relaxed) {
+            let MonthlyCalls { used, allowance } = low;
+            self.subscribers.send(&ClientEvent::AllowanceLow { used, allowance });
         }
     }
 

@@ -53,7 +53,7 @@ impl Https {
 
 #[async_trait]
 impl Transport for Https {
-    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError> {
+    async fn send<'a>(&self, call: Call<'a>, token: &AccessToken) -> Result<Received, TransportError> {
         let request = match call {
             Call::Query(text) => self
                 .http

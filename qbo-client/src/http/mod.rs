@@ -15,4 +15,6 @@ pub use classify::{Answer, Verdict, classify};
 #[cfg(feature = "http")]
 pub use client::{BuildError, HttpQboClient, HttpQboClientBuilder};
 pub use fault::{Fault, FaultError};
+#[cfg(feature = "mock")]
+pub use transport::MockTransport;
 pub use transport::{Call, Received, Transport, TransportError};

@@ -15,6 +15,7 @@ use crate::query::EntityName;
 ///
 /// **One call, one request.** Nothing below this trait repeats a request, follows a redirect or judges an answer: limits,
 /// repeats and the breaker are above it.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends one request.
@@ -22,7 +23,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`TransportError`] if no complete answer arrived.
-    async fn send(&self, call: Call<'_>, token: &AccessToken) -> Result<Received, TransportError>;
+    async fn send<'a>(&self, call: Call<'a>, token: &AccessToken) -> Result<Received, TransportError>;
 }
 
 const _: fn(&dyn Transport) = |_| ();

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::RatePolicy;
+
 /// Failures in a row that open the breaker.
 const TRIP_AFTER: u32 = 8;
 
 /// How long the breaker stays open: while the source is down, one probe per company and half minute.
-pub(crate) const COOL_DOWN: Duration = Duration::from_secs(30);
+pub(crate) const COOL_DOWN: Duration = RatePolicy::QBO.probe_interval;
 
 /// The circuit breaker of one company: a pure state machine. Time is an argument, as the duration since any fixed start.
 ///

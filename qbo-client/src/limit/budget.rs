@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 /// # Cancel safety
 ///
 /// A dropped future takes no permit that is not given back.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CallBudget: fmt::Debug + Send + Sync {
     /// Asks to send one request now. It may be useful to ask again sooner than the answer says, never later.
@@ -29,7 +30,9 @@ pub trait CallBudget: fmt::Debug + Send + Sync {
 
     /// Reports that the company keeps failing: of all who share the budget, one request at a time probes it, at least `apart`
     /// after the one before, until one is served. A budget that is not shared leaves that to the breaker.
-    async fn failing(&self, _apart: Duration) {}
+    async fn failing(&self, apart: Duration) {
+        let _ = apart;
+    }
 }
 
 /// Whether a request may be sent.
@@ -42,14 +45,41 @@ pub enum Admission {
 }
 
 /// The permit to send one request. A permit that is dropped is returned as that of an abandoned request.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CallPermit: fmt::Debug + Send + Sync {
     /// Reports that the request leaves now. `false` if the permit has expired, such as in a machine that was asleep: then the
     /// request must not leave.
     fn leave(&mut self) -> bool;
 
+    /// How much of a month's allowance is used with this request; `None` for a budget without one.
+    fn month(&self) -> Option<MonthlyCalls> {
+        None
+    }
+
     /// Reports how the request ended.
     async fn conclude(self: Box<Self>, end: CallEnd);
+}
+
+/// The use of a monthly allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonthlyCalls {
+    /// Calls made this month.
+    pub used: u64,
+    /// Calls allowed per month.
+    pub allowance: u64,
+}
+
+impl MonthlyCalls {
+    /// Share of the allowance above which it counts as low.
+    const LOW: f64 = 0.8;
+
+    /// Whether four fifths of the allowance are used.
+    pub fn is_low(self) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+        let share = self.used as f64 / self.allowance as f64;
+        share >= Self::LOW
+    }
 }
 
 /// How a request ended.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use qbo_auth::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, Limits, Throttle, Ticket};
+use super::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, RatePolicy, Throttle, Ticket};
 
 /// A budget for this process alone. If several processes call one company, share one budget instead.
 #[derive(Debug)]
@@ -32,12 +32,13 @@ struct Permit {
 }
 
 impl LocalBudget {
-    /// Creates a budget with these limits. `None` only makes sense for an emulator.
-    pub fn new(limits: Option<Limits>, clock: Arc<dyn Clock>) -> Self {
-        let throttle = Mutex::new(Throttle::new(limits));
+    /// Creates a budget by this policy. `None`, for no limits, only makes sense for an emulator.
+    pub fn new(policy: Option<RatePolicy>, clock: Arc<dyn Clock>) -> Self {
+        let throttle = Mutex::new(Throttle::new(policy));
+        let in_flight = policy.unwrap_or(RatePolicy::QBO).in_flight;
         Self {
             shared: Arc::new(Shared { clock, throttle }),
-            in_flight: Arc::new(Semaphore::new(Limits::IN_FLIGHT as usize)),
+            in_flight: Arc::new(Semaphore::new(in_flight as usize)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! When a request may be sent: the limits of the company, and the waits after its failures.
 //!
-//! [`CallBudget`] is the trait. [`LocalBudget`] keeps the limits of a single process; several processes that call one company
+//! [`RatePolicy`] has the numbers, and [`CallBudget`] is the trait. [`LocalBudget`] keeps the limits of a single process; several processes that call one company
 //! share a budget of their own. [`Throttle`], [`Backoff`] and [`Breaker`] are pure state machines: time is an argument, and
 //! they never wait.
 
@@ -8,6 +8,7 @@ mod backoff;
 mod breaker;
 mod budget;
 mod local;
+mod policy;
 mod ramp;
 #[cfg(feature = "http")]
 mod silence;
@@ -18,10 +19,13 @@ pub use backoff::Backoff;
 #[cfg(feature = "http")]
 pub(crate) use breaker::COOL_DOWN;
 pub use breaker::{Breaker, BreakerState};
-pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit};
+pub use budget::{Admission, BudgetError, CallBudget, CallEnd, CallPermit, MonthlyCalls};
+#[cfg(feature = "mock")]
+pub use budget::{MockCallBudget, MockCallPermit};
 pub use local::LocalBudget;
+pub use policy::RatePolicy;
 #[cfg(feature = "http")]
 pub use silence::MOST_SILENCE;
 #[cfg(feature = "http")]
 pub(crate) use silence::Silence;
-pub use throttle::{Limits, Throttle, Ticket};
+pub use throttle::{Throttle, Ticket};

@@ -2,14 +2,7 @@
 
 use std::time::Duration;
 
-/// The share of the rate that is left after a refusal.
-const AFTER_REFUSAL: f64 = 0.5;
-
-/// The share of the full rate that is regained per minute.
-const GAIN_A_MINUTE: f64 = 0.05;
-
-/// The lower bound of the share: 25 calls a minute still find out when throttling is over.
-const LEAST: f64 = 0.05;
+use super::RatePolicy;
 
 /// How much of the full rate may be used after a refusal for too many calls: a pure state machine.
 ///
@@ -29,19 +22,25 @@ impl Default for SlowStart {
 
 impl SlowStart {
     /// Records a refusal, after which calls begin again at `resumes`.
-    pub(crate) fn refused(&mut self, now: Duration, resumes: Duration) {
-        *self = Self { share: (self.share(now) * AFTER_REFUSAL).max(LEAST), from: resumes };
+    pub(crate) fn refused(&mut self, policy: &RatePolicy, now: Duration, resumes: Duration) {
+        let share = (self.share(policy, now) * policy.share_after_refusal).max(policy.least_share);
+        *self = Self { share, from: resumes };
+    }
+
+    /// Records that the pause after a refusal was prolonged: the share grows from its end.
+    pub(crate) fn prolonged(&mut self, resumes: Duration) {
+        self.from = resumes;
     }
 
     /// The share of the full rate.
-    pub(crate) fn share(&self, now: Duration) -> f64 {
+    pub(crate) fn share(&self, policy: &RatePolicy, now: Duration) -> f64 {
         let minutes = now.saturating_sub(self.from).as_secs_f64() / 60.0;
-        (self.share + GAIN_A_MINUTE * minutes).min(1.0)
+        (self.share + policy.share_gain_per_minute * minutes).min(1.0)
     }
 
     /// A limit at present, at least one.
-    pub(crate) fn of(&self, limit: u32, now: Duration) -> u32 {
-        let limit = f64::from(limit) * self.share(now);
+    pub(crate) fn of(&self, limit: u32, policy: &RatePolicy, now: Duration) -> u32 {
+        let limit = f64::from(limit) * self.share(policy, now);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
         let limit = limit as u32;
         limit.max(1)
@@ -52,18 +51,20 @@ impl SlowStart {
 mod tests {
     use super::*;
 
+    const QBO: RatePolicy = RatePolicy::QBO;
+
     #[test]
     fn a_refusal_halves_the_rate_and_ten_minutes_bring_it_back() {
         let minute = Duration::from_mins(1);
         let mut start = SlowStart::default();
-        assert_eq!(start.of(500, Duration::ZERO), 500);
-        start.refused(Duration::ZERO, minute);
-        assert_eq!(start.of(500, minute), 250);
-        assert_eq!(start.of(500, minute * 3), 300);
-        assert_eq!(start.of(500, minute * 11), 500);
+        assert_eq!(start.of(500, &QBO, Duration::ZERO), 500);
+        start.refused(&QBO, Duration::ZERO, minute);
+        assert_eq!(start.of(500, &QBO, minute), 250);
+        assert_eq!(start.of(500, &QBO, minute * 3), 300);
+        assert_eq!(start.of(500, &QBO, minute * 11), 500);
         for _ in 0..20 {
-            start.refused(minute, minute);
+            start.refused(&QBO, minute, minute);
         }
-        assert_eq!((start.of(500, minute), start.of(10, minute)), (25, 1));
+        assert_eq!((start.of(500, &QBO, minute), start.of(10, &QBO, minute)), (25, 1));
     }
 }

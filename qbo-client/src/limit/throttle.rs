@@ -4,36 +4,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::RatePolicy;
 use super::ramp::SlowStart;
 use super::streak::Refusals;
-
-/// Limits on the calls to one company.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Calls in any 60 seconds.
-    pub per_minute: u32,
-    /// Calls in any second.
-    pub per_second: u32,
-}
-
-impl Limits {
-    /// QBO's limits for one company: 500 a minute, and 10 a second (Intuit's page on limits and throttles).
-    pub const QBO: Self = Self { per_minute: 500, per_second: 10 };
-
-    /// Requests that may be in flight at the same time (Intuit's blog of 2016 and most clients).
-    pub const IN_FLIGHT: u32 = 10;
-
-    /// Other limits, for the emulator: `per_minute` calls a minute, and a sixtieth of it a second, but at least
-    /// [`Limits::QBO`]'s.
-    pub fn per_minute(per_minute: u32) -> Self {
-        let per_minute = per_minute.max(1);
-        Self { per_minute, per_second: (per_minute / 60).max(Self::QBO.per_second) }
-    }
-}
-
-/// How long a request may take to arrive at the server. The server counts a request at some moment between its sending and its
-/// response; after this time it is assumed to be counted.
-const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
 
 /// How long a permit is valid. A request that is sent later needs a new permit: a machine that slept must not send its backlog
 /// in one burst.
@@ -50,7 +23,9 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// second after it was sent.
 #[derive(Debug)]
 pub struct Throttle {
-    limits: Option<Limits>,
+    policy: RatePolicy,
+    /// Whether the limits per second and minute hold.
+    is_limited: bool,
     /// The requests that may still count against a limit, in the order of their permits.
     slots: VecDeque<Slot>,
     /// The number of the last permit.
@@ -77,10 +52,11 @@ struct Slot {
 pub struct Ticket(u64);
 
 impl Throttle {
-    /// Creates a limiter with these limits, or with none (for the emulator).
-    pub fn new(limits: Option<Limits>) -> Self {
+    /// Creates a limiter by this policy, or one without limits (for the emulator).
+    pub fn new(policy: Option<RatePolicy>) -> Self {
         Self {
-            limits,
+            policy: policy.unwrap_or(RatePolicy::QBO),
+            is_limited: policy.is_some(),
             slots: VecDeque::new(),
             next_ticket: 0,
             paused_until: Duration::ZERO,
@@ -98,16 +74,16 @@ impl Throttle {
             return Err(self.paused_until);
         }
         self.slots.retain(|slot| slot.arrived_by + MINUTE > now);
-        if let Some(limits) = self.limits {
-            let per_minute = self.slow_start.of(limits.per_minute, now);
-            let per_second = self.slow_start.of(limits.per_second, now);
+        if self.is_limited {
+            let per_minute = self.slow_start.of(self.policy.per_minute, &self.policy, now);
+            let per_second = self.slow_start.of(self.policy.per_second, &self.policy, now);
             let until = self.free_at(MINUTE, per_minute, now).max(self.free_at(SECOND, per_second, now));
             if now < until {
                 return Err(until);
             }
         }
         self.next_ticket += 1;
-        let arrived_by = now + GOOD_FOR + ARRIVAL_SLACK;
+        let arrived_by = now + GOOD_FOR + self.policy.arrival_slack;
         self.slots.push_back(Slot { ticket: self.next_ticket, admitted: now, arrived_by });
         Ok(Ticket(self.next_ticket))
     }
@@ -115,10 +91,11 @@ impl Throttle {
     /// Reports that the request is about to be sent. Returns `false` if its permit has expired: then the request must not be
     /// sent.
     pub fn leave(&mut self, ticket: Ticket, now: Duration) -> bool {
+        let arrived_by = now + self.policy.arrival_slack;
         let Some(slot) = self.slot(ticket) else { return false };
         let good = now.saturating_sub(slot.admitted) <= GOOD_FOR;
         if good {
-            slot.arrived_by = now + ARRIVAL_SLACK;
+            slot.arrived_by = arrived_by;
         }
         good
     }
@@ -130,7 +107,7 @@ impl Throttle {
 
     /// Reports that the response to the request has arrived: the server has counted the request by now.
     pub fn answered(&mut self, ticket: Ticket, now: Duration) {
-        if self.limits.is_none() {
+        if !self.is_limited {
             self.slots.clear();
         }
         if let Some(slot) = self.slot(ticket) {
@@ -149,10 +126,12 @@ impl Throttle {
         let resumes = self.paused_until.max(now + pause);
         // A request that is refused during a pause was sent before it: the rate is lowered only once for both refusals.
         if now >= self.paused_until {
-            self.slow_start.refused(now, resumes);
+            self.slow_start.refused(&self.policy, now, resumes);
+        } else {
+            self.slow_start.prolonged(resumes);
         }
         self.paused_until = resumes;
-        self.refusals.refused(now)
+        self.refusals.refused(&self.policy, now)
     }
 
     fn slot(&mut self, ticket: Ticket) -> Option<&mut Slot> {
@@ -190,7 +169,7 @@ mod tests {
 
     #[test]
     fn ten_go_at_once_and_the_eleventh_waits_a_second_after_the_first_arrived() {
-        let mut throttle = Throttle::new(Some(Limits::QBO));
+        let mut throttle = Throttle::new(Some(RatePolicy::QBO));
         let tickets: Vec<_> = (0..10).map(|_| send(&mut throttle, Duration::ZERO).unwrap()).collect();
         assert_eq!(throttle.admit(Duration::ZERO), Err(1250 * MS));
         throttle.answered(tickets[0], 40 * MS);
@@ -200,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_ticket_that_was_slept_over_is_worth_nothing_and_costs_nothing() {
-        let mut throttle = Throttle::new(Some(Limits { per_minute: 500, per_second: 1 }));
+        let mut throttle = Throttle::new(Some(RatePolicy { per_second: 1, ..RatePolicy::QBO }));
         let ticket = throttle.admit(Duration::ZERO).unwrap();
         assert!(!throttle.leave(ticket, 8 * 60 * MINUTE));
         throttle.unsent(ticket);
@@ -218,7 +197,7 @@ mod tests {
 
     #[test]
     fn after_a_refusal_half_the_rate_is_left_however_many_requests_it_hit() {
-        let mut throttle = Throttle::new(Some(Limits::QBO));
+        let mut throttle = Throttle::new(Some(RatePolicy::QBO));
         for _ in 0..10 {
             throttle.throttled(Duration::ZERO, MINUTE);
         }
@@ -237,7 +216,7 @@ mod tests {
         fn no_window_at_the_server_is_ever_over_the_limit(
             steps in prop::collection::vec((0_u64..400, 0.0..1.0_f64, 0.0..1.1_f64), 600..900),
         ) {
-            let mut throttle = Throttle::new(Some(Limits::QBO));
+            let mut throttle = Throttle::new(Some(RatePolicy::QBO));
             let mut now = Duration::ZERO;
             let mut arrivals = Vec::new();
             for (latency, when, mut delay) in steps {
@@ -258,7 +237,7 @@ mod tests {
                         }
                     }
                 };
-                let on_the_way = Duration::from_millis(latency).min(ARRIVAL_SLACK);
+                let on_the_way = Duration::from_millis(latency).min(RatePolicy::QBO.arrival_slack);
                 arrivals.push(now + on_the_way.mul_f64(when));
                 throttle.answered(ticket, now + Duration::from_millis(latency));
             }

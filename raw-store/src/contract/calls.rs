@@ -4,8 +4,23 @@ use std::time::Duration;
 
 use crate::{CallAdmission, CallEnd, CallLedger, CallLimits, CallSlot, StoreError};
 
+/// Limits as a source may have them, for tests.
+pub const USUAL_LIMITS: CallLimits = CallLimits {
+    per_minute: 500,
+    per_second: 10,
+    in_flight: 10,
+    per_month: None,
+    arrival_slack: Duration::from_millis(250),
+    share_after_refusal: 0.5,
+    share_gain_per_minute: 0.05,
+    least_share: 0.05,
+    refusals_apart: Duration::from_mins(20),
+    counted_silence: Duration::from_mins(5),
+    probe_interval: Duration::from_secs(30),
+};
+
 /// More than any case needs.
-const PLENTY: CallLimits = CallLimits { per_minute: 500, per_second: 100, in_flight: 50, per_month: None };
+const PLENTY: CallLimits = CallLimits { per_second: 100, in_flight: 50, ..USUAL_LIMITS };
 
 /// How long after its admission a call leaves.
 const GOOD_FOR: Duration = Duration::from_millis(250);
@@ -66,20 +81,20 @@ pub async fn calls_under_way_are_shared(
 /// A refusal holds back all processes, is never shortened, and leaves half the rate.
 pub async fn a_refusal_is_for_all(store: &dyn CallLedger, other: &dyn CallLedger) -> Result<(), StoreError> {
     let limits = CallLimits { per_minute: 4, ..PLENTY };
-    assert_eq!(store.pause(Duration::ZERO).await?, Duration::ZERO);
+    assert_eq!(store.pause(&limits, Duration::ZERO).await?, Duration::ZERO);
     go(other, &limits).await?;
     let served = go(store, &limits).await?;
     wait(other, &limits).await?;
 
-    let refused = store.pause(Duration::from_mins(15)).await?;
+    let refused = store.pause(&limits, Duration::from_mins(15)).await?;
     assert!(refused > Duration::ZERO && refused < Duration::from_mins(1), "{refused:?}");
-    other.pause(Duration::from_mins(1)).await?;
+    other.pause(&limits, Duration::from_mins(1)).await?;
     for ledger in [store, other] {
         let time = wait(ledger, &PLENTY).await?;
         assert!((840..=900).contains(&time.as_secs()), "{time:?}");
     }
     store.conclude(&served, CallEnd::Served).await?;
-    assert_eq!(other.pause(Duration::ZERO).await?, Duration::ZERO, "a success ends the count");
+    assert_eq!(other.pause(&limits, Duration::ZERO).await?, Duration::ZERO, "a success ends the count");
     Ok(())
 }
 

@@ -19,8 +19,8 @@ mod versions;
 mod windows;
 
 pub use calls::{
-    a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all, a_source_that_is_down_is_tried_by_one,
-    calls_under_way_are_shared,
+    USUAL_LIMITS, a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all,
+    a_source_that_is_down_is_tried_by_one, calls_under_way_are_shared,
 };
 pub use consent::a_second_copy_of_a_consent_is_found;
 pub use inspection::{

@@ -1,7 +1,9 @@
 //! Contract cases: one process owns a pipeline at a time, and a lost lease commits nothing.
 
 use super::scene::{Scene, company, counts, day, noon, pipeline, row};
-use crate::{LogFilter, Reopen, Store, StoreError, StoreErrorKind, StoreIdentity, WindowFailure};
+use crate::{
+    LogFilter, Reopen, Store, StoreError, StoreErrorKind, StoreIdentity, WindowFailure, WindowUpdate,
+};
 
 /// Of two processes one owns a pipeline; the other can acquire it once it is released. `other` is the same store as another
 /// process sees it.
@@ -69,9 +71,9 @@ pub async fn a_process_that_wakes_up_after_its_time_changes_nothing(
     let refused = [
         store.commit_page(&page).await.map(drop),
         store.open_windows(owner, &[day(20)], Reopen::All).await.map(drop),
-        store.reopen_windows(owner, &days).await,
-        store.fail_windows(owner, &days, &reason).await,
-        store.mark_unavailable(owner, &days, &reason).await,
+        store.update_windows(owner, &days, WindowUpdate::Reopen).await,
+        store.update_windows(owner, &days, WindowUpdate::Failed(&reason)).await,
+        store.update_windows(owner, &days, WindowUpdate::Unavailable(&reason)).await,
         store.resolve_quarantine(owner).await.map(drop),
     ];
     for (at, result) in refused.into_iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::scene::{Scene, company, counts, day, noon, pipeline, row, run_end, run_start};
 use crate::{
     Advice, Owner, Pipeline, PipelineTotals, Reopen, RunEnd, RunId, RunStart, RunStatus, Store, StoreError,
-    StoreErrorKind, StoreIdentity, WindowFailure, WindowState,
+    StoreErrorKind, StoreIdentity, WindowFailure, WindowState, WindowUpdate,
 };
 
 /// A run is recorded as it was begun and as it ended; the newest come first.
@@ -129,15 +129,15 @@ pub async fn totals_follow_the_windows(store: &dyn Store) -> Result<(), StoreErr
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"a":"\u0000"}"#, noon(0))]).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
-    store.fail_windows(scene.owner(), &[day(0), day(1), day(2)], &failure).await?;
-    store.fail_windows(scene.owner(), &[day(1)], &failure).await?;
-    store.mark_unavailable(scene.owner(), &[day(0)], &failure).await?;
+    store.update_windows(scene.owner(), &[day(0), day(1), day(2)], WindowUpdate::Failed(&failure)).await?;
+    store.update_windows(scene.owner(), &[day(1)], WindowUpdate::Failed(&failure)).await?;
+    store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Unavailable(&failure)).await?;
     scene.close(day(0), WindowState::Provisional).await?;
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(3), WindowState::Provisional).await?;
-    store.mark_unavailable(scene.owner(), &[day(2), day(4)], &failure).await?;
-    store.mark_unavailable(scene.owner(), &[day(4)], &failure).await?;
+    store.update_windows(scene.owner(), &[day(2), day(4)], WindowUpdate::Unavailable(&failure)).await?;
+    store.update_windows(scene.owner(), &[day(4)], WindowUpdate::Unavailable(&failure)).await?;
     let expected = PipelineTotals {
         entity_name: "invoices".into(),
         counts: counts(1, 0, 1, 1),

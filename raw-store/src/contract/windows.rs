@@ -3,7 +3,7 @@
 use super::scene::{Scene, counts, day, noon, row};
 use crate::{
     Confirmation, LogFilter, OpenWindow, Reopen, ScanCursor, Store, StoreError, StoreErrorKind, Window,
-    WindowFailure, WindowMetrics, WindowState,
+    WindowFailure, WindowMetrics, WindowState, WindowUpdate,
 };
 
 fn fresh(n: i64) -> OpenWindow {
@@ -57,7 +57,7 @@ pub async fn a_window_that_starts_over_counts_once(store: &dyn Store) -> Result<
     let rows = || vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"Id":"2"}"#, noon(0))];
     scene.land(rows()).await?;
     let failure = WindowFailure { message: "the count differs".into(), at: noon(20) };
-    store.fail_windows(scene.owner(), &[day(0)], &failure).await?;
+    store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Failed(&failure)).await?;
     assert_eq!(scene.line(0).await?.metrics.records_read, 2);
 
     store.begin_run(&super::scene::run_start(scene.run.as_str())).await?;
@@ -79,7 +79,7 @@ pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<()
     scene.close(day(1), WindowState::Provisional).await?;
     scene.pause(day(2), &cursor(), Vec::new()).await?;
     let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
-    store.fail_windows(scene.owner(), &[day(2), day(3)], &failure).await?;
+    store.update_windows(scene.owner(), &[day(2), day(3)], WindowUpdate::Failed(&failure)).await?;
     assert_eq!(
         scene.open(0..5, Reopen::Unfinished).await?,
         [OpenWindow { window: day(2), cursor: Some(cursor()) }, fresh(3), fresh(4)],
@@ -126,7 +126,7 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     scene.close(day(0), WindowState::Completed).await?;
-    store.reopen_windows(scene.owner(), &[day(0)]).await?;
+    store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Reopen).await?;
     let line = scene.line(0).await?;
     assert_eq!(
         (line.state, line.metrics, line.attempts),
@@ -137,15 +137,15 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!((totals.windows_completed, totals.windows_opened), (1, 10));
     let reason = WindowFailure { message: "not available".into(), at: noon(20) };
-    store.mark_unavailable(scene.owner(), &[day(1)], &reason).await?;
-    store.reopen_windows(scene.owner(), &[day(1)]).await?;
+    store.update_windows(scene.owner(), &[day(1)], WindowUpdate::Unavailable(&reason)).await?;
+    store.update_windows(scene.owner(), &[day(1)], WindowUpdate::Reopen).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!(totals.windows_unavailable, 0);
 
     // A later run counts a window that it reopens as opened.
     scene.close(day(2), WindowState::Completed).await?;
     scene.next_run("second").await?;
-    store.reopen_windows(scene.owner(), &[day(2), day(3)]).await?;
+    store.update_windows(scene.owner(), &[day(2), day(3)], WindowUpdate::Reopen).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!((totals.windows_opened, totals.windows_completed), (2, 0));
     Ok(())
@@ -158,11 +158,11 @@ pub async fn a_counted_window_says_so_until_it_is_read_again(store: &dyn Store) 
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(1), WindowState::Completed).await?;
     let days = [day(0), day(1), day(2), day(99)];
-    store.note_counted(scene.owner(), &days, noon(20).into()).await?;
+    store.update_windows(scene.owner(), &days, WindowUpdate::Counted(noon(20).into())).await?;
     for (n, counted) in [(0, Some(noon(20))), (1, Some(noon(20))), (2, None)] {
         assert_eq!(scene.line(n).await?.counted_at, counted, "{n}");
     }
-    store.reopen_windows(scene.owner(), &[day(0)]).await?;
+    store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Reopen).await?;
     scene.next_run("second").await?;
     scene.open(1..2, Reopen::All).await?;
     for n in [0, 1] {
@@ -181,22 +181,32 @@ pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(
     // The log holds one record of them: a log that held two was restored since.
     let counted = Confirmation { records_read: Some(2), ..noon(20).into() };
     for days in [&[day(0)][..], &[day(0), day(1), day(3)]] {
-        let moved = store.note_counted(scene.owner(), days, counted).await.unwrap_err();
+        let moved =
+            store.update_windows(scene.owner(), days, WindowUpdate::Counted(counted)).await.unwrap_err();
         assert!(matches!(moved.kind, StoreErrorKind::LogMoved(_)), "{moved}");
-        assert!(store.close_windows(scene.owner(), days, counted).await.is_err());
+        assert!(store.update_windows(scene.owner(), days, WindowUpdate::Confirmed(counted)).await.is_err());
     }
     assert_eq!(scene.line(0).await?.state, WindowState::Running);
     let other_page = [(day(0), 2)];
     let counted = Confirmation { records_read: Some(1), last_pages: &other_page, ..counted };
-    let moved = store.note_counted(scene.owner(), &[day(0)], counted).await.unwrap_err();
+    let moved =
+        store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Counted(counted)).await.unwrap_err();
     assert!(matches!(moved.kind, StoreErrorKind::LogMoved(_)), "{moved}");
     assert_eq!(scene.line(0).await?.state, WindowState::Running);
     let own_page = [(day(0), 1)];
     let counted = Confirmation { last_pages: &own_page, ..counted };
-    store.note_counted(scene.owner(), &[day(0)], counted).await?;
+    store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Counted(counted)).await?;
     for _ in 0..2 {
-        store.note_counted(scene.owner(), &[day(0), day(3), day(99)], noon(20).into()).await?;
-        store.close_windows(scene.owner(), &[day(1), day(3), day(99)], noon(20).into()).await?;
+        store
+            .update_windows(scene.owner(), &[day(0), day(3), day(99)], WindowUpdate::Counted(noon(20).into()))
+            .await?;
+        store
+            .update_windows(
+                scene.owner(),
+                &[day(1), day(3), day(99)],
+                WindowUpdate::Confirmed(noon(20).into()),
+            )
+            .await?;
     }
     for (n, state, counted, finished) in [
         (0, WindowState::Completed, Some(noon(20)), Some(noon(20))),
@@ -212,7 +222,7 @@ pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(
     assert_eq!((totals.windows_completed, totals.windows_opened), (2, 10));
 
     scene.next_run("second").await?;
-    store.note_counted(scene.owner(), &[day(0), day(2)], noon(21).into()).await?;
+    store.update_windows(scene.owner(), &[day(0), day(2)], WindowUpdate::Counted(noon(21).into())).await?;
     assert_eq!(scene.line(2).await?.state, WindowState::Running, "it is not this run's");
     assert_eq!(scene.line(0).await?.counted_at, Some(noon(21)));
     assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_completed, 0);
@@ -224,12 +234,13 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
     let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
-    store.fail_windows(scene.owner(), &[day(0)], &failure).await?;
+    store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Failed(&failure)).await?;
     let line = scene.line(0).await?;
     assert_eq!((line.state, line.metrics.records_inserted), (WindowState::Failed, 1));
     assert_eq!((line.error_message, line.finished_at), (Some(failure.message.clone()), Some(failure.at)));
 
-    let error = store.fail_windows(scene.owner(), &[day(99)], &failure).await.unwrap_err();
+    let error =
+        store.update_windows(scene.owner(), &[day(99)], WindowUpdate::Failed(&failure)).await.unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::LogMoved(_)), "{error}");
     assert_eq!(store.run(&scene.run).await?.unwrap().pipelines[0].windows_failed, 1);
     Ok(())
@@ -240,7 +251,7 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
 pub async fn unavailable_windows_are_neither_failed_nor_done(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     let reason = WindowFailure { message: "not available in this company".into(), at: noon(20) };
-    store.mark_unavailable(scene.owner(), &[day(0), day(1)], &reason).await?;
+    store.update_windows(scene.owner(), &[day(0), day(1)], WindowUpdate::Unavailable(&reason)).await?;
     let line = scene.line(0).await?;
     assert_eq!((line.state, line.metrics), (WindowState::Unavailable, WindowMetrics::default()));
     assert_eq!((line.error_message, line.finished_at), (Some(reason.message.clone()), Some(reason.at)));

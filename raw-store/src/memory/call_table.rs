@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use time::{Date, OffsetDateTime};
 
-use crate::store::calls::{
-    AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
-    LONGEST_DOWN, LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
-};
+use crate::store::calls::{ASK_AGAIN, HUNG_UP, IN_FLIGHT, LONGEST_DOWN, LONGEST_GOOD_FOR};
 use crate::{CallAdmission, CallEnd, CallLimits, CallSlot};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,7 +56,7 @@ impl Calls {
         limits: &CallLimits,
         good_for: Duration,
     ) -> CallAdmission {
-        self.mend(now);
+        self.mend(now, limits);
         let month = month(now);
         if limits.per_month.is_some_and(|calls| self.used(month) >= calls) {
             return CallAdmission::UsedUp { until: end_of(month) };
@@ -70,17 +67,17 @@ impl Calls {
         let free_at = [
             Some(self.paused_until),
             self.down_until,
-            self.newest_but(self.limit(limits.per_minute, now)).map(|at| at + MINUTE),
-            self.newest_but(self.limit(limits.per_second, now)).map(|at| at + SECOND),
+            self.newest_but(self.limit(limits.per_minute, limits, now)).map(|at| at + MINUTE),
+            self.newest_but(self.limit(limits.per_second, limits, now)).map(|at| at + SECOND),
         ];
         let free_at = free_at.into_iter().flatten().max().unwrap_or(now);
         if free_at > now {
             return CallAdmission::Wait((free_at - now).unsigned_abs());
         }
-        self.down_until = self.down_until.map(|_| now + TRIES_APART);
+        self.down_until = self.down_until.map(|_| now + limits.probe_interval);
         let free =
             self.slots.iter().position(|slot| slot.arrived_by + MINUTE <= now && slot.in_flight_until <= now);
-        let arrived_by = now + good_for.min(LONGEST_GOOD_FOR) + ARRIVAL_SLACK;
+        let arrived_by = now + good_for.min(LONGEST_GOOD_FOR) + limits.arrival_slack;
         let place = Slot { uses: 1, arrived_by, in_flight_until: now + IN_FLIGHT, session: Some(session) };
         let at = free.unwrap_or(self.slots.len());
         match self.slots.get_mut(at) {
@@ -96,9 +93,9 @@ impl Calls {
     }
 
     /// Corrects times that lie further ahead than they can: the clock was set back.
-    fn mend(&mut self, now: OffsetDateTime) {
+    fn mend(&mut self, now: OffsetDateTime, limits: &CallLimits) {
         for slot in &mut self.slots {
-            slot.arrived_by = slot.arrived_by.min(now + LONGEST_GOOD_FOR + ARRIVAL_SLACK);
+            slot.arrived_by = slot.arrived_by.min(now + LONGEST_GOOD_FOR + limits.arrival_slack);
             slot.in_flight_until = slot.in_flight_until.min(now + IN_FLIGHT);
         }
         if self.paused_at > now {
@@ -133,16 +130,17 @@ impl Calls {
         }
     }
 
-    pub(super) fn pause(&mut self, now: OffsetDateTime, pause: Duration) -> Duration {
-        self.mend(now);
+    pub(super) fn pause(&mut self, now: OffsetDateTime, limits: &CallLimits, pause: Duration) -> Duration {
+        self.mend(now, limits);
         if now >= self.paused_until {
-            self.share = (self.share(now) * AFTER_REFUSAL).max(LEAST_SHARE);
+            self.share = (self.share(now, limits) * limits.share_after_refusal).max(limits.least_share);
         }
         self.paused_until = self.paused_until.max(now + pause);
         self.paused_at = now;
-        let known = self.refused.filter(|(_, last)| *last + APART >= now);
-        let since =
-            known.map_or(now, |(since, last)| since + ((now - last).unsigned_abs()).saturating_sub(SILENCE));
+        let known = self.refused.filter(|(_, last)| *last + limits.refusals_apart >= now);
+        let uncounted =
+            |last: OffsetDateTime| (now - last).unsigned_abs().saturating_sub(limits.counted_silence);
+        let since = known.map_or(now, |(since, last)| since + uncounted(last));
         self.refused = Some((since, now));
         (now - since).unsigned_abs()
     }
@@ -167,16 +165,16 @@ impl Calls {
         arrivals.len().checked_sub(limit).map(|at| arrivals[at])
     }
 
-    fn limit(&self, full: u32, now: OffsetDateTime) -> usize {
-        let limit = f64::from(full) * self.share(now);
+    fn limit(&self, full: u32, limits: &CallLimits, now: OffsetDateTime) -> usize {
+        let limit = f64::from(full) * self.share(now, limits);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
         let limit = limit as usize;
         limit.max(1)
     }
 
-    fn share(&self, now: OffsetDateTime) -> f64 {
+    fn share(&self, now: OffsetDateTime, limits: &CallLimits) -> f64 {
         let minutes = (now - self.paused_until).as_seconds_f64().max(0.0) / 60.0;
-        (self.share + GAIN_A_MINUTE * minutes).min(1.0)
+        (self.share + limits.share_gain_per_minute * minutes).min(1.0)
     }
 
     pub(super) fn used(&self, month: Date) -> u64 {
@@ -211,7 +209,7 @@ mod tests {
     use super::*;
 
     const NOON: OffsetDateTime = datetime!(2026-11-30 12:00 UTC);
-    const QBO: CallLimits = CallLimits { per_minute: 500, per_second: 10, in_flight: 10, per_month: None };
+    const QBO: CallLimits = crate::contract::USUAL_LIMITS;
     const GOOD_FOR: Duration = Duration::from_millis(250);
 
     /// A call as the other end sees it, and when its caller reports its end.
@@ -260,7 +258,7 @@ mod tests {
                         CallAdmission::UsedUp { .. } => unreachable!("there is no monthly limit"),
                     }
                 };
-                let arrived = now + GOOD_FOR.mul_f64(leaves) + ARRIVAL_SLACK.mul_f64(travels);
+                let arrived = now + GOOD_FOR.mul_f64(leaves) + QBO.arrival_slack.mul_f64(travels);
                 let served = arrived + ms(work);
                 seen.push(Seen { slot, arrived, served, concluded: (!dies).then_some(served + ms(20)) });
             }
@@ -306,23 +304,23 @@ mod tests {
     fn after_a_refusal_half_the_rate_is_left_and_comes_back_in_ten_minutes() {
         let mut calls = Calls::default();
         for _ in 0..10 {
-            assert_eq!(calls.pause(NOON, MINUTE), Duration::ZERO);
+            assert_eq!(calls.pause(NOON, &QBO, MINUTE), Duration::ZERO);
         }
         let resumes = NOON + MINUTE;
-        assert_eq!(calls.limit(500, resumes), 250);
-        assert_eq!(calls.limit(500, resumes + MINUTE * 10), 500);
-        assert_eq!(calls.pause(resumes, MINUTE), MINUTE, "refused for a minute now");
-        assert_eq!(calls.limit(500, resumes + MINUTE), 125);
+        assert_eq!(calls.limit(500, &QBO, resumes), 250);
+        assert_eq!(calls.limit(500, &QBO, resumes + MINUTE * 10), 500);
+        assert_eq!(calls.pause(resumes, &QBO, MINUTE), MINUTE, "refused for a minute now");
+        assert_eq!(calls.limit(500, &QBO, resumes + MINUTE), 125);
     }
 
     #[test]
     fn a_silence_between_two_refusals_counts_five_minutes() {
         let mut calls = Calls::default();
-        assert_eq!(calls.pause(NOON, MINUTE), Duration::ZERO);
-        assert_eq!(calls.pause(NOON + MINUTE * 15, MINUTE), MINUTE * 5);
-        assert_eq!(calls.pause(NOON + MINUTE * 16, MINUTE), MINUTE * 6);
+        assert_eq!(calls.pause(NOON, &QBO, MINUTE), Duration::ZERO);
+        assert_eq!(calls.pause(NOON + MINUTE * 15, &QBO, MINUTE), MINUTE * 5);
+        assert_eq!(calls.pause(NOON + MINUTE * 16, &QBO, MINUTE), MINUTE * 6);
         assert_eq!(
-            calls.pause(NOON + MINUTE * 37, MINUTE),
+            calls.pause(NOON + MINUTE * 37, &QBO, MINUTE),
             Duration::ZERO,
             "nobody asked for longer than any pause"
         );

@@ -24,8 +24,8 @@ impl CallLedger for MemoryStore {
         Ok(())
     }
 
-    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
-        Ok(self.calls(|calls, now| calls.pause(now, pause)))
+    async fn pause(&self, limits: &CallLimits, pause: Duration) -> Result<Duration, StoreError> {
+        Ok(self.calls(|calls, now| calls.pause(now, limits, pause)))
     }
 
     async fn month(&self) -> Result<CallMonth, StoreError> {

@@ -11,12 +11,13 @@ use super::state::{Aside, Line, State, StoredRow};
 use super::{MemoryStore, ledger};
 use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
 use crate::{
-    Altered, Lease, PageCommit, PageOutcome, Pipeline, Quarantined, RawStore, Row, RunRecord, StoreError,
-    StoreErrorKind, StoreIdentity, WindowChange, WindowCounts, WindowMetrics, WindowState,
+    Altered, Lease, Leases, PageCommit, PageOutcome, PageSink, Pipeline, Quarantined, Row, RunRecord,
+    StoreError, StoreErrorKind, StoreIdentity, Tables, WindowChange, WindowCounts, WindowMetrics,
+    WindowState,
 };
 
 #[async_trait]
-impl RawStore for MemoryStore {
+impl Tables for MemoryStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         let mut state = self.state();
         let bound = state.identity.get_or_insert_with(|| identity.clone()).clone();
@@ -37,9 +38,24 @@ impl RawStore for MemoryStore {
         Ok(())
     }
 
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        match self.state().tables.get(&pipeline.table) {
+            Some(rows) => Ok(rows.len() as u64),
+            None => Err(StoreError::new("counting rows", no_table())),
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryStore {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         self.take_lease(&pipeline.entity_name, holder)
             .map_err(|kind| StoreError::new("taking a pipeline", kind))
+    }
+
+    /// A lost lease cannot be reported from here: the next change finds it.
+    async fn lost(&self, _: &Lease) -> StoreError {
+        std::future::pending().await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -50,23 +66,14 @@ impl RawStore for MemoryStore {
         }
         Ok(())
     }
+}
 
-    /// A lost lease cannot be reported from here: the next change finds it.
-    async fn lost(&self, _: &Lease) -> StoreError {
-        std::future::pending().await
-    }
-
+#[async_trait]
+impl PageSink for MemoryStore {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let refused =
             |kind| StoreError::new(format!("landing a page of {}", page.pipeline.entity_name), kind);
         commit(&mut self.state(), page).map_err(refused)
-    }
-
-    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        match self.state().tables.get(&pipeline.table) {
-            Some(rows) => Ok(rows.len() as u64),
-            None => Err(StoreError::new("counting rows", no_table())),
-        }
     }
 }
 
@@ -80,6 +87,11 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
         return Ok(outcome.clone());
     }
     check_lines(state, page)?;
+    if state.keeps_no_documents {
+        let outcome = counted(page);
+        enter(state, page, &outcome);
+        return Ok(outcome);
+    }
 
     check_kept(state, page, &landing)?;
     let drops: Vec<_> = landing.candidates.iter().map(|candidate| state.drops(&candidate.row.id)).collect();
@@ -124,6 +136,14 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
     let outcome = PageOutcome { altered, ..landing.tally.outcome() };
     enter(state, page, &outcome);
     Ok(outcome)
+}
+
+/// The outcome of a page whose documents are not kept.
+fn counted(page: &PageCommit) -> PageOutcome {
+    let mut windows = vec![WindowCounts::default(); page.windows.len()];
+    page.rows.iter().for_each(|row| windows[row.window].unchanged += 1);
+    page.rejected.iter().for_each(|row| windows[row.window].quarantined += 1);
+    PageOutcome { total: windows.iter().copied().sum(), windows, altered: Altered::default() }
 }
 
 /// Enters the outcome of a page into the log.

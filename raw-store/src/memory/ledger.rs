@@ -10,7 +10,7 @@ use super::state::{Line, LineKey, State};
 use crate::{
     BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Owner, Pipeline, PipelineTotals, Reopen,
     RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure,
-    WindowMetrics, WindowState,
+    WindowMetrics, WindowState, WindowUpdate,
 };
 
 #[async_trait]
@@ -53,9 +53,9 @@ impl BackfillLog for MemoryStore {
         Ok(())
     }
 
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
@@ -105,67 +105,25 @@ impl BackfillLog for MemoryStore {
         Ok(open)
     }
 
-    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        let Owner { run, pipeline, .. } = owner;
-        let mut state = self.state();
-        state.fence(owner.lease).map_err(|kind| StoreError::new("opening windows again", kind))?;
-        if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
-            let kind = StoreErrorKind::LogMoved(pipeline.entity_name.clone());
-            return Err(StoreError::new("opening windows again", kind));
-        }
-        for window in windows {
-            let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
-                continue;
-            };
-            let before = line.closed_by(run);
-            let is_own = line.shown.run.as_ref() == Some(run);
-            line.open(run, Reopen::All);
-            recount(&mut state, run, &pipeline.entity_name, before, None);
-            if let Some(totals) = totals(&mut state, run, &pipeline.entity_name) {
-                totals.windows_opened += u64::from(!is_own);
+    async fn update_windows<'a>(
+        &self,
+        owner: Owner<'a>,
+        windows: &[Window],
+        update: WindowUpdate<'a>,
+    ) -> Result<(), StoreError> {
+        let (state, asked) = (&mut self.state(), (owner, windows));
+        let (operation, updated) = match update {
+            WindowUpdate::Reopen => ("opening windows again", reopen(state, asked)),
+            WindowUpdate::Counted(by) => ("noting counted windows", close(state, asked, by, Some(by.at))),
+            WindowUpdate::Confirmed(by) => ("closing windows", close(state, asked, by, None)),
+            WindowUpdate::Failed(why) => {
+                ("marking windows as failed", give_up(state, asked, WindowState::Failed, why))
             }
-        }
-        Ok(())
-    }
-
-    async fn note_counted(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        close(&mut self.state(), (owner, windows), confirmed, Some(confirmed.at))
-            .map_err(|kind| StoreError::new("noting counted windows", kind))
-    }
-
-    async fn close_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        close(&mut self.state(), (owner, windows), confirmed, None)
-            .map_err(|kind| StoreError::new("closing windows", kind))
-    }
-
-    async fn fail_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        failure: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        give_up(&mut self.state(), (owner, windows), WindowState::Failed, failure)
-            .map_err(|kind| StoreError::new("marking windows as failed", kind))
-    }
-
-    async fn mark_unavailable(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        reason: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        give_up(&mut self.state(), (owner, windows), WindowState::Unavailable, reason)
-            .map_err(|kind| StoreError::new("marking windows as unavailable", kind))
+            WindowUpdate::Unavailable(why) => {
+                ("marking windows as unavailable", give_up(state, asked, WindowState::Unavailable, why))
+            }
+        };
+        updated.map_err(|kind| StoreError::new(operation, kind))
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {
@@ -226,6 +184,28 @@ pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorK
             (known.status, known.finished_at, known.message) = (RunStatus::Running, None, None);
         }
         None => state.runs.push(begun(run)),
+    }
+    Ok(())
+}
+
+/// Reopens windows, to be read from their start.
+fn reopen(state: &mut State, (owner, windows): (Owner<'_>, &[Window])) -> Result<(), StoreErrorKind> {
+    let Owner { run, pipeline, lease, .. } = owner;
+    state.fence(lease)?;
+    if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
+        return Err(StoreErrorKind::LogMoved(pipeline.entity_name.clone()));
+    }
+    for window in windows {
+        let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
+            continue;
+        };
+        let before = line.closed_by(run);
+        let is_own = line.shown.run.as_ref() == Some(run);
+        line.open(run, Reopen::All);
+        recount(state, run, &pipeline.entity_name, before, None);
+        if let Some(totals) = totals(state, run, &pipeline.entity_name) {
+            totals.windows_opened += u64::from(!is_own);
+        }
     }
     Ok(())
 }

@@ -46,6 +46,14 @@ impl MemoryStore {
         Self { shared: Arc::default(), session: 0 }
     }
 
+    /// Creates a store that keeps a log and no documents: the records of a page are only counted, its rows as unchanged and its
+    /// rejected documents as quarantined. For a run that reads without storing, whatever the number of records.
+    pub fn without_documents() -> Self {
+        let store = Self::new();
+        store.state().keeps_no_documents = true;
+        store
+    }
+
     /// Rows of a table by id; empty if there is no such table.
     pub fn rows(&self, table: &TableName) -> BTreeMap<String, StoredRow> {
         let state = self.state();
@@ -110,7 +118,7 @@ impl TokenLineage for MemoryStore {
 
 #[async_trait]
 impl Quarantine for MemoryStore {
-    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+    async fn quarantined<'a>(&self, entity_name: Option<&'a str>) -> Result<Vec<Quarantined>, StoreError> {
         let mut kept = self.quarantine();
         kept.retain(|one| entity_name.is_none_or(|name| *name == *one.entity_name));
         kept.sort_by(|a, b| {
@@ -157,7 +165,7 @@ impl Quarantine for MemoryStore {
         }))
     }
 
-    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+    async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError> {
         let Owner { run, pipeline, lease, .. } = owner;
         let mut state = self.state();
         state.fence(lease).map_err(|kind| StoreError::new("resolving the quarantine", kind))?;

@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) validated: Vec<(RunId, ValidationResult)>,
     /// One in this many written rows is dropped; 0 drops none.
     pub(super) drops_one_of: u32,
+    /// Whether pages are only counted.
+    pub(super) keeps_no_documents: bool,
 }
 
 /// The lease on one pipeline, and the session that holds it.

@@ -16,7 +16,7 @@ use crate::{
 
 #[async_trait]
 impl Validation for MemoryStore {
-    async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError> {
+    async fn examine<'a>(&self, inquiry: &ValidationQuery<'a>) -> Result<ValidationStats, StoreError> {
         let state = self.state();
         let mut examined =
             ValidationStats { in_windows: vec![0; inquiry.windows.len()], ..ValidationStats::default() };
@@ -92,11 +92,11 @@ impl Validation for MemoryStore {
         Ok(surveyed)
     }
 
-    async fn made_by_day(
+    async fn made_by_day<'a>(
         &self,
         pipeline: &Pipeline,
         window: Window,
-        created: &[&str],
+        created: &[&'a str],
     ) -> Result<Vec<(Date, u64)>, StoreError> {
         let state = self.state();
         let mut days: BTreeMap<Date, u64> = BTreeMap::new();

@@ -41,12 +41,12 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::vault_row::{SealedRow, SealedRowLock};
 use crate::store::trigger::lease_name;
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, Confirmation,
-    DueTriggers, Lease, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
-    PageComparison, PageOutcome, Pipeline, Quarantine, Quarantined, RawInspection, RawStore, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers, Lease,
+    Leases, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId,
+    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey, Tables,
     TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation,
-    ValidationQuery, ValidationResult, ValidationStats, Window, WindowFailure, WindowState,
+    ValidationQuery, ValidationResult, ValidationStats, Window, WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -203,7 +203,7 @@ impl PgStore {
 }
 
 #[async_trait]
-impl RawStore for PgStore {
+impl Tables for PgStore {
     async fn bind(&self, identity: &StoreIdentity) -> Result<(), StoreError> {
         in_session!(self.session, "binding the schema to a company", |session| identity::bind(
             &session, identity
@@ -222,6 +222,15 @@ impl RawStore for PgStore {
         ))
     }
 
+    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
+        in_session!(self.session, format!("counting the rows of {}", pipeline.table), |session| {
+            documents::count_rows(&session, &pipeline.table)
+        })
+    }
+}
+
+#[async_trait]
+impl Leases for PgStore {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         let op = format!("taking pipeline {}", pipeline.entity_name);
         self.take_lease(&op, &pipeline.entity_name, holder).await
@@ -240,16 +249,13 @@ impl RawStore for PgStore {
         session.done();
         Ok(())
     }
+}
 
+#[async_trait]
+impl PageSink for PgStore {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         in_session!(self.session, format!("landing a page of {}", page.pipeline.entity_name), |session| {
             commit::commit(&mut session, page)
-        })
-    }
-
-    async fn count_rows(&self, pipeline: &Pipeline) -> Result<u64, StoreError> {
-        in_session!(self.session, format!("counting the rows of {}", pipeline.table), |session| {
-            documents::count_rows(&session, &pipeline.table)
         })
     }
 }
@@ -266,9 +272,9 @@ impl CallLedger for PgStore {
         self.calls(op).await?.conclude(slot, end).await.map_err(self.failed(op))
     }
 
-    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError> {
+    async fn pause(&self, limits: &CallLimits, pause: Duration) -> Result<Duration, StoreError> {
         let op = "pausing all calls";
-        self.calls(op).await?.pause(pause).await.map_err(self.failed(op))
+        self.calls(op).await?.pause(limits, pause).await.map_err(self.failed(op))
     }
 
     async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
@@ -369,7 +375,7 @@ impl RawInspection for PgStore {
 
 #[async_trait]
 impl Validation for PgStore {
-    async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError> {
+    async fn examine<'a>(&self, inquiry: &ValidationQuery<'a>) -> Result<ValidationStats, StoreError> {
         in_session!(self.session, format!("examining {}", inquiry.pipeline.table), |session| {
             validation::examine(&mut session, inquiry)
         })
@@ -386,11 +392,11 @@ impl Validation for PgStore {
         })
     }
 
-    async fn made_by_day(
+    async fn made_by_day<'a>(
         &self,
         pipeline: &Pipeline,
         window: Window,
-        created: &[&str],
+        created: &[&'a str],
     ) -> Result<Vec<(Date, u64)>, StoreError> {
         in_session!(self.session, format!("counting rows of {} by day", pipeline.table), |session| {
             validation::made_by_day(&mut session, &pipeline.table, window, created)
@@ -448,7 +454,7 @@ impl Validation for PgStore {
 
 #[async_trait]
 impl Quarantine for PgStore {
-    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError> {
+    async fn quarantined<'a>(&self, entity_name: Option<&'a str>) -> Result<Vec<Quarantined>, StoreError> {
         in_session!(self.session, "listing the quarantine", |session| quarantine::list(&session, entity_name))
     }
 
@@ -480,7 +486,7 @@ impl Quarantine for PgStore {
         ))
     }
 
-    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError> {
+    async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError> {
         in_session!(
             self.session,
             format!("resolving the quarantine of {}", owner.pipeline.entity_name),
@@ -512,9 +518,9 @@ impl BackfillLog for PgStore {
         ))
     }
 
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError> {
@@ -524,67 +530,15 @@ impl BackfillLog for PgStore {
         })
     }
 
-    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("opening windows of {} again", owner.pipeline.entity_name),
-            |session| windows::reopen(&mut session, &asked)
-        )
-    }
-
-    async fn note_counted(
+    async fn update_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
-        confirmed: Confirmation<'_>,
+        update: WindowUpdate<'a>,
     ) -> Result<(), StoreError> {
         let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("noting counted windows of {}", owner.pipeline.entity_name),
-            |session| windows::close(&mut session, &asked, confirmed, Some(confirmed.at))
-        )
-    }
-
-    async fn close_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(self.session, format!("closing windows of {}", owner.pipeline.entity_name), |session| {
-            windows::close(&mut session, &asked, confirmed, None)
-        })
-    }
-
-    async fn fail_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        failure: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("marking windows of {} as failed", owner.pipeline.entity_name),
-            |session| windows::give_up(&mut session, &asked, WindowState::Failed, failure)
-        )
-    }
-
-    async fn mark_unavailable(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        reason: &WindowFailure,
-    ) -> Result<(), StoreError> {
-        let asked = windows::Asked::new(owner, windows);
-        in_session!(
-            self.session,
-            format!("marking windows of {} as unavailable", owner.pipeline.entity_name),
-            |session| windows::give_up(&mut session, &asked, WindowState::Unavailable, reason)
-        )
+        let operation = windows::operation(&owner.pipeline.entity_name, update);
+        in_session!(self.session, operation, |session| windows::update(&mut session, &asked, update))
     }
 
     async fn lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, StoreError> {

@@ -8,9 +8,6 @@ use time::{Date, OffsetDateTime};
 
 use crate::StoreError;
 
-/// How long a call may take to arrive at the source, where it begins to count.
-pub(crate) const ARRIVAL_SLACK: Duration = Duration::from_millis(250);
-
 /// How long a call counts as in flight if its end is never reported: longer than the source works on any call.
 pub(crate) const IN_FLIGHT: Duration = Duration::from_secs(140);
 
@@ -20,29 +17,15 @@ pub(crate) const HUNG_UP: Duration = Duration::from_secs(10);
 /// Delay before asking for a call slot again: it is not known when the next one becomes free.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Interval at which calls probe a source that is down.
-pub(crate) const TRIES_APART: Duration = Duration::from_secs(30);
-
 /// The longest time for which a source can be noted as down: longer than any caller's interval between two probes.
 pub(crate) const LONGEST_DOWN: Duration = Duration::from_mins(1);
-
-/// Share of the rate left after a refusal, its gain per minute, and its lower bound.
-pub(crate) const AFTER_REFUSAL: f64 = 0.5;
-pub(crate) const GAIN_A_MINUTE: f64 = 0.05;
-pub(crate) const LEAST_SHARE: f64 = 0.05;
-
-/// Refusals further apart than this are unrelated.
-pub(crate) const APART: Duration = Duration::from_mins(20);
-
-/// The most of the time between two refusals that counts as refused: in a longer gap it is unknown what a call would have
-/// brought.
-pub(crate) const SILENCE: Duration = Duration::from_mins(5);
 
 /// The longest time after its admission at which a call leaves, whatever its caller says.
 pub(crate) const LONGEST_GOOD_FOR: Duration = Duration::from_secs(30);
 
-/// Limits on calls to the source, shared by all processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Limits on calls to the source, shared by all processes, and what a refusal does to them. The store has no numbers of its
+/// own for these: each caller brings them, and all processes should bring the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CallLimits {
     /// Calls in any minute.
     pub per_minute: u32,
@@ -52,6 +35,20 @@ pub struct CallLimits {
     pub in_flight: u32,
     /// Served calls in a calendar month of UTC; `None` for no limit.
     pub per_month: Option<u64>,
+    /// How long a call may take to arrive at the source, where it begins to count.
+    pub arrival_slack: Duration,
+    /// Share of the rate that is left after a refusal.
+    pub share_after_refusal: f64,
+    /// Share of the full rate that is regained per minute.
+    pub share_gain_per_minute: f64,
+    /// Lower bound of the share.
+    pub least_share: f64,
+    /// Refusals further apart than this are unrelated.
+    pub refusals_apart: Duration,
+    /// The most of the time between two refusals that counts as refused.
+    pub counted_silence: Duration,
+    /// Interval at which calls probe a source that is down.
+    pub probe_interval: Duration,
 }
 
 /// Whether a call may be made.
@@ -115,6 +112,7 @@ pub struct CallMonth {
 /// # Cancel safety
 ///
 /// A dropped [`admit`](Self::admit) may have taken a slot; the slot expires by itself.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CallLedger: fmt::Debug + Send + Sync {
     /// Asks to make one call, which leaves at most `good_for` after this request; `good_for` counts up to half a minute.
@@ -124,9 +122,9 @@ pub trait CallLedger: fmt::Debug + Send + Sync {
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError>;
 
     /// Holds back all calls for `pause`, and lowers the rate afterwards. A longer pause that is already set stays. Returns how
-    /// long every call has been refused so far; at most five minutes count between two refusals, because a longer silence shows
-    /// nothing.
-    async fn pause(&self, pause: Duration) -> Result<Duration, StoreError>;
+    /// long every call has been refused so far; at most [`CallLimits::counted_silence`] counts between two refusals, because a
+    /// longer silence shows nothing.
+    async fn pause(&self, limits: &CallLimits, pause: Duration) -> Result<Duration, StoreError>;
 
     /// Reports that the source keeps failing: from now on one call at a time probes it, at least `apart` after the one before,
     /// until a call is served. Does nothing if a call was served within that time, because then the source is not what fails.

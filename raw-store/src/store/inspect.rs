@@ -35,8 +35,9 @@ pub struct Deviation {
 ///
 /// - **Read only.** Neither rows nor the log change, and no lease is needed: the leases in the pages are not checked.
 /// - **As a commit would.** What is `same` here would be `unchanged` in
-///   [`RawStore::commit_page`](crate::RawStore::commit_page): two spellings of one JSON value are the same.
+///   [`PageSink::commit_page`](crate::PageSink::commit_page): two spellings of one JSON value are the same.
 /// - A table that does not exist holds nothing.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RawInspection: fmt::Debug + Send + Sync {
     /// The present time, by the store's own clock.

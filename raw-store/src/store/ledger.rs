@@ -107,15 +107,34 @@ impl From<OffsetDateTime> for Confirmation<'_> {
     }
 }
 
+/// How windows change without a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowUpdate<'a> {
+    /// Reopens windows that this run or an earlier one has closed, to read them once more: it is one more attempt, from their
+    /// start, with counts from zero. Windows of an earlier run count as opened by this one.
+    Reopen,
+    /// Records that a count at the source has confirmed the windows, provided the log still holds what was counted. Windows of
+    /// this run that are running are closed as completed with it; those in any other state but completed stay as they are.
+    Counted(Confirmation<'a>),
+    /// Closes as completed those windows of the run that are running and were confirmed by other means than a count. All others
+    /// stay as they are.
+    Confirmed(Confirmation<'a>),
+    /// Marks windows as failed, with the reason in our own words. Counts and cursors stay.
+    Failed(&'a WindowFailure),
+    /// Marks windows as unavailable, with the reason in our own words: the source does not have what they are of.
+    Unavailable(&'a WindowFailure),
+}
+
 /// The ledger of runs and windows (`raw.backfill_log` and the tables beside it).
 ///
 /// # Contract
 ///
-/// - Lines are changed only here and in [`RawStore::commit_page`](crate::RawStore::commit_page).
+/// - Lines are changed only here and in [`PageSink::commit_page`](crate::PageSink::commit_page).
 /// - **Fenced.** Only the owner of a pipeline changes its windows: a lease that has been taken over is refused with `LeaseLost`
 ///   and changes nothing.
 /// - [`open_windows`](Self::open_windows) is idempotent: repeated in the same run, it returns the same windows and counts no
 ///   additional attempt.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// Records that a run has begun, with one line of totals per pipeline. A run that has begun before is resumed. The schema
@@ -129,49 +148,20 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     ///
     /// An opened window belongs to the run from now on: its `attempts` grow by one, and its message is cleared. Counts and
     /// times start from zero unless the window resumes at a cursor. Windows that the run itself has closed are not returned.
-    async fn open_windows(
+    async fn open_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
         reopen: Reopen,
     ) -> Result<Vec<OpenWindow>, StoreError>;
 
-    /// Reopens windows that this run or an earlier one has closed, to read them once more: it is one more attempt, from their
-    /// start, with counts from zero. Windows of an earlier run count as opened by this one.
-    async fn reopen_windows(&self, owner: Owner<'_>, windows: &[Window]) -> Result<(), StoreError>;
-
-    /// Records that a count at the source has confirmed these windows, provided the log still holds what was counted. Windows
-    /// of this run that are running are closed as completed with it; those in any other state but completed stay as they are.
-    async fn note_counted(
+    /// Changes windows without a page: reopens them, or closes them as `update` says. Windows without a line are refused with
+    /// `LogMoved`, unless the update confirms.
+    async fn update_windows<'a>(
         &self,
-        owner: Owner<'_>,
+        owner: Owner<'a>,
         windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError>;
-
-    /// Closes as completed those windows of the run that are running and were confirmed by other means than a count. All others
-    /// stay as they are.
-    async fn close_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        confirmed: Confirmation<'_>,
-    ) -> Result<(), StoreError>;
-
-    /// Marks windows as failed, with the reason in our own words. Counts and cursors stay.
-    async fn fail_windows(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        failure: &WindowFailure,
-    ) -> Result<(), StoreError>;
-
-    /// Marks windows as unavailable, with the reason in our own words: the source does not have what they are of.
-    async fn mark_unavailable(
-        &self,
-        owner: Owner<'_>,
-        windows: &[Window],
-        reason: &WindowFailure,
+        update: WindowUpdate<'a>,
     ) -> Result<(), StoreError>;
 
     /// Lists the log lines that match, sorted by entity, axis and window.

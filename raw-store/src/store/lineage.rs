@@ -32,6 +32,7 @@ pub enum LineageCheck {
 }
 
 /// Records the newest token of each lineage, so that a second copy of a vault is found before it does harm.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TokenLineage: std::fmt::Debug + Send + Sync {
     /// Compares a token with the recorded one, and records it if it is newer, in one step.

@@ -1,5 +1,7 @@
 //! The trait for documents in quarantine, and what is kept of each.
 
+#![cfg_attr(feature = "mock", allow(clippy::ref_option_ref, reason = "the mock is generated"))]
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -62,10 +64,11 @@ pub struct Acceptance {
 /// - Nothing is ever deleted: a resolved document records when it was resolved, and is open again when it is seen again.
 /// - An acceptance holds for the bytes that it was given for. A record that returns with other bytes is another document, and
 ///   open.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Quarantine: fmt::Debug + Send + Sync {
     /// Lists the documents in quarantine, sorted by pipeline and window; those of all pipelines if none is named.
-    async fn quarantined(&self, entity_name: Option<&str>) -> Result<Vec<Quarantined>, StoreError>;
+    async fn quarantined<'a>(&self, entity_name: Option<&'a str>) -> Result<Vec<Quarantined>, StoreError>;
 
     /// The bytes of one document, as received; `None` if there is no such document.
     async fn quarantined_bytes(&self, entity_name: &str, digest: &str) -> Result<Option<Bytes>, StoreError>;
@@ -86,5 +89,5 @@ pub trait Quarantine: fmt::Debug + Send + Sync {
     ) -> Result<Option<Quarantined>, StoreError>;
 
     /// Resolves the documents that a run did not see again in windows that it has completed. Returns their number.
-    async fn resolve_quarantine(&self, owner: Owner<'_>) -> Result<u64, StoreError>;
+    async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError>;
 }

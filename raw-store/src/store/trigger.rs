@@ -121,6 +121,7 @@ pub struct TriggerEvent {
 /// - **Never early**, by the store's clock alone.
 /// - **One worker.** Firing and finishing need the trigger's lease; a worker that lost it changes nothing. A trigger whose
 ///   worker has ended is due again, and resumes the run that it has.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TriggerQueue: fmt::Debug + Send + Sync {
     /// Arms new triggers: all of them, or none if a name is taken (`TriggerExists`).

@@ -147,10 +147,11 @@ pub struct TableSurvey {
 ///   else is stored.
 /// - Results are only ever added: every examination stays, and [`validated`](Self::validated) returns the newest of each
 ///   pipeline.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Validation: fmt::Debug + Send + Sync {
     /// Counts everything that an examination needs.
-    async fn examine(&self, inquiry: &ValidationQuery<'_>) -> Result<ValidationStats, StoreError>;
+    async fn examine<'a>(&self, inquiry: &ValidationQuery<'a>) -> Result<ValidationStats, StoreError>;
 
     /// Counts the rows whose time lies in each of these windows, which must be in ascending order and not overlap, and the rows
     /// of the whole table up to `enough`.
@@ -162,11 +163,11 @@ pub trait Validation: fmt::Debug + Send + Sync {
     ) -> Result<TableSurvey, StoreError>;
 
     /// Counts the rows whose time lies in a window, by the day on which they were created, where the document gives it.
-    async fn made_by_day(
+    async fn made_by_day<'a>(
         &self,
         pipeline: &Pipeline,
         window: Window,
-        created: &[&str],
+        created: &[&'a str],
     ) -> Result<Vec<(Date, u64)>, StoreError>;
 
     /// Number of rows that runs have ever replaced: up to that many may have left the window in which they were counted.

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use raw_store::contract::USUAL_LIMITS;
 use raw_store::{CallAdmission, CallEnd, CallLedger, CallLimits, PgStore, StoreErrorKind};
 
 use crate::support::{connection, database, store};
 
-const LIMITS: CallLimits = CallLimits { per_minute: 40, per_second: 40, in_flight: 1000, per_month: None };
+const LIMITS: CallLimits = CallLimits { per_minute: 40, per_second: 40, in_flight: 1000, ..USUAL_LIMITS };
 
 /// How long calls count as under way.
 const LEFT: &str =
@@ -94,7 +95,7 @@ async fn a_clock_that_was_set_back_stops_nobody() {
     let observer = connection(&database).await;
     let limits = CallLimits { per_second: 1, ..LIMITS };
     assert!(matches!(ask(&store, &limits).await, CallAdmission::Go { .. }));
-    store.pause(Duration::from_mins(1)).await.unwrap();
+    store.pause(&LIMITS, Duration::from_mins(1)).await.unwrap();
     // All times as they are an hour after the clock was set back by an hour.
     observer
         .batch_execute(
@@ -135,7 +136,7 @@ async fn nobody_waits_for_as_long_as_a_clock_was_set_back_by() {
         observer.batch_execute("TRUNCATE raw.call_slot; TRUNCATE raw.call_budget").await.unwrap();
     }
     // A refusal before anybody asked for a call.
-    store.pause(Duration::from_mins(1)).await.unwrap();
+    store.pause(&LIMITS, Duration::from_mins(1)).await.unwrap();
     observer
         .batch_execute(
             "UPDATE raw.call_budget SET paused_until_utc = paused_until_utc + interval '3 hours',
@@ -143,7 +144,7 @@ async fn nobody_waits_for_as_long_as_a_clock_was_set_back_by() {
         )
         .await
         .unwrap();
-    store.pause(Duration::from_mins(1)).await.unwrap();
+    store.pause(&LIMITS, Duration::from_mins(1)).await.unwrap();
     let CallAdmission::Wait(time) = ask(&store, &limits).await else { panic!("it is paused") };
     assert!(time <= Duration::from_mins(1), "{time:?}");
 }

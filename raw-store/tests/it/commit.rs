@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use raw_store::{
-    Advice, BackfillLog, LogFilter, PageCommit, RawInspection as _, RawStore, Reopen, StoreErrorKind, Window,
-    WindowChange, WindowCounts, WindowState,
+    Advice, BackfillLog, LogFilter, PageCommit, PageSink, RawInspection as _, Reopen, StoreErrorKind, Tables,
+    Window, WindowChange, WindowCounts, WindowState,
 };
 
 use crate::support::{Work, connection, database, options, row, store, waiting_backend, window};

@@ -9,9 +9,9 @@ use std::time::Duration;
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use raw_store::{
-    Bytes, Lease, LogFilter, MemoryStore, Owner, PageCommit, PgStore, Pipeline, RawStore as _, Reopen, Row,
-    RunEnd, RunId, RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Window, WindowChange,
-    WindowFailure, WindowState,
+    Bytes, Lease, LogFilter, MemoryStore, Owner, PageCommit, PgStore, Pipeline, Reopen, Row, RunEnd, RunId,
+    RunStart, RunStatus, ScanCursor, Store, StoreError, StoreIdentity, Tables as _, Window, WindowChange,
+    WindowFailure, WindowState, WindowUpdate,
 };
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -177,31 +177,17 @@ impl Player<'_> {
                 let owner = self.owner(&run, &lease);
                 said(self.store.open_windows(owner, &windows(open), *reopen).await)
             }
-            Step::Again { run, windows: again } => {
-                let run = self.run(*run);
-                let owner = self.owner(&run, &lease);
-                said(self.store.reopen_windows(owner, &windows(again)).await)
+            Step::Again { run, windows } => self.update(&lease, *run, windows, WindowUpdate::Reopen).await,
+            Step::Counted { run, windows } => {
+                self.update(&lease, *run, windows, WindowUpdate::Counted(at.into())).await
             }
-            Step::Counted { run, windows: counted } => {
-                let run = self.run(*run);
-                let owner = self.owner(&run, &lease);
-                said(self.store.note_counted(owner, &windows(counted), at.into()).await)
+            Step::Close { run, windows } => {
+                self.update(&lease, *run, windows, WindowUpdate::Confirmed(at.into())).await
             }
-            Step::Close { run, windows: closed } => {
-                let run = self.run(*run);
-                let owner = self.owner(&run, &lease);
-                said(self.store.close_windows(owner, &windows(closed), at.into()).await)
-            }
-            Step::Fail { run, windows: failed, unavailable } => {
-                let run = self.run(*run);
-                let owner = self.owner(&run, &lease);
+            Step::Fail { run, windows, unavailable } => {
                 let failure = WindowFailure { message: "for a reason".into(), at };
-                let failed = windows(failed);
-                said(if *unavailable {
-                    self.store.mark_unavailable(owner, &failed, &failure).await
-                } else {
-                    self.store.fail_windows(owner, &failed, &failure).await
-                })
+                let update = if *unavailable { WindowUpdate::Unavailable } else { WindowUpdate::Failed };
+                self.update(&lease, *run, windows, update(&failure)).await
             }
             Step::Land { run, page } => {
                 said(self.store.commit_page(&self.commit(&lease, *run, page, at)).await)
@@ -221,6 +207,12 @@ impl Player<'_> {
             }
             Step::LastPage { run } => said(self.store.last_page(&self.run(*run), &name).await),
         }
+    }
+
+    async fn update(&self, lease: &Lease, run: u32, windows: &[u32], update: WindowUpdate<'_>) -> String {
+        let run = self.run(run);
+        let windows: Vec<_> = windows.iter().map(|number| Self::window(*number)).collect();
+        said(self.store.update_windows(self.owner(&run, lease), &windows, update).await)
     }
 
     async fn begin(&self, run: u32) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@
 
 use fixtures::TempDatabase;
 use raw_store::{
-    Advice, BackfillLog as _, LogFilter, PageCommit, RawStore as _, Reopen, StoreErrorKind, Window,
-    WindowChange, WindowState,
+    Advice, BackfillLog as _, LogFilter, PageCommit, PageSink as _, Reopen, StoreErrorKind, Tables as _,
+    Window, WindowChange, WindowState,
 };
 
 use crate::support::{Work, connection, database, row, store, window};
@@ -63,7 +63,6 @@ async fn no_page_lands_on_top_of_one_that_was_forgotten() {
     let error = store.commit_page(&next).await.unwrap_err();
     assert!(matches!(&error.kind, StoreErrorKind::LogMoved(_)), "{error}");
     assert_eq!(error.advice(), Advice::FixDatabase);
-    assert!(error.hint().contains("same command again"), "{}", error.hint());
     assert_eq!(store.count_rows(&work.pipeline).await.unwrap(), 1);
     let done = LogFilter { state: Some(Completed), ..LogFilter::default() };
     assert!(store.lines(&done).await.unwrap().is_empty());

@@ -3,7 +3,7 @@
 #![cfg(feature = "pg")]
 
 use fixtures::TempDatabase;
-use raw_store::{DatabaseOptions, PgStore, Pipeline, RawStore as _, SchemaName, StoreErrorKind};
+use raw_store::{DatabaseOptions, PgStore, Pipeline, SchemaName, StoreErrorKind, Tables as _};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
@@ -137,8 +137,7 @@ async fn each_missing_right_is_named_with_the_statement_that_gives_it() {
         let error = store.ensure_loadable().await.unwrap_err();
         let statement = format!("GRANT {right} ON {thing} TO qbo_loader");
         assert_eq!(store.missing_grants().await.unwrap(), [statement.clone().into_boxed_str()]);
-        assert!(matches!(error.kind, StoreErrorKind::Lacks(_)), "{error}");
-        assert!(error.hint().ends_with(&statement), "{}", error.hint());
+        assert!(matches!(&error.kind, StoreErrorKind::Lacks(lacks) if **lacks == *statement), "{error}");
         owner.batch_execute(&statement).await.unwrap();
         store.ensure_loadable().await.unwrap();
     }
@@ -196,7 +195,7 @@ async fn a_login_without_the_right_to_connect_is_told_the_statement_that_gives_i
     owner.batch_execute(&revoke).await.unwrap();
     let statement = format!("GRANT CONNECT ON DATABASE \"{name}\" TO \"qbo_loader\"");
     let refused = PgStore::connect(options.clone(), SchemaName::default()).await.unwrap_err();
-    assert!(refused.hint().ends_with(&statement), "{refused} {}", refused.hint());
+    assert!(matches!(&refused.kind, StoreErrorKind::Lacks(lacks) if **lacks == *statement), "{refused}");
     owner.batch_execute(&statement).await.unwrap();
     PgStore::connect(options, SchemaName::default()).await.unwrap();
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use raw_store::{MemoryStore, PgStore, Pipeline, RawStore, SchemaName, StoreErrorKind};
+use raw_store::{Leases, MemoryStore, PgStore, Pipeline, SchemaName, StoreErrorKind, Tables};
 
 use crate::support::{connection, database, options, pipeline, store};
 

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use raw_store::{RawStore as _, Validation as _, ValidationQuery, Window};
+use raw_store::{PageSink as _, Validation as _, ValidationQuery, Window};
 use time::macros::datetime;
 use time::{Date, Duration, OffsetDateTime};
 use tokio_postgres::Client;

@@ -9,7 +9,7 @@ use fixtures::TempDatabase;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use raw_store::{
-    BackfillLog, LogFilter, MemoryStore, PageCommit, PageOutcome, PgStore, RawStore, RejectedRow, Row,
+    BackfillLog, LogFilter, MemoryStore, PageCommit, PageOutcome, PageSink, PgStore, RejectedRow, Row,
     WindowCounts,
 };
 use serde_json::value::RawValue;

@@ -5,8 +5,8 @@
 use std::process::Command;
 
 use raw_store::{
-    Advice, BackfillLog, DatabaseOptions, LogFilter, PgStore, RawStore, SchemaName, StoreError,
-    StoreErrorKind, StoreIdentity,
+    Advice, BackfillLog, DatabaseOptions, LogFilter, PageSink, PgStore, SchemaName, StoreError,
+    StoreErrorKind, StoreIdentity, Tables,
 };
 
 use crate::support::{Work, bare_store, connection, database, options, pipeline, row, store};
@@ -233,7 +233,7 @@ async fn a_schema_of_another_version_is_refused() {
     let bare = bare_store(&database).await;
     let error = bare.identity().await.unwrap_err();
     assert_eq!(error.to_string(), "asking for the schema's company: schema raw is not set up");
-    assert_eq!(error.hint(), "run: qbo-backfill db init");
+    assert!(matches!(&error.kind, StoreErrorKind::NotSetUp(schema) if **schema == *"raw"), "{error}");
 
     bare.migrate().await.unwrap();
     let owner = connection(&database).await;
@@ -342,7 +342,6 @@ async fn a_login_that_cannot_succeed_says_why() {
     assert!(matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"28P01"), "{error}");
     let error = refusal(at("127.0.0.1", port, "nowhere").with_password(database.password())).await;
     assert!(matches!(&error.kind, StoreErrorKind::LoginRefused(code) if **code == *"3D000"), "{error}");
-    assert!(error.hint().contains("createdb"));
 }
 
 #[tokio::test]
@@ -456,13 +455,12 @@ async fn a_run_goes_on_where_the_budget_was_emptied_and_is_told_what_helps_where
     let store = store(&database).await;
     let owner = connection(&database).await;
     owner.batch_execute("TRUNCATE raw.call_budget; DROP FUNCTION raw.create_raw_table(text)").await.unwrap();
-    let limits = raw_store::CallLimits { per_minute: 500, per_second: 10, in_flight: 10, per_month: None };
+    let limits = raw_store::contract::USUAL_LIMITS;
     let admitted = raw_store::CallLedger::admit(&store, &limits, std::time::Duration::from_millis(250)).await;
     assert!(matches!(admitted.unwrap(), raw_store::CallAdmission::Go { .. }));
     let other = raw_store::Pipeline { table: "qb_others".parse().unwrap(), ..pipeline() };
     let error = store.prepare(&other).await.unwrap_err();
     assert!(matches!(error.kind, StoreErrorKind::Differs(_)), "{error}");
-    assert!(error.hint().contains("qbo-backfill db init"), "{}", error.hint());
     store.migrate().await.unwrap();
     store.prepare(&other).await.unwrap();
 }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use raw_store::{
-    BackfillLog, IfMissed, Lease, MemoryStore, NewTrigger, OffsetDateTime, RawStore, RunEnd, RunStart,
-    RunStatus, StoreIdentity, TriggerEnd, TriggerName, TriggerPlan, TriggerQueue, TriggerState, Window,
+    BackfillLog, IfMissed, Lease, Leases, MemoryStore, NewTrigger, OffsetDateTime, RunEnd, RunStart,
+    RunStatus, StoreIdentity, Tables, TriggerEnd, TriggerName, TriggerPlan, TriggerQueue, TriggerState,
+    Window,
 };
 use time::macros::datetime;
 

@@ -20,6 +20,7 @@ use crate::args::LoginArgs;
 use crate::config::settings::Settings;
 use crate::oauth_callback::{Callback, Page};
 use crate::output::exit::{self, DONE, Exit, INTERRUPTED, REAUTHORISE, REFUSED};
+use crate::output::next_step::after_consent;
 use crate::output::print::say;
 use crate::secrets::Secrets;
 use crate::secrets::prompt;
@@ -183,7 +184,7 @@ impl Login<'_> {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let provider = Arc::new(StaticProvider::new(access));
         let client = HttpQboClient::builder(realm.clone(), self.endpoints.clone(), provider, clock)
-            .limits(self.settings.limits)
+            .rate_policy(self.settings.rate_policy)
             .build()
             .map_err(|error| {
                 Exit::new(REFUSED, exit::chain(&error), "check the system's root certificates")
@@ -217,7 +218,7 @@ async fn pasted() -> Result<Zeroizing<String>, Exit> {
 }
 
 fn consent_refused(error: &ConsentError) -> Exit {
-    refused(error.to_string(), error.hint())
+    refused(error.to_string(), after_consent(error))
 }
 
 fn refused(what: impl std::fmt::Display, next: &str) -> Exit {

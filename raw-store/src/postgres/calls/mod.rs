@@ -10,10 +10,7 @@ use tokio_postgres::Statement;
 
 use super::connect::{Backend, Connector};
 use super::rows::kept;
-use crate::store::calls::{
-    AFTER_REFUSAL, APART, ARRIVAL_SLACK, ASK_AGAIN, GAIN_A_MINUTE, HUNG_UP, IN_FLIGHT, LEAST_SHARE,
-    LONGEST_DOWN, LONGEST_GOOD_FOR, SILENCE, TRIES_APART,
-};
+use crate::store::calls::{ASK_AGAIN, HUNG_UP, IN_FLIGHT, LONGEST_DOWN, LONGEST_GOOD_FOR};
 use crate::{CallAdmission, CallEnd, CallLimits, CallMonth, CallSlot, StoreErrorKind};
 
 /// Admits one call, or says how long to wait: one statement, one round trip, and no lock that a frozen process could keep. It
@@ -180,10 +177,6 @@ const MONTH: &str = "
         (begun + interval '1 month') AT TIME ZONE 'UTC'
     FROM (SELECT date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') AS begun OFFSET 0) AS month";
 
-/// The longest time for which a rate can make a call wait: a minute after the latest arrival.
-const LONGEST_WAIT: Duration =
-    Duration::from_mins(1).saturating_add(LONGEST_GOOD_FOR).saturating_add(ARRIVAL_SLACK);
-
 /// A connection for calls alone: pages in the middle of their transactions never make a call wait, nor the other way round.
 /// Each request is one statement, so many callers can use it at once.
 #[derive(Debug)]
@@ -224,8 +217,11 @@ impl CallLine {
         let (per_minute, per_second) = (f64::from(limits.per_minute), f64::from(limits.per_second));
         let in_flight = i64::from(limits.in_flight);
         let per_month = limits.per_month.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX));
-        let arrives = (good_for.min(LONGEST_GOOD_FOR) + ARRIVAL_SLACK).as_secs_f64();
-        let (under_way, tries_apart) = (IN_FLIGHT.as_secs_f64(), TRIES_APART.as_secs_f64());
+        let arrives = (good_for.min(LONGEST_GOOD_FOR) + limits.arrival_slack).as_secs_f64();
+        let latest_arrival = (LONGEST_GOOD_FOR + limits.arrival_slack).as_secs_f64();
+        // The longest time for which a rate can make a call wait: a minute after the latest arrival.
+        let longest_wait = 60.0 + latest_arrival;
+        let (under_way, probe_interval) = (IN_FLIGHT.as_secs_f64(), limits.probe_interval.as_secs_f64());
         let mut mended = false;
         loop {
             let row = self
@@ -241,9 +237,9 @@ impl CallLine {
                         &arrives,
                         &self.backend.pid,
                         &self.backend.started_at,
-                        &GAIN_A_MINUTE,
+                        &limits.share_gain_per_minute,
                         &under_way,
-                        &tries_apart,
+                        &probe_interval,
                     ],
                 )
                 .await?;
@@ -256,13 +252,12 @@ impl CallLine {
             if used_up {
                 return Ok(CallAdmission::UsedUp { until: self.month().await?.until });
             }
-            if !mended && (crowded || wait > LONGEST_WAIT.as_secs_f64()) {
+            if !mended && (crowded || wait > longest_wait) {
                 mended = true;
-                let arrives = (LONGEST_GOOD_FOR + ARRIVAL_SLACK).as_secs_f64();
                 let down = LONGEST_DOWN.as_secs_f64();
-                self.backend.client.execute(FIX_CLOCK, &[&arrives, &under_way, &down]).await?;
+                self.backend.client.execute(FIX_CLOCK, &[&latest_arrival, &under_way, &down]).await?;
                 // The decision is outdated.
-                if wait > LONGEST_WAIT.as_secs_f64() {
+                if wait > longest_wait {
                     continue;
                 }
             }
@@ -309,10 +304,21 @@ impl CallLine {
         Ok(())
     }
 
-    pub(super) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
-        let (pause, apart, silence) = (pause.as_secs_f64(), APART.as_secs_f64(), SILENCE.as_secs_f64());
-        let parameters: [&(dyn ToSql + Sync); 6] =
-            [&pause, &LEAST_SHARE, &AFTER_REFUSAL, &GAIN_A_MINUTE, &apart, &silence];
+    pub(super) async fn pause(
+        &self,
+        limits: &CallLimits,
+        pause: Duration,
+    ) -> Result<Duration, StoreErrorKind> {
+        let pause = pause.as_secs_f64();
+        let (apart, silence) = (limits.refusals_apart.as_secs_f64(), limits.counted_silence.as_secs_f64());
+        let parameters: [&(dyn ToSql + Sync); 6] = [
+            &pause,
+            &limits.least_share,
+            &limits.share_after_refusal,
+            &limits.share_gain_per_minute,
+            &apart,
+            &silence,
+        ];
         let row = if let Some(row) = self.backend.client.query_opt(PAUSE, &parameters).await? {
             row
         } else {

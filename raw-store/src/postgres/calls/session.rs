@@ -60,8 +60,12 @@ impl CallSession {
         self.line().await?.conclude(slot, end).await
     }
 
-    pub(in crate::postgres) async fn pause(&self, pause: Duration) -> Result<Duration, StoreErrorKind> {
-        self.line().await?.pause(pause).await
+    pub(in crate::postgres) async fn pause(
+        &self,
+        limits: &CallLimits,
+        pause: Duration,
+    ) -> Result<Duration, StoreErrorKind> {
+        self.line().await?.pause(limits, pause).await
     }
 
     pub(in crate::postgres) async fn failing(&self, apart: Duration) -> Result<(), StoreErrorKind> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::options::{CONNECT_TIMEOUT, ChannelBinding, DatabaseOptions, SslMode, unusable};
-use crate::StoreError;
+use crate::{StoreError, StoreErrorKind};
 
 /// The port of a server if none is given.
 const DEFAULT_PORT: u16 = 5432;
@@ -163,9 +163,7 @@ fn decoded(text: &str) -> Result<String, StoreError> {
 }
 
 fn password_refused() -> StoreError {
-    unusable(
-        "a password in the database URL is refused; keep it in the vault: qbo-backfill secrets set PG_PASSWORD",
-    )
+    StoreError::new("reading the database's address", StoreErrorKind::PasswordInAddress)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::postgres::lease;
 use crate::postgres::rows::{kept, of_a_run, window};
 use crate::{
     Confirmation, Lease, OpenWindow, Owner, Reopen, ScanCursor, StoreErrorKind, Window, WindowFailure,
-    WindowState,
+    WindowState, WindowUpdate,
 };
 
 // Lines are found by `LATERAL (… OFFSET 0)` or `LATERAL (… FOR UPDATE)`, which the planner does not turn into a
@@ -279,11 +279,34 @@ pub(in crate::postgres) async fn open(
     Ok(open)
 }
 
-/// Reopens windows that the run has closed.
-pub(in crate::postgres) async fn reopen(
+/// What an update does, for the error if it fails.
+pub(in crate::postgres) fn operation(entity_name: &str, update: WindowUpdate<'_>) -> String {
+    match update {
+        WindowUpdate::Reopen => format!("opening windows of {entity_name} again"),
+        WindowUpdate::Counted(_) => format!("noting counted windows of {entity_name}"),
+        WindowUpdate::Confirmed(_) => format!("closing windows of {entity_name}"),
+        WindowUpdate::Failed(_) => format!("marking windows of {entity_name} as failed"),
+        WindowUpdate::Unavailable(_) => format!("marking windows of {entity_name} as unavailable"),
+    }
+}
+
+/// Changes windows without a page.
+pub(in crate::postgres) async fn update(
     client: &mut Object,
     asked: &Asked<'_>,
+    update: WindowUpdate<'_>,
 ) -> Result<(), StoreErrorKind> {
+    match update {
+        WindowUpdate::Reopen => reopen(client, asked).await,
+        WindowUpdate::Counted(by) => close(client, asked, by, Some(by.at)).await,
+        WindowUpdate::Confirmed(by) => close(client, asked, by, None).await,
+        WindowUpdate::Failed(why) => give_up(client, asked, WindowState::Failed, why).await,
+        WindowUpdate::Unavailable(why) => give_up(client, asked, WindowState::Unavailable, why).await,
+    }
+}
+
+/// Reopens windows that the run has closed.
+async fn reopen(client: &mut Object, asked: &Asked<'_>) -> Result<(), StoreErrorKind> {
     let Asked { run, entity_name, time_axis, lease, starts, ends, .. } = asked;
     let transaction = client.transaction().await?;
     lease::fence(&transaction, lease).await?;
@@ -294,7 +317,7 @@ pub(in crate::postgres) async fn reopen(
 }
 
 /// Closes windows that were confirmed, by a count or by other means.
-pub(in crate::postgres) async fn close(
+async fn close(
     client: &mut Object,
     asked: &Asked<'_>,
     confirmed: Confirmation<'_>,
@@ -339,7 +362,7 @@ async fn stands_at(
 }
 
 /// Marks windows as failed or unavailable.
-pub(in crate::postgres) async fn give_up(
+async fn give_up(
     client: &mut Object,
     asked: &Asked<'_>,
     state: WindowState,

@@ -1,0 +1,30 @@
+//! The store as a run uses it: each part by the trait that it needs.
+
+use std::sync::Arc;
+
+use raw_store::{BackfillLog, Leases, PageSink, Quarantine, RawInspection, Store, Tables};
+
+/// The parts of a store. A run uses one store for all of them; a verification puts other parts in their places.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreParts {
+    pub(crate) tables: Arc<dyn Tables>,
+    pub(crate) leases: Arc<dyn Leases>,
+    pub(crate) pages: Arc<dyn PageSink>,
+    pub(crate) log: Arc<dyn BackfillLog>,
+    pub(crate) rows: Arc<dyn RawInspection>,
+    pub(crate) quarantine: Arc<dyn Quarantine>,
+}
+
+/// Uses one store for everything.
+impl From<Arc<dyn Store>> for StoreParts {
+    fn from(store: Arc<dyn Store>) -> Self {
+        Self {
+            tables: store.clone(),
+            leases: store.clone(),
+            pages: store.clone(),
+            log: store.clone(),
+            rows: store.clone(),
+            quarantine: store,
+        }
+    }
+}
