@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use profile::Profile;
 use schedule::Ended;
 
-/// As many as the gate runs. Unoptimised, a schedule takes about thirty times as long: then a sample is enough.
+/// As many as the gate runs, optimised. Unoptimised, as part of all tests, a sample is enough.
 const SCHEDULES: u64 = if cfg!(debug_assertions) { 500 } else { 100_000 };
 
 /// The number of schedules that are run twice.
