@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::suggestion::{did_you_mean, nearest};
+use crate::did_you_mean::{did_you_mean, nearest};
 
 /// What is wrong with a text in TOML, and where: a line, a key, and the nearest word that would have been right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

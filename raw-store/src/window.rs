@@ -10,15 +10,15 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// A half-open span of UTC time, `[start, end)`: the unit of accounting, resume and retry.
 ///
-/// Invariant: `start < end`, both at offset zero. Neighbouring windows share an instant but no record, so a record can never
-/// fall between two of them.
+/// Invariant: `start < end`, both at offset zero. A boundary belongs to the later of two adjacent windows, so that
+/// every record falls into exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Window {
     start: OffsetDateTime,
     end: OffsetDateTime,
 }
 
-/// The end of a window is not after its start.
+/// Error: the given end is not after the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a window must end after it starts")]
 pub struct InvalidWindow;
@@ -68,22 +68,21 @@ impl fmt::Display for Window {
     }
 }
 
-/// State of a window. The words are those of `raw.backfill_log.status`.
+/// State of a window, stored as the values of the column `raw.backfill_log.status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WindowState {
-    /// Nothing of it has been read.
+    /// Not read yet.
     Pending,
-    /// Part of it has been read, up to its cursor; or it was read to its end, and it is not yet confirmed that no record is
-    /// missing.
+    /// Partly read, up to its cursor; or read to its end, but not yet confirmed to be complete.
     Running,
     /// All of it has been read, and it can gain no more records.
     Completed,
-    /// Read to its end, but its end was not safely before the source's clock, so a later run reads it again.
+    /// Read to its end, but it ended too close to QBO's current time to rule out later records, so a later run reads it again.
     Provisional,
-    /// Given up in its last run, with a reason.
+    /// The last run that tried it failed to read it, and recorded why.
     Failed,
-    /// The company does not have what the window is of: nothing was read, and a later run asks again.
+    /// The company does not offer this entity: nothing was read, and a later run tries again.
     Unavailable,
 }
 
@@ -106,7 +105,7 @@ impl FromStr for WindowState {
     }
 }
 
-/// A word that is not a [`WindowState`].
+/// Error: the string names no [`WindowState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a window state")]
 pub struct UnknownState;
@@ -116,11 +115,11 @@ pub struct UnknownState;
 pub struct ScanCursor {
     /// Instant of the last record read; the next request starts here.
     pub at: OffsetDateTime,
-    /// Ids already committed at that instant. The source returns them again, and they are dropped by id.
+    /// Ids already committed at that instant. QBO returns them again on the next request, and they are skipped by id.
     pub seen: Vec<Box<str>>,
 }
 
-/// Records of one window, by what the store did with them.
+/// Record counts of one window, by what the store did with each record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
     /// Rows that did not exist before.
@@ -134,7 +133,7 @@ pub struct WindowCounts {
 }
 
 impl WindowCounts {
-    /// Number of all records. Each record is in exactly one of the four counts.
+    /// Total number of records read. Each record is in exactly one of the four counts.
     pub fn read(&self) -> u64 {
         self.inserted + self.updated + self.unchanged + self.quarantined
     }

@@ -58,7 +58,7 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
     result.and_then(|code| closed.map(|()| code))
 }
 
-/// Shows the calls left this month, together with the estimate at the start of the run.
+/// Shows how many API calls are left this month.
 async fn say_what_is_left(settings: &Settings, composed: &RunApp) -> Result<(), Exit> {
     let month = composed.month().await?;
     match settings.output {
@@ -89,9 +89,10 @@ async fn conclude(
     let record = outcome.record.clone();
     let (totals, usage, open_quarantine) = (outcome.totals(), outcome.usage, outcome.open_quarantine);
     let rows_missing = report.as_ref().map_or(0, Report::rows_missing);
-    let verdict = verdict(outcome, report.as_ref().ok(), stop);
+    // A run that failed takes precedence over a report that failed.
+    let ended = verdict(outcome, report.as_ref().ok(), stop).and_then(|()| report.map(drop));
     if settings.output == Output::Json {
-        let (code, next) = match &verdict {
+        let (code, next) = match &ended {
             Ok(()) => (exit::DONE, String::new()),
             Err(exit) => (exit.code, exit.next.clone()),
         };
@@ -103,13 +104,12 @@ async fn conclude(
                    "rows_missing": rows_missing, "calls": usage.calls, "seconds": seconds, "next": next}),
         );
     }
-    // The outcome of the run is more important than an error of its report.
-    verdict?;
-    report.map(|_| exit::DONE)
+    ended.map(|()| exit::DONE)
 }
 
-/// The report of a run, with the findings of its validation. The rows of a run that could not continue are validated by the
-/// run that does. If a signal stops the validation, `report` validates later; the run itself has succeeded.
+/// The report of a run, with the findings of its validation. A run that failed is not validated; the run that resumes it
+/// validates its rows too. If a signal interrupts the validation, the run still counts as succeeded, and the command `report`
+/// validates it later.
 async fn final_report(
     settings: &Settings,
     composed: &RunApp,
@@ -127,7 +127,7 @@ async fn final_report(
     Ok(Report::build(store, &settings.catalog, Some(outcome.run())).await?)
 }
 
-/// The most frequent reason why windows of a run failed, and the number of other reasons.
+/// The most common failure reason among this run's windows, and how many other reasons there were.
 fn cause(report: &Report) -> Option<String> {
     let mut reasons = BTreeMap::<&str, usize>::new();
     let lines = report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);
@@ -139,11 +139,12 @@ fn cause(report: &Report) -> Option<String> {
     let (most, _) = reasons.iter().max_by_key(|(_, windows)| **windows)?;
     Some(match reasons.len() - 1 {
         0 => (*most).to_owned(),
+        1 => format!("{most} (and 1 other reason)"),
         others => format!("{most} (and {others} other reasons)"),
     })
 }
 
-/// Returns 0, or the exit code with its reason.
+/// `Ok` if the run is sound, otherwise the exit code with its reason.
 fn verdict(outcome: RunOutcome, report: Option<&Report>, stop: &Stop) -> Result<(), Exit> {
     let id = outcome.run().clone();
     let unsound = Unsound {

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use self::toml_entry::{Entry, GROUPS};
-use crate::suggestion::{did_you_mean, nearest};
+use crate::did_you_mean::{did_you_mean, nearest};
 use crate::toml_problem::TomlProblem;
 
 /// The bundled catalogue as text.

@@ -1,4 +1,4 @@
-//! Turns a cursor's steps into log lines: which window each record belongs to, and which windows a page closes. Pure.
+//! Decides for each page that a scan reads which window each record belongs to, and which windows are finished. It does no I/O.
 
 use std::time::Duration;
 
@@ -9,30 +9,29 @@ use super::keyset::{KeysetCursor, Reached};
 use crate::catalog::Axis;
 use crate::clock_check::Moment;
 
-/// The windows of one scan: which of them are closed, and what the responses so far prove about them.
+/// The windows of one scan: which of them are closed, and how certain the responses so far make it that each is complete.
 #[derive(Debug)]
 pub(crate) struct WindowProgress {
     windows: Vec<Window>,
     /// The index of the first window that is not closed.
     first: usize,
-    /// How long before QBO's clock a window must end to be complete.
+    /// A window is settled only if it ended at least this long before the scan's first response, by QBO's clock.
     margin: time::Duration,
     /// The time of the scan's first response, which decides whether a window is settled; see `answered`.
     answered: Option<Moment>,
-    /// Windows that start before this instant rest on a single response that was not full (`Reached::Silent`). They stay
-    /// `Running`, without a cursor, until a second response or a count confirms them.
+    /// Windows that start before this instant were closed by a single response that was not full (`Reached::Silent`). Settled
+    /// ones stay `Running`, without a cursor, until a second response or a count confirms them.
     silent_before: Option<OffsetDateTime>,
 }
 
-/// The windows that a page changes, and the part of the cursor's state that decides about them.
+/// What one page changes: the windows, and the window of each record.
 #[derive(Debug)]
 pub(crate) struct PageEffect {
     /// Changes of consecutive windows.
     pub(crate) changes: Vec<WindowChange>,
     /// For each record, the index of its window in `changes`.
     pub(crate) places: Vec<usize>,
-    /// Whether a closed window is not settled only because the clocks disagree: it is settled by the latest clock, and not by
-    /// the earliest.
+    /// Whether the clocks disagree about a closed window: it would be settled by the latest clock, but is not by the earliest.
     pub(crate) is_held_back: bool,
 }
 
@@ -53,7 +52,7 @@ impl WindowProgress {
         &self.windows[self.first..]
     }
 
-    /// Whether a window of the scan was read to its end.
+    /// Whether a window lies before the first open one.
     pub(crate) fn has_passed(&self, window: &Window) -> bool {
         self.open().first().is_none_or(|first| window.start() < first.start())
     }
@@ -63,7 +62,7 @@ impl WindowProgress {
         self.windows.split_off(self.first + place)
     }
 
-    /// Gives up the open windows that begin before an instant.
+    /// Removes and returns the open windows that start before an instant.
     pub(crate) fn leave(&mut self, until: OffsetDateTime) -> Vec<Window> {
         let open = self.open();
         let left = open[..open.partition_point(|window| window.start() < until)].to_vec();
@@ -71,15 +70,14 @@ impl WindowProgress {
         left
     }
 
-    /// Records the time of a response, and returns the time of the scan's first response, which counts for the whole scan. A
-    /// window that had ended by then had ended before any of its pages was read; judged by a later response, a window could
-    /// count as complete although it was read while records were still being added to it.
+    /// Keeps the time of the scan's first response, and returns it. Every window is judged by the first response: by a later one
+    /// a window could appear ended although earlier pages were read while it was still receiving records.
     pub(crate) fn answered(&mut self, at: Moment) -> Moment {
         *self.answered.get_or_insert(at)
     }
 
-    /// Enters one page: the time of QBO's response, the instants of its new records, the cursor after the page with how far it
-    /// has read, and the time that the page took.
+    /// Applies one page: the time of the response, the instants of its new records, the cursor after the page with how far it has
+    /// read, and the duration of the page.
     pub(crate) fn enter(
         &mut self,
         answered: impl Into<Moment>,
@@ -88,8 +86,8 @@ impl WindowProgress {
         spent: Duration,
     ) -> PageEffect {
         let answered = self.answered(answered.into());
-        // A window that ends by this instant is settled: it had ended, by the earliest clock and with the margin, when the
-        // first response was sent.
+        // A window that ends at or before this instant is settled: even by the earliest clock, less the margin, it had ended
+        // when the first response was sent.
         let settled_before = answered.earliest - self.margin;
         let (keyset, reached) = keyset;
         let open = self.open();
@@ -97,14 +95,14 @@ impl WindowProgress {
             |at: OffsetDateTime| open.partition_point(|window| window.end() <= at).min(open.len() - 1);
         let closed = match reached {
             Reached::End => open.len(),
-            // The cursor has taken everything before `at`. After `Silent`, only one response says so: the windows leave the
-            // open ones, but are not completed yet.
+            // Everything before `at` has been read. After `Silent` this rests on one response, so the windows are no longer
+            // open, but are not completed yet.
             Reached::Instant(at) | Reached::Silent(at) => open.partition_point(|window| window.end() <= at),
-            // Whether the current instant is complete is not known before its records are counted.
+            // Only a count shows whether all records of the current instant were read.
             Reached::Unproved => 0,
         };
-        // One response does not prove that nothing is left, so the windows that it ends stay `Running` until a second response
-        // or a count confirms them.
+        // One response does not prove that nothing is left, so settled windows that it ends stay `Running` until a second
+        // response or a count confirms them.
         let is_end = reached == Reached::End;
         let silent_before = match reached {
             Reached::Silent(at) => Some(at),
@@ -112,10 +110,10 @@ impl WindowProgress {
         };
         let has_silence = |window: &Window| silent_before.is_some_and(|at| window.start() < at);
         let is_silent = |window: &Window| is_end || has_silence(window);
-        // The window that holds the cursor is still running; behind the last window there is none.
+        // The window that holds the cursor is still running; after the last window, no window holds it.
         let standing = if closed < open.len() { place(keyset.sure_at()).max(closed) + 1 } else { closed };
         let places: Vec<_> = times.iter().map(|at| place(*at)).collect();
-        // A page that is not full needs no order, so the last record need not be the latest.
+        // A page that is not full may be unsorted, so its last record need not be the latest.
         let touched = places.iter().max().map_or(0, |place| place + 1).max(standing);
         let shares = shares(&places, touched, spent);
         let changes = open[..touched].iter().enumerate().map(|(n, window)| {
@@ -128,8 +126,8 @@ impl WindowProgress {
                     (true, true) => WindowState::Completed,
                     (true, false) => WindowState::Provisional,
                 },
-                // A window that is not settled is read again from its start, so it keeps no cursor. Nor does one that a single
-                // response says to be empty: another run would continue behind it.
+                // A window that is not settled is read again from its start, so it keeps no cursor. Nor does one that
+                // only one response says is finished: a resumed run would start after it and skip it.
                 cursor: ((n >= closed || is_end) && settled && !has_silence(window))
                     .then(|| cursor_in(*window, keyset))
                     .flatten(),
@@ -152,7 +150,7 @@ fn cursor_in(window: Window, keyset: &KeysetCursor) -> Option<ScanCursor> {
     window.contains(cursor.at).then_some(cursor)
 }
 
-/// Divides the page's time by the records that fell into each window; evenly where there were none.
+/// Splits the page's duration among the windows in proportion to their records, or evenly if the page has no records.
 fn shares(places: &[usize], windows: usize, spent: Duration) -> Vec<Duration> {
     let mut records = vec![u32::from(places.is_empty()); windows];
     for place in places {

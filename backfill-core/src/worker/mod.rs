@@ -1,9 +1,9 @@
 //! The worker: waits for triggers, and runs each once.
 
-mod parts;
+mod dependencies;
 mod trigger_run;
 
-pub use self::parts::{RunFactory, Until, Worker, WorkerEnd};
+pub use self::dependencies::{RunFactory, Until, Worker, WorkerEnd};
 
 use std::collections::HashMap;
 use std::sync::Arc;

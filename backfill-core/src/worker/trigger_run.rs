@@ -11,7 +11,7 @@ use raw_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::parts::Worker;
+use super::dependencies::Worker;
 use crate::engine::{RunOutcome, Totals};
 use crate::error::{Failure, RunError};
 use crate::event::RunEventKind;

@@ -1,7 +1,7 @@
-//! One refresh: the protocol that never loses a rotated token.
+//! Performs one token refresh so that a rotated refresh token is never lost.
 //!
-//! It locks the vault, reads it again, notes the intent, calls, stores durably, and only then lets callers use the result. The
-//! caller runs this in a task of its own, never inside a future that may be dropped.
+//! It locks the vault, reads it again, records its intent there, calls the token endpoint, stores the result durably, and only
+//! then lets callers use it. The caller runs this in a task of its own, never inside a future that may be dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::oauth::{TokenAnswer, TokenEndpoint, TokenError, TokenErrorKind};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::vault::{TokenSet, TokenVault, VaultError, VaultErrorKind, VaultLock};
 
-/// A token that expires sooner than this is refreshed: longer than the longest time for which Intuit lets a request wait for
-/// its answer (it cuts at 120 seconds).
+/// An access token with less time left than this is refreshed. Intuit ends a request after 120 seconds, so a token has to
+/// outlive any request that is sent with it.
 pub const FRESHNESS_MARGIN: Duration = Duration::from_secs(120);
 
-/// The most by which a refresh begins earlier, at random, so that processes that share a token do not all refresh at once. A
-/// token that outlives [`FRESHNESS_MARGIN`] is used meanwhile.
+/// Upper bound of the random time by which each process refreshes early, so that processes that share a token do not all
+/// refresh at once. While a refresh is due only because of it, the current token stays in use.
 pub const LARGEST_JITTER: Duration = Duration::from_secs(60);
 
-/// The least remaining life with which a token is still used when no newer one can be obtained: one page's time.
+/// Minimum remaining lifetime at which a token is still used if no newer one can be obtained; about the time of one page.
 const LEAST_LIFE: Duration = Duration::from_secs(10);
 
-/// The waits before each repeat after an ambiguous failure, all with the same token under one lock.
+/// Delays before each retry after an ambiguous failure. Every retry sends the same token under the same lock.
 const RETRY_WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
 
-/// How often storing a new token is tried, a second apart: a full disk may be noticed and cleared meanwhile.
+/// Number of attempts to store a new token, one second apart: a full disk may be cleared in that time.
 const STORE_TRIES: u32 = 60;
 
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
 /// Whether an error proves that the presented token is of no use. A token that was accepted before is given up for
-/// `invalid_grant` alone. One that was only supplied, and has displaced another, is also given up for a request that the server
-/// refuses with it: whatever the cause, the consent before it must not be lost because of it.
+/// `invalid_grant` alone. A token that was supplied but never used with success, and that replaced another, is also given up on
+/// `invalid_request`, so that a bad new token cannot cost the previous consent.
 fn is_refused(presented: &TokenSet, error: &TokenError) -> bool {
     match error.kind() {
         TokenErrorKind::InvalidGrant => true,
@@ -54,12 +54,12 @@ pub(crate) struct Refresher {
     memory: Mutex<Memory>,
 }
 
-/// What one attempt keeps for the next.
+/// State kept in memory between refresh attempts.
 #[derive(Debug, Default)]
 struct Memory {
     /// A set that was received and is not stored yet.
     unsaved: Option<TokenSet>,
-    /// The generation whose tokens were all refused: sending them again cannot help.
+    /// The generation whose tokens were all refused, with the error: sending them again cannot help.
     refused: Option<(u64, TokenError)>,
 }
 
@@ -103,7 +103,7 @@ impl Refresher {
         tokens.is_fresh(self.clock.now_utc(), margin) && tokens.access.as_ref() != rejected
     }
 
-    /// Whether a set was received and is not stored yet: then this process has the only copy of a token.
+    /// Whether a received token set is not stored yet; this process then holds its only copy.
     pub(crate) fn holds_unsaved(&self) -> bool {
         self.memory().unsaved.is_some()
     }
@@ -121,7 +121,7 @@ impl Refresher {
         };
         match self.vault.load().await {
             Ok(Some(stored)) if self.is_alive(&stored, rejected) => {
-                tracing::warn!(%error, "no newer access token yet, the present one is used on");
+                tracing::warn!(%error, "no newer access token yet; still using the current one");
                 Ok(stored)
             }
             _ => Err(error),
@@ -130,11 +130,11 @@ impl Refresher {
 
     /// Returns a fresh set, and calls the endpoint only if no other process has done so.
     async fn refresh(&self, rejected: Option<&AccessToken>) -> Result<TokenSet, AuthError> {
-        // A vault is replaced whole, so reading needs no lock: a process frozen in its own refresh must not stop the others
-        // from using a valid token.
+        // Vault writes are atomic, so reading needs no lock. Others can therefore use a valid token while one process hangs in
+        // a refresh.
         let stored = self.load().await?;
         let lock = if self.is_fresh(&stored, rejected) && !self.holds_unsaved() {
-            // A note of a refresh: another process is refreshing, or died while it did.
+            // An intent is recorded: another process is refreshing, or died during a refresh.
             match stored.intent.is_some().then_some(self.vault.try_lock()) {
                 None => None,
                 Some(attempt) => attempt.await?,
@@ -162,7 +162,7 @@ impl Refresher {
         {
             return Err(AuthError::NeedsConsent(error));
         }
-        // If the note cannot be stored now, the result of the call could not be stored either.
+        // If the intent cannot be stored now, the result of the call could not be stored either.
         let noted = stored.intending(self.clock.now_utc());
         self.vault.store(&noted).await?;
         point!("refresh.intended");
@@ -185,20 +185,20 @@ impl Refresher {
         ended
     }
 
-    /// Removes the note: the server said that nothing was rotated. If that fails, the note only costs the next process an early
-    /// refresh.
+    /// Clears the intent: the server said that nothing was rotated. If that fails, the leftover intent merely makes the next
+    /// process refresh early.
     async fn forget_intent(&self, noted: &TokenSet) {
-        // A note of another process is not ours to remove.
+        // The intent of another process is not ours to clear.
         if let Ok(Some(stored)) = self.vault.load().await
             && (stored.generation, stored.intent) == (noted.generation, noted.intent)
             && self.vault.store(&TokenSet { intent: None, ..stored }).await.is_err()
         {
-            tracing::warn!("the note of the ended refresh stays in the vault");
+            tracing::warn!("could not clear the intent of the ended refresh; it stays in the vault");
         }
     }
 
-    /// After the current token was refused: tries a newer token in the vault, or else the token before it; otherwise a person
-    /// must consent.
+    /// After the current token was refused: tries a newer token in the vault, or else the token before it; otherwise a user
+    /// must authorize again.
     async fn after_refusal(
         &self,
         turn: Turn<'_>,
@@ -217,7 +217,10 @@ impl Refresher {
         let Some(candidate) = candidate else {
             return Err(self.needs_consent(stored.generation, error));
         };
-        tracing::warn!(generation = stored.generation, "the refresh token was refused, trying the other one");
+        tracing::warn!(
+            generation = stored.generation,
+            "the refresh token was refused; trying the newer or the previous one"
+        );
         match self.present(turn, &candidate).await {
             Ok(answer) => self.store(turn, stored.rotated(&candidate, &answer, self.clock.now_utc())).await,
             Err(AuthError::Endpoint(error)) if *error.kind() == TokenErrorKind::InvalidGrant => {
@@ -227,7 +230,7 @@ impl Refresher {
         }
     }
 
-    /// The stored set, or the one that could not be stored before, now stored.
+    /// Returns the stored set, after storing a newer one that an earlier attempt could not store.
     async fn load_newest(&self, turn: Turn<'_>) -> Result<TokenSet, AuthError> {
         let stored = self.load().await?;
         let unsaved = self.memory().unsaved.take();
@@ -237,8 +240,8 @@ impl Refresher {
         }
     }
 
-    /// Sends a token, and repeats it while it is unknown whether the server has acted; each time only while no other process
-    /// can be sending it.
+    /// Sends a refresh token, and retries while it is unknown whether the server has acted. Checks before each request that the
+    /// lock is still held.
     async fn present(&self, turn: Turn<'_>, token: &RefreshToken) -> Result<TokenAnswer, AuthError> {
         if !token.is_presentable() {
             return Err(TokenError::new(TokenErrorKind::InvalidGrant).into());
@@ -259,12 +262,12 @@ impl Refresher {
         }
     }
 
-    /// Makes a new set durable. From the answer on, this process may hold the only copy of the token.
+    /// Makes a new set durable. From the moment the response arrives, this process may hold the only copy of the token.
     async fn store(&self, turn: Turn<'_>, tokens: TokenSet) -> Result<TokenSet, AuthError> {
         self.memory().unsaved = Some(tokens.clone());
         point!("refresh.answered");
-        // Without the lock it is stored all the same: the vault stores no set over a newer one, and not storing it could lose
-        // the only valid token.
+        // The set is stored even if the lock was lost: the vault never overwrites a newer set, and not storing it could lose the
+        // only valid token.
         let _again = if turn.lock.is_held().await {
             None
         } else {
@@ -293,7 +296,7 @@ impl Refresher {
         Ok(tokens)
     }
 
-    /// The stored set, if it prevents storing `tokens`.
+    /// The stored set, if it conflicts with storing `tokens`: a newer one, or another one of the same generation.
     async fn newer_than(&self, tokens: &TokenSet) -> Option<TokenSet> {
         let stored = self.vault.load().await.ok().flatten()?;
         (stored.generation >= tokens.generation && stored.refresh != tokens.refresh).then_some(stored)

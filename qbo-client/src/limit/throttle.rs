@@ -1,5 +1,5 @@
-//! The rate limiter of one company: decides when the next request may be sent, by QBO's limits per second and minute.
-//! Pure.
+//! The rate limiter of one company: decides when the next request may be sent, according to QBO's
+//! per-second and per-minute limits. It does no I/O and reads no clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,21 +15,21 @@ const GOOD_FOR: Duration = Duration::from_millis(250);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// The call limiter of one company: a pure state machine that never waits. Every point in time, such as `now`, is given as the
+/// The rate limiter of one company: a state machine that never waits. Every point in time, such as `now`, is given as the
 /// duration since one fixed start, which the caller chooses.
 ///
-/// It keeps the limits as the *server* sees them. Two requests sent a second apart can arrive closer together, so a request
-/// counts not from when it was sent but from when it must have arrived: when its response came, or at most a quarter of a
-/// second after it was sent.
+/// It enforces the limits as the *server* counts them. Two requests sent a second apart can arrive closer together, so a
+/// request counts from the latest time at which it can have arrived: when its response came, or `arrival_slack` after it was
+/// sent, whichever is earlier.
 #[derive(Debug)]
 pub struct Throttle {
     policy: RatePolicy,
-    /// Whether the limits per second and minute hold.
+    /// Whether the per-second and per-minute limits are enforced.
     is_limited: bool,
     /// The requests that may still count against a limit, in the order of their permits.
     slots: VecDeque<Slot>,
     /// The number of the last permit.
-    next_ticket: u64,
+    last_ticket: u64,
     /// No request is permitted before this point in time.
     paused_until: Duration,
     slow_start: SlowStart,
@@ -42,7 +42,7 @@ struct Slot {
     ticket: u64,
     /// When the permit was given.
     admitted: Duration,
-    /// The latest time at which the server counts the request.
+    /// The time by which the server has certainly counted the request.
     arrived_by: Duration,
 }
 
@@ -52,23 +52,22 @@ struct Slot {
 pub struct Ticket(u64);
 
 impl Throttle {
-    /// Creates a limiter by this policy, or one without limits (for the emulator).
+    /// Creates a limiter with this policy, or without limits if there is none (for a test server on loopback).
     pub fn new(policy: Option<RatePolicy>) -> Self {
         Self {
             policy: policy.unwrap_or(RatePolicy::QBO),
             is_limited: policy.is_some(),
             slots: VecDeque::new(),
-            next_ticket: 0,
+            last_ticket: 0,
             paused_until: Duration::ZERO,
             slow_start: SlowStart::default(),
             refusals: Refusals::default(),
         }
     }
 
-    /// Requests a permit to send a request immediately.
+    /// Asks for a permit to send one request now.
     ///
-    /// `Err` means not yet, and holds the earliest point in time at which to call this again. It is measured like `now`, so it
-    /// is not a delay: the delay is the difference to `now`.
+    /// `Err` means not yet, and holds the earliest time at which to call this again: a point in time like `now`, not a delay.
     pub fn admit(&mut self, now: Duration) -> Result<Ticket, Duration> {
         if now < self.paused_until {
             return Err(self.paused_until);
@@ -82,10 +81,10 @@ impl Throttle {
                 return Err(until);
             }
         }
-        self.next_ticket += 1;
+        self.last_ticket += 1;
         let arrived_by = now + GOOD_FOR + self.policy.arrival_slack;
-        self.slots.push_back(Slot { ticket: self.next_ticket, admitted: now, arrived_by });
-        Ok(Ticket(self.next_ticket))
+        self.slots.push_back(Slot { ticket: self.last_ticket, admitted: now, arrived_by });
+        Ok(Ticket(self.last_ticket))
     }
 
     /// Reports that the request is about to be sent. Returns `false` if its permit has expired: then the request must not be
@@ -115,16 +114,16 @@ impl Throttle {
         }
     }
 
-    /// Reports a response that holds what was requested, which ends a series of refusals.
+    /// Reports a successful response, which ends a series of refusals.
     pub fn served(&mut self) {
         self.refusals.answered();
     }
 
-    /// Reports a refusal: gives no permit for the duration `pause`, and lowers the rate afterwards. Returns for how long every
+    /// Reports a refusal (HTTP 429): issues no permit for `pause`, and resumes at a lower rate. Returns for how long every
     /// request has been refused.
     pub fn throttled(&mut self, now: Duration, pause: Duration) -> Duration {
         let resumes = self.paused_until.max(now + pause);
-        // A request that is refused during a pause was sent before it: the rate is lowered only once for both refusals.
+        // A request that is refused during a pause was sent before it, so it does not lower the rate again.
         if now >= self.paused_until {
             self.slow_start.refused(&self.policy, now, resumes);
         } else {
@@ -138,8 +137,7 @@ impl Throttle {
         self.slots.iter_mut().rfind(|slot| slot.ticket == ticket.0)
     }
 
-    /// Returns the point in time from which fewer than `limit` requests have arrived within the last `span`; zero if that is so
-    /// already.
+    /// The earliest time at which fewer than `limit` requests fall into the preceding `span`; zero if that is true already.
     fn free_at(&self, span: Duration, limit: u32, now: Duration) -> Duration {
         let mut arrivals: Vec<_> =
             self.slots.iter().map(|slot| slot.arrived_by).filter(|at| *at + span > now).collect();
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_was_slept_over_is_worth_nothing_and_costs_nothing() {
+    fn an_expired_ticket_is_refused_and_frees_its_slot() {
         let mut throttle = Throttle::new(Some(RatePolicy { per_second: 1, ..RatePolicy::QBO }));
         let ticket = throttle.admit(Duration::ZERO).unwrap();
         assert!(!throttle.leave(ticket, 8 * 60 * MINUTE));
@@ -207,10 +205,10 @@ mod tests {
     }
 
     proptest! {
-        // A case is hundreds of requests; this many see every limit bite.
+        // Each case sends hundreds of requests; this many cases reach every limit.
         #![proptest_config(ProptestConfig::with_cases(48))]
 
-        /// Each request arrives at any moment between its sending and its answer (or the slack): the server never sees more
+        /// Each request arrives at a random time between its sending and its response (or the slack): the server never sees more
         /// than the limits in any second or minute, and the limiter always lets one through at the moment it names.
         #[test]
         fn no_window_at_the_server_is_ever_over_the_limit(
@@ -223,7 +221,7 @@ mod tests {
                 let ticket = loop {
                     match throttle.admit(now) {
                         Ok(ticket) => {
-                            // A token may have to be waited for before the request leaves.
+                            // The caller may have to wait for an access token before sending.
                             now += GOOD_FOR.mul_f64(delay);
                             if throttle.leave(ticket, now) {
                                 break ticket;
