@@ -12,7 +12,7 @@ use crate::{StoreIdentity, TriggerName, TriggerState};
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {kind}")]
 pub struct StoreError {
-    /// The operation that failed, such as `landing a page of invoices`.
+    /// The operation that failed, such as `storing a page of invoices`.
     pub operation: Box<str>,
     /// The cause.
     pub kind: StoreErrorKind,
@@ -130,7 +130,7 @@ pub enum StoreErrorKind {
         state: TriggerState,
     },
     /// The database's address holds a password, which would be seen wherever the address is.
-    #[error("a password in the database's address is refused")]
+    #[error("a password in the database URL is refused")]
     PasswordInAddress,
     /// A setting cannot be used.
     #[error("{0}")]

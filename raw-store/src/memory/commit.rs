@@ -50,7 +50,7 @@ impl Tables for MemoryStore {
 impl Leases for MemoryStore {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
         self.take_lease(&pipeline.entity_name, holder)
-            .map_err(|kind| StoreError::new("taking a pipeline", kind))
+            .map_err(|kind| StoreError::new("acquiring a pipeline", kind))
     }
 
     /// A lost lease cannot be reported from here: the next change finds it.
@@ -72,7 +72,7 @@ impl Leases for MemoryStore {
 impl PageSink for MemoryStore {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
         let refused =
-            |kind| StoreError::new(format!("landing a page of {}", page.pipeline.entity_name), kind);
+            |kind| StoreError::new(format!("storing a page of {}", page.pipeline.entity_name), kind);
         commit(&mut self.state(), page).map_err(refused)
     }
 }

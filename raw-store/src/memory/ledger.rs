@@ -114,7 +114,7 @@ impl BackfillLog for MemoryStore {
         let (state, asked) = (&mut self.state(), (owner, windows));
         let (operation, updated) = match update {
             WindowUpdate::Reopen => ("opening windows again", reopen(state, asked)),
-            WindowUpdate::Counted(by) => ("noting counted windows", close(state, asked, by, Some(by.at))),
+            WindowUpdate::Counted(by) => ("recording counted windows", close(state, asked, by, Some(by.at))),
             WindowUpdate::Confirmed(by) => ("closing windows", close(state, asked, by, None)),
             WindowUpdate::Failed(why) => {
                 ("marking windows as failed", give_up(state, asked, WindowState::Failed, why))

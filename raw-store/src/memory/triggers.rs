@@ -83,7 +83,7 @@ impl TriggerQueue for MemoryStore {
     }
 
     async fn claim(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
-        self.take_lease(&lease_name(name), holder).map_err(|kind| StoreError::new("taking a trigger", kind))
+        self.take_lease(&lease_name(name), holder).map_err(|kind| StoreError::new("claiming a trigger", kind))
     }
 
     async fn fire(
@@ -113,7 +113,7 @@ impl TriggerQueue for MemoryStore {
     }
 
     async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
-        let refused = |kind| StoreError::new("noting the end of a trigger", kind);
+        let refused = |kind| StoreError::new("recording the end of a trigger", kind);
         let mut state = self.state();
         state.fence(lease).map_err(refused)?;
         let now = state.now();
@@ -150,7 +150,7 @@ impl TriggerQueue for MemoryStore {
     }
 
     async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
-        let refused = |kind| StoreError::new("taking a trigger back", kind);
+        let refused = |kind| StoreError::new("cancelling a trigger", kind);
         let mut state = self.state();
         let now = state.now();
         let one = state.triggers.one(name).map_err(refused)?;

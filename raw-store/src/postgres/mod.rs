@@ -110,7 +110,7 @@ impl PgStore {
 
     /// Reads the version, the company and the tables of the schema.
     pub async fn schema_status(&self) -> Result<SchemaStatus, StoreError> {
-        in_session!(self.any_session, "looking at the schema", |session| schema::status(&session))
+        in_session!(self.any_session, "inspecting the schema", |session| schema::status(&session))
     }
 
     /// Compares tables, columns, types and primary keys with what this program expects; empty if there is no difference.
@@ -211,7 +211,7 @@ impl Tables for PgStore {
     }
 
     async fn identity(&self) -> Result<Option<StoreIdentity>, StoreError> {
-        in_session!(self.session, "asking for the schema's company", |session| identity::bound(&***session))
+        in_session!(self.session, "reading the schema's company", |session| identity::bound(&***session))
     }
 
     async fn prepare(&self, pipeline: &Pipeline) -> Result<(), StoreError> {
@@ -232,7 +232,7 @@ impl Tables for PgStore {
 #[async_trait]
 impl Leases for PgStore {
     async fn acquire(&self, pipeline: &Pipeline, holder: &str) -> Result<Lease, StoreError> {
-        let op = format!("taking pipeline {}", pipeline.entity_name);
+        let op = format!("acquiring pipeline {}", pipeline.entity_name);
         self.take_lease(&op, &pipeline.entity_name, holder).await
     }
 
@@ -241,7 +241,7 @@ impl Leases for PgStore {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        let op = format!("giving back pipeline {}", lease.entity_name);
+        let op = format!("releasing pipeline {}", lease.entity_name);
         self.heart.forget(lease);
         let session = self.session(&op).await?;
         lease::release(&session, lease).await.map_err(self.failed(&op))?;
@@ -254,7 +254,7 @@ impl Leases for PgStore {
 #[async_trait]
 impl PageSink for PgStore {
     async fn commit_page(&self, page: &PageCommit) -> Result<PageOutcome, StoreError> {
-        in_session!(self.session, format!("landing a page of {}", page.pipeline.entity_name), |session| {
+        in_session!(self.session, format!("storing a page of {}", page.pipeline.entity_name), |session| {
             commit::commit(&mut session, page)
         })
     }
@@ -263,12 +263,12 @@ impl PageSink for PgStore {
 #[async_trait]
 impl CallLedger for PgStore {
     async fn admit(&self, limits: &CallLimits, good_for: Duration) -> Result<CallAdmission, StoreError> {
-        let op = "asking for a call";
+        let op = "requesting a permit for a call";
         self.calls(op).await?.admit(limits, good_for).await.map_err(self.failed(op))
     }
 
     async fn conclude(&self, slot: &CallSlot, end: CallEnd) -> Result<(), StoreError> {
-        let op = "noting a call";
+        let op = "recording a call";
         self.calls(op).await?.conclude(slot, end).await.map_err(self.failed(op))
     }
 
@@ -278,12 +278,12 @@ impl CallLedger for PgStore {
     }
 
     async fn failing(&self, apart: Duration) -> Result<(), StoreError> {
-        let op = "noting that the source fails";
+        let op = "recording that the source fails";
         self.calls(op).await?.failing(apart).await.map_err(self.failed(op))
     }
 
     async fn month(&self) -> Result<CallMonth, StoreError> {
-        let op = "asking for the calls of this month";
+        let op = "reading the calls of this month";
         self.calls(op).await?.month().await.map_err(self.failed(op))
     }
 }
@@ -305,11 +305,14 @@ impl TriggerQueue for PgStore {
     }
 
     async fn poll(&self, missed_after: Duration) -> Result<DueTriggers, StoreError> {
-        in_session!(self.session, "looking for triggers", |session| triggers::poll(&session, missed_after))
+        in_session!(self.session, "polling for due triggers", |session| triggers::poll(
+            &session,
+            missed_after
+        ))
     }
 
     async fn claim(&self, name: &TriggerName, holder: &str) -> Result<Lease, StoreError> {
-        self.take_lease("taking a trigger", &lease_name(name), holder).await
+        self.take_lease("claiming a trigger", &lease_name(name), holder).await
     }
 
     async fn fire(
@@ -327,7 +330,7 @@ impl TriggerQueue for PgStore {
     }
 
     async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError> {
-        in_session!(self.session, "noting the end of a trigger", |session| triggers::finish(
+        in_session!(self.session, "recording the end of a trigger", |session| triggers::finish(
             &mut session,
             lease,
             name,
@@ -336,7 +339,7 @@ impl TriggerQueue for PgStore {
     }
 
     async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
-        in_session!(self.session, "taking a trigger back", |session| triggers::cancel(&mut session, name))
+        in_session!(self.session, "cancelling a trigger", |session| triggers::cancel(&mut session, name))
     }
 
     async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
@@ -351,7 +354,7 @@ impl TriggerQueue for PgStore {
 #[async_trait]
 impl RawInspection for PgStore {
     async fn clock(&self) -> Result<OffsetDateTime, StoreError> {
-        in_session!(self.session, "asking for the time", |session| inspect::clock(&session))
+        in_session!(self.session, "reading the database's clock", |session| inspect::clock(&session))
     }
 
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError> {
@@ -367,7 +370,7 @@ impl RawInspection for PgStore {
         after: &str,
         limit: u32,
     ) -> Result<Vec<Box<str>>, StoreError> {
-        in_session!(self.session, format!("looking through {}", pipeline.table), |session| {
+        in_session!(self.session, format!("reading {}", pipeline.table), |session| {
             inspect::stored_ids(&session, &pipeline.table, span, (after, limit))
         })
     }
@@ -467,7 +470,7 @@ impl Quarantine for PgStore {
     }
 
     async fn open_quarantine(&self, pipelines: &[Pipeline], span: Option<Window>) -> Result<u64, StoreError> {
-        in_session!(self.session, "counting what is open in the quarantine", |session| quarantine::open(
+        in_session!(self.session, "counting open records in quarantine", |session| quarantine::open(
             &session, pipelines, span
         ))
     }
@@ -479,7 +482,7 @@ impl Quarantine for PgStore {
         by: &str,
         reason: &str,
     ) -> Result<Option<Quarantined>, StoreError> {
-        in_session!(self.session, "accepting what is in quarantine", |session| quarantine::accept(
+        in_session!(self.session, "accepting a record in quarantine", |session| quarantine::accept(
             &session,
             (entity_name, digest),
             (by, reason)
@@ -498,7 +501,7 @@ impl Quarantine for PgStore {
 #[async_trait]
 impl TokenLineage for PgStore {
     async fn testify(&self, seen: &TokenFingerprint) -> Result<LineageCheck, StoreError> {
-        in_session!(self.session, "comparing the consent with what was seen before", |session| {
+        in_session!(self.session, "comparing the consent with its lineage", |session| {
             lineage::testify(&session, seen)
         })
     }
@@ -558,7 +561,7 @@ impl BackfillLog for PgStore {
     }
 
     async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
-        in_session!(self.session, "looking whether a run is to stop", |session| runs::stop_requested(
+        in_session!(self.session, "checking whether a run was asked to stop", |session| runs::stop_requested(
             &session, run
         ))
     }

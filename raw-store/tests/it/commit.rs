@@ -271,7 +271,7 @@ async fn a_constraint_of_the_users_own_is_named_and_no_row_is_quoted() {
         store.commit_page(&work.page(1, vec![row("Jane", r#"{"Name":"Jane Example"}"#)])).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "landing a page of invoices: the schema differs from what is expected: SQLSTATE 23514 in qb_invoices by theirs",
+        "storing a page of invoices: the schema differs from what is expected: SQLSTATE 23514 in qb_invoices by theirs",
     );
     assert!(!format!("{error:?}").contains("Jane"));
 }

@@ -163,7 +163,7 @@ fn decoded(text: &str) -> Result<String, StoreError> {
 }
 
 fn password_refused() -> StoreError {
-    StoreError::new("reading the database's address", StoreErrorKind::PasswordInAddress)
+    StoreError::new("reading the database URL", StoreErrorKind::PasswordInAddress)
 }
 
 #[cfg(test)]
