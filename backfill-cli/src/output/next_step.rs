@@ -1,10 +1,10 @@
-//! What a person can do about each error of the libraries, in the words of this program: they speak of its commands, which
-//! the libraries do not know.
+//! The next step of a person for each error of the libraries. It names commands of this program, which the libraries do
+//! not know.
 
 use qbo_auth::{AuthError, ConsentError, TokenErrorKind, VaultErrorKind};
 use raw_store::StoreErrorKind;
 
-/// What helps if no access token can be had.
+/// The next step if no access token can be obtained.
 pub(crate) fn after_auth(error: &AuthError) -> &'static str {
     match error {
         AuthError::Vault(error) => after_vault(error.kind()),
@@ -26,15 +26,17 @@ fn after_endpoint(kind: &TokenErrorKind) -> &'static str {
         }
         TokenErrorKind::Setup => "check the token address",
         TokenErrorKind::InvalidRequest { .. } => {
-            "run the same command later; the stored token is unchanged. If it lasts, report it with the error code"
+            "run the same command later; the stored token is unchanged; if the failure persists, report it with the error code"
         }
         TokenErrorKind::Throttled { .. } => {
-            "run the same command later; if it lasts, the app's monthly allowance of calls is spent"
+            "run the same command later; if throttling persists, the app's monthly allowance of calls is used up"
         }
         TokenErrorKind::Insecure(_) | TokenErrorKind::Redirect => {
-            "check what stands between here and Intuit (a proxy, the system's root certificates); the stored token is unchanged"
+            "check the proxy, if there is one, and the system's root certificates; the stored token is unchanged"
         }
-        TokenErrorKind::Html { .. } => "check that no proxy or login page stands between here and Intuit",
+        TokenErrorKind::Html { .. } => {
+            "check for a proxy or a login page of the network between this machine and Intuit"
+        }
         TokenErrorKind::Unavailable { .. } | TokenErrorKind::Transport | TokenErrorKind::Protocol(_) => {
             "run the same command later; the stored token is unchanged"
         }
@@ -42,43 +44,47 @@ fn after_endpoint(kind: &TokenErrorKind) -> &'static str {
     }
 }
 
-/// What helps if a vault cannot be used.
+/// The next step if the vault cannot be used.
 pub(crate) fn after_vault(kind: VaultErrorKind) -> &'static str {
     match kind {
         VaultErrorKind::Missing => {
-            "check the path; a new vault with its key is made by `qbo-backfill secrets init`"
+            "check the path, or create a new vault and its key: `qbo-backfill secrets init`"
         }
         VaultErrorKind::AlreadyExists => "choose another path, or move the existing file away first",
         VaultErrorKind::Exposed => "run `chmod 600` on the file; if others may have read it, consent again",
         VaultErrorKind::ForeignOwner => "run as the user who owns the file, or `chown` it to this user",
         VaultErrorKind::NotAFile => "give the path of the file itself",
-        VaultErrorKind::BadKey => "give the key file that `qbo-backfill secrets init` made with this vault",
+        VaultErrorKind::BadKey => {
+            "give the key file that `qbo-backfill secrets init` created with this vault"
+        }
         VaultErrorKind::NeedsPassphrase => "leave --vault-key-file out and type the passphrase",
         VaultErrorKind::NeedsKeyFile => "give the key file: --vault-key-file FILE",
         VaultErrorKind::Undecipherable => {
-            "give this vault's own key or passphrase; a damaged file is put back as it was before its last change, \
-                 unless that state is damaged, too: then make a new vault, `qbo-backfill secrets init`"
+            "give this vault's own key or passphrase; a damaged file is restored to the state before its last change, \
+                 unless that is damaged, too: then create a new vault, `qbo-backfill secrets init`"
         }
         VaultErrorKind::NewerVersion => "update qbo-backfill",
-        VaultErrorKind::Busy => "wait until the other process has ended, then run the same command again",
-        VaultErrorKind::Overtaken => "run the same command again; if it lasts, look for a second host",
+        VaultErrorKind::Busy => "wait for the other process to end, then run the same command again",
+        VaultErrorKind::Overtaken => {
+            "run the same command again; if the error persists, look for a second host that uses this vault"
+        }
         VaultErrorKind::Unreachable => "check the connection, then run the same command again",
         VaultErrorKind::LockLost => "run the same command again; the stored token is unchanged",
-        VaultErrorKind::Restored => {
-            "put the newer vault in its place again, or consent again: qbo-backfill auth login"
-        }
+        VaultErrorKind::Restored => "put the newer vault back, or consent again: qbo-backfill auth login",
         VaultErrorKind::SecondCopy => {
-            "work with the vault over there, or give this one a consent of its own: qbo-backfill auth login; for \
-                 several hosts: --vault postgres"
+            "work with the other vault, or give this one a consent of its own: qbo-backfill auth login; to share one \
+                 vault between hosts: --vault postgres"
         }
-        VaultErrorKind::TooLarge => "give the secret itself, which is shorter than 16 KiB",
-        VaultErrorKind::KeyInDoubt => "keep both keys; see which one opens it: qbo-backfill auth status",
+        VaultErrorKind::TooLarge => "give only the secret, which is shorter than 16 KiB",
+        VaultErrorKind::KeyInDoubt => {
+            "keep both keys; qbo-backfill auth status with each shows which one opens the vault"
+        }
         VaultErrorKind::Io => "check free space and permissions of the vault's folder",
         _ => LATER,
     }
 }
 
-/// What helps if no consent was given.
+/// The next step if a login brought no consent.
 pub(crate) fn after_consent(error: &ConsentError) -> &'static str {
     match error {
         ConsentError::Denied("access_denied") => {
@@ -92,40 +98,40 @@ pub(crate) fn after_consent(error: &ConsentError) -> &'static str {
     }
 }
 
-/// What helps if the database does not do what it should.
+/// The next step after an error of the database.
 pub(crate) fn after_store(kind: &StoreErrorKind) -> String {
     use StoreErrorKind as Kind;
     match kind {
             Kind::Unavailable(_) => "check the address and that the server runs, then run the same command again".into(),
             Kind::LoginRefused(code) if &**code == "3D000" => "create the database first (createdb), or name an existing one".into(),
             Kind::LoginRefused(_) => "check user and password: qbo-backfill secrets set PG_PASSWORD".into(),
-            Kind::Insecure(_) => "give the server a certificate that its name and a known authority vouch for, or sslrootcert=FILE".into(),
-            Kind::Session(_) => "connect to the database itself, or to a port where the pooler is in session mode (pgbouncer: pool_mode = session)".into(),
-            Kind::Busy(_) => "run the same command again; what is committed stays".into(),
+            Kind::Insecure(_) => "give the server a certificate for its name from a known authority, or use sslrootcert=FILE".into(),
+            Kind::Session(_) => "connect to the database directly, or to a port of the pooler in session mode (pgbouncer: pool_mode = session)".into(),
+            Kind::Busy(_) => "run the same command again; committed data stays".into(),
             Kind::Full(_) => "make room on the database server, then run the same command again".into(),
             Kind::ReadOnly => {
-                "see what the database's provider says: a full disk is the usual reason. If this server only follows \
+                "ask the database's provider: the usual reason is a full disk. If this server replicates \
                  another one, name that one; then run the same command again"
                     .into()
             }
-            Kind::Forbidden(_) => "qbo-backfill db check names the missing right; or use a role that has it".into(),
+            Kind::Forbidden(_) => "use a role with the missing right; qbo-backfill db check names it".into(),
             Kind::Lacks(statements) => format!("as the owner: {statements}"),
             Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
-            Kind::Newer { .. } => "use the newer qbo-backfill that made this schema".into(),
-            Kind::Differs(_) => "run: qbo-backfill db init, which puts back what is missing; qbo-backfill db check names what else differs".into(),
-            Kind::LogMoved(_) => "run the same command again: it reads what the database does not hold any more".into(),
+            Kind::Newer { .. } => "use the newer qbo-backfill that created this schema".into(),
+            Kind::Differs(_) => "run: qbo-backfill db init, which restores what is missing; qbo-backfill db check names other differences".into(),
+            Kind::LogMoved(_) => "run the same command again: it reads the lost pages again".into(),
             Kind::RowsAltered { table, .. } => format!(
                 "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"
             ),
             Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
-            Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process or stop it, then run the same command again".into(),
-            Kind::TriggerExists(_) => "give the new one another --name; what is there stays as it is: qbo-backfill trigger list".into(),
-            Kind::ChainExists(_) => "give the new one another --name: qbo-backfill trigger list".into(),
+            Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process, or stop it, then run the same command again".into(),
+            Kind::TriggerExists(_) => "choose another --name; the existing trigger stays as it is: qbo-backfill trigger list".into(),
+            Kind::ChainExists(_) => "choose another --name: qbo-backfill trigger list".into(),
             Kind::UnknownTrigger(_) => "see: qbo-backfill trigger list".into(),
             Kind::TriggerState { name, state } if state.is_spent() => {
                 format!("to arm it again: qbo-backfill trigger rearm {name} --at T")
             }
-            Kind::TriggerState { name, .. } => format!("take it back first: qbo-backfill trigger cancel {name}"),
+            Kind::TriggerState { name, .. } => format!("cancel it first: qbo-backfill trigger cancel {name}"),
             Kind::PasswordInAddress => "keep it in the vault: qbo-backfill secrets set PG_PASSWORD".into(),
             Kind::Configuration(_) => "correct the setting and run the same command again".into(),
             Kind::Refused { .. } => "see: qbo-backfill db check".into(),
@@ -133,7 +139,7 @@ pub(crate) fn after_store(kind: &StoreErrorKind) -> String {
     }
 }
 
-/// What helps if nothing else is known.
+/// The next step for an error without a better one.
 const LATER: &str = "run the same command again later";
 
 #[cfg(test)]
@@ -174,7 +180,7 @@ mod tests {
         vault(VaultErrorKind::BadKey, "qbo-backfill secrets init");
         vault(VaultErrorKind::NeedsPassphrase, "--vault-key-file");
         vault(VaultErrorKind::NeedsKeyFile, "--vault-key-file");
-        vault(VaultErrorKind::Undecipherable, "as it was before its last change");
+        vault(VaultErrorKind::Undecipherable, "the state before its last change");
         vault(VaultErrorKind::NewerVersion, "update");
         vault(VaultErrorKind::Busy, "other process");
         vault(VaultErrorKind::Overtaken, "second host");
@@ -215,7 +221,7 @@ mod tests {
             (Kind::LoginRefused("28P01".into()), "qbo-backfill secrets set PG_PASSWORD"),
             (Kind::Insecure("".into()), "sslrootcert"),
             (Kind::Session("".into()), "session mode"),
-            (Kind::Busy("".into()), "what is committed stays"),
+            (Kind::Busy("".into()), "committed data stays"),
             (Kind::Full("".into()), "make room"),
             (Kind::ReadOnly, "full disk"),
             (Kind::Forbidden("".into()), "qbo-backfill db check"),
