@@ -46,7 +46,7 @@ fn counts(inserted: u64, updated: u64, unchanged: u64) -> WindowCounts {
 fn named(error: &StoreError) -> (&str, u64) {
     let StoreErrorKind::RowsAltered { table, rows } = &error.kind else { panic!("{error}") };
     assert_eq!((error.advice(), error.code()), (Advice::FixDatabase, "store.rows_altered"));
-    assert!(error.to_string().contains("a trigger, a rule or a row policy"), "{error}");
+    assert!(error.to_string().contains("a trigger, rule or row policy"), "{error}");
     (table, *rows)
 }
 
