@@ -48,7 +48,7 @@ async fn a_run_is_cancelled_from_another_terminal() {
     house.at(&["cancel", run]).await.expect(0);
     let ended = wait(child).await.expect(130);
     gate.open();
-    assert!(ended.stderr.contains("as asked from elsewhere"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("as requested by another process"), "{}", ended.stderr);
     let over = house.at(&["cancel", run]).await.expect(2);
     assert!(over.error().contains("it is stopped"), "{}", over.error());
     house.backfill(&THREE, &[]).await.expect(0);
