@@ -232,7 +232,7 @@ async fn a_schema_of_another_version_is_refused() {
     let database = database().await;
     let bare = bare_store(&database).await;
     let error = bare.identity().await.unwrap_err();
-    assert_eq!(error.to_string(), "asking for the schema's company: schema raw is not set up");
+    assert_eq!(error.to_string(), "reading the schema's company: schema raw is not set up");
     assert!(matches!(&error.kind, StoreErrorKind::NotSetUp(schema) if **schema == *"raw"), "{error}");
 
     bare.migrate().await.unwrap();
