@@ -188,13 +188,19 @@ pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorK
     Ok(())
 }
 
+/// Makes sure that the log still has a line for every window.
+fn check_lines(state: &State, pipeline: &Pipeline, windows: &[Window]) -> Result<(), StoreErrorKind> {
+    if windows.iter().all(|window| state.lines.contains_key(&key(pipeline, *window))) {
+        return Ok(());
+    }
+    Err(StoreErrorKind::LogMoved(pipeline.entity_name.clone()))
+}
+
 /// Reopens windows, to be read from their start.
 fn reopen(state: &mut State, (owner, windows): (Owner<'_>, &[Window])) -> Result<(), StoreErrorKind> {
     let Owner { run, pipeline, lease, .. } = owner;
     state.fence(lease)?;
-    if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
-        return Err(StoreErrorKind::LogMoved(pipeline.entity_name.clone()));
-    }
+    check_lines(state, pipeline, windows)?;
     for window in windows {
         let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
             continue;
@@ -262,9 +268,7 @@ fn give_up(
 ) -> Result<(), StoreErrorKind> {
     let Owner { run, pipeline, lease, .. } = owner;
     state.fence(lease)?;
-    if windows.iter().any(|window| !state.lines.contains_key(&key(pipeline, *window))) {
-        return Err(StoreErrorKind::LogMoved(pipeline.entity_name.clone()));
-    }
+    check_lines(state, pipeline, windows)?;
     for window in windows {
         let Some(line) = state.lines.get_mut(&key(pipeline, *window)) else {
             continue;
