@@ -102,40 +102,40 @@ pub(crate) fn after_consent(error: &ConsentError) -> &'static str {
 pub(crate) fn after_store(kind: &StoreErrorKind) -> String {
     use StoreErrorKind as Kind;
     match kind {
-            Kind::Unavailable(_) => "check the address and that the server runs, then run the same command again".into(),
-            Kind::LoginRefused(code) if &**code == "3D000" => "create the database first (createdb), or name an existing one".into(),
-            Kind::LoginRefused(_) => "check user and password: qbo-backfill secrets set PG_PASSWORD".into(),
-            Kind::Insecure(_) => "give the server a certificate for its name from a known authority, or use sslrootcert=FILE".into(),
-            Kind::Session(_) => "connect to the database directly, or to a port of the pooler in session mode (pgbouncer: pool_mode = session)".into(),
-            Kind::Busy(_) => "run the same command again; committed data stays".into(),
-            Kind::Full(_) => "make room on the database server, then run the same command again".into(),
-            Kind::ReadOnly => {
-                "ask the database's provider: the usual reason is a full disk. If this server replicates \
-                 another one, name that one; then run the same command again"
-                    .into()
-            }
-            Kind::Forbidden(_) => "use a role with the missing right; qbo-backfill db check names it".into(),
-            Kind::Lacks(statements) => format!("as the owner: {statements}"),
-            Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
-            Kind::Newer { .. } => "use the newer qbo-backfill that created this schema".into(),
-            Kind::Differs(_) => "run: qbo-backfill db init, which restores what is missing; qbo-backfill db check names other differences".into(),
-            Kind::LogMoved(_) => "run the same command again: it reads the lost pages again".into(),
-            Kind::RowsAltered { table, .. } => format!(
-                "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"
-            ),
-            Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
-            Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process, or stop it, then run the same command again".into(),
-            Kind::TriggerExists(_) => "choose another --name; the existing trigger stays as it is: qbo-backfill trigger list".into(),
-            Kind::ChainExists(_) => "choose another --name: qbo-backfill trigger list".into(),
-            Kind::UnknownTrigger(_) => "see: qbo-backfill trigger list".into(),
-            Kind::TriggerState { name, state } if state.is_spent() => {
-                format!("to arm it again: qbo-backfill trigger rearm {name} --at T")
-            }
-            Kind::TriggerState { name, .. } => format!("cancel it first: qbo-backfill trigger cancel {name}"),
-            Kind::PasswordInAddress => "keep it in the vault: qbo-backfill secrets set PG_PASSWORD".into(),
-            Kind::Configuration(_) => "correct the setting and run the same command again".into(),
-            Kind::Refused { .. } => "see: qbo-backfill db check".into(),
-            _ => LATER.into(),
+        Kind::Unavailable(_) => "check the address and that the server runs, then run the same command again".into(),
+        Kind::LoginRefused(code) if &**code == "3D000" => "create the database first (createdb), or name an existing one".into(),
+        Kind::LoginRefused(_) => "check user and password: qbo-backfill secrets set PG_PASSWORD".into(),
+        Kind::Insecure(_) => "give the server a certificate for its name from a known authority, or use sslrootcert=FILE".into(),
+        Kind::Session(_) => "connect to the database directly, or to a port of the pooler in session mode (pgbouncer: pool_mode = session)".into(),
+        Kind::Busy(_) => "run the same command again; committed data stays".into(),
+        Kind::Full(_) => "make room on the database server, then run the same command again".into(),
+        Kind::ReadOnly => {
+            "ask the database's provider: the usual reason is a full disk. If this server replicates \
+             another one, name that one; then run the same command again"
+                .into()
+        }
+        Kind::Forbidden(_) => "use a role with the missing right; qbo-backfill db check names it".into(),
+        Kind::Lacks(statements) => format!("as the owner: {statements}"),
+        Kind::NotSetUp(_) | Kind::Older { .. } => "run: qbo-backfill db init".into(),
+        Kind::Newer { .. } => "use the newer qbo-backfill that created this schema".into(),
+        Kind::Differs(_) => "run: qbo-backfill db init, which restores what is missing; qbo-backfill db check names other differences".into(),
+        Kind::LogMoved(_) => "run the same command again: it reads the lost pages again".into(),
+        Kind::RowsAltered { table, .. } => format!(
+            "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"
+        ),
+        Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
+        Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process, or stop it, then run the same command again".into(),
+        Kind::TriggerExists(_) => "choose another --name; the existing trigger stays as it is: qbo-backfill trigger list".into(),
+        Kind::ChainExists(_) => "choose another --name: qbo-backfill trigger list".into(),
+        Kind::UnknownTrigger(_) => "see: qbo-backfill trigger list".into(),
+        Kind::TriggerState { name, state } if state.is_spent() => {
+            format!("to arm it again: qbo-backfill trigger rearm {name} --at T")
+        }
+        Kind::TriggerState { name, .. } => format!("cancel it first: qbo-backfill trigger cancel {name}"),
+        Kind::PasswordInAddress => "keep it in the vault: qbo-backfill secrets set PG_PASSWORD".into(),
+        Kind::Configuration(_) => "correct the setting and run the same command again".into(),
+        Kind::Refused { .. } => "see: qbo-backfill db check".into(),
+        _ => LATER.into(),
     }
 }
 
