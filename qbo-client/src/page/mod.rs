@@ -165,6 +165,12 @@ impl<'a> RawRecord<'a> {
         self.span.updated_at
     }
 
+    /// The day of the record's `MetaData.LastUpdatedTime`, if no more than the day can be read: it is a date alone, or its zone
+    /// is missing.
+    pub fn updated_on(&self) -> Option<Date> {
+        self.span.updated_on
+    }
+
     /// The record's `MetaData.CreateTime`; `None` if it cannot be read.
     pub fn created_at(&self) -> Option<OffsetDateTime> {
         self.span.created_at

@@ -15,6 +15,8 @@ pub(crate) struct RecordSpan {
     pub(crate) id: Result<Box<str>, IdentityProblem>,
     pub(crate) sync_token: Option<i64>,
     pub(crate) updated_at: Option<OffsetDateTime>,
+    /// The day, if no more of `LastUpdatedTime` can be read.
+    pub(crate) updated_on: Option<Date>,
     pub(crate) created_at: Option<OffsetDateTime>,
     pub(crate) txn_date: Option<Date>,
     pub(crate) number: Option<u64>,

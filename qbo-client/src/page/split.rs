@@ -398,19 +398,23 @@ fn span(record: &str, base: usize, layout: &RecordLayout) -> RecordSpan {
             id: Err(IdentityProblem::NotAnObject),
             sync_token: None,
             updated_at: None,
+            updated_on: None,
             created_at: None,
             txn_date: None,
             number: None,
         };
     };
     let meta: Meta<'_> = head.meta.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let updated = meta.updated.and_then(text);
+    let updated_at = updated.as_deref().and_then(instant);
     RecordSpan {
         range,
         cuts,
         is_malformed: false,
         id: if layout.key.is_empty() { identity(head.id) } else { joined(record, &layout.key) },
         sync_token: head.sync_token.and_then(integer),
-        updated_at: meta.updated.and_then(text).as_deref().and_then(instant),
+        updated_at,
+        updated_on: if updated_at.is_none() { updated.as_deref().and_then(date) } else { None },
         created_at: meta.created.and_then(text).as_deref().and_then(instant),
         txn_date: head.txn_date.and_then(text).as_deref().and_then(date),
         number: head.number.and_then(number),
