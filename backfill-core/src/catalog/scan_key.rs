@@ -12,6 +12,9 @@ use super::time_axis::Axis;
 pub(crate) enum ScanKey {
     Along(Axis),
     Whole(Window),
+    /// A part of an axis that is read as one instant, in the order of ids, because the times of its records do not show how far
+    /// a page has read.
+    Part(Axis, Window),
 }
 
 impl From<Axis> for ScanKey {
@@ -26,6 +29,14 @@ impl ScanKey {
         match self {
             Self::Along(axis) => axis.floor(at),
             Self::Whole(window) => window.start(),
+            // A time outside of the part stays one, so that it is noticed.
+            Self::Part(_, window) => {
+                if window.contains(at) {
+                    window.start()
+                } else {
+                    at
+                }
+            }
         }
     }
 
@@ -33,7 +44,7 @@ impl ScanKey {
     pub(crate) fn step(self) -> Duration {
         match self {
             Self::Along(axis) => axis.step(),
-            Self::Whole(window) => window.end() - window.start(),
+            Self::Whole(window) | Self::Part(_, window) => window.end() - window.start(),
         }
     }
 
@@ -42,6 +53,11 @@ impl ScanKey {
         match self {
             Self::Along(axis) => axis.time_of(record),
             Self::Whole(window) => Some(window.start()),
+            // A record without a time belongs to its day or, if that lies elsewhere, to the beginning.
+            Self::Part(axis, window) => axis.time_of(record).or_else(|| {
+                let day = axis.place_of(record).filter(|day| window.contains(*day));
+                Some(day.unwrap_or(window.start()))
+            }),
         }
     }
 }

@@ -90,6 +90,12 @@ impl Axis {
             Self::TxnDate => record.txn_date().map(|date| date.midnight().assume_utc()),
         }
     }
+
+    /// Returns where a record belongs on the axis: at its time or, if it says only a day, at the beginning of that day.
+    pub(crate) fn place_of(self, record: &RawRecord<'_>) -> Option<OffsetDateTime> {
+        let day = if self == Self::Updated { record.updated_on() } else { None };
+        self.time_of(record).or_else(|| Some(day?.midnight().assume_utc()))
+    }
 }
 
 impl fmt::Display for Axis {

@@ -1,7 +1,7 @@
 //! One pipeline of a run: its lease, its scans with as many permits as there are, and their count check.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use failpoint::point;
@@ -64,6 +64,8 @@ pub(crate) async fn read(
         lease: guard.lease().clone(),
         pages,
         clocks,
+        has_full_instants: AtomicBool::default(),
+        timeless: Mutex::default(),
         unproved: Mutex::default(),
         availability: Availability::default(),
         heads: shared.keeps_heads.then(|| shared.learned.heads.of(plan.spec.entity_name())),

@@ -15,13 +15,14 @@
 use std::collections::{HashMap, HashSet};
 
 use qbo_client::{PageSize, RawPage, RawRecord};
-use raw_store::ScanCursor;
+use raw_store::{ScanCursor, Window};
 use time::OffsetDateTime;
 
 use super::id_order::{ById, Next};
 use super::implausible_time::{OddTime, Standing, standings};
 use super::page_sizing::PageSizer;
 use super::record_key::{RecordKey, key};
+use crate::catalog::Axis;
 use crate::catalog::scan_key::ScanKey;
 
 /// How often an instant is read again before it is given up. If the order is new at every request, a pass over k pages misses
@@ -248,6 +249,20 @@ impl KeysetCursor {
     /// Reads the current instant, which holds a page or more, in the order of ids.
     pub(crate) fn read_by_id(&mut self) -> Reached {
         self.go_on_inside(&[])
+    }
+
+    /// Reads everything up to the end as one instant, in the order of ids: the times of the records do not show how far a page
+    /// has read.
+    pub(crate) fn read_rest_by_id(&mut self, axis: Axis) -> Reached {
+        self.go_back();
+        let Ok(rest) = Window::new(self.at, self.end) else { return Reached::End };
+        self.axis = ScanKey::Part(axis, rest);
+        self.go_on_inside(&[])
+    }
+
+    /// Whether everything up to the end is read as one instant, so that no part of it can be cut off.
+    pub(crate) fn is_reading_rest(&self) -> bool {
+        matches!(self.axis, ScanKey::Part(..))
     }
 
     /// Notes that the page failed because of one of its records.
@@ -608,7 +623,6 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::Axis;
 
     const START: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
 

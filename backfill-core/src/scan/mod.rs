@@ -31,6 +31,7 @@ use self::keyset::{KeysetCursor, KeysetError, Placed, Poisoned, Reached, Step};
 use self::page_span::page_span;
 use self::pipeline_context::{FetchFailure, PipelineContext, Tally, Unproved};
 use self::record_heads::Head;
+use self::record_key::key;
 use self::window_progress::WindowProgress;
 use self::work_split::{PendingRange, Remaining, WorkSplit, later_part};
 use crate::clock_check::{Moment, Reading};
@@ -256,7 +257,7 @@ impl Scan {
     /// Cuts off the later part of what is left, for this many permits, at the beginning of a window.
     fn cut(&mut self, places: u16) -> Option<PendingRange> {
         let open = self.progress.open();
-        if open.len() < 2 {
+        if open.len() < 2 || self.keyset.is_reading_rest() {
             return None;
         }
         let windows = self.progress.split_off(later_part(open, self.keyset.position().0, places));
@@ -274,7 +275,8 @@ impl Scan {
     /// Publishes how much is left.
     fn show(&self) {
         let at = self.keyset.position().0;
-        let windows = self.progress.open().len();
+        // What is read in the order of ids is not divided by time.
+        let windows = if self.keyset.is_reading_rest() { 1 } else { self.progress.open().len() };
         let left = Remaining { span: self.span.end() - at, density: self.density(), windows };
         self.share.show(left, &self.news);
     }
@@ -294,10 +296,11 @@ impl Scan {
 
     /// Turns a page into a commit of everything that becomes true with it.
     pub(super) fn commit(&mut self, query: &Query, page: &RawPage, step: &Step<'_>) -> PageCommit {
-        let times: Vec<_> = step.fresh.iter().map(|one| one.time).collect();
+        let fresh: Vec<_> = step.fresh.iter().filter(|one| self.is_new(one)).collect();
+        let times: Vec<_> = fresh.iter().map(|one| one.time).collect();
         let answered = self.moment(page.answered_at());
         let (mut commit, places) = self.entry(&query.text(), answered, &times, step.reached);
-        for (one, place) in step.fresh.iter().zip(places) {
+        for (one, place) in fresh.into_iter().zip(places) {
             if one.odd.is_some() {
                 set_aside(&mut commit, one, place);
                 continue;
@@ -310,6 +313,13 @@ impl Scan {
             }
         }
         commit
+    }
+
+    /// Whether this run has not taken the record yet. A record without a time may come with every range of times.
+    fn is_new(&self, one: &Placed<'_>) -> bool {
+        let is_timed =
+            self.context.spec.is_snapshot() || self.context.request.axis.time_of(&one.record).is_some();
+        is_timed || self.context.takes_timeless((key(&one.record), one.record.sync_token()))
     }
 
     /// Determines the time of a response that has come since the last page was entered: its own time, if it states one, as far
@@ -330,6 +340,10 @@ impl Scan {
         let now = self.context.clock.elapsed();
         let spent = now.saturating_sub(self.page_began);
         let mut entry = self.progress.enter(answered, times, (&self.keyset, reached), spent);
+        if self.keyset.is_reading_rest() {
+            // No instant has been read to its end: another run begins the window again.
+            entry.changes.iter_mut().for_each(|change| change.cursor = None);
+        }
         if reached == Reached::End && self.context.spec.is_snapshot() {
             // An entity that is read whole is as of one moment: a later run does not continue where this one ended.
             entry.changes.iter_mut().for_each(|change| change.cursor = None);
@@ -445,7 +459,7 @@ impl Scan {
         match problem {
             KeysetError::Unwitnessed => Ok(false),
             KeysetError::UnreliableInstant => self.give_up(FetchFailure::Rest(problem.to_string())).await,
-            KeysetError::Untimed => self.read_in_parts().await,
+            KeysetError::Untimed => self.read_timeless().await,
             KeysetError::Outside | KeysetError::Disorder => {
                 let (in_a_row, in_all) = &mut self.contradictions;
                 (*in_a_row, *in_all) = (*in_a_row + 1, *in_all + 1);

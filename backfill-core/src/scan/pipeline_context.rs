@@ -1,7 +1,7 @@
 //! State that the scans of one pipeline share.
 
-use std::collections::HashMap;
-use std::sync::atomic::AtomicU32;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::availability::Availability;
 use super::record_heads::Heads;
+use super::record_key::RecordKey;
 use crate::catalog::EntitySpec;
 use crate::clock_check::{Clocks, Reading};
 use crate::error::{Failure, RunError};
@@ -44,6 +45,10 @@ pub(crate) struct PipelineContext {
     /// Keeps what validation needs of the committed records, if the rows are validated afterwards.
     pub(crate) heads: Option<Arc<Heads>>,
     pub(crate) clocks: Clocks,
+    /// Whether an instant was met that fills a page, while parts of the time were read without an order.
+    pub(crate) has_full_instants: AtomicBool,
+    /// Records without a time on the axis that this run has taken, each with its version.
+    pub(crate) timeless: Mutex<HashSet<(RecordKey, Option<i64>)>>,
     /// Windows that were read to their end and wait for their count check.
     pub(crate) unproved: Mutex<HashMap<Window, Unproved>>,
 }
@@ -160,6 +165,11 @@ impl PipelineContext {
         self.events.emit(RunEventKind::StoreRetry { pipeline: self.spec.pipeline_name(), attempt: *attempt });
         self.clock.sleep(Duration::from_secs(1 << (*attempt - 1))).await;
         Ok(())
+    }
+
+    /// Notes a record without a time as taken. Returns whether it was not taken before.
+    pub(crate) fn takes_timeless(&self, version: (RecordKey, Option<i64>)) -> bool {
+        self.timeless.lock().unwrap_or_else(PoisonError::into_inner).insert(version)
     }
 
     /// Notes a window that waits for its count check.

@@ -1,6 +1,11 @@
 //! Reads without an order. Where the records of a page follow no order, or give no time to continue at, the cursor cannot tell
 //! how far a full page has advanced it. A page that is not full holds everything that was requested, whatever its order: so the
 //! time ahead is read in parts, each halved until one page holds it.
+//!
+//! Records without a time may come with every range that is asked for. If they fill a page, no part is small enough: the rest of
+//! the scan is then read once, in the order of ids.
+
+use std::sync::atomic::Ordering;
 
 use time::{Duration, OffsetDateTime};
 
@@ -13,6 +18,19 @@ use crate::error::RunError;
 const PARTS: u32 = 16;
 
 impl Scan {
+    /// Reads on where a full page gives no time to continue at. If the pipeline has met an instant that fills a page already, the
+    /// records are probably in every instant that is asked for, because the source does not know their times either: the rest is
+    /// read in the order of ids. Returns whether the scan is over.
+    pub(super) async fn read_timeless(&mut self) -> Result<bool, RunError> {
+        if !self.context.has_full_instants.load(Ordering::Relaxed) {
+            return self.read_in_parts().await;
+        }
+        match self.keyset.read_rest_by_id(self.context.request.axis) {
+            Reached::Unproved => self.prove_instant().await,
+            _ => Ok(false),
+        }
+    }
+
     /// Reads some parts of the time ahead. Returns whether the scan is over; otherwise the cursor knows what to request next.
     pub(super) async fn read_in_parts(&mut self) -> Result<bool, RunError> {
         self.keyset.go_back();
@@ -47,6 +65,7 @@ impl Scan {
                     read += 1;
                 }
                 Found::Page if is_instant => {
+                    self.context.has_full_instants.store(true, Ordering::Relaxed);
                     if self.keyset.read_by_id() == Reached::Unproved {
                         return Ok(self.prove_instant().await?);
                     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use backfill_core::{CancellationToken, Catalog, Proof, Report, RunRequest, Thresholds};
-use fixtures::Shape;
+use fixtures::{Shape, Stamped};
 use qbo_client::{PageSize, Query};
 use raw_store::{RunStatus, WindowState};
 
@@ -168,4 +168,61 @@ async fn a_source_that_says_the_same_for_ever_is_left_after_a_bounded_number_of_
         "{message}"
     );
     assert!(bench.sandbox.journal().metered() < 1100, "{}", bench.sandbox.journal().metered());
+}
+
+/// A company some of whose invoices do not say when they were changed.
+async fn blurred(invoices: usize, blurred: usize, stamped: Stamped) -> Bench {
+    let bench = Bench::start(Shape::default().with_counts(invoices, 1, 1)).await;
+    let ids = in_order(&bench);
+    bench.sandbox.with_company(|company| {
+        let step = invoices / blurred;
+        for id in ids.iter().step_by(step) {
+            assert!(company.blur("Invoice", id, stamped));
+        }
+    });
+    bench
+}
+
+/// Everything is stored, in a bounded number of calls, and the log and the table agree.
+async fn assert_read(bench: &Bench, most_calls: usize, named: &str) {
+    let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+    assert_eq!(outcome.status(), RunStatus::Completed, "{named}: {:?}", outcome.failure);
+    bench.assert_complete("Invoice");
+    assert!(bench.store.quarantine().is_empty(), "{named}");
+    let calls = bench.sandbox.journal().metered();
+    assert!(calls <= most_calls, "{named}: {calls} calls");
+    let read: u64 = bench.lines().await.iter().map(|line| line.metrics.records_read).sum();
+    assert_eq!(read as usize, bench.count("Invoice"), "{named}: the log counts some twice");
+    let report = Report::build(&*bench.store, &Catalog::bundled(), None).await.unwrap();
+    let validated =
+        report.validate(&*bench.store, &Thresholds::default(), report.run.started_at).await.unwrap();
+    let missing: Vec<_> =
+        validated[0].findings.iter().filter(|finding| &*finding.kind == "rows_missing").collect();
+    assert!(missing.is_empty(), "{named}: {missing:?}");
+}
+
+/// Such a record comes with every range of times, so no range is small enough for a page of them.
+#[tokio::test]
+async fn records_without_a_time_are_read_once_and_no_scan_creeps() {
+    for (invoices, timeless) in [(60, 3), (1500, 500), (3000, 1500), (3000, 3000), (9000, 4500)] {
+        let bench = blurred(invoices, timeless, Stamped::Never).await;
+        assert_read(&bench, 150, &format!("{timeless} of {invoices}")).await;
+    }
+}
+
+#[tokio::test]
+async fn records_that_say_only_the_day_are_read_in_a_bounded_number_of_calls() {
+    for (invoices, days) in [(60, 3), (1500, 500), (3000, 3000), (9000, 9000)] {
+        let bench = blurred(invoices, days, Stamped::Day).await;
+        assert_read(&bench, 150, &format!("{days} of {invoices}")).await;
+    }
+    // More of one day than a page holds.
+    let shape = Shape::default().with_counts(5000, 1, 1).with_bulk_import(4000);
+    let bench = Bench::start(shape).await;
+    bench.sandbox.with_company(|company| {
+        for id in company.ids("Invoice") {
+            company.blur("Invoice", &id, Stamped::Day);
+        }
+    });
+    assert_read(&bench, 150, "a bulk import").await;
 }
