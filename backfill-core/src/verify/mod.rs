@@ -2,38 +2,23 @@
 
 mod comparing_sink;
 mod outcome;
+mod search;
 
 pub use self::outcome::{Verification, VerifiedPipeline};
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use qbo_client::{Advice, PageSize, RawPage};
-use raw_store::{
-    Lease, PageCommit, Reopen, Store, StoreError, StoreErrorKind, Window, WindowChange, WindowState,
-};
-use time::{Duration, OffsetDateTime};
+use raw_store::{Reopen, Store, StoreError, StoreErrorKind};
 use tokio_util::sync::CancellationToken;
 
-use self::comparing_sink::{ComparingSink, Found};
-use crate::catalog::{Axis, EntitySpec};
+use self::comparing_sink::ComparingSink;
+use self::search::Search;
+use crate::catalog::Axis;
 use crate::engine::{Engine, RunOutcome};
-use crate::error::{Failure, RunError};
+use crate::error::RunError;
 use crate::event::Emitter;
-use crate::id_hash::id_hash;
-use crate::mismatch::{Mismatch, MismatchKind};
 use crate::plan::{Proof, RunRequest};
-use crate::scan::{put, request_payload};
 use crate::store_parts::StoreParts;
-
-/// The number of ids read from the store at once.
-const STORED_AT_ONCE: u32 = 5000;
-
-/// The number of ids of one query. No limit is documented; a statement of this many ids is shorter than two kilobytes.
-const ASKED_AT_ONCE: usize = 100;
-
-/// How far back change data capture is queried: it refuses more than thirty days, by its own clock.
-const LOOK_BACK: Duration = Duration::days(29);
 
 impl Engine {
     /// Reads a span as a run would, and compares it with what is stored. Neither rows nor the log change; the request's axis,
@@ -98,7 +83,7 @@ impl Engine {
             let (unread, unavailable) =
                 totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));
             if failure.is_none() && unread == 0 && unavailable == 0 {
-                let search = Search { engine: self, spec, request, events, stop, deleted: None };
+                let search = Search::new((self, spec), request, events, stop);
                 failure = search.account_for_unmet(&mut found).await.err();
                 found.verified.looked_for_gone = failure.is_none();
             }
@@ -127,216 +112,4 @@ impl Engine {
             _ => Ok(()),
         }
     }
-}
-
-/// A page, and when it was requested by the host's clock.
-struct Asked {
-    page: RawPage,
-    asked_at: OffsetDateTime,
-}
-
-/// Searches for rows whose records were not met in the span that they were last changed in: edited since, or gone.
-struct Search<'a> {
-    engine: &'a Engine,
-    spec: &'a EntitySpec,
-    request: &'a RunRequest,
-    events: &'a Emitter,
-    stop: &'a CancellationToken,
-    /// The response of change data capture, once it was queried.
-    deleted: Option<HashMap<Box<str>, Option<OffsetDateTime>>>,
-}
-
-impl Search<'_> {
-    async fn account_for_unmet(mut self, found: &mut Found) -> Result<(), RunError> {
-        let mut met = std::mem::take(&mut found.met);
-        met.sort_unstable();
-        let pipeline = self.spec.pipeline(Axis::Updated);
-        // An entity that is read whole was met as a whole.
-        let span = (!self.spec.is_snapshot()).then_some(self.request.span);
-        let mut after: Box<str> = "".into();
-        loop {
-            let stored = self.engine.store.rows.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
-            let stored = stored.map_err(|error| self.error(error))?;
-            let is_last = stored.len() < STORED_AT_ONCE as usize;
-            if let Some(last) = stored.last() {
-                after.clone_from(last);
-            }
-            let unmet = stored.into_iter().filter(|id| met.binary_search(&id_hash(id)).is_err()).collect();
-            self.explain(unmet, found).await?;
-            if is_last {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn explain(&mut self, mut unmet: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
-        if unmet.is_empty() {
-            return Ok(());
-        }
-        let deleted = self.deletions(found.answered_at).await?;
-        unmet.retain(|id| match deleted.get(id) {
-            Some(at) => {
-                self.gone(id, *at, found);
-                false
-            }
-            None => true,
-        });
-        self.deleted = Some(deleted);
-        let mut parts: Vec<&[Box<str>]> = unmet.chunks(ASKED_AT_ONCE).collect();
-        while let Some(ids) = parts.pop() {
-            let asked = if self.spec.has_ids() { self.ask_for(ids).await? } else { Err(Advice::GiveUp) };
-            let page = match asked {
-                Ok(page) => page,
-                // One record that cannot be delivered says nothing of the others.
-                Err(Advice::AskFewer) if ids.len() > 1 => {
-                    let (first, second) = ids.split_at(ids.len() / 2);
-                    parts.extend([second, first]);
-                    continue;
-                }
-                // The entity was read whole, and these records are not in it.
-                Err(_) if self.spec.is_snapshot() => {
-                    for id in ids {
-                        self.gone(id, None, found);
-                    }
-                    continue;
-                }
-                Err(_) => {
-                    found.verified.unknown += ids.len() as u64;
-                    continue;
-                }
-            };
-            let absent = self.compare_and_miss(&page, ids, found).await?;
-            drop(page);
-            self.confirm_gone(absent, found).await?;
-        }
-        Ok(())
-    }
-
-    /// Compares the records that came, and returns the ids of those that did not.
-    async fn compare_and_miss(
-        &self,
-        asked: &Asked,
-        ids: &[Box<str>],
-        found: &mut Found,
-    ) -> Result<Vec<Box<str>>, RunError> {
-        self.compare(asked, found).await?;
-        let there: HashSet<_> = asked.page.records().filter_map(|record| record.id().ok()).collect();
-        Ok(ids.iter().filter(|id| !there.contains(&***id)).cloned().collect())
-    }
-
-    /// Requests a record that did not come once more: one response without it does not prove that it is gone.
-    async fn confirm_gone(&self, absent: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
-        if absent.is_empty() {
-            return Ok(());
-        }
-        let Ok(page) = self.ask_for(&absent).await? else {
-            found.verified.unknown += absent.len() as u64;
-            return Ok(());
-        };
-        for id in self.compare_and_miss(&page, &absent, found).await? {
-            self.gone(&id, None, found);
-        }
-        Ok(())
-    }
-
-    /// Returns what QBO still knows of deleted records; empty if it does not tell.
-    async fn deletions(
-        &mut self,
-        now: Option<OffsetDateTime>,
-    ) -> Result<HashMap<Box<str>, Option<OffsetDateTime>>, RunError> {
-        if let Some(known) = self.deleted.take() {
-            return Ok(known);
-        }
-        if !self.spec.is_captured() {
-            return Ok(HashMap::new());
-        }
-        let since = now.unwrap_or_else(|| self.engine.clock.now_utc()) - LOOK_BACK;
-        let asked = self.unless_stopped(self.engine.client.deleted_since(self.spec.name(), since)).await?;
-        let deleted = asked.map_or_else(|_| Vec::new(), |answer| answer.deleted);
-        Ok(deleted.into_iter().map(|one| (one.id, one.at)).collect())
-    }
-
-    /// Requests these records; QBO returns those that exist.
-    async fn ask_for(&self, ids: &[Box<str>]) -> Result<Result<Asked, Advice>, RunError> {
-        let asked_at = self.engine.clock.now_utc();
-        let query = self.spec.query_by_id(ids.iter().map(|id| &**id)).page(1, PageSize::MAX);
-        let page = self.unless_stopped(self.engine.client.fetch_page(&query)).await?;
-        Ok(page.map(|page| Asked { page, asked_at }))
-    }
-
-    /// Returns the response, or the advice of an error that concerns this query alone; other errors end the verification.
-    async fn unless_stopped<T>(
-        &self,
-        asked: impl Future<Output = Result<T, qbo_client::Error>>,
-    ) -> Result<Result<T, Advice>, RunError> {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(self.error(Failure::Stopped)),
-            answer = asked => match answer {
-                Ok(answer) => Ok(Ok(answer)),
-                Err(error) if matches!(error.advice(), Advice::GiveUp | Advice::AskFewer) => Ok(Err(error.advice())),
-                Err(error) => Err(self.error(Failure::Read(error))),
-            },
-        }
-    }
-
-    /// Compares records that exist after all: they were edited since, so that they lie outside of the span, or while it was
-    /// read.
-    async fn compare(&self, Asked { page, asked_at }: &Asked, found: &mut Found) -> Result<(), RunError> {
-        let mut by_window: BTreeMap<Window, PageCommit> = BTreeMap::new();
-        for record in page.records() {
-            let window = record.updated_at().and_then(day).unwrap_or(self.request.span);
-            put(by_window.entry(window).or_insert_with(|| self.page(window, page, *asked_at)), &record, 0);
-        }
-        for commit in by_window.into_values() {
-            let compared =
-                self.engine.store.rows.compare(&commit).await.map_err(|error| self.error(error))?;
-            found.enter(self.events, &commit, compared);
-        }
-        Ok(())
-    }
-
-    /// Creates an empty page.
-    fn page(&self, window: Window, page: &RawPage, asked_at: OffsetDateTime) -> PageCommit {
-        let pipeline = self.spec.pipeline(Axis::Updated);
-        let now = self.engine.clock.now_utc();
-        PageCommit {
-            lease: Lease { entity_name: pipeline.entity_name.clone(), epoch: 0 },
-            pipeline,
-            run: self.request.id.clone(),
-            page_number: 0,
-            page_size: PageSize::MAX.get().into(),
-            request: request_payload(""),
-            started_at: asked_at,
-            ingested_at: now,
-            answered_at: page.answered_at().unwrap_or(now),
-            latest_at: page.answered_at().map_or(now, |at| at.max(now)),
-            by_content: true,
-            rows: Vec::new(),
-            rejected: Vec::new(),
-            windows: vec![WindowChange {
-                window,
-                state: WindowState::Running,
-                cursor: None,
-                duration: std::time::Duration::ZERO,
-                after: None,
-            }],
-        }
-    }
-
-    fn gone(&self, id: &str, deleted_at: Option<OffsetDateTime>, found: &mut Found) {
-        let (pipeline, id) = (self.spec.pipeline_name(), Some(id.into()));
-        let kind = MismatchKind::Gone;
-        found.note(self.events, Mismatch { pipeline, kind, id, window: None, deleted_at });
-    }
-
-    fn error(&self, failure: impl Into<Failure>) -> RunError {
-        RunError { pipeline: Some(self.spec.pipeline_name()), window: None, failure: failure.into() }
-    }
-}
-
-/// Returns the UTC day of an instant.
-fn day(at: OffsetDateTime) -> Option<Window> {
-    let start = at.to_offset(time::UtcOffset::UTC).date().midnight().assume_utc();
-    Window::new(start, start + Duration::DAY).ok()
 }
