@@ -7,7 +7,7 @@
 -- qbo_owner    owns the schema; nobody logs in as it
 -- qbo_loader   what qbo-backfill runs as: reads, inserts and updates, and never deletes or changes the schema
 -- qbo_reader   for people and dashboards: the log, and what was read when. Payloads only where somebody grants them:
---              GRANT SELECT ON raw.qb_invoices TO qbo_reader
+--              GRANT SELECT ON raw.qb_invoices, raw.v_qb_invoices_live TO qbo_reader
 --
 -- The rights that PUBLIC has in the database by default (temporary tables, creating in schema public) are taken away: give other
 -- programs in the same database what they need by name.
@@ -48,6 +48,7 @@ DO $$
 DECLARE
     relation record;
     target text;
+    live text;
     ledger text[] := ARRAY[
         'schema_version', 'source_identity', 'backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page',
         'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month',
@@ -69,6 +70,11 @@ BEGIN
         EXECUTE format('ALTER TABLE %s OWNER TO qbo_owner', target);
         EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, qbo_loader', target);
         IF relation.is_raw THEN
+            live := format('%I.%I', current_schema(), 'v_' || relation.relname || '_live');
+            IF to_regclass(live) IS NOT NULL THEN
+                EXECUTE format('ALTER VIEW %s OWNER TO qbo_owner', live);
+                EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, qbo_loader', live);
+            END IF;
             -- What somebody granted to the reader, payloads perhaps, stays.
             PERFORM grant_on_raw_table(relation.relname::text);
             CONTINUE;
@@ -106,6 +112,7 @@ END
 $$;
 
 ALTER FUNCTION grant_on_raw_table(text) OWNER TO qbo_owner;
+ALTER FUNCTION complete_raw_table(text) OWNER TO qbo_owner;
 ALTER FUNCTION create_raw_table(text) OWNER TO qbo_owner;
 REVOKE EXECUTE ON FUNCTION grant_on_raw_table(text), create_raw_table(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION create_raw_table(text) TO qbo_loader;

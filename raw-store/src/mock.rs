@@ -15,6 +15,6 @@
 //! A [`MemoryStore`](crate::MemoryStore) often says more than a mock: it keeps the whole contract of every trait.
 
 pub use crate::store::{
-    MockBackfillLog, MockCallLedger, MockLeases, MockPageSink, MockQuarantine, MockRawInspection, MockTables,
-    MockTokenLineage, MockTriggerQueue, MockValidation,
+    MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink, MockQuarantine,
+    MockRawInspection, MockTables, MockTokenLineage, MockTriggerQueue, MockValidation,
 };

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use raw_store::{
     BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers,
-    Lease, Leases, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
-    PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId,
-    RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables, Trigger, TriggerEnd,
+    GoneMarks, GoneRecord, Lease, Leases, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
+    PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
+    RunId, RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables, Trigger, TriggerEnd,
     TriggerEvent, TriggerName, TriggerQueue, Window, WindowUpdate,
 };
 use time::OffsetDateTime;
@@ -257,6 +257,19 @@ impl RawInspection for Connection {
         limit: u32,
     ) -> Result<Vec<Box<str>>, StoreError> {
         self.step("stored ids", self.process.memory.stored_ids(pipeline, span, after, limit)).await
+    }
+}
+
+#[async_trait]
+impl GoneMarks for Connection {
+    async fn mark_gone(
+        &self,
+        pipeline: &Pipeline,
+        lease: &Lease,
+        gone: &[GoneRecord],
+        found_at: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        self.step("gone", self.process.memory.mark_gone(pipeline, lease, gone, found_at)).await
     }
 }
 

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::scene::{Scene, change, day, noon, row};
-use crate::{Deviation, LogFilter, RejectedRow, Row, Store, StoreError, Window, WindowState};
+use super::scene::{Scene, change, counts, day, noon, row};
+use crate::{
+    Deviation, GoneRecord, Lease, LogFilter, PageCommit, RejectedRow, Row, Store, StoreError, StoreErrorKind,
+    Window, WindowState,
+};
 
 fn deviation(id: Option<&str>, window: usize) -> Deviation {
     Deviation { id: id.map(Into::into), window }
@@ -95,5 +98,56 @@ pub async fn the_store_has_a_clock(store: &dyn Store) -> Result<(), StoreError> 
     let first = store.clock().await?;
     let second = store.clock().await?;
     assert!(first <= second && second - first < time::Duration::MINUTE, "{first} {second}");
+    Ok(())
+}
+
+/// A row is marked as gone by the owner of its pipeline alone, keeps its first mark and its document, and loses the mark with
+/// the next page that holds its record, whether the record has changed, has not, or comes in an older version.
+pub async fn a_mark_of_what_is_gone_stays_until_the_record_comes_back(
+    store: &dyn Store,
+) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let documents = |version: &str| {
+        let document = |n: i64| row(&n.to_string(), &format!(r#"{{"Id":"{n}","v":"{version}"}}"#), noon(3));
+        (0..5).map(document).collect::<Vec<_>>()
+    };
+    scene.land(documents("first")).await?;
+    let record = |id: &str, deleted_at| GoneRecord { id: id.into(), deleted_at };
+    let gone = [record("1", None), record("2", Some(noon(4))), record("3", None), record("none", None)];
+    let stale = Lease { epoch: scene.lease.epoch - 1, ..scene.lease.clone() };
+    let refused = store.mark_gone(&scene.pipeline, &stale, &gone, noon(5)).await.unwrap_err();
+    assert!(matches!(refused.kind, StoreErrorKind::LeaseLost(_)), "{refused}");
+    assert_eq!(store.stored_ids(&scene.pipeline, None, "", 9).await?.len(), 5);
+    assert_eq!(store.mark_gone(&scene.pipeline, &scene.lease, &gone, noon(5)).await?, 3);
+    assert_eq!(store.mark_gone(&scene.pipeline, &scene.lease, &gone[..2], noon(6)).await?, 0);
+    let unknown = crate::Pipeline { table: "qb_never_prepared".parse().unwrap(), ..scene.pipeline.clone() };
+    assert_eq!(store.mark_gone(&unknown, &scene.lease, &gone, noon(5)).await?, 0);
+
+    // What is known to be gone is not searched for again, and its rows are kept.
+    let ids = |ids: &[&str]| ids.iter().map(|id| Box::from(*id)).collect::<Vec<Box<str>>>();
+    assert_eq!(store.stored_ids(&scene.pipeline, None, "", 9).await?, ids(&["0", "4"]));
+    assert_eq!(store.count_rows(&scene.pipeline).await?, 5);
+
+    // Record 1 comes back as it was, record 2 in an older version, record 3 in a newer one.
+    let mut back = documents("first");
+    back[2] = row("2", r#"{"Id":"2","v":"before"}"#, noon(2));
+    back[3] = row("3", r#"{"Id":"3","v":"second"}"#, noon(7));
+    let page = scene.page(back[..4].to_vec());
+    let mut compared = store.compare(&page).await?;
+    compared.changed.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let changed = ["1", "2", "3"].map(|id| deviation(Some(id), 0));
+    assert_eq!((compared.same, compared.changed), (1, changed.to_vec()));
+    assert_eq!(store.commit_page(&page).await?.total, counts(0, 3, 1, 0));
+    let all = ids(&["0", "1", "2", "3", "4"]);
+    assert_eq!(store.stored_ids(&scene.pipeline, None, "", 9).await?, all);
+    let again = scene.page(documents("first"));
+    assert_eq!(store.commit_page(&again).await?.total, counts(0, 0, 5, 0), "older versions replaced nothing");
+
+    // A page that is compared by content takes marks back as well.
+    store.mark_gone(&scene.pipeline, &scene.lease, &gone[..1], noon(5)).await?;
+    let page = PageCommit { by_content: true, ..scene.page(documents("first")[1..2].to_vec()) };
+    assert_eq!(store.compare(&page).await?.changed, changed[..1]);
+    assert_eq!(store.commit_page(&page).await?.total, counts(0, 1, 0, 0));
+    assert_eq!(store.stored_ids(&scene.pipeline, None, "", 9).await?, all);
     Ok(())
 }

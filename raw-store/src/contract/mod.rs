@@ -24,7 +24,8 @@ pub use calls::{
 };
 pub use consent::a_second_copy_of_a_consent_is_found;
 pub use inspection::{
-    a_page_is_compared_and_nothing_changes, stored_ids_are_listed_in_pages, the_store_has_a_clock,
+    a_mark_of_what_is_gone_stays_until_the_record_comes_back, a_page_is_compared_and_nothing_changes,
+    stored_ids_are_listed_in_pages, the_store_has_a_clock,
 };
 pub use landing::{
     a_page_lands_on_top_of_the_page_before_it, a_page_that_contradicts_itself_is_refused,

@@ -184,7 +184,9 @@ fn check_kept(state: &State, page: &PageCommit, landing: &PreparedPage<'_>) -> R
     let table = state.tables.get(&page.pipeline.table).ok_or_else(no_table)?;
     let is_missing = |candidate: &&Candidate<'_>| {
         let stored = table.get(&candidate.row.id);
-        stored.is_none_or(|stored| replaces(stored, &stored_row(page, candidate.row), page))
+        stored.is_none_or(|stored| {
+            stored.gone_found_at.is_some() || replaces(stored, &stored_row(page, candidate.row), page)
+        })
     };
     let dropped = landing.candidates.iter().filter(|candidate| state.drops(&candidate.row.id));
     let rows = dropped.filter(is_missing).count() as u64;
@@ -210,6 +212,11 @@ fn land(
             counts.updated += 1;
             *stored = new;
         }
+        // The record came back as it was.
+        Some(stored) if stored.gone_found_at.is_some() => {
+            counts.updated += 1;
+            (stored.gone_found_at, stored.source_deleted_at) = (None, None);
+        }
         Some(_) => counts.unchanged += 1,
     }
 }
@@ -227,6 +234,8 @@ pub(super) fn stored_row(page: &PageCommit, row: &Row) -> StoredRow {
         updated_at: row.updated_at,
         sync_token: row.sync_token,
         answered_at: page.answered_at,
+        gone_found_at: None,
+        source_deleted_at: None,
     }
 }
 

@@ -35,7 +35,11 @@ impl RawInspection for MemoryStore {
             let row = candidate.row;
             let deviation = || Deviation { id: Some(row.id.clone()), window: row.window };
             match table.and_then(|table| table.get(&row.id)) {
-                Some(stored) if !replaces(stored, &stored_row(page, row), page) => comparison.same += 1,
+                Some(stored)
+                    if stored.gone_found_at.is_none() && !replaces(stored, &stored_row(page, row), page) =>
+                {
+                    comparison.same += 1;
+                }
                 // A document that is kept beside its row must have the row as well.
                 _ if is_kept(candidate.digest) && !landing.beside.contains_key(&candidate.digest) => {
                     comparison.quarantined += 1;
@@ -58,7 +62,8 @@ impl RawInspection for MemoryStore {
         let rows = state.tables.get(&pipeline.table).into_iter().flat_map(|table| table.values());
         let in_span = |at| span.is_none_or(|span| span.contains(at));
         let ids = rows
-            .filter(|row| *row.id > *after && row.updated_at.map_or(span.is_none(), in_span))
+            .filter(|row| row.gone_found_at.is_none() && *row.id > *after)
+            .filter(|row| row.updated_at.map_or(span.is_none(), in_span))
             .map(|row| row.id.clone());
         Ok(ids.take(limit as usize).collect())
     }

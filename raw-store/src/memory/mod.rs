@@ -3,6 +3,7 @@
 mod call_table;
 mod calls;
 mod commit;
+mod gone;
 mod inspect;
 mod ledger;
 mod state;

@@ -36,6 +36,10 @@ pub struct StoredRow {
     pub sync_token: Option<i64>,
     /// Column `source_answered_at_utc`.
     pub answered_at: OffsetDateTime,
+    /// Column `gone_found_at_utc`.
+    pub gone_found_at: Option<OffsetDateTime>,
+    /// Column `source_deleted_at_utc`.
+    pub source_deleted_at: Option<OffsetDateTime>,
 }
 
 /// A document in quarantine, with its bytes.

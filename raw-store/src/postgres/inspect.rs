@@ -28,6 +28,7 @@ fn ids_sql(table: &TableName) -> String {
     format!(
         "SELECT id FROM \"{table}\"
          WHERE ($1::timestamptz IS NULL OR (source_updated_at_utc >= $1 AND source_updated_at_utc < $2)) AND id > $3
+           AND gone_found_at_utc IS NULL
          ORDER BY id LIMIT $4"
     )
 }
@@ -35,6 +36,21 @@ fn ids_sql(table: &TableName) -> String {
 /// The server's clock now, not at the start of a transaction.
 pub(super) async fn clock(client: &Object) -> Result<OffsetDateTime, StoreErrorKind> {
     Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)
+}
+
+/// What is stored under the id of a document.
+#[derive(Clone, Copy)]
+enum Found {
+    Nothing,
+    Row,
+    /// A row that is marked as gone.
+    Marked,
+}
+
+impl Found {
+    fn of(stored: &documents::Stored) -> Self {
+        if stored.is_gone { Self::Marked } else { Self::Row }
+    }
 }
 
 /// Compares the documents of a page with what is stored.
@@ -47,14 +63,19 @@ pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageCo
         let stored = documents::stored(client, table, &landing.candidates).await?;
         for (candidate, stored) in landing.candidates.iter().zip(stored) {
             match stored {
-                Some(stored) if !page.by_content && *stored.digest == *candidate.digest.as_bytes() => {
+                Some(stored)
+                    if !page.by_content
+                        && !stored.is_gone
+                        && *stored.digest == *candidate.digest.as_bytes() =>
+                {
                     comparison.same += 1;
                 }
-                stored => doubtful.push((*candidate, stored.is_some())),
+                Some(stored) => doubtful.push((*candidate, Found::of(&stored))),
+                None => doubtful.push((*candidate, Found::Nothing)),
             }
         }
     } else {
-        doubtful.extend(landing.candidates.iter().map(|candidate| (*candidate, false)));
+        doubtful.extend(landing.candidates.iter().map(|candidate| (*candidate, Found::Nothing)));
     }
     let aside = landing.quarantine.keys().copied();
     let digests: Vec<Digest> = aside.chain(doubtful.iter().map(|(candidate, _)| candidate.digest)).collect();
@@ -68,13 +89,15 @@ pub(super) async fn compare(client: &Object, page: &PageCommit) -> Result<PageCo
         }
     }
     let mut other = Vec::new();
-    for (candidate, is_stored) in doubtful {
+    for (candidate, found) in doubtful {
         // A document that is kept beside its row must have the row as well.
         let instead = kept.contains(&candidate.digest) && !landing.beside.contains_key(&candidate.digest);
-        match (instead, is_stored) {
+        match (instead, found) {
             (true, _) => comparison.quarantined += 1,
-            (false, true) => other.push(candidate),
-            (false, false) => comparison.missing.push(deviation(candidate)),
+            (false, Found::Row) => other.push(candidate),
+            // A page takes the mark back.
+            (false, Found::Marked) => comparison.changed.push(deviation(candidate)),
+            (false, Found::Nothing) => comparison.missing.push(deviation(candidate)),
         }
     }
     let older = older(client, page, &other).await?;

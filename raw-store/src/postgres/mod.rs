@@ -6,6 +6,7 @@
 mod calls;
 mod commit;
 mod connect;
+mod gone;
 mod grants;
 mod identity;
 mod inspect;
@@ -41,10 +42,10 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::vault_row::{SealedRow, SealedRowLock};
 use crate::store::trigger::lease_name;
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers, Lease,
-    Leases, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
-    PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId,
-    RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey, Tables,
+    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers, GoneMarks,
+    GoneRecord, Lease, Leases, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
+    PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
+    RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey, Tables,
     TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation,
     ValidationQuery, ValidationResult, ValidationStats, Window, WindowUpdate,
 };
@@ -372,6 +373,21 @@ impl RawInspection for PgStore {
     ) -> Result<Vec<Box<str>>, StoreError> {
         in_session!(self.session, format!("reading {}", pipeline.table), |session| {
             inspect::stored_ids(&session, &pipeline.table, span, (after, limit))
+        })
+    }
+}
+
+#[async_trait]
+impl GoneMarks for PgStore {
+    async fn mark_gone(
+        &self,
+        pipeline: &Pipeline,
+        lease: &Lease,
+        gone: &[GoneRecord],
+        found_at: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        in_session!(self.session, format!("marking rows of {} as gone", pipeline.table), |session| {
+            gone::mark(&mut session, (&pipeline.table, lease), gone, found_at)
         })
     }
 }

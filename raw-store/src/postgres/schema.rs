@@ -153,7 +153,7 @@ const INDEXES: [(&str, &str); 4] = [
     ("backfill_trigger_history", "backfill_trigger_history_by_name"),
 ];
 
-const FUNCTIONS: [&str; 2] = ["create_raw_table", "grant_on_raw_table"];
+const FUNCTIONS: [&str; 3] = ["complete_raw_table", "create_raw_table", "grant_on_raw_table"];
 
 const VIEWS: [&str; 3] = ["v_backfill_coverage", "v_backfill_daily", "v_backfill_findings"];
 
@@ -174,6 +174,14 @@ const OBJECTS: &str = "
     SELECT proname::text, 'a function' FROM pg_proc
     WHERE pronamespace = to_regnamespace(current_schema()) AND oidvectortypes(proargtypes) = 'text'";
 
+/// The views of live records that are missing. A partition has none of its own.
+const MISSING_LIVE: &str = "
+    SELECT 'v_' || class.relname || '_live'
+    FROM pg_class AS class
+    WHERE class.relnamespace = to_regnamespace(current_schema()) AND class.relkind IN ('r', 'p') AND NOT class.relispartition
+      AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = class.oid AND attname = 'payload_digest' AND NOT attisdropped)
+      AND to_regclass(format('%I.%I', current_schema(), 'v_' || class.relname || '_live')) IS NULL";
+
 /// Whether the role may read the budget, and then whether it has its line.
 const MAY_LOOK: &str = "
     SELECT coalesce(has_table_privilege(to_regclass('call_budget'), 'SELECT'), false)";
@@ -183,7 +191,8 @@ const BUDGET: &str = "SELECT count(*) FROM call_budget";
 const RAW_COLUMNS: &str = "id text!, payload jsonb!, ingested_at_utc timestamptz!, \
      extract_window_start_utc timestamptz!, extract_window_end_utc timestamptz!, page_number integer!, \
      page_size integer!, request_payload jsonb!, source_updated_at_utc timestamptz, source_sync_token bigint, \
-     source_answered_at_utc timestamptz!, payload_digest bytea!";
+     source_answered_at_utc timestamptz!, payload_digest bytea!, gone_found_at_utc timestamptz, \
+     source_deleted_at_utc timestamptz";
 
 /// The raw tables that the scripts create.
 const RAW_TABLES: [&str; 3] = ["qb_invoices", "qb_customers", "qb_items"];
@@ -330,14 +339,14 @@ pub(super) async fn differences(
         compare(name, Some(table), (RAW_COLUMNS, "id"), &mut differences);
     }
     for (table, column, expected, found) in missing_objects(client, &found).await? {
-        differences.push(SchemaDifference { table: table.into(), column, expected: expected.into(), found });
+        differences.push(SchemaDifference { table, column, expected: expected.into(), found });
     }
     differences.sort_unstable();
     Ok(differences)
 }
 
 /// A difference that is about no column.
-type Missing = (&'static str, Option<Box<str>>, String, Option<Box<str>>);
+type Missing = (Box<str>, Option<Box<str>>, String, Option<Box<str>>);
 
 /// What a run needs beside tables. An object of a missing table is not reported separately.
 async fn missing_objects(
@@ -352,16 +361,19 @@ async fn missing_objects(
     let mut missing: Vec<Missing> = Vec::new();
     for (what, expected) in [("constraint", &GUARDS[..]), ("index", &INDEXES[..])] {
         let gone = expected.iter().filter(|(of, name)| tables.contains_key(*of) && !is_there(of, name));
-        missing.extend(gone.map(|(of, name)| (*of, None, format!("{what} {name}"), None)));
+        missing.extend(gone.map(|(of, name)| ((*of).into(), None, format!("{what} {name}"), None)));
     }
     for (what, names) in [("a view", &VIEWS[..]), ("a function", &FUNCTIONS[..])] {
         let gone = names.iter().filter(|name| !is_there(name, what));
-        missing.extend(gone.map(|name| (*name, None, what.to_owned(), None)));
+        missing.extend(gone.map(|name| ((*name).into(), None, what.to_owned(), None)));
+    }
+    for row in client.query(MISSING_LIVE, &[]).await? {
+        missing.push((row.try_get::<_, String>(0)?.into(), None, "a view".into(), None));
     }
     if client.query_one(MAY_LOOK, &[]).await?.try_get(0)? {
         let lines: i64 = client.query_one(BUDGET, &[]).await?.try_get(0)?;
         if lines != 1 {
-            missing.push(("call_budget", None, "one line".into(), Some(lines.to_string().into())));
+            missing.push(("call_budget".into(), None, "one line".into(), Some(lines.to_string().into())));
         }
     }
     Ok(missing)

@@ -6,7 +6,7 @@ pub(super) struct Script {
     pub(super) sql: &'static str,
 }
 
-pub(super) const SCRIPTS: [Script; 15] = [
+pub(super) const SCRIPTS: [Script; 16] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -22,6 +22,7 @@ pub(super) const SCRIPTS: [Script; 15] = [
     Script { version: 13, sql: include_str!("../../sql/0013_accepted.sql") },
     Script { version: 14, sql: include_str!("../../sql/0014_chain.sql") },
     Script { version: 15, sql: GUARDS },
+    Script { version: 16, sql: include_str!("../../sql/0016_gone.sql") },
 ];
 
 /// Restores keys and columns that were dropped by hand. The other scripts rely on them.

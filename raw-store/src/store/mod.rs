@@ -2,11 +2,13 @@
 //!
 //! [`Tables`] prepares the schema for a company and its pipelines, [`Leases`] says which process may write, [`PageSink`] commits
 //! pages, [`BackfillLog`] records windows and runs, [`RawInspection`] compares without changing, [`Quarantine`] holds what could
-//! not become a row: together they are a [`Store`]. [`Validation`] examines what is stored,
+//! not become a row, [`GoneMarks`] marks what the source no longer has:
+//! together they are a [`Store`]. [`Validation`] examines what is stored,
 //! [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault
 //! apart.
 
 pub(crate) mod calls;
+mod gone;
 mod inspect;
 mod leases;
 mod ledger;
@@ -20,6 +22,9 @@ mod validation;
 #[cfg(feature = "mock")]
 pub use calls::MockCallLedger;
 pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};
+#[cfg(feature = "mock")]
+pub use gone::MockGoneMarks;
+pub use gone::{GoneMarks, GoneRecord};
 #[cfg(feature = "mock")]
 pub use inspect::MockRawInspection;
 pub use inspect::{Deviation, PageComparison, RawInspection};
@@ -58,9 +63,9 @@ pub use validation::{
 };
 
 /// Everything that a run needs of a store. Code that needs less asks for one of its traits.
-pub trait Store: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine {}
+pub trait Store: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks {}
 
-impl<T: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine> Store for T {}
+impl<T: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks> Store for T {}
 
 // Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn Store) = |_| ();

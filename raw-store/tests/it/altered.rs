@@ -4,9 +4,9 @@
 
 use fixtures::TempDatabase;
 use raw_store::{
-    Advice, BackfillLog as _, Leases as _, LogFilter, NewTrigger, PageCommit, PageSink as _, PgStore, RunId,
-    RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables as _, TriggerPlan, TriggerQueue as _,
-    WindowCounts,
+    Advice, BackfillLog as _, GoneMarks as _, GoneRecord, Leases as _, LogFilter, NewTrigger, PageCommit,
+    PageSink as _, PgStore, RunId, RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables as _,
+    TriggerPlan, TriggerQueue as _, WindowCounts,
 };
 
 use crate::support::{NOW, Work, connection, database, loader, pipeline, row, store, window};
@@ -227,4 +227,18 @@ async fn a_call_whose_place_is_not_kept_is_refused_and_does_not_ask_for_ever() {
     let limits = raw_store::contract::USUAL_LIMITS;
     let error = raw_store::CallLedger::admit(&store, &limits, std::time::Duration::from_millis(250)).await;
     assert_eq!(named(&error.unwrap_err()), ("call_slot", 1));
+}
+
+/// A mark that the database does not keep, or does not give up, is not taken for one.
+#[tokio::test]
+async fn a_mark_that_is_kept_out_or_kept_on_is_named() {
+    let database = database().await;
+    let (store, work) = begun(&database, "SELECT 1").await;
+    store.commit_page(&page(&work, 1, "one")).await.unwrap();
+    let gone = |id: &str| [GoneRecord { id: id.into(), deleted_at: None }];
+    store.mark_gone(&work.pipeline, &work.lease, &gone("3"), NOW).await.unwrap();
+    harmed(&database, &trigger("UPDATE", "qb_invoices", DROPS_TWO)).await;
+    let error = store.mark_gone(&work.pipeline, &work.lease, &gone("7"), NOW).await.unwrap_err();
+    assert_eq!(named(&error), ("qb_invoices", 1));
+    assert_eq!(is_refused(&store, &page(&work, 2, "one")).await, ("qb_invoices".into(), 1));
 }

@@ -86,6 +86,8 @@ async fn a_reader_sees_the_log_and_no_payload() {
         "SELECT * FROM raw.backfill_run, raw.backfill_run_pipeline, raw.backfill_page",
         "SELECT id, ingested_at_utc, source_updated_at_utc FROM raw.qb_invoices",
         "SELECT count(*) FROM raw.qb_items",
+        "SELECT id, gone_found_at_utc, source_deleted_at_utc FROM raw.qb_items",
+        "SELECT id, source_updated_at_utc FROM raw.v_qb_items_live",
         "SELECT * FROM raw.backfill_validation, raw.backfill_finding",
         "SELECT * FROM raw.v_backfill_coverage",
         "SELECT * FROM raw.v_backfill_daily",
@@ -99,6 +101,7 @@ async fn a_reader_sees_the_log_and_no_payload() {
         &[
             "SELECT payload FROM raw.qb_invoices",
             "SELECT * FROM raw.qb_customers",
+            "SELECT payload FROM raw.v_qb_customers_live",
             "SELECT raw FROM raw.quarantine",
             "SELECT * FROM raw.sealed_vault",
             "SELECT * FROM raw.consent_witness",
@@ -164,7 +167,7 @@ async fn the_scripts_run_again_leave_grants_to_readers_and_tables_of_others_alon
     owner
         .batch_execute(
             "GRANT SELECT ON raw.qb_invoices TO qbo_reader; CREATE TABLE raw.somebodys (x int);
-             DROP TABLE raw.qb_items;
+             DROP TABLE raw.qb_items CASCADE;
              CREATE TABLE raw.qb_items (LIKE raw.qb_invoices INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY HASH (id);
              CREATE TABLE raw.qb_items_0 PARTITION OF raw.qb_items FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
         )

@@ -5,11 +5,11 @@
 use std::process::Command;
 
 use raw_store::{
-    Advice, BackfillLog, DatabaseOptions, LogFilter, PageSink, PgStore, SchemaName, StoreError,
-    StoreErrorKind, StoreIdentity, Tables,
+    Advice, BackfillLog, DatabaseOptions, GoneMarks as _, GoneRecord, LogFilter, PageSink, PgStore,
+    SchemaName, StoreError, StoreErrorKind, StoreIdentity, Tables,
 };
 
-use crate::support::{Work, bare_store, connection, database, options, pipeline, row, store};
+use crate::support::{NOW, Work, bare_store, connection, database, options, pipeline, row, store};
 
 async fn refusal(options: DatabaseOptions) -> StoreError {
     let error = PgStore::connect(options, SchemaName::default()).await.expect_err("a refusal");
@@ -31,7 +31,7 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
     assert!(connection(&database).await.query_one(by_one, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(one.check().await.unwrap(), []);
     let status = one.schema_status().await.unwrap();
-    assert_eq!((status.found, status.known, status.identity), (Some(15), 15, None));
+    assert_eq!((status.found, status.known, status.identity), (Some(16), 16, None));
     assert_eq!(status.tables.len(), 20);
 }
 
@@ -126,8 +126,9 @@ async fn the_script_serves_psql_too() {
         "0013_accepted.sql",
         "0014_chain.sql",
         "0015_guards.sql",
+        "0016_gone.sql",
     ];
-    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(30) {
+    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(32) {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
         psql.args(["-p", &database.port().to_string(), "-U", database.user(), "-d", database.name()]);
@@ -208,6 +209,35 @@ async fn a_log_of_the_version_before_learns_what_is_unavailable() {
     assert_eq!(store.lines(&LogFilter::default()).await.unwrap().len(), 2);
 }
 
+/// A table of the version before gets columns, index and view; its rows count as live.
+#[tokio::test]
+async fn a_raw_table_of_the_version_before_learns_what_is_gone() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    let work = Work::begin(&store).await;
+    let before = "SET search_path TO raw;
+        ALTER TABLE qb_invoices DROP COLUMN gone_found_at_utc CASCADE, DROP COLUMN source_deleted_at_utc CASCADE;
+        INSERT INTO qb_invoices VALUES ('7', '{}', now(), '2024-01-01Z', '2024-01-02Z', 1, 1, '{}', '2024-01-01Z', 0, now(), '');
+        CREATE TABLE qb_parts (LIKE qb_items INCLUDING DEFAULTS, PRIMARY KEY (id)) PARTITION BY HASH (id);
+        ALTER TABLE qb_parts DROP COLUMN gone_found_at_utc, DROP COLUMN source_deleted_at_utc;
+        CREATE TABLE qb_parts_0 PARTITION OF qb_parts FOR VALUES WITH (MODULUS 1, REMAINDER 0)";
+    owner.batch_execute(before).await.unwrap();
+    let told: Vec<String> = store.check().await.unwrap().iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|one| one.starts_with("qb_invoices.gone_found_at_utc: expected")), "{told:?}");
+    assert!(told.iter().any(|one| one.starts_with("v_qb_invoices_live: expected a view")), "{told:?}");
+    store.migrate().await.unwrap();
+    assert_eq!(store.check().await.unwrap(), []);
+    let live = async |table: &str| -> i64 {
+        let count = format!("SELECT count(*) FROM raw.v_{table}_live");
+        owner.query_one(&count, &[]).await.unwrap().get(0)
+    };
+    assert_eq!((live("qb_invoices").await, live("qb_parts").await), (1, 0));
+    let gone = [GoneRecord { id: "7".into(), deleted_at: None }];
+    assert_eq!(store.mark_gone(&work.pipeline, &work.lease, &gone, NOW).await.unwrap(), 1);
+    assert_eq!((live("qb_invoices").await, store.count_rows(&work.pipeline).await.unwrap()), (0, 1));
+}
+
 #[tokio::test]
 async fn schemas_of_other_names_stand_side_by_side() {
     let database = database().await;
@@ -240,14 +270,14 @@ async fn a_schema_of_another_version_is_refused() {
     owner.batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')").await.unwrap();
     let newer = bare_store(&database).await;
     let error = newer.lines(&LogFilter::default()).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 15 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 16 }), "{error}");
     assert!(matches!(newer.migrate().await.unwrap_err().kind, StoreErrorKind::Newer { .. }));
 
     owner.batch_execute("UPDATE raw.schema_version SET version = version - 99").await.unwrap();
     owner.batch_execute("DELETE FROM raw.schema_version WHERE version < 0").await.unwrap();
     let older = bare_store(&database).await;
     let error = older.runs(1).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 15 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 16 }), "{error}");
     older.migrate().await.unwrap();
     assert!(older.runs(1).await.unwrap().is_empty());
 }
@@ -260,13 +290,14 @@ async fn a_schema_changed_by_hand_is_told_point_by_point() {
     owner
         .batch_execute(
             "SET search_path TO raw;
-             ALTER TABLE qb_invoices DROP COLUMN page_size, ADD COLUMN note text, ADD COLUMN must text NOT NULL;
+             ALTER TABLE qb_invoices DROP COLUMN page_size CASCADE, ADD COLUMN note text, ADD COLUMN must text NOT NULL;
+             DROP VIEW v_qb_items_live;
              ALTER TABLE qb_items ALTER COLUMN payload TYPE text;
              ALTER TABLE qb_customers DROP CONSTRAINT qb_customers_pkey;
              ALTER TABLE backfill_log ALTER COLUMN attempts DROP NOT NULL;
              DROP TABLE quarantine;
              SELECT create_raw_table('qb_vendors');
-             ALTER TABLE qb_vendors DROP COLUMN payload_digest;",
+             ALTER TABLE qb_vendors DROP COLUMN payload_digest CASCADE;",
         )
         .await
         .unwrap();
@@ -281,6 +312,8 @@ async fn a_schema_changed_by_hand_is_told_point_by_point() {
             "qb_items.payload: expected jsonb not null, found text not null",
             "qb_vendors.payload_digest: expected bytea not null, found nothing",
             "quarantine: expected a table, found nothing",
+            "v_qb_invoices_live: expected a view, found nothing",
+            "v_qb_items_live: expected a view, found nothing",
         ],
     );
     let work = Work::begin(&store).await;
@@ -404,6 +437,8 @@ async fn whatever_a_run_needs_and_somebody_dropped_is_named_and_comes_back() {
     for (harm, named) in [
         ("DROP FUNCTION create_raw_table(text)", "create_raw_table: expected a function"),
         ("DROP FUNCTION grant_on_raw_table(text)", "grant_on_raw_table: expected a function"),
+        ("DROP FUNCTION complete_raw_table(text)", "complete_raw_table: expected a function"),
+        ("DROP VIEW v_qb_invoices_live", "v_qb_invoices_live: expected a view"),
         ("DROP VIEW v_backfill_daily", "v_backfill_daily: expected a view"),
         ("TRUNCATE call_budget", "call_budget: expected one line, found 0"),
         ("DROP INDEX backfill_lease_by_owner", "index backfill_lease_by_owner"),

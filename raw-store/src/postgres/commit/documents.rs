@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::jsonb::Jsonb;
+use crate::postgres::gone;
 use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
 use crate::{Altered, PageCommit, StoreErrorKind, TableName};
 
@@ -25,10 +26,12 @@ pub(in crate::postgres) const SAYS_NOTHING: &str =
     "(payload IS NULL OR (pg_column_size(payload) < 64 AND payload::text IN ('{}', '[]', 'null', '\"\"')))";
 
 /// Reads the digests and the versions that belong to them: small columns, so that an unchanged page reads no payload and writes
-/// nothing. Also reads what shows that a row was changed by hand since.
+/// nothing. Also reads what shows that a row was changed by hand since, and
+/// whether it is marked as gone.
 fn look_up_sql(table: &TableName) -> String {
     format!(
-        "SELECT id, payload_digest, source_updated_at_utc, {SAYS_NOTHING}, source_sync_token
+        "SELECT id, payload_digest, source_updated_at_utc, {SAYS_NOTHING}, source_sync_token,
+             gone_found_at_utc IS NOT NULL
          FROM \"{table}\" WHERE id = ANY($1)"
     )
 }
@@ -87,7 +90,9 @@ fn upsert_sql(table: &TableName) -> String {
              page_number = excluded.page_number,
              page_size = excluded.page_size,
              request_payload = excluded.request_payload,
-             source_answered_at_utc = excluded.source_answered_at_utc
+             source_answered_at_utc = excluded.source_answered_at_utc,
+             gone_found_at_utc = NULL,
+             source_deleted_at_utc = NULL
          WHERE {replaces}
          RETURNING id, xmax = 0"
     )
@@ -143,6 +148,8 @@ pub(in crate::postgres) struct Stored {
     updated_at: Option<OffsetDateTime>,
     says_nothing: bool,
     sync_token: Option<i64>,
+    /// Whether the row is marked as gone at the source.
+    pub(in crate::postgres) is_gone: bool,
 }
 
 impl Stored {
@@ -156,23 +163,40 @@ impl Stored {
     }
 }
 
-/// Which of the candidates are stored already, byte for byte and with their version, and which rows were changed by hand since.
-pub(in crate::postgres) async fn unchanged(
+/// What has to be done about a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::postgres) enum Work {
+    /// Nothing: it is stored already, byte for byte and with its version.
+    Nothing,
+    /// It is written unless its row is newer.
+    Write,
+    /// As `Write`, and its row loses the mark that says that the source no longer has it.
+    WriteAndUnmark,
+}
+
+/// What has to be done about each candidate, and which rows were changed by hand since. If documents are compared by content,
+/// all are written.
+pub(in crate::postgres) async fn work(
     transaction: &Transaction<'_>,
     look_up: &Statement,
     candidates: &[Candidate<'_>],
-) -> Result<(Vec<bool>, Altered), StoreErrorKind> {
+    by_content: bool,
+) -> Result<(Vec<Work>, Altered), StoreErrorKind> {
     let stored = look_up_all(&**transaction, look_up, candidates).await?;
     let mut altered = Altered::default();
-    let mut same = Vec::with_capacity(candidates.len());
+    let mut work = Vec::with_capacity(candidates.len());
     for (candidate, stored) in candidates.iter().zip(stored) {
-        let stored = stored.filter(|stored| stored.is(candidate));
-        if let Some(stored) = &stored {
+        let same = stored.as_ref().filter(|stored| !by_content && stored.is(candidate));
+        if let Some(stored) = same {
             note_altered(&mut altered, candidate.row, stored.updated_at, stored.says_nothing);
         }
-        same.push(stored.is_some());
+        work.push(match (&stored, same) {
+            (Some(stored), _) if stored.is_gone => Work::WriteAndUnmark,
+            (_, Some(_)) => Work::Nothing,
+            _ => Work::Write,
+        });
     }
-    Ok((same, altered))
+    Ok((work, altered))
 }
 
 /// What is stored under each candidate's id.
@@ -202,6 +226,7 @@ async fn look_up_all(
                 updated_at: row.try_get(2)?,
                 says_nothing: row.try_get(3)?,
                 sync_token: row.try_get(4)?,
+                is_gone: row.try_get(5)?,
             });
         }
     }
@@ -210,17 +235,18 @@ async fn look_up_all(
 
 /// Writes the candidates of a page. One that the server refuses goes to quarantine alone: the rest is committed. What the table
 /// may not have kept is read back before the commit: rows that were not returned, and all rows if something `meddles` with the
-/// table.
+/// table. The rows that are `marked` as gone lose their marks.
 pub(in crate::postgres) async fn land(
     transaction: &Transaction<'_>,
     page: &PageCommit,
     landing: &mut PreparedPage<'_>,
-    meddles: bool,
+    (marked, meddles): (&[&str], bool),
 ) -> Result<(), StoreErrorKind> {
     let candidates = mem::take(&mut landing.candidates);
     if candidates.is_empty() {
         return Ok(());
     }
+    gone::restore(transaction, &page.pipeline.table, marked).await?;
     let upsert = match transaction.prepare_cached(&upsert_sql(&page.pipeline.table)).await {
         Ok(upsert) => upsert,
         Err(error) if meddles && refuses_rows(&error) => return Err(altered(page, candidates.len())),
@@ -235,7 +261,7 @@ pub(in crate::postgres) async fn land(
                 let doubtful = part.iter().zip(&inserted).filter(|(_, written)| meddles || written.is_none());
                 let doubtful: Vec<_> = doubtful.map(|(candidate, _)| *candidate).collect();
                 confirm(transaction, page, &doubtful).await?;
-                count(landing, part, &inserted);
+                count(landing, part, (&inserted, marked));
             }
             Err(error) if is_about_one_record(&error) => {
                 transaction.batch_execute("ROLLBACK TO SAVEPOINT part").await?;
@@ -364,13 +390,18 @@ fn returned(
     Ok(inserted)
 }
 
-/// Counts a part: a row that was not written is stored already.
-fn count(landing: &mut PreparedPage<'_>, part: &[Candidate<'_>], inserted: &[Option<bool>]) {
+/// Counts a part: a row that was not written is stored already, and has changed only if it has lost its mark.
+fn count(
+    landing: &mut PreparedPage<'_>,
+    part: &[Candidate<'_>],
+    (inserted, marked): (&[Option<bool>], &[&str]),
+) {
     for (candidate, inserted) in part.iter().zip(inserted) {
         let counts = landing.tally.of(candidate.row);
         match inserted {
             Some(true) => counts.inserted += 1,
             Some(false) => counts.updated += 1,
+            None if marked.binary_search(&&*candidate.row.id).is_ok() => counts.updated += 1,
             None => counts.unchanged += 1,
         }
     }

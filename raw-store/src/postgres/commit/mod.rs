@@ -12,6 +12,7 @@ use deadpool_postgres::{Object, Transaction};
 use failpoint::point;
 use futures_util::try_join;
 
+use self::documents::Work;
 use super::lease;
 use crate::prepare::PreparedPage;
 use crate::{Altered, PageCommit, PageOutcome, StoreErrorKind};
@@ -29,10 +30,10 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
             transaction.rollback().await?;
             return Ok(PageOutcome { altered, ..outcome });
         }
-        Begun::New { unchanged, meddles } => {
-            count_unchanged(&mut landing, &unchanged);
+        Begun::New { work, meddles } => {
+            let marked = take_unchanged(&mut landing, &work);
             point!("page.fenced");
-            documents::land(&transaction, page, &mut landing, meddles).await?;
+            documents::land(&transaction, page, &mut landing, (&marked, meddles)).await?;
         }
     }
     point!("page.written");
@@ -53,9 +54,9 @@ pub(super) async fn commit(client: &mut Object, page: &PageCommit) -> Result<Pag
 enum Begun {
     /// The page was committed before.
     Known(PageOutcome),
-    /// The page is new; says which of its candidates are stored already, byte for byte, and whether something meddles with what
-    /// is written to its table.
-    New { unchanged: Vec<bool>, meddles: bool },
+    /// The page is new; says what has to be done about each of its candidates, and whether something meddles with what is
+    /// written to its table.
+    New { work: Vec<Work>, meddles: bool },
 }
 
 /// Checks the lease, claims the page's identity and reads which documents are stored already, in one round trip. Rows that were
@@ -70,7 +71,7 @@ async fn begin(
     let look_up = documents::prepare_look_up(transaction, page).await?;
     let meddled = transaction.prepare_cached(documents::MEDDLED).await?;
     // Polled in this order, so they reach the server in this order.
-    let (held, claimed, (unchanged, altered), meddles) = try_join!(
+    let (held, claimed, (mut work, altered), meddles) = try_join!(
         async {
             Ok(transaction
                 .query_opt(&fence, &[&&*page.lease.entity_name, &page.lease.epoch])
@@ -78,12 +79,7 @@ async fn begin(
                 .is_some())
         },
         pages::claim(transaction, &claim, page),
-        async {
-            if page.by_content {
-                return Ok((vec![false; landing.candidates.len()], Altered::default()));
-            }
-            documents::unchanged(transaction, &look_up, &landing.candidates).await
-        },
+        documents::work(transaction, &look_up, &landing.candidates, page.by_content),
         documents::is_meddled(transaction, &meddled, &page.pipeline.table),
     )?;
     if !held {
@@ -91,19 +87,28 @@ async fn begin(
     }
     if claimed {
         // The fingerprint is of what was sent, whatever was stored for it.
-        let unchanged = if meddles { vec![false; unchanged.len()] } else { unchanged };
-        return Ok((Begun::New { unchanged, meddles }, altered));
+        if meddles {
+            work.iter_mut().filter(|work| **work == Work::Nothing).for_each(|work| *work = Work::Write);
+        }
+        return Ok((Begun::New { work, meddles }, altered));
     }
     Ok((Begun::Known(pages::outcome(transaction, page).await?), altered))
 }
 
-fn count_unchanged(landing: &mut PreparedPage<'_>, unchanged: &[bool]) {
+/// Counts the candidates that need no work, and takes them out. Returns the ids of those whose rows are marked as gone, in
+/// ascending order, as the candidates are.
+fn take_unchanged<'p>(landing: &mut PreparedPage<'p>, work: &[Work]) -> Vec<&'p str> {
     let candidates = mem::take(&mut landing.candidates);
-    for (candidate, unchanged) in candidates.into_iter().zip(unchanged) {
-        if *unchanged {
+    let mut marked = Vec::new();
+    for (candidate, work) in candidates.into_iter().zip(work) {
+        if *work == Work::Nothing {
             landing.tally.of(candidate.row).unchanged += 1;
-        } else {
-            landing.candidates.push(candidate);
+            continue;
         }
+        if *work == Work::WriteAndUnmark {
+            marked.push(&*candidate.row.id);
+        }
+        landing.candidates.push(candidate);
     }
+    marked
 }
