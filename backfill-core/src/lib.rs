@@ -37,5 +37,5 @@ pub use report::{FindingKind, PipelineReport, Report, ReportError};
 pub use tokio_util::sync::CancellationToken;
 pub use toml_problem::TomlProblem;
 pub use validate::{InvalidThreshold, Level, Thresholds};
-pub use verify::{Verification, VerifiedPipeline};
+pub use verify::{Verification, VerifiedPipeline, VerifyRequest};
 pub use worker::{RunFactory, Until, Worker, WorkerEnd};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raw_store::{BackfillLog, Leases, PageSink, Quarantine, RawInspection, Store, Tables};
+use raw_store::{BackfillLog, GoneMarks, Leases, PageSink, Quarantine, RawInspection, Store, Tables};
 
 /// The parts of a store. A run uses one store for all of them; a verification puts other parts in their places.
 #[derive(Clone, Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct StoreParts {
     pub(crate) log: Arc<dyn BackfillLog>,
     pub(crate) rows: Arc<dyn RawInspection>,
     pub(crate) quarantine: Arc<dyn Quarantine>,
+    pub(crate) gone: Arc<dyn GoneMarks>,
 }
 
 /// Uses one store for everything.
@@ -24,7 +25,8 @@ impl From<Arc<dyn Store>> for StoreParts {
             pages: store.clone(),
             log: store.clone(),
             rows: store.clone(),
-            quarantine: store,
+            quarantine: store.clone(),
+            gone: store,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use raw_store::{
-    BackfillLog as _, Deviation, LogFilter, MemoryStore, PageCommit, PageComparison, PageOutcome, PageSink,
-    Quarantined, RawInspection, RejectedRow, StoreError, Window, WindowChange,
+    BackfillLog as _, Deviation, GoneRecord, LogFilter, MemoryStore, PageCommit, PageComparison, PageOutcome,
+    PageSink, Quarantined, RawInspection, RejectedRow, StoreError, Window, WindowChange,
 };
 use time::OffsetDateTime;
 
@@ -36,6 +36,8 @@ pub(crate) struct Found {
     pub(crate) answered_at: Option<OffsetDateTime>,
     /// A hash of each record that QBO delivered: eight bytes, because there may be millions.
     pub(crate) met: Vec<u64>,
+    /// Rows whose records are gone, and that are not marked yet.
+    pub(crate) gone: Vec<GoneRecord>,
     /// The windows of records that QBO could not deliver.
     unreadable: Vec<Window>,
     /// Windows that a page has changed.
@@ -51,6 +53,7 @@ impl Found {
             verified: VerifiedPipeline::new(spec, span),
             answered_at: None,
             met: Vec::new(),
+            gone: Vec::new(),
             unreadable: Vec::new(),
             begun: HashSet::new(),
             again: HashSet::new(),

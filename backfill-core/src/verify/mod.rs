@@ -2,9 +2,11 @@
 
 mod comparing_sink;
 mod outcome;
+mod request;
 mod search;
 
 pub use self::outcome::{Verification, VerifiedPipeline};
+pub use self::request::VerifyRequest;
 
 use std::sync::Arc;
 
@@ -21,19 +23,21 @@ use crate::plan::{Proof, RunRequest};
 use crate::store_parts::StoreParts;
 
 impl Engine {
-    /// Reads a span as a run would, and compares it with what is stored. Neither rows nor the log change; the request's axis,
-    /// proof and `reopen` have no effect.
+    /// Reads a span as a run would, and compares it with what is stored. The log does not change, and no row does, except that
+    /// rows whose records are gone are marked if the request says so.
     ///
     /// # Errors
     ///
     /// [`RunError`] if the verification could not begin. A failure later on is in the result.
     pub async fn verify(
         &self,
-        request: RunRequest,
+        request: impl Into<VerifyRequest>,
         stop: CancellationToken,
     ) -> Result<Verification, RunError> {
-        request.check().map_err(RunError::general)?;
-        self.check_company(&request).await?;
+        let request = request.into();
+        request.run.check().map_err(RunError::general)?;
+        self.check_company(&request.run).await?;
+        let VerifyRequest { run: request, marks_gone } = request;
         let request = RunRequest {
             axis: Axis::Updated,
             proof: Proof::Count,
@@ -54,6 +58,7 @@ impl Engine {
             keeps_heads: false,
         };
         let outcome = engine.run(request.clone(), stop.clone()).await?;
+        let request = VerifyRequest { run: request, marks_gone };
         let conclusion = self.conclude(&request, outcome, &comparing, (&events, &stop));
         events.relaying(&*self.client, conclusion).await
     }
@@ -61,11 +66,12 @@ impl Engine {
     /// Searches for the rows that were not met, and puts the results together.
     async fn conclude(
         &self,
-        request: &RunRequest,
+        asked: &VerifyRequest,
         outcome: RunOutcome,
         comparing: &ComparingSink,
         (events, stop): (&Emitter, &CancellationToken),
     ) -> Result<Verification, RunError> {
+        let request = &asked.run;
         let mut failure = outcome.failure;
         let mut pipelines = Vec::new();
         for spec in &request.entities {
@@ -83,7 +89,7 @@ impl Engine {
             let (unread, unavailable) =
                 totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));
             if failure.is_none() && unread == 0 && unavailable == 0 {
-                let search = Search::new((self, spec), request, events, stop);
+                let search = Search::new((self, spec), asked, events, stop);
                 failure = search.account_for_unmet(&mut found).await.err();
                 found.verified.looked_for_gone = failure.is_none();
             }

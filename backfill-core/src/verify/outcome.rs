@@ -38,8 +38,10 @@ pub struct VerifiedPipeline {
     pub missing: u64,
     /// Records that are stored in another version.
     pub changed: u64,
-    /// Rows whose records QBO no longer has.
+    /// Rows whose records QBO no longer has. Rows that were marked before are not searched for.
     pub gone: u64,
+    /// Rows that this verification has marked as gone.
+    pub marked: u64,
     /// Rows whose records were not met and could not be queried: they may be changed or gone.
     pub unknown: u64,
     /// Windows that could not be read.
@@ -66,6 +68,7 @@ impl VerifiedPipeline {
             missing: 0,
             changed: 0,
             gone: 0,
+            marked: 0,
             unknown: 0,
             unread: 0,
             is_unavailable: false,

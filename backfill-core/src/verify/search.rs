@@ -1,20 +1,22 @@
 //! Searches for the rows whose records a verification did not meet: edited since, or gone.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use qbo_client::{Advice, PageSize, RawPage};
-use raw_store::{Lease, PageCommit, Window, WindowChange, WindowState};
+use raw_store::{GoneRecord, Lease, PageCommit, Window, WindowChange, WindowState};
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
 use super::comparing_sink::Found;
+use super::request::VerifyRequest;
 use crate::catalog::{Axis, EntitySpec};
 use crate::engine::Engine;
 use crate::error::{Failure, RunError};
 use crate::event::Emitter;
 use crate::id_hash::id_hash;
+use crate::lease_guard::LeaseGuard;
 use crate::mismatch::{Mismatch, MismatchKind};
-use crate::plan::RunRequest;
 use crate::scan::{put, request_payload};
 
 /// The number of ids read from the store at once.
@@ -36,30 +38,43 @@ struct Asked {
 pub(super) struct Search<'a> {
     engine: &'a Engine,
     spec: &'a EntitySpec,
-    request: &'a RunRequest,
+    request: &'a VerifyRequest,
     events: &'a Emitter,
     stop: &'a CancellationToken,
     /// The response of change data capture, once it was queried.
     deleted: Option<HashMap<Box<str>, Option<OffsetDateTime>>>,
+    /// The right to mark rows. It is taken before the records are queried, so that no page with an earlier answer can be
+    /// committed after the mark.
+    lease: Option<LeaseGuard>,
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(
         (engine, spec): (&'a Engine, &'a EntitySpec),
-        request: &'a RunRequest,
+        request: &'a VerifyRequest,
         events: &'a Emitter,
         stop: &'a CancellationToken,
     ) -> Self {
-        Self { engine, spec, request, events, stop, deleted: None }
+        Self { engine, spec, request, events, stop, deleted: None, lease: None }
     }
 
-    /// Accounts for the stored rows whose records were not met.
+    /// Accounts for the stored rows whose records were not met, and marks those that are gone, if that was requested.
     pub(super) async fn account_for_unmet(mut self, found: &mut Found) -> Result<(), RunError> {
+        let explained = self.explain_all(found).await;
+        if let Some(guard) = self.lease.take() {
+            let released = guard.release().await;
+            explained?;
+            return released.map_err(|error| self.error(error));
+        }
+        explained
+    }
+
+    async fn explain_all(&mut self, found: &mut Found) -> Result<(), RunError> {
         let mut met = std::mem::take(&mut found.met);
         met.sort_unstable();
         let pipeline = self.spec.pipeline(Axis::Updated);
         // An entity that is read whole was met as a whole.
-        let span = (!self.spec.is_snapshot()).then_some(self.request.span);
+        let span = (!self.spec.is_snapshot()).then_some(self.request.run.span);
         let mut after: Box<str> = "".into();
         loop {
             let stored = self.engine.store.rows.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
@@ -76,19 +91,17 @@ impl<'a> Search<'a> {
         }
     }
 
-    async fn explain(&mut self, mut unmet: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
+    /// Decides about records that were not met, and marks those that are gone.
+    async fn explain(&mut self, unmet: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
         if unmet.is_empty() {
             return Ok(());
         }
-        let deleted = self.deletions(found.answered_at).await?;
-        unmet.retain(|id| match deleted.get(id) {
-            Some(at) => {
-                self.gone(id, *at, found);
-                false
-            }
-            None => true,
-        });
-        self.deleted = Some(deleted);
+        if self.request.marks_gone && self.lease.is_none() {
+            let (pipeline, leases) = (self.spec.pipeline(Axis::Updated), &self.engine.store.leases);
+            let lease = leases.acquire(&pipeline, &self.request.run.holder).await;
+            let lease = lease.map_err(|error| self.error(error))?;
+            self.lease = Some(LeaseGuard::new(Arc::clone(leases), lease));
+        }
         let mut parts: Vec<&[Box<str>]> = unmet.chunks(ASKED_AT_ONCE).collect();
         while let Some(ids) = parts.pop() {
             let asked = if self.spec.has_ids() { self.ask_for(ids).await? } else { Err(Advice::GiveUp) };
@@ -116,7 +129,7 @@ impl<'a> Search<'a> {
             drop(page);
             self.confirm_gone(absent, found).await?;
         }
-        Ok(())
+        self.mark(found).await
     }
 
     /// Compares the records that came, and returns the ids of those that did not.
@@ -131,8 +144,22 @@ impl<'a> Search<'a> {
         Ok(ids.iter().filter(|id| !there.contains(&***id)).cloned().collect())
     }
 
-    /// Requests a record that did not come once more: one response without it does not prove that it is gone.
-    async fn confirm_gone(&self, absent: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
+    /// Decides about records that did not come. One response without a record does not prove that it is gone, and neither does
+    /// change data capture, which may report an edited record as deleted: two of these three have to agree. A record that change
+    /// data capture does not know is requested once more.
+    async fn confirm_gone(&mut self, mut absent: Vec<Box<str>>, found: &mut Found) -> Result<(), RunError> {
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let deleted = self.deletions(found.answered_at).await?;
+        absent.retain(|id| match deleted.get(id) {
+            Some(at) => {
+                self.gone(id, *at, found);
+                false
+            }
+            None => true,
+        });
+        self.deleted = Some(deleted);
         if absent.is_empty() {
             return Ok(());
         }
@@ -192,7 +219,7 @@ impl<'a> Search<'a> {
     async fn compare(&self, Asked { page, asked_at }: &Asked, found: &mut Found) -> Result<(), RunError> {
         let mut by_window: BTreeMap<Window, PageCommit> = BTreeMap::new();
         for record in page.records() {
-            let window = record.updated_at().and_then(day).unwrap_or(self.request.span);
+            let window = record.updated_at().and_then(day).unwrap_or(self.request.run.span);
             put(by_window.entry(window).or_insert_with(|| self.page(window, page, *asked_at)), &record, 0);
         }
         for commit in by_window.into_values() {
@@ -210,7 +237,7 @@ impl<'a> Search<'a> {
         PageCommit {
             lease: Lease { entity_name: pipeline.entity_name.clone(), epoch: 0 },
             pipeline,
-            run: self.request.id.clone(),
+            run: self.request.run.id.clone(),
             page_number: 0,
             page_size: PageSize::MAX.get().into(),
             request: request_payload(""),
@@ -231,7 +258,18 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Marks the rows that were found gone, if that was requested.
+    async fn mark(&self, found: &mut Found) -> Result<(), RunError> {
+        let gone = std::mem::take(&mut found.gone);
+        let Some(guard) = self.lease.as_ref().filter(|_| !gone.is_empty()) else { return Ok(()) };
+        let (store, pipeline) = (&self.engine.store.gone, self.spec.pipeline(Axis::Updated));
+        let marked = store.mark_gone(&pipeline, guard.lease(), &gone, self.engine.clock.now_utc()).await;
+        found.verified.marked += marked.map_err(|error| self.error(error))?;
+        Ok(())
+    }
+
     fn gone(&self, id: &str, deleted_at: Option<OffsetDateTime>, found: &mut Found) {
+        found.gone.push(GoneRecord { id: id.into(), deleted_at });
         let (pipeline, id) = (self.spec.pipeline_name(), Some(id.into()));
         let kind = MismatchKind::Gone;
         found.note(self.events, Mismatch { pipeline, kind, id, window: None, deleted_at });

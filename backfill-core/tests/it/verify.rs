@@ -1,14 +1,14 @@
 //! Verification against an emulated company.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use backfill_core::{
-    CancellationToken, Catalog, ChunkSize, Failure, Mismatch, MismatchKind, RunEventKind, RunRequest,
-    Verification,
+    Axis, CancellationToken, Catalog, ChunkSize, Failure, Mismatch, MismatchKind, RunEventKind, RunRequest,
+    Verification, VerifyRequest,
 };
-use fixtures::{CallKind, Fault, Hostile, Rule, Shape};
-use raw_store::{Reopen, StoreErrorKind, StoredRow, Window};
+use fixtures::{CallKind, Fault, Hostile, Record, Rule, Shape};
+use raw_store::{Leases as _, Reopen, StoreErrorKind, StoredRow, Window};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -263,4 +263,110 @@ async fn what_stops_it_is_in_the_result_and_another_company_is_refused() {
         matches!(&error.failure, Failure::Land(error) if matches!(error.kind, StoreErrorKind::OtherCompany { .. })),
         "{error}"
     );
+}
+
+/// Deletes records, and returns them as they were.
+fn deleted(bench: &Bench, ids: &[String]) -> Vec<Record> {
+    bench.sandbox.with_company(|company| {
+        let records = ids.iter().map(|id| company.record("Invoice", id).unwrap().clone()).collect();
+        assert!(ids.iter().all(|id| company.delete("Invoice", id)));
+        records
+    })
+}
+
+/// The marks of the rows: when each was found gone, and when it was deleted.
+fn marks(bench: &Bench) -> BTreeMap<String, (OffsetDateTime, Option<OffsetDateTime>)> {
+    let rows = bench.store.rows(&Bench::table("Invoice")).into_iter();
+    rows.filter_map(|(id, row)| Some((id, (row.gone_found_at?, row.source_deleted_at)))).collect()
+}
+
+#[tokio::test]
+async fn what_is_gone_is_marked_on_request_and_the_mark_goes_when_the_record_comes_back() {
+    let bench = Bench::start(Shape::default().with_counts(300, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let ids: Vec<String> = bench.sandbox.with_company(|company| company.ids("Invoice").into_iter().collect());
+    let mut gone = deleted(&bench, &ids[..2]);
+    let at = bench.sandbox.with_company(|company| {
+        company.advance(Duration::days(40));
+        company.now().replace_nanosecond(0).unwrap()
+    });
+    gone.extend(deleted(&bench, &ids[299..]));
+    let (verification, _) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert_eq!((verification.pipelines[0].gone, verification.pipelines[0].marked), (3, 0));
+    assert_eq!(marks(&bench), BTreeMap::new());
+
+    let marking = || VerifyRequest::new(until(&bench, SPAN_END)).with_marks(true);
+    let before = bench.store.rows(&Bench::table("Invoice"));
+    let verification = bench.engine().verify(marking(), CancellationToken::new()).await.unwrap();
+    assert!(verification.failure.is_none(), "{verification:?}");
+    assert_eq!((verification.pipelines[0].gone, verification.pipelines[0].marked), (3, 3));
+    let marked = marks(&bench);
+    assert_eq!(marked.keys().collect::<Vec<_>>(), [&ids[0], &ids[1], &ids[299]]);
+    let deleted_at: Vec<_> = marked.values().map(|(_, deleted_at)| *deleted_at).collect();
+    assert_eq!(deleted_at, [None, None, Some(at)], "change data capture knows thirty days");
+    for (id, row) in bench.store.rows(&Bench::table("Invoice")) {
+        assert_eq!(StoredRow { gone_found_at: None, source_deleted_at: None, ..row }, before[&id]);
+    }
+    // What is marked is not searched for again.
+    let calls = bench.sandbox.journal().metered();
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert!(told.is_empty() && verification.pipelines[0].agrees(), "{told:?}");
+    assert!(bench.sandbox.journal().metered() - calls <= 2);
+
+    let back: BTreeSet<_> = gone.iter().map(|record| (MismatchKind::Changed, record.id.clone())).collect();
+    bench
+        .sandbox
+        .with_company(|company| gone.into_iter().for_each(|record| company.insert("Invoice", record)));
+    let (_, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert_eq!(told, back);
+    bench.run(RunRequest { reopen: Reopen::All, ..until(&bench, SPAN_END) }).await;
+    assert_eq!(marks(&bench), BTreeMap::new());
+    let (verification, told) = verify(&bench, until(&bench, SPAN_END)).await;
+    assert!(told.is_empty() && verification.pipelines[0].agrees(), "{told:?}");
+}
+
+/// Change data capture may call an edited record deleted (.NET SDK of Intuit, issue 189).
+#[tokio::test]
+async fn a_record_that_is_said_to_be_deleted_and_can_be_read_is_not_gone() {
+    let bench = Bench::start(Shape::default().with_counts(50, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let ids: Vec<String> = bench.sandbox.with_company(|company| company.ids("Invoice").into_iter().collect());
+    for record in deleted(&bench, &ids[..1]) {
+        bench.sandbox.with_company(|company| {
+            company.insert("Invoice", record);
+            assert!(company.edit("Invoice", &ids[0]));
+        });
+    }
+    // One that is gone, so that change data capture is queried.
+    deleted(&bench, &ids[1..2]);
+    let marking = VerifyRequest::new(until(&bench, SPAN_END)).with_marks(true);
+    let verification = bench.engine().verify(marking, CancellationToken::new()).await.unwrap();
+    let found = &verification.pipelines[0];
+    assert_eq!((found.changed, found.gone, found.marked), (1, 1, 1), "{verification:?}");
+    assert_eq!(bench.sandbox.journal().count(CallKind::Cdc), 1);
+    assert_eq!(marks(&bench).into_keys().collect::<Vec<_>>(), ids[1..2]);
+}
+
+/// A page with an answer from before a record was deleted cannot be committed after its mark: marks need the pipeline's lease.
+#[tokio::test]
+async fn nothing_is_marked_while_another_process_reads_the_pipeline() {
+    let bench = Bench::start(Shape::default().with_counts(50, 0, 0)).await;
+    bench.run(until(&bench, SPAN_END)).await;
+    let ids: Vec<String> = bench.sandbox.with_company(|company| company.ids("Invoice").into_iter().collect());
+    deleted(&bench, &ids[..1]);
+    let other = bench.store.another_process();
+    let pipeline = Catalog::bundled().find("Invoice").unwrap().pipeline(Axis::Updated);
+    let lease = other.acquire(&pipeline, "another process").await.unwrap();
+    let marking = || VerifyRequest::new(until(&bench, SPAN_END)).with_marks(true);
+    let verification = bench.engine().verify(marking(), CancellationToken::new()).await.unwrap();
+    let failure = verification.failure.unwrap().failure;
+    assert!(
+        matches!(&failure, Failure::Land(error) if matches!(error.kind, StoreErrorKind::LeaseHeld { .. })),
+        "{failure}"
+    );
+    assert_eq!(marks(&bench), BTreeMap::new());
+    other.release(&lease).await.unwrap();
+    let verification = bench.engine().verify(marking(), CancellationToken::new()).await.unwrap();
+    assert_eq!(verification.pipelines[0].marked, 1);
+    assert!(other.acquire(&pipeline, "another process").await.is_ok(), "the lease was given back");
 }
