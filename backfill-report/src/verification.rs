@@ -47,7 +47,11 @@ pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> Strin
             }
         }
     }
-    let _ = writeln!(text, "\n{calls} API calls; nothing was changed");
+    let marked: u64 = found.iter().map(|one| one.marked).sum();
+    let _ = match marked {
+        0 => writeln!(text, "\n{calls} API calls; nothing was changed"),
+        _ => writeln!(text, "\n{calls} API calls; rows marked as gone: {marked}; nothing else was changed"),
+    };
     text
 }
 
@@ -75,7 +79,7 @@ pub fn json(found: &[VerifiedPipeline], calls: u64, exit_code: u8, next: &str) -
             json!({"pipeline": one.pipeline, "start": utc(one.span.start()), "end": utc(one.span.end()),
                    "same": one.same, "quarantined": one.quarantined,
                    "open_quarantine": one.open_quarantine, "missing": one.missing,
-                   "changed": one.changed, "gone": one.looked_for_gone.then_some(one.gone),
+                   "changed": one.changed, "gone": one.looked_for_gone.then_some(one.gone), "marked": one.marked,
                    "unknown": one.unknown, "unread_windows": one.unread,
                    "available": !one.is_unavailable, "agrees": one.agrees()})
         })

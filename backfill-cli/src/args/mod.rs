@@ -293,6 +293,7 @@ pub(crate) struct RetryArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  qbo-backfill verify Invoice\n  qbo-backfill verify all --output json\n  \
+    qbo-backfill verify all --mark-gone\n  \
     qbo-backfill verify Invoice --from 2025-01-01 --to 2026-01-01 --repair"
 )]
 pub(crate) struct VerifyArgs {
@@ -305,9 +306,12 @@ pub(crate) struct VerifyArgs {
     /// End of the range of last updates to compare (exclusive)
     #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "T", value_parser = instant::parse, allow_hyphen_values = true, requires = "from")]
     pub(crate) to: Option<OffsetDateTime>,
-    /// Read the windows again in which a record is missing or changed
+    /// Read the windows again in which a record is missing or changed, and mark as --mark-gone does
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Mark the rows whose records QuickBooks no longer has; the rows stay, and the mark goes when the record comes back
+    #[arg(long)]
+    pub(crate) mark_gone: bool,
     /// Records per page, 1 to 1000
     #[arg(long, value_name = "N", default_value = "1000", value_parser = page_size)]
     pub(crate) page_size: PageSize,

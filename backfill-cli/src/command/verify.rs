@@ -1,10 +1,12 @@
-//! The command `verify`: compares the stored rows with what QuickBooks has, and changes nothing.
+//! The command `verify`: compares the stored rows with what QuickBooks has. Without `--repair` and `--mark-gone` it changes no
+//! row and no window.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backfill_core::{
-    Axis, Catalog, ChunkSize, EventSink, Mismatch, RunEvent, RunEventKind, RunRequest, VerifiedPipeline, tile,
+    Axis, Catalog, ChunkSize, EventSink, Mismatch, RunEvent, RunEventKind, RunRequest, VerifiedPipeline,
+    VerifyRequest, tile,
 };
 use backfill_report::verification::{json as verification_json, text as verification_text};
 use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState};
@@ -100,14 +102,21 @@ impl Job<'_> {
             };
             let mut request = request(self.settings, &run, span, nobody(None))?;
             request.identity = self.composed.identity.clone();
-            let verification = self.composed.engine.verify(request, self.stop.token.clone()).await?;
-            self.found.extend(verification.pipelines);
-            if let Some(failure) = verification.failure {
-                return Err(self.stop.signed(failure.into()));
-            }
+            let marks_gone = self.arguments.repair || self.arguments.mark_gone;
+            let request = VerifyRequest::new(request).with_marks(marks_gone);
+            self.verify(request).await?;
         }
         let again = self.found.iter().filter(|found| !found.read_again.is_empty());
         Ok(again.map(|found| (found.entity_name.clone(), windows(found, &lines))).collect())
+    }
+
+    async fn verify(&mut self, request: VerifyRequest) -> Result<(), Exit> {
+        let verification = self.composed.engine.verify(request, self.stop.token.clone()).await?;
+        self.found.extend(verification.pipelines);
+        match verification.failure {
+            Some(failure) => Err(self.stop.signed(failure.into())),
+            None => Ok(()),
+        }
     }
 
     /// The range of each pipeline that was read, by the log.
@@ -211,13 +220,22 @@ fn disagreement(found: &[VerifiedPipeline]) -> Exit {
         }
     }
     let what = format!(
-        "missing records: {missing}, changed: {changed}, not looked up: {unknown}; windows that could not be read: {unread}; open in quarantine: {open_quarantine}; nothing was changed"
+        "missing records: {missing}, changed: {changed}, not looked up: {unknown}; windows that could not be read: {unread}; open in quarantine: {open_quarantine}; {}",
+        written(found)
     );
     let next = match (missing + changed, unread) {
         (0, _) => "run the same command again later",
         _ => "run the same verify with --repair, which reads them again",
     };
     Exit::new(INCOMPLETE, what, next)
+}
+
+/// What the comparison has written.
+fn written(found: &[VerifiedPipeline]) -> String {
+    match found.iter().map(|one| one.marked).sum::<u64>() {
+        0 => "nothing was changed".to_owned(),
+        marked => format!("rows marked as gone: {marked}"),
+    }
 }
 
 /// The first differences of each pipeline and kind.

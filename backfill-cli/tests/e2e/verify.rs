@@ -23,6 +23,15 @@ async fn all(house: &House) -> String {
     house.query(all).await[0].get(0)
 }
 
+/// The kind and the id of each finding, in order.
+fn named(found: &Ended) -> Vec<(String, String)> {
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut named: Vec<_> =
+        events(found, "finding").iter().map(|one| (word(&one["kind"]), word(&one["id"]))).collect();
+    named.sort_unstable();
+    named
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_changed_or_gone_is_named_and_repaired() {
     let shape = Shape::default().with_counts(300, 20, 20).with_hostile("Invoice", Hostile::NulEscape);
@@ -44,21 +53,18 @@ async fn what_is_missing_changed_or_gone_is_named_and_repaired() {
         ids[0], ids[1]
     );
     client.batch_execute(&by_hand).await.unwrap();
-    house.sandbox.with_company(|company| {
+    let record = house.sandbox.with_company(|company| {
+        let record = company.record("Invoice", &ids[3]).unwrap().clone();
         assert!(company.edit("Invoice", &ids[2]) && company.delete("Invoice", &ids[3]));
+        record
     });
     let before = all(&house).await;
     let found = house.at(&["verify", "Invoice", "--output", "json"]).await.expect(3);
     assert_eq!(all(&house).await, before);
-    let mut named: Vec<(String, String)> = events(&found, "finding")
-        .iter()
-        .map(|one| (one["kind"].as_str().unwrap().to_owned(), one["id"].as_str().unwrap().to_owned()))
-        .collect();
-    named.sort_unstable();
     let mut expected = [("changed", 1), ("changed", 2), ("gone", 3), ("missing", 0)]
         .map(|(kind, at)| (kind.to_owned(), ids[at].clone()));
     expected.sort_unstable();
-    assert_eq!(named, expected);
+    assert_eq!(named(&found), expected);
     let end = &events(&found, "verify_finished")[0];
     assert_eq!(end["exit_code"], 3);
     let invoices = &end["pipelines"][0];
@@ -79,15 +85,48 @@ async fn what_is_missing_changed_or_gone_is_named_and_repaired() {
         text.error()
     );
 
-    house.at(&["verify", "Invoice", "--repair"]).await.expect(0);
+    let repaired = house.at(&["verify", "Invoice", "--repair"]).await.expect(0);
+    assert!(repaired.stdout.contains("rows marked as gone: 1"), "{}", repaired.stdout);
+    let marked = format!(
+        "SELECT count(*) FROM raw.qb_invoices WHERE gone_found_at_utc IS NOT NULL AND source_deleted_at_utc IS NOT NULL
+             AND payload->>'Id' = '{}'",
+        ids[3]
+    );
+    assert_eq!(house.number(&marked).await, 1, "what is gone stays, with its document and its mark");
     let end = house.at(&["verify", "Invoice"]).await.expect(0);
-    assert!(end.stdout.contains(&ids[3]), "what is gone stays, and is named: {}", end.stdout);
+    assert!(!end.stdout.contains(&ids[3]), "what is marked is not told again: {}", end.stdout);
     let forged = "SELECT count(*) FROM raw.qb_invoices WHERE payload->>'DocNumber' = 'forged'";
     assert_eq!(house.number(forged).await, 0);
     let rows = "SELECT count(*) FROM raw.qb_invoices";
     let company = house.sandbox.with_company(|company| company.count("Invoice")) as i64;
     // One is in quarantine instead, and one is kept that is gone.
     assert_eq!(house.number(rows).await, company);
+    let live = "SELECT count(*) FROM raw.v_qb_invoices_live";
+    assert_eq!(house.number(live).await, company - 1);
+
+    // The record comes back, and the next reading takes the mark back.
+    house.sandbox.with_company(|company| company.insert("Invoice", record));
+    house.at(&["verify", "Invoice"]).await.expect(3);
+    house.at(&["verify", "Invoice", "--repair"]).await.expect(0);
+    assert_eq!(house.number(live).await, company);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_can_be_marked_without_reading_anything_again() {
+    let house = House::new(&Shape::default().with_counts(100, 0, 0)).await;
+    house.backfill(&["Invoice"], &[]).await.expect(0);
+    let ids: Vec<String> =
+        house.sandbox.with_company(|company| company.ids("Invoice").into_iter().take(3).collect());
+    house.sandbox.with_company(|company| {
+        assert!(company.edit("Invoice", &ids[0]) && company.delete("Invoice", &ids[1]));
+    });
+    let ended = house.at(&["verify", "Invoice", "--mark-gone", "--output", "json"]).await.expect(3);
+    let end = &events(&ended, "verify_finished")[0]["pipelines"][0];
+    assert_eq!((&end["changed"], &end["gone"], &end["marked"]), (&1.into(), &1.into(), &1.into()));
+    assert!(ended.error().contains("rows marked as gone: 1"), "{}", ended.error());
+    let again = house.at(&["verify", "Invoice", "--output", "json"]).await.expect(3);
+    let end = &events(&again, "verify_finished")[0]["pipelines"][0];
+    assert_eq!((&end["changed"], &end["gone"], &end["marked"]), (&1.into(), &0.into(), &0.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
