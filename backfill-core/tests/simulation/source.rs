@@ -190,9 +190,9 @@ impl Source {
                 let mut company = company.clone();
                 let by = self.company.now() - company.now();
                 company.advance(by);
-                fixtures::answer(&company, statement, shuffle)
+                fixtures::answer(&company, statement, None, shuffle)
             }
-            None => fixtures::answer(&self.company, statement, shuffle),
+            None => fixtures::answer(&self.company, statement, None, shuffle),
         };
         match &self.odd {
             Some(record) if profile.odd == OddTime::ForEver || rng.u32(0..3) == 0 => {
