@@ -26,7 +26,7 @@ pub use limit::{
 };
 pub use page::{Deleted, Deletions, IdentityProblem, RawPage, RawRecord, SplitError};
 pub use query::{
-    Comparison, EntityName, InvalidEntityName, InvalidPageSize, MINOR_VERSION, PageSize, Predicate, Property,
-    Query, RecordLayout, Value,
+    Comparison, EntityName, Include, InvalidEntityName, InvalidPageSize, MINOR_VERSION, PageSize, Predicate,
+    Property, Query, RecordLayout, Value,
 };
 pub use usage::{Meter, Usage};

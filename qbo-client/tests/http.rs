@@ -16,8 +16,8 @@ use qbo_auth::{
 use qbo_client::mock::{MockCallBudget, MockCallPermit};
 use qbo_client::{
     Admission, Advice, BreakerState, BudgetError, Call, CallBudget, CallEnd, CallPermit, Cause, ClientEvent,
-    ErrorKind, HttpQboClient, HttpQboClientBuilder, MonthlyCalls, PageSize, QboClient, Query, Received,
-    Refusal, Transport, TransportError, WaitReason,
+    ErrorKind, HttpQboClient, HttpQboClientBuilder, Include, MonthlyCalls, PageSize, QboClient, Query,
+    Received, Refusal, Transport, TransportError, WaitReason,
 };
 use time::macros::datetime;
 use wiremock::matchers::{body_string, header, method, path, query_param};
@@ -187,6 +187,25 @@ async fn a_question_is_a_post_of_its_text_with_version_token_and_compression() {
     let page = client.fetch_page(&invoices()).await.unwrap();
     assert_eq!(page.records().next().unwrap().bytes(), br#"{"Id":"1","TotalAmt":10.50}"#.as_slice());
     assert_eq!(client.usage().calls, 1);
+}
+
+#[tokio::test]
+async fn all_custom_fields_are_asked_for_in_the_url_and_never_for_a_count() {
+    let company = Company::generate(4711, &Shape::empty().with_counts(3, 2, 1).with_custom_fields());
+    let expected: Vec<_> = company.records("Invoice").map(fixtures::Record::full_payload).collect();
+    let sandbox = Sandbox::start(company, SandboxOptions::default()).await.unwrap();
+    let clock = Arc::new(ManualClock::auto(datetime!(2026-11-22 10:00 UTC)));
+    let client = visitor(&sandbox, clock).build().unwrap();
+    let all = invoices().include(Include::AllCustomFields);
+    let page = client.fetch_page(&all).await.unwrap();
+    let records: Vec<_> = page.records().map(|record| record.bytes()).collect();
+    assert!(records.len() == 3 && expected.iter().all(|payload| records.contains(payload)));
+    assert_eq!(client.count(&all).await.unwrap(), 3);
+    client.fetch_page(&invoices()).await.unwrap();
+    let journal = sandbox.journal();
+    let included: Vec<_> = journal.calls().iter().map(|call| call.include.as_deref()).collect();
+    assert_eq!(included, [Some("enhancedAllCustomFields"), None, None]);
+    assert!(journal.calls().iter().all(|call| call.minor_version.as_deref() == Some("75")));
 }
 
 #[tokio::test]

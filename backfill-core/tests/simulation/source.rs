@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use fastrand::Rng;
 use fixtures::{Company, EntityKind, Hostile, Record, Shape};
 use qbo_auth::AccessToken;
-use qbo_client::{Call, RatePolicy, Received, Transport, TransportError};
+use qbo_client::{Call, Include, RatePolicy, Received, Transport, TransportError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -178,11 +178,18 @@ impl Source {
         }
     }
 
-    fn answer(&mut self, statement: &str, profile: &Profile, rng: &mut Rng, now: Duration) -> (u16, Vec<u8>) {
+    fn answer(
+        &mut self,
+        (statement, include): (&str, Option<Include>),
+        profile: &Profile,
+        rng: &mut Rng,
+        now: Duration,
+    ) -> (u16, Vec<u8>) {
         if !profile.sorts_ids && statement.contains("ORDERBY Id") {
             return (400, br#"{"Fault":{"Error":[{"Message":"Invalid query","Detail":"QueryValidationError: not sortable","code":"4001"}],"type":"ValidationFault"},"time":"2026-03-02T10:00:00Z"}"#.to_vec());
         }
         self.requests += 1;
+        let include = include.map(Include::as_str);
         let shuffle = profile.shuffled.then_some(self.requests << 20);
         let lagging = self.lagging.as_ref().filter(|(_, until)| now < *until && rng.u32(0..3) == 0);
         let (status, body) = match lagging {
@@ -190,9 +197,9 @@ impl Source {
                 let mut company = company.clone();
                 let by = self.company.now() - company.now();
                 company.advance(by);
-                fixtures::answer(&company, statement, None, shuffle)
+                fixtures::answer(&company, statement, include, shuffle)
             }
-            None => fixtures::answer(&self.company, statement, None, shuffle),
+            None => fixtures::answer(&self.company, statement, include, shuffle),
         };
         match &self.odd {
             Some(record) if profile.odd == OddTime::ForEver || rng.u32(0..3) == 0 => {
@@ -347,12 +354,13 @@ impl Way {
         if world.meets(Fault::Inside) {
             return Some((200, None, br#"{"Fault":{"Error":[{"Message":"m","Detail":"d","code":"10000"}],"type":"SystemFault"},"time":"2026-03-02T10:00:00Z"}"#.to_vec()));
         }
-        let Call::Query(statement) = call else { return Some((404, None, Vec::new())) };
+        let Call::Query { text: statement, include } = call else { return Some((404, None, Vec::new())) };
         let torn = world.meets(Fault::Torn);
         let mut state = world.state();
         let state = &mut *state;
         state.source.tick(world.now());
-        let (status, mut body) = state.source.answer(statement, &world.profile, &mut state.rng, now);
+        let (status, mut body) =
+            state.source.answer((statement, include), &world.profile, &mut state.rng, now);
         if self.realm != REALM {
             body = String::from_utf8(body).unwrap().replace(REALM, self.realm).into_bytes();
         }
@@ -383,7 +391,7 @@ impl Transport for Way {
         let fate = process.enter("call").await.map_err(|_| TransportError::Connection)?;
         let flight = self.arrive(left);
         tokens::used(world, token);
-        if let Call::Query(statement) = call {
+        if let Call::Query { text: statement, .. } = call {
             world.note(process.id, "asks", statement);
         }
         let time = Duration::from_millis(world.random(1..400));

@@ -92,6 +92,12 @@ pub(crate) fn by_fault(answer: &Answer<'_>, fault: &Fault) -> Verdict {
         // An unknown code that a web page quotes says no more than the page.
         _ if fault.in_page => by_status(answer),
         _ if &*fault.kind == "SystemFault" => Verdict::Retry(Cause::Server),
+        // A fault of validation concerns the request, whatever its status.
+        _ if &*fault.kind == "ValidationFault"
+            && matches!(answer.status, 402..=407 | 409..=428 | 430..=499) =>
+        {
+            Verdict::Final(ErrorKind::BadQuery { code: code() })
+        }
         _ if matches!(answer.status, 200..=299 | 400) => Verdict::Final(ErrorKind::BadQuery { code: code() }),
         _ => by_status(answer),
     }
@@ -216,6 +222,9 @@ mod tests {
             (404, String::new(), "UnknownCompany"),
             (302, String::new(), "Redirect"),
             (418, "teapot".into(), "BadQuery"),
+            (403, fault("ValidationFault", "2010"), "BadQuery"),
+            (422, fault("ValidationFault", ""), "BadQuery"),
+            (403, fault("AuthorizationFault", "2010"), "Application"),
         ];
         for (status, body, kind) in last {
             let verdict = verdict(status, None, &body);

@@ -174,7 +174,7 @@ impl QboClient for HttpQboClient {
     async fn fetch_page(&self, query: &Query) -> Result<RawPage, Error> {
         let question = Request {
             entity: query.entity(),
-            call: Call::Query(&query.text()),
+            call: Call::Query { text: &query.text(), include: query.included() },
             records: query.page_size().get(),
             retries: if query.is_probe() { MAX_RETRIES_WHOLE } else { MAX_RETRIES },
         };
@@ -193,7 +193,9 @@ impl QboClient for HttpQboClient {
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
         let text = query.count_text();
-        let question = Request::without_records(query.entity(), Call::Query(&text));
+        // A count holds no fields.
+        let call = Call::Query { text: &text, include: None };
+        let question = Request::without_records(query.entity(), call);
         self.ask(&question, |received, _| total_count(&received.body)).await
     }
 

@@ -55,9 +55,11 @@ impl Https {
 impl Transport for Https {
     async fn send<'a>(&self, call: Call<'a>, token: &AccessToken) -> Result<Received, TransportError> {
         let request = match call {
-            Call::Query(text) => self
+            Call::Query { text, include } => self
                 .http
                 .post(format!("{}/query", self.company))
+                // In the URL, because the body is the statement (as Intuit's PHP SDK sends it).
+                .query(&include.map(|include| [("include", include.as_str())]))
                 .header(CONTENT_TYPE, "application/text")
                 .body(text.to_owned()),
             Call::Changes { entity, since } => self

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use qbo_auth::AccessToken;
 use time::OffsetDateTime;
 
-use crate::query::EntityName;
+use crate::query::{EntityName, Include};
 
 /// Sends one request for one company, and returns the answer.
 ///
@@ -32,7 +32,12 @@ const _: fn(&dyn Transport) = |_| ();
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {
     /// A statement of the query language.
-    Query(&'a str),
+    Query {
+        /// Text of the statement.
+        text: &'a str,
+        /// What the answer is to hold beyond what it holds by itself.
+        include: Option<Include>,
+    },
     /// The changes of an entity, deletions included.
     Changes {
         /// Entity to read.

@@ -42,6 +42,24 @@ impl Property {
     }
 }
 
+/// What an answer holds only if the request's URL names it. A request names one: Intuit's client libraries disagree on how
+/// several are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Include {
+    /// All custom fields of a record. Without it, an answer holds at most the first three, and only those with text (Intuit's
+    /// page on custom fields).
+    AllCustomFields,
+}
+
+impl Include {
+    /// The value of the parameter `include`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllCustomFields => "enhancedAllCustomFields",
+        }
+    }
+}
+
 /// A literal of the query language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -102,6 +120,7 @@ impl Predicate {
 pub struct Query {
     entity: EntityName,
     columns: Vec<Box<str>>,
+    include: Option<Include>,
     layout: RecordLayout,
     predicates: Vec<Predicate>,
     order: Option<Property>,
@@ -117,6 +136,7 @@ impl Query {
         Self {
             entity,
             columns: Vec::new(),
+            include: None,
             layout: RecordLayout::default(),
             predicates: Vec::new(),
             order: None,
@@ -131,6 +151,17 @@ impl Query {
     pub fn column(mut self, column: &EntityName) -> Self {
         self.columns.push(column.as_str().into());
         self
+    }
+
+    /// Asks for more of each record than an answer holds by itself.
+    pub fn include(mut self, include: Include) -> Self {
+        self.include = Some(include);
+        self
+    }
+
+    /// What is asked for beyond what an answer holds by itself.
+    pub fn included(&self) -> Option<Include> {
+        self.include
     }
 
     /// Sets how the answer holds the records, if it is not the usual way.
