@@ -126,6 +126,8 @@ BEGIN
                 'PRIMARY KEY (only_one)'),
             ('source_identity', 'source_identity_pkey',
                 'PRIMARY KEY (only_one)'),
+            ('source_refusal', 'source_refusal_pkey',
+                'PRIMARY KEY (entity_name, part)'),
             ('backfill_trigger', 'backfill_trigger_chain_chain_position_key',
                 'UNIQUE (chain, chain_position)'),
             ('backfill_trigger', 'backfill_trigger_run_id_key',

@@ -163,6 +163,7 @@ fn log(drawn: &mut Drawn<'_>, request: &RunRequest) -> Vec<LogLine> {
                 run: None,
                 attempts: 1,
                 counted_at: (fate > 100).then_some(window.end()),
+                all_fields: true,
             });
         }
     }

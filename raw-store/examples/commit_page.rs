@@ -89,6 +89,7 @@ fn page(owner: Owner<'_>, open: &OpenWindow) -> PageCommit {
         ingested_at: NOW,
         answered_at: NOW,
         latest_at: NOW,
+        all_fields: true,
         by_content: false,
         rows: vec![Row {
             id: id.into(),

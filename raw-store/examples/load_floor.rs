@@ -286,6 +286,7 @@ impl Loader {
             ingested_at: NOW,
             answered_at: NOW,
             latest_at: NOW,
+            all_fields: true,
             by_content: false,
             rows: rows.to_vec(),
             rejected: Vec::new(),

@@ -16,5 +16,5 @@
 
 pub use crate::store::{
     MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink, MockQuarantine,
-    MockRawInspection, MockTables, MockTokenLineage, MockTriggerQueue, MockValidation,
+    MockRawInspection, MockSourceRefusals, MockTables, MockTokenLineage, MockTriggerQueue, MockValidation,
 };

@@ -77,6 +77,8 @@ pub struct PageCommit {
     /// Upper bound, over all clocks, of the time at which the source answered. A version that claims a later time cannot be
     /// true.
     pub latest_at: OffsetDateTime,
+    /// Whether the page was requested with all fields that the source can include in its documents.
+    pub all_fields: bool,
     /// Whether these documents are compared with the stored rows by content. Otherwise they are compared by the fingerprint
     /// that was stored when the page was committed, which is faster, but does not notice rows that were changed by hand since.
     /// By content, a row that was stored before the page was requested is replaced even if it claims to be newer, unless the

@@ -181,6 +181,7 @@ impl Loader {
             ingested_at: NOW,
             answered_at: NOW,
             latest_at: NOW,
+            all_fields: true,
             by_content: false,
             rows: rows.collect::<Outcome<_>>()?,
             rejected: Vec::new(),

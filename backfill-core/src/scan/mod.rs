@@ -370,6 +370,7 @@ impl Scan {
             answered_at: answered.likely,
             latest_at: answered.latest,
             rows: Vec::with_capacity(times.len()),
+            all_fields: false,
             by_content: self.context.request.by_content,
             rejected: Vec::new(),
             windows: entry.changes,

@@ -245,6 +245,7 @@ impl<'a> Search<'a> {
             ingested_at: now,
             answered_at: page.answered_at().unwrap_or(now),
             latest_at: page.answered_at().map_or(now, |at| at.max(now)),
+            all_fields: false,
             by_content: true,
             rows: Vec::new(),
             rejected: Vec::new(),

@@ -10,8 +10,8 @@ use raw_store::{
     BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers,
     GoneMarks, GoneRecord, Lease, Leases, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
     PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, StoreError, StoreErrorKind, StoreIdentity, Tables, Trigger, TriggerEnd,
-    TriggerEvent, TriggerName, TriggerQueue, Window, WindowUpdate,
+    RunId, RunRecord, RunStart, SourceRefusal, SourceRefusals, StoreError, StoreErrorKind, StoreIdentity,
+    Tables, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Window, WindowUpdate,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -375,6 +375,17 @@ impl Quarantine for Connection {
 
     async fn resolve_quarantine<'a>(&self, owner: Owner<'a>) -> Result<u64, StoreError> {
         self.step("resolve quarantine", self.process.memory.resolve_quarantine(owner)).await
+    }
+}
+
+#[async_trait]
+impl SourceRefusals for Connection {
+    async fn refusals(&self) -> Result<Vec<SourceRefusal>, StoreError> {
+        self.step("refusals", self.process.memory.refusals()).await
+    }
+
+    async fn keep_refusals(&self, refusals: &[SourceRefusal]) -> Result<(), StoreError> {
+        self.step("keep refusals", self.process.memory.keep_refusals(refusals)).await
     }
 }
 

@@ -11,6 +11,7 @@ mod consent;
 mod inspection;
 mod landing;
 mod ownership;
+mod refusals;
 mod runs;
 mod scene;
 mod triggers;
@@ -39,6 +40,7 @@ pub use ownership::{
     a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner,
     a_process_that_wakes_up_after_its_time_changes_nothing, a_schema_holds_one_company,
 };
+pub use refusals::a_refusal_of_the_source_is_remembered;
 pub use runs::{
     a_run_goes_on, a_run_is_asked_to_stop, a_run_is_remembered, a_run_needs_its_company,
     a_run_without_its_right_records_nothing, totals_follow_the_windows,
@@ -55,7 +57,8 @@ pub use versions::{
 };
 pub use windows::{
     a_closed_window_is_taken_back, a_counted_window_says_so_until_it_is_read_again, a_cursor_survives,
-    a_run_opens_a_window_once, a_window_closes_when_it_is_confirmed, a_window_that_starts_over_counts_once,
+    a_run_opens_a_window_once, a_window_closes_when_it_is_confirmed,
+    a_window_has_all_fields_if_all_its_pages_have, a_window_that_starts_over_counts_once,
     failed_windows_say_why, reopening_all_starts_over, the_log_is_filtered,
     unavailable_windows_are_neither_failed_nor_done, unfinished_windows_are_opened_again,
 };

@@ -156,6 +156,7 @@ impl<'a> Scene<'a> {
             ingested_at: self.reads_at + time::Duration::SECOND,
             answered_at: noon(20),
             latest_at: noon(20),
+            all_fields: true,
             by_content: false,
             rows,
             rejected: Vec::new(),

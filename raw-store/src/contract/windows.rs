@@ -1,9 +1,9 @@
 //! Contract cases: windows are opened, resumed, confirmed, failed and listed.
 
-use super::scene::{Scene, counts, day, noon, row};
+use super::scene::{Scene, change, counts, day, noon, row};
 use crate::{
     Confirmation, LogFilter, OpenWindow, Reopen, ScanCursor, Store, StoreError, StoreErrorKind, Window,
-    WindowFailure, WindowMetrics, WindowState, WindowUpdate,
+    WindowChange, WindowFailure, WindowMetrics, WindowState, WindowUpdate,
 };
 
 fn fresh(n: i64) -> OpenWindow {
@@ -148,6 +148,45 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     store.update_windows(scene.owner(), &[day(2), day(3)], WindowUpdate::Reopen).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!((totals.windows_opened, totals.windows_completed), (2, 0));
+    Ok(())
+}
+
+/// A window has all fields only if every page of its last attempt had them. Its end alone changes nothing.
+pub async fn a_window_has_all_fields_if_all_its_pages_have(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let mut partial = scene.page(vec![row("1", r#"{"Id":"1"}"#, noon(0))]);
+    partial.all_fields = false;
+    partial.windows = vec![change(day(0), WindowState::Running), change(day(1), WindowState::Completed)];
+    store.commit_page(&partial).await?;
+    let cursor = ScanCursor { at: noon(2), seen: Vec::new() };
+    partial = scene.page(Vec::new());
+    partial.all_fields = false;
+    partial.windows = vec![WindowChange { cursor: Some(cursor), ..change(day(2), WindowState::Running) }];
+    store.commit_page(&partial).await?;
+    for n in [0, 2, 3] {
+        scene.close(day(n), WindowState::Completed).await?;
+    }
+    for (n, all_fields) in [(0, false), (1, false), (2, false), (3, true)] {
+        assert_eq!(scene.line(n).await?.all_fields, all_fields, "day {n}");
+    }
+    scene.next_run("second").await?;
+    scene.open(0..2, Reopen::All).await?;
+    store.update_windows(scene.owner(), &[day(2)], WindowUpdate::Reopen).await?;
+    for n in 0..3 {
+        scene.close(day(n), WindowState::Completed).await?;
+        assert!(scene.line(n).await?.all_fields, "day {n} was read again from its start");
+    }
+    // A window that resumes keeps what its first pages lacked.
+    scene.open(5..6, Reopen::All).await?;
+    let cursor = ScanCursor { at: noon(5), seen: Vec::new() };
+    let mut partial = scene.page(Vec::new());
+    partial.all_fields = false;
+    partial.windows = vec![WindowChange { cursor: Some(cursor), ..change(day(5), WindowState::Running) }];
+    store.commit_page(&partial).await?;
+    scene.next_run("third").await?;
+    scene.open(5..6, Reopen::Unfinished).await?;
+    scene.close(day(5), WindowState::Completed).await?;
+    assert!(!scene.line(5).await?.all_fields);
     Ok(())
 }
 

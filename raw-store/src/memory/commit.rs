@@ -325,6 +325,7 @@ fn add_to_line(line: &mut Line, page: &PageCommit, change: &WindowChange, counts
     shown.started_at = Some(shown.started_at.map_or(page.started_at, |at| at.min(page.started_at)));
     shown.finished_at = closed.then_some(page.ingested_at);
     shown.error_message = None;
+    shown.all_fields &= page.all_fields;
     shown.run = Some(page.run.clone());
     line.cursor.clone_from(&change.cursor);
     line.page = page.page_number;

@@ -87,6 +87,7 @@ impl BackfillLog for MemoryStore {
                 line.shown.metrics = WindowMetrics::default();
                 line.shown.duration = Duration::ZERO;
                 line.shown.started_at = None;
+                line.shown.all_fields = true;
             }
             if line.shown.run.as_ref() == Some(run) && starts_over {
                 line.page = 0;
@@ -303,6 +304,7 @@ impl Line {
             self.shown.metrics = WindowMetrics::default();
             self.shown.duration = Duration::ZERO;
             self.shown.started_at = None;
+            self.shown.all_fields = true;
         }
         self.shown.state = if self.cursor.is_some() { WindowState::Running } else { WindowState::Pending };
         self.shown.finished_at = None;
@@ -378,6 +380,7 @@ fn untouched(pipeline: &Pipeline, window: Window) -> Line {
         run: None,
         attempts: 0,
         counted_at: None,
+        all_fields: true,
     };
     Line { shown, cursor: None, page: 0 }
 }

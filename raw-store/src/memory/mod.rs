@@ -6,6 +6,7 @@ mod commit;
 mod gone;
 mod inspect;
 mod ledger;
+mod refusals;
 mod state;
 #[cfg(feature = "test-util")]
 mod test_hooks;

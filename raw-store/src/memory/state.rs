@@ -9,8 +9,8 @@ use super::call_table::Calls;
 use super::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::{
-    Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, StoreErrorKind, StoreIdentity,
-    TableName, TokenFingerprint, ValidationResult, Window,
+    Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, SourceRefusal, StoreErrorKind,
+    StoreIdentity, TableName, TokenFingerprint, ValidationResult, Window,
 };
 
 /// A row as [`MemoryStore`](crate::MemoryStore) holds it; the fields are the columns of a raw table.
@@ -61,6 +61,8 @@ pub(super) struct State {
     pub(super) pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
     pub(super) lines: BTreeMap<LineKey, Line>,
     pub(super) witnesses: BTreeMap<Box<str>, TokenFingerprint>,
+    /// By entity and part.
+    pub(super) refusals: BTreeMap<(Box<str>, Box<str>), SourceRefusal>,
     pub(super) calls: Calls,
     pub(super) triggers: Triggers,
     /// Time at which the clock is stopped.

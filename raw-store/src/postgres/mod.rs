@@ -14,6 +14,7 @@ mod lease;
 mod lineage;
 mod log;
 mod migrate;
+mod refusals;
 mod rows;
 mod schema;
 mod scripts;
@@ -45,9 +46,10 @@ use crate::{
     BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers, GoneMarks,
     GoneRecord, Lease, Leases, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
     PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, SchemaName, StoreError, StoreErrorKind, StoreIdentity, TableSurvey, Tables,
-    TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation,
-    ValidationQuery, ValidationResult, ValidationStats, Window, WindowUpdate,
+    RunId, RunRecord, RunStart, SchemaName, SourceRefusal, SourceRefusals, StoreError, StoreErrorKind,
+    StoreIdentity, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent,
+    TriggerName, TriggerQueue, Validation, ValidationQuery, ValidationResult, ValidationStats, Window,
+    WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -587,6 +589,19 @@ impl BackfillLog for PgStore {
             &session,
             run,
             entity_name
+        ))
+    }
+}
+
+#[async_trait]
+impl SourceRefusals for PgStore {
+    async fn refusals(&self) -> Result<Vec<SourceRefusal>, StoreError> {
+        in_session!(self.session, "reading what the source refuses", |session| refusals::all(&session))
+    }
+
+    async fn keep_refusals(&self, refusals: &[SourceRefusal]) -> Result<(), StoreError> {
+        in_session!(self.session, "noting what the source refuses", |session| refusals::keep(
+            &session, refusals
         ))
     }
 }

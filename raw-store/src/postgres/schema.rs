@@ -11,7 +11,7 @@ use super::version::found_version;
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 17] = [
+const LEDGER: [(&str, &str, &str); 18] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -41,7 +41,7 @@ const LEDGER: [(&str, &str, &str); 17] = [
          records_unchanged bigint!, records_quarantined bigint!, pages_read bigint!, duration_seconds float8!, \
          started_at_utc timestamptz, finished_at_utc timestamptz, error_message text, run_id text, \
          attempts integer!, cursor_utc timestamptz, cursor_ids text[], counted_at_utc timestamptz, \
-         page_number integer!",
+         page_number integer!, all_fields boolean!",
         "entity_name, time_axis, window_start_utc, window_end_utc",
     ),
     (
@@ -111,6 +111,11 @@ const LEDGER: [(&str, &str, &str); 17] = [
         "run_id text!, entity_name text!, validated_at_utc timestamptz!, number integer!, kind text!, severity text!, \
          span_start_utc timestamptz, span_end_utc timestamptz, amount bigint!, detail text!",
         "run_id, entity_name, validated_at_utc, number",
+    ),
+    (
+        "source_refusal",
+        "entity_name text!, part text!, refused_at_utc timestamptz!, program text!",
+        "entity_name, part",
     ),
 ];
 

@@ -53,6 +53,8 @@ pub struct LogLine {
     pub attempts: u32,
     /// When a count at the source confirmed the window's records; `None` if none has since it was read.
     pub counted_at: Option<OffsetDateTime>,
+    /// Whether every page of the last attempt was requested with all fields that the source can include.
+    pub all_fields: bool,
 }
 
 /// A window that a run has to read, and where it begins.

@@ -2,7 +2,7 @@
 //!
 //! [`Tables`] prepares the schema for a company and its pipelines, [`Leases`] says which process may write, [`PageSink`] commits
 //! pages, [`BackfillLog`] records windows and runs, [`RawInspection`] compares without changing, [`Quarantine`] holds what could
-//! not become a row, [`GoneMarks`] marks what the source no longer has:
+//! not become a row, [`GoneMarks`] marks what the source no longer has, [`SourceRefusals`] keeps what the source refuses:
 //! together they are a [`Store`]. [`Validation`] examines what is stored,
 //! [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault
 //! apart.
@@ -15,6 +15,7 @@ mod ledger;
 mod lineage;
 mod page_sink;
 mod quarantine;
+mod refusals;
 mod tables;
 pub(crate) mod trigger;
 mod validation;
@@ -47,6 +48,9 @@ pub use page_sink::PageSink;
 pub use quarantine::MockQuarantine;
 pub use quarantine::{Acceptance, Quarantine, Quarantined};
 #[cfg(feature = "mock")]
+pub use refusals::MockSourceRefusals;
+pub use refusals::{SourceRefusal, SourceRefusals};
+#[cfg(feature = "mock")]
 pub use tables::MockTables;
 pub use tables::Tables;
 #[cfg(feature = "mock")]
@@ -63,9 +67,15 @@ pub use validation::{
 };
 
 /// Everything that a run needs of a store. Code that needs less asks for one of its traits.
-pub trait Store: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks {}
+pub trait Store:
+    Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks + SourceRefusals
+{
+}
 
-impl<T: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks> Store for T {}
+impl<T: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks + SourceRefusals>
+    Store for T
+{
+}
 
 // Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn Store) = |_| ();

@@ -97,6 +97,7 @@ stories! {
         unfinished_windows_are_opened_again
         reopening_all_starts_over
         a_closed_window_is_taken_back a_counted_window_says_so_until_it_is_read_again a_window_closes_when_it_is_confirmed
+        a_window_has_all_fields_if_all_its_pages_have a_refusal_of_the_source_is_remembered
         failed_windows_say_why
         unavailable_windows_are_neither_failed_nor_done
         the_log_is_filtered

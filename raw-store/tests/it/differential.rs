@@ -252,6 +252,7 @@ impl Player<'_> {
             ingested_at: at,
             answered_at: at,
             latest_at: at,
+            all_fields: true,
             by_content: false,
             rows: page
                 .rows

@@ -31,8 +31,8 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
     assert!(connection(&database).await.query_one(by_one, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(one.check().await.unwrap(), []);
     let status = one.schema_status().await.unwrap();
-    assert_eq!((status.found, status.known, status.identity), (Some(16), 16, None));
-    assert_eq!(status.tables.len(), 20);
+    assert_eq!((status.found, status.known, status.identity), (Some(17), 17, None));
+    assert_eq!(status.tables.len(), 21);
 }
 
 #[tokio::test]
@@ -127,8 +127,9 @@ async fn the_script_serves_psql_too() {
         "0014_chain.sql",
         "0015_guards.sql",
         "0016_gone.sql",
+        "0017_refusals.sql",
     ];
-    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(32) {
+    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(34) {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
         psql.args(["-p", &database.port().to_string(), "-U", database.user(), "-d", database.name()]);
@@ -270,14 +271,14 @@ async fn a_schema_of_another_version_is_refused() {
     owner.batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')").await.unwrap();
     let newer = bare_store(&database).await;
     let error = newer.lines(&LogFilter::default()).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 16 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 17 }), "{error}");
     assert!(matches!(newer.migrate().await.unwrap_err().kind, StoreErrorKind::Newer { .. }));
 
     owner.batch_execute("UPDATE raw.schema_version SET version = version - 99").await.unwrap();
     owner.batch_execute("DELETE FROM raw.schema_version WHERE version < 0").await.unwrap();
     let older = bare_store(&database).await;
     let error = older.runs(1).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 16 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 17 }), "{error}");
     older.migrate().await.unwrap();
     assert!(older.runs(1).await.unwrap().is_empty());
 }
@@ -450,6 +451,7 @@ async fn whatever_a_run_needs_and_somebody_dropped_is_named_and_comes_back() {
         ("ALTER TABLE backfill_run DROP CONSTRAINT backfill_run_pkey CASCADE", "backfill_log_run_id_fkey"),
         ("ALTER TABLE backfill_log DROP COLUMN records_read CASCADE", "backfill_log.records_read"),
         ("ALTER TABLE backfill_log DROP COLUMN page_number", "backfill_log.page_number"),
+        ("ALTER TABLE backfill_log DROP COLUMN all_fields", "backfill_log.all_fields"),
         ("ALTER TABLE backfill_lease DROP COLUMN lease_until_utc", "backfill_lease.lease_until_utc"),
         ("DROP TABLE call_slot, call_month", "call_slot: expected a table"),
     ] {

@@ -135,6 +135,7 @@ impl Work {
             ingested_at: NOW,
             answered_at: NOW,
             latest_at: NOW,
+            all_fields: true,
             by_content: false,
             rows,
             rejected: Vec::new(),

@@ -21,12 +21,12 @@ const ADVANCE: &str = concat!(
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, status,
             records_read, records_inserted, records_updated, records_unchanged, records_quarantined, pages_read,
             duration_seconds, started_at_utc, finished_at_utc, run_id, cursor_utc, cursor_ids,
-            page_number)
+            page_number, all_fields)
         SELECT $1, $2, start_utc, end_utc, state,
             inserted + updated + unchanged + quarantined, inserted, updated, unchanged, quarantined,
             (inserted + updated + unchanged + quarantined > 0)::int,
             seconds, $14, CASE WHEN state IN ('completed', 'provisional') THEN $15::timestamptz END, $3, cursor_at,
-            CASE WHEN seen IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(seen)) END, $17
+            CASE WHEN seen IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(seen)) END, $17, $18
         FROM change
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
             status = excluded.status,
@@ -43,7 +43,8 @@ const ADVANCE: &str = concat!(
             run_id = excluded.run_id,
             cursor_utc = excluded.cursor_utc,
             cursor_ids = excluded.cursor_ids,
-            page_number = excluded.page_number
+            page_number = excluded.page_number,
+            all_fields = line.all_fields AND excluded.all_fields
         RETURNING 1
     ), totals AS (
         UPDATE backfill_run_pipeline SET
@@ -121,6 +122,7 @@ pub(super) async fn advance(
                 &page.ingested_at,
                 &after,
                 &page.page_number.cast_signed(),
+                &page.all_fields,
             ],
         )
         .await?;

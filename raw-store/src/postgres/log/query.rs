@@ -13,7 +13,7 @@ use crate::{LogFilter, LogLine, RunId, StoreErrorKind, Window, WindowMetrics, Wi
 const LINES: &str = "
     SELECT entity_name, time_axis, window_start_utc, window_end_utc, status, records_read, records_inserted,
         records_updated, records_unchanged, records_quarantined, pages_read, duration_seconds, started_at_utc,
-        finished_at_utc, error_message, run_id, attempts, counted_at_utc
+        finished_at_utc, error_message, run_id, attempts, counted_at_utc, all_fields
     FROM backfill_log
     WHERE ($1::text IS NULL OR entity_name = $1)
       AND ($2::text IS NULL OR run_id = $2)
@@ -64,5 +64,6 @@ fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
         run: run_id(row.try_get(15)?)?,
         attempts: row.try_get::<_, i32>(16)?.cast_unsigned(),
         counted_at: row.try_get(17)?,
+        all_fields: row.try_get(18)?,
     })
 }

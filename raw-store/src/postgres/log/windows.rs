@@ -48,8 +48,9 @@ pub(in crate::postgres) use entered;
 /// counts (`kept` is 1); everything else starts from zero.
 const OPEN: &str = "
     WITH opened AS (
-        INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id, attempts)
-        SELECT $1, $2, start_utc, end_utc, $3, 1
+        INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, run_id, attempts,
+            all_fields)
+        SELECT $1, $2, start_utc, end_utc, $3, 1, true
         FROM unnest($4::timestamptz[], $5::timestamptz[]) AS asked (start_utc, end_utc)
         LEFT JOIN LATERAL (
             SELECT run_id, status
@@ -60,12 +61,12 @@ const OPEN: &str = "
         WHERE known.status IS NULL OR (known.run_id IS DISTINCT FROM $3 AND ($6 OR known.status <> 'completed'))
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
             (status, records_read, records_inserted, records_updated, records_unchanged, records_quarantined,
-                pages_read, duration_seconds, started_at_utc, cursor_utc, cursor_ids) = (
+                pages_read, duration_seconds, started_at_utc, cursor_utc, cursor_ids, all_fields) = (
                 SELECT CASE kept WHEN 1 THEN 'running' ELSE 'pending' END, line.records_read * kept,
                     line.records_inserted * kept, line.records_updated * kept, line.records_unchanged * kept,
                     line.records_quarantined * kept, line.pages_read * kept, line.duration_seconds * kept,
                     CASE kept WHEN 1 THEN line.started_at_utc END, CASE kept WHEN 1 THEN line.cursor_utc END,
-                    CASE kept WHEN 1 THEN line.cursor_ids END
+                    CASE kept WHEN 1 THEN line.cursor_ids END, line.all_fields OR kept = 0
                 FROM (SELECT (NOT $6 AND line.cursor_utc IS NOT NULL
                     AND line.status IN ('running', 'failed'))::int AS kept) AS _),
             finished_at_utc = NULL,
@@ -97,10 +98,11 @@ const START_OVER: &str = "
     ) AS again
     ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
         (records_read, records_inserted, records_updated, records_unchanged, records_quarantined, pages_read,
-            duration_seconds, started_at_utc, page_number) = (
+            duration_seconds, started_at_utc, page_number, all_fields) = (
             SELECT line.records_read * kept, line.records_inserted * kept, line.records_updated * kept,
                 line.records_unchanged * kept, line.records_quarantined * kept, line.pages_read * kept,
-                line.duration_seconds * kept, CASE kept WHEN 1 THEN line.started_at_utc END, 0
+                line.duration_seconds * kept, CASE kept WHEN 1 THEN line.started_at_utc END, 0,
+                line.all_fields OR kept = 0
             FROM (SELECT (line.cursor_utc IS NOT NULL)::int AS kept) AS _)";
 
 const TO_READ: &str = "
@@ -168,7 +170,8 @@ const REOPEN: &str = concat!(
                 = (NULL, NULL, NULL, NULL, NULL, NULL),
             run_id = excluded.run_id,
             attempts = line.attempts + 1,
-            page_number = 0
+            page_number = 0,
+            all_fields = true
         RETURNING 1
     ), totals AS (
         UPDATE backfill_run_pipeline SET
