@@ -10,6 +10,7 @@ use qbo_client::{ClientEvent, QboClient, Usage};
 use raw_store::{RunId, RunStatus, TriggerName, TriggerState, Window, WindowCounts, WindowState};
 use time::OffsetDateTime;
 
+use crate::catalog::RequestPart;
 use crate::mismatch::Mismatch;
 
 /// An event of a run or of a worker. Logs, progress displays, metrics and recorders all consume the same stream.
@@ -124,6 +125,13 @@ pub enum RunEventKind {
         windows: usize,
         /// The reason, in our own words.
         message: Box<str>,
+    },
+    /// QuickBooks refuses parts of a pipeline's requests, which are left out from now on.
+    PartsRefused {
+        /// The pipeline's name.
+        pipeline: String,
+        /// The parts.
+        parts: Vec<RequestPart>,
     },
     /// A worker has started or resumed the run of a trigger.
     TriggerFired {

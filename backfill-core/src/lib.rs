@@ -24,7 +24,9 @@ pub mod worker;
 pub use {qbo_auth, qbo_client, raw_store};
 
 pub use call_budget::SharedBudget;
-pub use catalog::{Axis, Catalog, CatalogError, EntityKind, EntitySpec, UnknownAxis, UnknownPipeline};
+pub use catalog::{
+    Axis, Catalog, CatalogError, EntityKind, EntitySpec, RequestPart, UnknownAxis, UnknownPipeline,
+};
 pub use chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows, UnknownChunk, tile};
 pub use clock_check::{CLOCKS_AGREE_WITHIN, ClockApart, ClockOf};
 pub use did_you_mean::{did_you_mean, nearest};
@@ -33,7 +35,7 @@ pub use error::{Failure, RunError};
 pub use event::{EventSink, RunEvent, RunEventKind, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest};
-pub use report::{FindingKind, PipelineReport, Report, ReportError};
+pub use report::{CustomFields, FindingKind, PipelineReport, Report, ReportError};
 pub use tokio_util::sync::CancellationToken;
 pub use toml_problem::TomlProblem;
 pub use validate::{InvalidThreshold, Level, Thresholds};

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use raw_store::{BackfillLog, GoneMarks, Leases, PageSink, Quarantine, RawInspection, Store, Tables};
+use raw_store::{
+    BackfillLog, GoneMarks, Leases, PageSink, Quarantine, RawInspection, SourceRefusals, Store, Tables,
+};
 
 /// The parts of a store. A run uses one store for all of them; a verification puts other parts in their places.
 #[derive(Clone, Debug)]
@@ -14,6 +16,7 @@ pub(crate) struct StoreParts {
     pub(crate) rows: Arc<dyn RawInspection>,
     pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) gone: Arc<dyn GoneMarks>,
+    pub(crate) refusals: Arc<dyn SourceRefusals>,
 }
 
 /// Uses one store for everything.
@@ -26,7 +29,8 @@ impl From<Arc<dyn Store>> for StoreParts {
             log: store.clone(),
             rows: store.clone(),
             quarantine: store.clone(),
-            gone: store,
+            gone: store.clone(),
+            refusals: store,
         }
     }
 }

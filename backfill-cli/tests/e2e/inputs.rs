@@ -239,7 +239,7 @@ async fn an_entity_that_the_company_does_not_know_is_unavailable_in_whichever_wo
             code: code.into(),
             message: message.into(),
         };
-        house.sandbox.faults().push(Rule::on(CallKind::Query, fault));
+        house.sandbox.faults().push(Rule::on(CallKind::Query, fault).always());
         let ended = house.backfill(&["Invoice"], &["--force", "--concurrency", "1"]).await.expect(0);
         assert!(ended.stderr.contains("not available in this company"), "{message}: {}", ended.stderr);
         house.sandbox.faults().clear();
@@ -262,14 +262,14 @@ async fn a_refusal_of_the_whole_range_is_one_line_with_its_reason() {
     let fault = Fault::Json {
         status: 400,
         fault_type: "ValidationFault".into(),
-        code: "4000".into(),
+        code: "2500".into(),
         message: "no".into(),
     };
     house.sandbox.faults().push(Rule::on(CallKind::Query, fault).always());
     let words = ["--force", "--concurrency", "1", "--no-count"];
     let ended = house.backfill(&["Invoice"], &words).await.expect(3);
-    assert!(ended.error().contains("(code 4000)"), "{}", ended.error());
-    let lines = |text: &str| text.lines().filter(|line| line.contains("code 4000")).count();
+    assert!(ended.error().contains("(code 2500)"), "{}", ended.error());
+    let lines = |text: &str| text.lines().filter(|line| line.contains("code 2500")).count();
     assert!(lines(&ended.stdout) <= 2 && lines(&ended.stderr) <= 3, "{}\n{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("windows)"), "{}", ended.stdout);
     let report = house.at(&["report", "--format", "md"]).await.expect(0);

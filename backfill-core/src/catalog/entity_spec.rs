@@ -1,10 +1,13 @@
 //! One entity: how its records are requested, and where they go.
 
-use qbo_client::{Comparison, EntityName, PageSize, Predicate, Property, Query, RecordLayout, Value};
+use qbo_client::{
+    Comparison, EntityName, Include, PageSize, Predicate, Property, Query, RecordLayout, Value,
+};
 use raw_store::{Pipeline, TableName, Window};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use super::request_part::RequestPart;
 use super::scan_key::ScanKey;
 use super::time_axis::Axis;
 use crate::chunk::{ChunkSize, TooManyWindows, tile};
@@ -47,6 +50,9 @@ pub struct EntitySpec {
     pub(crate) snapshot: bool,
     pub(crate) paged: bool,
     pub(crate) captured: bool,
+    pub(crate) custom_fields: bool,
+    /// What is left out of its requests, because QuickBooks refuses it.
+    pub(crate) left_out: Vec<RequestPart>,
     pub(crate) table: TableName,
     pub(crate) notes: Box<str>,
 }
@@ -89,7 +95,60 @@ impl EntitySpec {
 
     /// Whether the entity is read whole, as a snapshot, because its records cannot be queried by time.
     pub fn is_snapshot(&self) -> bool {
-        self.snapshot
+        self.snapshot || self.leaves_out(RequestPart::Time)
+    }
+
+    /// Whether all custom fields of the entity's records are wanted; without being asked, QuickBooks sends only some.
+    pub fn has_custom_fields(&self) -> bool {
+        self.custom_fields
+    }
+
+    /// Returns the parts that are left out of the entity's requests, because QuickBooks refuses them.
+    pub fn left_out(&self) -> &[RequestPart] {
+        &self.left_out
+    }
+
+    /// Whether a part is left out of the entity's requests.
+    pub(crate) fn leaves_out(&self, part: RequestPart) -> bool {
+        self.left_out.contains(&part)
+    }
+
+    /// Whether the records can be requested in the order of time.
+    pub(crate) fn is_ordered(&self) -> bool {
+        !self.is_snapshot() && !self.leaves_out(RequestPart::Order)
+    }
+
+    /// Whether requests ask for all fields that QuickBooks can include.
+    pub(crate) fn asks_for_all_fields(&self) -> bool {
+        self.custom_fields && !self.leaves_out(RequestPart::CustomFields)
+    }
+
+    /// Returns the parts of the entity's requests that can be left out.
+    pub(crate) fn parts(&self) -> Vec<RequestPart> {
+        let has = |part: &RequestPart| match part {
+            RequestPart::CustomFields => self.asks_for_all_fields(),
+            RequestPart::Columns => !self.columns.is_empty() && !self.leaves_out(*part),
+            RequestPart::Order => self.is_ordered(),
+            RequestPart::Active => self.active && !self.leaves_out(*part),
+            RequestPart::Time => !self.is_snapshot(),
+        };
+        RequestPart::ALL.into_iter().filter(has).collect()
+    }
+
+    /// Leaves a part out of the entity's requests.
+    #[must_use]
+    pub(crate) fn without(mut self, part: RequestPart) -> Self {
+        if !self.leaves_out(part) {
+            self.left_out.push(part);
+        }
+        self
+    }
+
+    /// Puts a part into the entity's requests again.
+    #[must_use]
+    pub(crate) fn with(mut self, part: RequestPart) -> Self {
+        self.left_out.retain(|left| *left != part);
+        self
     }
 
     /// Returns notes for users: what is unusual about the entity.
@@ -112,7 +171,7 @@ impl EntitySpec {
     ///
     /// [`TooManyWindows`] if there are more windows than a request may have.
     pub fn windows(&self, span: Window, chunk: ChunkSize) -> Result<Vec<Window>, TooManyWindows> {
-        tile(span, if self.snapshot { ChunkSize::Whole } else { chunk })
+        tile(span, if self.is_snapshot() { ChunkSize::Whole } else { chunk })
     }
 
     /// Returns the page size for this entity: `asked`, unless the entity has a smaller limit.
@@ -138,7 +197,7 @@ impl EntitySpec {
 
     /// Returns the key that a cursor over `span` advances by.
     pub(crate) fn scale(&self, axis: Axis, span: Window) -> ScanKey {
-        if self.snapshot { ScanKey::Whole(span) } else { axis.into() }
+        if self.is_snapshot() { ScanKey::Whole(span) } else { axis.into() }
     }
 
     /// Builds the query for all records from `start` (inclusive) to `end` (exclusive), in the order of the axis. For an entity
@@ -146,11 +205,13 @@ impl EntitySpec {
     /// them out otherwise.
     pub(crate) fn query(&self, axis: Axis, start: OffsetDateTime, end: OffsetDateTime) -> Query {
         let query = self.everything();
-        match (self.snapshot, self.paged) {
-            (false, _) => query
-                .filter(Predicate::compare(axis.property(), Comparison::AtLeast, axis.literal(start)))
-                .filter(Predicate::compare(axis.property(), Comparison::Below, axis.literal(end)))
-                .order_by(axis.property()),
+        match (self.is_snapshot(), self.paged) {
+            (false, _) => {
+                let query = query
+                    .filter(Predicate::compare(axis.property(), Comparison::AtLeast, axis.literal(start)))
+                    .filter(Predicate::compare(axis.property(), Comparison::Below, axis.literal(end)));
+                if self.is_ordered() { query.order_by(axis.property()) } else { query }
+            }
             (true, true) => query,
             (true, false) => query.unpaged(),
         }
@@ -164,10 +225,14 @@ impl EntitySpec {
 
     fn everything(&self) -> Query {
         let mut query = Query::select(self.name.clone()).layout(self.layout.clone());
-        for column in &self.columns {
+        if self.asks_for_all_fields() {
+            query = query.include(Include::AllCustomFields);
+        }
+        let columns = if self.leaves_out(RequestPart::Columns) { &[][..] } else { &self.columns };
+        for column in columns {
             query = query.column(column);
         }
-        if self.active {
+        if self.active && !self.leaves_out(RequestPart::Active) {
             let both = [Value::Bool(true), Value::Bool(false)];
             query = query.filter(Predicate::is_in(Property::ACTIVE, both));
         }

@@ -1,11 +1,14 @@
 //! The catalogue: the entities that can be read and what is unusual about each, in a TOML table that users can extend.
 
 mod entity_spec;
+mod refusal;
+mod request_part;
 mod toml_entry;
 pub(crate) mod scan_key;
 mod time_axis;
 
 pub use self::entity_spec::{EntityKind, EntitySpec};
+pub use self::request_part::RequestPart;
 pub use self::time_axis::{Axis, UnknownAxis};
 
 use std::collections::BTreeMap;
@@ -121,6 +124,13 @@ impl Catalog {
             }
         }
         Ok(Self { rows, entities })
+    }
+
+    /// Asks for no custom fields beyond those that QuickBooks sends by itself.
+    #[must_use]
+    pub fn without_custom_fields(mut self) -> Self {
+        self.entities.iter_mut().for_each(|spec| spec.custom_fields = false);
+        self
     }
 
     /// Returns all entities, in the catalogue's order.
@@ -242,9 +252,39 @@ mod tests {
                 );
                 assert_eq!(query.text().contains("Active IN (true,false)"), spec.has_inactive());
                 assert_eq!(query.text().matches("FROM ").count(), 1);
+                assert_eq!(query.included().is_some(), spec.has_custom_fields());
             }
             assert_eq!(spec.axes().contains(&Axis::TxnDate), spec.axes().len() == 3, "{}", spec.name());
         }
+    }
+
+    #[test]
+    fn custom_fields_are_asked_for_where_the_catalogue_says_so_unless_they_are_switched_off() {
+        let catalog = Catalog::bundled();
+        let wanted = |catalog: &Catalog| {
+            let names = catalog.entities().iter().filter(|spec| spec.has_custom_fields());
+            names.map(|spec| spec.name().as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            wanted(&catalog),
+            [
+                "Invoice",
+                "SalesReceipt",
+                "Estimate",
+                "CreditMemo",
+                "RefundReceipt",
+                "Bill",
+                "Purchase",
+                "PurchaseOrder",
+                "Customer",
+                "Vendor"
+            ]
+        );
+        let own =
+            "[[entity]]\nname='Bill'\ncustom_fields=false\n[[entity]]\nname='Item'\ncustom_fields=true\n";
+        let own = catalog.extended(own).unwrap();
+        assert!(!wanted(&own).contains(&"Bill".to_owned()) && wanted(&own).contains(&"Item".to_owned()));
+        assert_eq!(wanted(&own.without_custom_fields()), Vec::<String>::new());
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     #[serde(default = "yes")]
     captured: bool,
     #[serde(default)]
+    custom_fields: bool,
+    #[serde(default)]
     notes: String,
 }
 
@@ -84,6 +86,8 @@ impl Entry {
             snapshot: self.snapshot,
             paged: self.paged,
             captured: self.captured,
+            custom_fields: self.custom_fields,
+            left_out: Vec::new(),
             table,
             notes: self.notes.into(),
         })

@@ -5,6 +5,7 @@ mod lease;
 mod log_snapshot;
 mod outcome;
 mod pipeline;
+mod refused_parts;
 mod run_context;
 
 pub use self::outcome::{RunOutcome, Totals};
@@ -67,8 +68,15 @@ impl Engine {
     ///
     /// [`RunError`] if the request has too many windows, or the log cannot be read.
     pub async fn plan(&self, request: &RunRequest) -> Result<Plan, RunError> {
+        let request = &self.as_accepted(request.clone()).await?;
         request.check().map_err(RunError::general)?;
         Plan::new(request, &self.log(request).await?).map_err(RunError::general)
+    }
+
+    /// Leaves out of a request what QuickBooks has refused before.
+    pub(crate) async fn as_accepted(&self, request: RunRequest) -> Result<RunRequest, RunError> {
+        let refusals = self.store.refusals.refusals().await.map_err(RunError::general)?;
+        Ok(request.with_refusals(&refusals, self.clock.now_utc()))
     }
 
     /// Returns the log's lines for the range of a run.
@@ -87,7 +95,7 @@ impl Engine {
     pub async fn run(&self, request: RunRequest, stop: CancellationToken) -> Result<RunOutcome, RunError> {
         request.check().map_err(RunError::general)?;
         let began = (self.clock.elapsed(), self.client.usage());
-        let request = Arc::new(request);
+        let request = Arc::new(self.as_accepted(request).await?);
         let (plan, done) = self.begin(&request).await?;
         let events = self.events(&request.id);
         events.emit(RunEventKind::RunStarted {
@@ -133,8 +141,9 @@ impl Engine {
         learned: &Learned,
     ) -> Result<u64, RunError> {
         let mut setbacks = 0;
+        let mut known = Arc::clone(request);
         loop {
-            let error = match self.read_all(request, begun, stop.clone(), learned).await {
+            let error = match self.read_all(&known, begun, stop.clone(), learned).await {
                 Ok(closed) => return Ok(closed),
                 Err(error) => error,
             };
@@ -147,9 +156,11 @@ impl Engine {
                 return Err(error);
             }
             setbacks += 1;
+            let request = Arc::new(self.as_accepted(RunRequest::clone(request)).await?);
             let pipeline = entity_name.to_string();
             self.events(&request.id).emit(RunEventKind::LogMoved { pipeline, attempt: setbacks });
-            begun = self.begin(request).await?;
+            begun = self.begin(&request).await?;
+            known = request;
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::count_check::{About, count_mismatches, expected_counts};
 use super::log_snapshot::{LogSnapshot, log_moved};
+use super::refused_parts;
 use super::run_context::{Permit, RunContext};
 use crate::catalog::EntitySpec;
 use crate::clock_check::Clocks;
@@ -20,7 +21,7 @@ use crate::event::RunEventKind;
 use crate::plan::{PipelinePlan, Proof, RunRequest, consecutive};
 use crate::scan::Scan;
 use crate::scan::availability::Availability;
-use crate::scan::pipeline_context::PipelineContext;
+use crate::scan::pipeline_context::{FirstAnswer, PipelineContext};
 use crate::scan::work_split::{PendingRange, WorkSplit};
 
 /// Reads one pipeline to its end, starting with one permit, and returns a snapshot of the log. Releases the lease whatever
@@ -68,20 +69,24 @@ pub(crate) async fn read(
         timeless: Mutex::default(),
         unproved: Mutex::default(),
         availability: Availability::default(),
+        first_answer: FirstAnswer::default(),
         heads: shared.keeps_heads.then(|| shared.learned.heads.of(plan.spec.entity_name())),
     });
-    let mut result = tokio::select! {
+    let read = tokio::select! {
         biased;
-        result = read_and_prove(&context, &shared.permits, &plan.windows, permit) => result,
+        read = read_as_accepted(&context, &shared.permits, plan.windows, permit) => read,
         lost = context.store.leases.lost(&context.lease) => Err(context.error(None, lost)),
     };
-    if result.is_ok() {
-        let resolved = context.store.quarantine.resolve_quarantine(context.owner()).await;
-        result = resolved.map(drop).map_err(|error| context.error(None, error));
-    }
+    let result = match read {
+        Ok(windows) => {
+            let resolved = context.store.quarantine.resolve_quarantine(context.owner()).await;
+            resolved.map(|_| windows).map_err(|error| context.error(None, error))
+        }
+        Err(error) => Err(error),
+    };
     // The log is read while no other process may change it.
     let snapshot = match result {
-        Ok(()) => snapshot(&context, &plan.windows).await,
+        Ok(windows) => snapshot(&context, &windows).await,
         Err(error) => Err(error),
     };
     let released = guard.release().await;
@@ -102,26 +107,55 @@ async fn snapshot(context: &PipelineContext, plan: &[Window]) -> Result<LogSnaps
         .ok_or_else(|| context.error(None, log_moved(&context.pipeline.entity_name)))
 }
 
+/// Reads and proves the windows of a plan. If QuickBooks refuses a part of the first request, reads without that part. Returns
+/// the windows that were read in the end.
+async fn read_as_accepted(
+    context: &Arc<PipelineContext>,
+    permits: &Arc<Semaphore>,
+    windows: Vec<Window>,
+    permit: Permit,
+) -> Result<Vec<Window>, RunError> {
+    let Some(permit) = read_and_prove(context, permits, &windows, permit).await? else {
+        return Ok(windows);
+    };
+    let Some(refusal) = context.first_answer.refusal() else { return Ok(windows) };
+    let Some(spec) = refused_parts::accepted(context, &windows, refusal).await? else { return Ok(windows) };
+    let was_snapshot = context.spec.is_snapshot();
+    let context = Arc::new(context.with_accepted(spec));
+    let windows = if context.spec.is_snapshot() && !was_snapshot {
+        context.request.windows(&context.spec).map_err(|error| context.error(None, error))?
+    } else {
+        windows
+    };
+    read_and_prove(&context, permits, &windows, permit).await?;
+    Ok(windows)
+}
+
+/// Reads and proves the windows of a plan. Returns the permit if QuickBooks refused the first request, so that nothing was
+/// read.
 async fn read_and_prove(
     context: &Arc<PipelineContext>,
     permits: &Arc<Semaphore>,
     plan: &[Window],
     permit: Permit,
-) -> Result<(), RunError> {
+) -> Result<Option<Permit>, RunError> {
     let last = context.store.log.last_page(context.run(), &context.pipeline.entity_name).await;
     context.pages.fetch_max(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
     let reopen = context.request.reopen;
     let read = read_windows(context, permits, plan, reopen, permit).await?;
+    if context.first_answer.refusal().is_some() {
+        return Ok(Some(read.permit));
+    }
     if let Some(message) = context.availability.missing() {
         let (pipeline, message) = (context.spec.pipeline_name(), message.into());
         context.events.emit(RunEventKind::Unavailable { pipeline, windows: read.windows, message });
-        return Ok(());
+        return Ok(None);
     }
     point!("proof.due");
     let about = if context.request.proof == Proof::None { About::Silence } else { About::All };
     let short = count_mismatches(context, expected_counts(context, plan, about).await?, &[]).await?;
     if short.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     // Reads these windows once more, alone; a difference that remains is reported with both numbers.
     let again: Vec<_> = short.iter().map(|one| one.window).collect();
@@ -137,7 +171,7 @@ async fn read_and_prove(
     {
         still.fail(context).await?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What was read.
@@ -239,6 +273,10 @@ impl Reading {
     /// Leaves the waiting ranges unread if the company does not have the entity.
     async fn leave_out(&mut self) -> Result<(), RunError> {
         let context = Arc::clone(&self.context);
+        if context.first_answer.refusal().is_some() {
+            // Requested in the same way, they would be refused as well.
+            self.waiting.clear();
+        }
         let Some(message) = context.availability.missing() else { return Ok(()) };
         for stretch in self.waiting.drain(..) {
             let windows: Vec<_> = stretch.windows.iter().map(|open| open.window).collect();

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use qbo_client::PageSize;
-use raw_store::{Lease, Reopen, RunId, RunStart, StoreIdentity, Window};
+use raw_store::{Lease, Reopen, RunId, RunStart, SourceRefusal, StoreIdentity, Window};
 use time::OffsetDateTime;
 
 use crate::catalog::{Axis, EntitySpec};
@@ -154,6 +154,14 @@ impl RunRequest {
     #[must_use]
     pub fn with_fence(self, fence: Lease) -> Self {
         Self { fence: Some(fence), ..self }
+    }
+
+    /// Leaves out of the requests what QuickBooks has refused, as far as the refusals still count.
+    #[must_use]
+    pub fn with_refusals(self, refusals: &[SourceRefusal], now: OffsetDateTime) -> Self {
+        let entities =
+            self.entities.into_iter().map(|spec| spec.as_accepted(self.axis, refusals, now)).collect();
+        Self { entities, ..self }
     }
 
     /// Returns the windows that account for an entity, in ascending order.

@@ -27,6 +27,10 @@ pub enum FindingKind {
     Outlier,
     /// Several documents with the same number.
     NumberRepeated,
+    /// QuickBooks refuses to send all custom fields, so records may have only some.
+    CustomFieldsPartial,
+    /// QuickBooks refuses another part of the requests, so records are read in another way, or may be missing.
+    RequestLimited,
     /// The clocks of the source, the database and the host were too far apart while a run read.
     ClocksDisagree,
 }
@@ -44,6 +48,8 @@ impl FindingKind {
             Self::EmptyDays => "empty_days",
             Self::Outlier => "outlier",
             Self::NumberRepeated => "number_repeated",
+            Self::CustomFieldsPartial => "custom_fields_partial",
+            Self::RequestLimited => "request_limited",
             Self::ClocksDisagree => "clocks_disagree",
         }
     }
@@ -57,7 +63,11 @@ impl FindingKind {
             | Self::TimeDiffers
             | Self::OutsideWindow
             | Self::RowsMissing => Severity::Error,
-            Self::EmptyDays | Self::Outlier | Self::ClocksDisagree => Severity::Warning,
+            Self::EmptyDays
+            | Self::Outlier
+            | Self::CustomFieldsPartial
+            | Self::RequestLimited
+            | Self::ClocksDisagree => Severity::Warning,
             Self::NumberRepeated => Severity::Info,
         }
     }

@@ -7,11 +7,12 @@ pub use self::finding_kind::FindingKind;
 use std::time::Duration;
 
 use raw_store::{
-    LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Severity, Store, StoreError, ValidationResult,
-    WindowState,
+    LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Severity, SourceRefusal, Store, StoreError,
+    ValidationResult, Window, WindowState,
 };
+use time::OffsetDateTime;
 
-use crate::catalog::{Axis, Catalog, EntitySpec};
+use crate::catalog::{Axis, Catalog, EntitySpec, RequestPart};
 use crate::chunk::{ChunkSize, tile};
 
 /// The number of runs that are searched for another one over the same windows.
@@ -70,6 +71,51 @@ pub struct PipelineReport {
     pub open_quarantine: u64,
 }
 
+/// How many of an entity's records are known to be stored with all their custom fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CustomFields {
+    /// Records that were requested with all custom fields.
+    pub whole: u64,
+    /// All records.
+    pub records: u64,
+}
+
+impl CustomFields {
+    /// Returns the spans of time whose records were requested with all custom fields, in ascending order and apart from each
+    /// other.
+    pub fn spans<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<Window> {
+        let whole = lines.into_iter().filter(|line| line.all_fields && is_read(line));
+        let mut windows: Vec<_> = whole.map(|line| line.window).collect();
+        windows.sort_unstable();
+        let mut spans: Vec<Window> = Vec::new();
+        for window in windows {
+            match spans.last_mut().filter(|last| window.start() <= last.end()) {
+                Some(last) => {
+                    let end = last.end().max(window.end());
+                    *last = Window::new(last.start(), end).expect("the later end is after the start");
+                }
+                None => spans.push(window),
+            }
+        }
+        spans
+    }
+
+    /// Counts the records of windows that were read to their end.
+    pub fn of<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Self {
+        lines.into_iter().filter(|line| is_read(line)).fold(Self::default(), |sum, line| {
+            let records = line.metrics.records_read;
+            Self {
+                whole: sum.whole + if line.all_fields { records } else { 0 },
+                records: sum.records + records,
+            }
+        })
+    }
+}
+
+fn is_read(line: &LogLine) -> bool {
+    matches!(line.state, WindowState::Completed | WindowState::Provisional)
+}
+
 /// Error of building a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
@@ -114,9 +160,13 @@ impl Report {
         catalog: &Catalog,
         run: RunRecord,
     ) -> Result<Self, ReportError> {
+        let refusals = store.refusals().await?;
+        // As of the end of the run: what it asked for does not change later.
+        let at = run.finished_at.unwrap_or(run.started_at);
         let mut pipelines = Vec::new();
         for totals in &run.pipelines {
-            pipelines.push(pipeline(store, catalog, &run, totals).await?);
+            let spec = catalog.find(&totals.entity_name).ok();
+            pipelines.push(pipeline(store, (spec, &refusals, at), &run, totals).await?);
         }
         let other = other(&run, store.runs(RUNS_LOOKED_THROUGH).await?);
         Ok(Self { run, pipelines, other, validated: Vec::new() })
@@ -158,6 +208,17 @@ impl PipelineReport {
         self.windows.iter().filter(|line| line.state == state).count()
     }
 
+    /// Returns the parts of its requests that QuickBooks refuses.
+    pub fn left_out(&self) -> &[RequestPart] {
+        self.spec.as_ref().map_or(&[], EntitySpec::left_out)
+    }
+
+    /// Returns how many of the records read in the pipeline's windows are known to have all their custom fields. `None` for an
+    /// entity whose custom fields are not requested.
+    pub fn custom_fields(&self) -> Option<CustomFields> {
+        self.spec.as_ref().filter(|spec| spec.has_custom_fields()).map(|_| CustomFields::of(&self.windows))
+    }
+
     /// Returns the time spent on the pipeline's windows.
     pub fn duration(&self) -> Duration {
         self.windows.iter().map(|line| line.duration).sum()
@@ -171,7 +232,7 @@ impl PipelineReport {
 
 async fn pipeline(
     store: &dyn Store,
-    catalog: &Catalog,
+    (spec, refusals, at): (Option<&EntitySpec>, &[SourceRefusal], OffsetDateTime),
     run: &RunRecord,
     totals: &PipelineTotals,
 ) -> Result<PipelineReport, ReportError> {
@@ -185,9 +246,9 @@ async fn pipeline(
     let own = |line: &&LogLine| line.run.as_ref() == Some(&run.id);
     let axis = windows.iter().find(own).or(windows.first()).and_then(|line| line.time_axis.parse().ok());
     let axis: Axis = axis.unwrap_or_default();
-    let spec = catalog.find(&totals.entity_name).ok();
-    keep_own(&mut windows, run, axis, spec);
-    let open_quarantine = match spec {
+    let spec = spec.map(|spec| spec.clone().as_accepted(axis, refusals, at));
+    keep_own(&mut windows, run, axis, spec.as_ref());
+    let open_quarantine = match &spec {
         Some(spec) => store.open_quarantine(&[spec.pipeline(axis)], Some(run.span)).await?,
         None => 0,
     };
@@ -195,7 +256,7 @@ async fn pipeline(
         pipeline: format!("qb_{}_backfill", totals.entity_name),
         table: format!("qb_{}", totals.entity_name),
         axis,
-        spec: spec.cloned(),
+        spec,
         totals: totals.clone(),
         windows,
         rows: 0,

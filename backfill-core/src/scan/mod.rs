@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use failpoint::point;
-use qbo_client::{ErrorKind, PageSize, Property, Query, RawPage, RawRecord};
+use qbo_client::{ErrorKind, Include, PageSize, Property, Query, RawPage, RawRecord};
 use raw_store::{
     OpenWindow, PageCommit, PageOutcome, RejectedRow, Row, ScanCursor, Window, WindowChange, WindowCounts,
     WindowState,
@@ -29,11 +29,12 @@ use tokio::sync::Notify;
 
 use self::keyset::{KeysetCursor, KeysetError, Placed, Poisoned, Reached, Step};
 use self::page_span::page_span;
-use self::pipeline_context::{FetchFailure, PipelineContext, Tally, Unproved};
+use self::pipeline_context::{FetchFailure, FirstRefusal, PipelineContext, Tally, Unproved};
 use self::record_heads::Head;
 use self::record_key::key;
 use self::window_progress::WindowProgress;
 use self::work_split::{PendingRange, Remaining, WorkSplit, later_part};
+use crate::catalog::RequestPart;
 use crate::clock_check::{Moment, Reading};
 use crate::error::RunError;
 use crate::event::{RunEventKind, WindowReport};
@@ -111,7 +112,8 @@ impl Scan {
         let from = cursor.at;
         let scale = context.spec.scale(context.request.axis, span);
         let keyset = KeysetCursor::new(scale, cursor, span.end(), context.request.page_size);
-        let keyset = if context.spec.has_ids() { keyset } else { keyset.without_ids() };
+        let has_ids = context.spec.has_ids() && !context.spec.leaves_out(RequestPart::Order);
+        let keyset = if has_ids { keyset } else { keyset.without_ids() };
         Self {
             share,
             news,
@@ -144,9 +146,8 @@ impl Scan {
 
     async fn read_pages(&mut self) -> Result<(), RunError> {
         let context = Arc::clone(&self.context);
-        let mut query = self.next_query();
-        let mut answer = context.ask(&query).await;
-        loop {
+        let mut asked = self.ask_next().await?;
+        while let Some((query, answer)) = asked {
             if let Err(unread) = self.spend() {
                 self.give_up(unread).await?;
                 return Ok(());
@@ -157,15 +158,11 @@ impl Scan {
                     if self.overcome(unread).await? {
                         return Ok(());
                     }
-                    query = self.next_query();
-                    answer = context.ask(&query).await;
+                    asked = self.ask_next().await?;
                     continue;
                 }
             };
-            if context.availability.confirm() {
-                // Scans that waited for this can begin.
-                self.news.notify_one();
-            }
+            self.confirm();
             let step = match self.keyset.take(&page) {
                 Ok(step) => step,
                 Err(problem) => {
@@ -173,8 +170,7 @@ impl Scan {
                     if self.reconsider(problem).await? {
                         return Ok(());
                     }
-                    query = self.next_query();
-                    answer = context.ask(&query).await;
+                    asked = self.ask_next().await?;
                     continue;
                 }
             };
@@ -188,6 +184,10 @@ impl Scan {
             point!("scan.taken");
             match reached {
                 Reached::End => return self.land(commit).await,
+                Reached::Instant(_) | Reached::Silent(_) if self.is_unordered() => {
+                    self.land(commit).await?;
+                    asked = self.ask_next().await?;
+                }
                 Reached::Instant(_) | Reached::Silent(_) => {
                     self.whole_pages += 1;
                     self.page_span = page_span.or(self.page_span);
@@ -196,24 +196,43 @@ impl Scan {
                         // The first page shows how much there is. Free permits get a part of it now, not a page later.
                         self.considered().await;
                     }
-                    query = self.next_query();
+                    let query = self.next_query();
                     // While page n is committed, page n+1 is on its way.
                     let (landed, next) = tokio::join!(context.land(&commit), context.ask(&query));
                     let window = self.here();
                     let outcome = landed.map_err(|failure| context.error(window, failure))?;
                     self.settle(&commit, &outcome);
-                    answer = next;
+                    asked = Some((query, next));
                 }
                 Reached::Unproved => {
                     self.land(commit).await?;
                     if self.prove_instant().await? {
                         return Ok(());
                     }
-                    query = self.next_query();
-                    answer = context.ask(&query).await;
+                    asked = self.ask_next().await?;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Sends the next request. If QuickBooks refuses to sort the records, everything up to the next instant that holds more than
+    /// a page is read before, in parts that need no order. `None` if the scan is over.
+    async fn ask_next(&mut self) -> Result<Option<(Query, Result<RawPage, FetchFailure>)>, RunError> {
+        while self.is_unordered() && !self.keyset.is_at_instant() {
+            if self.read_in_parts().await? {
+                return Ok(None);
+            }
+        }
+        let query = self.next_query();
+        let answer = self.context.ask(&query).await;
+        Ok(Some((query, answer)))
+    }
+
+    /// Whether QuickBooks refuses to sort the records.
+    fn is_unordered(&self) -> bool {
+        let spec = &self.context.spec;
+        !spec.is_ordered() && !spec.is_snapshot()
     }
 
     /// Waits until the pipeline has considered what is left.
@@ -222,6 +241,14 @@ impl Scan {
             biased;
             () = self.share.considered() => {}
             () = self.context.stop.cancelled() => {}
+        }
+    }
+
+    /// Notes that a request was answered.
+    pub(super) fn confirm(&self) {
+        if self.context.availability.confirm() {
+            // Scans that waited for this can begin.
+            self.news.notify_one();
         }
     }
 
@@ -299,7 +326,8 @@ impl Scan {
         let fresh: Vec<_> = step.fresh.iter().filter(|one| self.is_new(one)).collect();
         let times: Vec<_> = fresh.iter().map(|one| one.time).collect();
         let answered = self.moment(page.answered_at());
-        let (mut commit, places) = self.entry(&query.text(), answered, &times, step.reached);
+        let (mut commit, places) =
+            self.entry(request_payload(&query.text(), query.included()), answered, &times, step.reached);
         for (one, place) in fresh.into_iter().zip(places) {
             if one.odd.is_some() {
                 set_aside(&mut commit, one, place);
@@ -332,7 +360,7 @@ impl Scan {
     /// Builds the commit without its records, and the window of each.
     pub(super) fn entry(
         &mut self,
-        query: &str,
+        request: Box<str>,
         answered: Moment,
         times: &[OffsetDateTime],
         reached: Reached,
@@ -364,13 +392,13 @@ impl Scan {
             lease: self.context.lease.clone(),
             page_number: self.context.pages.fetch_add(1, Ordering::Relaxed) + 1,
             page_size: self.context.request.page_size.get().into(),
-            request: request_payload(query),
+            request,
             started_at,
             ingested_at: self.page_began_at,
             answered_at: answered.likely,
             latest_at: answered.latest,
             rows: Vec::with_capacity(times.len()),
-            all_fields: false,
+            all_fields: self.context.spec.asks_for_all_fields(),
             by_content: self.context.request.by_content,
             rejected: Vec::new(),
             windows: entry.changes,
@@ -436,7 +464,12 @@ impl Scan {
         };
         match self.keyset.counted(counted) {
             Ok(Reached::End) => {
-                let (commit, _) = self.entry(&query.count_text(), self.moment(None), &[], Reached::End);
+                let (commit, _) = self.entry(
+                    request_payload(&query.count_text(), None),
+                    self.moment(None),
+                    &[],
+                    Reached::End,
+                );
                 self.land(commit).await?;
                 Ok(true)
             }
@@ -499,6 +532,11 @@ impl Scan {
     /// next.
     async fn overcome(&mut self, unread: FetchFailure) -> Result<bool, RunError> {
         let error = match unread {
+            // The pipeline finds out what is refused, and reads the windows in another way.
+            FetchFailure::Refused(error) => {
+                self.leave_to_pipeline(error);
+                return Ok(true);
+            }
             FetchFailure::TooMuch(_) if self.keyset.too_much() => {
                 self.keyset.go_back();
                 return Ok(false);
@@ -525,10 +563,21 @@ impl Scan {
         }
     }
 
+    /// Leaves the windows open for the pipeline, which finds out what is refused.
+    fn leave_to_pipeline(&self, why: qbo_client::Error) {
+        let range = Window::new(self.keyset.position().0, self.span.end()).unwrap_or(self.span);
+        let page_size = self.context.request.page_size;
+        self.context.first_answer.refuse(FirstRefusal { why, range, page_size });
+    }
+
     /// Records that the rest cannot be read. Returns that the scan is over.
     pub(super) async fn give_up(&mut self, unread: FetchFailure) -> Result<bool, RunError> {
         let open = self.progress.open();
         let window = open.first().copied();
+        if let FetchFailure::Refused(error) = unread {
+            self.leave_to_pipeline(error);
+            return Ok(true);
+        }
         let message = match unread.settled() {
             FetchFailure::Fatal(failure) => return Err(self.context.error(window, failure)),
             FetchFailure::Rest(message) => message,
@@ -537,9 +586,10 @@ impl Scan {
                 return left_out.map(|()| true).map_err(|error| self.context.error(window, error));
             }
             FetchFailure::Unavailable(message) => format!("{message}, though records were read before"),
-            FetchFailure::TooMuch(error) | FetchFailure::Poisoned(error) | FetchFailure::Doubtful(error) => {
-                error.to_string()
-            }
+            FetchFailure::TooMuch(error)
+            | FetchFailure::Poisoned(error)
+            | FetchFailure::Doubtful(error)
+            | FetchFailure::Refused(error) => error.to_string(),
         };
         self.context.fail(open, &message).await.map_err(|error| self.context.error(window, error))?;
         Ok(true)
@@ -547,7 +597,7 @@ impl Scan {
 }
 
 /// Whether QuickBooks refuses the query.
-pub(super) fn is_refused(error: &qbo_client::Error) -> bool {
+pub(crate) fn is_refused(error: &qbo_client::Error) -> bool {
     matches!(error.kind, ErrorKind::BadQuery { .. })
 }
 
@@ -582,6 +632,10 @@ fn set_aside(commit: &mut PageCommit, one: &Placed<'_>, window: usize) {
 }
 
 /// Formats the query as it is kept beside each row.
-pub(crate) fn request_payload(query: &str) -> Box<str> {
-    serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION }).to_string().into()
+pub(crate) fn request_payload(query: &str, include: Option<Include>) -> Box<str> {
+    let mut request = serde_json::json!({ "query": query, "minorversion": qbo_client::MINOR_VERSION });
+    if let Some(include) = include {
+        request["include"] = include.as_str().into();
+    }
+    request.to_string().into()
 }

@@ -1,13 +1,14 @@
 //! State that the scans of one pipeline share.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU32};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use std::{fmt, mem};
 
 use failpoint::point;
 use qbo_auth::Clock;
-use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, QboClient, Query, RawPage};
+use qbo_client::{Advice as SourceAdvice, Cause, ErrorKind, PageSize, QboClient, Query, RawPage};
 use raw_store::{
     Advice as StoreAdvice, Confirmation, Lease, Owner, PageCommit, PageOutcome, Pipeline, RunId, StoreError,
     Window, WindowCounts, WindowFailure, WindowState, WindowUpdate,
@@ -42,6 +43,8 @@ pub(crate) struct PipelineContext {
     /// The highest page number that is used.
     pub(crate) pages: Arc<AtomicU32>,
     pub(crate) availability: Availability,
+    /// Whether a request was answered, and the first refusal before that.
+    pub(crate) first_answer: FirstAnswer,
     /// Keeps what validation needs of the committed records, if the rows are validated afterwards.
     pub(crate) heads: Option<Arc<Heads>>,
     pub(crate) clocks: Clocks,
@@ -51,6 +54,44 @@ pub(crate) struct PipelineContext {
     pub(crate) timeless: Mutex<HashSet<(RecordKey, Option<i64>)>>,
     /// Windows that were read to their end and wait for their count check.
     pub(crate) unproved: Mutex<HashMap<Window, Unproved>>,
+}
+
+/// What QuickBooks first said to the requests of a pipeline. A refusal before any answer may concern a part of the request.
+#[derive(Debug, Default)]
+pub(crate) struct FirstAnswer {
+    answered: AtomicBool,
+    refusal: OnceLock<FirstRefusal>,
+}
+
+/// A refusal before any answer, and what was requested: a page of a range.
+#[derive(Debug)]
+pub(crate) struct FirstRefusal {
+    pub(crate) why: qbo_client::Error,
+    pub(crate) range: Window,
+    pub(crate) page_size: PageSize,
+}
+
+impl FirstAnswer {
+    /// Creates the state of a pipeline whose refused parts are known: a refusal is a failure.
+    pub(crate) fn given() -> Self {
+        Self { answered: AtomicBool::new(true), refusal: OnceLock::new() }
+    }
+
+    /// Whether nothing was answered yet.
+    fn is_due(&self) -> bool {
+        !self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Notes a refusal.
+    pub(crate) fn refuse(&self, refusal: FirstRefusal) {
+        // Of several scans, the first one that was refused is as good as any other.
+        drop(self.refusal.set(refusal));
+    }
+
+    /// Returns the refusal, if one came first.
+    pub(crate) fn refusal(&self) -> Option<&FirstRefusal> {
+        self.refusal.get()
+    }
 }
 
 /// A window that was read to its end on the evidence of one response.
@@ -84,6 +125,8 @@ pub(crate) enum FetchFailure {
     Rest(String),
     /// The company does not have the entity.
     Unavailable(String),
+    /// QuickBooks refuses the pipeline's first request: the entity, or a part of the request that can be left out.
+    Refused(qbo_client::Error),
 }
 
 /// What confirms windows so that they can be closed.
@@ -106,6 +149,33 @@ impl PipelineContext {
         Owner { run: &self.request.id, pipeline: &self.pipeline, lease: &self.lease, fence }
     }
 
+    /// Returns the same state for requests without their refused parts, some of which were answered.
+    pub(crate) fn with_accepted(&self, spec: EntitySpec) -> Self {
+        let availability = Availability::default();
+        availability.confirm();
+        let unproved = mem::take(&mut *self.unproved.lock().unwrap_or_else(PoisonError::into_inner));
+        Self {
+            client: Arc::clone(&self.client),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            events: self.events.clone(),
+            stop: self.stop.clone(),
+            request: Arc::clone(&self.request),
+            spec,
+            pipeline: self.pipeline.clone(),
+            lease: self.lease.clone(),
+            pages: Arc::clone(&self.pages),
+            availability,
+            first_answer: FirstAnswer::given(),
+            heads: self.heads.clone(),
+            clocks: self.clocks.clone(),
+            unproved: Mutex::new(unproved),
+            // Nothing was read before the refusal.
+            has_full_instants: AtomicBool::default(),
+            timeless: Mutex::default(),
+        }
+    }
+
     pub(crate) fn error(&self, window: Option<Window>, failure: impl Into<Failure>) -> RunError {
         RunError { pipeline: Some(self.spec.pipeline_name()), window, failure: failure.into() }
     }
@@ -120,7 +190,16 @@ impl PipelineContext {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(FetchFailure::Fatal(Failure::Stopped)),
-            page = self.client.fetch_page(query) => page.map_err(page_unread),
+            page = self.client.fetch_page(query) => match page {
+                Ok(page) => {
+                    self.first_answer.answered.store(true, Ordering::Relaxed);
+                    Ok(page)
+                }
+                Err(error) if self.first_answer.is_due() && may_concern_a_part(&error, query) => {
+                    Err(FetchFailure::Refused(error))
+                }
+                Err(error) => Err(page_unread(error)),
+            },
         }
     }
 
@@ -266,7 +345,7 @@ impl FetchFailure {
     /// Converts the failure to what it means if nothing else can be read either.
     pub(crate) fn settled(self) -> Self {
         match self {
-            Self::Doubtful(error) => unread(error),
+            Self::Doubtful(error) | Self::Refused(error) => unread(error),
             other => other,
         }
     }
@@ -279,8 +358,31 @@ impl FetchFailure {
             | Self::Poisoned(_)
             | Self::Doubtful(_)
             | Self::Rest(_)
-            | Self::Unavailable(_) => None,
+            | Self::Unavailable(_)
+            | Self::Refused(_) => None,
         }
+    }
+}
+
+impl fmt::Display for FetchFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fatal(failure) => write!(f, "{failure}"),
+            Self::TooMuch(error) | Self::Poisoned(error) | Self::Doubtful(error) | Self::Refused(error) => {
+                write!(f, "{error}")
+            }
+            Self::Rest(message) | Self::Unavailable(message) => f.write_str(message),
+        }
+    }
+}
+
+/// Whether a refusal may concern a part of the request. A company's plan may lack custom fields and say so in the words for an
+/// entity that it lacks (codes 5020 and 5030).
+fn may_concern_a_part(error: &qbo_client::Error, query: &Query) -> bool {
+    match &error.kind {
+        ErrorKind::BadQuery { .. } => true,
+        ErrorKind::EntityUnavailable { code } => query.included().is_some() && code.starts_with('5'),
+        _ => false,
     }
 }
 

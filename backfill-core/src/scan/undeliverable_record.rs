@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use super::keyset::{KeysetError, MAX_PASSES, Reached, Step};
 use super::pipeline_context::FetchFailure;
 use super::record_key::{RecordKey, key};
-use super::{Scan, is_refused};
+use super::{Scan, is_refused, request_payload};
 use crate::error::RunError;
 use crate::event::RunEventKind;
 
@@ -286,6 +286,7 @@ impl Scan {
         self.spend()?;
         match self.context.ask(&query.clone().probe()).await {
             Ok(page) => {
+                self.confirm();
                 let answered = self.moment(page.answered_at());
                 self.progress.answered(answered);
                 Ok(Answer::Page(page))
@@ -370,7 +371,8 @@ impl Scan {
         self.keyset.go_to(end);
         let reached = self.reached(end);
         let times = vec![from; records as usize];
-        let (mut commit, places) = self.entry(&query.text(), self.moment(None), &times, reached);
+        let (mut commit, places) =
+            self.entry(request_payload(&query.text(), query.included()), self.moment(None), &times, reached);
         let span = Window::new(from, end).ok();
         for (number, window) in places.into_iter().enumerate() {
             let place = serde_json::json!({

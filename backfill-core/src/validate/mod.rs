@@ -1,6 +1,7 @@
 //! Validates the rows that a run has left in the database.
 
 mod clock_finding;
+mod refusal_finding;
 mod thresholds;
 pub mod volume;
 
@@ -240,6 +241,7 @@ impl Look<'_> {
     ) -> Result<ValidationResult, StoreError> {
         let mut found = Found { thresholds, findings: Vec::new() };
         found.push_rows(examined);
+        found.push_refusals(self.pipeline);
         let missing = self.missing(examined);
         let sum: u64 = missing.iter().map(|one| one.1).sum();
         // A record that was edited has left the window that it was counted in.

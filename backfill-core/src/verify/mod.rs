@@ -10,7 +10,7 @@ pub use self::request::VerifyRequest;
 
 use std::sync::Arc;
 
-use raw_store::{Reopen, Store, StoreError, StoreErrorKind};
+use raw_store::{PipelineTotals, Reopen, Store, StoreError, StoreErrorKind};
 use tokio_util::sync::CancellationToken;
 
 use self::comparing_sink::ComparingSink;
@@ -43,7 +43,7 @@ impl Engine {
             proof: Proof::Count,
             reopen: Reopen::All,
             by_content: true,
-            ..request
+            ..self.as_accepted(request).await?
         };
         let events = self.events(&request.id);
         let rows = Arc::clone(&self.store.rows);
@@ -58,7 +58,8 @@ impl Engine {
             keeps_heads: false,
         };
         let outcome = engine.run(request.clone(), stop.clone()).await?;
-        let request = VerifyRequest { run: request, marks_gone };
+        // What QuickBooks refused meanwhile, the verification's own log knows.
+        let request = VerifyRequest { run: engine.as_accepted(request).await?, marks_gone };
         let conclusion = self.conclude(&request, outcome, &comparing, (&events, &stop));
         events.relaying(&*self.client, conclusion).await
     }
@@ -87,7 +88,7 @@ impl Engine {
             }
             let totals = outcome.record.pipelines.iter().find(|one| *one.entity_name == *spec.entity_name());
             let (unread, unavailable) =
-                totals.map_or((0, 0), |totals| (totals.windows_failed, totals.windows_unavailable));
+                totals.map_or((0, 0), |totals| (totals.windows_failed, windows_without_entity(totals)));
             if failure.is_none() && unread == 0 && unavailable == 0 {
                 let search = Search::new((self, spec), asked, events, stop);
                 failure = search.account_for_unmet(&mut found).await.err();
@@ -118,4 +119,11 @@ impl Engine {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the number of windows that the company has no entity for. Windows that stay behind because the entity was read as a
+/// whole are none.
+fn windows_without_entity(totals: &PipelineTotals) -> u64 {
+    let is_read = totals.windows_completed + totals.windows_provisional > 0;
+    if is_read { 0 } else { totals.windows_unavailable }
 }

@@ -288,6 +288,11 @@ impl Bench {
         self.clock.elapsed()
     }
 
+    /// Lets time pass, by the clock that everything here goes by.
+    pub(crate) fn pass(&self, time: std::time::Duration) {
+        self.clock.advance(time);
+    }
+
     pub(crate) fn on_event(&self, hook: impl Fn(&RunEvent) + Send + Sync + 'static) {
         *self.listener.0.lock().unwrap() = Some(Box::new(hook));
     }

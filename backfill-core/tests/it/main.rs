@@ -11,6 +11,7 @@ mod drift;
 mod entities;
 mod forgotten;
 mod odd;
+mod refusals;
 mod silence;
 mod spoilt;
 mod verify;

@@ -221,7 +221,7 @@ async fn what_is_in_quarantine_is_known_and_what_cannot_be_read_is_said() {
     assert!(told.is_empty() && found.agrees(), "{told:?}");
     assert_eq!((found.same + 1, found.quarantined), (bench.count("Invoice") as u64, 1));
 
-    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(400, "4000")).always());
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(400, "2500")).always());
     let (verification, _) = verify(&bench, until(&bench, SPAN_END)).await;
     let found = &verification.pipelines[0];
     assert!(!found.agrees() && found.unread > 0 && !found.looked_for_gone, "{found:?}");

@@ -141,7 +141,7 @@ async fn a_chain_stops_where_something_failed_and_goes_on_when_it_is_armed_again
     let chain =
         chain.map(|(name, entity, place)| NewTrigger { link: link(place), ..trigger(name, &[entity]) });
     bench.store.add(&chain).await.unwrap();
-    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(400, "4000")).always());
+    bench.sandbox.faults().push(Rule::on(CallKind::Query, Fault::json(400, "2500")).always());
     assert!(!work_off(&bench).await);
     let failed = state(&bench, "first").await;
     assert_eq!(failed.state, TriggerState::Failed);

@@ -142,9 +142,12 @@ fn missing(world: &World, store: &MemoryStore, within: impl Fn(OffsetDateTime) -
     let table = table();
     let state = world.state();
     let records = state.source.company.records(ENTITY).filter(|record| within(record.last_updated));
+    let expected = |record: &Record| {
+        if world.profile.no_include { record.payload.clone() } else { record.full_payload() }
+    };
     records
         .filter(|record| record.hostile.is_none() && !record.poisoned && !state.source.is_odd(&record.id))
-        .filter(|record| store.row(&table, &record.id).is_none_or(|row| row.payload != record.payload))
+        .filter(|record| store.row(&table, &record.id).is_none_or(|row| row.payload != expected(record)))
         .map(|record| record.id.clone())
         .collect()
 }

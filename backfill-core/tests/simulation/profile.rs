@@ -2,6 +2,7 @@
 //! schedule has few kinds of faults, so that rare combinations get room.
 
 use fastrand::Rng;
+use fixtures::Refused;
 
 /// What may go wrong at a step that leaves a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,27 +135,36 @@ pub(crate) struct Profile {
     pub(crate) set_back: u32,
     /// Of so many rows, something in the database drops one while the storm lasts; none if it is 0.
     pub(crate) drops_one_of: u32,
+    /// Whether the source refuses to send all custom fields, and to sort by time.
+    pub(crate) no_include: bool,
+    pub(crate) no_order: bool,
     /// How long faults go on, in seconds.
     pub(crate) storm: u32,
     /// Of ten thousand steps, how many meet each fault; in the order of [`Fault::ALL`].
     pub(crate) chances: [u32; Fault::ALL.len()],
 }
 
+/// Draws how often each fault occurs.
+fn draw_chances(rng: &mut Rng) -> [u32; Fault::ALL.len()] {
+    let mut chances = [0; Fault::ALL.len()];
+    for (fault, chance) in Fault::ALL.iter().zip(&mut chances) {
+        let rare = matches!(
+            fault,
+            Fault::PowerCut | Fault::SourceDown | Fault::Freeze | Fault::Kill | Fault::Forgets
+        );
+        let often = if rare { [15, 50, 120] } else { [50, 200, 600] };
+        if rng.u32(0..100) < 35 {
+            *chance = often[rng.usize(0..often.len())];
+        }
+    }
+    chances
+}
+
 impl Profile {
     pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x5eed_0f9c_0ff1_ce00);
         let one_in = |rng: &mut Rng, n: u32| rng.u32(0..n) == 0;
-        let mut chances = [0; Fault::ALL.len()];
-        for (fault, chance) in Fault::ALL.iter().zip(&mut chances) {
-            let rare = matches!(
-                fault,
-                Fault::PowerCut | Fault::SourceDown | Fault::Freeze | Fault::Kill | Fault::Forgets
-            );
-            let often = if rare { [15, 50, 120] } else { [50, 200, 600] };
-            if rng.u32(0..100) < 35 {
-                *chance = often[rng.usize(0..often.len())];
-            }
-        }
+        let chances = draw_chances(&mut rng);
         let page_size = rng.u16(2..7);
         let crowd = if one_in(&mut rng, 3) { rng.u32(2..u32::from(page_size) * 3 + 2) } else { 0 };
         let drifts = !one_in(&mut rng, 3);
@@ -166,6 +176,7 @@ impl Profile {
         // A count takes one record that left for one that was not sent.
         let (drifts, replicas) = (drifts && hollow == 0, replicas && hollow == 0);
         let drift = |rng: &mut Rng, most: u32| drift(rng, most) * u32::from(drifts);
+        let mut parts = Rng::with_seed(seed ^ 0x0a11_f1e1_d500_u64);
         let far = more.i64(400..300_000);
         let lies = if one_in(&mut more, 8) { [far, far, -far][more.usize(0..3)] } else { 0 };
         let by_hand = one_in(&mut more, 8);
@@ -207,6 +218,9 @@ impl Profile {
             by_hand,
             set_back,
             drops_one_of,
+            no_include: one_in(&mut parts, 6),
+            // As for ids: with copies of different ages, nothing proves a crowded second.
+            no_order: one_in(&mut parts, 6) && !replicas,
             storm: rng.u32(20..400),
             chances,
             odd: [OddTime::None, OddTime::None, OddTime::Passing, OddTime::ForEver]
@@ -214,6 +228,12 @@ impl Profile {
         };
         drawn.draw_apart();
         drawn
+    }
+
+    /// The parts of requests that the source refuses.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = Refused> {
+        let parts = [(self.no_include, Refused::Include), (self.no_order, Refused::Order)];
+        parts.into_iter().filter(|(is_refused, _)| *is_refused).map(|(_, part)| part)
     }
 
     /// Takes back what is not drawn together.
@@ -231,6 +251,10 @@ impl Profile {
         let hides = leave || self.unstorable || self.hollow > 0 || self.lies != 0;
         if hides || self.chance(Fault::Forgets) > 0 {
             self.odd = OddTime::None;
+        }
+        // A crowded second without an order holds a record that cannot be delivered, and is read again in another way.
+        if self.unstorable {
+            (self.no_include, self.no_order) = (false, false);
         }
         if self.lies != 0 || self.host_skew != 0 {
             // One of the others tells the truth.
@@ -293,6 +317,8 @@ impl Profile {
         with(&|it| it.by_hand = false);
         with(&|it| it.set_back = 0);
         with(&|it| it.drops_one_of = 0);
+        with(&|it| it.no_include = false);
+        with(&|it| it.no_order = false);
         with(&|it| (it.per_second, it.per_minute) = (10, 500));
         with(&|it| it.storm /= 2);
         all

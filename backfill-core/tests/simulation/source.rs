@@ -20,6 +20,9 @@ use crate::world::{BEGIN, World};
 pub(crate) const ENTITY: &str = "Invoice";
 pub(crate) const REALM: &str = "9130000000000001";
 
+/// A custom field that only an answer with all of them holds.
+const FURTHER_FIELD: &str = r#"{"DefinitionId":"4","Name":"Weight","Type":"NumberType","NumberValue":1.50}"#;
+
 /// How long a copy lags behind at most; well below the margin that a window is closed with.
 const LAG: Duration = Duration::from_secs(60);
 
@@ -96,6 +99,9 @@ impl Source {
             }
             source.add(moment, [0, 8, 9][rng.usize(0..3)]);
         }
+        for part in profile.refused() {
+            source.company.refuse(ENTITY, part);
+        }
         if profile.unstorable {
             source.add_unstorable(at(rng.i64(start.unix_timestamp()..to)));
             let poisoned = source.add(at(rng.i64(start.unix_timestamp()..to)), 0);
@@ -116,6 +122,9 @@ impl Source {
         let true_time = any(rng);
         let id = self.add(true_time, 0);
         self.ids.pop();
+        let mut plain = self.company.record(ENTITY, &id).expect("it was added").clone();
+        plain.further_fields = None;
+        self.company.insert(ENTITY, plain);
         let far = time::Duration::days(400);
         // One that passes would be kept as the newer version if its time could be believed.
         let said = match rng.u32(0..3) {
@@ -132,7 +141,8 @@ impl Source {
     fn add(&mut self, at: OffsetDateTime, token: u64) -> String {
         let id = self.next_id.to_string();
         self.next_id += 1;
-        let record = Record::from_payload(payload(&id, token, at, "")).expect("a sound record");
+        let mut record = Record::from_payload(payload(&id, token, at, "")).expect("a sound record");
+        record.further_fields = Some(FURTHER_FIELD.into());
         self.company.insert(ENTITY, record);
         self.ids.push(id.clone());
         id

@@ -1,0 +1,209 @@
+//! Finds out which part of a request QuickBooks refuses, and goes on without it.
+//!
+//! A refusal does not say reliably what it is about. So the parts that can be left out are left out one after the other, those
+//! that lose the least first, until the same page is delivered; then they are put back one at a time, because one of them may
+//! have been the only cause, or none. A part is refused only if it is refused again. STARTPOSITION and MAXRESULTS always stay.
+//! What was refused is remembered, so that later runs do not pay for it again. A company that accepts no request at all does not have the entity.
+//!
+//! Only codes 4000 and 4001 say that a query is not accepted. With another code, the refusal may be about custom fields, which
+//! are no part of the query. If the page is refused without them as well, one of its records may be the cause.
+
+use qbo_client::ErrorKind;
+use raw_store::{Reopen, Window, WindowFailure, WindowUpdate};
+
+use crate::catalog::{EntitySpec, RequestPart};
+use crate::error::RunError;
+use crate::event::RunEventKind;
+use crate::scan::is_refused;
+use crate::scan::pipeline_context::{FetchFailure, FirstRefusal, PipelineContext};
+
+/// How often a request is repeated whose answer does not say whether the request is accepted.
+const MOST_UNREADABLE: usize = 3;
+
+/// Finds an entity's requests without the refused parts, and remembers these. `None` if there is nothing to read: the windows
+/// are then left unread, with the reason.
+pub(crate) async fn accepted(
+    context: &PipelineContext,
+    windows: &[Window],
+    refusal: &FirstRefusal,
+) -> Result<Option<EntitySpec>, RunError> {
+    let spec = match find(context, refusal).await {
+        Ok(Found::Accepted(spec)) => spec,
+        Ok(Found::NoEntity(message)) => {
+            return leave_unread(context, windows, &message).await.map(|()| None);
+        }
+        Ok(Found::Unclear) => return Ok(Some(context.spec.clone())),
+        Err(unread) => {
+            let message = unread.to_string();
+            return match unread.fatal() {
+                Some(failure) => Err(context.error(None, failure)),
+                None => fail(context, windows, &message).await.map(|()| None),
+            };
+        }
+    };
+    remember(context, &spec).await?;
+    if spec.is_snapshot() && !context.spec.is_snapshot() {
+        // The entity has one window from now on; those that were opened for it stay behind.
+        let message = RequestPart::Time.consequence().into();
+        let reason = WindowFailure { message, at: context.clock.now_utc() };
+        let open = open(context, windows).await?;
+        let left =
+            context.store.log.update_windows(context.owner(), &open, WindowUpdate::Unavailable(&reason));
+        left.await.map_err(|error| context.error(None, error))?;
+    }
+    Ok(Some(spec))
+}
+
+/// What the requests without some parts have shown.
+enum Found {
+    /// These requests are accepted.
+    Accepted(EntitySpec),
+    /// The company does not have the entity, for this reason.
+    NoEntity(String),
+    /// The refusal is about neither the entity nor a part of its requests: a record may be the cause.
+    Unclear,
+}
+
+/// How QuickBooks answers a request.
+enum Answer {
+    Accepted,
+    /// With the reason why the company does not have the entity, if every request is refused in this way.
+    Refused(Option<String>),
+}
+
+impl Answer {
+    fn refused(why: &qbo_client::Error) -> Self {
+        Self::Refused(match &why.kind {
+            ErrorKind::BadQuery { code } if is_about_the_query(why) => Some(format!(
+                "not available in this company: QuickBooks accepts no query for it (code {code})"
+            )),
+            ErrorKind::EntityUnavailable { .. } => Some(why.kind.to_string()),
+            _ => None,
+        })
+    }
+}
+
+/// Searches for the parts that can stay.
+async fn find(context: &PipelineContext, refusal: &FirstRefusal) -> Result<Found, FetchFailure> {
+    let parts = context.spec.parts();
+    let mut spec = context.spec.clone();
+    let mut is_about_query = is_about_the_query(&refusal.why);
+    let mut last = Answer::refused(&refusal.why);
+    for (at, part) in parts.iter().enumerate() {
+        if *part != RequestPart::CustomFields && !is_about_query {
+            break;
+        }
+        spec = spec.without(*part);
+        match answer(context, &spec, refusal).await? {
+            (Answer::Accepted, _) => {
+                return put_back(context, (spec, &parts[..=at]), refusal).await.map(Found::Accepted);
+            }
+            (refused, about_query) => (last, is_about_query) = (refused, about_query),
+        }
+    }
+    Ok(match last {
+        Answer::Refused(Some(message)) => Found::NoEntity(message),
+        Answer::Refused(None) | Answer::Accepted => Found::Unclear,
+    })
+}
+
+/// Puts back the parts with which the request is accepted as well. That includes the last one that was left out: one refusal
+/// does not prove that a part is refused, because the response to it may have been a passing fault.
+async fn put_back(
+    context: &PipelineContext,
+    (mut spec, parts): (EntitySpec, &[RequestPart]),
+    refusal: &FirstRefusal,
+) -> Result<EntitySpec, FetchFailure> {
+    for part in parts {
+        let more = spec.clone().with(*part);
+        // An entity that is read whole has no order.
+        let is_in_it = more.parts().contains(part);
+        if !is_in_it || matches!(answer(context, &more, refusal).await?, (Answer::Accepted, _)) {
+            spec = more;
+        }
+    }
+    Ok(spec)
+}
+
+/// Requests the refused page in another way. Returns the answer, and whether it says that the query is not accepted.
+async fn answer(
+    context: &PipelineContext,
+    spec: &EntitySpec,
+    refusal: &FirstRefusal,
+) -> Result<(Answer, bool), FetchFailure> {
+    let (start, end) = (refusal.range.start(), refusal.range.end());
+    let query = spec.query(context.request.axis, start, end).page(1, refusal.page_size);
+    let mut answer = context.ask(&query).await;
+    for _ in 0..MOST_UNREADABLE {
+        match answer {
+            Err(FetchFailure::Refused(ref why) | FetchFailure::Doubtful(ref why)) if !names_no_code(why) => {
+                break;
+            }
+            // A gateway that gave up has not said whether the request is accepted.
+            Err(FetchFailure::Refused(_) | FetchFailure::Doubtful(_) | FetchFailure::TooMuch(_)) => {
+                answer = context.ask(&query).await;
+            }
+            _ => break,
+        }
+    }
+    match answer {
+        // A record that cannot be delivered, or an answer that is too large, says that the request was understood.
+        Ok(_) | Err(FetchFailure::Poisoned(_) | FetchFailure::TooMuch(_)) => Ok((Answer::Accepted, false)),
+        Err(FetchFailure::Refused(why)) => Ok((Answer::refused(&why), is_about_the_query(&why))),
+        Err(FetchFailure::Doubtful(why)) if is_refused(&why) => {
+            Ok((Answer::refused(&why), is_about_the_query(&why)))
+        }
+        Err(FetchFailure::Unavailable(message)) => Ok((Answer::Refused(Some(message)), false)),
+        Err(unread) => Err(unread),
+    }
+}
+
+/// Whether an answer is an error without a code. It says nothing about the request: a connection or a gateway may have spoilt it.
+fn names_no_code(why: &qbo_client::Error) -> bool {
+    matches!(&why.kind, ErrorKind::BadQuery { code } if code.is_empty())
+}
+
+/// Whether QuickBooks says that it does not accept a query.
+fn is_about_the_query(why: &qbo_client::Error) -> bool {
+    matches!(&why.kind, ErrorKind::BadQuery { code } if matches!(&**code, "4000" | "4001"))
+}
+
+/// Remembers what was refused, and tells it.
+async fn remember(context: &PipelineContext, spec: &EntitySpec) -> Result<(), RunError> {
+    let known = context.spec.left_out();
+    let parts: Vec<_> = spec.left_out().iter().copied().filter(|part| !known.contains(part)).collect();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let at = context.clock.now_utc();
+    let refusals: Vec<_> = parts.iter().map(|part| part.refused(spec, context.request.axis, at)).collect();
+    let kept = context.store.refusals.keep_refusals(&refusals).await;
+    kept.map_err(|error| context.error(None, error))?;
+    let pipeline = context.spec.pipeline_name();
+    context.events.emit(RunEventKind::PartsRefused { pipeline, parts });
+    Ok(())
+}
+
+/// Leaves the windows unread, because the company accepts no request for the entity.
+async fn leave_unread(context: &PipelineContext, windows: &[Window], message: &str) -> Result<(), RunError> {
+    if !context.availability.deny(message) {
+        return fail(context, windows, &format!("{message}, though records were read before")).await;
+    }
+    let open = open(context, windows).await?;
+    context.leave_out(&open, message).await.map_err(|error| context.error(None, error))?;
+    let (pipeline, windows) = (context.spec.pipeline_name(), open.len());
+    context.events.emit(RunEventKind::Unavailable { pipeline, windows, message: message.into() });
+    Ok(())
+}
+
+async fn fail(context: &PipelineContext, windows: &[Window], message: &str) -> Result<(), RunError> {
+    let open = open(context, windows).await?;
+    context.fail(&open, message).await.map_err(|error| context.error(None, error))
+}
+
+/// Returns the windows that the run has opened and not closed.
+async fn open(context: &PipelineContext, windows: &[Window]) -> Result<Vec<Window>, RunError> {
+    let open = context.store.log.open_windows(context.owner(), windows, Reopen::Unfinished).await;
+    let open = open.map_err(|error| context.error(None, error))?;
+    Ok(open.into_iter().map(|open| open.window).collect())
+}
