@@ -97,6 +97,8 @@ fn pipeline(all: &Report, report: &PipelineReport) -> Value {
     value["table"] = report.table.as_str().into();
     value["rows_in_table"] = report.rows.into();
     value["open_quarantine"] = report.open_quarantine.into();
+    value["records_with_all_fields"] = report.custom_fields().map(|fields| fields.whole).into();
+    value["left_out"] = report.left_out().iter().map(|part| part.as_str()).collect();
     value["windows"] = report.windows.iter().map(line).collect();
     value
 }

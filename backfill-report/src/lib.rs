@@ -36,4 +36,5 @@ pub mod untrusted;
 pub mod instant;
 pub mod number;
 
+pub use summary::custom_fields_line;
 pub use view::ReportView;

@@ -6,7 +6,7 @@ use backfill_core::Report;
 
 use crate::findings;
 use crate::instant::{short, utc};
-use crate::summary::{again, cost, open_quarantine, resume, total_cells};
+use crate::summary::{again, cost, custom_fields, open_quarantine, resume, total_cells};
 use crate::untrusted::is_obeyed;
 use crate::view::ReportView;
 use crate::window_group::group_windows;
@@ -41,6 +41,9 @@ impl ReportView<'_> {
         let _ = writeln!(text, "- Cost: {}", cost(self));
         if let Some(again) = again(report) {
             let _ = writeln!(text, "- Idempotence: {again}");
+        }
+        if let Some(fields) = custom_fields(report) {
+            let _ = writeln!(text, "- Completeness: {fields}");
         }
         if let Some(open) = open_quarantine(report) {
             let _ = writeln!(text, "- Quarantine: {open}");

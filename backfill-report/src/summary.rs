@@ -53,6 +53,20 @@ pub(crate) fn open_quarantine(report: &Report) -> Option<String> {
     (open > 0).then(|| format!("{what}: qbo-backfill quarantine list"))
 }
 
+/// States in one sentence for how many records all custom fields are known to be stored.
+pub(crate) fn custom_fields(report: &Report) -> Option<String> {
+    let fields: Vec<_> = report.pipelines.iter().filter_map(PipelineReport::custom_fields).collect();
+    let (whole, records) =
+        fields.iter().fold((0, 0), |(whole, records), one| (whole + one.whole, records + one.records));
+    (records > 0).then(|| custom_fields_line(whole, records, "records"))
+}
+
+/// States for how many records or rows all custom fields are known to be stored.
+pub fn custom_fields_line(whole: u64, of: u64, what: &str) -> String {
+    let known = format!("custom fields: all of them are known to be stored for {whole} of {of} {what}");
+    if whole < of { format!("{known}; run --force reads the others again") } else { known }
+}
+
 /// States in one sentence what is left for a later run.
 pub(crate) fn resume(report: &Report) -> Option<String> {
     let lines = || report.pipelines.iter().flat_map(|pipeline| &pipeline.windows);

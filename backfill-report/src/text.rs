@@ -9,7 +9,7 @@ use crate::findings;
 use crate::instant::{short, utc};
 use crate::number::seconds;
 use crate::style::{Style, paint, state};
-use crate::summary::{again, cost, open_quarantine, resume, standing_numbers, total_cells};
+use crate::summary::{again, cost, custom_fields, open_quarantine, resume, standing_numbers, total_cells};
 use crate::table::Table;
 use crate::untrusted::Untrusted;
 use crate::view::ReportView;
@@ -51,6 +51,9 @@ impl ReportView<'_> {
             let _ = writeln!(text, "{again}");
         }
         let _ = writeln!(text, "{}", cost(self));
+        if let Some(fields) = custom_fields(report) {
+            let _ = writeln!(text, "{fields}");
+        }
         if let Some(open) = open_quarantine(report) {
             let _ = writeln!(text, "{open}");
         }

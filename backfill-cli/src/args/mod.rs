@@ -12,6 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
 use raw_store::{RunId, SchemaName, TriggerName, WindowState};
+use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -97,6 +98,9 @@ pub(crate) struct Global {
     /// allowance of Intuit's Builder tier]
     #[arg(long, global = true, value_name = "N|off")]
     pub(crate) monthly_calls: Option<Allowance>,
+    /// Custom fields of the records: all, or some, which are the few that QuickBooks sends unasked [default: all]
+    #[arg(long, global = true, value_enum, value_name = "all|some", hide_possible_values = true)]
+    pub(crate) custom_fields: Option<CustomFields>,
     /// Format of results; with json, runs write NDJSON events
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub(crate) output: Output,
@@ -121,6 +125,14 @@ pub(crate) struct Global {
 pub(crate) enum Output {
     Text,
     Json,
+}
+
+/// Which custom fields of the records are requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CustomFields {
+    All,
+    Some,
 }
 
 /// The stream whose end tells that the parent process is gone.

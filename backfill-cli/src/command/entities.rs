@@ -26,6 +26,7 @@ pub(crate) fn entities(settings: &Settings) -> u8 {
                         "axes": spec.axes().iter().map(|axis| axis.as_str()).collect::<Vec<_>>(),
                         "inactive_too": spec.has_inactive(),
                         "as_a_whole": spec.is_snapshot(),
+                        "custom_fields": spec.has_custom_fields(),
                         "page_size": spec.page_size(PageSize::MAX).get(),
                         "notes": spec.notes(),
                     })

@@ -4,7 +4,11 @@ use backfill_core::Plan;
 use backfill_report::call_month::{json as month_json, line as month_line};
 use backfill_report::instant::{short, utc};
 use backfill_report::table::Table;
-use raw_store::{BackfillLog as _, CallLedger as _, CallMonth, LogFilter, Window};
+use qbo_auth::{Clock as _, SystemClock};
+use raw_store::{
+    BackfillLog as _, CallLedger as _, CallMonth, LogFilter, LogLine, SourceRefusal, SourceRefusals as _,
+    Window,
+};
 use serde_json::json;
 
 use super::log_reader::{or_nothing, reader};
@@ -19,8 +23,11 @@ pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8,
     let span = span(settings, arguments.from, arguments.to)?;
     refuse_future(arguments, span)?;
     let request = request(settings, arguments, span, nobody(settings.realm.as_ref()))?;
-    let (lines, month) = known(settings, span).await?;
-    let plan = Plan::new(&request, &lines)?;
+    let known = known(settings, span).await?;
+    let now = SystemClock::new().now_utc();
+    let request = request.with_refusals(&known.refusals, now);
+    let plan = Plan::new(&request, &known.lines)?;
+    let month = known.month;
     match settings.output {
         Output::Json => {
             let mut plan = as_json(&plan);
@@ -36,17 +43,22 @@ pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8,
     Ok(DONE)
 }
 
-/// The log of the range, and the calls of this month; nothing if there is no schema yet.
-async fn known(
-    settings: &Settings,
-    span: Window,
-) -> Result<(Vec<raw_store::LogLine>, Option<CallMonth>), Exit> {
+/// What the database knows for a plan.
+struct Known {
+    lines: Vec<LogLine>,
+    refusals: Vec<SourceRefusal>,
+    month: Option<CallMonth>,
+}
+
+/// The log of the range, what QuickBooks has refused, and the calls of this month; nothing if there is no schema yet.
+async fn known(settings: &Settings, span: Window) -> Result<Known, Exit> {
     let database = reader(settings).await?;
     let filter = LogFilter { span: Some(span), ..LogFilter::default() };
     let lines = or_nothing(database.store.lines(&filter).await)?;
+    let refusals = or_nothing(database.store.refusals().await)?;
     let month = or_nothing(database.store.month().await.map(Some))?;
     database.close().await?;
-    Ok((lines, month))
+    Ok(Known { lines, refusals, month })
 }
 
 fn as_json(plan: &Plan) -> serde_json::Value {

@@ -1,12 +1,19 @@
 //! The command `status`: shows the windows, rows and open quarantine of every pipeline.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
+use backfill_core::{Axis, CustomFields, EntitySpec, RequestPart};
+use backfill_report::custom_fields_line;
 use backfill_report::instant::{short, utc};
 use backfill_report::json::line as line_json;
 use backfill_report::table::Table;
 use backfill_report::windows::windows;
-use raw_store::{BackfillLog as _, LogFilter, LogLine, Quarantine as _, Tables as _, WindowState};
+use qbo_auth::{Clock as _, SystemClock};
+use raw_store::{
+    BackfillLog as _, LogFilter, LogLine, Pipeline, Quarantine as _, SourceRefusals as _, Tables as _,
+    Validation, WindowState,
+};
 use serde_json::json;
 
 use super::log_reader::{is_wanted, or_nothing, reader};
@@ -21,17 +28,22 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
     let database = reader(settings).await?;
     let mut lines = or_nothing(database.store.lines(&LogFilter::default()).await)?;
     lines.retain(|line| is_wanted(&wanted, &line.entity_name));
+    let refusals = or_nothing(database.store.refusals().await)?;
+    let now = SystemClock::new().now_utc();
     let mut entities = Vec::new();
     for ((entity, axis), lines) in grouped(&lines) {
-        let (rows, open_quarantine) = match settings.catalog.find(entity) {
-            Ok(spec) => {
-                let pipeline = spec.pipeline(axis.parse().unwrap_or_default());
-                let open = database.store.open_quarantine(std::slice::from_ref(&pipeline), None).await?;
-                (database.store.count_rows(&pipeline).await?, open)
-            }
-            Err(_) => (0, 0),
-        };
-        entities.push(EntityStatus { entity, axis, lines, rows, open_quarantine });
+        let mut status = EntityStatus::of(entity, axis, lines);
+        if let Ok(spec) = settings.catalog.find(entity) {
+            let by = axis.parse().unwrap_or_default();
+            let spec = spec.clone().as_accepted(by, &refusals, now);
+            let pipeline = spec.pipeline(by);
+            status.open_quarantine =
+                database.store.open_quarantine(std::slice::from_ref(&pipeline), None).await?;
+            status.rows = database.store.count_rows(&pipeline).await?;
+            status.with_all_fields = with_all_fields(&*database.store, &spec, &pipeline, &status).await?;
+            status.left_out = spec.left_out().to_vec();
+        }
+        entities.push(status);
     }
     let listed = Listed { all: arguments.windows, of: arguments.status };
     match settings.output {
@@ -51,6 +63,31 @@ fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
         groups.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
     }
     groups
+}
+
+/// Returns how many rows are known to be stored with all their custom fields. `None` for an entity whose custom fields are not
+/// requested.
+async fn with_all_fields(
+    store: &dyn Validation,
+    spec: &EntitySpec,
+    pipeline: &Pipeline,
+    status: &EntityStatus<'_>,
+) -> Result<Option<u64>, Exit> {
+    if !spec.has_custom_fields() {
+        return Ok(None);
+    }
+    let fields = CustomFields::of(status.lines.iter().copied());
+    if fields.whole == fields.records {
+        return Ok(Some(status.rows));
+    }
+    // Where windows say when a record was changed, the table knows how many of its rows lie in them: an edited record has left
+    // the window that it was counted in.
+    let spans = CustomFields::spans(status.lines.iter().copied());
+    if status.axis != Axis::Updated.as_str() || spec.is_snapshot() || spans.is_empty() {
+        return Ok(Some(fields.whole.min(status.rows)));
+    }
+    let surveyed = store.survey(pipeline, &spans, 0).await?;
+    Ok(Some(surveyed.in_windows.iter().sum::<u64>().min(status.rows)))
 }
 
 /// Which windows are listed.
@@ -74,9 +111,28 @@ struct EntityStatus<'a> {
     rows: u64,
     /// Records of the pipeline that are open in quarantine, by any axis.
     open_quarantine: u64,
+    /// Rows that are known to be stored with all their custom fields, if these are requested.
+    with_all_fields: Option<u64>,
+    /// Parts of its requests that QuickBooks refuses.
+    left_out: Vec<RequestPart>,
 }
 
-impl EntityStatus<'_> {
+impl<'a> EntityStatus<'a> {
+    fn of(entity: &'a str, axis: &'a str, lines: Vec<&'a LogLine>) -> Self {
+        Self { entity, axis, lines, rows: 0, open_quarantine: 0, with_all_fields: None, left_out: Vec::new() }
+    }
+
+    /// What is special about its requests and fields, in sentences.
+    fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<_> = self.left_out.iter().map(|part| part.consequence().to_owned()).collect();
+        // Where QuickBooks refuses them, reading again does not help.
+        let are_refused = self.left_out.contains(&RequestPart::CustomFields);
+        if let Some(whole) = self.with_all_fields.filter(|whole| *whole < self.rows && !are_refused) {
+            notes.push(custom_fields_line(whole, self.rows, "rows"));
+        }
+        notes.iter().map(|note| format!("qb_{}_backfill: {note}", self.entity)).collect()
+    }
+
     fn count(&self, state: WindowState) -> usize {
         self.lines.iter().filter(|line| line.state == state).count()
     }
@@ -89,6 +145,8 @@ impl EntityStatus<'_> {
             "time_axis": self.axis,
             "rows": self.rows,
             "open_quarantine": self.open_quarantine,
+            "rows_with_all_fields": self.with_all_fields,
+            "left_out": self.left_out.iter().map(|part| part.as_str()).collect::<Vec<_>>(),
             "windows": self.lines.len(),
             "completed": self.count(WindowState::Completed),
             "provisional": self.count(WindowState::Provisional),
@@ -137,9 +195,19 @@ fn text(entities: &[EntityStatus<'_>], listed: Listed) -> String {
             one.open_quarantine.to_string(),
         ]);
     }
+    let mut text = table.to_string();
+    let sum = |rows: fn(&EntityStatus<'_>) -> Option<u64>| entities.iter().filter_map(rows).sum::<u64>();
+    let whole = sum(|one| one.with_all_fields);
+    let rows = sum(|one| one.with_all_fields.map(|_| one.rows));
+    if rows > 0 {
+        let _ = writeln!(text, "\n{}", custom_fields_line(whole, rows, "rows"));
+    }
+    for note in entities.iter().flat_map(EntityStatus::notes) {
+        let _ = writeln!(text, "{note}");
+    }
     if !listed.all {
-        return table.to_string();
+        return text;
     }
     let list = windows(entities.iter().flat_map(|one| &one.lines).copied().filter(|line| listed.has(line)));
-    format!("{table}\n{list}")
+    format!("{text}\n{list}")
 }

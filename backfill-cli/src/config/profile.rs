@@ -12,6 +12,8 @@ use raw_store::{DatabaseOptions, SchemaName};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::args::CustomFields;
+
 /// The value of `vault` that keeps the vault in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
 
@@ -42,6 +44,7 @@ pub(crate) struct Profile {
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) rate: Option<NonZeroU32>,
     pub(crate) monthly_calls: Option<MonthlyCalls>,
+    pub(crate) custom_fields: Option<CustomFields>,
     pub(crate) validation: Thresholds,
 }
 

@@ -11,7 +11,7 @@ use raw_store::SchemaName;
 
 use super::{proxy, trusted};
 use crate::args::secret_args;
-use crate::args::{Allowance, Global, Lifeline, Output, Rate};
+use crate::args::{Allowance, CustomFields, Global, Lifeline, Output, Rate};
 use crate::config::profile::{File, MonthlyCalls, Profile, SHARED_VAULT};
 use crate::output::exit::Exit;
 
@@ -134,7 +134,7 @@ impl Settings {
             monthly_calls: monthly_calls(global, profile.monthly_calls),
             thresholds: profile.validation,
             time_zone: profile.time_zone,
-            catalog: catalog(profile.catalog.as_deref())?,
+            catalog: catalog(profile.catalog.as_deref(), global.custom_fields.or(profile.custom_fields))?,
             output: global.output,
             // A dumb terminal cannot move the cursor.
             no_progress: global.no_progress || variable("TERM").is_some_and(|terminal| terminal == "dumb"),
@@ -274,10 +274,19 @@ fn settings_file(global: &Global) -> Option<PathBuf> {
     [Some(here), home.ok()].into_iter().flatten().find(|path| path.exists())
 }
 
-fn catalog(own: Option<&Path>) -> Result<Catalog, Exit> {
-    let Some(path) = own else {
-        return Ok(Catalog::bundled());
+fn catalog(own: Option<&Path>, custom_fields: Option<CustomFields>) -> Result<Catalog, Exit> {
+    let catalog = match own {
+        Some(path) => extended(path)?,
+        None => Catalog::bundled(),
     };
+    Ok(match custom_fields {
+        Some(CustomFields::Some) => catalog.without_custom_fields(),
+        Some(CustomFields::All) | None => catalog,
+    })
+}
+
+/// The bundled catalogue with the entries of the user's file.
+fn extended(path: &Path) -> Result<Catalog, Exit> {
     let unusable = |error: &dyn std::fmt::Display| {
         Exit::usage(format!("{}: {error}", path.display()), "correct the catalogue file")
     };

@@ -109,12 +109,23 @@ fn log(event: &RunEvent) {
             let (calls, retries) = (usage.calls, usage.retries);
             tracing::info!(phase = "run", run, status, calls, retries, seconds, "run finished");
         }
-        other => log_trigger(run, other),
+        other => log_rest(run, other),
     }
 }
 
-fn log_trigger(run: &str, event: &RunEventKind) {
+/// Logs what concerns a refusal, a trigger or a worker.
+fn log_rest(run: &str, event: &RunEventKind) {
     match event {
+        RunEventKind::PartsRefused { pipeline, parts } => {
+            let parts = parts.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(",");
+            tracing::info!(
+                phase = "extract",
+                run,
+                pipeline,
+                parts,
+                "QuickBooks refuses parts of the requests"
+            );
+        }
         RunEventKind::TriggerFired { trigger, fire_at } => {
             let trigger = trigger.as_str();
             tracing::info!(phase = "run", run, trigger, fire_at = %utc(*fire_at), "trigger fired");

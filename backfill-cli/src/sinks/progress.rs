@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use backfill_core::{EventSink, RunEvent, RunEventKind, WindowReport};
+use backfill_core::{EventSink, FindingKind, RequestPart, RunEvent, RunEventKind, WindowReport};
 use backfill_report::instant::{short, utc};
 use backfill_report::style::{Style, paint};
 use backfill_report::untrusted::Untrusted;
@@ -217,6 +217,7 @@ fn style(event: &RunEventKind) -> Option<Style> {
         | RunEventKind::CountDiffers { .. }
         | RunEventKind::Unreadable { .. }
         | RunEventKind::Unavailable { .. }
+        | RunEventKind::PartsRefused { .. }
         | RunEventKind::WorkerTrouble { .. } => Style::Doubtful,
         RunEventKind::TriggerEnded { state, .. } => return Style::of_state(state.as_str()),
         _ => return None,
@@ -269,6 +270,7 @@ fn line(event: &RunEvent) -> Option<String> {
         RunEventKind::Unavailable { pipeline, windows, message } => {
             format!("{pipeline}: {message}; {windows} windows left unread")
         }
+        RunEventKind::PartsRefused { pipeline, parts } => format!("{pipeline}: {}", consequences(parts)),
         RunEventKind::TriggerFired { trigger, fire_at } => {
             format!("trigger {trigger} of {}: run {run}", utc(*fire_at))
         }
@@ -389,6 +391,12 @@ fn fields(event: &RunEventKind) -> Option<(&'static str, Value)> {
     })
 }
 
+/// States what the refusal of each part means.
+fn consequences(parts: &[RequestPart]) -> String {
+    let sentences: Vec<_> = parts.iter().map(|part| part.consequence()).collect();
+    sentences.join("; ")
+}
+
 fn finding(event: &RunEventKind) -> Option<Value> {
     Some(match event {
         RunEventKind::Source(ClientEvent::AllowanceLow { used, allowance }) => {
@@ -398,6 +406,14 @@ fn finding(event: &RunEventKind) -> Option<Value> {
         RunEventKind::Unavailable { pipeline, windows, message } => {
             json!({"kind": "unavailable", "pipeline": pipeline, "day": null,
                    "detail": format!("{message}; {windows} windows left unread")})
+        }
+        RunEventKind::PartsRefused { pipeline, parts } => {
+            let kind = if parts.contains(&RequestPart::CustomFields) {
+                FindingKind::CustomFieldsPartial
+            } else {
+                FindingKind::RequestLimited
+            };
+            json!({"kind": kind.as_str(), "pipeline": pipeline, "day": null, "detail": consequences(parts)})
         }
         RunEventKind::Mismatch(one) => {
             json!({"kind": one.kind.as_str(), "pipeline": one.pipeline, "id": one.id,

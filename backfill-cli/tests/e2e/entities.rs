@@ -1,9 +1,9 @@
 //! Every entity of the catalogue through the real binary, and what a company may not have.
 
-use fixtures::{Shape, Unavailable};
+use fixtures::{Refused, Shape, Unavailable};
 use serde_json::Value;
 
-use crate::house::House;
+use crate::house::{House, YEAR};
 
 /// Months instead of days: what is tested here is not the number of windows.
 const MONTHS: [&str; 2] = ["--chunk", "month"];
@@ -72,6 +72,102 @@ async fn run_all_fills_a_table_for_every_entity_and_says_what_the_company_lacks(
     let words = ["plan", "CompanyInfo", "--from", "2023-01-01", "--to", "2024-01-01"];
     let plan = house.at(&words).await.expect(0).stdout;
     assert!(plan.contains("as it is now, in one window"), "{plan}");
+}
+
+/// What the company refuses, and the sentence about it.
+const REFUSED: [(&str, &str, Refused, &str); 5] = [
+    ("Invoice", "invoices", Refused::Include, "QuickBooks refuses to send all custom fields"),
+    ("Item", "items", Refused::Columns, "QuickBooks refuses columns beside *"),
+    ("Term", "terms", Refused::Order, "QuickBooks refuses to sort them"),
+    ("Account", "accounts", Refused::Active, "QuickBooks refuses to be asked for inactive ones"),
+    ("Vendor", "vendors", Refused::Time, "QuickBooks refuses to be asked by time"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_all_on_a_company_that_refuses_parts_of_requests_is_complete_and_says_each_cause_once() {
+    let shape = Shape { inactive_permille: 0, ..Shape::default().every_entity(25).with_custom_fields() };
+    let house = House::new(&shape).await;
+    house.sandbox.with_company(|company| {
+        for (entity, _, part, _) in REFUSED {
+            company.refuse(entity, part);
+        }
+        company.refuse("Budget", Refused::Entity);
+    });
+    let refused = || house.sandbox.journal().calls().iter().filter(|call| call.status == 400).count();
+    let run = house.backfill(&["all"], &[]).await.expect(0);
+    for (entity, name, _, sentence) in REFUSED {
+        let said = |text: &str| text.lines().filter(|line| line.contains(sentence)).count();
+        let line = format!("qb_{name}_backfill: {sentence}");
+        assert!(run.stderr.contains(&line), "{line}\n{}", run.stderr);
+        assert_eq!(said(&run.stderr), 1, "{}", run.stderr);
+        assert!(said(&run.stdout) <= 2, "{}", run.stdout);
+        let stored = house.number(&format!("SELECT count(*) FROM raw.qb_{name}")).await;
+        assert_eq!(stored, house.sandbox.with_company(|company| company.count(entity)) as i64, "{entity}");
+        let found = format!(
+            "SELECT count(*) FROM raw.backfill_finding WHERE entity_name = '{name}' AND detail LIKE '{sentence}%'"
+        );
+        assert_eq!(house.number(&found).await, 1, "{entity}");
+    }
+    let unavailable = run.stderr.lines().filter(|line| line.starts_with("qb_budgets_backfill"));
+    assert_eq!(unavailable.count(), 1, "{}", run.stderr);
+    let part = |name| format!("SELECT count(*) FROM raw.source_refusal WHERE entity_name = '{name}'");
+    for (_, name, ..) in REFUSED {
+        assert_eq!(house.number(&part(name)).await, 1, "{name}");
+    }
+    assert_eq!(house.number(&part("budgets")).await, 0);
+
+    // The next runs do not ask for it again; for an entity that the company lacks they do.
+    let before = refused();
+    let calls = house.sandbox.journal().metered();
+    house.backfill(&["all"], &["--force"]).await.expect(0);
+    let forced = house.sandbox.journal().metered() - calls;
+    assert!(refused() - before <= 4, "{} refused calls", refused() - before);
+    let plan = [&["plan", "all", "--force", "--output", "json"][..], &YEAR].concat();
+    let plan = json(&house.at(&plan).await.expect(0).stdout);
+    let planned = plan["estimated_calls"].as_u64().unwrap();
+    // The entity that the company lacks is planned with a page and a count, and refused.
+    let forced = forced as u64;
+    assert!(planned - 2 <= forced && forced <= planned + 12, "{planned} planned, {forced} made");
+    house.at(&["db", "check"]).await.expect(0);
+
+    let status = json(&house.at(&["status", "--output", "json"]).await.expect(0).stdout);
+    let of = |name: &str| {
+        let mut pipelines = status["pipelines"].as_array().unwrap().iter();
+        pipelines.find(|one| one["entity_name"] == name).unwrap().clone()
+    };
+    assert_eq!((&of("invoices")["rows"], &of("invoices")["rows_with_all_fields"]), (&25.into(), &0.into()));
+    assert_eq!(of("customers")["rows_with_all_fields"], 25);
+    assert_eq!(of("payments")["rows_with_all_fields"], Value::Null);
+    assert_eq!(of("vendors")["left_out"], serde_json::json!(["time"]));
+    let status = house.at(&["status"]).await.expect(0).stdout;
+    assert!(
+        status.contains("qb_invoices_backfill: QuickBooks refuses to send all custom fields"),
+        "{status}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_stored_without_custom_fields_are_told_and_completed_by_force() {
+    let house = House::new(&Shape::default().with_counts(40, 10, 5).with_custom_fields()).await;
+    house.backfill(&["Invoice"], &["--custom-fields", "some"]).await.expect(0);
+    let weights =
+        "SELECT count(*) FROM raw.qb_invoices WHERE payload->'CustomField' @> '[{\"Type\":\"NumberType\"}]'";
+    assert_eq!(house.number(weights).await, 0);
+    let told = "all of them are known to be stored for 0 of 40 rows; run --force reads the others again";
+    let status = house.at(&["status", "Invoice"]).await.expect(0).stdout;
+    assert!(status.contains(told), "{status}");
+    let run = house.backfill(&["Invoice"], &["--force"]).await.expect(0);
+    assert!(
+        run.stdout.contains("custom fields: all of them are known to be stored for 40 of 40 records"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(house.number(weights).await, 40);
+    let includes =
+        "SELECT count(*) FROM raw.qb_invoices WHERE request_payload->>'include' = 'enhancedAllCustomFields'";
+    assert_eq!(house.number(includes).await, 40);
+    let status = json(&house.at(&["status", "Invoice", "--output", "json"]).await.expect(0).stdout);
+    assert_eq!(status["pipelines"][0]["rows_with_all_fields"], 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

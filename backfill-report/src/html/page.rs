@@ -14,7 +14,7 @@ use super::table::push_table;
 use crate::findings;
 use crate::instant::{short, utc};
 use crate::number::{grouped, percent, real, seconds};
-use crate::summary::{open_quarantine, resume, standing_numbers, total_numbers};
+use crate::summary::{custom_fields, open_quarantine, resume, standing_numbers, total_numbers};
 use crate::view::ReportView;
 use crate::window_group::{WindowGroup, group_windows};
 
@@ -81,6 +81,9 @@ fn push_head(page: &mut String, shown: ReportView<'_>) {
     page.push_str("</ul>\n");
     if let Some(message) = &run.message {
         let _ = writeln!(page, "<p class=\"note\">{}</p>", Escaped(message));
+    }
+    if let Some(fields) = custom_fields(report) {
+        let _ = writeln!(page, "<p class=\"note\">{}.</p>", Escaped(&fields));
     }
     if let Some(open) = open_quarantine(report) {
         let _ = writeln!(page, "<p class=\"note\">{}.</p>", Escaped(&open));
