@@ -52,7 +52,8 @@ DECLARE
     ledger text[] := ARRAY[
         'schema_version', 'source_identity', 'backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page',
         'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month',
-        'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding', 'source_refusal'];
+        'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding', 'source_refusal',
+        'backfill_verification'];
     views text[] := ARRAY['v_backfill_coverage', 'v_backfill_daily', 'v_backfill_findings'];
 BEGIN
     EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());
@@ -90,7 +91,8 @@ BEGIN
         END IF;
         -- Of quarantine, whose bytes are payload, only where something is open; nothing about the consent.
         IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease', 'call_month',
-            'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding', 'source_refusal') THEN
+            'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding', 'source_refusal',
+            'backfill_verification') THEN
             EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
         ELSIF relation.relname = 'quarantine' THEN
             EXECUTE format(

@@ -46,8 +46,8 @@ pub use store::{
     LogFilter, LogLine, NewTrigger, OpenWindow, PageComparison, PageSink, Quarantine, Quarantined,
     RawInspection, Reopen, Severity, SourceRefusal, SourceRefusals, Store, TableSurvey, Tables,
     TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan, TriggerQueue,
-    UnknownSeverity, Validation, ValidationQuery, ValidationResult, ValidationStats, WindowFailure,
-    WindowMetrics, WindowUpdate,
+    UnknownSeverity, Validation, ValidationQuery, ValidationResult, ValidationStats, VerificationLog,
+    VerificationRecord, VerifyMethod, VerifyResult, WindowFailure, WindowMetrics, WindowUpdate,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

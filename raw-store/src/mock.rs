@@ -17,4 +17,5 @@
 pub use crate::store::{
     MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink, MockQuarantine,
     MockRawInspection, MockSourceRefusals, MockTables, MockTokenLineage, MockTriggerQueue, MockValidation,
+    MockVerificationLog,
 };

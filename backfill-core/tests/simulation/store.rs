@@ -11,7 +11,8 @@ use raw_store::{
     GoneMarks, GoneRecord, Lease, Leases, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
     PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
     RunId, RunRecord, RunStart, SourceRefusal, SourceRefusals, StoreError, StoreErrorKind, StoreIdentity,
-    Tables, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Window, WindowUpdate,
+    Tables, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, VerificationLog,
+    VerificationRecord, Window, WindowUpdate,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -258,6 +259,10 @@ impl RawInspection for Connection {
     ) -> Result<Vec<Box<str>>, StoreError> {
         self.step("stored ids", self.process.memory.stored_ids(pipeline, span, after, limit)).await
     }
+
+    async fn count_live(&self, pipeline: &Pipeline, windows: &[Window]) -> Result<Vec<u64>, StoreError> {
+        self.step("count live", self.process.memory.count_live(pipeline, windows)).await
+    }
 }
 
 #[async_trait]
@@ -270,6 +275,17 @@ impl GoneMarks for Connection {
         found_at: OffsetDateTime,
     ) -> Result<u64, StoreError> {
         self.step("gone", self.process.memory.mark_gone(pipeline, lease, gone, found_at)).await
+    }
+}
+
+#[async_trait]
+impl VerificationLog for Connection {
+    async fn keep_verifications(&self, records: &[VerificationRecord]) -> Result<(), StoreError> {
+        self.step("verified", self.process.memory.keep_verifications(records)).await
+    }
+
+    async fn last_verifications(&self) -> Result<Vec<VerificationRecord>, StoreError> {
+        self.step("verifications", self.process.memory.last_verifications()).await
     }
 }
 

@@ -93,6 +93,25 @@ pub async fn stored_ids_are_listed_in_pages(store: &dyn Store) -> Result<(), Sto
     Ok(())
 }
 
+/// Live rows are counted by window, without those that are marked, outside of all windows or without a time.
+pub async fn live_rows_are_counted_by_window(store: &dyn Store) -> Result<(), StoreError> {
+    let mut scene = Scene::begin(store).await?;
+    let rows = (0..9).map(|n| row(&format!("{n}"), &format!(r#"{{"Id":"{n}"}}"#), noon(n / 2))).collect();
+    scene.land(rows).await?;
+    let untimed = Row { updated_at: None, ..row("none", r#"{"Id":"none"}"#, noon(0)) };
+    scene.land(vec![untimed]).await?;
+    let gone = ["2", "8"].map(|id| GoneRecord { id: id.into(), deleted_at: None });
+    store.mark_gone(&scene.pipeline, &scene.lease, &gone, noon(9)).await?;
+    let windows = [day(0), day(1), day(3), day(4), day(6)];
+    assert_eq!(store.count_live(&scene.pipeline, &windows).await?, [2, 1, 2, 0, 0]);
+    assert_eq!(store.count_live(&scene.pipeline, &[]).await?, Vec::<u64>::new());
+    let halves = [Window::new(noon(0), noon(1)).unwrap(), Window::new(noon(1), noon(2)).unwrap()];
+    assert_eq!(store.count_live(&scene.pipeline, &halves).await?, [2, 1]);
+    let unknown = crate::Pipeline { table: "qb_never_prepared".parse().unwrap(), ..scene.pipeline.clone() };
+    assert_eq!(store.count_live(&unknown, &windows).await?, [0; 5]);
+    Ok(())
+}
+
 /// The store has a clock of its own, which advances.
 pub async fn the_store_has_a_clock(store: &dyn Store) -> Result<(), StoreError> {
     let first = store.clock().await?;

@@ -16,6 +16,7 @@ mod runs;
 mod scene;
 mod triggers;
 mod validation;
+mod verification;
 mod versions;
 mod windows;
 
@@ -26,7 +27,7 @@ pub use calls::{
 pub use consent::a_second_copy_of_a_consent_is_found;
 pub use inspection::{
     a_mark_of_what_is_gone_stays_until_the_record_comes_back, a_page_is_compared_and_nothing_changes,
-    stored_ids_are_listed_in_pages, the_store_has_a_clock,
+    live_rows_are_counted_by_window, stored_ids_are_listed_in_pages, the_store_has_a_clock,
 };
 pub use landing::{
     a_page_lands_on_top_of_the_page_before_it, a_page_that_contradicts_itself_is_refused,
@@ -50,6 +51,7 @@ pub use triggers::{
     a_trigger_fires_once, a_trigger_outlives_its_worker, triggers_are_cancelled_and_expire,
 };
 pub use validation::{findings_are_remembered, rows_are_examined, times_are_read_in_every_spelling};
+pub use verification::verifications_are_remembered;
 pub use versions::{
     a_document_without_a_time_is_older, a_row_that_claims_what_cannot_be_is_replaced,
     newer_wins_in_both_orders, sync_tokens_are_numbers, the_later_answer_wins_between_equal_versions,

@@ -67,4 +67,17 @@ impl RawInspection for MemoryStore {
             .map(|row| row.id.clone());
         Ok(ids.take(limit as usize).collect())
     }
+
+    async fn count_live(&self, pipeline: &Pipeline, windows: &[Window]) -> Result<Vec<u64>, StoreError> {
+        let state = self.state();
+        let rows = state.tables.get(&pipeline.table).into_iter().flat_map(|table| table.values());
+        let mut counts = vec![0; windows.len()];
+        for at in rows.filter(|row| row.gone_found_at.is_none()).filter_map(|row| row.updated_at) {
+            let window = windows.partition_point(|window| window.end() <= at);
+            if windows.get(window).is_some_and(|window| window.contains(at)) {
+                counts[window] += 1;
+            }
+        }
+        Ok(counts)
+    }
 }

@@ -13,6 +13,7 @@ mod test_hooks;
 mod trigger_table;
 mod triggers;
 mod validation;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

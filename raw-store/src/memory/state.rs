@@ -10,7 +10,7 @@ use super::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::{
     Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, SourceRefusal, StoreErrorKind,
-    StoreIdentity, TableName, TokenFingerprint, ValidationResult, Window,
+    StoreIdentity, TableName, TokenFingerprint, ValidationResult, VerificationRecord, Window,
 };
 
 /// A row as [`MemoryStore`](crate::MemoryStore) holds it; the fields are the columns of a raw table.
@@ -72,6 +72,7 @@ pub(super) struct State {
     /// Runs that were asked to stop.
     pub(super) to_stop: BTreeSet<RunId>,
     pub(super) validated: Vec<(RunId, ValidationResult)>,
+    pub(super) verified: Vec<VerificationRecord>,
     /// One in this many written rows is dropped; 0 drops none.
     pub(super) drops_one_of: u32,
     /// Whether pages are only counted.

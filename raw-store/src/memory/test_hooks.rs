@@ -87,6 +87,13 @@ impl MemoryStore {
         self.state().tables.entry(table.clone()).or_default().insert(row.id.clone(), row);
     }
 
+    /// Removes a row, as a person would by hand.
+    pub fn remove_row(&self, table: &TableName, id: &str) {
+        if let Some(rows) = self.state().tables.get_mut(table) {
+            rows.remove(id);
+        }
+    }
+
     /// Drops one in `rows` written rows, chosen by their ids, as a trigger of the database's owner may; 0 drops none.
     pub fn drop_one_of(&self, rows: u32) {
         self.state().drops_one_of = rows;

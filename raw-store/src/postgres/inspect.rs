@@ -33,6 +33,22 @@ fn ids_sql(table: &TableName) -> String {
     )
 }
 
+/// Rows between each two neighbours of `$1`, all of them less those that are marked: each half reads an index alone.
+fn count_live_sql(table: &TableName) -> String {
+    let between = "source_updated_at_utc >= ($1::timestamptz[])[1] AND source_updated_at_utc < $2";
+    format!(
+        "SELECT place, sum(records)::bigint
+         FROM (
+             SELECT width_bucket(source_updated_at_utc, $1) AS place, count(*) AS records
+             FROM \"{table}\" WHERE {between} GROUP BY place
+             UNION ALL
+             SELECT width_bucket(source_updated_at_utc, $1) AS place, -count(*)
+             FROM \"{table}\" WHERE gone_found_at_utc IS NOT NULL AND {between} GROUP BY place
+         ) AS counted
+         GROUP BY place"
+    )
+}
+
 /// The server's clock now, not at the start of a transaction.
 pub(super) async fn clock(client: &Object) -> Result<OffsetDateTime, StoreErrorKind> {
     Ok(client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?)
@@ -175,4 +191,31 @@ pub(super) async fn stored_ids(
     let (start, end) = (span.map(Window::start), span.map(Window::end));
     let rows = client.query(&statement, &[&start, &end, &after, &i64::from(limit)]).await?;
     rows.iter().map(|row| Ok(row.try_get::<_, String>(0)?.into())).collect()
+}
+
+/// Counts the rows without a mark in each window.
+pub(super) async fn count_live(
+    client: &Object,
+    table: &TableName,
+    windows: &[Window],
+) -> Result<Vec<u64>, StoreErrorKind> {
+    let mut counts = vec![0; windows.len()];
+    let Some(last) = windows.last() else { return Ok(counts) };
+    if !version::exists(&***client, table.as_str()).await? {
+        return Ok(counts);
+    }
+    // The end of a window and the start of the next one differ where there is a gap.
+    let mut starts: Vec<OffsetDateTime> = windows.iter().flat_map(|one| [one.start(), one.end()]).collect();
+    starts.dedup();
+    starts.pop();
+    let statement = client.prepare_cached(&count_live_sql(table)).await?;
+    for row in client.query(&statement, &[&starts, &last.end()]).await? {
+        let (place, records): (i32, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let start = usize::try_from(place - 1).ok().and_then(|place| starts.get(place));
+        let window = start.and_then(|start| windows.binary_search_by_key(start, |one| one.start()).ok());
+        if let Some(window) = window {
+            counts[window] = u64::try_from(records).unwrap_or(0);
+        }
+    }
+    Ok(counts)
 }

@@ -21,6 +21,7 @@ mod scripts;
 mod triggers;
 mod validation;
 mod vault_row;
+mod verification;
 mod version;
 
 use std::sync::Arc;
@@ -48,8 +49,8 @@ use crate::{
     PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
     RunId, RunRecord, RunStart, SchemaName, SourceRefusal, SourceRefusals, StoreError, StoreErrorKind,
     StoreIdentity, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent,
-    TriggerName, TriggerQueue, Validation, ValidationQuery, ValidationResult, ValidationStats, Window,
-    WindowUpdate,
+    TriggerName, TriggerQueue, Validation, ValidationQuery, ValidationResult, ValidationStats,
+    VerificationLog, VerificationRecord, Window, WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -377,6 +378,12 @@ impl RawInspection for PgStore {
             inspect::stored_ids(&session, &pipeline.table, span, (after, limit))
         })
     }
+
+    async fn count_live(&self, pipeline: &Pipeline, windows: &[Window]) -> Result<Vec<u64>, StoreError> {
+        in_session!(self.session, format!("counting the live rows of {}", pipeline.table), |session| {
+            inspect::count_live(&session, &pipeline.table, windows)
+        })
+    }
 }
 
 #[async_trait]
@@ -391,6 +398,22 @@ impl GoneMarks for PgStore {
         in_session!(self.session, format!("marking rows of {} as gone", pipeline.table), |session| {
             gone::mark(&mut session, (&pipeline.table, lease), gone, found_at)
         })
+    }
+}
+
+#[async_trait]
+impl VerificationLog for PgStore {
+    async fn keep_verifications(&self, records: &[VerificationRecord]) -> Result<(), StoreError> {
+        in_session!(self.session, "keeping the result of a verification", |session| verification::keep(
+            &mut session,
+            records
+        ))
+    }
+
+    async fn last_verifications(&self) -> Result<Vec<VerificationRecord>, StoreError> {
+        in_session!(self.session, "reading the results of verifications", |session| verification::last(
+            &session
+        ))
     }
 }
 

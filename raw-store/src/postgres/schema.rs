@@ -11,7 +11,7 @@ use super::version::found_version;
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 18] = [
+const LEDGER: [(&str, &str, &str); 19] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -117,10 +117,17 @@ const LEDGER: [(&str, &str, &str); 18] = [
         "entity_name text!, part text!, refused_at_utc timestamptz!, program text!",
         "entity_name, part",
     ),
+    (
+        "backfill_verification",
+        "verification_id text!, entity_name text!, method text!, span_start_utc timestamptz!, span_end_utc timestamptz!, \
+         result text!, records_counted bigint!, records_same bigint!, records_missing bigint!, records_changed bigint!, \
+         rows_gone bigint!, rows_marked bigint!, calls bigint!, verified_at_utc timestamptz!",
+        "verification_id, entity_name",
+    ),
 ];
 
 /// The constraints of the ledger beside its primary keys: table and name of each.
-const GUARDS: [(&str, &str); 27] = [
+const GUARDS: [(&str, &str); 30] = [
     ("backfill_trigger", "backfill_trigger_chain_chain_position_key"),
     ("backfill_trigger", "backfill_trigger_run_id_key"),
     ("source_identity", "source_identity_realm_id_environment_key"),
@@ -137,6 +144,9 @@ const GUARDS: [(&str, &str); 27] = [
     ("backfill_trigger", "backfill_trigger_entity_names_check"),
     ("backfill_trigger", "backfill_trigger_if_missed_check"),
     ("backfill_trigger", "backfill_trigger_status_check"),
+    ("backfill_verification", "backfill_verification_check"),
+    ("backfill_verification", "backfill_verification_method_check"),
+    ("backfill_verification", "backfill_verification_result_check"),
     ("call_budget", "call_budget_only_one_check"),
     ("call_budget", "call_budget_share_check"),
     ("sealed_vault", "sealed_vault_only_one_check"),

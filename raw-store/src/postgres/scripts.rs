@@ -6,7 +6,7 @@ pub(super) struct Script {
     pub(super) sql: &'static str,
 }
 
-pub(super) const SCRIPTS: [Script; 17] = [
+pub(super) const SCRIPTS: [Script; 18] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -24,6 +24,7 @@ pub(super) const SCRIPTS: [Script; 17] = [
     Script { version: 15, sql: GUARDS },
     Script { version: 16, sql: include_str!("../../sql/0016_gone.sql") },
     Script { version: 17, sql: include_str!("../../sql/0017_refusals.sql") },
+    Script { version: 18, sql: include_str!("../../sql/0018_verifications.sql") },
 ];
 
 /// Restores keys and columns that were dropped by hand. The other scripts rely on them.

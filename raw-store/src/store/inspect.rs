@@ -55,6 +55,10 @@ pub trait RawInspection: fmt::Debug + Send + Sync {
         after: &str,
         limit: u32,
     ) -> Result<Vec<Box<str>>, StoreError>;
+
+    /// Counts the rows without a mark that the source last changed within each of these windows, which must be in ascending
+    /// order and not overlap. Zero where the table does not exist.
+    async fn count_live(&self, pipeline: &Pipeline, windows: &[Window]) -> Result<Vec<u64>, StoreError>;
 }
 
 // Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.

@@ -2,8 +2,8 @@
 //!
 //! [`Tables`] prepares the schema for a company and its pipelines, [`Leases`] says which process may write, [`PageSink`] commits
 //! pages, [`BackfillLog`] records windows and runs, [`RawInspection`] compares without changing, [`Quarantine`] holds what could
-//! not become a row, [`GoneMarks`] marks what the source no longer has, [`SourceRefusals`] keeps what the source refuses:
-//! together they are a [`Store`]. [`Validation`] examines what is stored,
+//! not become a row, [`GoneMarks`] marks what the source no longer has, [`SourceRefusals`] keeps what the source refuses,
+//! [`VerificationLog`] keeps what verifications have shown: together they are a [`Store`]. [`Validation`] examines what is stored,
 //! [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault
 //! apart.
 
@@ -19,6 +19,7 @@ mod refusals;
 mod tables;
 pub(crate) mod trigger;
 mod validation;
+mod verification;
 
 #[cfg(feature = "mock")]
 pub use calls::MockCallLedger;
@@ -66,14 +67,35 @@ pub use validation::{
     ValidationStats,
 };
 
+#[cfg(feature = "mock")]
+pub use verification::MockVerificationLog;
+pub use verification::{VerificationLog, VerificationRecord, VerifyMethod, VerifyResult};
+
 /// Everything that a run needs of a store. Code that needs less asks for one of its traits.
 pub trait Store:
-    Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks + SourceRefusals
+    Tables
+    + Leases
+    + PageSink
+    + BackfillLog
+    + RawInspection
+    + Quarantine
+    + GoneMarks
+    + SourceRefusals
+    + VerificationLog
 {
 }
 
-impl<T: Tables + Leases + PageSink + BackfillLog + RawInspection + Quarantine + GoneMarks + SourceRefusals>
-    Store for T
+impl<
+    T: Tables
+        + Leases
+        + PageSink
+        + BackfillLog
+        + RawInspection
+        + Quarantine
+        + GoneMarks
+        + SourceRefusals
+        + VerificationLog,
+> Store for T
 {
 }
 
