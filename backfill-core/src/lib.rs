@@ -39,5 +39,5 @@ pub use report::{CustomFields, FindingKind, PipelineReport, Report, ReportError}
 pub use tokio_util::sync::CancellationToken;
 pub use toml_problem::TomlProblem;
 pub use validate::{InvalidThreshold, Level, Thresholds};
-pub use verify::{Verification, VerifiedPipeline, VerifyRequest};
+pub use verify::{Verification, VerifiedPipeline, VerifyMethod, VerifyRequest};
 pub use worker::{RunFactory, Until, Worker, WorkerEnd};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use raw_store::{
     BackfillLog, GoneMarks, Leases, PageSink, Quarantine, RawInspection, SourceRefusals, Store, Tables,
+    VerificationLog,
 };
 
 /// The parts of a store. A run uses one store for all of them; a verification puts other parts in their places.
@@ -17,6 +18,7 @@ pub(crate) struct StoreParts {
     pub(crate) quarantine: Arc<dyn Quarantine>,
     pub(crate) gone: Arc<dyn GoneMarks>,
     pub(crate) refusals: Arc<dyn SourceRefusals>,
+    pub(crate) verifications: Arc<dyn VerificationLog>,
 }
 
 /// Uses one store for everything.
@@ -30,7 +32,8 @@ impl From<Arc<dyn Store>> for StoreParts {
             rows: store.clone(),
             quarantine: store.clone(),
             gone: store.clone(),
-            refusals: store,
+            refusals: store.clone(),
+            verifications: store,
         }
     }
 }

@@ -174,6 +174,11 @@ impl EntitySpec {
         tile(span, if self.is_snapshot() { ChunkSize::Whole } else { chunk })
     }
 
+    /// Whether the entity is read whole, because its records cannot be queried by time.
+    pub fn is_read_whole(&self) -> bool {
+        self.snapshot
+    }
+
     /// Returns the page size for this entity: `asked`, unless the entity has a smaller limit.
     pub fn page_size(&self, asked: PageSize) -> PageSize {
         // An entity without pages has one record, which never fills a page.

@@ -1,11 +1,12 @@
 //! Verification: reads everything as a run reads it, and compares it with what is stored.
 
+mod by_count;
 mod comparing_sink;
 mod outcome;
 mod request;
 mod search;
 
-pub use self::outcome::{Verification, VerifiedPipeline};
+pub use self::outcome::{Verification, VerifiedPipeline, VerifyMethod};
 pub use self::request::VerifyRequest;
 
 use std::sync::Arc;
@@ -24,7 +25,8 @@ use crate::store_parts::StoreParts;
 
 impl Engine {
     /// Reads a span as a run would, and compares it with what is stored. The log does not change, and no row does, except that
-    /// rows whose records are gone are marked if the request says so.
+    /// rows whose records are gone are marked if the request says so. The result is kept
+    /// in the store.
     ///
     /// # Errors
     ///
@@ -37,7 +39,73 @@ impl Engine {
         let request = request.into();
         request.run.check().map_err(RunError::general)?;
         self.check_company(&request.run).await?;
-        let VerifyRequest { run: request, marks_gone } = request;
+        let (id, calls) = (request.run.id.clone(), self.client.usage().calls);
+        let verification = match request.method {
+            VerifyMethod::Compared => self.compare(request, &stop).await?,
+            VerifyMethod::Count => self.verify_by_count(request, &stop).await?,
+        };
+        let (calls, now) = (verification.usage.calls - calls, self.clock.now_utc());
+        let records: Vec<_> = verification.pipelines.iter().map(|one| one.record(&id, calls, now)).collect();
+        self.store.verifications.keep_verifications(&records).await.map_err(RunError::general)?;
+        Ok(verification)
+    }
+
+    /// Counts each pipeline, and compares the records of the windows whose numbers differ. If these records do not explain the
+    /// difference, a count was wrong, and all records of the pipeline are compared.
+    async fn verify_by_count(
+        &self,
+        request: VerifyRequest,
+        stop: &CancellationToken,
+    ) -> Result<Verification, RunError> {
+        let request = VerifyRequest { run: self.as_accepted(request.run).await?, ..request };
+        let events = self.events(&request.run.id);
+        let mut pipelines = Vec::new();
+        for spec in &request.run.entities {
+            let counting = by_count::count(self, &request.run, spec, stop);
+            let counted = match events.relaying(&*self.client, counting).await {
+                Ok(counted) => counted,
+                Err(failure) => return Ok(self.verification(pipelines, Some(failure))),
+            };
+            let mut found = counted.confirmed.clone();
+            let mut failure = None;
+            if !counted.differing.is_empty() {
+                let compared = self.compare(request.only(spec, counted.differing.clone()), stop).await?;
+                failure = compared.failure;
+                found = found.with_compared(compared.pipelines);
+                if failure.is_none() && !counted.is_explained_by(&found) {
+                    let windows = request.run.windows(spec).map_err(RunError::general)?;
+                    let compared = self.compare(request.only(spec, windows), stop).await?;
+                    let marked = VerifiedPipeline {
+                        gone: found.marked,
+                        marked: found.marked,
+                        ..VerifiedPipeline::new(spec, request.run.span)
+                    };
+                    failure = compared.failure;
+                    found = marked.with_compared(compared.pipelines);
+                }
+            }
+            let pipeline = [spec.pipeline(Axis::Updated)];
+            let open = self.store.quarantine.open_quarantine(&pipeline, Some(request.run.span)).await;
+            found.open_quarantine = open.map_err(RunError::general)?;
+            pipelines.push(found);
+            if failure.is_some() {
+                return Ok(self.verification(pipelines, failure));
+            }
+        }
+        Ok(self.verification(pipelines, None))
+    }
+
+    fn verification(&self, pipelines: Vec<VerifiedPipeline>, failure: Option<RunError>) -> Verification {
+        Verification { pipelines, usage: self.client.usage(), failure }
+    }
+
+    /// Reads the windows of a request as a run does, and compares each record with its row.
+    async fn compare(
+        &self,
+        request: VerifyRequest,
+        stop: &CancellationToken,
+    ) -> Result<Verification, RunError> {
+        let VerifyRequest { run: request, marks_gone, method } = request;
         let request = RunRequest {
             axis: Axis::Updated,
             proof: Proof::Count,
@@ -59,8 +127,8 @@ impl Engine {
         };
         let outcome = engine.run(request.clone(), stop.clone()).await?;
         // What QuickBooks refused meanwhile, the verification's own log knows.
-        let request = VerifyRequest { run: engine.as_accepted(request).await?, marks_gone };
-        let conclusion = self.conclude(&request, outcome, &comparing, (&events, &stop));
+        let request = VerifyRequest { run: engine.as_accepted(request).await?, marks_gone, method };
+        let conclusion = self.conclude(&request, outcome, &comparing, (&events, stop));
         events.relaying(&*self.client, conclusion).await
     }
 
@@ -106,7 +174,7 @@ impl Engine {
                 ..found.verified
             });
         }
-        Ok(Verification { pipelines, usage: self.client.usage(), failure })
+        Ok(self.verification(pipelines, failure))
     }
 
     /// Checks that the stored rows are of this company. A schema that holds nothing yet belongs to none.

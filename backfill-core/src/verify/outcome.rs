@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use qbo_client::Usage;
-use raw_store::Window;
+pub use raw_store::VerifyMethod;
+use raw_store::{RunId, VerificationRecord, VerifyResult, Window};
+use time::OffsetDateTime;
 
 use crate::catalog::EntitySpec;
 use crate::error::RunError;
@@ -28,8 +30,12 @@ pub struct VerifiedPipeline {
     pub entity_name: Box<str>,
     /// The span in which the compared records were last updated.
     pub span: Window,
-    /// Records that are stored as QBO has them, or newer.
+    /// How the records were verified.
+    pub method: VerifyMethod,
+    /// Records that were read and are stored as QBO has them, or newer.
     pub same: u64,
+    /// Records that were counted and not read: QBO has as many as there are live rows and records in quarantine.
+    pub counted: u64,
     /// Records that are in quarantine as QBO has them.
     pub quarantined: u64,
     /// Records of the span that are open in quarantine, neither resolved nor accepted.
@@ -62,7 +68,9 @@ impl VerifiedPipeline {
             pipeline: spec.pipeline_name(),
             entity_name: spec.entity_name().into(),
             span,
+            method: VerifyMethod::default(),
             same: 0,
+            counted: 0,
             quarantined: 0,
             open_quarantine: 0,
             missing: 0,
@@ -74,6 +82,42 @@ impl VerifiedPipeline {
             is_unavailable: false,
             looked_for_gone: false,
             read_again: BTreeSet::new(),
+        }
+    }
+
+    /// Adds what was compared of the pipeline; keeps the method and the numbers of what was counted.
+    pub(crate) fn with_compared(self, compared: Vec<Self>) -> Self {
+        let Some(compared) = compared.into_iter().next() else { return self };
+        Self {
+            method: self.method,
+            counted: self.counted,
+            gone: self.gone + compared.gone,
+            marked: self.marked + compared.marked,
+            ..compared
+        }
+    }
+
+    /// What is kept of the result.
+    pub(crate) fn record(&self, id: &RunId, calls: u64, at: OffsetDateTime) -> VerificationRecord {
+        let is_incomplete = self.unread > 0 || self.unknown > 0 || !self.looked_for_gone;
+        VerificationRecord {
+            id: id.clone(),
+            entity_name: self.entity_name.clone(),
+            method: self.method,
+            span: self.span,
+            result: match (self.missing + self.changed, is_incomplete) {
+                (1.., _) => VerifyResult::Differs,
+                (_, true) => VerifyResult::Incomplete,
+                (_, false) => VerifyResult::Confirmed,
+            },
+            counted: self.counted,
+            same: self.same,
+            missing: self.missing,
+            changed: self.changed,
+            gone: self.gone,
+            marked: self.marked,
+            calls,
+            at,
         }
     }
 

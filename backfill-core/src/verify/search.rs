@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use qbo_client::{Advice, PageSize, RawPage};
-use raw_store::{GoneRecord, Lease, PageCommit, Window, WindowChange, WindowState};
+use raw_store::{GoneRecord, Lease, OpenWindow, PageCommit, Window, WindowChange, WindowState};
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
 use super::comparing_sink::Found;
 use super::request::VerifyRequest;
 use crate::catalog::{Axis, EntitySpec};
+use crate::chunk::TooManyWindows;
 use crate::engine::Engine;
 use crate::error::{Failure, RunError};
 use crate::event::Emitter;
 use crate::id_hash::id_hash;
 use crate::lease_guard::LeaseGuard;
 use crate::mismatch::{Mismatch, MismatchKind};
+use crate::plan::{consecutive, span};
 use crate::scan::{put, request_payload};
 
 /// The number of ids read from the store at once.
@@ -73,22 +75,37 @@ impl<'a> Search<'a> {
         let mut met = std::mem::take(&mut found.met);
         met.sort_unstable();
         let pipeline = self.spec.pipeline(Axis::Updated);
-        // An entity that is read whole was met as a whole.
-        let span = (!self.spec.is_snapshot()).then_some(self.request.run.span);
-        let mut after: Box<str> = "".into();
-        loop {
-            let stored = self.engine.store.rows.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
-            let stored = stored.map_err(|error| self.error(error))?;
-            let is_last = stored.len() < STORED_AT_ONCE as usize;
-            if let Some(last) = stored.last() {
-                after.clone_from(last);
-            }
-            let unmet = stored.into_iter().filter(|id| met.binary_search(&id_hash(id)).is_err()).collect();
-            self.explain(unmet, found).await?;
-            if is_last {
-                return Ok(());
+        let mut unmet = Vec::new();
+        for span in self.spans().map_err(RunError::general)? {
+            let mut after: Box<str> = "".into();
+            loop {
+                let stored = self.engine.store.rows.stored_ids(&pipeline, span, &after, STORED_AT_ONCE).await;
+                let stored = stored.map_err(|error| self.error(error))?;
+                let is_last = stored.len() < STORED_AT_ONCE as usize;
+                if let Some(last) = stored.last() {
+                    after.clone_from(last);
+                }
+                unmet.extend(stored.into_iter().filter(|id| met.binary_search(&id_hash(id)).is_err()));
+                // Those of many short stretches are queried together.
+                if unmet.len() >= STORED_AT_ONCE as usize {
+                    self.explain(std::mem::take(&mut unmet), found).await?;
+                }
+                if is_last {
+                    break;
+                }
             }
         }
+        self.explain(unmet, found).await
+    }
+
+    /// The stretches that were read; `None` is everything, because an entity that is read whole was met as a whole.
+    fn spans(&self) -> Result<Vec<Option<Window>>, TooManyWindows> {
+        if self.spec.is_snapshot() {
+            return Ok(vec![None]);
+        }
+        let windows = self.request.run.windows(self.spec)?;
+        let open = windows.into_iter().map(|window| OpenWindow { window, cursor: None });
+        Ok(consecutive(open).iter().map(|stretch| Some(span(stretch))).collect())
     }
 
     /// Decides about records that were not met, and marks those that are gone.

@@ -1,6 +1,6 @@
 //! An emulated company, a client to it, a store and an engine, joined for a test.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -68,6 +68,8 @@ struct Lossy {
     stuck: Mutex<Option<Query>>,
     /// Is called with each page's question before its answer is handed on.
     on_answer: OnAnswer,
+    /// By how much the next counts are wrong.
+    counts_off: Mutex<VecDeque<i64>>,
 }
 
 type AnswerHook = Arc<dyn Fn(&Query) + Send + Sync>;
@@ -211,7 +213,8 @@ impl QboClient for Lossy {
     }
 
     async fn count(&self, query: &Query) -> Result<u64, Error> {
-        self.inner.count(query).await
+        let off = self.counts_off.lock().unwrap().pop_front().unwrap_or(0);
+        Ok(self.inner.count(query).await?.saturating_add_signed(off))
     }
 
     async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error> {
@@ -279,6 +282,7 @@ impl Bench {
             unsorted: AtomicBool::default(),
             stuck: Mutex::default(),
             on_answer: OnAnswer(Mutex::default()),
+            counts_off: Mutex::default(),
         });
         Self { sandbox, store: Arc::default(), client, clock, listener: Arc::default() }
     }
@@ -329,6 +333,11 @@ impl Bench {
     /// Reads by offset, as other connectors do.
     pub(crate) fn read_by_offset(&self) {
         *self.client.by_offset.lock().unwrap() = ByOffset::Next;
+    }
+
+    /// The next counts are wrong by these numbers.
+    pub(crate) fn counts_are_off_by(&self, numbers: &[i64]) {
+        *self.client.counts_off.lock().unwrap() = numbers.iter().copied().collect();
     }
 
     /// Every page fails as if for a record of it, while counts are answered.

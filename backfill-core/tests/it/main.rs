@@ -7,6 +7,7 @@
 
 mod backfill;
 mod bench;
+mod by_count;
 mod drift;
 mod entities;
 mod forgotten;
