@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use backfill_core::{Mismatch, VerifiedPipeline};
+use backfill_core::{Mismatch, VerifiedPipeline, VerifyMethod};
 use serde_json::json;
 
 use crate::instant::{short, utc};
@@ -13,6 +13,7 @@ pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> Strin
     let mut table = Table::new(&[
         "pipeline",
         "last updated (UTC)",
+        "counted#",
         "same#",
         "quarantined#",
         "open#",
@@ -25,7 +26,7 @@ pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> Strin
     for one in found {
         let gone = if one.looked_for_gone { one.gone.to_string() } else { "?".to_owned() };
         let name = format!("{}{}", one.pipeline, if one.is_unavailable { " (not available)" } else { "" });
-        let numbers = [one.same, one.quarantined, one.open_quarantine, one.missing, one.changed];
+        let numbers = [one.counted, one.same, one.quarantined, one.open_quarantine, one.missing, one.changed];
         let numbers = numbers.map(|number| number.to_string());
         let span = format!("{} .. {}", short(one.span.start()), short(one.span.end()));
         table.row([name, span].into_iter().chain(numbers).chain([
@@ -46,6 +47,12 @@ pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> Strin
                 let _ = writeln!(text, "… and {} more {kind} in {}", number - told, one.pipeline);
             }
         }
+    }
+    if found.iter().any(|one| one.method == VerifyMethod::Count) {
+        text.push_str(
+            "\nEqual numbers prove that no record left the windows that were completed: an edit or a deletion takes a record \
+             out of its time. They say nothing of content that changed without a new time; verify without --by-count reads it.\n",
+        );
     }
     let marked: u64 = found.iter().map(|one| one.marked).sum();
     let _ = match marked {
@@ -77,7 +84,7 @@ pub fn json(found: &[VerifiedPipeline], calls: u64, exit_code: u8, next: &str) -
         .iter()
         .map(|one| {
             json!({"pipeline": one.pipeline, "start": utc(one.span.start()), "end": utc(one.span.end()),
-                   "same": one.same, "quarantined": one.quarantined,
+                   "method": one.method.as_str(), "counted": one.counted, "same": one.same, "quarantined": one.quarantined,
                    "open_quarantine": one.open_quarantine, "missing": one.missing,
                    "changed": one.changed, "gone": one.looked_for_gone.then_some(one.gone), "marked": one.marked,
                    "unknown": one.unknown, "unread_windows": one.unread,

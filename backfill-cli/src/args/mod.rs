@@ -305,7 +305,7 @@ pub(crate) struct RetryArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  qbo-backfill verify Invoice\n  qbo-backfill verify all --output json\n  \
-    qbo-backfill verify all --mark-gone\n  \
+    qbo-backfill verify all --by-count --mark-gone\n  \
     qbo-backfill verify Invoice --from 2025-01-01 --to 2026-01-01 --repair"
 )]
 pub(crate) struct VerifyArgs {
@@ -321,6 +321,10 @@ pub(crate) struct VerifyArgs {
     /// Read the windows again in which a record is missing or changed, and mark as --mark-gone does
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Count records in QuickBooks and rows, and read only the windows whose numbers differ: proves that no record left the
+    /// completed windows, and says nothing of content that changed without a new time
+    #[arg(long)]
+    pub(crate) by_count: bool,
     /// Mark the rows whose records QuickBooks no longer has; the rows stay, and the mark goes when the record comes back
     #[arg(long)]
     pub(crate) mark_gone: bool,

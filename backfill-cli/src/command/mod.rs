@@ -24,6 +24,7 @@ mod status;
 mod trigger;
 mod unsound;
 mod verify;
+mod verify_windows;
 mod worker;
 
 use crate::args::{self, Cli, Command, Db, Output};

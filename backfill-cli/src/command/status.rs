@@ -12,7 +12,7 @@ use backfill_report::windows::windows;
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, Pipeline, Quarantine as _, SourceRefusals as _, Tables as _,
-    Validation, WindowState,
+    Validation, VerificationLog as _, VerificationRecord, VerifyMethod, VerifyResult, WindowState,
 };
 use serde_json::json;
 
@@ -45,16 +45,41 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
         }
         entities.push(status);
     }
+    let verified = or_nothing(database.store.last_verifications().await)?;
     let listed = Listed { all: arguments.windows, of: arguments.status };
     match settings.output {
         Output::Json => {
-            out_json(&json!({"pipelines": entities.iter().map(|one| one.json(listed)).collect::<Vec<_>>()}));
+            out_json(
+                &json!({"pipelines": entities.iter().map(|one| one.json(listed, &verified)).collect::<Vec<_>>()}),
+            );
         }
         Output::Text if entities.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
-        Output::Text => out(&text(&entities, listed)),
+        Output::Text => out(&format!("{}{}", text(&entities, listed), confirmations(&entities, &verified))),
     }
     database.close().await?;
     Ok(DONE)
+}
+
+/// Says when each pipeline was last confirmed, and how.
+fn confirmations(entities: &[EntityStatus<'_>], verified: &[VerificationRecord]) -> String {
+    let mut text = String::new();
+    for one in entities.iter().filter(|one| one.axis == Axis::Updated.as_str()) {
+        for record in one.verified(verified) {
+            let how = match record.method {
+                VerifyMethod::Count => "by count",
+                VerifyMethod::Compared => "record by record",
+            };
+            let result = match record.result {
+                VerifyResult::Confirmed => "confirmed",
+                VerifyResult::Differs => "found to differ",
+                VerifyResult::Incomplete => "verified in part",
+            };
+            let (start, end) = (short(record.span.start()), short(record.span.end()));
+            let at = short(record.at);
+            let _ = write!(text, "\nqb_{}_backfill: {result} {how} on {at}, {start} .. {end}", one.entity);
+        }
+    }
+    text
 }
 
 fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
@@ -137,7 +162,20 @@ impl<'a> EntityStatus<'a> {
         self.lines.iter().filter(|line| line.state == state).count()
     }
 
-    fn json(&self, listed: Listed) -> serde_json::Value {
+    /// The results of its verifications. They concern the axis of the last update, whatever else was read.
+    fn verified<'r>(
+        &self,
+        verified: &'r [VerificationRecord],
+    ) -> impl Iterator<Item = &'r VerificationRecord> {
+        let entity = self.entity.to_owned();
+        verified.iter().filter(move |record| *record.entity_name == *entity)
+    }
+
+    fn json(&self, listed: Listed, verified: &[VerificationRecord]) -> serde_json::Value {
+        let verified = self.verified(verified).map(|record| {
+            json!({"method": record.method.as_str(), "result": record.result.as_str(), "at_utc": utc(record.at),
+                   "start": utc(record.span.start()), "end": utc(record.span.end()), "calls": record.calls})
+        });
         let lines = self.lines.iter().filter(|line| listed.has(line)).map(|line| line_json(line));
         json!({
             "entity_name": self.entity,
@@ -156,6 +194,7 @@ impl<'a> EntityStatus<'a> {
             "pending": self.count(WindowState::Pending),
             "first_utc": self.lines.iter().map(|line| line.window.start()).min().map(utc),
             "last_utc": self.lines.iter().map(|line| line.window.end()).max().map(utc),
+            "verified": verified.collect::<Vec<_>>(),
             "lines": lines.collect::<Vec<_>>(),
         })
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use backfill_core::{
     Axis, Catalog, ChunkSize, EventSink, Mismatch, RunEvent, RunEventKind, RunRequest, VerifiedPipeline,
-    VerifyRequest, tile,
+    VerifyMethod, VerifyRequest, tile,
 };
 use backfill_report::verification::{json as verification_json, text as verification_text};
 use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState};
@@ -15,6 +15,7 @@ use super::request::{nobody, request, span};
 use super::rerun::chosen_windows;
 use super::run;
 use super::unsound::Unsound;
+use super::verify_windows::completed;
 use crate::app::{Database, RunApp, Schema, compose};
 use crate::args::{Output, RunArgs, VerifyArgs};
 use crate::config::settings::Settings;
@@ -89,6 +90,11 @@ impl Job<'_> {
     async fn compare(&mut self, asked: Option<Window>) -> Result<BTreeMap<Box<str>, Vec<Window>>, Exit> {
         let mut lines = self.composed.store.lines(&LogFilter::default()).await?;
         lines.retain(|line| *line.time_axis == *Axis::Updated.as_str());
+        if self.arguments.by_count {
+            self.count(asked, &lines).await?;
+            let again = self.found.iter().filter(|found| !found.read_again.is_empty());
+            return Ok(again.map(|found| (found.entity_name.clone(), windows(found, &lines))).collect());
+        }
         let spans = match asked {
             Some(span) => BTreeMap::from([(span, self.arguments.pipelines.clone())]),
             None => self.spans(&lines)?,
@@ -108,6 +114,36 @@ impl Job<'_> {
         }
         let again = self.found.iter().filter(|found| !found.read_again.is_empty());
         Ok(again.map(|found| (found.entity_name.clone(), windows(found, &lines))).collect())
+    }
+
+    /// Counts the completed windows of every pipeline, and compares those whose numbers differ.
+    async fn count(&mut self, asked: Option<Window>, lines: &[LogLine]) -> Result<(), Exit> {
+        let words = self.arguments.pipelines.iter().map(String::as_str);
+        for spec in self.settings.catalog.select(words)? {
+            let windows = completed(&spec, lines, asked);
+            let ends = windows.first().zip(windows.last()).map(|(first, last)| (first.start(), last.end()));
+            let Some(Ok(range)) = ends.map(|(from, to)| Window::new(from, to)) else { continue };
+            let run = RunArgs {
+                page_size: self.arguments.page_size,
+                concurrency: self.arguments.concurrency,
+                chunk: ChunkSize::Whole,
+                ..RunArgs::by_day(vec![spec.pipeline_name()], range)
+            };
+            let mut request = request(self.settings, &run, range, nobody(None))?;
+            request.identity = self.composed.identity.clone();
+            request.chosen = Some([(spec.entity_name().into(), windows)].into());
+            let request = VerifyRequest::new(request)
+                .with_marks(self.arguments.repair || self.arguments.mark_gone)
+                .with_method(VerifyMethod::Count);
+            self.verify(request).await?;
+        }
+        if self.found.is_empty() {
+            return Err(Exit::usage(
+                "no window of these pipelines by update is completed",
+                "backfill something first: qbo-backfill run --help",
+            ));
+        }
+        Ok(())
     }
 
     async fn verify(&mut self, request: VerifyRequest) -> Result<(), Exit> {

@@ -150,3 +150,45 @@ async fn without_a_log_a_range_is_needed_and_without_a_schema_nothing_is_made() 
     assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 20);
     house.at(&["verify", "all"]).await.expect(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_proves_that_nothing_left_the_past_and_finds_what_did() {
+    let house = House::new(&Shape::default().with_counts(3000, 20, 0)).await;
+    house.backfill(&["Invoice", "Customer"], &[]).await.expect(0);
+    let before = house.sandbox.journal().metered();
+    let ended =
+        house.at(&["verify", "Invoice", "Customer", "--by-count", "--output", "json"]).await.expect(0);
+    assert_eq!(house.sandbox.journal().metered() - before, 2, "one call for each pipeline");
+    let end = &events(&ended, "verify_finished")[0]["pipelines"][0];
+    assert_eq!((&end["method"], &end["counted"], &end["same"]), (&"count".into(), &3000.into(), &0.into()));
+
+    let id = house.sandbox.with_company(|company| {
+        let id = company.ids("Invoice").into_iter().nth(1234).unwrap();
+        assert!(company.delete("Invoice", &id));
+        id
+    });
+    let ended = house.at(&["verify", "Invoice", "--by-count", "--mark-gone"]).await.expect(0);
+    assert!(
+        ended.stdout.contains(&id) && ended.stdout.contains("rows marked as gone: 1"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("Equal numbers prove that no record left"), "{}", ended.stdout);
+    assert_eq!(house.number("SELECT count(*) FROM raw.v_qb_invoices_live").await, 2999);
+    let before = house.sandbox.journal().metered();
+    house.at(&["verify", "Invoice", "--by-count"]).await.expect(0);
+    assert_eq!(house.sandbox.journal().metered() - before, 1);
+
+    // What a verification has shown is kept, the newest of each kind.
+    house.at(&["verify", "Customer"]).await.expect(0);
+    let status = house.at(&["status"]).await.expect(0).stdout;
+    assert!(status.contains("qb_invoices_backfill: confirmed by count on "), "{status}");
+    assert!(status.contains("qb_customers_backfill: confirmed record by record on "), "{status}");
+    let status = house.at(&["status", "Customer", "--output", "json"]).await.expect(0).stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let verified = status["pipelines"][0]["verified"].as_array().unwrap();
+    let methods: Vec<_> = verified.iter().map(|one| (&one["method"], &one["result"])).collect();
+    assert_eq!(methods, [(&"compared".into(), &"confirmed".into()), (&"count".into(), &"confirmed".into())]);
+    let kept = "SELECT count(*) FROM raw.backfill_verification WHERE result = 'confirmed'";
+    assert_eq!(house.number(kept).await, 5);
+}
