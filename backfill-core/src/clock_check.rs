@@ -88,6 +88,23 @@ pub(crate) struct Clocks {
     pub(crate) database: OffsetDateTime,
     pub(crate) read_at: std::time::Duration,
     pub(crate) found: Arc<Mutex<Option<ClockApart>>>,
+    pub(crate) answered: Arc<Mutex<Option<Answered>>>,
+}
+
+/// The time of the latest response that stated one: by the earliest clock, and since the host's fixed start. Time that passes
+/// after it is measured by the host, whose wall clock may jump meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered {
+    earliest: OffsetDateTime,
+    elapsed: std::time::Duration,
+}
+
+impl Answered {
+    /// Returns what the earliest clock shows by now.
+    pub(crate) fn shows(self, elapsed: std::time::Duration) -> OffsetDateTime {
+        let since = Duration::try_from(elapsed.saturating_sub(self.elapsed)).unwrap_or(Duration::ZERO);
+        self.earliest.checked_add(since).unwrap_or(self.earliest)
+    }
 }
 
 impl Clocks {
@@ -97,6 +114,10 @@ impl Clocks {
         let moment = moment(source, (self.database_at(asked), self.database_at(now)), (asked.host, now.host));
         if source.is_none_or(|source| moment.earliest < source) {
             self.note(moment.apart);
+        }
+        if source.is_some() {
+            let answered = Answered { earliest: moment.earliest, elapsed: now.elapsed };
+            *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
         }
         moment
     }

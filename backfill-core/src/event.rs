@@ -126,6 +126,13 @@ pub enum RunEventKind {
         /// The reason, in our own words.
         message: Box<str>,
     },
+    /// The run has read everything, and waits until the windows that ended too near to now can be read once more.
+    Settling {
+        /// The number of these windows.
+        windows: usize,
+        /// How long the run waits.
+        wait: Duration,
+    },
     /// QuickBooks refuses parts of a pipeline's requests, which are left out from now on.
     PartsRefused {
         /// The pipeline's name.

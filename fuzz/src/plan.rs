@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use backfill_core::{Axis, Catalog, ChunkSize, EntitySpec, PipelinePlan, Plan, Proof, RunRequest, tile};
+use backfill_core::{Axis, Catalog, ChunkSize, EntitySpec, PipelinePlan, Plan, Proof, RunRequest, Settle, tile};
 use qbo_client::PageSize;
 use raw_store::{LogLine, Reopen, StoreIdentity, Window, WindowMetrics, WindowState};
 use time::{OffsetDateTime, Time};
@@ -126,6 +126,7 @@ fn request(drawn: &mut Drawn<'_>, span: Window, chunk: ChunkSize) -> RunRequest 
         reopen: drawn.one_of(&[Reopen::Unfinished, Reopen::All]),
         by_content: false,
         proof: drawn.one_of(&[Proof::Count, Proof::None]),
+        settle: Settle::Never,
     }
 }
 

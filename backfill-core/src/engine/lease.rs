@@ -6,7 +6,7 @@ use std::time::Duration;
 use raw_store::{Advice, Pipeline, StoreError, StoreErrorKind};
 
 use super::run_context::{Permit, RunContext};
-use crate::error::{Failure, broken};
+use crate::error::{Failure, RunError, broken};
 use crate::event::RunEventKind;
 use crate::lease_guard::LeaseGuard;
 use crate::plan::RunRequest;
@@ -80,4 +80,10 @@ async fn with_a_permit(shared: &RunContext, guard: LeaseGuard) -> Result<(LeaseG
 /// lock away after a while, or the database restarts.
 fn may_become_free(error: &StoreError) -> bool {
     matches!(error.kind, StoreErrorKind::LeaseHeld { .. }) || error.advice() == Advice::Retry
+}
+
+/// Whether another process holds the pipeline.
+pub(super) fn is_held(error: &RunError) -> bool {
+    let Failure::Land(error) = &error.failure else { return false };
+    matches!(error.kind, StoreErrorKind::LeaseHeld { .. })
 }

@@ -7,6 +7,7 @@ mod outcome;
 mod pipeline;
 mod refused_parts;
 mod run_context;
+mod settle;
 
 pub use self::outcome::{RunOutcome, Totals};
 
@@ -22,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::log_snapshot::{LogSnapshot, log_moved};
-use self::pipeline::names;
+use self::pipeline::{Pass, names};
 use self::run_context::{Learned, RunContext};
 use crate::error::{Failure, RunError, broken};
 use crate::event::{Emitter, EventSink, RunEventKind};
@@ -143,7 +144,7 @@ impl Engine {
         let mut setbacks = 0;
         let mut known = Arc::clone(request);
         loop {
-            let error = match self.read_all(&known, begun, stop.clone(), learned).await {
+            let error = match self.read_and_settle(&known, begun, &stop, learned).await {
                 Ok(closed) => return Ok(closed),
                 Err(error) => error,
             };
@@ -164,21 +165,44 @@ impl Engine {
         }
     }
 
-    /// Reads every pipeline of the plan. Returns the number of windows that the run has closed, or the most telling of the
-    /// failures.
-    async fn read_all(
+    /// Reads everything, then settles the windows that ended too near to now. Returns the number of windows that the run has
+    /// closed.
+    async fn read_and_settle(
         &self,
         request: &Arc<RunRequest>,
         (plan, mut done): (Plan, Vec<LogSnapshot>),
-        stop: CancellationToken,
+        stop: &CancellationToken,
         learned: &Learned,
     ) -> Result<u64, RunError> {
-        let mut waiting: VecDeque<_> = plan.pipelines.into_iter().filter(has_work).collect();
+        let due = plan.pipelines.iter().filter(|pipeline| has_work(pipeline)).cloned().collect();
+        done.extend(self.read_all(request, due, Pass::First, (stop, learned)).await?);
+        let mut has_read = plan.pipelines.iter().any(has_work);
+        // Settling closes windows again that were closed already.
+        let closed = done.iter().map(LogSnapshot::closed).sum();
+        if let Some(settled) = self.settle(request, &plan, stop, learned).await? {
+            done.extend(settled);
+            has_read = true;
+        }
+        // Otherwise the log was read just now.
+        if has_read {
+            self.still_stands(request, &done).await?;
+        }
+        Ok(closed)
+    }
+
+    /// Reads pipelines. Returns a snapshot of the log for each, or the most telling of the failures.
+    async fn read_all(
+        &self,
+        request: &Arc<RunRequest>,
+        mut waiting: VecDeque<PipelinePlan>,
+        pass: Pass,
+        (stop, learned): (&CancellationToken, &Learned),
+    ) -> Result<Vec<LogSnapshot>, RunError> {
+        let mut done = Vec::new();
         let permits = Arc::new(Semaphore::new(request.concurrency.get()));
         let mut working = JoinSet::new();
         let halt = stop.child_token();
         let mut failure: Option<RunError> = None;
-        let nothing_to_do = waiting.is_empty();
         loop {
             let may_begin = !waiting.is_empty() && !halt.is_cancelled();
             // Polls in a fixed order, here and elsewhere: the run's random choices have a seed, and those of `select!` do not.
@@ -190,7 +214,7 @@ impl Engine {
                 Ok(permit) = Arc::clone(&permits).acquire_owned(), if may_begin => {
                     if let Some(next) = waiting.pop_front() {
                         let shared = self.shared(&request.id, &permits, &halt, learned);
-                        working.spawn(pipeline::read(shared, Arc::clone(request), next, permit));
+                        working.spawn(pipeline::read(shared, Arc::clone(request), next, pass, permit));
                     }
                     continue;
                 }
@@ -208,7 +232,11 @@ impl Engine {
             if !concerns_one_pipeline(&error.failure) {
                 halt.cancel();
             }
-            if failure.as_ref().is_none_or(|known| matches!(known.failure, Failure::Stopped)) {
+            // A settling run is not stopped by another process that holds a pipeline.
+            let says_less = |known: &RunError| {
+                matches!(known.failure, Failure::Stopped) || (pass == Pass::Settling && lease::is_held(known))
+            };
+            if failure.as_ref().is_none_or(says_less) {
                 failure = Some(error);
             }
         }
@@ -216,14 +244,10 @@ impl Engine {
         if failure.is_none() && !waiting.is_empty() {
             failure = Some(RunError::general(Failure::Stopped));
         }
-        if let Some(failure) = failure {
-            return Err(failure);
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok(done),
         }
-        // Otherwise the log was read just now.
-        if !nothing_to_do {
-            self.still_stands(request, &done).await?;
-        }
-        Ok(done.iter().map(LogSnapshot::closed).sum())
     }
 
     /// Makes sure that the log has not been put back since the pipelines were read.
@@ -315,10 +339,18 @@ impl Engine {
             Some(_) => RunStatus::Failed,
             None if open_quarantine != Some(0) => RunStatus::Incomplete,
             None => match self.store.log.run(&request.id).await {
-                Ok(Some(record)) if Totals::of(&record.pipelines).is_complete() => RunStatus::Completed,
+                Ok(Some(record)) => self.status_by(request, &Totals::of(&record.pipelines)).await,
                 _ => RunStatus::Incomplete,
             },
         }
+    }
+
+    /// Returns the status of a run that was not stopped. Windows that the run closed as provisional may have been completed by
+    /// another process since.
+    async fn status_by(&self, request: &RunRequest, totals: &Totals) -> RunStatus {
+        let is_complete = totals.is_complete()
+            || (totals.windows_failed == 0 && self.is_completed(request).await.unwrap_or(false));
+        if is_complete { RunStatus::Completed } else { RunStatus::Incomplete }
     }
 }
 

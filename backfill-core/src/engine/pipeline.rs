@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use failpoint::point;
-use raw_store::{LogFilter, Reopen, Window, WindowUpdate};
+use raw_store::{LogFilter, LogLine, Reopen, Window, WindowState, WindowUpdate};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use super::count_check::{About, count_mismatches, expected_counts};
 use super::log_snapshot::{LogSnapshot, log_moved};
 use super::refused_parts;
-use super::run_context::{Permit, RunContext};
+use super::run_context::{Learned, Permit, RunContext};
 use crate::catalog::EntitySpec;
 use crate::clock_check::Clocks;
 use crate::engine::lease;
@@ -24,12 +24,22 @@ use crate::scan::availability::Availability;
 use crate::scan::pipeline_context::{FirstAnswer, PipelineContext};
 use crate::scan::work_split::{PendingRange, WorkSplit};
 
+/// Which reading of a run's windows this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// Reads the windows that the log does not call done.
+    First,
+    /// Reads provisional windows once more, because they have ended long enough ago by now.
+    Settling,
+}
+
 /// Reads one pipeline to its end, starting with one permit, and returns a snapshot of the log. Releases the lease whatever
 /// happens.
 pub(crate) async fn read(
     shared: RunContext,
     request: Arc<RunRequest>,
     plan: PipelinePlan,
+    pass: Pass,
     permit: Permit,
 ) -> Result<LogSnapshot, RunError> {
     let pipeline = plan.spec.pipeline(request.axis);
@@ -48,7 +58,8 @@ pub(crate) async fn read(
         }
     };
     let pages = shared.learned.pages_of(&pipeline.entity_name);
-    let clocks = Clocks { database, read_at, found: shared.learned.apart };
+    let Learned { apart, answered, heads, .. } = shared.learned;
+    let clocks = Clocks { database, read_at, found: apart, answered };
     // An entity may allow smaller pages than requested.
     let page_size = plan.spec.page_size(request.page_size);
     let request = Arc::new(RunRequest { page_size, ..RunRequest::clone(&request) });
@@ -70,11 +81,11 @@ pub(crate) async fn read(
         unproved: Mutex::default(),
         availability: Availability::default(),
         first_answer: FirstAnswer::default(),
-        heads: shared.keeps_heads.then(|| shared.learned.heads.of(plan.spec.entity_name())),
+        heads: shared.keeps_heads.then(|| heads.of(plan.spec.entity_name())),
     });
     let read = tokio::select! {
         biased;
-        read = read_as_accepted(&context, &shared.permits, plan.windows, permit) => read,
+        read = read_as_accepted(&context, &shared.permits, (plan.windows, pass), permit) => read,
         lost = context.store.leases.lost(&context.lease) => Err(context.error(None, lost)),
     };
     let result = match read {
@@ -112,10 +123,10 @@ async fn snapshot(context: &PipelineContext, plan: &[Window]) -> Result<LogSnaps
 async fn read_as_accepted(
     context: &Arc<PipelineContext>,
     permits: &Arc<Semaphore>,
-    windows: Vec<Window>,
+    (windows, pass): (Vec<Window>, Pass),
     permit: Permit,
 ) -> Result<Vec<Window>, RunError> {
-    let Some(permit) = read_and_prove(context, permits, &windows, permit).await? else {
+    let Some(permit) = read_and_prove(context, permits, (&windows, pass), permit).await? else {
         return Ok(windows);
     };
     let Some(refusal) = context.first_answer.refusal() else { return Ok(windows) };
@@ -127,7 +138,7 @@ async fn read_as_accepted(
     } else {
         windows
     };
-    read_and_prove(&context, permits, &windows, permit).await?;
+    read_and_prove(&context, permits, (&windows, pass), permit).await?;
     Ok(windows)
 }
 
@@ -136,11 +147,14 @@ async fn read_as_accepted(
 async fn read_and_prove(
     context: &Arc<PipelineContext>,
     permits: &Arc<Semaphore>,
-    plan: &[Window],
+    (plan, pass): (&[Window], Pass),
     permit: Permit,
 ) -> Result<Option<Permit>, RunError> {
     let last = context.store.log.last_page(context.run(), &context.pipeline.entity_name).await;
     context.pages.fetch_max(last.map_err(|error| context.error(None, error))?, Ordering::Relaxed);
+    if pass == Pass::Settling {
+        reopen_provisional(context, plan).await?;
+    }
     let reopen = context.request.reopen;
     let read = read_windows(context, permits, plan, reopen, permit).await?;
     if context.first_answer.refusal().is_some() {
@@ -172,6 +186,27 @@ async fn read_and_prove(
         still.fail(context).await?;
     }
     Ok(None)
+}
+
+/// Reopens the windows that are still provisional, now that no other process may change them.
+async fn reopen_provisional(context: &PipelineContext, plan: &[Window]) -> Result<(), RunError> {
+    let filter = LogFilter {
+        entity_name: Some(context.pipeline.entity_name.clone()),
+        span: Some(context.request.span),
+        state: Some(WindowState::Provisional),
+        run: None,
+    };
+    let lines = context.store.log.lines(&filter).await.map_err(|error| context.error(None, error))?;
+    let is_planned = |line: &LogLine| {
+        line.time_axis == context.pipeline.time_axis && plan.binary_search(&line.window).is_ok()
+    };
+    let provisional: Vec<_> = lines.iter().filter(|line| is_planned(line)).map(|line| line.window).collect();
+    if provisional.is_empty() {
+        return Ok(());
+    }
+    let reopened =
+        context.store.log.update_windows(context.owner(), &provisional, WindowUpdate::Reopen).await;
+    reopened.map_err(|error| context.error(None, error))
 }
 
 /// What was read.

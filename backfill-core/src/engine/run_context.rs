@@ -9,7 +9,7 @@ use qbo_client::QboClient;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock_check::ClockApart;
+use crate::clock_check::{Answered, ClockApart};
 use crate::event::Emitter;
 use crate::scan::record_heads::RunHeads;
 use crate::store_parts::StoreParts;
@@ -38,6 +38,8 @@ pub(crate) struct Learned {
     pub(crate) heads: Arc<RunHeads>,
     /// The clock that is off, once that is known.
     pub(crate) apart: Arc<Mutex<Option<ClockApart>>>,
+    /// The time of the latest response, once there is one.
+    pub(crate) answered: Arc<Mutex<Option<Answered>>>,
     /// The highest page number used, by the pipeline's name in the log: a number that is used twice would let a page go on top
     /// of one that is gone.
     pages: Arc<Mutex<HashMap<Box<str>, Arc<AtomicU32>>>>,

@@ -1,8 +1,12 @@
 //! Plans a run: a pure function of the request and the log.
 
 mod request;
+mod settle;
+mod settling;
 
 pub use self::request::{Proof, RunRequest};
+pub use self::settle::Settle;
+pub use self::settling::Settling;
 
 use std::collections::HashMap;
 

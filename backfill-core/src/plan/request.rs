@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use crate::catalog::{Axis, EntitySpec};
 use crate::chunk::{ChunkSize, MOST_WINDOWS, TooManyWindows};
 use crate::id_hash::id_hash;
+use crate::plan::settle::Settle;
 
 /// A request for a run: what to read, and how.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct RunRequest {
     pub by_content: bool,
     /// How the result is checked against the source.
     pub proof: Proof,
+    /// Whether the run waits for windows that ended too near to now, and reads them once more.
+    pub settle: Settle,
 }
 
 /// Stands for the chunk size in the log when the windows of a run were chosen one by one.
@@ -56,8 +59,8 @@ pub(crate) const CHOSEN: &str = "chosen";
 
 impl RunRequest {
     /// Creates a request to read some entities of a company over a range, with the defaults of the command: windows by day and
-    /// by last update, pages of 1000 records, ten concurrent API requests, completed windows left as they are, and the result
-    /// counted.
+    /// by last update, pages of 1000 records, ten concurrent API requests, completed windows left as they are, the result
+    /// counted, and a range that ends now settled.
     ///
     /// The seed is derived from the run's name; the holder is this process.
     ///
@@ -93,6 +96,7 @@ impl RunRequest {
             reopen: Reopen::Unfinished,
             by_content: false,
             proof: Proof::Count,
+            settle: Settle::Soon,
         }
     }
 
@@ -148,6 +152,12 @@ impl RunRequest {
     #[must_use]
     pub fn with_proof(self, proof: Proof) -> Self {
         Self { proof, ..self }
+    }
+
+    /// Sets whether the run waits for windows that ended too near to now, and reads them once more.
+    #[must_use]
+    pub fn with_settle(self, settle: Settle) -> Self {
+        Self { settle, ..self }
     }
 
     /// Makes the run depend on this lease: once the lease is lost, the run records nothing more.

@@ -20,7 +20,7 @@ use crate::catalog::Axis;
 use crate::engine::{Engine, RunOutcome};
 use crate::error::RunError;
 use crate::event::Emitter;
-use crate::plan::{Proof, RunRequest};
+use crate::plan::{Proof, RunRequest, Settle};
 use crate::store_parts::StoreParts;
 
 impl Engine {
@@ -111,6 +111,8 @@ impl Engine {
             proof: Proof::Count,
             reopen: Reopen::All,
             by_content: true,
+            // The rows are compared as they are now.
+            settle: Settle::Never,
             ..self.as_accepted(request).await?
         };
         let events = self.events(&request.id);

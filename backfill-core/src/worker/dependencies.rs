@@ -10,6 +10,7 @@ use raw_store::{RunId, Store, StoreIdentity, TriggerQueue};
 use crate::catalog::Catalog;
 use crate::engine::{Engine, RunOutcome};
 use crate::event::{Emitter, EventSink, RunEventKind};
+use crate::plan::Settle;
 
 /// Supplies a worker with what each run needs. Implemented by the service that builds the worker.
 #[async_trait]
@@ -71,6 +72,8 @@ pub struct Worker {
     pub identity: StoreIdentity,
     /// Names the worker's process, for people.
     pub holder: Box<str>,
+    /// Whether a run waits for windows that ended too near to now, before its trigger is done.
+    pub settle: Settle,
     /// Receives the events of triggers.
     pub sink: Arc<dyn EventSink>,
     /// Creates the runs' names and engines.

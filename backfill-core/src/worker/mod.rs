@@ -148,7 +148,8 @@ impl Worker {
             .with_holder(&*self.holder)
             .with_wait(WAIT)
             .with_chunk(chunk)
-            .with_axis(axis))
+            .with_axis(axis)
+            .with_settle(self.settle))
     }
 }
 

@@ -6,8 +6,8 @@ use failpoint::point;
 use qbo_auth::Advice as AuthAdvice;
 use qbo_client::{Advice as SourceAdvice, BudgetError, ErrorKind};
 use raw_store::{
-    Advice as StoreAdvice, Lease, LogFilter, RunId, StoreError, StoreErrorKind, Trigger, TriggerEnd,
-    TriggerName, TriggerState, WindowState,
+    Advice as StoreAdvice, Lease, LogFilter, RunId, RunStatus, StoreError, StoreErrorKind, Trigger,
+    TriggerEnd, TriggerName, TriggerState, WindowState,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -156,7 +156,7 @@ impl TriggerRun {
             open: false,
         };
         let (totals, open, failure) = match result {
-            Ok(outcome) => (outcome.totals(), outcome.open_quarantine, outcome.failure),
+            Ok(outcome) => (left_by(&outcome), outcome.open_quarantine, outcome.failure),
             Err(error) => (Totals::default(), 0, Some(error)),
         };
         match failure {
@@ -207,6 +207,16 @@ enum Verdict {
     },
     /// The run resumes later; with the reason.
     GoesOn(Rest, Option<Box<str>>),
+}
+
+/// Returns the totals of a run, without provisional windows that another run has completed since.
+fn left_by(outcome: &RunOutcome) -> Totals {
+    let totals = outcome.totals();
+    if outcome.status() == RunStatus::Completed {
+        Totals { windows_provisional: 0, ..totals }
+    } else {
+        totals
+    }
 }
 
 fn done(totals: &Totals, open_quarantine: u64) -> TriggerEnd {

@@ -27,7 +27,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 pub(crate) const SPAN_END: OffsetDateTime = datetime!(2025-01-01 0:00 UTC);
 
-type Hook = Box<dyn Fn(&RunEvent) + Send + Sync>;
+type Hook = Arc<dyn Fn(&RunEvent) + Send + Sync>;
 
 /// Passes events to whoever asked for them.
 #[derive(Default)]
@@ -41,7 +41,9 @@ impl fmt::Debug for Listener {
 
 impl EventSink for Listener {
     fn emit(&self, event: &RunEvent) {
-        if let Some(hook) = &*self.0.lock().unwrap() {
+        // Not locked meanwhile: the hook may run another engine.
+        let hook = self.0.lock().unwrap().clone();
+        if let Some(hook) = hook {
             hook(event);
         }
     }
@@ -298,7 +300,7 @@ impl Bench {
     }
 
     pub(crate) fn on_event(&self, hook: impl Fn(&RunEvent) + Send + Sync + 'static) {
-        *self.listener.0.lock().unwrap() = Some(Box::new(hook));
+        *self.listener.0.lock().unwrap() = Some(Arc::new(hook));
     }
 
     /// Calls `hook` with each page's question, before the engine has its answer.
@@ -373,6 +375,12 @@ impl Bench {
     pub(crate) fn engine_over(&self, store: Arc<dyn Store>) -> Engine {
         let clock: Arc<dyn Clock> = self.clock.clone();
         Engine::new(self.client.clone(), store, clock, self.listener.clone())
+    }
+
+    /// An engine whose waits do not end.
+    pub(crate) fn engine_with_a_clock_that_stands(&self) -> Engine {
+        let clock = Arc::new(ManualClock::new(datetime!(2026-11-22 10:00 UTC)));
+        Engine::new(self.client.clone(), self.store.clone(), clock, self.listener.clone())
     }
 
     /// What `on_event` listens to.

@@ -13,6 +13,7 @@ mod entities;
 mod forgotten;
 mod odd;
 mod refusals;
+mod settle;
 mod silence;
 mod spoilt;
 mod verify;

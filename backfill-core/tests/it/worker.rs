@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backfill_core::{CancellationToken, Catalog, Engine, RunEventKind, RunFactory, Until, Worker};
+use backfill_core::{CancellationToken, Catalog, Engine, RunEventKind, RunFactory, Settle, Until, Worker};
 use fixtures::{CallKind, Fault, Gate, Rule, Shape};
 use qbo_auth::ManualClock;
 use raw_store::{
@@ -48,6 +48,7 @@ fn worker_over(bench: &Arc<Bench>, store: Arc<MemoryStore>) -> Arc<Worker> {
         catalog: Catalog::bundled(),
         identity: bench.request().identity,
         holder: "this test".into(),
+        settle: Settle::Soon,
         sink: bench.sink(),
         runs: Arc::new(Maker(Box::new(move || made.engine_over(of_runs.clone())))),
     })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use backfill_core::{Catalog, Report, Thresholds};
+use backfill_core::{Catalog, Report, RunOutcome, Thresholds};
 use fixtures::Record;
 use raw_store::{
     BackfillLog as _, CallAdmission, Lease, LogFilter, MemoryStore, PageCommit, PageOutcome, Quarantine as _,
@@ -264,6 +264,15 @@ pub(crate) async fn claims(process: &Arc<Process>, run: &RunId, end: &RunEnd) {
     let is_whole = whole || world.profile.scenario == Scenario::Triggers;
     if !is_whole || !open.is_empty() {
         world.breaks("I27", format!("run {run} says that it is complete, and the log does not: {open:?}"));
+    }
+}
+
+/// A run that has read a range that ends now says that it is complete, unless something else than the time keeps it from that.
+pub(crate) fn has_settled(world: &World, outcome: &RunOutcome) {
+    let is_sound = outcome.totals().windows_failed == 0 && outcome.open_quarantine == 0;
+    if world.profile.settles_all() && is_sound && outcome.status() != RunStatus::Completed {
+        let (run, status) = (outcome.run(), outcome.status());
+        world.breaks("I29", format!("run {run} was to settle its windows, and is {status:?}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What one seed draws before anything runs: which faults exist and how often, and the shape of everything else. Each
 //! schedule has few kinds of faults, so that rare combinations get room.
 
+use backfill_core::Settle;
 use fastrand::Rng;
 use fixtures::Refused;
 
@@ -101,6 +102,8 @@ pub(crate) struct Profile {
     pub(crate) sorts_ids: bool,
     /// Whether the range reaches beyond the source's clock.
     pub(crate) to_now: bool,
+    /// Whether the range ends just now instead, in how many seconds, and runs settle it.
+    pub(crate) ends_in: Option<u32>,
     /// Changes behind a hundred answers.
     pub(crate) edits: u32,
     pub(crate) inserts: u32,
@@ -197,6 +200,7 @@ impl Profile {
             // that has left comes again, and makes up in a count for one that was not met.
             sorts_ids: !one_in(&mut rng, 4) || replicas,
             to_now: replicas || one_in(&mut rng, 4),
+            ends_in: None,
             edits: drift(&mut rng, 120),
             inserts: drift(&mut rng, 40),
             deletes: drift(&mut rng, 40),
@@ -226,6 +230,9 @@ impl Profile {
             odd: [OddTime::None, OddTime::None, OddTime::Passing, OddTime::ForEver]
                 [Rng::with_seed(!seed).usize(0..4)],
         };
+        // Of its own as well.
+        let mut settles = Rng::with_seed(seed ^ 0x5e77_1e5a_f7e2_u64);
+        drawn.ends_in = (drawn.to_now && settles.bool()).then(|| settles.u32(0..90));
         drawn.draw_apart();
         drawn
     }
@@ -276,6 +283,18 @@ impl Profile {
         }
     }
 
+    /// Whether runs wait for windows that ended too near to now.
+    pub(crate) fn settle(&self) -> Settle {
+        if self.ends_in.is_some() { Settle::Soon } else { Settle::Never }
+    }
+
+    /// Whether a run that has read everything must have settled it: no other process reads the same, and no clock is off.
+    pub(crate) fn settles_all(&self) -> bool {
+        let clocks_agree =
+            self.host_skew == 0 && self.database_skew == 0 && self.set_back == 0 && self.lies == 0;
+        self.ends_in.is_some() && self.processes == 1 && clocks_agree
+    }
+
     /// How often a fault is met, of ten thousand steps.
     pub(crate) fn chance(&self, fault: Fault) -> u32 {
         Fault::ALL.iter().position(|known| *known == fault).map_or(0, |place| self.chances[place])
@@ -310,7 +329,8 @@ impl Profile {
         with(&|it| it.odd = OddTime::None);
         with(&|it| it.stranger = false);
         with(&|it| it.shuffled = false);
-        with(&|it| it.to_now = false);
+        with(&|it| (it.to_now, it.ends_in) = (false, None));
+        with(&|it| it.ends_in = None);
         with(&|it| (it.host_skew, it.database_skew) = (0, 0));
         with(&|it| it.hollow = 0);
         with(&|it| it.lies = 0);

@@ -149,6 +149,7 @@ async fn until_done(world: &Arc<World>, store: &Arc<MemoryStore>, slot: u64, reo
         }
         match result {
             Some(Ok(outcome)) if outcome.failure.is_none() => {
+                ledger::has_settled(world, &outcome);
                 let failed = outcome.totals().windows_failed;
                 if failed == 0 {
                     return;
@@ -307,6 +308,7 @@ async fn backfill(
         reopen,
         by_content: profile.by_hand && reopen == Reopen::All,
         proof: Proof::Count,
+        settle: profile.settle(),
     };
     let engine = house.engine();
     let result = tokio::select! {
@@ -335,10 +337,13 @@ impl RunFactory for Maker {
 async fn triggers(world: &Arc<World>, store: &Arc<MemoryStore>) {
     let (start, end) = span(&world.profile);
     let days = world.profile.days.min(4);
+    // In whole seconds; the last part may be longer.
+    let part = time::Duration::seconds((end - start).whole_seconds() / i64::from(days));
+    let border = |n: u32| if n == days { end } else { start + part * n };
     let triggers: Vec<_> = (0..days)
         .map(|n| {
-            let from = start + (end - start) / days * n;
-            let to = start + (end - start) / days * (n + 1);
+            let from = border(n);
+            let to = border(n + 1);
             let fire_at = world.database_time() + Duration::from_secs(world.random(0..90));
             NewTrigger {
                 name: format!("trigger-{n}").parse().unwrap(),
@@ -417,6 +422,7 @@ async fn worker(process: &Arc<Process>, stop: &CancellationToken) -> Result<(), 
         catalog: ledger::catalog().clone(),
         identity: identity(REALM),
         holder: "a simulated worker".into(),
+        settle: process.world.profile.settle(),
         sink: Arc::new(Silent),
         runs: Arc::new(Maker(Arc::clone(&house))),
     };

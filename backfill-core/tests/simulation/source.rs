@@ -65,7 +65,12 @@ thread_local! {
 pub(crate) fn span(profile: &Profile) -> (OffsetDateTime, OffsetDateTime) {
     let midnight = BEGIN.replace_time(time::Time::MIDNIGHT);
     let start = midnight - time::Duration::days(profile.days.into());
-    (start, if profile.to_now { midnight + time::Duration::days(2) } else { midnight })
+    let end = match profile.ends_in {
+        Some(seconds) => BEGIN + time::Duration::seconds(seconds.into()),
+        None if profile.to_now => midnight + time::Duration::days(2),
+        None => midnight,
+    };
+    (start, end)
 }
 
 impl Source {
