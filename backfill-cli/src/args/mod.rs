@@ -274,6 +274,8 @@ pub(crate) struct RunArgs {
     /// Skip the closing count, except where an empty or short last page needs it; rarely saves a call
     #[arg(long)]
     pub(crate) no_count: bool,
+    #[command(flatten)]
+    pub(crate) settle: SettleArgs,
     /// Show what the run would read, as `plan` does, and stop there
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -283,6 +285,17 @@ pub(crate) struct RunArgs {
     /// Seed of all random choices, to repeat a run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub(crate) seed: Option<u64>,
+}
+
+/// Whether a run waits for windows that ended too near to now. Without either flag, the profile decides.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct SettleArgs {
+    /// Wait until windows too near to now can be completed, however long that takes [default: if it takes ten minutes at most]
+    #[arg(long, overrides_with = "no_settle")]
+    pub(crate) settle: bool,
+    /// Leave windows too near to now provisional, for a later run
+    #[arg(long, overrides_with = "settle")]
+    pub(crate) no_settle: bool,
 }
 
 #[derive(Debug, Args)]
@@ -696,6 +709,7 @@ impl RunArgs {
             concurrency: NonZeroUsize::new(10).unwrap_or(NonZeroUsize::MIN),
             force: false,
             no_count: false,
+            settle: SettleArgs::default(),
             dry_run: false,
             seed: None,
             wait: WAIT,

@@ -1,8 +1,9 @@
 //! The command `plan`: shows windows, scans and the estimated calls of a run, without calling QuickBooks.
 
-use backfill_core::Plan;
+use backfill_core::{Plan, Settling};
 use backfill_report::call_month::{json as month_json, line as month_line};
 use backfill_report::instant::{short, utc};
+use backfill_report::number::counted;
 use backfill_report::table::Table;
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{
@@ -16,6 +17,7 @@ use super::request::{nobody, refuse_future, request, span};
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
+use crate::output::human_duration::human_duration;
 use crate::output::print::{out, out_json};
 
 /// `plan`: shows windows, scans and the estimated calls, without calling QuickBooks.
@@ -27,17 +29,19 @@ pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8,
     let now = SystemClock::new().now_utc();
     let request = request.with_refusals(&known.refusals, now);
     let plan = Plan::new(&request, &known.lines)?;
+    let settling = plan.settling(&request, now);
     let month = known.month;
     match settings.output {
         Output::Json => {
-            let mut plan = as_json(&plan);
+            let mut plan = as_json(&plan, settling);
             plan["calls_this_month"] =
                 month.map_or(json!(null), |month| month_json(month, settings.monthly_calls));
             out_json(&plan);
         }
         Output::Text => {
             let month = month.map(|month| month_line(month, settings.monthly_calls) + "\n");
-            out(&(as_text(&plan) + &month.unwrap_or_default()));
+            let settling = settling.map(|settling| settling_line(&settling));
+            out(&(as_text(&plan) + &settling.unwrap_or_default() + &month.unwrap_or_default()));
         }
     }
     Ok(DONE)
@@ -61,7 +65,7 @@ async fn known(settings: &Settings, span: Window) -> Result<Known, Exit> {
     Ok(Known { lines, refusals, month })
 }
 
-fn as_json(plan: &Plan) -> serde_json::Value {
+fn as_json(plan: &Plan, settling: Option<Settling>) -> serde_json::Value {
     let pipelines = plan.pipelines.iter().map(|pipeline| {
         let scans = pipeline.scans.iter().map(|scan| {
             json!({"start": utc(scan.span.start()), "end": utc(scan.span.end()), "windows": scan.windows})
@@ -78,7 +82,20 @@ fn as_json(plan: &Plan) -> serde_json::Value {
         "pipelines": pipelines.collect::<Vec<_>>(),
         "windows_to_read": plan.open_windows(),
         "estimated_calls": plan.estimated_calls,
+        "settling": settling.map(|settling| {
+            json!({"windows": settling.windows, "estimated_calls": settling.calls, "seconds": settling.wait.as_secs()})
+        }),
     })
+}
+
+/// What settling adds to the price of a run.
+fn settling_line(settling: &Settling) -> String {
+    format!(
+        "settling: {}; the run waits up to {} for them, and reads them again with at least {} more calls\n",
+        counted(settling.windows as u64, "window ends too near to now", "windows end too near to now"),
+        human_duration(settling.wait),
+        settling.calls
+    )
 }
 
 fn as_text(plan: &Plan) -> String {

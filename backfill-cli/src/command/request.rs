@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use backfill_core::{Catalog, EntitySpec, Proof, RunRequest};
+use backfill_core::{Catalog, EntitySpec, Proof, RunRequest, Settle};
 use backfill_report::instant::utc;
 use qbo_auth::{Clock, RealmId, SystemClock};
 use raw_store::{Reopen, RunId, StoreIdentity, Window};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::args::{Output, RunArgs};
+use crate::args::{Output, RunArgs, SettleArgs};
 use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 use crate::output::print::say;
@@ -88,9 +88,18 @@ pub(crate) fn request(
         .with_page_size(arguments.page_size)
         .with_concurrency(arguments.concurrency)
         .with_reopen(if arguments.force { Reopen::All } else { Reopen::Unfinished })
-        .with_proof(if arguments.no_count { Proof::None } else { Proof::Count });
+        .with_proof(if arguments.no_count { Proof::None } else { Proof::Count })
+        .with_settle(settle(settings, arguments.settle));
     request.check()?;
     Ok(request)
+}
+
+fn settle(settings: &Settings, arguments: SettleArgs) -> Settle {
+    match arguments {
+        SettleArgs { settle: true, .. } => Settle::Always,
+        SettleArgs { no_settle: true, .. } => Settle::Never,
+        _ => settings.settle,
+    }
 }
 
 /// The requested entities. A named entity must have the requested axis. Of a group, entities without it are left out, and

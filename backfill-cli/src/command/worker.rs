@@ -178,7 +178,7 @@ impl Desk {
             catalog: self.settings.catalog.clone(),
             identity: workshop.company.identity.clone(),
             holder: holder().into(),
-            settle: backfill_core::Settle::Soon,
+            settle: self.settings.settle,
             sink: maker.sink(),
             runs: Arc::new(maker),
         });

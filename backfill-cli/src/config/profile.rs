@@ -44,6 +44,7 @@ pub(crate) struct Profile {
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) rate: Option<NonZeroU32>,
     pub(crate) monthly_calls: Option<MonthlyCalls>,
+    pub(crate) settle: Option<bool>,
     pub(crate) custom_fields: Option<CustomFields>,
     pub(crate) validation: Thresholds,
 }

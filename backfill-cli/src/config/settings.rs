@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-use backfill_core::{Catalog, Thresholds, did_you_mean, nearest};
+use backfill_core::{Catalog, Settle, Thresholds, did_you_mean, nearest};
 use qbo_auth::{Endpoints, Environment, RealmId};
 use qbo_client::RatePolicy;
 use raw_store::SchemaName;
@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) rate_policy: Option<RatePolicy>,
     /// Calls per month, over all processes; `None` for no limit.
     pub(crate) monthly_calls: Option<u64>,
+    /// Whether runs wait for windows that ended too near to now, unless an option says otherwise.
+    pub(crate) settle: Settle,
     /// Thresholds from which validation reports a finding.
     pub(crate) thresholds: Thresholds,
     pub(crate) time_zone: Option<String>,
@@ -132,6 +134,7 @@ impl Settings {
             endpoints: TestEndpoints { api: global.api_url.clone(), oauth: global.oauth_url.clone() },
             rate_policy: rate_policy(global, profile.rate)?,
             monthly_calls: monthly_calls(global, profile.monthly_calls),
+            settle: settle(profile.settle),
             thresholds: profile.validation,
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref(), global.custom_fields.or(profile.custom_fields))?,
@@ -186,6 +189,14 @@ fn monthly_calls(global: &Global, profile: Option<MonthlyCalls>) -> Option<u64> 
         (Some(Allowance(calls)), _) => calls,
         (None, Some(MonthlyCalls(calls))) => calls.map(NonZeroU64::get),
         (None, None) => Some(BUILDER_TIER),
+    }
+}
+
+fn settle(profile: Option<bool>) -> Settle {
+    match profile {
+        None => Settle::Soon,
+        Some(true) => Settle::Always,
+        Some(false) => Settle::Never,
     }
 }
 

@@ -100,6 +100,10 @@ fn log(event: &RunEvent) {
         RunEventKind::Held { pipeline, holder, .. } => {
             tracing::info!(phase = "run", run, pipeline, holder, "waiting for another process");
         }
+        RunEventKind::Settling { windows, wait } => {
+            let seconds = wait.as_secs();
+            tracing::info!(phase = "run", run, windows, seconds, "settling");
+        }
         RunEventKind::CountDiffers { pipeline, span, source, read } => {
             let window = span.to_string();
             tracing::info!(phase = "validate", run, pipeline, window, source, read, "count differs");

@@ -1,14 +1,17 @@
 //! The progress of a run: a bar on a terminal, plain lines elsewhere, or NDJSON events for programs.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Write};
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use backfill_core::{EventSink, FindingKind, RequestPart, RunEvent, RunEventKind, WindowReport};
 use backfill_report::instant::{short, utc};
+use backfill_report::number::counted;
 use backfill_report::style::{Style, paint};
 use backfill_report::untrusted::Untrusted;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use qbo_client::{BreakerState, ClientEvent, QboClient};
 use raw_store::{RunId, TriggerState, Window, WindowCounts, WindowState};
 use serde_json::{Value, json};
@@ -17,6 +20,7 @@ use crate::args::Output;
 use crate::config::settings::Settings;
 use crate::output::colour;
 use crate::output::event;
+use crate::output::human_duration::human_duration;
 use crate::output::print::say_as;
 use crate::output::screen::Screen;
 use crate::sinks::event_log::EventLog;
@@ -36,6 +40,7 @@ pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn E
             bar: OnceLock::new(),
             rows: Mutex::new(0),
             failures: Failures::default(),
+            settling: AtomicBool::new(false),
             client,
         }));
     }
@@ -55,6 +60,8 @@ struct Display {
     bar: OnceLock<ProgressBar>,
     rows: Mutex<u64>,
     failures: Failures,
+    /// Whether the run waits, and the bar counts down.
+    settling: AtomicBool,
     client: Arc<dyn QboClient>,
 }
 
@@ -123,16 +130,35 @@ impl Debug for Display {
 
 impl Display {
     fn start(&self, windows: usize) {
-        let template = format!(
-            "{} [{{bar:30}}] {{pos}}/{{len}} windows  {{msg}}  {}",
-            paint(Style::Good, "{spinner}"),
-            paint(Style::Aside, "{elapsed}, {eta} left")
-        );
-        let style = ProgressStyle::with_template(&colour::of_stderr().apply(&template));
-        let style = style.expect("the template is a constant").progress_chars("━╸ ");
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), REDRAWN);
-        let bar = ProgressBar::with_draw_target(Some(windows as u64), target).with_style(style);
+        let bar = ProgressBar::with_draw_target(Some(windows as u64), target).with_style(style_of_bar());
         drop(self.bar.set(bar));
+    }
+
+    /// Counts the wait down, in a line that is short enough for any terminal. The windows are read once more after it.
+    fn settle(&self, windows: usize, wait: Duration) {
+        let Some(bar) = self.bar.get() else { return };
+        let end = bar.elapsed() + wait;
+        let left = move |state: &ProgressState, line: &mut dyn Write| {
+            // A line that cannot be written is not shown.
+            let _ = write!(line, "{}", human_duration(end.saturating_sub(state.elapsed())));
+        };
+        let template = format!("{} settling, done in {{left}}", paint(Style::Good, "{spinner}"));
+        let style = ProgressStyle::with_template(&colour::of_stderr().apply(&template));
+        bar.set_style(style.expect("the template is a constant").with_key("left", left));
+        bar.set_position(bar.position().saturating_sub(windows as u64));
+        bar.enable_steady_tick(Duration::from_secs(1));
+        self.settling.store(true, Ordering::Relaxed);
+    }
+
+    /// Shows the bar again once the wait is over.
+    fn go_on(&self) {
+        if let Some(bar) = self.bar.get()
+            && self.settling.swap(false, Ordering::Relaxed)
+        {
+            bar.disable_steady_tick();
+            bar.set_style(style_of_bar());
+        }
     }
 
     fn landed(&self, rows: u64) {
@@ -158,6 +184,16 @@ impl Display {
     }
 }
 
+fn style_of_bar() -> ProgressStyle {
+    let template = format!(
+        "{} [{{bar:30}}] {{pos}}/{{len}} windows  {{msg}}  {}",
+        paint(Style::Good, "{spinner}"),
+        paint(Style::Aside, "{elapsed}, {eta} left")
+    );
+    let style = ProgressStyle::with_template(&colour::of_stderr().apply(&template));
+    style.expect("the template is a constant").progress_chars("━╸ ")
+}
+
 impl EventSink for Display {
     fn emit(&self, event: &RunEvent) {
         if let Some(line) = self.failures.before(event) {
@@ -165,8 +201,13 @@ impl EventSink for Display {
         }
         match &event.kind {
             RunEventKind::RunStarted { windows, .. } => self.start(*windows),
-            RunEventKind::PageCommitted { rows, .. } => self.landed(*rows),
+            RunEventKind::Settling { windows, wait } => self.settle(*windows, *wait),
+            RunEventKind::PageCommitted { rows, .. } => {
+                self.go_on();
+                self.landed(*rows);
+            }
             RunEventKind::Window(_) => {
+                self.go_on();
                 if let Some(bar) = self.bar.get() {
                     bar.inc(1);
                 }
@@ -269,6 +310,10 @@ fn line(event: &RunEvent) -> Option<String> {
         }
         RunEventKind::Unavailable { pipeline, windows, message } => {
             format!("{pipeline}: {message}; {windows} windows left unread")
+        }
+        RunEventKind::Settling { windows, wait } => {
+            let windows = counted(*windows as u64, "window", "windows");
+            format!("settling {windows} too near to now, done in {}", human_duration(*wait))
         }
         RunEventKind::PartsRefused { pipeline, parts } => format!("{pipeline}: {}", consequences(parts)),
         RunEventKind::TriggerFired { trigger, fire_at } => {
@@ -378,6 +423,9 @@ fn fields(event: &RunEventKind) -> Option<(&'static str, Value)> {
             json!({"reason": "lease", "seconds": patience.as_secs_f64(), "pipeline": pipeline, "holder": holder,
                    "since": utc(*since)}),
         ),
+        RunEventKind::Settling { windows, wait } => {
+            ("settling", json!({"windows": windows, "seconds": wait.as_secs()}))
+        }
         RunEventKind::TriggerFired { trigger, fire_at } => {
             ("trigger_fired", json!({"trigger": trigger.as_str(), "fire_at": utc(*fire_at)}))
         }
@@ -432,7 +480,7 @@ fn finding(event: &RunEventKind) -> Option<Value> {
     })
 }
 
-fn milliseconds(time: std::time::Duration) -> u64 {
+fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -31,6 +31,7 @@ mod prompts;
 mod psql;
 mod runs;
 mod secrecy;
+mod settle;
 mod shared;
 mod terminal;
 mod tls;
