@@ -31,7 +31,7 @@ PLACES = ("config", "profile", "environment", "database", "schema", "vault", "va
 OPTIONS = ("chunk", "by", "page_size", "concurrency", "rate", "monthly_calls", "wait", "seed", "api_url", "oauth_url", "log_level")
 
 #: The same, for what is either asked for or not.
-SWITCHES = ("force", "no_count")
+SWITCHES = ("force", "no_count", "settle", "no_settle")
 
 
 def backfill(

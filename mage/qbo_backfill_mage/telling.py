@@ -137,6 +137,10 @@ def _split(event: Dict[str, Any]) -> Line:
     return "debug", f"{_short(event)} is read in two parts from {event.get('at')}"
 
 
+def _settling(event: Dict[str, Any]) -> Line:
+    return "info", f"settling windows={event.get('windows')} too near to now, done in {event.get('seconds')} s"
+
+
 def _error(event: Dict[str, Any]) -> Line:
     # Its line on stderr is in the log as well.
     return "debug", str(event.get("message"))
@@ -152,6 +156,7 @@ _EVENTS = {
     "breaker": _breaker,
     "finding": _finding,
     "split": _split,
+    "settling": _settling,
     "run_finished": _finished,
     "error": _error,
 }

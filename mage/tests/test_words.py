@@ -48,6 +48,7 @@ class Words(unittest.TestCase):
             ("error", {"ev": "breaker", "state": "open"}),
             ("info", {"ev": "breaker", "state": "closed"}),
             ("debug", {"ev": "split", "pipeline": "qb_items_backfill", "at": "2026-01-01T00:00:00Z"}),
+            ("info", {"ev": "settling", "windows": 3, "seconds": 290}),
             ("info", {"ev": "run_finished", "exit_code": 0, "totals": {"inserted": 3}}),
             ("error", {"ev": "run_finished", "exit_code": 3, "totals": {}}),
             ("info", {"ev": "something that a later version says"}),
