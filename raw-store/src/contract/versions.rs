@@ -93,5 +93,8 @@ pub async fn a_row_that_claims_what_cannot_be_is_replaced(store: &dyn Store) -> 
     assert_eq!((compared.same, compared.changed.len()), (2, 1));
     assert_eq!(store.commit_page(&late).await?.total, counts(0, 1, 2, 0), "the one of the past");
     assert_eq!(store.compare(&late).await?.same, 3);
+    // Of clocks that contradict each other, any may be right: the change may be newer than what this answer knew.
+    let doubtful = PageCommit { answered_at: noon(0), ..by_content(&mut scene) };
+    assert_eq!(store.commit_page(&doubtful).await?.total, counts(0, 0, 3, 0));
     Ok(())
 }

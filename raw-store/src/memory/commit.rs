@@ -255,8 +255,11 @@ pub(super) fn replaces(stored: &StoredRow, new: &StoredRow, page: &PageCommit) -
     // By all clocks: a clock that is behind does not turn a past version into a future one.
     let now = page.answered_at.max(page.ingested_at).max(page.latest_at);
     let is_of_the_future = latest > now + CHANGES_SPREAD_WITHIN;
-    let is_recent =
-        stored.updated_at.is_some_and(|at| (at - page.answered_at).abs() <= CHANGES_SPREAD_WITHIN);
+    // If the clocks contradict each other, the source's is either the likely one or the latest.
+    let is_close = |at: OffsetDateTime| {
+        [page.answered_at, page.latest_at].iter().any(|by| (at - *by).abs() <= CHANGES_SPREAD_WITHIN)
+    };
+    let is_recent = stored.updated_at.is_some_and(is_close);
     let is_untrue = is_of_the_future || (page.by_content && !is_recent);
     was_there && is_untrue && (is_other || says_other)
 }

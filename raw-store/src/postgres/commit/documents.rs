@@ -59,9 +59,13 @@ pub(in crate::postgres) fn replaces_sql(
             AND (
                 greatest(stored.source_updated_at_utc, stored.source_answered_at_utc)
                     > greatest({answered_at}, {now}, {latest}::timestamptz) + interval '{lag} seconds'
-                OR ({by_content} AND (stored.source_updated_at_utc
+                OR ({by_content}
+                    AND (stored.source_updated_at_utc
                         BETWEEN {answered_at}::timestamptz - interval '{lag} seconds'
-                            AND {answered_at}::timestamptz + interval '{lag} seconds') IS NOT TRUE)
+                            AND {answered_at}::timestamptz + interval '{lag} seconds') IS NOT TRUE
+                    AND (stored.source_updated_at_utc
+                        BETWEEN {latest}::timestamptz - interval '{lag} seconds'
+                            AND {latest}::timestamptz + interval '{lag} seconds') IS NOT TRUE)
             )
             AND (stored.payload, stored.source_updated_at_utc, stored.source_sync_token)
                 IS DISTINCT FROM (new.payload, new.source_updated_at_utc, new.source_sync_token)
