@@ -3,12 +3,16 @@
 //! A refusal does not say reliably what it is about. So the parts that can be left out are left out one after the other, those
 //! that lose the least first, until the same page is delivered; then they are put back one at a time, because one of them may
 //! have been the only cause, or none. A part is refused only if it is refused again. STARTPOSITION and MAXRESULTS always stay.
-//! What was refused is remembered, so that later runs do not pay for it again. A company that accepts no request at all does not have the entity.
+//! Only a delivered page, or a delivered record of it, shows that a request is accepted: a server's error does not, because it may
+//! hide a refusal. What was refused is remembered, so that later runs do not pay for it again. A company that accepts no request at
+//! all does not have the entity.
 //!
 //! Only codes 4000 and 4001 say that a query is not accepted. With another code, the refusal may be about custom fields, which
 //! are no part of the query. If the page is refused without them as well, one of its records may be the cause.
 
-use qbo_client::ErrorKind;
+use std::iter;
+
+use qbo_client::{ErrorKind, PageSize};
 use raw_store::{Reopen, Window, WindowFailure, WindowUpdate};
 
 use crate::catalog::{EntitySpec, RequestPart};
@@ -17,8 +21,8 @@ use crate::event::RunEventKind;
 use crate::scan::is_refused;
 use crate::scan::pipeline_context::{FetchFailure, FirstRefusal, PipelineContext};
 
-/// How often a request is repeated whose answer does not say whether the request is accepted.
-const MOST_UNREADABLE: usize = 3;
+/// How many records are requested alone where the answer to a page does not say whether the request is accepted.
+const MOST_UNCLEAR: u32 = 3;
 
 /// Finds an entity's requests without the refused parts, and remembers these. `None` if there is nothing to read: the windows
 /// are then left unread, with the reason.
@@ -67,19 +71,30 @@ enum Found {
 /// How QuickBooks answers a request.
 enum Answer {
     Accepted,
-    /// With the reason why the company does not have the entity, if every request is refused in this way.
-    Refused(Option<String>),
+    Refused(Refused),
+    /// No answer says whether the request is accepted.
+    Unclear,
 }
 
-impl Answer {
-    fn refused(why: &qbo_client::Error) -> Self {
-        Self::Refused(match &why.kind {
-            ErrorKind::BadQuery { code } if is_about_the_query(why) => Some(format!(
+/// What a refusal says.
+struct Refused {
+    /// The reason why the company does not have the entity, if every request is refused in this way.
+    no_entity: Option<String>,
+    /// Whether the refusal says that the query is not accepted.
+    is_about_query: bool,
+}
+
+impl Refused {
+    fn by(why: &qbo_client::Error) -> Self {
+        let is_about_query = is_about_the_query(why);
+        let no_entity = match &why.kind {
+            ErrorKind::BadQuery { code } if is_about_query => Some(format!(
                 "not available in this company: QuickBooks accepts no query for it (code {code})"
             )),
             ErrorKind::EntityUnavailable { .. } => Some(why.kind.to_string()),
             _ => None,
-        })
+        };
+        Self { no_entity, is_about_query }
     }
 }
 
@@ -87,79 +102,79 @@ impl Answer {
 async fn find(context: &PipelineContext, refusal: &FirstRefusal) -> Result<Found, FetchFailure> {
     let parts = context.spec.parts();
     let mut spec = context.spec.clone();
-    let mut is_about_query = is_about_the_query(&refusal.why);
-    let mut last = Answer::refused(&refusal.why);
+    let mut last = Refused::by(&refusal.why);
     for (at, part) in parts.iter().enumerate() {
-        if *part != RequestPart::CustomFields && !is_about_query {
+        if *part != RequestPart::CustomFields && !last.is_about_query {
             break;
         }
         spec = spec.without(*part);
         match answer(context, &spec, refusal).await? {
-            (Answer::Accepted, _) => {
-                return put_back(context, (spec, &parts[..=at]), refusal).await.map(Found::Accepted);
+            Answer::Accepted => {
+                let found = put_back(context, (spec, &parts[..=at]), refusal).await?;
+                return Ok(found.map_or(Found::Unclear, Found::Accepted));
             }
-            (refused, about_query) => (last, is_about_query) = (refused, about_query),
+            Answer::Refused(refused) => last = refused,
+            Answer::Unclear => return Ok(Found::Unclear),
         }
     }
-    Ok(match last {
-        Answer::Refused(Some(message)) => Found::NoEntity(message),
-        Answer::Refused(None) | Answer::Accepted => Found::Unclear,
-    })
+    Ok(last.no_entity.map_or(Found::Unclear, Found::NoEntity))
 }
 
 /// Puts back the parts with which the request is accepted as well. That includes the last one that was left out: one refusal
-/// does not prove that a part is refused, because the response to it may have been a passing fault.
+/// does not prove that a part is refused, because the response to it may have been a passing fault. `None` if an answer is
+/// unclear.
 async fn put_back(
     context: &PipelineContext,
     (mut spec, parts): (EntitySpec, &[RequestPart]),
     refusal: &FirstRefusal,
-) -> Result<EntitySpec, FetchFailure> {
+) -> Result<Option<EntitySpec>, FetchFailure> {
     for part in parts {
         let more = spec.clone().with(*part);
         // An entity that is read whole has no order.
-        let is_in_it = more.parts().contains(part);
-        if !is_in_it || matches!(answer(context, &more, refusal).await?, (Answer::Accepted, _)) {
-            spec = more;
+        if more.parts().contains(part) {
+            match answer(context, &more, refusal).await? {
+                Answer::Accepted => {}
+                Answer::Refused(_) => continue,
+                Answer::Unclear => return Ok(None),
+            }
         }
+        spec = more;
     }
-    Ok(spec)
+    Ok(Some(spec))
 }
 
-/// Requests the refused page in another way. Returns the answer, and whether it says that the query is not accepted.
+/// Requests the refused page in another way. If it is not delivered for another reason, one record shows whether the request is
+/// accepted.
 async fn answer(
     context: &PipelineContext,
     spec: &EntitySpec,
     refusal: &FirstRefusal,
-) -> Result<(Answer, bool), FetchFailure> {
+) -> Result<Answer, FetchFailure> {
     let (start, end) = (refusal.range.start(), refusal.range.end());
-    let query = spec.query(context.request.axis, start, end).page(1, refusal.page_size);
-    let mut answer = context.ask(&query).await;
-    for _ in 0..MOST_UNREADABLE {
-        match answer {
-            Err(FetchFailure::Refused(ref why) | FetchFailure::Doubtful(ref why)) if !names_no_code(why) => {
-                break;
+    let query = spec.query(context.request.axis, start, end);
+    let page = (1, refusal.page_size);
+    let records = (1..=MOST_UNCLEAR).map(|position| (position, PageSize::ONE));
+    for (position, size) in iter::once(page).chain(records) {
+        match context.ask(&query.clone().page(position, size)).await {
+            Ok(_) => return Ok(Answer::Accepted),
+            // A page may hold a record that cannot be delivered.
+            Err(FetchFailure::Poisoned(_) | FetchFailure::TooMuch(_)) => {}
+            Err(FetchFailure::Unavailable(message)) => {
+                return Ok(Answer::Refused(Refused { no_entity: Some(message), is_about_query: false }));
             }
-            // A gateway that gave up has not said whether the request is accepted.
-            Err(FetchFailure::Refused(_) | FetchFailure::Doubtful(_) | FetchFailure::TooMuch(_)) => {
-                answer = context.ask(&query).await;
+            Err(FetchFailure::Refused(why) | FetchFailure::Doubtful(why)) if is_spoilt(&why) => {}
+            Err(FetchFailure::Refused(why)) => return Ok(Answer::Refused(Refused::by(&why))),
+            Err(FetchFailure::Doubtful(why)) if is_refused(&why) => {
+                return Ok(Answer::Refused(Refused::by(&why)));
             }
-            _ => break,
+            Err(unread) => return Err(unread),
         }
     }
-    match answer {
-        // A record that cannot be delivered, or an answer that is too large, says that the request was understood.
-        Ok(_) | Err(FetchFailure::Poisoned(_) | FetchFailure::TooMuch(_)) => Ok((Answer::Accepted, false)),
-        Err(FetchFailure::Refused(why)) => Ok((Answer::refused(&why), is_about_the_query(&why))),
-        Err(FetchFailure::Doubtful(why)) if is_refused(&why) => {
-            Ok((Answer::refused(&why), is_about_the_query(&why)))
-        }
-        Err(FetchFailure::Unavailable(message)) => Ok((Answer::Refused(Some(message)), false)),
-        Err(unread) => Err(unread),
-    }
+    Ok(Answer::Unclear)
 }
 
-/// Whether an answer is an error without a code. It says nothing about the request: a connection or a gateway may have spoilt it.
-fn names_no_code(why: &qbo_client::Error) -> bool {
+/// Whether an answer is a refusal without a code. It says nothing about the request: a connection or a gateway may have spoilt it.
+fn is_spoilt(why: &qbo_client::Error) -> bool {
     matches!(&why.kind, ErrorKind::BadQuery { code } if code.is_empty())
 }
 

@@ -144,6 +144,21 @@ async fn a_refusal_that_passes_costs_no_field_and_no_invoice() {
     assert_stored(&bench, "Invoice", true);
 }
 
+/// A server's error may hide a refusal: it does not show that the request is accepted.
+#[tokio::test]
+async fn a_fault_during_the_search_blames_no_part_that_was_not_refused() {
+    for fault in [fixtures::Fault::FaultInOk { code: "10000".into() }, fixtures::Fault::json(500, "6000")] {
+        let bench = bench().await;
+        refuse(&bench, "Invoice", &[Refused::Order]);
+        let told = told(&bench);
+        bench.sandbox.faults().push(fixtures::Rule::on(CallKind::Query, fault).after(1).times(3));
+        let outcome = bench.run(bench.request_for(&["Invoice"])).await;
+        assert_eq!(outcome.status(), RunStatus::Completed);
+        assert_eq!(told.lock().unwrap()["qb_invoices_backfill"], [RequestPart::Order]);
+        assert_stored(&bench, "Invoice", true);
+    }
+}
+
 #[tokio::test]
 async fn rows_of_an_earlier_edition_are_known_as_such_and_completed_by_force() {
     let bench = bench().await;
