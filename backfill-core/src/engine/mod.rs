@@ -290,6 +290,11 @@ impl Engine {
         let usage = self.client.usage().since(&used);
         let open = self.open_quarantine(request).await;
         let status = self.status(request, failure.as_ref(), open.as_ref().ok().copied()).await;
+        // If the log cannot be read, nobody knows whether it is complete.
+        let (status, failure) = match status {
+            Ok(status) => (status, failure),
+            Err(error) => (RunStatus::Incomplete, Some(error)),
+        };
         let end = RunEnd {
             status,
             closed,
@@ -328,29 +333,30 @@ impl Engine {
         self.store.quarantine.open_quarantine(&pipelines, Some(request.span)).await
     }
 
+    /// Returns the status of a run as the log has it.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
     async fn status(
         &self,
         request: &RunRequest,
         failure: Option<&RunError>,
         open_quarantine: Option<u64>,
-    ) -> RunStatus {
+    ) -> Result<RunStatus, RunError> {
         match failure.map(|error| &error.failure) {
-            Some(Failure::Stopped) => RunStatus::Stopped,
-            Some(_) => RunStatus::Failed,
-            None if open_quarantine != Some(0) => RunStatus::Incomplete,
-            None => match self.store.log.run(&request.id).await {
-                Ok(Some(record)) => self.status_by(request, &Totals::of(&record.pipelines)).await,
-                _ => RunStatus::Incomplete,
-            },
+            Some(Failure::Stopped) => return Ok(RunStatus::Stopped),
+            Some(_) => return Ok(RunStatus::Failed),
+            None if open_quarantine != Some(0) => return Ok(RunStatus::Incomplete),
+            None => {}
         }
-    }
-
-    /// Returns the status of a run that was not stopped. Windows that the run closed as provisional may have been completed by
-    /// another process since.
-    async fn status_by(&self, request: &RunRequest, totals: &Totals) -> RunStatus {
-        let is_complete = totals.is_complete()
-            || (totals.windows_failed == 0 && self.is_completed(request).await.unwrap_or(false));
-        if is_complete { RunStatus::Completed } else { RunStatus::Incomplete }
+        let record = self.store.log.run(&request.id).await.map_err(RunError::general)?;
+        let Some(record) = record else { return Ok(RunStatus::Incomplete) };
+        let totals = Totals::of(&record.pipelines);
+        // Windows that the run closed as provisional may have been completed by another process since.
+        let is_complete =
+            totals.is_complete() || (totals.windows_failed == 0 && self.is_completed(request).await?);
+        Ok(if is_complete { RunStatus::Completed } else { RunStatus::Incomplete })
     }
 }
 
