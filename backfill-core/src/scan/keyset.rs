@@ -63,6 +63,8 @@ pub(crate) struct KeysetCursor {
     promise: Option<Promise>,
     /// Whether the last promise was not kept: the next page makes none.
     is_cautious: bool,
+    /// The instant up to which a count has found no further records.
+    confirmed: Option<OffsetDateTime>,
     /// Whether odd records are taken and marked, instead of their page being refused.
     is_tolerant: bool,
     /// The odd records taken so far. Each is taken once, wherever it comes again.
@@ -138,6 +140,8 @@ pub(crate) enum KeysetError {
     Unwitnessed,
     #[error("a full page of records gives no time to continue from")]
     Untimed,
+    #[error("only one record of a page says that {before} records lie before {until}")]
+    Unconfirmed { until: OffsetDateTime, before: u64 },
     #[error("more records share one instant than a page holds, and their order changes with every request")]
     UnreliableInstant,
 }
@@ -168,6 +172,7 @@ impl KeysetCursor {
             proof: HashSet::new(),
             promise: None,
             is_cautious: false,
+            confirmed: None,
             is_tolerant: false,
             odd_ones: HashSet::new(),
         }
@@ -244,6 +249,11 @@ impl KeysetCursor {
     /// Takes the next page with its odd records, if they are few.
     pub(crate) fn tolerate(&mut self) {
         self.is_tolerant = true;
+    }
+
+    /// Notes that a count has found no records before an instant but those that its page has.
+    pub(crate) fn confirm(&mut self, until: OffsetDateTime) {
+        self.confirmed = Some(until);
     }
 
     /// Reads the current instant, which holds a page or more, in the order of ids.
@@ -387,13 +397,19 @@ impl KeysetCursor {
         // The last time but one: where it is the last time as well, two records confirm it.
         let sure = told.iter().rev().nth(1).map_or(self.at, |one| self.axis.floor(one.time));
         let is_cautious = std::mem::take(&mut self.is_cautious);
-        if is_cautious && sure <= self.at && last > sure && !self.sizing.is_searching() {
-            // Only the record that did not come again gives a later time.
-            return Err(KeysetError::Untimed);
+        let is_searching = self.sizing.is_searching();
+        let is_confirmed = self.confirmed.take() == Some(last);
+        if sure <= self.at && last > sure && !is_confirmed {
+            if is_searching {
+                // Pages this small would not advance if they made promises.
+                return Err(KeysetError::Unconfirmed { until: last, before: records.len() as u64 - 1 });
+            }
+            if is_cautious {
+                // Only the record that did not come again gives a later time.
+                return Err(KeysetError::Untimed);
+            }
         }
-        // A page of few records would not advance if it made promises.
-        let is_believed = sure == last || self.sizing.is_searching();
-        let Some(witness) = witness.filter(|_| !is_believed) else {
+        let Some(witness) = witness.filter(|_| sure < last && !is_confirmed) else {
             let fresh = self.fresh(&records);
             self.sizing.read(fresh.len());
             self.arrive(last);
@@ -407,7 +423,7 @@ impl KeysetCursor {
             self.arrive(sure);
         }
         self.note_seen(&records);
-        if !is_cautious {
+        if !is_cautious && !is_searching {
             let seen = std::mem::take(&mut self.seen);
             self.arrive(last);
             self.promise = Some(Promise { witness, at: sure, seen });
@@ -692,6 +708,32 @@ mod tests {
         assert_eq!(ids(&step), ["9", "4"]);
         assert_eq!(step.fresh.iter().map(|one| one.odd).collect::<Vec<_>>(), [Some(OddTime::Disorder), None]);
         assert_eq!(keyset.position().0, START + Duration::seconds(10));
+    }
+
+    /// Pages are too small then for the next one to begin with the record.
+    #[test]
+    fn while_a_bad_record_is_searched_for_one_record_moves_the_walk_only_with_a_count() {
+        let mut keyset = keyset(4);
+        keyset.ask();
+        assert_eq!(keyset.poisoned(), Poisoned::Smaller);
+        assert_eq!(keyset.ask().get(), 2);
+        let two = page(&[(1, 0), (9, 5000)]);
+        let until = START + Duration::seconds(5000);
+        for _ in 0..2 {
+            assert_eq!(keyset.take(&two).unwrap_err(), KeysetError::Unconfirmed { until, before: 1 });
+            assert_eq!(keyset.position().0, START);
+        }
+        keyset.confirm(until);
+        assert_eq!(ids(&keyset.take(&two).unwrap()), ["1", "9"]);
+        assert_eq!(keyset.position().0, until);
+        // Where two records say so, the walk goes to the first of them.
+        let mut keyset = self::keyset(8);
+        keyset.ask();
+        assert_eq!(keyset.poisoned(), Poisoned::Smaller);
+        assert_eq!(keyset.ask().get(), 4);
+        let four = page(&[(1, 0), (2, 3), (3, 4), (9, 5000)]);
+        assert_eq!(ids(&keyset.take(&four).unwrap()), ["1", "2", "3"]);
+        assert_eq!(keyset.position().0, START + Duration::seconds(4));
     }
 
     #[test]

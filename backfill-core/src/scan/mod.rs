@@ -478,6 +478,21 @@ impl Scan {
         }
     }
 
+    /// Counts what lies before the time that a single record gives. If it is what its page has, the page is requested again and
+    /// believed; otherwise the time cannot be trusted, and the range is read in parts. Returns whether the scan is over.
+    async fn confirm_by_count(&mut self, until: OffsetDateTime, before: u64) -> Result<bool, RunError> {
+        let (at, _) = self.keyset.position();
+        let query = self.context.spec.query(self.context.request.axis, at, until);
+        match self.context.count(&query).await {
+            Ok(counted) if counted == before => {
+                self.keyset.confirm(until);
+                Ok(false)
+            }
+            Ok(_) => self.read_in_parts().await,
+            Err(unread) => self.give_up(unread).await,
+        }
+    }
+
     /// Counts a request; fails if too many brought nothing.
     pub(super) fn spend(&mut self) -> Result<(), FetchFailure> {
         self.fruitless += 1;
@@ -494,6 +509,7 @@ impl Scan {
             KeysetError::Unwitnessed => Ok(false),
             KeysetError::UnreliableInstant => self.give_up(FetchFailure::Rest(problem.to_string())).await,
             KeysetError::Untimed => self.read_timeless().await,
+            KeysetError::Unconfirmed { until, before } => self.confirm_by_count(until, before).await,
             KeysetError::Outside | KeysetError::Disorder => {
                 let (in_a_row, in_all) = &mut self.contradictions;
                 (*in_a_row, *in_all) = (*in_a_row + 1, *in_all + 1);
