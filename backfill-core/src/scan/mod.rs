@@ -1,6 +1,7 @@
 //! The page loop of a scan: fetches a page, takes its records, commits it, and fetches the next page during the commit.
 
 pub(crate) mod availability;
+mod undeliverable_place;
 pub(crate) mod undeliverable_record;
 pub(crate) mod pipeline_context;
 mod page_span;

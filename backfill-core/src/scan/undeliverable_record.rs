@@ -134,7 +134,7 @@ impl Scan {
                         continue;
                     }
                     let place = self.locate(at, end).await?;
-                    return Ok(self.lose(&gap, why, (place, end), 1).await?);
+                    return Ok(self.lose(&gap, why, (place, end), &[place]).await?);
                 }
                 Found::Bad(_) => {
                     let middle =
@@ -210,7 +210,12 @@ impl Scan {
             }
             let again = self.context.count(&here).await?;
             if again == counted && met.len() as u64 + u64::from(lost) == counted {
-                return Ok(self.lose(&here, why, (at, after), lost).await?);
+                let places = if self.keyset.is_reading_rest() && lost > 0 {
+                    self.places_of((at, after), lost).await?
+                } else {
+                    vec![at; lost as usize]
+                };
+                return Ok(self.lose(&here, why, (at, after), &places).await?);
             }
             if again != counted {
                 // Records have left the instant, and it is unknown which of those that were met.
@@ -219,6 +224,12 @@ impl Scan {
             counted = again;
         }
         Err(FetchFailure::Rest(KeysetError::UnreliableInstant.to_string()).into())
+    }
+
+    /// Returns the requests for so many records of a range, page by page.
+    pub(super) fn pages_of(&self, range: &Query, records: u64) -> Vec<Query> {
+        let page = |(start, length)| range.clone().page(start, PageSize::new(length).unwrap_or_default());
+        self.parts(records).into_iter().rev().map(page).collect()
     }
 
     /// Returns the pages of an instant by position, the first one last.
@@ -243,13 +254,7 @@ impl Scan {
         mut to: OffsetDateTime,
     ) -> Result<OffsetDateTime, Halt> {
         loop {
-            let open = self.progress.open().iter();
-            let touched: Vec<Window> =
-                open.filter(|window| window.end() > from && window.start() < to).copied().collect();
-            if touched.len() < 2 {
-                return Ok(from);
-            }
-            let border = touched[touched.len() / 2].start();
+            let Some(border) = self.border_between(from, to) else { return Ok(from) };
             let before = self.between(from, border);
             match self.find(&before).await? {
                 Found::Bad(_) => to = border,
@@ -273,7 +278,7 @@ impl Scan {
     }
 
     /// Repeats a request that failed for a record, so that no record is given up for a passing failure.
-    async fn is_sure(&mut self, query: &Query) -> Result<bool, Halt> {
+    pub(super) async fn is_sure(&mut self, query: &Query) -> Result<bool, Halt> {
         for _ in 1..TRIES {
             if !matches!(self.ask_for(query).await?, Answer::Bad(_)) {
                 return Ok(false);
@@ -282,7 +287,7 @@ impl Scan {
         Ok(true)
     }
 
-    async fn ask_for(&mut self, query: &Query) -> Result<Answer, Halt> {
+    pub(super) async fn ask_for(&mut self, query: &Query) -> Result<Answer, Halt> {
         self.spend()?;
         match self.context.ask(&query.clone().probe()).await {
             Ok(page) => {
@@ -355,26 +360,26 @@ impl Scan {
         if end < self.span.end() { Reached::Instant(end) } else { Reached::End }
     }
 
-    /// Quarantines records that cannot be read, under their time span, and moves the cursor behind them. Returns whether the
-    /// scan is over.
+    /// Quarantines records that cannot be read, each in the window of its place and under the time span of all, and moves the
+    /// cursor behind them. Returns whether the scan is over.
     async fn lose(
         &mut self,
         query: &Query,
         why: &qbo_client::Error,
         (from, end): (OffsetDateTime, OffsetDateTime),
-        records: u32,
+        places: &[OffsetDateTime],
     ) -> Result<bool, RunError> {
-        self.lost += records;
+        let records = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        self.lost = self.lost.saturating_add(records);
         if self.lost > MOST_LOST {
             return self.give_up(FetchFailure::Rest(too_many(why))).await;
         }
         self.keyset.go_to(end);
         let reached = self.reached(end);
-        let times = vec![from; records as usize];
-        let (mut commit, places) =
-            self.entry(request_payload(&query.text(), query.included()), self.moment(None), &times, reached);
+        let request = request_payload(&query.text(), query.included());
+        let (mut commit, windows) = self.entry(request, self.moment(None), places, reached);
         let span = Window::new(from, end).ok();
-        for (number, window) in places.into_iter().enumerate() {
+        for (number, window) in windows.into_iter().enumerate() {
             let place = serde_json::json!({
                 "unreadable": self.context.spec.name().as_str(),
                 "between": span.map(|span| span.to_string()),

@@ -406,8 +406,8 @@ impl Transport for Way {
         let fate = process.enter("call").await.map_err(|_| TransportError::Connection)?;
         let flight = self.arrive(left);
         tokens::used(world, token);
-        if let Call::Query { text: statement, .. } = call {
-            world.note(process.id, "asks", statement);
+        if let Call::Query { text: statement, include } = call {
+            world.note(process.id, if include.is_some() { "asks for all" } else { "asks" }, statement);
         }
         let time = Duration::from_millis(world.random(1..400));
         tokio::time::sleep(time).await;
