@@ -21,7 +21,6 @@ impl Digest {
     }
 
     /// The sixteen bytes.
-    #[cfg(feature = "pg")]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

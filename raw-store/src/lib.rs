@@ -44,10 +44,11 @@ pub use store::{
     Acceptance, BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ChainLink,
     Confirmation, Deviation, DueTriggers, Finding, GoneMarks, GoneRecord, IfMissed, Leases, LineageCheck,
     LogFilter, LogLine, NewTrigger, OpenWindow, PageComparison, PageSink, Quarantine, Quarantined,
-    RawInspection, Reopen, Severity, SourceRefusal, SourceRefusals, Store, TableSurvey, Tables,
-    TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan, TriggerQueue,
-    UnknownSeverity, Validation, ValidationQuery, ValidationResult, ValidationStats, VerificationLog,
-    VerificationRecord, VerifyMethod, VerifyResult, WindowFailure, WindowMetrics, WindowUpdate,
+    RawInspection, Reopen, Severity, SourceRefusal, SourceRefusals, Store, TableDigest, TableDigests,
+    TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan,
+    TriggerQueue, UnknownSeverity, Validation, ValidationQuery, ValidationResult, ValidationStats,
+    VerificationLog, VerificationRecord, VerifyMethod, VerifyResult, WindowFailure, WindowMetrics,
+    WindowUpdate,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

@@ -16,6 +16,6 @@
 
 pub use crate::store::{
     MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink, MockQuarantine,
-    MockRawInspection, MockSourceRefusals, MockTables, MockTokenLineage, MockTriggerQueue, MockValidation,
-    MockVerificationLog,
+    MockRawInspection, MockSourceRefusals, MockTableDigests, MockTables, MockTokenLineage, MockTriggerQueue,
+    MockValidation, MockVerificationLog,
 };

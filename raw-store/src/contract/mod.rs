@@ -14,6 +14,7 @@ mod ownership;
 mod refusals;
 mod runs;
 mod scene;
+mod table_digest;
 mod triggers;
 mod validation;
 mod verification;
@@ -46,6 +47,7 @@ pub use runs::{
     a_run_goes_on, a_run_is_asked_to_stop, a_run_is_remembered, a_run_needs_its_company,
     a_run_without_its_right_records_nothing, totals_follow_the_windows,
 };
+pub use table_digest::a_table_has_one_digest;
 pub use triggers::{
     a_chain_expires_as_a_whole_and_runs_one_at_a_time, a_chain_stops_behind_what_is_not_done,
     a_trigger_fires_once, a_trigger_outlives_its_worker, triggers_are_cancelled_and_expire,

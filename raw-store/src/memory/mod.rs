@@ -8,6 +8,7 @@ mod inspect;
 mod ledger;
 mod refusals;
 mod state;
+mod table_digest;
 #[cfg(feature = "test-util")]
 mod test_hooks;
 mod trigger_table;

@@ -17,6 +17,7 @@ mod migrate;
 mod refusals;
 mod rows;
 mod schema;
+mod table_digest;
 mod scripts;
 mod triggers;
 mod validation;
@@ -48,9 +49,9 @@ use crate::{
     GoneRecord, Lease, Leases, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
     PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
     RunId, RunRecord, RunStart, SchemaName, SourceRefusal, SourceRefusals, StoreError, StoreErrorKind,
-    StoreIdentity, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent,
-    TriggerName, TriggerQueue, Validation, ValidationQuery, ValidationResult, ValidationStats,
-    VerificationLog, VerificationRecord, Window, WindowUpdate,
+    StoreIdentity, TableDigest, TableDigests, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger,
+    TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation, ValidationQuery, ValidationResult,
+    ValidationStats, VerificationLog, VerificationRecord, Window, WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -382,6 +383,15 @@ impl RawInspection for PgStore {
     async fn count_live(&self, pipeline: &Pipeline, windows: &[Window]) -> Result<Vec<u64>, StoreError> {
         in_session!(self.session, format!("counting the live rows of {}", pipeline.table), |session| {
             inspect::count_live(&session, &pipeline.table, windows)
+        })
+    }
+}
+
+#[async_trait]
+impl TableDigests for PgStore {
+    async fn table_digest(&self, pipeline: &Pipeline) -> Result<TableDigest, StoreError> {
+        in_session!(self.session, format!("summing up {}", pipeline.table), |session| {
+            table_digest::sum(&session, &pipeline.table)
         })
     }
 }

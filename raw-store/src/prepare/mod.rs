@@ -6,8 +6,10 @@
 pub(crate) mod duplicate_keys;
 mod jsonb_check;
 mod page;
+mod table_sum;
 
 pub use jsonb_check::{Unstorable, check_storable};
 #[cfg(feature = "pg")]
 pub(crate) use page::QuarantinedDoc;
 pub(crate) use page::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
+pub(crate) use table_sum::TableSum;

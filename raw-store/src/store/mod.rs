@@ -4,7 +4,7 @@
 //! pages, [`BackfillLog`] records windows and runs, [`RawInspection`] compares without changing, [`Quarantine`] holds what could
 //! not become a row, [`GoneMarks`] marks what the source no longer has, [`SourceRefusals`] keeps what the source refuses,
 //! [`VerificationLog`] keeps what verifications have shown: together they are a [`Store`]. [`Validation`] examines what is stored,
-//! [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault
+//! [`TableDigests`] sums it up, [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault
 //! apart.
 
 pub(crate) mod calls;
@@ -16,6 +16,7 @@ mod lineage;
 mod page_sink;
 mod quarantine;
 mod refusals;
+mod table_digest;
 mod tables;
 pub(crate) mod trigger;
 mod validation;
@@ -51,6 +52,9 @@ pub use quarantine::{Acceptance, Quarantine, Quarantined};
 #[cfg(feature = "mock")]
 pub use refusals::MockSourceRefusals;
 pub use refusals::{SourceRefusal, SourceRefusals};
+#[cfg(feature = "mock")]
+pub use table_digest::MockTableDigests;
+pub use table_digest::{TableDigest, TableDigests};
 #[cfg(feature = "mock")]
 pub use tables::MockTables;
 pub use tables::Tables;
