@@ -35,7 +35,9 @@ pub use error::{Failure, RunError};
 pub use event::{EventSink, RunEvent, RunEventKind, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest, Settle, Settling};
-pub use report::{CustomFields, FindingKind, PipelineReport, Report, ReportError};
+pub use report::{
+    Certificate, CertifiedPipeline, CustomFields, FindingKind, PipelineReport, Report, ReportError,
+};
 pub use tokio_util::sync::CancellationToken;
 pub use toml_problem::TomlProblem;
 pub use validate::{InvalidThreshold, Level, Thresholds};

@@ -1,7 +1,7 @@
 //! Renders a run's report as JSON.
 
 use backfill_core::{PipelineReport, Report, Totals};
-use raw_store::{LogLine, PipelineTotals, RunRecord, WindowCounts, WindowState};
+use raw_store::{LogLine, PipelineTotals, RunRecord, VerificationRecord, WindowCounts, WindowState};
 use serde_json::{Value, json};
 
 use crate::findings;
@@ -98,6 +98,7 @@ fn pipeline(all: &Report, report: &PipelineReport) -> Value {
     value["rows_in_table"] = report.rows.into();
     value["open_quarantine"] = report.open_quarantine.into();
     value["records_with_all_fields"] = report.custom_fields().map(|fields| fields.whole).into();
+    value["verified"] = report.verified.iter().map(verified).collect();
     value["left_out"] = report.left_out().iter().map(|part| part.as_str()).collect();
     value["windows"] = report.windows.iter().map(line).collect();
     value
@@ -119,5 +120,23 @@ pub fn line(line: &LogLine) -> Value {
         "duration_seconds": line.duration.as_secs_f64(),
         "attempts": line.attempts,
         "error_message": line.error_message,
+    })
+}
+
+/// Renders a result of a verification.
+pub fn verified(one: &VerificationRecord) -> Value {
+    json!({
+        "entity_name": &*one.entity_name,
+        "method": one.method.as_str(),
+        "result": one.result.as_str(),
+        "at_utc": utc(one.at),
+        "start": utc(one.span.start()),
+        "end": utc(one.span.end()),
+        "counted": one.counted,
+        "same": one.same,
+        "missing": one.missing,
+        "changed": one.changed,
+        "gone": one.gone,
+        "calls": one.calls,
     })
 }

@@ -24,6 +24,8 @@ mod text;
 mod markdown;
 pub mod json;
 mod html;
+mod certificate;
+pub mod confirmation;
 mod summary;
 pub mod findings;
 pub mod verification;
@@ -36,5 +38,6 @@ pub mod untrusted;
 pub mod instant;
 pub mod number;
 
+pub use certificate::CertificateView;
 pub use summary::custom_fields_line;
 pub use view::ReportView;

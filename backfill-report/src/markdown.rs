@@ -6,7 +6,7 @@ use backfill_core::Report;
 
 use crate::findings;
 use crate::instant::{short, utc};
-use crate::summary::{again, cost, custom_fields, open_quarantine, resume, total_cells};
+use crate::summary::{again, confirmations, cost, custom_fields, open_quarantine, resume, total_cells};
 use crate::untrusted::is_obeyed;
 use crate::view::ReportView;
 use crate::window_group::group_windows;
@@ -44,6 +44,9 @@ impl ReportView<'_> {
         }
         if let Some(fields) = custom_fields(report) {
             let _ = writeln!(text, "- Completeness: {fields}");
+        }
+        for line in confirmations(report) {
+            let _ = writeln!(text, "- Verification: {}", escaped(&line));
         }
         if let Some(open) = open_quarantine(report) {
             let _ = writeln!(text, "- Quarantine: {open}");

@@ -3,6 +3,7 @@
 use backfill_core::{PipelineReport, Report, Totals};
 use raw_store::WindowState;
 
+use crate::confirmation;
 use crate::instant::short;
 use crate::number::{counted, percent, seconds};
 use crate::view::ReportView;
@@ -51,6 +52,11 @@ pub(crate) fn open_quarantine(report: &Report) -> Option<String> {
         "records of this range are in quarantine, not resolved and not accepted",
     );
     (open > 0).then(|| format!("{what}: qbo-backfill quarantine list"))
+}
+
+/// States what the newest verifications of the pipelines have shown.
+pub(crate) fn confirmations(report: &Report) -> impl Iterator<Item = String> {
+    report.pipelines.iter().flat_map(|one| &one.verified).map(confirmation::sentence)
 }
 
 /// States in one sentence for how many records all custom fields are known to be stored.

@@ -9,7 +9,9 @@ use crate::findings;
 use crate::instant::{short, utc};
 use crate::number::seconds;
 use crate::style::{Style, paint, state};
-use crate::summary::{again, cost, custom_fields, open_quarantine, resume, standing_numbers, total_cells};
+use crate::summary::{
+    again, confirmations, cost, custom_fields, open_quarantine, resume, standing_numbers, total_cells,
+};
 use crate::table::Table;
 use crate::untrusted::Untrusted;
 use crate::view::ReportView;
@@ -53,6 +55,9 @@ impl ReportView<'_> {
         let _ = writeln!(text, "{}", cost(self));
         if let Some(fields) = custom_fields(report) {
             let _ = writeln!(text, "{fields}");
+        }
+        for line in confirmations(report) {
+            let _ = writeln!(text, "{}", Untrusted(&line));
         }
         if let Some(open) = open_quarantine(report) {
             let _ = writeln!(text, "{open}");

@@ -567,6 +567,9 @@ pub(crate) struct ReportArgs {
     /// File to write the report to [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Write a certificate of all tables instead: rows, digests, and what verifications have shown, as html or json
+    #[arg(long, conflicts_with = "run")]
+    pub(crate) certificate: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,11 +3,13 @@
 
 mod auth;
 mod cancel;
+mod certificate;
 mod company_info;
 mod db;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+mod document;
 mod entities;
 mod findings;
 mod log_reader;

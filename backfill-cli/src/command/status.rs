@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use backfill_core::{Axis, CustomFields, EntitySpec, RequestPart};
-use backfill_report::custom_fields_line;
 use backfill_report::instant::{short, utc};
-use backfill_report::json::line as line_json;
+use backfill_report::json::{line as line_json, verified as verified_json};
 use backfill_report::table::Table;
 use backfill_report::windows::windows;
+use backfill_report::{confirmation, custom_fields_line};
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, Pipeline, Quarantine as _, SourceRefusals as _, Tables as _,
-    Validation, VerificationLog as _, VerificationRecord, VerifyMethod, VerifyResult, WindowState,
+    Validation, VerificationLog as _, VerificationRecord, WindowState,
 };
 use serde_json::json;
 
@@ -65,18 +65,7 @@ fn confirmations(entities: &[EntityStatus<'_>], verified: &[VerificationRecord])
     let mut text = String::new();
     for one in entities.iter().filter(|one| one.axis == Axis::Updated.as_str()) {
         for record in one.verified(verified) {
-            let how = match record.method {
-                VerifyMethod::Count => "by count",
-                VerifyMethod::Compared => "record by record",
-            };
-            let result = match record.result {
-                VerifyResult::Confirmed => "confirmed",
-                VerifyResult::Differs => "found to differ",
-                VerifyResult::Incomplete => "verified in part",
-            };
-            let (start, end) = (short(record.span.start()), short(record.span.end()));
-            let at = short(record.at);
-            let _ = write!(text, "\nqb_{}_backfill: {result} {how} on {at}, {start} .. {end}", one.entity);
+            let _ = write!(text, "\n{}", confirmation::sentence(record));
         }
     }
     text
@@ -172,10 +161,7 @@ impl<'a> EntityStatus<'a> {
     }
 
     fn json(&self, listed: Listed, verified: &[VerificationRecord]) -> serde_json::Value {
-        let verified = self.verified(verified).map(|record| {
-            json!({"method": record.method.as_str(), "result": record.result.as_str(), "at_utc": utc(record.at),
-                   "start": utc(record.span.start()), "end": utc(record.span.end()), "calls": record.calls})
-        });
+        let verified = self.verified(verified).map(verified_json);
         let lines = self.lines.iter().filter(|line| listed.has(line)).map(|line| line_json(line));
         json!({
             "entity_name": self.entity,

@@ -9,6 +9,7 @@
 mod again;
 mod browser;
 mod canary;
+mod certificate;
 mod colours;
 mod completions;
 mod consent;

@@ -1,14 +1,16 @@
 //! The report of a run, rebuilt from the log.
 
+mod certificate;
 pub(crate) mod finding_kind;
 
+pub use self::certificate::{Certificate, CertifiedPipeline};
 pub use self::finding_kind::FindingKind;
 
 use std::time::Duration;
 
 use raw_store::{
     LogFilter, LogLine, PipelineTotals, RunId, RunRecord, Severity, SourceRefusal, Store, StoreError,
-    ValidationResult, Window, WindowState,
+    ValidationResult, VerificationRecord, Window, WindowState,
 };
 use time::OffsetDateTime;
 
@@ -69,6 +71,8 @@ pub struct PipelineReport {
     pub has_more_rows: bool,
     /// Records of the run's range that are open in quarantine now, neither resolved nor accepted.
     pub open_quarantine: u64,
+    /// The newest result of the pipeline's verifications by each method, as far as they concern the run's range.
+    pub verified: Vec<VerificationRecord>,
 }
 
 /// How many of an entity's records are known to be stored with all their custom fields.
@@ -161,12 +165,17 @@ impl Report {
         run: RunRecord,
     ) -> Result<Self, ReportError> {
         let refusals = store.refusals().await?;
+        let mut verified = store.last_verifications().await?;
+        verified.retain(|one| one.span.start() < run.span.end() && run.span.start() < one.span.end());
         // As of the end of the run: what it asked for does not change later.
         let at = run.finished_at.unwrap_or(run.started_at);
         let mut pipelines = Vec::new();
         for totals in &run.pipelines {
             let spec = catalog.find(&totals.entity_name).ok();
-            pipelines.push(pipeline(store, (spec, &refusals, at), &run, totals).await?);
+            let mut report = pipeline(store, (spec, &refusals, at), &run, totals).await?;
+            let own = verified.iter().filter(|one| one.entity_name == totals.entity_name);
+            report.verified.extend(own.cloned());
+            pipelines.push(report);
         }
         let other = other(&run, store.runs(RUNS_LOOKED_THROUGH).await?);
         Ok(Self { run, pipelines, other, validated: Vec::new() })
@@ -262,6 +271,7 @@ async fn pipeline(
         rows: 0,
         has_more_rows: false,
         open_quarantine,
+        verified: Vec::new(),
     })
 }
 

@@ -11,21 +11,18 @@ use super::bars::{Bar, bars};
 use super::calendar::calendar;
 use super::escaped::Escaped;
 use super::table::push_table;
+use super::{POLICY, STYLE};
 use crate::findings;
 use crate::instant::{short, utc};
 use crate::number::{grouped, percent, real, seconds};
-use crate::summary::{custom_fields, open_quarantine, resume, standing_numbers, total_numbers};
+use crate::summary::{
+    confirmations, custom_fields, open_quarantine, resume, standing_numbers, total_numbers,
+};
 use crate::view::ReportView;
 use crate::window_group::{WindowGroup, group_windows};
 
 /// The most windows listed one by one. The calendar, the JSON report and the log have all of them.
 const MOST_WINDOWS: usize = 400;
-
-/// The page's style sheet. It loads no file, font or picture.
-const STYLE: &str = include_str!("report.css");
-
-/// The content security policy: a browser may load nothing.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 impl ReportView<'_> {
     /// Renders the report as one HTML page without script and without any request to the network.
@@ -84,6 +81,9 @@ fn push_head(page: &mut String, shown: ReportView<'_>) {
     }
     if let Some(fields) = custom_fields(report) {
         let _ = writeln!(page, "<p class=\"note\">{}.</p>", Escaped(&fields));
+    }
+    for line in confirmations(report) {
+        let _ = writeln!(page, "<p class=\"quiet\">{}.</p>", Escaped(&line));
     }
     if let Some(open) = open_quarantine(report) {
         let _ = writeln!(page, "<p class=\"note\">{}.</p>", Escaped(&open));
