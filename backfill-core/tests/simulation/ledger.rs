@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use backfill_core::{Catalog, Report, RunOutcome, Thresholds};
+use backfill_core::{Catalog, Report, RunOutcome, Thresholds, Verification};
 use fixtures::Record;
 use raw_store::{
     BackfillLog as _, CallAdmission, Lease, LogFilter, MemoryStore, PageCommit, PageOutcome, Quarantine as _,
@@ -99,7 +99,10 @@ pub(crate) fn committed(
                     format!("record {} went back from {:?} to {:?}", row.id, version(before), version(after)),
                 );
             }
-            (Some(before), Some(after)) if before.payload == after.payload && before != after => {
+            // A mark is taken away from the row of a record that came back.
+            (Some(before), Some(after))
+                if before.payload == after.payload && before != after && before.gone_found_at.is_none() =>
+            {
                 breaks("I5", format!("record {} was written again unchanged", row.id));
             }
             (Some(_), None) => breaks("I2", format!("record {} is gone", row.id)),
@@ -274,6 +277,56 @@ pub(crate) fn has_settled(world: &World, outcome: &RunOutcome) {
         let (run, status) = (outcome.run(), outcome.status());
         world.breaks("I29", format!("run {run} was to settle its windows, and is {status:?}"));
     }
+}
+
+/// A row of a completed window is marked as gone if the source no longer has its record, and no other row is.
+pub(crate) async fn marks_are_true(world: &World, store: &MemoryStore) {
+    let lines = store.lines(&LogFilter::default()).await.unwrap();
+    let is_done = |at| {
+        let mut lines = lines.iter();
+        lines.any(|line| line.state == WindowState::Completed && line.window.contains(at))
+    };
+    for row in store.rows(&table()).into_values() {
+        let (is_there, is_marked) =
+            (world.state().source.company.record(ENTITY, &row.id).is_some(), row.gone_found_at.is_some());
+        if is_marked && is_there {
+            world.breaks("I30", format!("record {} is marked as gone, and the source has it", row.id));
+        }
+        if !is_marked && !is_there && row.updated_at.is_some_and(is_done) {
+            world.breaks("I30", format!("record {} is gone, and its row is not marked", row.id));
+        }
+    }
+}
+
+/// What a verification has just found to agree, another one confirms by counting alone.
+pub(crate) async fn nothing_was_read(world: &World, store: &MemoryStore, again: &Verification) {
+    // A record that was edited since has left the window of its row, or the range: its time has to be explained anew.
+    let is_as_read = |row: &StoredRow| {
+        let state = world.state();
+        let record = state.source.company.record(ENTITY, &row.id);
+        row.gone_found_at.is_some()
+            || record.is_some_and(|record| row.updated_at == Some(record.last_updated))
+    };
+    if world.profile.unstorable || !store.rows(&table()).values().all(is_as_read) {
+        return;
+    }
+    for one in &again.pipelines {
+        if one.same + one.missing + one.changed + one.gone > 0 {
+            world.breaks(
+                "I31",
+                format!("{} was read again, though nothing has changed: {one:?}", one.pipeline),
+            );
+        }
+    }
+}
+
+/// A record that was deleted comes back as it was. Returns whether one does.
+pub(crate) fn one_comes_back(world: &World, store: &MemoryStore) -> bool {
+    let mut rows = store.rows(&table()).into_values();
+    let Some(row) = rows.find(|row| row.gone_found_at.is_some()) else { return false };
+    let record = Record::from_payload(row.payload);
+    world.state().source.company.insert(ENTITY, record.expect("a sound record"));
+    true
 }
 
 /// What must be true when everything has come to its end.

@@ -295,6 +295,15 @@ impl Profile {
         self.ends_in.is_some() && self.processes == 1 && clocks_agree
     }
 
+    /// Whether everything is verified by count at the end: no copy of the source lags behind, no record says another time, and
+    /// nobody has changed rows or clocks.
+    pub(crate) fn is_verified(&self) -> bool {
+        let is_true = !self.replicas && self.odd == OddTime::None && !self.by_hand && self.hollow == 0;
+        let clocks_agree =
+            self.host_skew == 0 && self.database_skew == 0 && self.set_back == 0 && self.lies == 0;
+        is_true && clocks_agree && self.drops_one_of == 0
+    }
+
     /// How often a fault is met, of ten thousand steps.
     pub(crate) fn chance(&self, fault: Fault) -> u32 {
         Fault::ALL.iter().position(|known| *known == fault).map_or(0, |place| self.chances[place])

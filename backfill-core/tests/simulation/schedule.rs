@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backfill_core::{
     Axis, CancellationToken, ChunkSize, Engine, EventSink, Failure, Proof, RunError, RunEvent, RunFactory,
-    RunOutcome, RunRequest, SharedBudget, Until, Worker,
+    RunOutcome, RunRequest, SharedBudget, Until, Verification, VerifyMethod, VerifyRequest, Worker,
 };
 use qbo_auth::{
     AuthError, Clock, Endpoints, Environment, RefreshingProvider, SealedVault, TokenProvider as _,
@@ -133,6 +133,46 @@ async fn backfills(world: &Arc<World>, store: &Arc<MemoryStore>) {
     if !world.profile.replicas && !world.profile.by_hand && rows() != before {
         world.breaks("I5", "reading again changed rows though nothing has changed".into());
     }
+    if world.profile.is_verified() {
+        verified(world, store).await;
+    }
+}
+
+/// Verifies what was read, by count, and marks what is gone; then a record comes back.
+async fn verified(world: &Arc<World>, store: &Arc<MemoryStore>) {
+    verify_until_done(world, store).await;
+    ledger::marks_are_true(world, store).await;
+    let again = verify_until_done(world, store).await;
+    ledger::nothing_was_read(world, store, &again).await;
+    if ledger::one_comes_back(world, store) {
+        until_done(world, store, 92, Reopen::All).await;
+        ledger::marks_are_true(world, store).await;
+    }
+}
+
+async fn verify_until_done(world: &Arc<World>, store: &Arc<MemoryStore>) -> Verification {
+    loop {
+        let process = Process::new(world, store);
+        let result = verify(&process).await;
+        process.exits();
+        match result {
+            Ok(verification) if verification.failure.is_none() => return verification,
+            Ok(Verification { failure: Some(error), .. }) | Err(error) => {
+                world.note(process.id, "ends with", &error.to_string());
+            }
+            Ok(_) => {}
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+async fn verify(process: &Arc<Process>) -> Result<Verification, RunError> {
+    let house = house(process, REALM).await?;
+    let request = request(process, Reopen::Unfinished, REALM);
+    let request = VerifyRequest::new(request).with_method(VerifyMethod::Count).with_marks(true);
+    let result = house.engine().verify(request, CancellationToken::new()).await;
+    house.provider.shutdown().await;
+    result
 }
 
 /// A company's command, run over and over until it succeeds.
@@ -283,15 +323,31 @@ async fn backfill(
     reopen: Reopen,
     realm: &'static str,
 ) -> Result<RunOutcome, RunError> {
-    let world = &process.world;
-    let profile = &world.profile;
-    let house = House::new(process, realm).await.map_err(|error| RunError {
+    let house = house(process, realm).await?;
+    let request = request(process, reopen, realm);
+    let engine = house.engine();
+    let result = tokio::select! {
+        biased;
+        result = engine.run(request, CancellationToken::new()) => result,
+        () = house.impatient_caller() => unreachable!("it never ends"),
+    };
+    house.provider.shutdown().await;
+    result
+}
+
+async fn house(process: &Arc<Process>, realm: &'static str) -> Result<House, RunError> {
+    House::new(process, realm).await.map_err(|error| RunError {
         pipeline: None,
         window: None,
         failure: Failure::Broken(error.into()),
-    })?;
+    })
+}
+
+fn request(process: &Arc<Process>, reopen: Reopen, realm: &str) -> RunRequest {
+    let world = &process.world;
+    let profile = &world.profile;
     let (start, end) = span(profile);
-    let request = RunRequest {
+    RunRequest {
         id: next_run(world, "run"),
         seed: process.id,
         identity: identity(realm),
@@ -309,15 +365,7 @@ async fn backfill(
         by_content: profile.by_hand && reopen == Reopen::All,
         proof: Proof::Count,
         settle: profile.settle(),
-    };
-    let engine = house.engine();
-    let result = tokio::select! {
-        biased;
-        result = engine.run(request, CancellationToken::new()) => result,
-        () = house.impatient_caller() => unreachable!("it never ends"),
-    };
-    house.provider.shutdown().await;
-    result
+    }
 }
 
 #[derive(Debug)]

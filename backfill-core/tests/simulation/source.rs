@@ -369,7 +369,15 @@ impl Way {
         if world.meets(Fault::Inside) {
             return Some((200, None, br#"{"Fault":{"Error":[{"Message":"m","Detail":"d","code":"10000"}],"type":"SystemFault"},"time":"2026-03-02T10:00:00Z"}"#.to_vec()));
         }
-        let Call::Query { text: statement, include } = call else { return Some((404, None, Vec::new())) };
+        let (statement, include) = match call {
+            Call::Query { text, include } => (text, include),
+            Call::Changes { entity, since } => {
+                let mut state = world.state();
+                state.source.tick(world.now());
+                let (status, body) = fixtures::changes(&state.source.company, entity.as_str(), since);
+                return Some((status, None, body));
+            }
+        };
         let torn = world.meets(Fault::Torn);
         let mut state = world.state();
         let state = &mut *state;
@@ -406,8 +414,10 @@ impl Transport for Way {
         let fate = process.enter("call").await.map_err(|_| TransportError::Connection)?;
         let flight = self.arrive(left);
         tokens::used(world, token);
-        if let Call::Query { text: statement, include } = call {
-            world.note(process.id, if include.is_some() { "asks for all" } else { "asks" }, statement);
+        match call {
+            Call::Query { text, include: Some(_) } => world.note(process.id, "asks for all", text),
+            Call::Query { text, include: None } => world.note(process.id, "asks", text),
+            _ => world.note(process.id, "asks for changes", ""),
         }
         let time = Duration::from_millis(world.random(1..400));
         tokio::time::sleep(time).await;
