@@ -92,6 +92,8 @@ DECLARE
 BEGIN
     FOR guard IN
         SELECT to_regclass(table_name) AS relation, name, definition FROM (VALUES
+            ('attachment_file', 'attachment_file_pkey',
+                'PRIMARY KEY (id)'),
             ('backfill_finding', 'backfill_finding_pkey',
                 'PRIMARY KEY (run_id, entity_name, validated_at_utc, number)'),
             ('backfill_lease', 'backfill_lease_pkey',
@@ -136,6 +138,12 @@ BEGIN
                 'UNIQUE (run_id)'),
             ('source_identity', 'source_identity_realm_id_environment_key',
                 'UNIQUE (realm_id, environment)'),
+            ('attachment_file', 'attachment_file_check',
+                'CHECK ((((file_name IS NULL) = (size_bytes IS NULL)) AND ((file_name IS NULL) = (sha256 IS NULL)))) NOT VALID'),
+            ('attachment_file', 'attachment_file_sha256_check',
+                'CHECK ((sha256 ~ ''^[0-9a-f]{64}$''::text)) NOT VALID'),
+            ('attachment_file', 'attachment_file_size_bytes_check',
+                'CHECK ((size_bytes >= 0)) NOT VALID'),
             ('backfill_finding', 'backfill_finding_check',
                 'CHECK ((((span_start_utc IS NULL) = (span_end_utc IS NULL)) AND ((span_start_utc IS NULL) OR (span_start_utc < span_end_utc)))) NOT VALID'),
             ('backfill_finding', 'backfill_finding_severity_check',

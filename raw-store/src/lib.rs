@@ -41,14 +41,14 @@ pub use postgres::{
 pub use prepare::{Unstorable, check_storable};
 pub use run::{InvalidRunId, Owner, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{
-    Acceptance, BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ChainLink,
-    Confirmation, Deviation, DueTriggers, Finding, GoneMarks, GoneRecord, IfMissed, Leases, LineageCheck,
-    LogFilter, LogLine, NewTrigger, OpenWindow, PageComparison, PageSink, Quarantine, Quarantined,
-    RawInspection, Reopen, Severity, SourceRefusal, SourceRefusals, Store, TableDigest, TableDigests,
-    TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan,
-    TriggerQueue, UnknownSeverity, Validation, ValidationQuery, ValidationResult, ValidationStats,
-    VerificationLog, VerificationRecord, VerifyMethod, VerifyResult, WindowFailure, WindowMetrics,
-    WindowUpdate,
+    Acceptance, AttachmentFile, AttachmentLog, AttachmentRecord, AttachmentState, BackfillLog, CallAdmission,
+    CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ChainLink, Confirmation, Deviation, DueTriggers,
+    Finding, GoneMarks, GoneRecord, IfMissed, Leases, LineageCheck, LogFilter, LogLine, NewTrigger,
+    OpenWindow, PageComparison, PageSink, Quarantine, Quarantined, RawInspection, Reopen, Severity,
+    SourceRefusal, SourceRefusals, Store, TableDigest, TableDigests, TableSurvey, Tables, TokenFingerprint,
+    TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan, TriggerQueue, UnknownSeverity, Validation,
+    ValidationQuery, ValidationResult, ValidationStats, VerificationLog, VerificationRecord, VerifyMethod,
+    VerifyResult, WindowFailure, WindowMetrics, WindowUpdate,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

@@ -15,7 +15,7 @@
 //! A [`MemoryStore`](crate::MemoryStore) often says more than a mock: it keeps the whole contract of every trait.
 
 pub use crate::store::{
-    MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink, MockQuarantine,
-    MockRawInspection, MockSourceRefusals, MockTableDigests, MockTables, MockTokenLineage, MockTriggerQueue,
-    MockValidation, MockVerificationLog,
+    MockAttachmentLog, MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink,
+    MockQuarantine, MockRawInspection, MockSourceRefusals, MockTableDigests, MockTables, MockTokenLineage,
+    MockTriggerQueue, MockValidation, MockVerificationLog,
 };

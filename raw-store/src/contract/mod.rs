@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "panicking is what these functions are for")]
 #![expect(clippy::unwrap_used, reason = "the constants of the stories are valid")]
 
+mod attachments;
 mod calls;
 mod consent;
 mod inspection;
@@ -21,6 +22,7 @@ mod verification;
 mod versions;
 mod windows;
 
+pub use attachments::downloads_are_remembered;
 pub use calls::{
     USUAL_LIMITS, a_minute_is_shared, a_month_is_shared, a_refusal_is_for_all,
     a_source_that_is_down_is_tried_by_one, calls_under_way_are_shared,

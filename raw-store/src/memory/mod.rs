@@ -1,5 +1,6 @@
 //! A store in memory that keeps the whole contract without a database.
 
+mod attachments;
 mod call_table;
 mod calls;
 mod commit;

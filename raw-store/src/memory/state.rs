@@ -9,8 +9,8 @@ use super::call_table::Calls;
 use super::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::{
-    Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, SourceRefusal, StoreErrorKind,
-    StoreIdentity, TableName, TokenFingerprint, ValidationResult, VerificationRecord, Window,
+    AttachmentRecord, Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, SourceRefusal,
+    StoreErrorKind, StoreIdentity, TableName, TokenFingerprint, ValidationResult, VerificationRecord, Window,
 };
 
 /// A row as [`MemoryStore`](crate::MemoryStore) holds it; the fields are the columns of a raw table.
@@ -73,6 +73,8 @@ pub(super) struct State {
     pub(super) to_stop: BTreeSet<RunId>,
     pub(super) validated: Vec<(RunId, ValidationResult)>,
     pub(super) verified: Vec<VerificationRecord>,
+    /// By id.
+    pub(super) attachments: BTreeMap<Box<str>, AttachmentRecord>,
     /// One in this many written rows is dropped; 0 drops none.
     pub(super) drops_one_of: u32,
     /// Whether pages are only counted.

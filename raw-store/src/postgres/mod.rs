@@ -3,6 +3,7 @@
 //! [`PgStore`] implements every trait of [`store`](crate::store). [`DatabaseOptions`] says how to connect, [`SchemaStatus`] and
 //! [`SchemaDifference`] describe what was found there. [`SealedRow`] keeps one sealed value for hosts that share a vault.
 
+mod attachments;
 mod calls;
 mod commit;
 mod connect;
@@ -45,13 +46,14 @@ pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::vault_row::{SealedRow, SealedRowLock};
 use crate::store::trigger::lease_name;
 use crate::{
-    BackfillLog, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers, GoneMarks,
-    GoneRecord, Lease, Leases, LineageCheck, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
-    PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, SchemaName, SourceRefusal, SourceRefusals, StoreError, StoreErrorKind,
-    StoreIdentity, TableDigest, TableDigests, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger,
-    TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation, ValidationQuery, ValidationResult,
-    ValidationStats, VerificationLog, VerificationRecord, Window, WindowUpdate,
+    AttachmentLog, AttachmentRecord, AttachmentState, BackfillLog, CallAdmission, CallEnd, CallLedger,
+    CallLimits, CallMonth, CallSlot, DueTriggers, GoneMarks, GoneRecord, Lease, Leases, LineageCheck,
+    LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, PageSink,
+    Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName,
+    SourceRefusal, SourceRefusals, StoreError, StoreErrorKind, StoreIdentity, TableDigest, TableDigests,
+    TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName,
+    TriggerQueue, Validation, ValidationQuery, ValidationResult, ValidationStats, VerificationLog,
+    VerificationRecord, Window, WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -635,6 +637,29 @@ impl SourceRefusals for PgStore {
     async fn keep_refusals(&self, refusals: &[SourceRefusal]) -> Result<(), StoreError> {
         in_session!(self.session, "noting what the source refuses", |session| refusals::keep(
             &session, refusals
+        ))
+    }
+}
+
+#[async_trait]
+impl AttachmentLog for PgStore {
+    async fn attachments(
+        &self,
+        pipeline: &Pipeline,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<AttachmentState>, StoreError> {
+        in_session!(self.session, "reading which attachments were downloaded", |session| attachments::all(
+            &session,
+            &pipeline.table,
+            after,
+            limit
+        ))
+    }
+
+    async fn keep_attachment(&self, record: &AttachmentRecord) -> Result<(), StoreError> {
+        in_session!(self.session, "recording a downloaded attachment", |session| attachments::keep(
+            &session, record
         ))
     }
 }

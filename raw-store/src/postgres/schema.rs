@@ -11,7 +11,7 @@ use super::version::found_version;
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 19] = [
+const LEDGER: [(&str, &str, &str); 20] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -124,13 +124,22 @@ const LEDGER: [(&str, &str, &str); 19] = [
          rows_gone bigint!, rows_marked bigint!, calls bigint!, verified_at_utc timestamptz!",
         "verification_id, entity_name",
     ),
+    (
+        "attachment_file",
+        "id text!, file_name text, size_bytes bigint, sha256 text, source_sync_token bigint, \
+         recorded_at_utc timestamptz!",
+        "id",
+    ),
 ];
 
 /// The constraints of the ledger beside its primary keys: table and name of each.
-const GUARDS: [(&str, &str); 30] = [
+const GUARDS: [(&str, &str); 33] = [
     ("backfill_trigger", "backfill_trigger_chain_chain_position_key"),
     ("backfill_trigger", "backfill_trigger_run_id_key"),
     ("source_identity", "source_identity_realm_id_environment_key"),
+    ("attachment_file", "attachment_file_check"),
+    ("attachment_file", "attachment_file_sha256_check"),
+    ("attachment_file", "attachment_file_size_bytes_check"),
     ("backfill_finding", "backfill_finding_check"),
     ("backfill_finding", "backfill_finding_severity_check"),
     ("backfill_log", "backfill_log_check"),

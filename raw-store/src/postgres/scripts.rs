@@ -6,7 +6,7 @@ pub(super) struct Script {
     pub(super) sql: &'static str,
 }
 
-pub(super) const SCRIPTS: [Script; 18] = [
+pub(super) const SCRIPTS: [Script; 20] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -25,6 +25,8 @@ pub(super) const SCRIPTS: [Script; 18] = [
     Script { version: 16, sql: include_str!("../../sql/0016_gone.sql") },
     Script { version: 17, sql: include_str!("../../sql/0017_refusals.sql") },
     Script { version: 18, sql: include_str!("../../sql/0018_verifications.sql") },
+    Script { version: 19, sql: include_str!("../../sql/0019_reserved.sql") },
+    Script { version: 20, sql: include_str!("../../sql/0020_attachments.sql") },
 ];
 
 /// Restores keys and columns that were dropped by hand. The other scripts rely on them.

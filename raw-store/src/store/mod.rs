@@ -4,9 +4,10 @@
 //! pages, [`BackfillLog`] records windows and runs, [`RawInspection`] compares without changing, [`Quarantine`] holds what could
 //! not become a row, [`GoneMarks`] marks what the source no longer has, [`SourceRefusals`] keeps what the source refuses,
 //! [`VerificationLog`] keeps what verifications have shown: together they are a [`Store`]. [`Validation`] examines what is stored,
-//! [`TableDigests`] sums it up, [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, and [`TokenLineage`] tells copies of a vault
-//! apart.
+//! [`TableDigests`] sums it up, [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, [`AttachmentLog`]
+//! records downloaded files, and [`TokenLineage`] tells copies of a vault apart.
 
+mod attachments;
 pub(crate) mod calls;
 mod gone;
 mod inspect;
@@ -22,6 +23,9 @@ pub(crate) mod trigger;
 mod validation;
 mod verification;
 
+#[cfg(feature = "mock")]
+pub use attachments::MockAttachmentLog;
+pub use attachments::{AttachmentFile, AttachmentLog, AttachmentRecord, AttachmentState};
 #[cfg(feature = "mock")]
 pub use calls::MockCallLedger;
 pub use calls::{CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot};

@@ -76,7 +76,7 @@ stories! {
         rows_are_examined times_are_read_in_every_spelling findings_are_remembered
         a_page_is_compared_and_nothing_changes stored_ids_are_listed_in_pages
         a_mark_of_what_is_gone_stays_until_the_record_comes_back live_rows_are_counted_by_window
-        verifications_are_remembered a_table_has_one_digest
+        verifications_are_remembered a_table_has_one_digest downloads_are_remembered
         landing_twice_changes_nothing what_a_row_cannot_say_is_kept_beside_it
         the_same_page_again_has_the_same_outcome
         counts_are_exact_per_window
