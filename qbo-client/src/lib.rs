@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod attachment;
 mod client;
 mod error;
 mod event;
@@ -11,6 +12,9 @@ pub mod page;
 pub mod query;
 mod usage;
 
+pub use attachment::{AttachedFile, Attachment, FileLink, attachments_query};
+#[cfg(feature = "http")]
+pub use attachment::{FileBody, FileError, FileHost};
 pub use bytes::Bytes;
 pub use client::QboClient;
 pub use error::{Advice, Cause, Error, ErrorKind, Refusal};

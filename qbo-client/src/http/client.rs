@@ -86,7 +86,7 @@ pub struct HttpQboClientBuilder {
 /// The HTTP client could not be set up, for example because there is no root certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTPS client cannot be set up")]
-pub struct BuildError(#[source] reqwest::Error);
+pub struct BuildError(#[source] pub(crate) reqwest::Error);
 
 impl HttpQboClient {
     /// Starts building a client for one company.
