@@ -27,6 +27,7 @@ mod html;
 mod certificate;
 pub mod confirmation;
 mod summary;
+pub mod attachments;
 pub mod findings;
 pub mod verification;
 pub mod windows;

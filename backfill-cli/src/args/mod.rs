@@ -82,7 +82,8 @@ pub(crate) struct Global {
     /// Secrets for this process only: `stdin` (one JSON object on its first line), or a folder with one file per secret
     #[arg(long, global = true, value_name = "stdin|DIR")]
     pub(crate) secrets: Option<PathBuf>,
-    /// Stop cleanly, with exit code 130, when stdin ends because the parent process is gone (run, retry, verify)
+    /// Stop cleanly, with exit code 130, when stdin ends because the parent process is gone (run, retry, verify,
+    /// attachments)
     #[arg(long, global = true, value_enum, value_name = "stdin")]
     pub(crate) lifeline: Option<Lifeline>,
     /// API of an emulator; loopback addresses only
@@ -209,6 +210,9 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Compare the stored records with QuickBooks, one by one; changes nothing by default
     Verify(VerifyArgs),
+    /// Download the files of attachments, whose records `run Attachable` has read
+    #[command(subcommand)]
+    Attachments(Attachments),
     /// Manage one-time triggers: runs that a worker starts once, at a stated time
     #[command(subcommand)]
     Trigger(Trigger),
@@ -346,6 +350,28 @@ pub(crate) struct VerifyArgs {
     pub(crate) page_size: PageSize,
     /// Concurrent API requests, 1 to 10
     #[arg(long, value_name = "N", default_value = "10", value_parser = concurrency)]
+    pub(crate) concurrency: NonZeroUsize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Attachments {
+    /// Download every file that is missing from a folder. Files that are there with their recorded content are not fetched
+    /// again
+    Download(DownloadArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  qbo-backfill run Attachable --from 2015-01-01 --to 2026-01-01 --chunk year\n  \
+    qbo-backfill attachments download receipts\n  \
+    qbo-backfill attachments download /srv/books/files --output json"
+)]
+pub(crate) struct DownloadArgs {
+    /// Folder for the files; created if it is missing
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Concurrent transfers, 1 to 10
+    #[arg(long, value_name = "N", default_value = "4", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
 }
 

@@ -1,6 +1,7 @@
 //! The commands, one file each. A command turns settings into a result, and leaves the format of its output to
 //! `backfill-report`.
 
+mod attachments;
 mod auth;
 mod cancel;
 mod certificate;
@@ -68,6 +69,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Cancel { run } => cancel::cancel(&settings, &run).await,
             Command::Retry(arguments) => retry::retry(&settings, &arguments).await,
             Command::Verify(arguments) => verify::verify(&settings, &arguments).await,
+            Command::Attachments(command) => attachments::attachments(&settings, &command).await,
             Command::Trigger(command) => trigger::trigger(&settings, &command).await,
             Command::Worker(arguments) => worker::worker(&cli.global, &settings, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,

@@ -7,6 +7,7 @@
 )]
 
 mod again;
+mod attachments;
 mod browser;
 mod canary;
 mod certificate;

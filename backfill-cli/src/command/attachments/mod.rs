@@ -1,0 +1,113 @@
+//! The command `attachments`: downloads the files of attachments into a folder. Their records are in the database; their
+//! content is not.
+
+mod download;
+mod file_name;
+mod folder;
+mod transfer;
+
+use std::sync::Arc;
+
+use backfill_core::Axis;
+use backfill_report::attachments::{Downloads, json, text};
+use qbo_client::FileHost;
+use raw_store::{BackfillLog as _, LogFilter, PgStore};
+
+use self::download::Download;
+use self::folder::Folder;
+use self::transfer::Transfers;
+use crate::app::{RunApp, Schema, compose};
+use crate::args::{Attachments, DownloadArgs, Output};
+use crate::config::settings::Settings;
+use crate::output::event;
+use crate::output::exit::{DONE, Exit, INCOMPLETE, REFUSED, chain};
+use crate::output::print::out;
+use crate::shutdown::Stop;
+use crate::sinks::progress::plain_sink;
+
+/// The entity whose records describe attachments.
+const ENTITY: &str = "Attachable";
+
+/// `attachments`: downloads the files of attachments.
+pub(crate) async fn attachments(settings: &Settings, command: &Attachments) -> Result<u8, Exit> {
+    let Attachments::Download(arguments) = command;
+    // Refuse wrong arguments before opening anything.
+    settings.catalog.find(ENTITY)?;
+    let folder = Folder::open(&arguments.folder)?;
+    let stop = Stop::waiting()?;
+    let composed =
+        compose(settings, arguments.concurrency, 0, Schema::Needed, |_| plain_sink(settings)).await?;
+    stop.keep(&composed.tokens);
+    stop.follow(settings)?;
+    let (result, done) = download(settings, arguments, &composed, &stop, folder).await;
+    let closed = composed.close().await;
+    let verdict = match result.and(closed) {
+        Ok(()) if done.failed > 0 => Err(incomplete(&done)),
+        Ok(()) => Ok(DONE),
+        Err(exit) => Err(stop.signed(exit)),
+    };
+    match settings.output {
+        Output::Text => out(&text(&done)),
+        Output::Json => {
+            let (code, next) = verdict.as_ref().map_or_else(|exit| (exit.code, &*exit.next), |_| (DONE, ""));
+            event::write("attachments_finished", json(&done, code, next));
+        }
+    }
+    verdict
+}
+
+async fn download(
+    settings: &Settings,
+    arguments: &DownloadArgs,
+    composed: &RunApp,
+    stop: &Stop,
+    folder: Folder,
+) -> (Result<(), Exit>, Downloads) {
+    let mut done = Downloads::default();
+    let result = async {
+        let spec = settings.catalog.find(ENTITY)?;
+        composed.store.bind(&composed.identity).await?;
+        check_read(composed.database_store(), spec.entity_name()).await?;
+        // Only an emulator is on this machine, and without HTTPS.
+        let host = FileHost::new(settings.endpoints.api.is_some())
+            .map_err(|error| Exit::new(REFUSED, chain(&error), "check the system's root certificates"))?;
+        let clock = Arc::clone(&composed.clock);
+        let mut download = Download {
+            client: &*composed.client,
+            store: composed.database_store(),
+            entity: spec.name().clone(),
+            pipeline: spec.pipeline(Axis::Updated),
+            transfers: Arc::new(Transfers { host, folder, clock, stop: stop.token.clone() }),
+            concurrency: arguments.concurrency,
+            done: Downloads::default(),
+            unreached: 0,
+            undelivered: 0,
+        };
+        let result = download.run().await;
+        done = download.done;
+        result
+    }
+    .await;
+    done.calls = composed.client.usage().calls;
+    (result, done)
+}
+
+/// Refuses a download before the records of attachments were read.
+async fn check_read(store: &PgStore, entity_name: &str) -> Result<(), Exit> {
+    let filter = LogFilter { entity_name: Some(entity_name.into()), ..LogFilter::default() };
+    if store.lines(&filter).await?.is_empty() {
+        return Err(Exit::usage(
+            "the records of attachments were not read yet, and they name the files",
+            format!("read them first: qbo-backfill run {ENTITY} --from T --to T"),
+        ));
+    }
+    Ok(())
+}
+
+fn incomplete(done: &Downloads) -> Exit {
+    Exit::new(
+        INCOMPLETE,
+        format!("files that could not be downloaded: {}; all others are complete in the folder", done.failed),
+        "run the same command again: it fetches only what is missing",
+    )
+}
