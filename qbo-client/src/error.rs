@@ -285,7 +285,7 @@ impl ErrorKind {
             | Self::WebPage { .. }
             | Self::Unanswered { .. }
             | Self::LastingRefusal { .. }
-            | Self::Budget(BudgetError::UsedUp { .. }) => Advice::TryLater,
+            | Self::Budget(BudgetError::UsedUp { .. } | BudgetError::Capped { .. }) => Advice::TryLater,
             Self::Budget(BudgetError::Unavailable { .. }) => Advice::AskBudget,
             Self::Refused { .. } | Self::Insecure(_) => Advice::Refused,
             Self::BadQuery { .. } | Self::EntityUnavailable { .. } => Advice::GiveUp,

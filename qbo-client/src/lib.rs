@@ -25,8 +25,8 @@ pub use http::{BuildError, HttpQboClient, HttpQboClientBuilder};
 #[cfg(feature = "http")]
 pub use limit::MOST_SILENCE;
 pub use limit::{
-    Admission, Backoff, Breaker, BreakerState, BudgetError, CallBudget, CallEnd, CallPermit, LocalBudget,
-    MonthlyCalls, RatePolicy, Throttle, Ticket,
+    Admission, Backoff, Breaker, BreakerState, BudgetError, CallBudget, CallCap, CallEnd, CallPermit,
+    LocalBudget, MonthlyCalls, RatePolicy, Throttle, Ticket,
 };
 pub use page::{Deleted, Deletions, IdentityProblem, RawPage, RawRecord, SplitError};
 pub use query::{

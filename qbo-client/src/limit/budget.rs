@@ -104,6 +104,12 @@ pub enum BudgetError {
         /// When the next month begins.
         until: OffsetDateTime,
     },
+    /// The calls that one command may make are used up.
+    #[error("the {calls} calls that this command may make are used up")]
+    Capped {
+        /// Calls allowed for the command.
+        calls: u64,
+    },
     /// The budget cannot be reached, so it is unknown whether a call is allowed.
     #[error("no call was made, because the call budget could not be checked")]
     Unavailable {

@@ -128,6 +128,7 @@ pub struct Query {
     page_size: PageSize,
     paged: bool,
     is_probe: bool,
+    over_limit: bool,
 }
 
 impl Query {
@@ -144,6 +145,7 @@ impl Query {
             page_size: PageSize::default(),
             paged: true,
             is_probe: false,
+            over_limit: false,
         }
     }
 
@@ -201,6 +203,13 @@ impl Query {
         self
     }
 
+    /// Asks for one record more than the page size, to find out how QBO answers a query for more records than a page holds. The
+    /// answer may have one record more as well.
+    pub fn over_limit(mut self) -> Self {
+        self.over_limit = true;
+        self
+    }
+
     /// Whether the query is a probe, which is repeated fewer times.
     pub fn is_probe(&self) -> bool {
         self.is_probe
@@ -238,8 +247,8 @@ impl Query {
             let _ = write!(text, " ORDERBY {}", order.0);
         }
         if self.paged {
-            let _ =
-                write!(text, " STARTPOSITION {} MAXRESULTS {}", self.start_position, self.page_size.get());
+            let records = u32::from(self.page_size.get()) + u32::from(self.over_limit);
+            let _ = write!(text, " STARTPOSITION {} MAXRESULTS {records}", self.start_position);
         }
         text
     }
