@@ -13,6 +13,7 @@ mod mismatch;
 mod store_parts;
 mod did_you_mean;
 pub mod plan;
+pub mod probe;
 pub mod report;
 mod scan;
 mod toml_problem;
