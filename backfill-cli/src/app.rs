@@ -9,7 +9,7 @@ use qbo_auth::{
     ClientId, ClientSecret, Clock, ExposeSecret, OauthEndpoint, RefreshingProvider, SecretName, SystemClock,
     TokenProvider,
 };
-use qbo_client::{HttpQboClient, HttpQboClientBuilder, QboClient};
+use qbo_client::{CallBudget, CallCap, HttpQboClient, HttpQboClientBuilder, LocalBudget, QboClient};
 use raw_store::{
     CallLedger, CallMonth, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity, TokenLineage,
 };
@@ -109,17 +109,28 @@ impl Company {
         store: Option<&Arc<PgStore>>,
     ) -> Result<Arc<dyn QboClient>, Exit> {
         let mut builder = self.client.clone();
-        if let (Some(policy), Some(store)) = (settings.rate_policy, store) {
-            let ledger: Arc<dyn CallLedger> = store.clone();
-            let clock = Arc::clone(&self.clock);
-            let budget = SharedBudget::new(Arc::downgrade(&ledger), &policy, settings.monthly_calls, clock);
-            builder = builder.budget(Arc::new(budget));
+        if let Some(store) = store
+            && settings.rate_policy.is_some()
+        {
+            builder = builder.budget(self.budget(settings, store));
         }
-        let client = builder.build().map_err(|error| {
-            Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
-        })?;
-        Ok(Arc::new(client))
+        build(builder)
     }
+
+    /// The budget of calls that all processes of the company share.
+    fn budget(&self, settings: &Settings, store: &Arc<PgStore>) -> Arc<dyn CallBudget> {
+        let clock = Arc::clone(&self.clock);
+        let Some(policy) = settings.rate_policy else { return Arc::new(LocalBudget::new(None, clock)) };
+        let ledger: Arc<dyn CallLedger> = store.clone();
+        Arc::new(SharedBudget::new(Arc::downgrade(&ledger), &policy, settings.monthly_calls, clock))
+    }
+}
+
+fn build(builder: HttpQboClientBuilder) -> Result<Arc<dyn QboClient>, Exit> {
+    let client = builder.build().map_err(|error| {
+        Exit::new(exit::REFUSED, exit::chain(&error), "check the system's root certificates")
+    })?;
+    Ok(Arc::new(client))
 }
 
 /// Waits until a call outside the shared budget no longer counts towards QuickBooks' limit of calls per second, because
@@ -160,6 +171,12 @@ impl App {
         let (store, clock): (Arc<dyn Store>, _) = (self.store.clone(), Arc::clone(&self.company.clock));
         let engine = Engine::new(Arc::clone(&client), store, clock, sink(&client));
         Ok((engine, client))
+    }
+
+    /// Builds a client that makes at most so many calls.
+    pub(crate) fn capped_client(&self, calls: u64) -> Result<Arc<dyn QboClient>, Exit> {
+        let budget = self.company.budget(&self.settings, &self.store);
+        build(self.company.client.clone().budget(Arc::new(CallCap::new(budget, calls))))
     }
 
     /// Closes everything, after storing a token that is being refreshed.

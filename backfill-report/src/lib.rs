@@ -29,6 +29,7 @@ pub mod confirmation;
 mod summary;
 pub mod attachments;
 pub mod findings;
+pub mod probe;
 pub mod verification;
 pub mod windows;
 mod window_group;

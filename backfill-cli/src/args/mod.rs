@@ -213,6 +213,8 @@ pub(crate) enum Command {
     /// Download the files of attachments, whose records `run Attachable` has read
     #[command(subcommand)]
     Attachments(Attachments),
+    /// Find out with small questions what QuickBooks accepts for the company, and write it without any data of the company
+    Probe(ProbeArgs),
     /// Manage one-time triggers: runs that a worker starts once, at a stated time
     #[command(subcommand)]
     Trigger(Trigger),
@@ -373,6 +375,23 @@ pub(crate) struct DownloadArgs {
     /// Concurrent transfers, 1 to 10
     #[arg(long, value_name = "N", default_value = "4", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  qbo-backfill probe\n  qbo-backfill probe --out answers.json --max-calls 60\n  \
+    qbo-backfill probe --apply\n\nThe file has shapes, codes, counts and the keys of Intuit's documentation. Read it before you share it."
+)]
+pub(crate) struct ProbeArgs {
+    /// File for the answers
+    #[arg(long, value_name = "FILE", default_value = "qbo-probe.json")]
+    pub(crate) out: PathBuf,
+    /// The most API calls to make; questions beyond them are not asked
+    #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) max_calls: u64,
+    /// Add entries to the catalogue file of the profile, so that runs leave out what QuickBooks refuses
+    #[arg(long)]
+    pub(crate) apply: bool,
 }
 
 #[derive(Debug, Subcommand)]

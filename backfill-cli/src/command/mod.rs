@@ -15,6 +15,7 @@ mod entities;
 mod findings;
 mod log_reader;
 mod plan;
+mod probe;
 mod quarantine;
 mod report;
 mod request;
@@ -70,6 +71,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Retry(arguments) => retry::retry(&settings, &arguments).await,
             Command::Verify(arguments) => verify::verify(&settings, &arguments).await,
             Command::Attachments(command) => attachments::attachments(&settings, &command).await,
+            Command::Probe(arguments) => probe::probe(&settings, &arguments).await,
             Command::Trigger(command) => trigger::trigger(&settings, &command).await,
             Command::Worker(arguments) => worker::worker(&cli.global, &settings, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,

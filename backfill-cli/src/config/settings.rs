@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) thresholds: Thresholds,
     pub(crate) time_zone: Option<String>,
     pub(crate) catalog: Catalog,
+    /// The user's catalogue file, if the profile names one.
+    pub(crate) catalog_file: Option<PathBuf>,
     pub(crate) output: Output,
     pub(crate) no_progress: bool,
     pub(crate) ask: bool,
@@ -138,6 +140,7 @@ impl Settings {
             thresholds: profile.validation,
             time_zone: profile.time_zone,
             catalog: catalog(profile.catalog.as_deref(), global.custom_fields.or(profile.custom_fields))?,
+            catalog_file: profile.catalog,
             output: global.output,
             // A dumb terminal cannot move the cursor.
             no_progress: global.no_progress || variable("TERM").is_some_and(|terminal| terminal == "dumb"),

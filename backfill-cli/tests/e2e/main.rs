@@ -28,6 +28,7 @@ mod output;
 mod report;
 mod lifeline;
 mod mage;
+mod probe;
 mod programs;
 mod prompts;
 mod psql;
