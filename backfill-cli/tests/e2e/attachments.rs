@@ -272,7 +272,7 @@ async fn a_process_that_is_killed_leaves_nothing_that_counts_as_a_file() {
     books.host.stalled().await;
     signal(&child, "-KILL");
     wait(child).await;
-    let parts = books.names().iter().filter(|name| name.ends_with(".part")).count();
+    let parts = books.names().iter().filter(|name| name.starts_with(".qbo-backfill-")).count();
     assert_eq!((books.names().len(), parts), (3, 1), "{:?}", books.names());
     books.download(&[]).await.expect(0);
     books.check().await;
