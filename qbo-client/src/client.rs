@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::event::ClientEvent;
 use crate::page::{Deletions, RawPage};
 use crate::query::{EntityName, Query};
+use crate::report::{Report, ReportRequest};
 use crate::usage::Usage;
 
 /// Reads one QuickBooks Online company.
@@ -38,6 +39,9 @@ pub trait QboClient: fmt::Debug + Send + Sync {
     /// Lists the records of an entity that were deleted since an instant. Change data capture is the only trace of a deleted
     /// transaction; QBO keeps it for 30 days, and not for every entity. It costs one call.
     async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error>;
+
+    /// Reads a report. It costs one call. A report that QuickBooks has cut off is returned as such.
+    async fn fetch_report(&self, request: &ReportRequest) -> Result<Report, Error>;
 
     /// What reading has cost so far.
     fn usage(&self) -> Usage;

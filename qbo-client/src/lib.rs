@@ -10,6 +10,7 @@ pub mod limit;
 pub mod mock;
 pub mod page;
 pub mod query;
+pub mod report;
 mod usage;
 
 pub use attachment::{AttachedFile, Attachment, FileLink, attachments_query};
@@ -32,5 +33,9 @@ pub use page::{Deleted, Deletions, IdentityProblem, RawPage, RawRecord, SplitErr
 pub use query::{
     Comparison, EntityName, Include, InvalidEntityName, InvalidPageSize, MINOR_VERSION, PageSize, Predicate,
     Property, Query, RecordLayout, Value,
+};
+pub use report::{
+    AccountBalance, Amount, Basis, Journal, JournalTransaction, Listed, ListedTransaction, Posting, Report,
+    ReportName, ReportRequest, UnreadableAmount,
 };
 pub use usage::{Meter, Usage};

@@ -15,7 +15,7 @@ use qbo_auth::{
 };
 use qbo_client::{
     ClientEvent, Deletions, EntityName, Error, ErrorKind, HttpQboClient, Property, QboClient, Query,
-    RatePolicy, RawPage, Usage,
+    RatePolicy, RawPage, ReportRequest, Usage,
 };
 use raw_store::{
     BackfillLog as _, Leases as _, LogFilter, LogLine, MemoryStore, RunId, Store, StoreIdentity, TableName,
@@ -221,6 +221,10 @@ impl QboClient for Lossy {
 
     async fn deleted_since(&self, entity: &EntityName, since: OffsetDateTime) -> Result<Deletions, Error> {
         self.inner.deleted_since(entity, since).await
+    }
+
+    async fn fetch_report(&self, request: &ReportRequest) -> Result<qbo_client::Report, Error> {
+        self.inner.fetch_report(request).await
     }
 
     fn usage(&self) -> Usage {

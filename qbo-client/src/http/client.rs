@@ -24,6 +24,7 @@ use crate::limit::{
 use crate::page::split::total_count;
 use crate::page::{Deletions, RawPage, SplitError};
 use crate::query::{EntityName, Query};
+use crate::report::{Report, ReportRequest};
 use crate::usage::{Meter, Usage};
 
 /// How often one request is repeated after a failure before it is given up.
@@ -204,6 +205,18 @@ impl QboClient for HttpQboClient {
         self.ask(&question, |received, _| Deletions::read(&received.body)).await
     }
 
+    async fn fetch_report(&self, request: &ReportRequest) -> Result<Report, Error> {
+        let entity = request.name().entity();
+        let question = Request {
+            entity: &entity,
+            call: Call::Report(request),
+            // A report of several days that takes too long is requested in parts, as a page of several records is.
+            records: request.days().try_into().unwrap_or(u16::MAX),
+            retries: MAX_RETRIES,
+        };
+        self.ask(&question, |received, _| Report::read(received.body.clone(), request)).await
+    }
+
     fn usage(&self) -> Usage {
         self.meter.usage()
     }
@@ -217,7 +230,7 @@ impl QboClient for HttpQboClient {
 struct Request<'a> {
     entity: &'a EntityName,
     call: Call<'a>,
-    /// Number of records requested; 0 if the request is not for a page.
+    /// Number of records requested, or of days of a report: how far the request can be divided. 0 if it cannot.
     records: u16,
     /// How often the request is repeated after a failure.
     retries: u32,

@@ -66,6 +66,10 @@ impl Transport for Https {
                 .http
                 .get(format!("{}/cdc", self.company))
                 .query(&[("entities", entity.as_str()), ("changedSince", &instant(since))]),
+            Call::Report(report) => self
+                .http
+                .get(format!("{}/reports/{}", self.company, report.name()))
+                .query(&report.parameters()),
         };
         let request = request
             .query(&[("minorversion", MINOR_VERSION)])

@@ -8,6 +8,7 @@ use qbo_auth::AccessToken;
 use time::OffsetDateTime;
 
 use crate::query::{EntityName, Include};
+use crate::report::ReportRequest;
 
 /// Sends one request for one company, and returns the answer.
 ///
@@ -45,6 +46,8 @@ pub enum Call<'a> {
         /// Start of the changes to report.
         since: OffsetDateTime,
     },
+    /// A report over a range of days.
+    Report(&'a ReportRequest),
 }
 
 /// A complete answer.

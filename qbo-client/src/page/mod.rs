@@ -9,7 +9,7 @@ pub(crate) mod json_members;
 mod mend;
 mod span;
 pub(crate) mod split;
-mod timestamp;
+pub(crate) mod timestamp;
 
 use std::fmt;
 
