@@ -53,7 +53,8 @@ DECLARE
         'schema_version', 'source_identity', 'backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page',
         'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month',
         'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding', 'source_refusal',
-        'backfill_verification', 'attachment_file'];
+        'backfill_verification', 'qb_report_journal_report', 'qb_report_transaction_list',
+        'qb_report_trial_balance', 'attachment_file'];
     views text[] := ARRAY['v_backfill_coverage', 'v_backfill_daily', 'v_backfill_findings'];
 BEGIN
     EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());

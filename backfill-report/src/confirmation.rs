@@ -10,6 +10,7 @@ pub fn method(method: VerifyMethod) -> &'static str {
     match method {
         VerifyMethod::Count => "by count",
         VerifyMethod::Compared => "record by record",
+        VerifyMethod::Report => "with QuickBooks' reports",
     }
 }
 
@@ -43,6 +44,11 @@ pub fn proves(method: VerifyMethod) -> &'static str {
         VerifyMethod::Compared => {
             "Record by record: every record that QuickBooks returned for the range was compared with its row, and every row that \
              was not returned was looked up. It is QuickBooks' own query service that was asked, at the stated time."
+        }
+        VerifyMethod::Report => {
+            "With QuickBooks' reports: the transactions of its journal and of its list of transactions were found among the rows by \
+             id. A confirmed result means that none is missing. Payloads were not compared, and records that are no transactions are \
+             in no report."
         }
     }
 }

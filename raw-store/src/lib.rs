@@ -43,12 +43,13 @@ pub use run::{InvalidRunId, Owner, PipelineTotals, RunEnd, RunId, RunRecord, Run
 pub use store::{
     Acceptance, AttachmentFile, AttachmentLog, AttachmentRecord, AttachmentState, BackfillLog, CallAdmission,
     CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ChainLink, Confirmation, Deviation, DueTriggers,
-    Finding, GoneMarks, GoneRecord, IfMissed, Leases, LineageCheck, LogFilter, LogLine, NewTrigger,
-    OpenWindow, PageComparison, PageSink, Quarantine, Quarantined, RawInspection, Reopen, Severity,
-    SourceRefusal, SourceRefusals, Store, TableDigest, TableDigests, TableSurvey, Tables, TokenFingerprint,
-    TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerPlan, TriggerQueue, UnknownSeverity, Validation,
-    ValidationQuery, ValidationResult, ValidationStats, VerificationLog, VerificationRecord, VerifyMethod,
-    VerifyResult, WindowFailure, WindowMetrics, WindowUpdate,
+    Finding, GoneMarks, GoneRecord, IfMissed, KeptReport, Leases, LineageCheck, LogFilter, LogLine,
+    MemberRange, NewTrigger, OpenWindow, PageComparison, PageSink, Presence, Quarantine, Quarantined,
+    RawInspection, Reopen, ReportArchive, RowLookup, Severity, SourceRefusal, SourceRefusals, Store,
+    TableDigest, TableDigests, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd,
+    TriggerEvent, TriggerPlan, TriggerQueue, UnknownSeverity, Validation, ValidationQuery, ValidationResult,
+    ValidationStats, VerificationLog, VerificationRecord, VerifyMethod, VerifyResult, WindowFailure,
+    WindowMetrics, WindowUpdate,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

@@ -16,6 +16,6 @@
 
 pub use crate::store::{
     MockAttachmentLog, MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink,
-    MockQuarantine, MockRawInspection, MockSourceRefusals, MockTableDigests, MockTables, MockTokenLineage,
-    MockTriggerQueue, MockValidation, MockVerificationLog,
+    MockQuarantine, MockRawInspection, MockReportArchive, MockRowLookup, MockSourceRefusals,
+    MockTableDigests, MockTables, MockTokenLineage, MockTriggerQueue, MockValidation, MockVerificationLog,
 };

@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use raw_store::{
     BackfillLog, Bytes, CallAdmission, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, DueTriggers,
-    GoneMarks, GoneRecord, Lease, Leases, LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit,
-    PageComparison, PageOutcome, PageSink, Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd,
-    RunId, RunRecord, RunStart, SourceRefusal, SourceRefusals, StoreError, StoreErrorKind, StoreIdentity,
-    Tables, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, VerificationLog,
-    VerificationRecord, Window, WindowUpdate,
+    GoneMarks, GoneRecord, KeptReport, Lease, Leases, LogFilter, LogLine, MemberRange, NewTrigger,
+    OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, PageSink, Pipeline, Presence, Quarantine,
+    Quarantined, RawInspection, Reopen, ReportArchive, RowLookup, RunEnd, RunId, RunRecord, RunStart,
+    SourceRefusal, SourceRefusals, StoreError, StoreErrorKind, StoreIdentity, TableName, Tables, Trigger,
+    TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, VerificationLog, VerificationRecord, Window,
+    WindowUpdate,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -286,6 +287,34 @@ impl VerificationLog for Connection {
 
     async fn last_verifications(&self) -> Result<Vec<VerificationRecord>, StoreError> {
         self.step("verifications", self.process.memory.last_verifications()).await
+    }
+}
+
+#[async_trait]
+impl RowLookup for Connection {
+    async fn presence(&self, pipeline: &Pipeline, ids: &[Box<str>]) -> Result<Vec<Presence>, StoreError> {
+        self.step("presence", self.process.memory.presence(pipeline, ids)).await
+    }
+
+    async fn ids_between(
+        &self,
+        pipeline: &Pipeline,
+        between: &MemberRange,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Box<str>>, StoreError> {
+        self.step("ids between", self.process.memory.ids_between(pipeline, between, after, limit)).await
+    }
+}
+
+#[async_trait]
+impl ReportArchive for Connection {
+    async fn keep_report(&self, table: &TableName, report: &KeptReport) -> Result<(), StoreError> {
+        self.step("report", self.process.memory.keep_report(table, report)).await
+    }
+
+    async fn kept_report(&self, table: &TableName, question: &str) -> Result<Option<KeptReport>, StoreError> {
+        self.step("kept report", self.process.memory.kept_report(table, question)).await
     }
 }
 

@@ -13,6 +13,7 @@ mod inspection;
 mod landing;
 mod ownership;
 mod refusals;
+mod reports;
 mod runs;
 mod scene;
 mod table_digest;
@@ -45,6 +46,7 @@ pub use ownership::{
     a_process_that_wakes_up_after_its_time_changes_nothing, a_schema_holds_one_company,
 };
 pub use refusals::a_refusal_of_the_source_is_remembered;
+pub use reports::{a_report_is_kept_as_sent, rows_are_listed_by_a_member, rows_are_looked_up_by_id};
 pub use runs::{
     a_run_goes_on, a_run_is_asked_to_stop, a_run_is_remembered, a_run_needs_its_company,
     a_run_without_its_right_records_nothing, totals_follow_the_windows,

@@ -7,7 +7,9 @@ mod commit;
 mod gone;
 mod inspect;
 mod ledger;
+mod presence;
 mod refusals;
+mod reports;
 mod state;
 mod table_digest;
 #[cfg(feature = "test-util")]

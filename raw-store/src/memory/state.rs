@@ -9,8 +9,9 @@ use super::call_table::Calls;
 use super::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::{
-    AttachmentRecord, Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor, SourceRefusal,
-    StoreErrorKind, StoreIdentity, TableName, TokenFingerprint, ValidationResult, VerificationRecord, Window,
+    AttachmentRecord, KeptReport, Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor,
+    SourceRefusal, StoreErrorKind, StoreIdentity, TableName, TokenFingerprint, ValidationResult,
+    VerificationRecord, Window,
 };
 
 /// A row as [`MemoryStore`](crate::MemoryStore) holds it; the fields are the columns of a raw table.
@@ -75,6 +76,8 @@ pub(super) struct State {
     pub(super) verified: Vec<VerificationRecord>,
     /// By id.
     pub(super) attachments: BTreeMap<Box<str>, AttachmentRecord>,
+    /// By table and question.
+    pub(super) reports: BTreeMap<(TableName, Box<str>), KeptReport>,
     /// One in this many written rows is dropped; 0 drops none.
     pub(super) drops_one_of: u32,
     /// Whether pages are only counted.

@@ -15,7 +15,9 @@ mod lease;
 mod lineage;
 mod log;
 mod migrate;
+mod presence;
 mod refusals;
+mod reports;
 mod rows;
 mod schema;
 mod table_digest;
@@ -47,13 +49,14 @@ pub use self::vault_row::{SealedRow, SealedRowLock};
 use crate::store::trigger::lease_name;
 use crate::{
     AttachmentLog, AttachmentRecord, AttachmentState, BackfillLog, CallAdmission, CallEnd, CallLedger,
-    CallLimits, CallMonth, CallSlot, DueTriggers, GoneMarks, GoneRecord, Lease, Leases, LineageCheck,
-    LogFilter, LogLine, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison, PageOutcome, PageSink,
-    Pipeline, Quarantine, Quarantined, RawInspection, Reopen, RunEnd, RunId, RunRecord, RunStart, SchemaName,
-    SourceRefusal, SourceRefusals, StoreError, StoreErrorKind, StoreIdentity, TableDigest, TableDigests,
-    TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName,
-    TriggerQueue, Validation, ValidationQuery, ValidationResult, ValidationStats, VerificationLog,
-    VerificationRecord, Window, WindowUpdate,
+    CallLimits, CallMonth, CallSlot, DueTriggers, GoneMarks, GoneRecord, KeptReport, Lease, Leases,
+    LineageCheck, LogFilter, LogLine, MemberRange, NewTrigger, OpenWindow, Owner, PageCommit, PageComparison,
+    PageOutcome, PageSink, Pipeline, Presence, Quarantine, Quarantined, RawInspection, Reopen, ReportArchive,
+    RowLookup, RunEnd, RunId, RunRecord, RunStart, SchemaName, SourceRefusal, SourceRefusals, StoreError,
+    StoreErrorKind, StoreIdentity, TableDigest, TableDigests, TableName, TableSurvey, Tables,
+    TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, Validation,
+    ValidationQuery, ValidationResult, ValidationStats, VerificationLog, VerificationRecord, Window,
+    WindowUpdate,
 };
 
 /// Runs a piece of work in a session of the store, and names the operation in its error. The session returns to the pool only
@@ -425,6 +428,42 @@ impl VerificationLog for PgStore {
     async fn last_verifications(&self) -> Result<Vec<VerificationRecord>, StoreError> {
         in_session!(self.session, "reading the results of verifications", |session| verification::last(
             &session
+        ))
+    }
+}
+
+#[async_trait]
+impl RowLookup for PgStore {
+    async fn presence(&self, pipeline: &Pipeline, ids: &[Box<str>]) -> Result<Vec<Presence>, StoreError> {
+        in_session!(self.session, format!("looking up rows of {}", pipeline.table), |session| {
+            presence::presence(&session, &pipeline.table, ids)
+        })
+    }
+
+    async fn ids_between(
+        &self,
+        pipeline: &Pipeline,
+        between: &MemberRange,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Box<str>>, StoreError> {
+        in_session!(self.session, format!("reading {}", pipeline.table), |session| {
+            presence::ids_between(&session, &pipeline.table, between, (after, limit))
+        })
+    }
+}
+
+#[async_trait]
+impl ReportArchive for PgStore {
+    async fn keep_report(&self, table: &TableName, report: &KeptReport) -> Result<(), StoreError> {
+        in_session!(self.session, format!("keeping a report in {table}"), |session| reports::keep(
+            &session, table, report
+        ))
+    }
+
+    async fn kept_report(&self, table: &TableName, question: &str) -> Result<Option<KeptReport>, StoreError> {
+        in_session!(self.session, format!("reading a report of {table}"), |session| reports::kept(
+            &session, table, question
         ))
     }
 }

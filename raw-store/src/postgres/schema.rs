@@ -11,7 +11,7 @@ use super::version::found_version;
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 20] = [
+const LEDGER: [(&str, &str, &str); 23] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -124,6 +124,9 @@ const LEDGER: [(&str, &str, &str); 20] = [
          rows_gone bigint!, rows_marked bigint!, calls bigint!, verified_at_utc timestamptz!",
         "verification_id, entity_name",
     ),
+    ("qb_report_journal_report", REPORT_COLUMNS, "question"),
+    ("qb_report_transaction_list", REPORT_COLUMNS, "question"),
+    ("qb_report_trial_balance", REPORT_COLUMNS, "question"),
     (
         "attachment_file",
         "id text!, file_name text, size_bytes bigint, sha256 text, source_sync_token bigint, \
@@ -131,6 +134,10 @@ const LEDGER: [(&str, &str, &str); 20] = [
         "id",
     ),
 ];
+
+/// The columns of every table of reports.
+const REPORT_COLUMNS: &str = "question text!, answer json!, first_day date!, last_day date!, basis text, answered_at_utc timestamptz, \
+     received_at_utc timestamptz!, verification_id text!";
 
 /// The constraints of the ledger beside its primary keys: table and name of each.
 const GUARDS: [(&str, &str); 33] = [

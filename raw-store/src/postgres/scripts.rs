@@ -25,7 +25,7 @@ pub(super) const SCRIPTS: [Script; 20] = [
     Script { version: 16, sql: include_str!("../../sql/0016_gone.sql") },
     Script { version: 17, sql: include_str!("../../sql/0017_refusals.sql") },
     Script { version: 18, sql: include_str!("../../sql/0018_verifications.sql") },
-    Script { version: 19, sql: include_str!("../../sql/0019_reserved.sql") },
+    Script { version: 19, sql: include_str!("../../sql/0019_reports.sql") },
     Script { version: 20, sql: include_str!("../../sql/0020_attachments.sql") },
 ];
 

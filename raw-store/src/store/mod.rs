@@ -3,9 +3,10 @@
 //! [`Tables`] prepares the schema for a company and its pipelines, [`Leases`] says which process may write, [`PageSink`] commits
 //! pages, [`BackfillLog`] records windows and runs, [`RawInspection`] compares without changing, [`Quarantine`] holds what could
 //! not become a row, [`GoneMarks`] marks what the source no longer has, [`SourceRefusals`] keeps what the source refuses,
-//! [`VerificationLog`] keeps what verifications have shown: together they are a [`Store`]. [`Validation`] examines what is stored,
-//! [`TableDigests`] sums it up, [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, [`AttachmentLog`]
-//! records downloaded files, and [`TokenLineage`] tells copies of a vault apart.
+//! [`VerificationLog`] keeps what verifications have shown, [`RowLookup`] finds rows by id, [`ReportArchive`] keeps reports of
+//! the source: together they are a [`Store`]. [`Validation`] examines what is stored, [`TableDigests`] sums it up,
+//! [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, [`AttachmentLog`] records downloaded files, and
+//! [`TokenLineage`] tells copies of a vault apart.
 
 mod attachments;
 pub(crate) mod calls;
@@ -15,8 +16,10 @@ mod leases;
 mod ledger;
 mod lineage;
 mod page_sink;
+mod presence;
 mod quarantine;
 mod refusals;
+mod reports;
 mod table_digest;
 mod tables;
 pub(crate) mod trigger;
@@ -51,11 +54,17 @@ pub use lineage::{LineageCheck, TokenFingerprint, TokenLineage};
 pub use page_sink::MockPageSink;
 pub use page_sink::PageSink;
 #[cfg(feature = "mock")]
+pub use presence::MockRowLookup;
+pub use presence::{MemberRange, Presence, RowLookup};
+#[cfg(feature = "mock")]
 pub use quarantine::MockQuarantine;
 pub use quarantine::{Acceptance, Quarantine, Quarantined};
 #[cfg(feature = "mock")]
 pub use refusals::MockSourceRefusals;
 pub use refusals::{SourceRefusal, SourceRefusals};
+#[cfg(feature = "mock")]
+pub use reports::MockReportArchive;
+pub use reports::{KeptReport, ReportArchive};
 #[cfg(feature = "mock")]
 pub use table_digest::MockTableDigests;
 pub use table_digest::{TableDigest, TableDigests};
@@ -90,6 +99,8 @@ pub trait Store:
     + GoneMarks
     + SourceRefusals
     + VerificationLog
+    + RowLookup
+    + ReportArchive
 {
 }
 
@@ -102,7 +113,9 @@ impl<
         + Quarantine
         + GoneMarks
         + SourceRefusals
-        + VerificationLog,
+        + VerificationLog
+        + RowLookup
+        + ReportArchive,
 > Store for T
 {
 }

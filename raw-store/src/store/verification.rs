@@ -15,12 +15,15 @@ pub enum VerifyMethod {
     Compared,
     /// The source counted as many records as there are live rows; where it did not, the records were read and compared.
     Count,
+    /// The ids in the source's own reports were compared with the rows.
+    Report,
 }
 
 words! {
     VerifyMethod {
         Compared => "compared",
         Count => "count",
+        Report => "report",
     }
 }
 

@@ -89,6 +89,8 @@ stories! {
         newer_wins_in_both_orders
         a_row_that_claims_what_cannot_be_is_replaced
         the_store_has_a_clock
+        rows_are_looked_up_by_id rows_are_listed_by_a_member
+        a_report_is_kept_as_sent
         sync_tokens_are_numbers
         the_later_answer_wins_between_equal_versions
         a_document_without_a_time_is_older

@@ -32,7 +32,7 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
     assert_eq!(one.check().await.unwrap(), []);
     let status = one.schema_status().await.unwrap();
     assert_eq!((status.found, status.known, status.identity), (Some(20), 20, None));
-    assert_eq!(status.tables.len(), 23);
+    assert_eq!(status.tables.len(), 26);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn the_script_serves_psql_too() {
         "0016_gone.sql",
         "0017_refusals.sql",
         "0018_verifications.sql",
-        "0019_reserved.sql",
+        "0019_reports.sql",
         "0020_attachments.sql",
     ];
     for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(40) {

@@ -1,0 +1,40 @@
+//! Looks up rows of the store in memory.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::{MemberRange, Pipeline, Presence, RowLookup, StoreError};
+
+#[async_trait]
+impl RowLookup for MemoryStore {
+    async fn presence(&self, pipeline: &Pipeline, ids: &[Box<str>]) -> Result<Vec<Presence>, StoreError> {
+        let state = self.state();
+        let table = state.tables.get(&pipeline.table);
+        let one = |id: &Box<str>| match table.and_then(|table| table.get(id)) {
+            None => Presence::Absent,
+            Some(row) if row.gone_found_at.is_some() => Presence::Gone,
+            Some(_) => Presence::Live,
+        };
+        Ok(ids.iter().map(one).collect())
+    }
+
+    async fn ids_between(
+        &self,
+        pipeline: &Pipeline,
+        between: &MemberRange,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<Box<str>>, StoreError> {
+        let state = self.state();
+        let rows = state.tables.get(&pipeline.table).into_iter().flat_map(|table| table.values());
+        let is_between = |payload: &[u8]| {
+            let document: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+            let text = document.get(&*between.member).and_then(|member| member.as_str());
+            text.is_some_and(|text| *between.first <= *text && *text <= *between.last)
+        };
+        let ids = rows
+            .filter(|row| row.gone_found_at.is_none() && *row.id > *after && is_between(&row.payload))
+            .map(|row| row.id.clone());
+        Ok(ids.take(limit as usize).collect())
+    }
+}
