@@ -14,6 +14,7 @@ mod store_parts;
 mod did_you_mean;
 pub mod plan;
 pub mod probe;
+pub mod reconcile;
 pub mod report;
 mod scan;
 mod toml_problem;
@@ -36,6 +37,10 @@ pub use error::{Failure, RunError};
 pub use event::{EventSink, RunEvent, RunEventKind, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest, Settle, Settling};
+pub use reconcile::{
+    BalanceCheck, Discrepancy, DiscrepancyKind, LabelTotals, ReconcilePlan, ReconcileRequest,
+    ReconciledPipeline, Reconciliation,
+};
 pub use report::{
     Certificate, CertifiedPipeline, CustomFields, FindingKind, PipelineReport, Report, ReportError,
 };

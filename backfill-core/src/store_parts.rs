@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use raw_store::{
-    BackfillLog, GoneMarks, Leases, PageSink, Quarantine, RawInspection, SourceRefusals, Store, Tables,
-    VerificationLog,
+    BackfillLog, GoneMarks, Leases, PageSink, Quarantine, RawInspection, ReportArchive, RowLookup,
+    SourceRefusals, Store, Tables, VerificationLog,
 };
 
 /// The parts of a store. A run uses one store for all of them; a verification puts other parts in their places.
@@ -19,6 +19,8 @@ pub(crate) struct StoreParts {
     pub(crate) gone: Arc<dyn GoneMarks>,
     pub(crate) refusals: Arc<dyn SourceRefusals>,
     pub(crate) verifications: Arc<dyn VerificationLog>,
+    pub(crate) lookup: Arc<dyn RowLookup>,
+    pub(crate) reports: Arc<dyn ReportArchive>,
 }
 
 /// Uses one store for everything.
@@ -33,7 +35,9 @@ impl From<Arc<dyn Store>> for StoreParts {
             quarantine: store.clone(),
             gone: store.clone(),
             refusals: store.clone(),
-            verifications: store,
+            verifications: store.clone(),
+            lookup: store.clone(),
+            reports: store,
         }
     }
 }

@@ -11,7 +11,7 @@ pub use self::request::VerifyRequest;
 
 use std::sync::Arc;
 
-use raw_store::{PipelineTotals, Reopen, Store, StoreError, StoreErrorKind};
+use raw_store::{PipelineTotals, Reopen, Store, StoreError, StoreErrorKind, StoreIdentity};
 use tokio_util::sync::CancellationToken;
 
 use self::comparing_sink::ComparingSink;
@@ -38,7 +38,7 @@ impl Engine {
     ) -> Result<Verification, RunError> {
         let request = request.into();
         request.run.check().map_err(RunError::general)?;
-        self.check_company(&request.run).await?;
+        self.check_company(&request.run.identity).await?;
         let (id, calls) = (request.run.id.clone(), self.client.usage().calls);
         let verification = match request.method {
             // The reports are compared by `reconcile`, which reads no records.
@@ -181,10 +181,10 @@ impl Engine {
     }
 
     /// Checks that the stored rows are of this company. A schema that holds nothing yet belongs to none.
-    async fn check_company(&self, request: &RunRequest) -> Result<(), RunError> {
+    pub(crate) async fn check_company(&self, identity: &StoreIdentity) -> Result<(), RunError> {
         match self.store.tables.identity().await.map_err(RunError::general)? {
-            Some(bound) if bound != request.identity => {
-                let kind = StoreErrorKind::OtherCompany { bound, asked: request.identity.clone() };
+            Some(bound) if bound != *identity => {
+                let kind = StoreErrorKind::OtherCompany { bound, asked: identity.clone() };
                 Err(RunError::general(StoreError::new("comparing with what is stored", kind)))
             }
             _ => Ok(()),

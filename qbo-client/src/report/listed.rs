@@ -20,6 +20,8 @@ pub struct ListedTransaction {
     pub number: Box<str>,
     /// Name of the customer, vendor or employee, or empty.
     pub name: Box<str>,
+    /// Whether the transaction posts, in the report's own words: `Yes`, or its translation. Empty if the report does not say.
+    pub posting: Box<str>,
     /// Amount of the transaction, if the report has one that can be read.
     pub amount: Option<Amount>,
 }
@@ -39,8 +41,8 @@ pub(super) fn read(
     rows: &str,
     mut hand_on: impl FnMut(ListedTransaction),
 ) -> Result<Listed, SplitError> {
-    let [date, label, number, name] =
-        ["tx_date", "txn_type", "doc_num", "name"].map(|key| columns.place(&[key]));
+    let [date, label, number, name, posting] =
+        ["tx_date", "txn_type", "doc_num", "name", "is_no_post"].map(|key| columns.place(&[key]));
     let amount = columns.place(&["subt_nat_amount", "subt_nat_home_amount", "nat_amount", "amount"]);
     let mut listed = Listed::default();
     each_row(rows, |row| {
@@ -59,6 +61,7 @@ pub(super) fn read(
             date: timestamp::date(row.value(date)),
             number: row.value(number).into(),
             name: row.value(name).into(),
+            posting: row.value(posting).into(),
             amount: amount.and_then(|text| text.parse::<Amount>().ok()),
         });
     })?;
