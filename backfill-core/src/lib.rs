@@ -38,8 +38,8 @@ pub use event::{EventSink, RunEvent, RunEventKind, WindowReport};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use plan::{PipelinePlan, Plan, PlannedScan, Proof, RunRequest, Settle, Settling};
 pub use reconcile::{
-    BalanceCheck, Discrepancy, DiscrepancyKind, LabelTotals, ReconcilePlan, ReconcileRequest,
-    ReconciledPipeline, Reconciliation,
+    BalanceCheck, BalanceDifference, Discrepancy, DiscrepancyKind, LabelTotals, ReconcilePlan,
+    ReconcileRequest, ReconciledPipeline, Reconciliation,
 };
 pub use report::{
     Certificate, CertifiedPipeline, CustomFields, FindingKind, PipelineReport, Report, ReportError,

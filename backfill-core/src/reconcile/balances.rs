@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qbo_client::report::{Amount, Basis, Posting, ReportName, ReportRequest};
 use raw_store::MemberRange;
-use time::Date;
+use time::{Date, Month};
 
 use super::outcome::{BalanceCheck, BalanceDifference};
-use super::period::{Period, month_name};
+use super::period::Period;
 use super::reading::{Reading, misread};
 use super::request::{JOURNAL_MONTHS, ReconcileRequest};
-use crate::catalog::{Axis, EntitySpec};
+use crate::catalog::Axis;
 use crate::error::RunError;
 
 /// The most differences that are listed.
@@ -21,6 +21,10 @@ const MOST_LISTED: usize = 100;
 
 /// The most ids of accounts that are read from the store; a company has fewer.
 const MOST_ACCOUNTS: u32 = 100_000;
+
+/// The kinds of accounts, by Intuit's words, and whether they are closed at the end of a year.
+const KINDS: [(&str, bool); 5] =
+    [("Revenue", true), ("Expense", true), ("Asset", false), ("Liability", false), ("Equity", false)];
 
 /// Amounts by the id of their account.
 type ByAccount = BTreeMap<Box<str>, Amount>;
@@ -83,15 +87,19 @@ pub(super) async fn check(
 }
 
 /// The balances at the end of a day; `None` if QuickBooks does not show them whole. The start is the same for all, in case it
-/// has an effect: then income and expenses count from there.
+/// has an effect: then income and expenses count from there. If that takes too long, the day alone is requested.
 async fn balances(
     reading: &mut Reading<'_>,
     request: &ReconcileRequest,
     at: Date,
 ) -> Result<Option<ByAccount>, RunError> {
     let start = request.first.previous_day().unwrap_or(request.first);
-    let question = ReportRequest::new(ReportName::TrialBalance, start, at).with_basis(request.basis);
-    let Some(report) = reading.whole(&question).await? else { return Ok(None) };
+    let question = |start| ReportRequest::new(ReportName::TrialBalance, start, at).with_basis(request.basis);
+    let mut report = reading.whole(&question(start)).await?;
+    if report.is_none() && start != at {
+        report = reading.whole(&question(at)).await?;
+    }
+    let Some(report) = report else { return Ok(None) };
     let mut balances = ByAccount::new();
     for one in report.balances().map_err(misread)? {
         *balances.entry(one.account).or_default() += one.amount;
@@ -121,62 +129,74 @@ fn compare(
 }
 
 /// The end of a fiscal year: income and expenses begin at zero again, and their sum goes to one account of equity. No
-/// transaction does this, so the journal does not have it.
-#[derive(Debug, Default)]
+/// transaction does this, so the journal does not have it. What is stored of the company says when its year begins, and which
+/// accounts are closed.
+#[derive(Debug)]
 struct Closing {
     /// The first month of the fiscal year, by its English name.
-    month: Option<String>,
+    month: String,
     /// Accounts of income and expenses.
     temporary: BTreeSet<Box<str>>,
+    /// Accounts that keep their balance.
+    permanent: BTreeSet<Box<str>>,
 }
 
 impl Closing {
-    /// What is stored of the company says when its year begins, and which accounts are closed.
     async fn of(reading: &Reading<'_>, request: &ReconcileRequest) -> Result<Self, RunError> {
-        let named = |name: &str| request.entities.iter().find(|spec| spec.name().as_str() == name);
-        let (Some(accounts), Some(company)) = (named("Account"), named("CompanyInfo")) else {
-            return Ok(Self::default());
+        let mut closing = Self {
+            // Of most companies.
+            month: Month::January.to_string(),
+            temporary: BTreeSet::new(),
+            permanent: BTreeSet::new(),
         };
-        let mut closing = Self::default();
-        for kind in ["Revenue", "Expense"] {
-            closing.temporary.extend(having(reading, accounts, "Classification", kind).await?);
+        for (kind, is_temporary) in KINDS {
+            let accounts = having(reading, request, "Account", ("Classification", kind)).await?;
+            if is_temporary { &mut closing.temporary } else { &mut closing.permanent }.extend(accounts);
         }
-        for month in (1..=12).filter_map(|number| time::Month::try_from(number).ok()) {
-            if !having(reading, company, "FiscalYearStartMonth", &month_name(month)).await?.is_empty() {
-                closing.month = Some(month_name(month));
+        for month in (1..=12).filter_map(|number| Month::try_from(number).ok()) {
+            let name = month.to_string();
+            let member = ("FiscalYearStartMonth", name.as_str());
+            if !having(reading, request, "CompanyInfo", member).await?.is_empty() {
+                closing.month = name;
             }
         }
         Ok(closing)
     }
 
-    /// Whether differences are those of a year's end: every account of income and expenses begins at zero, and one other
-    /// account takes their sum.
+    /// Whether differences are those of a year's end: accounts of income and expenses, and all of them, begin at zero, and one
+    /// other account takes their sum.
     fn explains(&self, first: Date, found: &[BalanceDifference], before: &ByAccount) -> bool {
         if found.is_empty() {
             return true;
         }
-        if first.day() != 1 || self.month.as_deref() != Some(month_name(first.month()).as_str()) {
+        if first.day() != 1 || self.month != first.month().to_string() {
             return false;
         }
         let residual = |one: &BalanceDifference| one.changed - one.posted;
-        let (temporary, others): (Vec<_>, Vec<_>) =
-            found.iter().partition(|one| self.temporary.contains(&one.account));
-        let open =
-            before.iter().filter(|(account, amount)| !amount.is_zero() && self.temporary.contains(*account));
-        let closed: BTreeMap<_, _> = temporary.iter().map(|one| (&one.account, -residual(one))).collect();
-        let sum: Amount = closed.values().copied().sum();
-        closed == open.map(|(account, amount)| (account, *amount)).collect()
-            && matches!(others.as_slice(), [one] if residual(one) == sum)
+        let held = |account: &str| before.get(account).copied().unwrap_or_default();
+        let is_closed = |one: &&BalanceDifference| {
+            residual(one) == -held(&one.account) && !self.permanent.contains(&one.account)
+        };
+        let (closed, others): (Vec<_>, Vec<_>) = found.iter().partition(is_closed);
+        let sum: Amount = closed.iter().map(|one| held(&one.account)).sum();
+        let is_open = |account: &&Box<str>| {
+            !held(account).is_zero() && !closed.iter().any(|one| one.account == **account)
+        };
+        self.temporary.iter().filter(is_open).count() == 0
+            && matches!(others.as_slice(), [one] if residual(one) == sum && !self.temporary.contains(&one.account))
     }
 }
 
-/// The ids of rows that have a text in a member.
+/// The ids of an entity's rows that have a text in a member.
 async fn having(
     reading: &Reading<'_>,
-    spec: &EntitySpec,
-    member: &str,
-    text: &str,
+    request: &ReconcileRequest,
+    entity: &str,
+    (member, text): (&str, &str),
 ) -> Result<Vec<Box<str>>, RunError> {
+    let Some(spec) = request.entities.iter().find(|spec| spec.name().as_str() == entity) else {
+        return Ok(Vec::new());
+    };
     let range = MemberRange { member: member.into(), first: text.into(), last: text.into() };
     let lookup = &reading.engine.store.lookup;
     let ids = lookup.ids_between(&spec.pipeline(Axis::Updated), &range, "", MOST_ACCOUNTS).await;

@@ -72,7 +72,7 @@ const UNREACHABLE: [&str; 14] = [
 ];
 
 /// Entities whose transactions always have postings, so that the journal has to have them.
-const POSTING: [&str; 12] = [
+const POSTING: [&str; 14] = [
     "Invoice",
     "Payment",
     "SalesReceipt",
@@ -85,6 +85,8 @@ const POSTING: [&str; 12] = [
     "Deposit",
     "Transfer",
     "JournalEntry",
+    "CreditCardPayment",
+    "InventoryAdjustment",
 ];
 
 /// Entities whose transactions have no postings, so that only the list has them.
@@ -111,10 +113,14 @@ pub(super) fn is_reported(entity: &str) -> bool {
     posts(entity) || NOT_POSTING.contains(&entity)
 }
 
-/// Whether the ids of an entity are ids of transactions: templates are never in a report, and time activities have numbers of
-/// their own.
-pub(super) fn has_transaction_ids(entity: &str) -> bool {
-    !matches!(entity, "RecurringTransaction" | "TimeActivity")
+/// Whether a transaction of a report can be one of an entity. Templates are in no report. What posts is none of the entities
+/// without postings, whose ids may be the same: time activities have numbers of their own.
+pub(super) fn may_be(entity: &str, is_posted: bool) -> bool {
+    match entity {
+        "RecurringTransaction" => false,
+        "TimeActivity" => !is_posted,
+        _ => !is_posted || !NOT_POSTING.contains(&entity),
+    }
 }
 
 #[cfg(test)]

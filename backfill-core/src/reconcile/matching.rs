@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, HashSet};
 use qbo_client::report::Amount;
 use raw_store::{Pipeline, Presence};
 
-use super::label::{Hint, has_transaction_ids, hint};
+use super::label::{Hint, hint, may_be};
 use super::lookup::{Answer, Lookup};
 use super::outcome::{DiscrepancyKind, ReconciledPipeline};
-use super::tally::{Seen, Tally};
+use super::tally::{DATE, Seen, Tally, day};
 use crate::catalog::{Axis, EntityKind, EntitySpec};
 use crate::engine::Engine;
 use crate::error::RunError;
@@ -23,6 +23,30 @@ const STORED_AT_ONCE: usize = 1000;
 
 /// The most transactions of one label that are kept to be looked up.
 const MOST_PENDING: usize = 1000;
+
+/// How many times as many transactions of an unknown label have to be found in one entity as in any other, before all reports
+/// were read.
+const MARGIN: u64 = 3;
+
+/// How a row is like a transaction of a report whose label is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    SameDate,
+    SameId,
+    /// A record without the date that transactions have.
+    Undated,
+    Gone,
+}
+
+/// The entity that has a transaction: the one that its label means, or the only one with the same date.
+fn chosen(meant: Option<usize>, has: &[(usize, Likeness)]) -> Option<usize> {
+    let meant = meant.filter(|meant| {
+        has.contains(&(*meant, Likeness::SameDate)) || has.contains(&(*meant, Likeness::SameId))
+    });
+    let mut same = has.iter().filter(|(_, likeness)| *likeness == Likeness::SameDate);
+    let first = same.next().map(|(candidate, _)| *candidate);
+    meant.or(first.filter(|_| same.next().is_none()))
+}
 
 /// An entity that may have transactions of the reports.
 #[derive(Debug)]
@@ -119,47 +143,30 @@ impl<'a> Matching<'a> {
     }
 
     async fn compare_known(&mut self, candidate: usize, group: Vec<Seen>) -> Result<(), RunError> {
-        let found = self.presence(candidate, &group).await?;
+        let found = self.presence(candidate, &group, None).await?;
         for (seen, presence) in group.into_iter().zip(found) {
             match presence {
-                Presence::Live => self.agree(candidate, &seen),
+                Presence::Live(_) => self.agree(candidate, &seen),
                 presence => self.keep_pending(Some(candidate), seen, presence == Presence::Gone),
             }
         }
         Ok(())
     }
 
+    /// Looks for transactions in every entity. What lies in the meant one, or in only one with the same date, agrees.
     async fn compare_unknown(&mut self, label: &str, group: Vec<Seen>) -> Result<(), RunError> {
-        let mut found = Vec::new();
-        for candidate in 0..self.candidates.len() {
-            if has_transaction_ids(self.candidates[candidate].spec.name().as_str()) {
-                found.push((candidate, self.presence(candidate, &group).await?));
+        let found = self.everywhere(&group).await?;
+        for has in &found {
+            for (candidate, presence) in has {
+                self.label(label).votes[*candidate] += u64::from(*presence == Likeness::SameDate);
             }
         }
-        let is_there = |one: &Candidate, seen: &Seen, presence: Presence| {
-            presence == Presence::Live && !one.has_met(&seen.id)
-        };
-        for (candidate, presence) in &found {
-            let all = group.iter().zip(presence);
-            let hits = all.filter(|(seen, has)| is_there(&self.candidates[*candidate], seen, **has)).count();
-            self.label(label).votes[*candidate] += hits as u64;
-        }
-        let meant = self.meant(label);
-        for (place, seen) in group.into_iter().enumerate() {
-            let has: Vec<_> = found
-                .iter()
-                .filter(|(candidate, presence)| {
-                    is_there(&self.candidates[*candidate], &seen, presence[place])
-                })
-                .map(|(candidate, _)| *candidate)
-                .collect();
-            let only = if let [only] = has.as_slice() { Some(*only) } else { None };
-            match meant.filter(|meant| has.contains(meant)).or(only) {
+        let meant = self.meant(label, MARGIN);
+        for (seen, has) in group.into_iter().zip(found) {
+            match chosen(meant, &has) {
                 Some(candidate) => self.agree(candidate, &seen),
                 None => {
-                    let is_gone = found.iter().any(|(candidate, presence)| {
-                        meant == Some(*candidate) && presence[place] == Presence::Gone
-                    });
+                    let is_gone = meant.is_some_and(|meant| has.contains(&(meant, Likeness::Gone)));
                     self.keep_pending(meant, seen, is_gone);
                 }
             }
@@ -167,12 +174,43 @@ impl<'a> Matching<'a> {
         Ok(())
     }
 
-    async fn presence(&self, candidate: usize, group: &[Seen]) -> Result<Vec<Presence>, RunError> {
+    /// What each entity has of some transactions, without what other transactions of the reports have.
+    async fn everywhere(&self, group: &[Seen]) -> Result<Vec<Vec<(usize, Likeness)>>, RunError> {
+        let mut found = vec![Vec::new(); group.len()];
+        let is_posted = group.iter().any(|one| one.posts);
+        for (place, candidate) in self.candidates.iter().enumerate() {
+            if !may_be(candidate.spec.name().as_str(), is_posted) {
+                continue;
+            }
+            let presence = self.presence(place, group, Some(DATE)).await?;
+            for ((seen, presence), has) in group.iter().zip(presence).zip(&mut found) {
+                let date = seen.date.map(day);
+                let likeness = match presence {
+                    Presence::Live(None) => Likeness::Undated,
+                    Presence::Live(stored) if stored == date => Likeness::SameDate,
+                    Presence::Live(_) => Likeness::SameId,
+                    Presence::Gone => Likeness::Gone,
+                    Presence::Absent => continue,
+                };
+                if !candidate.has_met(&seen.id) {
+                    has.push((place, likeness));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn presence(
+        &self,
+        candidate: usize,
+        group: &[Seen],
+        member: Option<&str>,
+    ) -> Result<Vec<Presence>, RunError> {
         let pipeline = &self.candidates[candidate].pipeline;
         let mut found = Vec::with_capacity(group.len());
         for part in group.chunks(STORED_AT_ONCE) {
             let ids: Vec<_> = part.iter().map(|one| one.id.clone()).collect();
-            let presence = self.engine.store.lookup.presence(pipeline, &ids).await;
+            let presence = self.engine.store.lookup.presence(pipeline, &ids, member).await;
             found.extend(presence.map_err(RunError::general)?);
         }
         Ok(found)
@@ -215,15 +253,45 @@ impl<'a> Matching<'a> {
         })
     }
 
-    /// The candidate that most ids of an unknown label are found in.
-    fn meant(&self, label: &str) -> Option<usize> {
-        let votes = self.labels.get(label)?.votes.iter().enumerate();
-        let (candidate, votes) = votes.max_by_key(|(candidate, votes)| (**votes, usize::MAX - candidate))?;
-        (*votes > 0).then_some(candidate)
+    /// The candidate that an unknown label means: `margin` times as many of its transactions are found there as in any other.
+    fn meant(&self, label: &str, margin: u64) -> Option<usize> {
+        let mut votes: Vec<_> = self.labels.get(label)?.votes.iter().copied().enumerate().collect();
+        votes.sort_by_key(|(candidate, votes)| (std::cmp::Reverse(*votes), *candidate));
+        let second = votes.get(1).map_or(0, |(_, votes)| *votes);
+        votes.first().filter(|(_, votes)| *votes > second * margin).map(|(candidate, _)| *candidate)
+    }
+
+    /// Compares once more what was in doubt: now it is known which entity each label means. The labels of which most is known
+    /// choose first.
+    async fn compare_again(&mut self) -> Result<(), RunError> {
+        let weight = |label: &Label| std::cmp::Reverse(label.votes.iter().copied().max().unwrap_or(0));
+        let mut labels: Vec<_> = self.labels.iter().map(|(name, one)| (weight(one), name.clone())).collect();
+        labels.sort_unstable();
+        for (_, label) in labels {
+            if matches!(hint(&label), Hint::Entity(name) if self.candidate(name).is_some()) {
+                continue;
+            }
+            let (pending, were_gone): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.label(&label).pending).into_iter().unzip();
+            let found = self.everywhere(&pending).await?;
+            let meant = self.meant(&label, 1);
+            for ((seen, is_gone), has) in pending.into_iter().zip(were_gone).zip(found) {
+                match chosen(meant, &has) {
+                    Some(candidate) => self.agree(candidate, &seen),
+                    None => {
+                        let is_gone =
+                            is_gone || meant.is_some_and(|meant| has.contains(&(meant, Likeness::Gone)));
+                        self.keep_pending(meant, seen, is_gone);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Decides about the transactions of which nothing is stored, by asking QuickBooks for them.
     pub(super) async fn resolve(&mut self, lookup: &mut Lookup<'_>) -> Result<(), RunError> {
+        self.compare_again().await?;
         let labels: Vec<_> = self.labels.keys().cloned().collect();
         for label in labels {
             let meant = match hint(&label) {
@@ -239,7 +307,7 @@ impl<'a> Matching<'a> {
                     DiscrepancyKind::Missing
                 }
                 None => {
-                    self.resolve_unknown(self.meant(&label), pending, lookup).await?;
+                    self.resolve_unknown(self.meant(&label, 1), pending, lookup).await?;
                     DiscrepancyKind::Unknown
                 }
             };
@@ -287,10 +355,13 @@ impl<'a> Matching<'a> {
     ) -> Result<(), RunError> {
         let others = (0..self.candidates.len()).filter(|other| Some(*other) != meant);
         let order: Vec<usize> = meant.into_iter().chain(others).collect();
+        let is_posted = pending.iter().any(|(seen, _)| seen.posts);
         let mut were_all_asked = true;
+        // Records without the date that transactions have, such as payments of tax, are believed last.
+        let mut undated: Vec<(usize, HashSet<Box<str>>)> = Vec::new();
         for candidate in order {
             let spec = &self.candidates[candidate].spec;
-            if pending.is_empty() || !has_transaction_ids(spec.name().as_str()) {
+            if pending.is_empty() || !may_be(spec.name().as_str(), is_posted) {
                 continue;
             }
             let ids: Vec<&str> = pending.iter().map(|(seen, _)| &*seen.id).collect();
@@ -306,19 +377,37 @@ impl<'a> Matching<'a> {
                 .into_iter()
                 // What another transaction of the reports has is not this one.
                 .partition(|(seen, _)| {
-                    found.contains_key(&seen.id) && !self.candidates[candidate].has_met(&seen.id)
+                    let is_alike = found.get(&seen.id).is_some_and(|found| {
+                        meant == Some(candidate) || (found.date.is_some() && found.date == seen.date)
+                    });
+                    is_alike && !self.candidates[candidate].has_met(&seen.id)
                 });
             pending = rest;
             for (seen, _) in there {
                 self.miss(candidate, seen);
             }
+            let without = found.into_iter().filter(|(_, found)| found.date.is_none());
+            undated.push((candidate, without.map(|(id, _)| id).collect()));
         }
         for (seen, is_gone) in pending {
-            match meant {
-                Some(candidate) if is_gone && were_all_asked => self.lose(candidate, seen),
+            let other = undated.iter().find(|(candidate, ids)| {
+                ids.contains(&seen.id) && !self.candidates[*candidate].has_met(&seen.id)
+            });
+            match (other, meant) {
+                (Some((candidate, _)), _) => self.settle_undated(*candidate, seen).await?,
+                (None, Some(candidate)) if is_gone && were_all_asked => self.lose(candidate, seen),
                 _ if were_all_asked => self.tally.note(DiscrepancyKind::NotReachable, None, seen),
                 _ => self.tally.note(DiscrepancyKind::Unknown, None, seen),
             }
+        }
+        Ok(())
+    }
+
+    /// A transaction whose record has no date to recognise it by: it agrees if it is stored.
+    async fn settle_undated(&mut self, candidate: usize, seen: Seen) -> Result<(), RunError> {
+        match self.presence(candidate, std::slice::from_ref(&seen), None).await?.as_slice() {
+            [Presence::Live(_)] => self.agree(candidate, &seen),
+            _ => self.miss(candidate, seen),
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ use self::lookup::Lookup;
 use self::matching::Matching;
 pub use self::outcome::{
     BalanceCheck, BalanceDifference, Discrepancy, DiscrepancyKind, LabelTotals, ReconciledPipeline,
-    Reconciliation,
+    Reconciliation, WHOLE,
 };
 use self::period::Period;
 use self::reading::{Reading, misread};
@@ -84,6 +84,8 @@ impl Engine {
                 stop: &stop,
                 reports: 0,
                 unread_days: Vec::new(),
+                has_totals: None,
+                doubtful: Vec::new(),
             },
             lookup: Lookup { engine: self, stop: &stop, requests: 0 },
             matching: Matching::new(self, &request.entities).await?,
@@ -146,6 +148,7 @@ impl Job<'_> {
                     date: one.date,
                     number: one.number,
                     amount: Some(one.debit),
+                    posts: true,
                 };
                 if !is_balanced {
                     self.matching.tally.note(DiscrepancyKind::Unbalanced, None, seen.clone());
@@ -179,6 +182,7 @@ impl Job<'_> {
                     date: one.date,
                     number: one.number,
                     amount: one.amount,
+                    posts: false,
                 });
             });
             self.inconsistent += u64::from(listed.map_err(misread)?.strays > 0);

@@ -7,8 +7,8 @@ use time::{Date, OffsetDateTime};
 
 use crate::error::RunError;
 
-/// The name under which the result of the reports as a whole is kept, beside those of the pipelines.
-pub(super) const WHOLE: &str = "reports";
+/// The name under which the result for the company as a whole is kept in the log of verifications, beside those of the pipelines.
+pub const WHOLE: &str = "reports";
 
 /// The result of a reconciliation.
 #[derive(Debug)]
@@ -208,7 +208,8 @@ impl Reconciliation {
         self.labels.iter().all(|one| one.kind.is_none_or(DiscrepancyKind::is_harmless))
             && self.pipelines.iter().all(ReconciledPipeline::agrees)
             && self.are_reports_whole()
-            && matches!(self.balances, BalanceCheck::Ties { .. })
+            // On a cash basis there is nothing to compare the balances with, and whoever asks for it knows.
+            && (self.basis == Basis::Cash || matches!(self.balances, BalanceCheck::Ties { .. }))
     }
 
     /// Number of transactions with a result.
@@ -264,6 +265,11 @@ impl Reconciliation {
         };
         let differs = self.labels.iter().any(|one| one.kind.is_some_and(|kind| !kind.is_harmless()))
             || matches!(self.balances, BalanceCheck::Differs { .. });
-        pipelines.chain([record(&whole, result(differs, self.ties_out()))]).collect()
+        pipelines
+            .chain([record(
+                &whole,
+                result(differs, self.ties_out() && matches!(self.balances, BalanceCheck::Ties { .. })),
+            )])
+            .collect()
     }
 }

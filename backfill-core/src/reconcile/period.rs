@@ -1,6 +1,6 @@
 //! Ranges of days that one report covers.
 
-use time::{Date, Duration, Month};
+use time::{Date, Duration};
 
 /// The days of one report, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,11 +42,6 @@ impl Period {
 fn month_end(date: Date) -> Date {
     let days = date.month().length(date.year());
     date.replace_day(days).expect("a month has its last day")
-}
-
-/// The English name of a date's month, as Intuit writes it.
-pub(super) fn month_name(month: Month) -> String {
-    month.to_string()
 }
 
 #[cfg(test)]

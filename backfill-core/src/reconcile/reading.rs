@@ -10,6 +10,9 @@ use super::period::Period;
 use crate::engine::Engine;
 use crate::error::{Failure, RunError, broken};
 
+/// How many days have journals without totals before it is believed that QuickBooks writes none.
+const DAYS_IN_DOUBT: usize = 3;
+
 /// Reads the reports of one reconciliation.
 pub(super) struct Reading<'a> {
     pub(super) engine: &'a Engine,
@@ -19,6 +22,10 @@ pub(super) struct Reading<'a> {
     pub(super) reports: u64,
     /// Days whose reports are never whole.
     pub(super) unread_days: Vec<Date>,
+    /// Whether journals end with totals; `None` while no journal has shown it.
+    pub(super) has_totals: Option<bool>,
+    /// Days whose journals have no totals, while no journal has shown whether there are any.
+    pub(super) doubtful: Vec<Period>,
 }
 
 /// One request's end.
@@ -26,6 +33,8 @@ enum Asked {
     Whole(Report),
     /// Fewer days may be answered.
     TooLarge,
+    /// A journal without totals at its end: it is cut off, or QuickBooks writes none.
+    NoTotals,
 }
 
 impl Reading<'_> {
@@ -36,24 +45,46 @@ impl Reading<'_> {
         name: ReportName,
         left: &mut Vec<Period>,
     ) -> Result<Option<(Period, Report)>, RunError> {
-        while let Some(period) = left.pop() {
+        loop {
+            let Some(period) = left.pop() else {
+                if self.doubtful.is_empty() {
+                    return Ok(None);
+                }
+                self.settle_doubt(left);
+                continue;
+            };
             let request = ReportRequest::new(name, period.first, period.last);
-            match self.ask(&request).await? {
-                Asked::Whole(report) => return Ok(Some((period, report))),
-                Asked::TooLarge => match period.halves() {
-                    Some((earlier, later)) => left.extend([later, earlier]),
-                    None => self.unread_days.push(period.first),
-                },
+            let asked = self.ask(&request).await?;
+            match (asked, period.halves()) {
+                (Asked::Whole(report), _) => return Ok(Some((period, report))),
+                (_, Some((earlier, later))) => left.extend([later, earlier]),
+                (Asked::NoTotals, None) if self.has_totals.is_none() => {
+                    self.doubtful.push(period);
+                    if self.doubtful.len() == DAYS_IN_DOUBT {
+                        self.settle_doubt(left);
+                    }
+                }
+                (_, None) => self.unread_days.push(period.first),
             }
         }
-        Ok(None)
+    }
+
+    /// Decides about days whose journals have no totals: if no journal had any, QuickBooks writes none, and the days are read
+    /// again. Otherwise they are cut off.
+    fn settle_doubt(&mut self, left: &mut Vec<Period>) {
+        let days = std::mem::take(&mut self.doubtful);
+        if *self.has_totals.get_or_insert(false) {
+            self.unread_days.extend(days.iter().map(|day| day.first));
+        } else {
+            left.extend(days.into_iter().rev());
+        }
     }
 
     /// Reads one report whole, or not at all.
     pub(super) async fn whole(&mut self, request: &ReportRequest) -> Result<Option<Report>, RunError> {
         match self.ask(request).await? {
             Asked::Whole(report) => Ok(Some(report)),
-            Asked::TooLarge => Ok(None),
+            Asked::TooLarge | Asked::NoTotals => Ok(None),
         }
     }
 
@@ -65,6 +96,7 @@ impl Reading<'_> {
         };
         let report = match answer {
             Ok(report) if report.is_cut() => return Ok(Asked::TooLarge),
+            Ok(report) if !self.ends(&report) => return Ok(Asked::NoTotals),
             Ok(report) => report,
             Err(error) if error.advice() == Advice::AskFewer => return Ok(Asked::TooLarge),
             Err(error) => return Err(RunError::general(Failure::Read(error))),
@@ -72,6 +104,14 @@ impl Reading<'_> {
         self.keep(request, &report).await?;
         self.reports += 1;
         Ok(Asked::Whole(report))
+    }
+
+    /// Whether a journal ends as the company's other journals do.
+    fn ends(&mut self, report: &Report) -> bool {
+        if report.has_totals() {
+            self.has_totals = Some(true);
+        }
+        !report.lacks_totals() || self.has_totals == Some(false)
     }
 
     async fn keep(&self, request: &ReportRequest, report: &Report) -> Result<(), RunError> {

@@ -4,12 +4,22 @@ use std::collections::BTreeMap;
 
 use qbo_client::report::Amount;
 use time::Date;
+use time::macros::format_description;
 
 use super::label::{Hint, hint};
 use super::outcome::{Discrepancy, DiscrepancyKind, LabelTotals};
 
 /// The most discrepancies that are listed of one type and kind; all are counted.
 const MOST_LISTED: u64 = 1000;
+
+/// The member of a record that is its transaction's date.
+pub(super) const DATE: &str = "TxnDate";
+
+/// A date as records write it.
+pub(super) fn day(date: Date) -> Box<str> {
+    let day = date.format(format_description!("[year]-[month]-[day]"));
+    day.expect("a format of plain numbers cannot fail").into()
+}
 
 /// A transaction, as a report has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +29,8 @@ pub(super) struct Seen {
     pub(super) date: Option<Date>,
     pub(super) number: Box<str>,
     pub(super) amount: Option<Amount>,
+    /// Whether the journal has it.
+    pub(super) posts: bool,
 }
 
 /// The results so far.
@@ -39,7 +51,7 @@ impl Tally {
         if self.count(&seen.label, Some(kind), 1, seen.amount.unwrap_or_default()) > MOST_LISTED {
             return;
         }
-        let Seen { label, id, date, number, amount } = seen;
+        let Seen { label, id, date, number, amount, posts: _ } = seen;
         self.discrepancies.push(Discrepancy { kind, pipeline, label, id, date, number, amount });
     }
 

@@ -3,25 +3,20 @@
 //! A row of the range that neither the journal nor the list has is not wrong by itself: it may have been deleted since, or
 //! moved to another date, or have no amount. QuickBooks is asked for it by id.
 
-use qbo_client::report::Amount;
 use raw_store::MemberRange;
 use time::Date;
-use time::macros::format_description;
 
 use super::label::is_reported;
 use super::lookup::{Answer, Lookup};
 use super::matching::Matching;
 use super::outcome::DiscrepancyKind;
 use super::request::ReconcileRequest;
-use super::tally::Seen;
+use super::tally::{DATE, Seen, day};
 use crate::engine::Engine;
 use crate::error::RunError;
 
 /// The number of ids read from the store at once.
 const STORED_AT_ONCE: u32 = 1000;
-
-/// The member of a transaction that is its date.
-const DATE: &str = "TxnDate";
 
 /// Looks for rows of the range that the reports do not have.
 pub(super) async fn account_for_unlisted(
@@ -31,10 +26,6 @@ pub(super) async fn account_for_unlisted(
     lookup: &mut Lookup<'_>,
     unread: &[Date],
 ) -> Result<(), RunError> {
-    let day = |date: Date| {
-        let day = date.format(format_description!("[year]-[month]-[day]"));
-        day.expect("a format of plain numbers cannot fail").into_boxed_str()
-    };
     let range = MemberRange { member: DATE.into(), first: day(request.first), last: day(request.last) };
     for candidate in 0..matching.candidates.len() {
         if !is_reported(matching.candidates[candidate].spec.name().as_str()) {
@@ -102,7 +93,7 @@ async fn explain(
             _ => result.unresolved += 1,
         }
         let pipeline = Some(result.pipeline.clone());
-        let seen = Seen { label: "".into(), id, date, number: "".into(), amount: None::<Amount> };
+        let seen = Seen { label: "".into(), id, date, number: "".into(), amount: None, posts: true };
         matching.tally.note(kind, pipeline, seen);
     }
     Ok(())

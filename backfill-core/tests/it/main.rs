@@ -12,6 +12,7 @@ mod drift;
 mod entities;
 mod forgotten;
 mod odd;
+mod reconcile;
 mod refusals;
 mod settle;
 mod silence;

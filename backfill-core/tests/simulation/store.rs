@@ -292,8 +292,13 @@ impl VerificationLog for Connection {
 
 #[async_trait]
 impl RowLookup for Connection {
-    async fn presence(&self, pipeline: &Pipeline, ids: &[Box<str>]) -> Result<Vec<Presence>, StoreError> {
-        self.step("presence", self.process.memory.presence(pipeline, ids)).await
+    async fn presence<'a>(
+        &self,
+        pipeline: &Pipeline,
+        ids: &[Box<str>],
+        member: Option<&'a str>,
+    ) -> Result<Vec<Presence>, StoreError> {
+        self.step("presence", self.process.memory.presence(pipeline, ids, member)).await
     }
 
     async fn ids_between(

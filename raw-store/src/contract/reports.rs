@@ -8,15 +8,19 @@ use crate::{GoneRecord, KeptReport, MemberRange, Pipeline, Presence, Store, Stor
 /// Rows are found by id, in the order of the question; a mark is told, and a table that does not exist holds nothing.
 pub async fn rows_are_looked_up_by_id(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    let page = scene.page(vec![row("1", "{}", noon(0)), row("2", "{}", noon(0))]);
+    let page = scene.page(vec![row("1", r#"{"A":"b"}"#, noon(0)), row("2", "{}", noon(0))]);
     store.commit_page(&page).await?;
     let gone = [GoneRecord { id: "2".into(), deleted_at: None }];
     store.mark_gone(&pipeline(), &scene.lease, &gone, noon(1)).await?;
     let ids: Vec<Box<str>> = ["3", "2", "1", "2"].map(Into::into).into();
-    let expected = [Presence::Absent, Presence::Gone, Presence::Live, Presence::Gone];
-    assert_eq!(store.presence(&pipeline(), &ids).await?, expected);
+    let expected = |text: Option<&str>| {
+        [Presence::Absent, Presence::Gone, Presence::Live(text.map(Into::into)), Presence::Gone]
+    };
+    assert_eq!(store.presence(&pipeline(), &ids, None).await?, expected(None));
+    assert_eq!(store.presence(&pipeline(), &ids, Some("A")).await?, expected(Some("b")));
+    assert_eq!(store.presence(&pipeline(), &ids, Some("B")).await?, expected(None));
     let nowhere = Pipeline { table: "qb_nothings".parse().unwrap(), ..pipeline() };
-    assert_eq!(store.presence(&nowhere, &ids).await?, [Presence::Absent; 4]);
+    assert_eq!(store.presence(&nowhere, &ids, None).await?, vec![Presence::Absent; 4]);
     Ok(())
 }
 

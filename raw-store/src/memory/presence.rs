@@ -7,13 +7,18 @@ use crate::{MemberRange, Pipeline, Presence, RowLookup, StoreError};
 
 #[async_trait]
 impl RowLookup for MemoryStore {
-    async fn presence(&self, pipeline: &Pipeline, ids: &[Box<str>]) -> Result<Vec<Presence>, StoreError> {
+    async fn presence<'a>(
+        &self,
+        pipeline: &Pipeline,
+        ids: &[Box<str>],
+        member: Option<&'a str>,
+    ) -> Result<Vec<Presence>, StoreError> {
         let state = self.state();
         let table = state.tables.get(&pipeline.table);
         let one = |id: &Box<str>| match table.and_then(|table| table.get(id)) {
             None => Presence::Absent,
             Some(row) if row.gone_found_at.is_some() => Presence::Gone,
-            Some(_) => Presence::Live,
+            Some(row) => Presence::Live(member.and_then(|member| text(&row.payload, member))),
         };
         Ok(ids.iter().map(one).collect())
     }
@@ -28,13 +33,17 @@ impl RowLookup for MemoryStore {
         let state = self.state();
         let rows = state.tables.get(&pipeline.table).into_iter().flat_map(|table| table.values());
         let is_between = |payload: &[u8]| {
-            let document: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
-            let text = document.get(&*between.member).and_then(|member| member.as_str());
-            text.is_some_and(|text| *between.first <= *text && *text <= *between.last)
+            text(payload, &between.member).is_some_and(|text| between.first <= text && text <= between.last)
         };
         let ids = rows
             .filter(|row| row.gone_found_at.is_none() && *row.id > *after && is_between(&row.payload))
             .map(|row| row.id.clone());
         Ok(ids.take(limit as usize).collect())
     }
+}
+
+/// The text that a document has in a member.
+fn text(payload: &[u8], member: &str) -> Option<Box<str>> {
+    let document: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+    document.get(member).and_then(|member| member.as_str()).map(Into::into)
 }

@@ -434,9 +434,14 @@ impl VerificationLog for PgStore {
 
 #[async_trait]
 impl RowLookup for PgStore {
-    async fn presence(&self, pipeline: &Pipeline, ids: &[Box<str>]) -> Result<Vec<Presence>, StoreError> {
+    async fn presence<'a>(
+        &self,
+        pipeline: &Pipeline,
+        ids: &[Box<str>],
+        member: Option<&'a str>,
+    ) -> Result<Vec<Presence>, StoreError> {
         in_session!(self.session, format!("looking up rows of {}", pipeline.table), |session| {
-            presence::presence(&session, &pipeline.table, ids)
+            presence::presence(&session, &pipeline.table, ids, member)
         })
     }
 

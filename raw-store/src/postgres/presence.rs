@@ -5,9 +5,11 @@ use deadpool_postgres::Object;
 use super::version;
 use crate::{MemberRange, Presence, StoreErrorKind, TableName};
 
+/// Without a member, no document is read.
 fn presence_sql(table: &TableName) -> String {
     format!(
-        "SELECT stored.id IS NOT NULL, stored.gone_found_at_utc IS NOT NULL
+        "SELECT stored.id IS NOT NULL, stored.gone_found_at_utc IS NOT NULL,
+             CASE WHEN $2::text IS NOT NULL THEN stored.payload ->> $2 END
          FROM unnest($1::text[]) WITH ORDINALITY AS asked (id, place)
          LEFT JOIN \"{table}\" AS stored ON stored.id = asked.id
          ORDER BY asked.place"
@@ -24,23 +26,24 @@ fn ids_sql(table: &TableName) -> String {
     )
 }
 
-/// Says of each id whether its document is stored.
+/// Says of each id what is stored under it.
 pub(super) async fn presence(
     client: &Object,
     table: &TableName,
     ids: &[Box<str>],
+    member: Option<&str>,
 ) -> Result<Vec<Presence>, StoreErrorKind> {
     if !version::exists(&***client, table.as_str()).await? {
         return Ok(vec![Presence::Absent; ids.len()]);
     }
     let ids: Vec<&str> = ids.iter().map(|id| &**id).collect();
     let statement = client.prepare_cached(&presence_sql(table)).await?;
-    let rows = client.query(&statement, &[&ids]).await?;
+    let rows = client.query(&statement, &[&ids, &member]).await?;
     rows.iter()
         .map(|row| {
             Ok(match (row.try_get(0)?, row.try_get(1)?) {
                 (false, _) => Presence::Absent,
-                (true, false) => Presence::Live,
+                (true, false) => Presence::Live(row.try_get::<_, Option<String>>(2)?.map(Into::into)),
                 (true, true) => Presence::Gone,
             })
         })

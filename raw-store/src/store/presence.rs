@@ -6,14 +6,14 @@ use async_trait::async_trait;
 
 use crate::{Pipeline, StoreError};
 
-/// Whether a document is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What is stored under an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// Nothing is stored under the id.
+    /// Nothing.
     Absent,
-    /// There is a row.
-    Live,
-    /// There is a row, and it is marked as gone at the source.
+    /// A row; with the text of the member that was asked for, if the document has one.
+    Live(Option<Box<str>>),
+    /// A row that is marked as gone at the source.
     Gone,
 }
 
@@ -26,8 +26,13 @@ pub enum Presence {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RowLookup: fmt::Debug + Send + Sync {
-    /// Says of each id, in the given order, whether its document is stored.
-    async fn presence(&self, pipeline: &Pipeline, ids: &[Box<str>]) -> Result<Vec<Presence>, StoreError>;
+    /// Says of each id, in the given order, what is stored under it, with the text that the document has in a `member`.
+    async fn presence<'a>(
+        &self,
+        pipeline: &Pipeline,
+        ids: &[Box<str>],
+        member: Option<&'a str>,
+    ) -> Result<Vec<Presence>, StoreError>;
 
     /// Lists ids of rows without a mark whose document has a text `member` from `first` to `last`, both included, compared byte
     /// by byte: at most `limit` ids after `after`, in the store's own order. Fewer than `limit` ids mean that there are no more.
