@@ -30,6 +30,7 @@ mod summary;
 pub mod attachments;
 pub mod findings;
 pub mod probe;
+pub mod reconciliation;
 pub mod verification;
 pub mod windows;
 mod window_group;
