@@ -1,5 +1,6 @@
 //! The sentences that say what a verification has shown.
 
+use backfill_core::reconcile::WHOLE;
 use raw_store::{VerificationRecord, VerifyMethod, VerifyResult};
 
 use crate::instant::short;
@@ -24,10 +25,22 @@ pub fn result(result: VerifyResult) -> &'static str {
     }
 }
 
-/// Says in one sentence what a verification of a pipeline has shown, how and when.
+/// Says in one sentence what a verification has shown, of a pipeline or of the company as a whole, how and when.
 #[must_use]
 pub fn sentence(record: &VerificationRecord) -> String {
     let (start, end) = (short(record.span.start()), short(record.span.end()));
+    if *record.entity_name == *WHOLE {
+        let result = match record.result {
+            VerifyResult::Confirmed => "ties out",
+            VerifyResult::Differs => "does not tie out",
+            VerifyResult::Incomplete => "compared in part",
+        };
+        return format!(
+            "the company: {result} {} on {}, {start} .. {end}",
+            method(record.method),
+            short(record.at)
+        );
+    }
     let (result, how, at) = (result(record.result), method(record.method), short(record.at));
     format!("qb_{}_backfill: {result} {how} on {at}, {start} .. {end}", record.entity_name)
 }

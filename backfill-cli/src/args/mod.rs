@@ -215,6 +215,8 @@ pub(crate) enum Command {
     Attachments(Attachments),
     /// Find out with small questions what QuickBooks accepts for the company, and write it without any data of the company
     Probe(ProbeArgs),
+    /// Compare QuickBooks' own reports with what is stored: what is missing, and what no entity returns
+    Reconcile(ReconcileArgs),
     /// Manage one-time triggers: runs that a worker starts once, at a stated time
     #[command(subcommand)]
     Trigger(Trigger),
@@ -353,6 +355,43 @@ pub(crate) struct VerifyArgs {
     /// Concurrent API requests, 1 to 10
     #[arg(long, value_name = "N", default_value = "10", value_parser = concurrency)]
     pub(crate) concurrency: NonZeroUsize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  qbo-backfill reconcile --from 2025-01-01 --to 2026-01-01\n  \
+    qbo-backfill reconcile --from 2025-01-01 --to 2026-01-01 --plan\n  \
+    qbo-backfill reconcile --from 2025-01-01 --to 2026-01-01 --output json\n\nExit code 0 means that everything ties out, 3 \
+    that something is missing or not explained.")]
+pub(crate) struct ReconcileArgs {
+    /// First day of the transactions to compare, such as 2025-01-01
+    #[arg(long, aliases = ["fecha-inicio", "fecha_inicio"], value_name = "DATE", value_parser = instant::parse, allow_hyphen_values = true)]
+    pub(crate) from: OffsetDateTime,
+    /// Day after the last one (exclusive)
+    #[arg(long, aliases = ["fecha-fin", "fecha_fin"], value_name = "DATE", value_parser = instant::parse, allow_hyphen_values = true)]
+    pub(crate) to: OffsetDateTime,
+    /// When the amounts of the trial balance count; with cash they are kept, and not compared, because the journal has no cash
+    /// basis
+    #[arg(long, value_enum, value_name = "accrual|cash", default_value_t = Basis::Accrual, hide_possible_values = true)]
+    pub(crate) basis: Basis,
+    /// Show the estimated API calls, and stop there
+    #[arg(long)]
+    pub(crate) plan: bool,
+}
+
+/// When amounts count: when they are owed, or when they are paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Basis {
+    Accrual,
+    Cash,
+}
+
+impl From<Basis> for qbo_client::Basis {
+    fn from(basis: Basis) -> Self {
+        match basis {
+            Basis::Accrual => Self::Accrual,
+            Basis::Cash => Self::Cash,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ mod findings;
 mod log_reader;
 mod plan;
 mod probe;
+mod reconcile;
 mod quarantine;
 mod report;
 mod request;
@@ -72,6 +73,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Verify(arguments) => verify::verify(&settings, &arguments).await,
             Command::Attachments(command) => attachments::attachments(&settings, &command).await,
             Command::Probe(arguments) => probe::probe(&settings, &arguments).await,
+            Command::Reconcile(arguments) => reconcile::reconcile(&settings, &arguments).await,
             Command::Trigger(command) => trigger::trigger(&settings, &command).await,
             Command::Worker(arguments) => worker::worker(&cli.global, &settings, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,

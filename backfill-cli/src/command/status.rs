@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use backfill_core::reconcile::WHOLE;
 use backfill_core::{Axis, CustomFields, EntitySpec, RequestPart};
 use backfill_report::instant::{short, utc};
 use backfill_report::json::{line as line_json, verified as verified_json};
@@ -12,7 +13,7 @@ use backfill_report::{confirmation, custom_fields_line};
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{
     BackfillLog as _, LogFilter, LogLine, Pipeline, Quarantine as _, SourceRefusals as _, Tables as _,
-    Validation, VerificationLog as _, VerificationRecord, WindowState,
+    Validation, VerificationLog as _, VerificationRecord, VerifyMethod, WindowState,
 };
 use serde_json::json;
 
@@ -50,7 +51,8 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
     match settings.output {
         Output::Json => {
             out_json(
-                &json!({"pipelines": entities.iter().map(|one| one.json(listed, &verified)).collect::<Vec<_>>()}),
+                &json!({"pipelines": entities.iter().map(|one| one.json(listed, &verified)).collect::<Vec<_>>(),
+                        "reconciled": whole(&verified).map(verified_json)}),
             );
         }
         Output::Text if entities.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
@@ -68,7 +70,15 @@ fn confirmations(entities: &[EntityStatus<'_>], verified: &[VerificationRecord])
             let _ = write!(text, "\n{}", confirmation::sentence(record));
         }
     }
+    if let Some(record) = whole(verified) {
+        let _ = write!(text, "\n{}", confirmation::sentence(record));
+    }
     text
+}
+
+/// The newest result of comparing the company as a whole with the reports.
+fn whole(verified: &[VerificationRecord]) -> Option<&VerificationRecord> {
+    verified.iter().find(|one| &*one.entity_name == WHOLE && one.method == VerifyMethod::Report)
 }
 
 fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {

@@ -25,6 +25,7 @@ mod inputs;
 mod keyring;
 mod kills;
 mod output;
+mod reconcile;
 mod report;
 mod lifeline;
 mod mage;

@@ -49,6 +49,8 @@ const TABLE: &[(&[&str], i32, Form)] = &[
     (&["report", "--format", "html", "--out", "report.html"], 0, One),
     (&["verify", "Item"], 0, Events),
     (&["verify", "Invoice"], 3, Events),
+    (&["reconcile", "--from", "2024-01-01", "--to", "2025-01-01", "--plan"], 0, One),
+    (&["reconcile", "--from", "2024-01-01", "--to", "2025-01-01"], 3, One),
     (&["retry", "--failed"], 0, Events),
     (&["retry", "--window", "2024-03-14", "Item"], 0, Events),
     (&["quarantine", "list"], 0, One),
