@@ -35,7 +35,7 @@ async fn a_company_ties_out_until_something_is_missing() {
     let status = house.at(&["status"]).await.expect(0);
     assert!(status.stdout.contains("the company: ties out with QuickBooks' reports"), "{}", status.stdout);
 
-    let id = house.sandbox.with_company(|company| company.ids("Bill")[2].clone());
+    let id = house.sandbox.with_company(|company| company.ids("Bill").into_iter().nth(2).unwrap());
     let delete = format!("DELETE FROM raw.qb_bills WHERE id = '{id}'");
     house.client().await.batch_execute(&delete).await.unwrap();
     house.sandbox.with_reports(|reports| reports.labels = Labels::Uk);
