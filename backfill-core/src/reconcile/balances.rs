@@ -115,17 +115,17 @@ fn compare(
 ) -> Vec<BalanceDifference> {
     let accounts: BTreeSet<_> = before.keys().chain(after.keys()).chain(posted.keys()).collect();
     let of = |amounts: &ByAccount, account: &str| amounts.get(account).copied().unwrap_or_default();
-    let difference = |account: &Box<str>| {
+    let difference = |account: &str| {
         let changed = of(after, account) - of(before, account);
         let posted = of(posted, account);
         (changed != posted).then(|| BalanceDifference {
             until: month.last,
-            account: account.clone(),
+            account: account.into(),
             changed,
             posted,
         })
     };
-    accounts.into_iter().filter_map(difference).collect()
+    accounts.into_iter().filter_map(|account| difference(account)).collect()
 }
 
 /// The end of a fiscal year: income and expenses begin at zero again, and their sum goes to one account of equity. No
@@ -179,10 +179,9 @@ impl Closing {
         };
         let (closed, others): (Vec<_>, Vec<_>) = found.iter().partition(is_closed);
         let sum: Amount = closed.iter().map(|one| held(&one.account)).sum();
-        let is_open = |account: &&Box<str>| {
-            !held(account).is_zero() && !closed.iter().any(|one| one.account == **account)
-        };
-        self.temporary.iter().filter(is_open).count() == 0
+        let is_open =
+            |account: &str| !held(account).is_zero() && !closed.iter().any(|one| *one.account == *account);
+        !self.temporary.iter().any(|account| is_open(account))
             && matches!(others.as_slice(), [one] if residual(one) == sum && !self.temporary.contains(&one.account))
     }
 }

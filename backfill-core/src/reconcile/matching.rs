@@ -143,7 +143,7 @@ impl<'a> Matching<'a> {
     }
 
     async fn compare_known(&mut self, candidate: usize, group: Vec<Seen>) -> Result<(), RunError> {
-        let found = self.presence(candidate, &group, None).await?;
+        let found = self.presence(candidate, &group, "").await?;
         for (seen, presence) in group.into_iter().zip(found) {
             match presence {
                 Presence::Live(_) => self.agree(candidate, &seen),
@@ -163,13 +163,12 @@ impl<'a> Matching<'a> {
         }
         let meant = self.meant(label, MARGIN);
         for (seen, has) in group.into_iter().zip(found) {
-            match chosen(meant, &has) {
-                Some(candidate) => self.agree(candidate, &seen),
-                None => {
-                    let is_gone = meant.is_some_and(|meant| has.contains(&(meant, Likeness::Gone)));
-                    self.keep_pending(meant, seen, is_gone);
-                }
+            if let Some(candidate) = chosen(meant, &has) {
+                self.agree(candidate, &seen);
+                continue;
             }
+            let is_gone = meant.is_some_and(|meant| has.contains(&(meant, Likeness::Gone)));
+            self.keep_pending(meant, seen, is_gone);
         }
         Ok(())
     }
@@ -182,7 +181,7 @@ impl<'a> Matching<'a> {
             if !may_be(candidate.spec.name().as_str(), is_posted) {
                 continue;
             }
-            let presence = self.presence(place, group, Some(DATE)).await?;
+            let presence = self.presence(place, group, DATE).await?;
             for ((seen, presence), has) in group.iter().zip(presence).zip(&mut found) {
                 let date = seen.date.map(day);
                 let likeness = match presence {
@@ -204,7 +203,7 @@ impl<'a> Matching<'a> {
         &self,
         candidate: usize,
         group: &[Seen],
-        member: Option<&str>,
+        member: &str,
     ) -> Result<Vec<Presence>, RunError> {
         let pipeline = &self.candidates[candidate].pipeline;
         let mut found = Vec::with_capacity(group.len());
@@ -276,14 +275,12 @@ impl<'a> Matching<'a> {
             let found = self.everywhere(&pending).await?;
             let meant = self.meant(&label, 1);
             for ((seen, is_gone), has) in pending.into_iter().zip(were_gone).zip(found) {
-                match chosen(meant, &has) {
-                    Some(candidate) => self.agree(candidate, &seen),
-                    None => {
-                        let is_gone =
-                            is_gone || meant.is_some_and(|meant| has.contains(&(meant, Likeness::Gone)));
-                        self.keep_pending(meant, seen, is_gone);
-                    }
+                if let Some(candidate) = chosen(meant, &has) {
+                    self.agree(candidate, &seen);
+                    continue;
                 }
+                let is_gone = is_gone || meant.is_some_and(|meant| has.contains(&(meant, Likeness::Gone)));
+                self.keep_pending(meant, seen, is_gone);
             }
         }
         Ok(())
@@ -300,16 +297,13 @@ impl<'a> Matching<'a> {
             };
             let Some(one) = self.labels.get_mut(&label) else { continue };
             let (pending, further) = (std::mem::take(&mut one.pending), std::mem::take(&mut one.further));
-            let kind = match meant {
-                Some(candidate) => {
-                    self.resolve_known(candidate, pending, lookup).await?;
-                    self.candidates[candidate].result.missing += further.0;
-                    DiscrepancyKind::Missing
-                }
-                None => {
-                    self.resolve_unknown(self.meant(&label, 1), pending, lookup).await?;
-                    DiscrepancyKind::Unknown
-                }
+            let kind = if let Some(candidate) = meant {
+                self.resolve_known(candidate, pending, lookup).await?;
+                self.candidates[candidate].result.missing += further.0;
+                DiscrepancyKind::Missing
+            } else {
+                self.resolve_unknown(self.meant(&label, 1), pending, lookup).await?;
+                DiscrepancyKind::Unknown
             };
             if further.0 > 0 {
                 self.tally.count(&label, Some(kind), further.0, further.1);
@@ -326,10 +320,10 @@ impl<'a> Matching<'a> {
         lookup: &mut Lookup<'_>,
     ) -> Result<(), RunError> {
         let ids: Vec<&str> = pending.iter().map(|(seen, _)| &*seen.id).collect();
-        let answer = match ids.is_empty() {
-            true => return Ok(()),
-            false => lookup.ask(&self.candidates[candidate].spec, &ids).await?,
-        };
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let answer = lookup.ask(&self.candidates[candidate].spec, &ids).await?;
         for (seen, is_gone) in pending {
             let is_there = match &answer {
                 Answer::Known(found) => found.contains_key(&seen.id),
@@ -405,7 +399,7 @@ impl<'a> Matching<'a> {
 
     /// A transaction whose record has no date to recognise it by: it agrees if it is stored.
     async fn settle_undated(&mut self, candidate: usize, seen: Seen) -> Result<(), RunError> {
-        match self.presence(candidate, std::slice::from_ref(&seen), None).await?.as_slice() {
+        match self.presence(candidate, std::slice::from_ref(&seen), "").await?.as_slice() {
             [Presence::Live(_)] => self.agree(candidate, &seen),
             _ => self.miss(candidate, seen),
         }

@@ -292,11 +292,11 @@ impl VerificationLog for Connection {
 
 #[async_trait]
 impl RowLookup for Connection {
-    async fn presence<'a>(
+    async fn presence(
         &self,
         pipeline: &Pipeline,
         ids: &[Box<str>],
-        member: Option<&'a str>,
+        member: &str,
     ) -> Result<Vec<Presence>, StoreError> {
         self.step("presence", self.process.memory.presence(pipeline, ids, member)).await
     }

@@ -7,20 +7,21 @@ use crate::{MemberRange, Pipeline, Presence, RowLookup, StoreError};
 
 #[async_trait]
 impl RowLookup for MemoryStore {
-    async fn presence<'a>(
+    async fn presence(
         &self,
         pipeline: &Pipeline,
         ids: &[Box<str>],
-        member: Option<&'a str>,
+        member: &str,
     ) -> Result<Vec<Presence>, StoreError> {
         let state = self.state();
         let table = state.tables.get(&pipeline.table);
-        let one = |id: &Box<str>| match table.and_then(|table| table.get(id)) {
+        let one = |id: &str| match table.and_then(|table| table.get(id)) {
             None => Presence::Absent,
             Some(row) if row.gone_found_at.is_some() => Presence::Gone,
-            Some(row) => Presence::Live(member.and_then(|member| text(&row.payload, member))),
+            Some(_) if member.is_empty() => Presence::Live(None),
+            Some(row) => Presence::Live(text(&row.payload, member)),
         };
-        Ok(ids.iter().map(one).collect())
+        Ok(ids.iter().map(|id| one(id)).collect())
     }
 
     async fn ids_between(

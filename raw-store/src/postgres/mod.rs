@@ -434,11 +434,11 @@ impl VerificationLog for PgStore {
 
 #[async_trait]
 impl RowLookup for PgStore {
-    async fn presence<'a>(
+    async fn presence(
         &self,
         pipeline: &Pipeline,
         ids: &[Box<str>],
-        member: Option<&'a str>,
+        member: &str,
     ) -> Result<Vec<Presence>, StoreError> {
         in_session!(self.session, format!("looking up rows of {}", pipeline.table), |session| {
             presence::presence(&session, &pipeline.table, ids, member)

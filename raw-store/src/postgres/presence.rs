@@ -9,7 +9,7 @@ use crate::{MemberRange, Presence, StoreErrorKind, TableName};
 fn presence_sql(table: &TableName) -> String {
     format!(
         "SELECT stored.id IS NOT NULL, stored.gone_found_at_utc IS NOT NULL,
-             CASE WHEN $2::text IS NOT NULL THEN stored.payload ->> $2 END
+             CASE WHEN $2::text <> '' THEN stored.payload ->> $2 END
          FROM unnest($1::text[]) WITH ORDINALITY AS asked (id, place)
          LEFT JOIN \"{table}\" AS stored ON stored.id = asked.id
          ORDER BY asked.place"
@@ -31,7 +31,7 @@ pub(super) async fn presence(
     client: &Object,
     table: &TableName,
     ids: &[Box<str>],
-    member: Option<&str>,
+    member: &str,
 ) -> Result<Vec<Presence>, StoreErrorKind> {
     if !version::exists(&***client, table.as_str()).await? {
         return Ok(vec![Presence::Absent; ids.len()]);

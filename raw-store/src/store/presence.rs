@@ -26,12 +26,13 @@ pub enum Presence {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RowLookup: fmt::Debug + Send + Sync {
-    /// Says of each id, in the given order, what is stored under it, with the text that the document has in a `member`.
-    async fn presence<'a>(
+    /// Says of each id, in the given order, what is stored under it, with the text that the document has in a `member`. If the
+    /// name of the member is empty, no document is read.
+    async fn presence(
         &self,
         pipeline: &Pipeline,
         ids: &[Box<str>],
-        member: Option<&'a str>,
+        member: &str,
     ) -> Result<Vec<Presence>, StoreError>;
 
     /// Lists ids of rows without a mark whose document has a text `member` from `first` to `last`, both included, compared byte
