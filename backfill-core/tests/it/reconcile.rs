@@ -341,3 +341,23 @@ fn look(chance: &mut fastrand::Rng) -> ReportOptions {
         ..ReportOptions::default()
     }
 }
+
+/// Income and expenses begin every year at zero, and no transaction says so.
+#[tokio::test]
+async fn balances_tie_over_the_end_of_fiscal_years() {
+    let history = window(datetime!(2022-03-01 0:00 UTC), SPAN_END);
+    let shape = Shape::default().every_entity(9).with_history(history.start()..history.end());
+    let bench = Bench::start(shape).await;
+    bench.run(RunRequest { span: history, ..bench.request_for(&["all"]) }).await;
+    let years = ReconcileRequest {
+        id: run_id(),
+        identity: bench.request().identity,
+        first: date!(2022 - 01 - 01),
+        last: date!(2024 - 12 - 31),
+        basis: Basis::Accrual,
+        entities: Catalog::bundled().entities().to_vec(),
+    };
+    let found = bench.engine().reconcile(years, CancellationToken::new()).await.unwrap();
+    assert!(found.ties_out(), "{found:#?}");
+    assert_eq!(found.balances, BalanceCheck::Ties { months: 36 });
+}
