@@ -377,6 +377,7 @@ impl Way {
                 let (status, body) = fixtures::changes(&state.source.company, entity.as_str(), since);
                 return Some((status, None, body));
             }
+            Call::Report(_) => return Some((404, None, Vec::new())),
         };
         let torn = world.meets(Fault::Torn);
         let mut state = world.state();
