@@ -299,7 +299,7 @@ pub(crate) async fn marks_are_true(world: &World, store: &MemoryStore) {
 }
 
 /// What a verification has just found to agree, another one confirms by counting alone.
-pub(crate) async fn nothing_was_read(world: &World, store: &MemoryStore, again: &Verification) {
+pub(crate) fn nothing_was_read(world: &World, store: &MemoryStore, again: &Verification) {
     // A record that was edited since has left the window of its row, or the range: its time has to be explained anew.
     let is_as_read = |row: &StoredRow| {
         let state = world.state();

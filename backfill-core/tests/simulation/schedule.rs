@@ -143,7 +143,7 @@ async fn verified(world: &Arc<World>, store: &Arc<MemoryStore>) {
     verify_until_done(world, store).await;
     ledger::marks_are_true(world, store).await;
     let again = verify_until_done(world, store).await;
-    ledger::nothing_was_read(world, store, &again).await;
+    ledger::nothing_was_read(world, store, &again);
     if ledger::one_comes_back(world, store) {
         until_done(world, store, 92, Reopen::All).await;
         ledger::marks_are_true(world, store).await;

@@ -327,6 +327,15 @@ impl Way {
         InFlight(Arc::clone(world))
     }
 
+    /// What change data capture says.
+    fn changes(&self, entity: &str, since: OffsetDateTime) -> (u16, Option<String>, Vec<u8>) {
+        let world = &self.process.world;
+        let mut state = world.state();
+        state.source.tick(world.now());
+        let (status, body) = fixtures::changes(&state.source.company, entity, since);
+        (status, None, body)
+    }
+
     /// What is answered, or nothing.
     fn decide(&self, call: Call<'_>, token: &AccessToken) -> Option<(u16, Option<String>, Vec<u8>)> {
         let world = &self.process.world;
@@ -371,12 +380,7 @@ impl Way {
         }
         let (statement, include) = match call {
             Call::Query { text, include } => (text, include),
-            Call::Changes { entity, since } => {
-                let mut state = world.state();
-                state.source.tick(world.now());
-                let (status, body) = fixtures::changes(&state.source.company, entity.as_str(), since);
-                return Some((status, None, body));
-            }
+            Call::Changes { entity, since } => return Some(self.changes(entity.as_str(), since)),
             Call::Report(_) => return Some((404, None, Vec::new())),
         };
         let torn = world.meets(Fault::Torn);

@@ -104,11 +104,7 @@ impl CertificateView<'_> {
             let shown = format!("{} {}", result(one.result), method(one.method));
             let span = [short(one.span.start()), short(one.span.end())];
             let numbers = [there, as_stored, one.missing, one.changed, one.gone].map(grouped);
-            let cells = [shown]
-                .into_iter()
-                .chain(span.map(|at| at.to_string()))
-                .chain(numbers)
-                .chain([short(one.at).to_string()]);
+            let cells = [shown].into_iter().chain(span).chain(numbers).chain([short(one.at)]);
             (one.entity_name.to_string(), cells.collect())
         };
         if all.is_empty() {

@@ -3,6 +3,8 @@
 mod html;
 mod json;
 
+use std::fmt::Write as _;
+
 use backfill_core::Certificate;
 use sha2::{Digest as _, Sha256};
 
@@ -46,5 +48,8 @@ impl CertificateView<'_> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

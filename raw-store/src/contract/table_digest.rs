@@ -16,8 +16,8 @@ pub async fn a_table_has_one_digest<S: Store + TableDigests>(store: &S) -> Resul
     let rows = documents.map(|(id, payload)| row(id, payload, noon(1)));
     scene.land(rows.to_vec()).await?;
     let line = |(id, payload): (&str, &str)| {
-        let digest: String = Sha256::digest(payload)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{id} {digest}\n")
+        let digest = u128::from_be_bytes(Sha256::digest(payload)[..16].try_into().unwrap());
+        format!("{id} {digest:032x}\n")
     };
     let [a, b, ten, e] = documents;
     let lines: String = [ten, b, a, e].into_iter().map(line).collect();
