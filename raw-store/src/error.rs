@@ -97,6 +97,17 @@ pub enum StoreErrorKind {
         /// Company that was requested.
         asked: StoreIdentity,
     },
+    /// The schema for views holds something else.
+    #[error("schema {schema} holds {reason}")]
+    SchemaTaken {
+        /// Name of the schema.
+        schema: Box<str>,
+        /// What it holds, such as `the views over schema raw_b`.
+        reason: Box<str>,
+    },
+    /// Other objects of the database read the views of this schema, so that they cannot be dropped.
+    #[error("other views or tables of the database are built on the views of schema {0}")]
+    ViewsInUse(Box<str>),
     /// Another live process owns the pipeline.
     #[error("pipeline {entity_name} is held by {holder} since {}", utc(*since))]
     LeaseHeld {
@@ -190,6 +201,8 @@ impl StoreError {
             Kind::LogMoved(_) => "store.log_moved",
             Kind::RowsAltered { .. } => "store.rows_altered",
             Kind::OtherCompany { .. } => "store.other_company",
+            Kind::SchemaTaken { .. } => "store.schema_taken",
+            Kind::ViewsInUse(_) => "store.views_in_use",
             Kind::LeaseHeld { .. } => "store.lease_held",
             Kind::LeaseLost(_) => "store.lease_lost",
             Kind::TriggerExists(_) => "store.trigger_exists",
@@ -219,9 +232,11 @@ impl StoreError {
             | Kind::LogMoved(_)
             | Kind::RowsAltered { .. }
             | Kind::OtherCompany { .. }
+            | Kind::ViewsInUse(_)
             | Kind::Refused { .. } => Advice::FixDatabase,
             Kind::PasswordInAddress
             | Kind::Configuration(_)
+            | Kind::SchemaTaken { .. }
             | Kind::TriggerExists(_)
             | Kind::ChainExists(_)
             | Kind::UnknownTrigger(_)

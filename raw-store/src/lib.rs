@@ -35,8 +35,8 @@ pub use memory::{MemoryStore, StoredRow};
 pub use page::{Altered, PageCommit, PageOutcome, RejectedRow, Row, WindowChange};
 #[cfg(feature = "pg")]
 pub use postgres::{
-    ChannelBinding, DatabaseOptions, PgStore, SchemaDifference, SchemaStatus, SealedRow, SealedRowLock,
-    SslMode,
+    ChannelBinding, DatabaseOptions, NullColumn, PgStore, SchemaDifference, SchemaStatus, SealedRow,
+    SealedRowLock, SslMode, UnknownViewSet, ViewSet, ViewsStatus,
 };
 pub use prepare::{Unstorable, check_storable};
 pub use run::{InvalidRunId, Owner, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};

@@ -11,7 +11,7 @@ use backfill_core::{Axis, ChunkSize};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
-use raw_store::{RunId, SchemaName, TriggerName, WindowState};
+use raw_store::{RunId, SchemaName, TriggerName, ViewSet, WindowState};
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -228,6 +228,9 @@ pub(crate) enum Command {
     /// Create, check and show the schema in the database, or open psql
     #[command(subcommand)]
     Db(Db),
+    /// Install, show and drop views of a shape that other programs read, over the raw tables
+    #[command(subcommand)]
+    Views(Views),
     /// Manage the vault, the encrypted store of secrets
     #[command(subcommand)]
     Secrets(Secrets),
@@ -687,6 +690,33 @@ pub(crate) enum Db {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Views {
+    /// Install the views in a schema of their own, or upgrade them there; rows are not changed
+    #[command(after_help = "Example:\n  qbo-backfill views install dbt-quickbooks --grant-to analyst")]
+    Install {
+        #[command(flatten)]
+        views: ViewsArgs,
+        /// Let this role of the server read the views, and so the records; it must exist
+        #[arg(long, value_name = "ROLE")]
+        grant_to: Option<String>,
+    },
+    /// Show whether the views are installed, and which of their columns are null in every row and why
+    Status(ViewsArgs),
+    /// Drop the views; raw tables stay, and the schema, if something else is in it
+    Drop(ViewsArgs),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ViewsArgs {
+    /// Set of views: `dbt-quickbooks`, the tables that the dbt package `fivetran/dbt_quickbooks` reads
+    #[arg(value_name = "SET", value_parser = one_of::<ViewSet>([ViewSet::DbtQuickbooks.as_str()]), hide_possible_values = true)]
+    pub(crate) set: ViewSet,
+    /// Schema of the views; each company needs its own
+    #[arg(long, value_name = "NAME", default_value = "quickbooks")]
+    pub(crate) target_schema: SchemaName,
 }
 
 #[derive(Debug, Subcommand)]

@@ -30,6 +30,7 @@ mod trigger;
 mod unsound;
 mod verify;
 mod verify_windows;
+mod views;
 mod worker;
 
 use crate::args::{self, Cli, Command, Db, Output};
@@ -78,6 +79,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Worker(arguments) => worker::worker(&cli.global, &settings, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,
             Command::Db(command) => db::db(&settings, &command).await,
+            Command::Views(command) => views::views(&settings, &command).await,
             Command::Secrets(command) => secrets::secrets(&settings, command).await,
             Command::Auth(command) => auth::auth(&settings, command).await,
             Command::Doctor(arguments) => doctor::doctor(&settings, &arguments).await,

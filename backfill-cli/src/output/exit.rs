@@ -172,6 +172,7 @@ impl From<&StoreError> for Exit {
             | StoreErrorKind::Configuration(_)
             | StoreErrorKind::TriggerExists(_)
             | StoreErrorKind::ChainExists(_)
+            | StoreErrorKind::SchemaTaken { .. }
             | StoreErrorKind::UnknownTrigger(_)
             | StoreErrorKind::TriggerState { .. } => USAGE,
             StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,

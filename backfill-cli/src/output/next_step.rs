@@ -124,6 +124,10 @@ pub(crate) fn after_store(kind: &StoreErrorKind) -> String {
             "remove the trigger, rule or policy of table {table} (psql shows it: \\d {table}), then run the same command again"
         ),
         Kind::OtherCompany { .. } => "use another schema for this company: --schema NAME".into(),
+        Kind::SchemaTaken { .. } => "choose another schema for the views: --target-schema NAME; nothing was changed".into(),
+        Kind::ViewsInUse(schema) => format!(
+            "drop those objects first, as `dbt` can build them again, or by hand: DROP SCHEMA {schema} CASCADE drops all of them; nothing was changed"
+        ),
         Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => "wait for the other process, or stop it, then run the same command again".into(),
         Kind::TriggerExists(_) => "choose another --name; the existing trigger stays as it is: qbo-backfill trigger list".into(),
         Kind::ChainExists(_) => "choose another --name: qbo-backfill trigger list".into(),

@@ -43,3 +43,4 @@ mod together;
 mod triggers;
 mod vaults;
 mod verify;
+mod views;

@@ -112,7 +112,11 @@ pub(super) async fn prepare(
     Ok(())
 }
 
-async fn locked<'c>(client: &'c mut Object, schema: &SchemaName) -> Result<Transaction<'c>, StoreErrorKind> {
+/// Begins a transaction that changes a schema.
+pub(super) async fn locked<'c>(
+    client: &'c mut Object,
+    schema: &SchemaName,
+) -> Result<Transaction<'c>, StoreErrorKind> {
     let transaction = client.transaction().await?;
     transaction.execute(LOCK, &[&schema.as_str()]).await?;
     point!("migrate.locked");

@@ -27,6 +27,7 @@ mod validation;
 mod vault_row;
 mod verification;
 mod version;
+mod views;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +47,7 @@ use self::lease::heartbeat::{Heartbeat, Moment};
 use self::log::{query, runs, windows};
 pub use self::schema::{SchemaDifference, SchemaStatus};
 pub use self::vault_row::{SealedRow, SealedRowLock};
+pub use self::views::{NullColumn, UnknownViewSet, ViewSet, ViewsStatus};
 use crate::store::trigger::lease_name;
 use crate::{
     AttachmentLog, AttachmentRecord, AttachmentState, BackfillLog, CallAdmission, CallEnd, CallLedger,
@@ -154,6 +156,36 @@ impl PgStore {
             &mut session,
             &self.schema
         ))
+    }
+
+    /// Installs a set of views over this schema's raw tables into schema `target`, or upgrades it there, in one transaction. Raw
+    /// tables that are missing are created, empty. The views show payloads: only their owner, and `reader` if it is given, may
+    /// read them. Fails with [`SchemaTaken`](StoreErrorKind::SchemaTaken) if the schema holds something else.
+    pub async fn install_views(
+        &self,
+        set: ViewSet,
+        target: &SchemaName,
+        reader: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let op = "installing the views";
+        let mut session = self.session(op).await?;
+        // With the settings of the scripts it does not return to the pool.
+        views::install(&mut session, set, (&self.schema, target), reader).await.map_err(self.failed(op))
+    }
+
+    /// Drops a set of views, and schema `target` if nothing else is in it. Returns whether anything was installed. Fails with
+    /// [`ViewsInUse`](StoreErrorKind::ViewsInUse) if other objects of the database read the views.
+    pub async fn drop_views(&self, set: ViewSet, target: &SchemaName) -> Result<bool, StoreError> {
+        in_session!(self.session, "dropping the views", |session| views::drop(
+            &mut session,
+            set,
+            (&self.schema, target)
+        ))
+    }
+
+    /// Describes what schema `target` has of a set of views.
+    pub async fn views_status(&self, set: ViewSet, target: &SchemaName) -> Result<ViewsStatus, StoreError> {
+        in_session!(self.session, "inspecting the views", |session| views::status(&session, set, target))
     }
 
     /// A connection, whatever the state of the schema.

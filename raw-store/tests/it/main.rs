@@ -18,4 +18,5 @@ mod sealed;
 mod support;
 mod tls;
 mod triggers;
+mod view_sets;
 mod views;
