@@ -252,7 +252,9 @@ async fn no_payload_makes_a_view_fail() {
             client.batch_execute(&format!("TRUNCATE raw.{table}")).await.unwrap();
             let mut numbers = Numbers(seed << 32 | number);
             let mut documents: Vec<Value> = (0..DOCUMENTS).map(|_| document.clone()).collect();
-            documents.iter_mut().skip(1).for_each(|document| numbers.mutate(document));
+            // The first two stay as they are: one of any type, and one of the only type that makes an item a bundle.
+            documents[1]["Type"] = json!("Group");
+            documents.iter_mut().skip(2).for_each(|document| numbers.mutate(document));
             documents.extend([json!([]), json!({}), json!("text"), json!(1), Value::Null, json!(false)]);
             insert(&client, table, &documents).await;
         }

@@ -51,23 +51,26 @@ BEGIN
 END
 $$;
 
--- An instant, in UTC; of a date alone, its midnight. The zone of a time without an offset is unknown, so such a time is null.
+-- An instant, in UTC; of a date alone, its midnight. The zone of a time without an offset is unknown, so such a time is null. Without capturing
+-- groups, which make the match several times slower.
 CREATE OR REPLACE FUNCTION as_time(value text) RETURNS timestamp
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     instant timestamp;
-    part text[] := regexp_match(value,
-        '^ *([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(?:[.,]([0-9]{1,9}))? ?([Zz]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?) *$');
 BEGIN
-    IF part IS NULL THEN
-        RETURN CASE WHEN length(value) = 10 THEN quickbooks /*target*/.as_date(value) END;
+    IF length(value) = 10 THEN
+        RETURN quickbooks /*target*/.as_date(value);
     END IF;
-    IF quickbooks /*target*/.as_date(part[1]) IS NULL THEN
-        RETURN NULL;
+    IF value ~ '^ *[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.,][0-9]{1,9})? ?(?:[Zz]|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?) *$'
+        AND quickbooks /*target*/.as_date(left(ltrim(value), 10)) IS NOT NULL
+    THEN
+        instant := replace(value, ',', '.')::timestamptz AT TIME ZONE 'UTC';
+        -- Clients cannot read the evening before the year 1, or the morning after the year 9999.
+        IF instant >= '0001-01-01' AND instant < '10000-01-01' THEN
+            RETURN instant;
+        END IF;
     END IF;
-    instant := (part[1] || ' ' || part[2] || '.' || coalesce(part[3], '0') || part[4])::timestamptz AT TIME ZONE 'UTC';
-    -- Clients cannot read the evening before the year 1, or the morning after the year 9999.
-    RETURN CASE WHEN extract(year FROM instant) BETWEEN 1 AND 9999 THEN instant END;
+    RETURN NULL;
 END
 $$;
 
