@@ -46,12 +46,13 @@ async fn install(
         settings.schema,
         status.known
     ));
-    match grant_to {
-        Some(role) => say(&format!("role {} may read them", Untrusted(role))),
-        None => {
-            say("they show the records; only their owner may read them, and each role named with --grant-to")
-        }
-    }
+    say(&grant_to.map_or_else(
+        || {
+            "they show the records; only their owner may read them, and each role named with --grant-to"
+                .into()
+        },
+        |role| format!("role {} may read them", Untrusted(role)),
+    ));
     Ok(DONE)
 }
 

@@ -69,6 +69,8 @@ async fn every_column_of_the_contract_is_there_with_its_type_and_no_other() {
     let expected: BTreeSet<(String, String, String)> = lines(COLUMNS)
         .map(|fields| {
             let ty = match fields[2] {
+                // The package appends this column to numbers of other tables, although it lists it as text.
+                _ if fields[..2] == ["vendor_credit_line", "item_expense_quantity"] => "numeric",
                 "string" => "text",
                 "float" => "numeric",
                 "timestamp" => "timestamp without time zone",
@@ -223,10 +225,14 @@ impl Numbers {
         match value {
             Value::Object(members) => {
                 members.retain(|_, _| self.below(25) != 0);
-                members.values_mut().for_each(|member| self.mutate(member));
+                for member in members.values_mut() {
+                    self.mutate(member);
+                }
             }
             Value::Array(elements) => {
-                elements.iter_mut().for_each(|element| self.mutate(element));
+                for element in elements.iter_mut() {
+                    self.mutate(element);
+                }
                 if self.below(4) == 0 {
                     elements.push(self.odd());
                     elements.extend_from_within(..1);
@@ -254,7 +260,9 @@ async fn no_payload_makes_a_view_fail() {
             let mut documents: Vec<Value> = (0..DOCUMENTS).map(|_| document.clone()).collect();
             // The first two stay as they are: one of any type, and one of the only type that makes an item a bundle.
             documents[1]["Type"] = json!("Group");
-            documents.iter_mut().skip(2).for_each(|document| numbers.mutate(document));
+            for document in documents.iter_mut().skip(2) {
+                numbers.mutate(document);
+            }
             documents.extend([json!([]), json!({}), json!("text"), json!(1), Value::Null, json!(false)]);
             insert(&client, table, &documents).await;
         }

@@ -1,4 +1,5 @@
--- One row for each line of a vendor credit, from qb_vendor_credits.
+-- One row for each line of a vendor credit, from qb_vendor_credits. The package lists item_expense_quantity as text, but appends it to numbers
+-- of other tables, which fails on PostgreSQL unless it is a number.
 SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
 
 CREATE OR REPLACE VIEW vendor_credit_line AS
@@ -17,7 +18,7 @@ SELECT
     line.doc #>> '{ItemBasedExpenseLineDetail,ClassRef,value}' AS item_expense_class_id,
     line.doc #>> '{ItemBasedExpenseLineDetail,CustomerRef,value}' AS item_expense_customer_id,
     line.doc #>> '{ItemBasedExpenseLineDetail,ItemRef,value}' AS item_expense_item_id,
-    line.doc #>> '{ItemBasedExpenseLineDetail,Qty}' AS item_expense_quantity,
+    as_number(line.doc #>> '{ItemBasedExpenseLineDetail,Qty}') AS item_expense_quantity,
     line.doc #>> '{ItemBasedExpenseLineDetail,TaxCodeRef,value}' AS item_expense_tax_code_id,
     as_number(line.doc #>> '{ItemBasedExpenseLineDetail,UnitPrice}') AS item_expense_unit_price,
     NULL::text AS private_note,
