@@ -1,41 +1,18 @@
 //! Installs, describes and drops sets of views in schemas of their own, over the raw tables of one schema.
 
 mod scripts;
-
-use std::str::FromStr;
+mod set;
 
 use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, GenericClient};
 
 use self::scripts::{Scripts, TARGET};
+pub use self::set::{UnknownViewSet, ViewSet};
 use super::migrate;
 use super::scripts::PLACEHOLDER;
 use super::version::exists;
 use crate::{SchemaName, StoreErrorKind};
-
-/// A set of views of a shape that other programs read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ViewSet {
-    /// The tables that the dbt package `fivetran/dbt_quickbooks` reads.
-    DbtQuickbooks,
-}
-
-words!(ViewSet { DbtQuickbooks => "dbt-quickbooks" });
-
-/// A word names no set of views.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such set of views")]
-pub struct UnknownViewSet;
-
-impl FromStr for ViewSet {
-    type Err = UnknownViewSet;
-
-    fn from_str(word: &str) -> Result<Self, UnknownViewSet> {
-        Self::from_word(word).ok_or(UnknownViewSet)
-    }
-}
 
 /// What a schema has of a set of views.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The SQL scripts of each set of views.
 
-use super::ViewSet;
+use super::set::ViewSet;
 
 /// How a script names the schema of its views; see the head of `_setup.sql`.
 pub(super) const TARGET: &str = "quickbooks /*target*/";
