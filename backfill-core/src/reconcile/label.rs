@@ -54,21 +54,15 @@ const ENTITIES: [(&str, &[&str]); 20] = [
 ];
 
 /// Labels of transactions that no entity returns, in lower case.
-const UNREACHABLE: [&str; 14] = [
+const UNREACHABLE: [&str; 8] = [
     "inventory starting value",
     "payroll check",
     "paycheck",
     "payroll adjustment",
     "payroll refund",
     "sales tax adjustment",
-    "charge",
-    "credit",
-    "statement",
-    "reverse charge",
     "global tax payment",
     "global tax adjustment",
-    "service tax",
-    "advance payment",
 ];
 
 /// Entities whose transactions always have postings, so that the journal has to have them.
@@ -91,6 +85,12 @@ const POSTING: [&str; 14] = [
 
 /// Entities whose transactions have no postings, so that only the list has them.
 const NOT_POSTING: [&str; 2] = ["Estimate", "PurchaseOrder"];
+
+/// Whether an entity that a label means has to return the transaction: every company has it. Others depend on the company's plan
+/// and country.
+pub(super) fn has_to_return(entity: &str) -> bool {
+    is_reported(entity) && !matches!(entity, "CreditCardPayment" | "InventoryAdjustment")
+}
 
 /// What a label says.
 pub(super) fn hint(label: &str) -> Hint {

@@ -10,7 +10,7 @@ use time::Date;
 use tokio_util::sync::CancellationToken;
 
 use super::request::MOST_LOOKUPS;
-use crate::catalog::EntitySpec;
+use crate::catalog::{EntitySpec, RequestPart};
 use crate::engine::Engine;
 use crate::error::{Failure, RunError};
 
@@ -56,6 +56,9 @@ impl Lookup<'_> {
         if !spec.has_ids() {
             return Ok(Answer::Unanswered);
         }
+        // Ids and dates are all that is needed. A company that is refused its custom fields may be told so in the words for an
+        // entity that it lacks.
+        let spec = spec.clone().without(RequestPart::CustomFields).without(RequestPart::Columns);
         for ids in ids.chunks(ASKED_AT_ONCE) {
             if self.requests == MOST_LOOKUPS {
                 return Ok(Answer::Unanswered);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use qbo_client::report::Amount;
 use raw_store::{Pipeline, Presence};
 
-use super::label::{Hint, hint, may_be};
+use super::label::{Hint, has_to_return, hint, may_be};
 use super::lookup::{Answer, Lookup};
 use super::outcome::{DiscrepancyKind, ReconciledPipeline};
 use super::tally::{DATE, Seen, Tally, day};
@@ -312,7 +312,8 @@ impl<'a> Matching<'a> {
         Ok(())
     }
 
-    /// An entity should have these. If it does not return them, nothing does.
+    /// An entity should have these. If it does not return them, nothing does; but an entity that every company has is asked
+    /// twice, and has to return them: the reports say that they exist.
     async fn resolve_known(
         &mut self,
         candidate: usize,
@@ -323,18 +324,30 @@ impl<'a> Matching<'a> {
         if ids.is_empty() {
             return Ok(());
         }
-        let answer = lookup.ask(&self.candidates[candidate].spec, &ids).await?;
+        let spec = self.candidates[candidate].spec.clone();
+        let mut answer = lookup.ask(&spec, &ids).await?;
+        let has_to_return = has_to_return(spec.name().as_str());
+        if let (true, Answer::Known(found)) = (has_to_return, &mut answer) {
+            let absent: Vec<&str> = ids.iter().copied().filter(|id| !found.contains_key(*id)).collect();
+            if !absent.is_empty()
+                && let Answer::Known(again) = lookup.ask(&spec, &absent).await?
+            {
+                found.extend(again);
+            }
+        }
         for (seen, is_gone) in pending {
             let is_there = match &answer {
                 Answer::Known(found) => found.contains_key(&seen.id),
-                Answer::Unavailable => false,
+                Answer::Unavailable => has_to_return,
                 // The label says that the entity has it.
                 Answer::Unanswered => true,
             };
             match (is_there, is_gone) {
-                (true, _) => self.miss(candidate, seen),
                 (false, true) => self.lose(candidate, seen),
-                (false, false) => self.tally.note(DiscrepancyKind::NotReachable, None, seen),
+                (false, false) if !has_to_return => {
+                    self.tally.note(DiscrepancyKind::NotReachable, None, seen)
+                }
+                _ => self.miss(candidate, seen),
             }
         }
         Ok(())

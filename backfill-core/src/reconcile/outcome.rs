@@ -244,7 +244,11 @@ impl Reconciliation {
             calls,
             at,
         };
-        let is_proven = self.are_reports_whole() && self.count(DiscrepancyKind::Unbalanced) == 0;
+        // Each of these may hide a transaction of any pipeline.
+        let hiding = [DiscrepancyKind::Unbalanced, DiscrepancyKind::Unknown, DiscrepancyKind::NotInJournal];
+        let is_proven = self.are_reports_whole()
+            && hiding.into_iter().all(|kind| self.count(kind) == 0)
+            && !matches!(self.balances, BalanceCheck::Differs { .. });
         let result = |differs: bool, is_proven: bool| match (differs, is_proven) {
             (true, _) => VerifyResult::Differs,
             (_, false) => VerifyResult::Incomplete,

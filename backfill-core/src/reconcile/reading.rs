@@ -13,6 +13,9 @@ use crate::error::{Failure, RunError, broken};
 /// How many days have journals without totals before it is believed that QuickBooks writes none.
 const DAYS_IN_DOUBT: usize = 3;
 
+/// How many days may not be shown whole before the rest is left unread.
+const MOST_UNREAD_DAYS: usize = 31;
+
 /// Reads the reports of one reconciliation.
 pub(super) struct Reading<'a> {
     pub(super) engine: &'a Engine,
@@ -64,7 +67,13 @@ impl Reading<'_> {
                         self.settle_doubt(left);
                     }
                 }
-                (_, None) => self.unread_days.push(period.first),
+                (_, None) => {
+                    self.unread_days.push(period.first);
+                    if self.unread_days.len() >= MOST_UNREAD_DAYS {
+                        // Nor are the others: asking for each of them would cost a call or more a day.
+                        self.unread_days.extend(left.drain(..).map(|period| period.first));
+                    }
+                }
             }
         }
     }

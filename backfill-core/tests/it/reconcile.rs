@@ -7,6 +7,7 @@ use backfill_core::{
 };
 use fixtures::{
     CallKind, Company, Continuation, Labels, Notice, ReportOnly, ReportOptions, ReportStyle, Shape,
+    Unavailable,
 };
 use qbo_client::Basis;
 use raw_store::{GoneMarks as _, GoneRecord, Leases as _, VerificationLog as _, VerifyMethod, VerifyResult};
@@ -109,6 +110,29 @@ async fn what_is_missing_and_what_is_not_reachable_is_named_exactly() {
     assert_eq!(result("invoices"), VerifyResult::Differs);
     assert_eq!(result("payments"), VerifyResult::Confirmed);
     assert_eq!(result("reports"), VerifyResult::Differs);
+}
+
+/// The query service has lost an invoice, or refuses the entity: the reports say that it exists, whatever the query says.
+#[tokio::test]
+async fn an_invoice_that_only_the_reports_have_is_missing_and_never_out_of_reach() {
+    let bench = stored(8).await;
+    let id = bench.sandbox.with_company(|company| {
+        let id = ids(company, "Invoice")[3].clone();
+        assert!(company.hide("Invoice", &id));
+        id
+    });
+    bench.store.remove_row(&Bench::table("Invoice"), &id);
+    let found = reconcile(&bench).await;
+    assert_eq!(of(&found, DiscrepancyKind::Missing), [format!("Invoice {id}")].into());
+    assert_eq!(of(&found, DiscrepancyKind::NotReachable), BTreeSet::new());
+    assert!(!found.ties_out());
+    bench.sandbox.with_company(|company| {
+        assert!(company.reveal("Invoice", &id));
+        company.withhold("Invoice", Unavailable::NotSupported);
+    });
+    let found = reconcile(&bench).await;
+    assert_eq!(of(&found, DiscrepancyKind::Missing), [format!("Invoice {id}")].into());
+    assert!(!found.ties_out());
 }
 
 #[tokio::test]

@@ -150,7 +150,8 @@ impl<F: FnMut(JournalTransaction)> Reader<F> {
         });
         if begins {
             self.close(None);
-            if label.is_empty() && id.is_empty() {
+            // Without an id it cannot be found anywhere.
+            if id.is_empty() {
                 self.all.strays += u64::from(self.places.amounts(row) != Ok((Amount::ZERO, Amount::ZERO)));
                 return;
             }
