@@ -118,6 +118,11 @@ impl EntitySpec {
         !self.is_snapshot() && !self.leaves_out(RequestPart::Order)
     }
 
+    /// Whether its requests ask for inactive records as well.
+    pub(crate) fn asks_for_inactive(&self) -> bool {
+        self.active && !self.leaves_out(RequestPart::Active)
+    }
+
     /// Whether requests ask for all fields that QuickBooks can include.
     pub(crate) fn asks_for_all_fields(&self) -> bool {
         self.custom_fields && !self.leaves_out(RequestPart::CustomFields)

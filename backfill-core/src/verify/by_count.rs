@@ -78,7 +78,10 @@ pub(super) async fn count(
     let open = windows.into_iter().map(|window| OpenWindow { window, cursor: None });
     let with_number = |open: &OpenWindow| (open.window, by_window[&open.window]);
     let (mut differing, mut more, mut less) = (Vec::new(), 0, 0);
-    for part in consecutive(open) {
+    let parts = consecutive(open);
+    // What lies between them is not counted, so the span as a whole is not confirmed.
+    confirmed.unread += parts.len().saturating_sub(1) as u64;
+    for part in parts {
         let stretch = Stretch(part.iter().map(with_number).collect());
         let Some(source) = ask(engine, spec, stretch.span(), stop).await.map_err(failed)? else {
             // What cannot be counted is compared.

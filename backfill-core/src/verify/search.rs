@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::comparing_sink::Found;
 use super::request::VerifyRequest;
-use crate::catalog::{Axis, EntitySpec};
+use crate::catalog::{Axis, EntityKind, EntitySpec};
 use crate::chunk::TooManyWindows;
 use crate::engine::Engine;
 use crate::error::{Failure, RunError};
@@ -131,7 +131,7 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 // The entity was read whole, and these records are not in it.
-                Err(_) if self.spec.is_snapshot() => {
+                Err(Advice::GiveUp) if self.spec.is_snapshot() && !self.may_hide_inactive() => {
                     for id in ids {
                         self.gone(id, None, found);
                     }
@@ -180,6 +180,10 @@ impl<'a> Search<'a> {
         if absent.is_empty() {
             return Ok(());
         }
+        if self.may_hide_inactive() {
+            found.verified.unknown += absent.len() as u64;
+            return Ok(());
+        }
         let Ok(page) = self.ask_for(&absent).await? else {
             found.verified.unknown += absent.len() as u64;
             return Ok(());
@@ -188,6 +192,11 @@ impl<'a> Search<'a> {
             self.gone(&id, None, found);
         }
         Ok(())
+    }
+
+    /// Whether a record that does not come may be inactive instead of gone, because QBO returns inactive ones only if asked.
+    fn may_hide_inactive(&self) -> bool {
+        self.spec.kind() == EntityKind::List && !self.spec.asks_for_inactive()
     }
 
     /// Returns what QBO still knows of deleted records; empty if it does not tell.

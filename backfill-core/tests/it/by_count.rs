@@ -110,6 +110,22 @@ async fn an_edit_and_a_lost_row_are_told_as_what_they_are() {
     assert!(!found.agrees() && found.same < 1000, "{found:?}");
 }
 
+#[tokio::test]
+async fn what_lies_between_the_counted_windows_is_not_confirmed() {
+    let bench = Bench::start(Shape::default().with_counts(300, 0, 0)).await;
+    let year = bench.request_for(&["Invoice"]);
+    bench.run(year.clone()).await;
+    let (start, end) = (year.span.start(), year.span.end());
+    let (first, last) = (window(start, start + Duration::days(90)), window(end - Duration::days(90), end));
+    let chosen = |windows| Some([("invoices".into(), windows)].into());
+    let found =
+        &by_count(&bench, RunRequest { chosen: chosen(vec![first]), ..year.clone() }).await.pipelines[0];
+    assert!(found.agrees(), "{found:?}");
+    let found =
+        &by_count(&bench, RunRequest { chosen: chosen(vec![first, last]), ..year }).await.pipelines[0];
+    assert!(found.unread == 1 && !found.agrees(), "{found:?}");
+}
+
 /// The first half seems to miss what the second half misses, which then seems to agree.
 #[tokio::test]
 async fn a_count_that_the_records_contradict_is_not_believed() {

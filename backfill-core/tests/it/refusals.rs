@@ -295,6 +295,27 @@ async fn windows_of_an_entity_that_is_read_as_a_whole_stay_behind_and_one_takes_
     assert_eq!(report.pipelines[0].axis, Axis::Updated);
 }
 
+/// Without the wish for inactive records, one that does not come may be inactive.
+#[tokio::test]
+async fn a_record_that_may_be_inactive_is_not_marked_as_gone() {
+    let bench = bench().await;
+    let request = bench.request_for(&["Customer"]);
+    bench.run(request.clone()).await;
+    refuse(&bench, "Customer", &[Refused::Active]);
+    let id = bench.sandbox.with_company(|company| {
+        let id = company.ids("Customer").into_iter().next().unwrap();
+        assert!(company.deactivate("Customer", &id));
+        id
+    });
+    // The refusal is remembered.
+    bench.run(RunRequest { reopen: Reopen::All, ..again(&request) }).await;
+    let verify = backfill_core::VerifyRequest::new(again(&request)).with_marks(true);
+    let verification = bench.engine().verify(verify, backfill_core::CancellationToken::new()).await.unwrap();
+    let found = &verification.pipelines[0];
+    assert!(found.gone == 0 && found.unknown > 0 && !found.agrees(), "{found:?}");
+    assert!(bench.store.rows(&Bench::table("Customer"))[&id].gone_found_at.is_none());
+}
+
 #[tokio::test]
 async fn a_verification_asks_as_a_run_does_and_remembers_nothing() {
     let bench = bench().await;
