@@ -19,7 +19,8 @@ pub struct Certificate {
     pub identity: StoreIdentity,
     /// When the tables were summed up, by the store's clock.
     pub issued_at: OffsetDateTime,
-    /// From the start of the first window to the end of the last one, of all pipelines.
+    /// From the start of the first window to the end of the last one, of all pipelines. Each pipeline has its own span, and may
+    /// have gaps in it.
     pub span: Window,
     /// The pipelines that the log knows, in the order of names and time axes.
     pub pipelines: Vec<CertifiedPipeline>,
@@ -41,6 +42,8 @@ pub struct CertifiedPipeline {
     pub unavailable: u64,
     /// Windows that are not read to their end, or ended too near to the time of reading.
     pub open: u64,
+    /// Ranges between its windows that no window covers.
+    pub never_read: Vec<Window>,
     /// The table's rows, and one digest over all of them.
     pub table: TableDigest,
     /// Records in quarantine, neither resolved nor accepted.
@@ -82,6 +85,7 @@ impl Certificate {
                 completed,
                 unavailable,
                 open: lines.len() as u64 - completed - unavailable,
+                never_read: gaps(&lines),
                 table: store.table_digest(&pipeline).await?,
                 open_quarantine: store.open_quarantine(std::slice::from_ref(&pipeline), None).await?,
                 left_out: spec.as_ref().map(EntitySpec::left_out).unwrap_or_default().to_vec(),
@@ -100,6 +104,21 @@ fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
         groups.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
     }
     groups
+}
+
+/// Returns the ranges between the first and the last window that none of them covers.
+fn gaps(lines: &[&LogLine]) -> Vec<Window> {
+    let mut windows: Vec<_> = lines.iter().map(|line| line.window).collect();
+    windows.sort_unstable();
+    let mut gaps = Vec::new();
+    let mut covered: Option<OffsetDateTime> = None;
+    for window in windows {
+        if let Some(gap) = covered.and_then(|end| Window::new(end, window.start()).ok()) {
+            gaps.push(gap);
+        }
+        covered = Some(covered.map_or(window.end(), |end| end.max(window.end())));
+    }
+    gaps
 }
 
 fn span(lines: &[&LogLine]) -> Option<Window> {

@@ -50,8 +50,17 @@ impl CertificateView<'_> {
 
     fn push_stored(self, page: &mut String) {
         page.push_str("<h2>What is stored</h2>\n");
-        let columns =
-            ["table", "rows", "marked as gone", "in quarantine", "windows read", "not available", "open"];
+        let columns = [
+            "table",
+            "from",
+            "to",
+            "rows",
+            "marked as gone",
+            "in quarantine",
+            "windows read",
+            "not available",
+            "open",
+        ];
         let row = |one: &CertifiedPipeline| {
             let numbers = [
                 one.table.rows,
@@ -61,7 +70,8 @@ impl CertificateView<'_> {
                 one.unavailable,
                 one.open,
             ];
-            (name(one), numbers.map(grouped).to_vec())
+            let span = [short(one.span.start()), short(one.span.end())];
+            (name(one), span.into_iter().chain(numbers.map(grouped)).collect())
         };
         push_table(
             page,
@@ -70,6 +80,15 @@ impl CertificateView<'_> {
             &self.certificate.pipelines.iter().map(row).collect::<Vec<_>>(),
         );
         for one in &self.certificate.pipelines {
+            for gap in &one.never_read {
+                let _ = writeln!(
+                    page,
+                    "<p class=\"note\">{}: never read from {} to {}.</p>",
+                    Escaped(one.pipeline.table.as_str()),
+                    short(gap.start()),
+                    short(gap.end())
+                );
+            }
             for part in &one.left_out {
                 let _ = writeln!(
                     page,
@@ -91,19 +110,17 @@ impl CertificateView<'_> {
             "status",
             "from",
             "to",
-            "at QuickBooks",
-            "as stored",
+            "counted alike",
+            "compared alike",
             "missing",
             "changed",
             "gone",
             "when (UTC)",
         ];
         let row = |one: &&VerificationRecord| {
-            let as_stored = one.counted + one.same;
-            let there = as_stored + one.missing + one.changed;
             let shown = format!("{} {}", result(one.result), method(one.method));
             let span = [short(one.span.start()), short(one.span.end())];
-            let numbers = [there, as_stored, one.missing, one.changed, one.gone].map(grouped);
+            let numbers = [one.counted, one.same, one.missing, one.changed, one.gone].map(grouped);
             let cells = [shown].into_iter().chain(span).chain(numbers).chain([short(one.at)]);
             (one.entity_name.to_string(), cells.collect())
         };
@@ -136,7 +153,8 @@ impl CertificateView<'_> {
             "<h2>How to recompute the digests</h2>\n<p>A table's digest is the SHA-256 over one line per row, in the bytewise order \
              of ids: the id, a space, and the fingerprint of the bytes that QuickBooks sent (<code>payload_digest</code>). The one \
              over all tables is the SHA-256 over the lines “table, space, digest” in the order of names. The same digest later \
-             means that no row was added, removed or replaced since.</p>\n",
+             means that no row was added, removed or replaced since. Marks of gone records are not in it, and a payload that somebody \
+             changed by hand keeps its fingerprint: <code>qbo-backfill verify</code> finds such rows.</p>\n",
         );
         let mut told = BTreeSet::new();
         for one in &self.certificate.pipelines {

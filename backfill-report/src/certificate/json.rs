@@ -36,6 +36,7 @@ impl CertificateView<'_> {
             "windows_completed": one.completed,
             "windows_unavailable": one.unavailable,
             "windows_open": one.open,
+            "never_read": one.never_read.iter().map(|gap| json!({"start": utc(gap.start()), "end": utc(gap.end())})).collect::<Vec<_>>(),
             "rows": one.table.rows,
             "rows_gone": one.table.gone,
             "open_quarantine": one.open_quarantine,
