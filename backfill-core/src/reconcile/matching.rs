@@ -345,7 +345,7 @@ impl<'a> Matching<'a> {
             match (is_there, is_gone) {
                 (false, true) => self.lose(candidate, seen),
                 (false, false) if !has_to_return => {
-                    self.tally.note(DiscrepancyKind::NotReachable, None, seen)
+                    self.tally.note(DiscrepancyKind::NotReachable, None, seen);
                 }
                 _ => self.miss(candidate, seen),
             }
