@@ -80,6 +80,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN jsonb_typeof(value) = 'array' THEN value ELSE '[]'::jsonb END
 $$;
 
+-- The lines of a sale, from 1. A bundle that has parts is its parts, each of which is a sale of an item: the amount of the bundle is their sum, and
+-- the package would post it to no account. A bundle without parts is itself.
+CREATE OR REPLACE FUNCTION sales_lines(record jsonb) RETURNS TABLE (doc jsonb, number bigint)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 10 AS $$
+    SELECT coalesce(part.doc, line.doc), row_number() OVER (ORDER BY line.number, part.number)
+    FROM jsonb_array_elements(quickbooks /*target*/.as_array(record -> 'Line')) WITH ORDINALITY AS line (doc, number)
+    LEFT JOIN LATERAL jsonb_array_elements(quickbooks /*target*/.as_array(line.doc #> '{GroupLineDetail,Line}'))
+        WITH ORDINALITY AS part (doc, number) ON true
+$$;
+
 -- The id of the first transaction of one of these types that a line is linked to.
 CREATE OR REPLACE FUNCTION linked_id(line jsonb, VARIADIC types text[]) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$

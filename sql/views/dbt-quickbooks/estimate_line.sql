@@ -1,4 +1,4 @@
--- One row for each line of an estimate, from qb_estimates.
+-- One row for each line of an estimate, and for each part of a bundle in place of the line of the bundle, from qb_estimates.
 SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
 
 CREATE OR REPLACE VIEW estimate_line AS
@@ -33,4 +33,4 @@ SELECT
     line.doc #>> '{SalesItemLineDetail,TaxCodeRef,value}' AS tax_code_id
 FROM qb_estimates AS source
 CROSS JOIN LATERAL (SELECT source.payload || '{}' AS doc OFFSET 0) AS record
-CROSS JOIN LATERAL jsonb_array_elements(as_array(record.doc -> 'Line')) WITH ORDINALITY AS line (doc, number);
+CROSS JOIN LATERAL sales_lines(record.doc) AS line;

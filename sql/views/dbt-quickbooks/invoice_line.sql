@@ -1,4 +1,4 @@
--- One row for each line of an invoice, from qb_invoices.
+-- One row for each line of an invoice, and for each part of a bundle in place of the line of the bundle, from qb_invoices.
 SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
 
 CREATE OR REPLACE VIEW invoice_line AS
@@ -34,4 +34,4 @@ SELECT
     line.doc #>> '{SalesItemLineDetail,TaxCodeRef,value}' AS tax_code_id
 FROM qb_invoices AS source
 CROSS JOIN LATERAL (SELECT source.payload || '{}' AS doc OFFSET 0) AS record
-CROSS JOIN LATERAL jsonb_array_elements(as_array(record.doc -> 'Line')) WITH ORDINALITY AS line (doc, number);
+CROSS JOIN LATERAL sales_lines(record.doc) AS line;

@@ -1,4 +1,4 @@
--- One row for each line of a sales receipt, from qb_sales_receipts.
+-- One row for each line of a sales receipt, and for each part of a bundle in place of the line of the bundle, from qb_sales_receipts.
 SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
 
 CREATE OR REPLACE VIEW sales_receipt_line AS
@@ -29,4 +29,4 @@ SELECT
     line.doc #>> '{SubTotalLineDetail,ItemRef,value}' AS sub_total_item_id
 FROM qb_sales_receipts AS source
 CROSS JOIN LATERAL (SELECT source.payload || '{}' AS doc OFFSET 0) AS record
-CROSS JOIN LATERAL jsonb_array_elements(as_array(record.doc -> 'Line')) WITH ORDINALITY AS line (doc, number);
+CROSS JOIN LATERAL sales_lines(record.doc) AS line;

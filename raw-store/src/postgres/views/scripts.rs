@@ -30,7 +30,16 @@ const DBT_QUICKBOOKS: Scripts = Scripts {
     package: "1.9.0",
     setup: include_str!("../../../sql/views/dbt-quickbooks/_setup.sql"),
     views: DBT_QUICKBOOKS_VIEWS,
-    functions: &["as_array", "as_boolean", "as_date", "as_number", "as_time", "custom_field", "linked_id"],
+    functions: &[
+        "as_array",
+        "as_boolean",
+        "as_date",
+        "as_number",
+        "as_time",
+        "custom_field",
+        "linked_id",
+        "sales_lines",
+    ],
 };
 
 #[rustfmt::skip]
