@@ -71,6 +71,8 @@ async fn every_column_of_the_contract_is_there_with_its_type_and_no_other() {
             let ty = match fields[2] {
                 // The package appends this column to numbers of other tables, although it lists it as text.
                 _ if fields[..2] == ["vendor_credit_line", "item_expense_quantity"] => "numeric",
+                // And these to the numbers of tax lines, which are integers.
+                "string" if fields[1] == "index" && !fields[0].ends_with("_linked_txn") => "integer",
                 "string" => "text",
                 "float" => "numeric",
                 "timestamp" => "timestamp without time zone",
@@ -384,6 +386,32 @@ async fn a_bundle_counts_once_as_its_parts_in_every_kind_of_sale() {
         LEFT JOIN quickbooks.invoice_line_bundle AS part ON part.invoice_id = invoice.id
         WHERE line.detail_type <> 'SubTotalLineDetail'";
     assert_eq!(text(&client, sql).await.as_deref(), Some("150 of 150"));
+}
+
+#[tokio::test]
+async fn the_lines_of_a_record_and_its_tax_lines_can_be_appended_as_the_package_does() {
+    let (_database, _store, client) = installed().await;
+    let document = json!({"Line": [{}, {}], "TxnTaxDetail": {"TaxLine": [{}]}});
+    for record in [
+        "bill",
+        "credit_memo",
+        "deposit",
+        "invoice",
+        "journal_entry",
+        "purchase",
+        "refund_receipt",
+        "sales_receipt",
+    ] {
+        let table =
+            if record == "journal_entry" { "qb_journal_entries".into() } else { format!("qb_{record}s") };
+        insert(&client, &table, std::slice::from_ref(&document)).await;
+        let sql = format!(
+            "SELECT string_agg(index::text, ' ' ORDER BY index) FROM (
+                 SELECT index FROM quickbooks.{record}_line
+                 UNION ALL SELECT index + 10000 FROM quickbooks.{record}_tax_line) AS numbers"
+        );
+        assert_eq!(text(&client, &sql).await.as_deref(), Some("0 1 10000"), "{record}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ SELECT
     linked_id(line.doc, 'CreditCardCredit') AS credit_card_credit_id,
     linked_id(line.doc, 'Deposit') AS deposit_id,
     linked_id(line.doc, 'Expense') AS expense_id,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     linked_id(line.doc, 'JournalEntry') AS journal_entry_id,
     linked_id(line.doc, 'BillPaymentCheck', 'BillPayment') AS linked_bill_payment_id,
     linked_id(line.doc, 'VendorCredit') AS vendor_credit_id

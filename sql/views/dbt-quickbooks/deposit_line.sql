@@ -19,7 +19,7 @@ SELECT
     line.doc ->> 'Description' AS description,
     line.doc ->> 'DetailType' AS detail_type,
     linked_id(line.doc, 'Expense') AS expense_id,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     linked_id(line.doc, 'Invoice') AS invoice_id,
     linked_id(line.doc, 'JournalEntry') AS journal_entry_id,
     linked_id(line.doc, 'Payment') AS payment_id,

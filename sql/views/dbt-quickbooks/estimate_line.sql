@@ -17,7 +17,7 @@ SELECT
     as_boolean(line.doc #>> '{DiscountLineDetail,PercentBased}') AS discount_percent_based,
     line.doc #>> '{DiscountLineDetail,TaxCodeRef,value}' AS discount_tax_code_id,
     source.id AS estimate_id,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     line.doc #>> '{SalesItemLineDetail,ItemRef,value}' AS item_id,
     as_number(line.doc #>> '{SalesItemLineDetail,Qty}') AS quantity,
     line.doc #>> '{SalesItemLineDetail,ItemAccountRef,value}' AS sales_item_account_id,

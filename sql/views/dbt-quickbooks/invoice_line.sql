@@ -17,7 +17,7 @@ SELECT
     as_boolean(line.doc #>> '{DiscountLineDetail,PercentBased}') AS discount_percent_based,
     line.doc #>> '{DiscountLineDetail,TaxCodeRef,value}' AS discount_tax_code_id,
     line.doc ->> 'DetailType' AS detail_type,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     source.id AS invoice_id,
     line.doc #>> '{SalesItemLineDetail,ItemRef,value}' AS item_id,
     as_number(line.doc #>> '{SalesItemLineDetail,Qty}') AS quantity,

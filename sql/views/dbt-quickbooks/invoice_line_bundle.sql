@@ -11,7 +11,7 @@ SELECT
     NULL::text AS description,
     NULL::numeric AS discount_amount,
     NULL::numeric AS discount_rate,
-    NULL::text AS index,
+    NULL::integer AS index,
     NULL::text AS invoice_id,
     NULL::text AS invoice_line_index,
     NULL::text AS item_id,

@@ -16,7 +16,7 @@ SELECT
     line.doc #>> '{DescriptionLineDetail,TaxCodeRef,value}' AS description_tax_code_id,
     CASE WHEN lower(line.doc #>> '{JournalEntryLineDetail,Entity,Type}') = 'employee'
         THEN line.doc #>> '{JournalEntryLineDetail,Entity,EntityRef,value}' END AS employee_id,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     source.id AS journal_entry_id,
     line.doc #>> '{JournalEntryLineDetail,PostingType}' AS posting_type,
     as_number(line.doc #>> '{JournalEntryLineDetail,TaxAmount}') AS tax_amount,

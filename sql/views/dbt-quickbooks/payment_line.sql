@@ -11,7 +11,7 @@ SELECT
     linked_id(line.doc, 'CreditMemo') AS credit_memo_id,
     linked_id(line.doc, 'Deposit') AS deposit_id,
     linked_id(line.doc, 'Expense') AS expense_id,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     linked_id(line.doc, 'Invoice') AS invoice_id,
     linked_id(line.doc, 'JournalEntry') AS journal_entry_id,
     source.id AS payment_id

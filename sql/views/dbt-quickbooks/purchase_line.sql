@@ -12,7 +12,7 @@ SELECT
     line.doc #>> '{AccountBasedExpenseLineDetail,TaxCodeRef,value}' AS account_expense_tax_code_id,
     as_number(line.doc ->> 'Amount') AS amount,
     line.doc ->> 'Description' AS description,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     line.doc #>> '{ItemBasedExpenseLineDetail,BillableStatus}' AS item_expense_billable_status,
     line.doc #>> '{ItemBasedExpenseLineDetail,ClassRef,value}' AS item_expense_class_id,
     line.doc #>> '{ItemBasedExpenseLineDetail,CustomerRef,value}' AS item_expense_customer_id,

@@ -15,7 +15,7 @@ SELECT
     as_number(line.doc #>> '{DiscountLineDetail,DiscountPercent}') AS discount_discount_percent,
     as_boolean(line.doc #>> '{DiscountLineDetail,PercentBased}') AS discount_percent_based,
     line.doc #>> '{DiscountLineDetail,TaxCodeRef,value}' AS discount_tax_code_id,
-    (line.number - 1)::text AS index,
+    (line.number - 1)::integer AS index,
     source.id AS refund_id,
     line.doc #>> '{SalesItemLineDetail,ItemAccountRef,value}' AS sales_item_account_id,
     line.doc #>> '{SalesItemLineDetail,ClassRef,value}' AS sales_item_class_id,
