@@ -5,7 +5,8 @@
 -- A payload is as QuickBooks sent it. Each function returns null for what it cannot read, and never an error.
 
 CREATE SCHEMA IF NOT EXISTS quickbooks /*target*/;
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+-- Without pg_catalog, which is then searched first: a function of the target schema with the name of a built-in one is not called in its place.
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 -- One line. It also marks the schema as one that views drop may empty.
 CREATE TABLE IF NOT EXISTS qbo_backfill_views (

@@ -1,5 +1,5 @@
 -- One row for each address, from all records that have addresses. Several records share one; the newest record has its present text.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW address AS
 SELECT DISTINCT ON (address.doc ->> 'Id')

@@ -1,5 +1,5 @@
 -- One row for each line of a bill, from qb_bills.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW bill_line AS
 SELECT

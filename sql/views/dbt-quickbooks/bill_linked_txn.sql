@@ -1,5 +1,5 @@
 -- One row for each transaction that a bill is linked to, from qb_bills.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW bill_linked_txn AS
 SELECT

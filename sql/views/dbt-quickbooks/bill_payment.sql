@@ -1,5 +1,5 @@
 -- One row for each bill payment, from qb_bill_payments.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW bill_payment AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each bundle, which is an item of the type Group, from qb_items.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW bundle AS
 SELECT

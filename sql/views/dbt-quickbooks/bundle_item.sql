@@ -1,5 +1,5 @@
 -- One row for each item of a bundle, from qb_items.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW bundle_item AS
 SELECT

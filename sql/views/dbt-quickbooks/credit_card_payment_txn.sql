@@ -1,5 +1,5 @@
 -- One row for each credit card payment, from qb_credit_card_payments.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW credit_card_payment_txn AS
 SELECT

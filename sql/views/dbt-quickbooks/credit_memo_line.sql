@@ -1,5 +1,5 @@
 -- One row for each line of a credit memo, and for each part of a bundle in place of the line of the bundle, from qb_credit_memos.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW credit_memo_line AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each tax line of a credit memo, from qb_credit_memos.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW credit_memo_tax_line AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each customer, from qb_customers.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW customer AS
 SELECT

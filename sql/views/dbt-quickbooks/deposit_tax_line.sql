@@ -1,5 +1,5 @@
 -- One row for each tax line of a deposit, from qb_deposits.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW deposit_tax_line AS
 SELECT

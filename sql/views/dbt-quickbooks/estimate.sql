@@ -1,5 +1,5 @@
 -- One row for each estimate, from qb_estimates.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW estimate AS
 SELECT

@@ -1,6 +1,6 @@
 -- No row. The package joins the parts of bundles with every line of their invoice, which would count an invoice that has a bundle beside other
 -- lines several times, so each part is a row of invoice_line instead.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW invoice_line_bundle AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each transaction that an invoice is linked to, from qb_invoices.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW invoice_linked_txn AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each journal entry, from qb_journal_entries.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW journal_entry AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each line of a payment, from qb_payments.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW payment_line AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each purchase, from qb_purchases.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW purchase AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each line of a refund receipt, and for each part of a bundle in place of the line of the bundle, from qb_refund_receipts.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW refund_receipt_line AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each sales receipt, from qb_sales_receipts.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW sales_receipt AS
 SELECT

@@ -1,5 +1,5 @@
 -- One row for each tax agency, from qb_tax_agencies.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW tax_agency AS
 SELECT

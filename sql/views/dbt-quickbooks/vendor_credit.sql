@@ -1,5 +1,5 @@
 -- One row for each vendor credit, from qb_vendor_credits.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW vendor_credit AS
 SELECT

@@ -1,6 +1,6 @@
 -- One row for each line of a vendor credit, from qb_vendor_credits. The package lists item_expense_quantity as text, but appends it to numbers
 -- of other tables, which fails on PostgreSQL unless it is a number.
-SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_catalog, pg_temp;
+SET search_path TO quickbooks /*target*/, raw /*schema*/, pg_temp;
 
 CREATE OR REPLACE VIEW vendor_credit_line AS
 SELECT
