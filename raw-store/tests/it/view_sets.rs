@@ -460,6 +460,14 @@ async fn installing_again_restores_what_is_missing_and_dropping_leaves_no_trace(
     store.install_views(SET, &target(), None).await.unwrap();
     let refused = store.drop_views(SET, &target()).await.unwrap_err();
     assert!(matches!(refused.kind, StoreErrorKind::ViewsInUse(_)), "{refused}");
+    client
+        .batch_execute(
+            "CREATE OR REPLACE VIEW theirs.two AS SELECT quickbooks.as_number('1'); DROP VIEW theirs.one",
+        )
+        .await
+        .unwrap();
+    let refused = store.drop_views(SET, &target()).await.unwrap_err();
+    assert!(matches!(refused.kind, StoreErrorKind::ViewsInUse(_)), "{refused}");
     assert_eq!(store.views_status(SET, &target()).await.unwrap().views.len(), 52);
     client.batch_execute("DROP SCHEMA theirs CASCADE").await.unwrap();
 
@@ -495,6 +503,24 @@ async fn a_schema_that_holds_something_else_is_left_alone() {
     store.install_views(SET, &target(), None).await.unwrap();
     assert!(store.drop_views(SET, &target()).await.unwrap());
     assert_eq!(names(&client, everything).await, BTreeSet::from(["theirs".to_owned()]));
+    // So does the schema, which was there before the views, even if nothing is in it.
+    client.batch_execute("DROP TABLE quickbooks.theirs").await.unwrap();
+    for _ in 0..2 {
+        store.install_views(SET, &target(), None).await.unwrap();
+    }
+    assert!(store.drop_views(SET, &target()).await.unwrap());
+    assert!(text(&client, "SELECT to_regnamespace('quickbooks')::text").await.is_some());
+}
+
+#[tokio::test]
+async fn a_function_of_the_schema_is_not_called_in_place_of_a_built_in_one() {
+    let database = database().await;
+    let (store, client) = (store(&database).await, connection(&database).await);
+    let function = "CREATE FUNCTION quickbooks.lower(text) RETURNS text LANGUAGE sql AS 'SELECT $1'";
+    client.batch_execute(&format!("CREATE SCHEMA quickbooks; {function}")).await.unwrap();
+    store.install_views(SET, &target(), None).await.unwrap();
+    // No view depends on it.
+    client.batch_execute("DROP FUNCTION quickbooks.lower(text)").await.unwrap();
 }
 
 #[tokio::test]
@@ -542,11 +568,24 @@ async fn only_a_role_that_is_named_reads_the_views() {
     assert!(matches!(refused.kind, StoreErrorKind::Configuration(_)), "{refused}");
     let role = format!("analyst of {}", database.name());
     client.batch_execute(&format!("CREATE ROLE \"{role}\"")).await.unwrap();
+    // Of a database whose defaults let nobody call a new function.
+    let defaults = "ALTER DEFAULT PRIVILEGES FOR ROLE qbo_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC";
+    client.batch_execute(defaults).await.unwrap();
+    assert!(store.drop_views(SET, &target()).await.unwrap());
     store.install_views(SET, &target(), Some(&role)).await.unwrap();
+    // A view that is restored has its readers again; what was taken from a reader stays so.
+    client
+        .batch_execute(&format!(
+            "DROP VIEW quickbooks.item; REVOKE SELECT ON quickbooks.bill FROM \"{role}\""
+        ))
+        .await
+        .unwrap();
+    store.install_views(SET, &target(), None).await.unwrap();
     insert(&client, "qb_items", &[json!({"UnitPrice": "1.5"})]).await;
     client.batch_execute(&format!("SET ROLE \"{role}\"")).await.unwrap();
     assert_eq!(text(&client, "SELECT unit_price::text FROM quickbooks.item").await.as_deref(), Some("1.5"));
     assert!(client.query("SELECT * FROM raw.qb_items", &[]).await.is_err());
+    assert!(client.query("SELECT * FROM quickbooks.bill", &[]).await.is_err());
     client
         .batch_execute(&format!("RESET ROLE; DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\""))
         .await

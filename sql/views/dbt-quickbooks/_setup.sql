@@ -14,7 +14,9 @@ CREATE TABLE IF NOT EXISTS qbo_backfill_views (
     package_version  text NOT NULL,
     version          integer NOT NULL,
     raw_schema       text NOT NULL,
-    installed_at_utc timestamptz NOT NULL
+    installed_at_utc timestamptz NOT NULL,
+    -- Whether the schema did not exist before; views drop then removes it.
+    created_schema   boolean NOT NULL
 );
 
 -- A number, also one that was sent as text, with all its digits; at most 200 characters.

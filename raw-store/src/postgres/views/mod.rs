@@ -1,5 +1,6 @@
 //! Installs, describes and drops sets of views in schemas of their own, over the raw tables of one schema.
 
+mod grants;
 mod scripts;
 mod set;
 
@@ -66,9 +67,10 @@ const HAS_MARK: &str = "
     SELECT EXISTS (
         SELECT FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relname = 'qbo_backfill_views' AND relkind = 'r')";
 
+/// Who has created the schema is known only when the set is installed for the first time.
 const WRITE_MARK: &str = "
-    INSERT INTO qbo_backfill_views (view_set, package_version, version, raw_schema, installed_at_utc)
-    VALUES ($1, $2, $3, $4, clock_timestamp())
+    INSERT INTO qbo_backfill_views (view_set, package_version, version, raw_schema, installed_at_utc, created_schema)
+    VALUES ($1, $2, $3, $4, clock_timestamp(), $5)
     ON CONFLICT (view_set) DO UPDATE SET package_version = excluded.package_version, version = excluded.version,
         raw_schema = excluded.raw_schema, installed_at_utc = excluded.installed_at_utc";
 
@@ -88,10 +90,6 @@ const NULL_COLUMNS: &str = "
       AND comment.description LIKE 'Always null: %'
     ORDER BY class.relname, column_.attnum";
 
-const GRANTS: &str = "
-    SELECT format('GRANT USAGE ON SCHEMA %1$I TO %2$I; GRANT SELECT ON %3$s TO %2$I', $1::text, $2::text,
-        (SELECT string_agg(format('%I.%I', $1::text, name), ', ') FROM unnest($3::text[]) AS view_ (name)))";
-
 /// The functions of a schema with these names, as DROP names them.
 const FUNCTIONS: &str = "
     SELECT oid::regprocedure::text FROM pg_proc
@@ -102,11 +100,12 @@ const IS_EMPTY: &str = "
         SELECT FROM pg_depend
         WHERE refclassid = 'pg_namespace'::regclass AND refobjid = to_regnamespace($1)::oid AND deptype = 'n')";
 
-/// The line about an installed set: version, package and raw schema.
+/// The line about an installed set: version, package, raw schema, and whether installing it has created its schema.
 struct Mark {
     version: i32,
     package: Box<str>,
     raw_schema: Box<str>,
+    created_schema: bool,
 }
 
 /// Installs or upgrades a set in one transaction, and lets a role read it. The session's settings are changed afterwards, so it
@@ -128,6 +127,9 @@ pub(super) async fn install(
         transaction.batch_execute(row.try_get(0)?).await?;
     }
     check_target(&transaction, set, raw, target).await?;
+    let is_new = transaction.query_one("SELECT to_regnamespace($1) IS NULL", &[&target.as_str()]).await?;
+    let created_schema: bool = is_new.try_get(0)?;
+    let before = existing(&*transaction, target, &names(scripts)).await?;
     // A view cannot be made over a table that does not exist. An empty table, made as a run makes it, will be filled by a later
     // run without anything to install again.
     for table in scripts.raw_tables() {
@@ -141,13 +143,16 @@ pub(super) async fn install(
         transaction.batch_execute(&sql).await?;
     }
     let mark = [set.as_str(), scripts.package, raw.as_str()];
-    transaction.execute(WRITE_MARK, &[&mark[0], &mark[1], &scripts.version, &mark[2]]).await?;
+    transaction
+        .execute(WRITE_MARK, &[&mark[0], &mark[1], &scripts.version, &mark[2], &created_schema])
+        .await?;
+    let mut added = names(scripts);
+    added.retain(|name| !before.iter().any(|existing| **existing == **name));
+    grants::repeat(&transaction, target, &added, scripts.functions).await?;
     if let Some(reader) = reader {
         let mut readable = names(scripts);
         readable.push("qbo_backfill_views");
-        let row = transaction.query_one(GRANTS, &[&target.as_str(), &reader, &readable]).await?;
-        let grants = transaction.batch_execute(row.try_get(0)?).await;
-        grants.map_err(|error| no_such_role(error, reader))?;
+        grants::give(&transaction, target, reader, (&readable, scripts.functions)).await?;
     }
     Ok(transaction.commit().await?)
 }
@@ -183,8 +188,8 @@ async fn check_target(
     }
 }
 
-/// Drops what [`install`] has created except raw tables, and the schema if nothing else is in it. Returns whether there was
-/// anything to drop.
+/// Drops what [`install`] has created except raw tables; the schema too, unless something else is in it. Returns whether there
+/// was anything to drop.
 pub(super) async fn drop(
     client: &mut Object,
     set: ViewSet,
@@ -192,7 +197,7 @@ pub(super) async fn drop(
 ) -> Result<bool, StoreErrorKind> {
     let scripts = set.scripts();
     let transaction = migrate::locked(client, target).await?;
-    match mark(&*transaction, set, target).await? {
+    let created_schema = match mark(&*transaction, set, target).await? {
         None => return Ok(false),
         Some(mark) if *mark.raw_schema != *raw.as_str() => {
             let reason = format!("the views over schema {}", mark.raw_schema);
@@ -201,22 +206,19 @@ pub(super) async fn drop(
                 reason: reason.into(),
             });
         }
-        Some(_) => {}
-    }
+        Some(mark) => mark.created_schema,
+    };
     let names =
         names(scripts).iter().map(|name| format!("\"{target}\".\"{name}\"")).collect::<Vec<_>>().join(", ");
     let dropped = transaction.batch_execute(&format!("DROP VIEW IF EXISTS {names}")).await;
-    dropped.map_err(|error| match error.code() {
-        Some(code) if *code == SqlState::DEPENDENT_OBJECTS_STILL_EXIST => {
-            StoreErrorKind::ViewsInUse(target.as_str().into())
-        }
-        _ => error.into(),
-    })?;
+    dropped.map_err(|error| in_use(error, target))?;
     for row in transaction.query(FUNCTIONS, &[&target.as_str(), &scripts.functions]).await? {
-        transaction.batch_execute(&format!("DROP FUNCTION {}", row.try_get::<_, String>(0)?)).await?;
+        let dropped =
+            transaction.batch_execute(&format!("DROP FUNCTION {}", row.try_get::<_, String>(0)?)).await;
+        dropped.map_err(|error| in_use(error, target))?;
     }
     transaction.batch_execute(&format!("DROP TABLE \"{target}\".qbo_backfill_views")).await?;
-    if transaction.query_one(IS_EMPTY, &[&target.as_str()]).await?.try_get(0)? {
+    if created_schema && transaction.query_one(IS_EMPTY, &[&target.as_str()]).await?.try_get(0)? {
         transaction.batch_execute(&format!("DROP SCHEMA \"{target}\"")).await?;
     }
     transaction.commit().await?;
@@ -242,9 +244,7 @@ pub(super) async fn status(
     };
     let mut missing = names(scripts);
     if status.installed.is_some() {
-        for row in client.query(VIEWS, &[&target.as_str(), &missing]).await? {
-            status.views.push(row.try_get::<_, String>(0)?.into());
-        }
+        status.views = existing(client, target, &missing).await?;
         for row in client.query(NULL_COLUMNS, &[&target.as_str(), &missing]).await? {
             let text = |at: usize| row.try_get::<_, String>(at).map(Into::into);
             status.null_columns.push(NullColumn { view: text(0)?, column: text(1)?, reason: text(2)? });
@@ -264,21 +264,36 @@ async fn mark(
         return Ok(None);
     }
     let read = format!(
-        "SELECT version, package_version, raw_schema FROM \"{target}\".qbo_backfill_views WHERE view_set = $1"
+        "SELECT version, package_version, raw_schema, created_schema FROM \"{target}\".qbo_backfill_views WHERE view_set = $1"
     );
     let Some(row) = client.query_opt(&read, &[&set.as_str()]).await? else { return Ok(None) };
     let text = |at: usize| row.try_get::<_, String>(at).map(Into::into);
-    Ok(Some(Mark { version: row.try_get(0)?, package: text(1)?, raw_schema: text(2)? }))
+    Ok(Some(Mark {
+        version: row.try_get(0)?,
+        package: text(1)?,
+        raw_schema: text(2)?,
+        created_schema: row.try_get(3)?,
+    }))
+}
+
+/// The views of these names that exist, in alphabetical order.
+async fn existing(
+    client: &impl GenericClient,
+    target: &SchemaName,
+    names: &[&str],
+) -> Result<Vec<Box<str>>, StoreErrorKind> {
+    let rows = client.query(VIEWS, &[&target.as_str(), &names]).await?;
+    rows.iter().map(|row| Ok(row.try_get::<_, String>(0)?.into())).collect()
 }
 
 fn names(scripts: &Scripts) -> Vec<&'static str> {
     scripts.views.iter().map(|(name, _)| *name).collect()
 }
 
-fn no_such_role(error: tokio_postgres::Error, reader: &str) -> StoreErrorKind {
+fn in_use(error: tokio_postgres::Error, target: &SchemaName) -> StoreErrorKind {
     match error.code() {
-        Some(code) if *code == SqlState::UNDEFINED_OBJECT => {
-            StoreErrorKind::Configuration(format!("there is no role {reader}").into())
+        Some(code) if *code == SqlState::DEPENDENT_OBJECTS_STILL_EXIST => {
+            StoreErrorKind::ViewsInUse(target.as_str().into())
         }
         _ => error.into(),
     }
