@@ -1,3 +1,4 @@
+-- Sales on invoices, with the parts of bundles; sales receipts, credit memos and refund receipts are not in it.
 select
     cast(date_trunc('month', invoice.transaction_date) as date) as month,
     item.name as item,
