@@ -30,6 +30,15 @@ const MOST_SHOWN: usize = 20;
 /// After this many failures in a row, all others are expected to fail as well.
 const MOST_IN_A_ROW: u32 = 5;
 
+/// What is done about records that an answer lacks. One answer is no proof that a record is gone.
+#[derive(Clone, Copy, Debug)]
+enum Lacking {
+    /// They are requested once more.
+    AskAgain,
+    /// They count as gone.
+    Gone,
+}
+
 /// A download in progress.
 pub(super) struct Download<'a> {
     pub(super) client: &'a dyn QboClient,
@@ -84,13 +93,16 @@ impl Download<'_> {
 
     /// Downloads the files of these attachments. Links that expire meanwhile are requested again.
     async fn batch(&mut self, mut missing: Vec<Box<str>>) -> Result<(), Exit> {
-        let before = self.done.downloaded;
+        let (before, whole) = (self.done.downloaded, missing.len());
         let mut rounds = 0;
         while !missing.is_empty() {
             let wanted = missing.len();
             missing = self.round(missing).await?;
             rounds = if missing.len() == wanted { rounds + 1 } else { 0 };
             if rounds == MOST_ROUNDS {
+                if missing.len() == whole && whole >= MOST_IN_A_ROW as usize {
+                    return Err(every_link_refused());
+                }
                 for id in missing.drain(..) {
                     self.failed(&id, Unfetched::EveryLink);
                 }
@@ -141,8 +153,8 @@ impl Download<'_> {
     /// The records of these attachments, with fresh links. A record that spoils its page is requested apart.
     async fn links(&mut self, ids: Vec<Box<str>>) -> Result<Vec<Attachment>, Exit> {
         let mut attachments = Vec::with_capacity(ids.len());
-        let mut parts = vec![ids];
-        while let Some(mut ids) = parts.pop() {
+        let mut parts = vec![(ids, Lacking::AskAgain)];
+        while let Some((mut ids, lacking)) = parts.pop() {
             let query = attachments_query(&self.entity, ids.iter().map(|id| &**id));
             let answer = tokio::select! {
                 answer = self.client.fetch_page(&query) => answer,
@@ -153,7 +165,7 @@ impl Download<'_> {
                 Err(error) if matches!(error.advice(), Advice::AskFewer | Advice::GiveUp) => {
                     match &*ids {
                         [id] => self.undelivered(id, error)?,
-                        _ => parts.extend([ids.split_off(ids.len() / 2), ids]),
+                        _ => parts.extend([ids.split_off(ids.len() / 2), ids].map(|ids| (ids, lacking))),
                     }
                     continue;
                 }
@@ -169,7 +181,12 @@ impl Download<'_> {
                     None => self.failed(&id, Unfetched::NoRecord),
                 }
             }
-            self.done.gone += missing.len() as u64;
+            match lacking {
+                Lacking::AskAgain if !missing.is_empty() => {
+                    parts.push((missing.into_iter().collect(), Lacking::Gone));
+                }
+                _ => missing.iter().for_each(|id| self.gone(id)),
+            }
         }
         Ok(attachments)
     }
@@ -188,6 +205,14 @@ impl Download<'_> {
         self.done.downloaded += 1;
         self.done.bytes += record.file.map_or(0, |file| file.size);
         Ok(())
+    }
+
+    /// Counts a record that QuickBooks no longer returns.
+    fn gone(&mut self, id: &str) {
+        self.done.gone += 1;
+        if is_for_programs() {
+            event::write("attachment_gone", json!({"id": id}));
+        }
     }
 
     fn failed(&mut self, id: &str, why: Unfetched) {
@@ -212,7 +237,11 @@ impl Download<'_> {
 
     /// Gives up on a host that cannot be reached.
     fn note_unreached(&mut self, why: Unfetched) -> Result<(), Exit> {
-        let is_unreached = matches!(why, Unfetched::Host(error) if error.may_pass());
+        let is_unreached = match why {
+            Unfetched::Host(error) => error.may_pass(),
+            Unfetched::Slow(_) => true,
+            _ => false,
+        };
         self.unreached = if is_unreached { self.unreached + 1 } else { 0 };
         if self.unreached < MOST_IN_A_ROW {
             return Ok(());
@@ -229,6 +258,15 @@ impl Download<'_> {
     fn check_stop(&self) -> Result<(), Exit> {
         if self.transfers.stop.is_cancelled() { Err(stopped()) } else { Ok(()) }
     }
+}
+
+/// An error for a host that refused all links of a whole batch: it would refuse those of the others as well.
+fn every_link_refused() -> Exit {
+    Exit::new(
+        SOURCE,
+        "the files' host refuses every link that QuickBooks gives; files that were downloaded are complete",
+        "check that this machine's clock is right and that no proxy changes HTTPS, then run the same command again later",
+    )
 }
 
 fn stopped() -> Exit {

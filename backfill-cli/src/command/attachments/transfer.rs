@@ -23,6 +23,15 @@ const USABLE: Duration = Duration::from_mins(12);
 /// The largest file whose record does not state its length. QuickBooks accepts uploads of 100 MB.
 const LARGEST: u64 = 1 << 30;
 
+/// How long a transfer may take at least, whatever its length.
+const LEAST_TIME: Duration = Duration::from_mins(10);
+
+/// The slowest transfer that is waited for, in bytes per second.
+const SLOWEST: u64 = 16_000;
+
+/// The length that is expected of a file whose record does not state it: the longest upload that QuickBooks accepts.
+const EXPECTED: u64 = 100_000_000;
+
 /// Transfers files into a folder.
 #[derive(Debug)]
 pub(super) struct Transfers {
@@ -54,6 +63,8 @@ pub(super) enum Unfetched {
     Size { stated: u64, found: u64 },
     #[error("the content is longer than {0} bytes")]
     TooLarge(u64),
+    #[error("the transfer did not end within {0} seconds")]
+    Slow(u64),
     #[error("QuickBooks gave no link to the file")]
     NoLink,
     #[error("the file's host refuses every link that QuickBooks gives")]
@@ -90,7 +101,13 @@ impl Transfers {
             if self.clock.elapsed().saturating_sub(asked_at) > USABLE {
                 return Ok(Transferred::NeedsLink);
             }
-            let why = match self.attempt(attachment, file, link).await {
+            let most = most_time(file.size);
+            let attempt = tokio::select! {
+                attempt = self.attempt(attachment, file, link) => attempt,
+                // A host that sends little by little does not end by itself. The link has expired by now.
+                () = self.clock.sleep(most) => Err(Unfetched::Slow(most.as_secs()).into()),
+            };
+            let why = match attempt {
                 Ok(record) => return Ok(Transferred::Kept(record)),
                 Err(Attempt::Stopped) => return Ok(Transferred::Stopped),
                 Err(Attempt::Disk(exit)) => return Err(exit),
@@ -99,6 +116,7 @@ impl Transfers {
             match why {
                 Unfetched::Host(FileError::LinkRefused(_)) => return Ok(Transferred::NeedsLink),
                 Unfetched::Host(error @ FileError::Insecure(_)) => return Err(insecure(error)),
+                Unfetched::Slow(_) => return Ok(Transferred::Failed(why)),
                 Unfetched::Host(error) if !error.may_pass() => return Ok(Transferred::Failed(why)),
                 _ => {}
             }
@@ -155,10 +173,29 @@ impl Transfers {
     }
 }
 
+/// How long one attempt may take, by the length that the record states, in bytes.
+fn most_time(size: Option<u64>) -> Duration {
+    LEAST_TIME + Duration::from_secs(size.unwrap_or(EXPECTED) / SLOWEST)
+}
+
 fn insecure(error: FileError) -> Exit {
     Exit::new(
         REFUSED,
         format!("{error}; files that were downloaded are complete"),
         "check the proxy, if there is one, and the system's root certificates, then run the same command again",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_longer_file_has_more_time_and_none_has_too_little() {
+        assert_eq!(most_time(Some(0)), LEAST_TIME);
+        assert_eq!(most_time(Some(16_000_000)), LEAST_TIME + Duration::from_secs(1000));
+        assert_eq!(most_time(None), most_time(Some(EXPECTED)));
+        // No length that a record may state is too large for a duration.
+        assert!(most_time(Some(u64::MAX)) > LEAST_TIME);
+    }
 }
