@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::number::counted;
 use crate::untrusted::Untrusted;
 
-/// The result of a download of attachments. Every attachment is in exactly one of the counts.
+/// The result of a download of attachments. Every attachment with a stored record is in exactly one of the counts of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Downloads {
     /// Files that were downloaded.
@@ -22,6 +22,10 @@ pub struct Downloads {
     pub gone: u64,
     /// Files that could not be downloaded.
     pub failed: u64,
+    /// Windows whose records of attachments were not read to the end: their files are not known.
+    pub unread_windows: u64,
+    /// Records of attachments in quarantine that wait for a decision: their files are not known.
+    pub quarantined: u64,
     /// The first failures.
     pub failures: Vec<FailedDownload>,
     /// Calls to the API. Requests to the files' host are not calls.
@@ -55,6 +59,14 @@ pub fn text(result: &Downloads) -> String {
     if more > 0 {
         let _ = writeln!(text, "  … and {more} more; --output json lists all of them");
     }
+    if result.unread_windows + result.quarantined > 0 {
+        let _ = writeln!(
+            text,
+            "not known: the attachments of {} and of {} in quarantine",
+            counted(result.unread_windows, "unread window", "unread windows"),
+            counted(result.quarantined, "record", "records")
+        );
+    }
     let _ = write!(text, "{}", counted(result.calls, "API call", "API calls"));
     text
 }
@@ -62,7 +74,8 @@ pub fn text(result: &Downloads) -> String {
 /// Renders the result for programs, with the command's exit code and next step.
 pub fn json(result: &Downloads, exit_code: u8, next: &str) -> serde_json::Value {
     json!({"downloaded": result.downloaded, "bytes": result.bytes, "present": result.present,
-           "notes": result.notes, "gone": result.gone, "failed": result.failed, "calls": result.calls,
+           "notes": result.notes, "gone": result.gone, "failed": result.failed,
+           "unread_windows": result.unread_windows, "quarantined": result.quarantined, "calls": result.calls,
            "exit_code": exit_code, "next": next})
 }
 
@@ -78,6 +91,7 @@ mod tests {
             bytes: 2711,
             notes: 4,
             failed: 3,
+            unread_windows: 2,
             failures: vec![failure],
             calls: 2,
             ..Downloads::default()
@@ -85,6 +99,7 @@ mod tests {
         let shown = text(&result);
         assert!(shown.contains("downloaded: 1 file (2711 bytes)"), "{shown}");
         assert!(shown.contains("17?[2J: the link expired") && shown.contains("and 2 more"), "{shown}");
+        assert!(shown.contains("2 unread windows and of 0 records in quarantine"), "{shown}");
         assert!(shown.ends_with("2 API calls"), "{shown}");
         assert_eq!(json(&result, 3, "again")["exit_code"], 3);
     }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use raw_store::AttachmentFile;
+use raw_store::{AttachmentFile, StoreIdentity};
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use super::file_name::is_plain;
 use crate::output::exit::{Exit, HELD, OUTPUT};
 
-/// Held by the process that downloads into the folder.
+/// Held by the process that downloads into the folder. It names the company whose files are in it.
 const LOCK: &str = ".qbo-backfill.lock";
 
 /// Beginning and end of the names of files that are not complete.
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -36,7 +36,7 @@ impl Folder {
         let failed = |error: &io::Error| unusable(path, error);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| failed(&error))?;
         let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600).custom_flags(flags());
+        options.create(true).truncate(false).read(true).write(true).mode(0o600).custom_flags(flags());
         let lock = options.open(path.join(LOCK)).map_err(|error| failed(&error))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => Exit::new(
@@ -46,9 +46,37 @@ impl Folder {
             ),
             TryLockError::Error(error) => failed(&error),
         })?;
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), lock };
         folder.remove_incomplete().map_err(|error| failed(&error))?;
         Ok(folder)
+    }
+
+    /// Makes the folder that of a company, and refuses the folder of another one: the ids of two companies are the same numbers, so
+    /// they would replace each other's files.
+    pub(super) fn bind(&self, identity: &StoreIdentity) -> Result<(), Exit> {
+        let failed = |error: &io::Error| unusable(&self.path, error);
+        let own = format!("{} {}\n", identity.environment, identity.realm_id);
+        let mut found = Vec::new();
+        (&self.lock).rewind().map_err(|error| failed(&error))?;
+        let most = 2 * own.len() as u64;
+        (&self.lock).take(most).read_to_end(&mut found).map_err(|error| failed(&error))?;
+        if found == own.as_bytes() {
+            return Ok(());
+        }
+        // Without its end of line, it was not written to its end, before any file was downloaded.
+        if found.contains(&b'\n') || found.len() as u64 == most {
+            return Err(Exit::usage(
+                format!("{} holds the files of another company; nothing was changed", self.path.display()),
+                "name another folder for this company",
+            ));
+        }
+        let write = || {
+            (&self.lock).rewind()?;
+            self.lock.set_len(0)?;
+            (&self.lock).write_all(own.as_bytes())?;
+            self.lock.sync_all()
+        };
+        write().map_err(|error| failed(&error))
     }
 
     fn remove_incomplete(&self) -> io::Result<()> {
@@ -193,6 +221,26 @@ mod tests {
         assert_eq!(Folder::open(home.path()).unwrap_err().code, HELD);
         drop(held);
         assert!(Folder::open(home.path()).is_ok());
+    }
+
+    #[test]
+    fn a_folder_is_that_of_one_company() {
+        let home = tempfile::tempdir().unwrap();
+        let company = |realm: &str, environment: &str| StoreIdentity {
+            realm_id: realm.into(),
+            environment: environment.into(),
+        };
+        // A process that was killed while it named the company.
+        std::fs::write(home.path().join(LOCK), "sandbox 1").unwrap();
+        for _ in 0..2 {
+            let folder = Folder::open(home.path()).unwrap();
+            folder.bind(&company("17", "sandbox")).unwrap();
+        }
+        for other in [company("18", "sandbox"), company("17", "production"), company("1", "sandbox")] {
+            let refused = Folder::open(home.path()).unwrap().bind(&other).unwrap_err();
+            assert_eq!(refused.code, crate::output::exit::USAGE, "{}", refused.what);
+        }
+        Folder::open(home.path()).unwrap().bind(&company("17", "sandbox")).unwrap();
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod download;
 mod file_name;
 mod folder;
+mod gap;
 mod transfer;
 
 use std::sync::Arc;
@@ -11,17 +12,17 @@ use std::sync::Arc;
 use backfill_core::Axis;
 use backfill_report::attachments::{Downloads, json, text};
 use qbo_client::FileHost;
-use raw_store::{BackfillLog as _, LogFilter, PgStore};
 
 use self::download::Download;
 use self::folder::Folder;
+use self::gap::Gap;
 use self::transfer::Transfers;
 use crate::app::{RunApp, Schema, compose};
 use crate::args::{Attachments, DownloadArgs, Output};
 use crate::config::settings::Settings;
 use crate::output::event;
 use crate::output::exit::{DONE, Exit, INCOMPLETE, REFUSED, chain};
-use crate::output::print::out;
+use crate::output::print::{out, say};
 use crate::shutdown::Stop;
 use crate::sinks::progress::plain_sink;
 
@@ -42,14 +43,19 @@ pub(crate) async fn attachments(settings: &Settings, command: &Attachments) -> R
     let (result, done) = download(settings, arguments, &composed, &stop, folder).await;
     let closed = composed.close().await;
     let verdict = match result.and(closed) {
-        Ok(()) if done.failed > 0 => Err(incomplete(&done)),
-        Ok(()) => Ok(DONE),
+        Ok(()) => incomplete(&done).map_or(Ok(DONE), Err),
         Err(exit) => Err(stop.signed(exit)),
     };
     match settings.output {
-        Output::Text => out(&text(&done)),
+        Output::Text => {
+            out(&text(&done));
+            if !after_gone(&done).is_empty() {
+                say(&format!("to mark what is no longer in QuickBooks: {}", after_gone(&done)));
+            }
+        }
         Output::Json => {
-            let (code, next) = verdict.as_ref().map_or_else(|exit| (exit.code, &*exit.next), |_| (DONE, ""));
+            let (code, next) =
+                verdict.as_ref().map_or_else(|exit| (exit.code, &*exit.next), |_| (DONE, after_gone(&done)));
             event::write("attachments_finished", json(&done, code, next));
         }
     }
@@ -67,7 +73,8 @@ async fn download(
     let result = async {
         let spec = settings.catalog.find(ENTITY)?;
         composed.store.bind(&composed.identity).await?;
-        check_read(composed.database_store(), spec.entity_name()).await?;
+        folder.bind(&composed.identity)?;
+        let gap = Gap::find(composed.database_store(), spec.entity_name()).await?;
         // Only an emulator is on this machine, and without HTTPS.
         let host = FileHost::new(settings.endpoints.api.is_some())
             .map_err(|error| Exit::new(REFUSED, chain(&error), "check the system's root certificates"))?;
@@ -79,7 +86,11 @@ async fn download(
             pipeline: spec.pipeline(Axis::Updated),
             transfers: Arc::new(Transfers { host, folder, clock, stop: stop.token.clone() }),
             concurrency: arguments.concurrency,
-            done: Downloads::default(),
+            done: Downloads {
+                unread_windows: gap.windows,
+                quarantined: gap.quarantined,
+                ..Downloads::default()
+            },
             unreached: 0,
             undelivered: 0,
         };
@@ -92,22 +103,20 @@ async fn download(
     (result, done)
 }
 
-/// Refuses a download before the records of attachments were read.
-async fn check_read(store: &PgStore, entity_name: &str) -> Result<(), Exit> {
-    let filter = LogFilter { entity_name: Some(entity_name.into()), ..LogFilter::default() };
-    if store.lines(&filter).await?.is_empty() {
-        return Err(Exit::usage(
-            "the records of attachments were not read yet, and they name the files",
-            format!("read them first: qbo-backfill run {ENTITY} --from T --to T"),
-        ));
-    }
-    Ok(())
+/// Why the folder may lack files; `None` if it lacks none.
+fn incomplete(done: &Downloads) -> Option<Exit> {
+    let failed = (done.failed > 0).then(|| {
+        let what = format!("files that could not be downloaded: {}", done.failed);
+        (what, "run the same command again: it fetches only what is missing".to_owned())
+    });
+    let gap = Gap { windows: done.unread_windows, quarantined: done.quarantined };
+    let gap = gap.told().map(|(what, next)| (what, format!("{next}; then run the same command again")));
+    let (what, next): (Vec<_>, Vec<_>) = [gap, failed].into_iter().flatten().unzip();
+    let next = next.into_iter().next()?;
+    Some(Exit::new(INCOMPLETE, format!("{}; all others are complete in the folder", what.join("; ")), next))
 }
 
-fn incomplete(done: &Downloads) -> Exit {
-    Exit::new(
-        INCOMPLETE,
-        format!("files that could not be downloaded: {}; all others are complete in the folder", done.failed),
-        "run the same command again: it fetches only what is missing",
-    )
+/// The command that marks the records which QuickBooks no longer returns; empty if there is none.
+fn after_gone(done: &Downloads) -> &'static str {
+    if done.gone > 0 { "qbo-backfill verify Attachable --mark-gone" } else { "" }
 }
