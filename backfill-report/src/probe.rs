@@ -53,7 +53,8 @@ pub fn summary(report: &ProbeReport, calls: u64) -> String {
         number(Verdict::Unknown)
     );
     for one in assumptions.iter().filter(|one| one.verdict == Verdict::Fails) {
-        let _ = writeln!(text, "  {}: {} – not so: {}", one.entity, one.claim, one.shown);
+        let shown = if one.shown.is_empty() { String::new() } else { format!(": {}", one.shown) };
+        let _ = writeln!(text, "  {}: {} – not so{shown}", one.entity, one.claim);
     }
     let not_asked = report.not_asked() as u64;
     if not_asked > 0 {

@@ -67,14 +67,8 @@ fn about(answer: &ProbeAnswer, all: &[ProbeAnswer]) -> Vec<Assumption> {
             }
             found
         }
-        (QuestionKind::OverLimit, outcome) => {
-            let (verdict, shown) = match outcome {
-                Outcome::Page(shape) if shape.records > PAGE => {
-                    (Verdict::Fails, format!("{} records came", shape.records))
-                }
-                Outcome::Page(shape) if shape.records < PAGE => (Verdict::Unknown, String::new()),
-                other => (Verdict::of(told(other).map(|_| true)), String::new()),
-            };
+        (QuestionKind::OverLimit, _) => {
+            let (verdict, shown) = over_limit(answer, all);
             vec![claim("a page holds at most 1000 records", verdict, shown)]
         }
         (QuestionKind::ById, outcome) => {
@@ -85,25 +79,50 @@ fn about(answer: &ProbeAnswer, all: &[ProbeAnswer]) -> Vec<Assumption> {
                 },
                 other => told(other),
             };
-            vec![claim("records can be sorted by id", Verdict::of(sorted), refusal(outcome))]
+            let shown = match outcome {
+                Outcome::Page(_) => "they came in another order".into(),
+                other => refusal(other),
+            };
+            vec![claim("records can be sorted by id", Verdict::of(sorted), shown)]
         }
         (QuestionKind::Changes, outcome) => {
             let claimed = "change data capture tells deleted records";
-            vec![claim(claimed, Verdict::of(told(outcome)), refusal(outcome))]
+            // An answer without deleted records shows nothing: perhaps none was deleted.
+            let told = told(outcome).filter(|_| *outcome != Outcome::Deleted(0));
+            vec![claim(claimed, Verdict::of(told), refusal(outcome))]
         }
         (QuestionKind::With(RequestPart::CustomFields), Outcome::Page(with)) => {
-            let fields = |shape: &Shape| shape.custom_fields;
-            let without = all.iter().find_map(|one| match (&one.outcome, one.question) {
-                (Outcome::Page(shape), QuestionKind::Bare) if one.entity == answer.entity => {
-                    Some(fields(shape))
-                }
+            let holds = bare(answer, all).and_then(|outcome| match outcome {
+                // As many as without: perhaps there are no others.
+                Outcome::Page(without) if with.custom_fields == without.custom_fields => None,
+                Outcome::Page(without) => Some(with.custom_fields > without.custom_fields),
                 _ => None,
             });
-            let holds = without.filter(|_| fields(with) > 0).map(|without| fields(with) >= without);
-            let shown = format!("{} custom fields with the wish, fewer than without", fields(with));
+            let shown = "fewer custom fields came when all were asked for".into();
             vec![claim("all custom fields come if they are asked for", Verdict::of(holds), shown)]
         }
         _ => Vec::new(),
+    }
+}
+
+/// How the entity of an answer was answered without any part that may be refused.
+fn bare<'a>(answer: &ProbeAnswer, all: &'a [ProbeAnswer]) -> Option<&'a Outcome> {
+    let is_bare = |one: &&ProbeAnswer| one.question == QuestionKind::Bare && one.entity == answer.entity;
+    all.iter().find(is_bare).map(|one| &one.outcome)
+}
+
+/// Whether a page holds no more records than assumed, by the answer to a request for one more, and what it has shown.
+fn over_limit(answer: &ProbeAnswer, all: &[ProbeAnswer]) -> (Verdict, String) {
+    match &answer.outcome {
+        Outcome::Page(shape) if shape.records > PAGE => {
+            (Verdict::Fails, format!("{} records came", shape.records))
+        }
+        Outcome::Page(shape) if shape.records == PAGE => (Verdict::Holds, String::new()),
+        // The number is refused only if the same request with a smaller one is not.
+        Outcome::Refused { .. } if bare(answer, all).is_some_and(Outcome::is_accepted) => {
+            (Verdict::Holds, String::new())
+        }
+        _ => (Verdict::Unknown, String::new()),
     }
 }
 
@@ -113,7 +132,11 @@ fn as_run(answer: &ProbeAnswer, all: &[ProbeAnswer]) -> Assumption {
     let shown = match (&answer.outcome, &*refused) {
         (Outcome::Refused { .. } | Outcome::Unavailable { .. }, [_, ..]) => {
             let parts: Vec<_> = refused.iter().map(|part| part.as_str()).collect();
-            format!("{}; refused alone: {}", refusal(&answer.outcome), parts.join(", "))
+            let found_anyway = match &*refused {
+                [RequestPart::Order] => "; runs find this out by themselves, and leave it out",
+                _ => "",
+            };
+            format!("{}; refused alone: {}{found_anyway}", refusal(&answer.outcome), parts.join(", "))
         }
         (outcome, _) => refusal(outcome),
     };

@@ -37,7 +37,7 @@ const MOST_FAILURES: u32 = 3;
 pub struct ProbeReport {
     /// Every question with its answer, in the order in which they were asked.
     pub answers: Vec<ProbeAnswer>,
-    /// Whether the probe was asked to stop before its end.
+    /// Whether the probe ended before its last question: it was asked to stop, or an error concerned all questions.
     pub is_stopped: bool,
 }
 
@@ -52,7 +52,8 @@ impl ProbeReport {
         self.answers.iter().filter(|one| one.outcome == Outcome::NotAsked).count()
     }
 
-    /// The entries of a catalogue file that leave out of every request what QuickBooks refuses; empty if nothing is refused.
+    /// The entries of a catalogue file that leave out of every request what QuickBooks refuses; empty if nothing is refused of what
+    /// this catalogue requests. A refused order needs no entry: runs leave it out by themselves.
     pub fn overrides(&self, catalog: &Catalog) -> String {
         overrides::overrides(&self.answers, catalog)
     }
@@ -66,15 +67,14 @@ pub fn question_count(catalog: &Catalog) -> usize {
 /// Asks all questions. How many calls this may cost is up to the client's budget: when it gives no more permits
 /// ([`CallCap`](qbo_client::CallCap)), the remaining questions are not asked.
 ///
-/// # Errors
-///
-/// An error of the client that concerns all questions, such as a missing consent.
+/// The answers come with the error of the client that ended the probe, if one did: an error that concerns all questions, such as a
+/// missing consent. What was answered before it is in the report.
 pub async fn probe(
     client: &dyn QboClient,
     catalog: &Catalog,
     clock: &dyn Clock,
     stop: &CancellationToken,
-) -> Result<ProbeReport, Error> {
+) -> (ProbeReport, Option<Error>) {
     let mut report = ProbeReport::default();
     let mut open: VecDeque<_> = questions(catalog).into();
     let mut failures = 0;
@@ -83,7 +83,7 @@ pub async fn probe(
             outcome = ask(client, &question, clock) => outcome,
             () = stop.cancelled() => {
                 report.is_stopped = true;
-                return Ok(report);
+                return (report, None);
             }
         };
         let outcome = match outcome {
@@ -94,9 +94,13 @@ pub async fn probe(
                 failures += 1;
                 Outcome::Unclear
             }
-            outcome => {
+            Err(error) => {
+                report.is_stopped = true;
+                return (report, Some(error));
+            }
+            Ok(outcome) => {
                 failures = 0;
-                outcome?
+                outcome
             }
         };
         if question.kind == QuestionKind::AsRun && outcome.is_refused() {
@@ -111,7 +115,7 @@ pub async fn probe(
         let entity = question.spec.name().clone();
         report.answers.push(ProbeAnswer { entity, question: question.kind, outcome });
     }
-    Ok(report)
+    (report, None)
 }
 
 async fn ask(client: &dyn QboClient, question: &Question, clock: &dyn Clock) -> Result<Outcome, Error> {

@@ -22,7 +22,10 @@ use crate::shutdown::Stop;
 
 /// `probe`: asks small questions and keeps the shape of their answers.
 pub(crate) async fn probe(settings: &Settings, arguments: &ProbeArgs) -> Result<u8, Exit> {
-    // Created before anything is asked, so that no call is spent in vain.
+    // Tried before anything is asked, so that no call is spent in vain.
+    if arguments.out.is_dir() {
+        return Err(unwritten(&arguments.out, &std::io::ErrorKind::IsADirectory.into()));
+    }
     let file = NamedTempFile::new_in(folder(&arguments.out));
     let mut file = file.map_err(|error| unwritten(&arguments.out, &error))?;
     let is_text = settings.output == Output::Text;
@@ -40,7 +43,10 @@ pub(crate) async fn probe(settings: &Settings, arguments: &ProbeArgs) -> Result<
     let clock = std::sync::Arc::clone(&app.company.clock);
     let environment = app.company.identity.environment.clone();
     app.close().await?;
-    let (report, calls) = asked?;
+    let Asked { report, calls, error } = asked?;
+    if let Some(error) = error.clone().filter(|_| report.answers.is_empty()) {
+        return Err(error);
+    }
 
     let day = clock.now_utc().date();
     let facts = ProbeFacts {
@@ -64,37 +70,53 @@ pub(crate) async fn probe(settings: &Settings, arguments: &ProbeArgs) -> Result<
     } else {
         out_json(&document);
     }
+    if let Some(error) = error {
+        let what = format!("{}; the answers before it are in {}", error.what, arguments.out.display());
+        return Err(stop.signed(Exit { what, ..error }));
+    }
     if arguments.apply {
         apply(settings, &report, day)?;
     }
     ended(&report, &stop)
 }
 
-async fn ask(
-    settings: &Settings,
-    arguments: &ProbeArgs,
-    app: &App,
-    stop: &Stop,
-) -> Result<(ProbeReport, u64), Exit> {
+/// The answers of a probe, and how it ended.
+struct Asked {
+    report: ProbeReport,
+    calls: u64,
+    /// The error that ended it early, if one did.
+    error: Option<Exit>,
+}
+
+async fn ask(settings: &Settings, arguments: &ProbeArgs, app: &App, stop: &Stop) -> Result<Asked, Exit> {
     let client = app.capped_client(arguments.max_calls)?;
-    let report = ask_all(&*client, &settings.catalog, &*app.company.clock, &stop.token).await?;
-    Ok((report, client.usage().calls))
+    let (report, error) = ask_all(&*client, &settings.catalog, &*app.company.clock, &stop.token).await;
+    Ok(Asked { report, calls: client.usage().calls, error: error.map(Exit::from) })
 }
 
 /// Adds entries to the catalogue file for what QuickBooks refuses.
 fn apply(settings: &Settings, report: &ProbeReport, day: Date) -> Result<(), Exit> {
-    let entries = report.overrides(&settings.catalog);
+    let file = CatalogFile::of(settings);
+    let before = file.read()?;
+    // What the file leaves out already, although the probe has not used it, is not added again.
+    let known = file.extends(&settings.catalog, &before)?;
+    let entries = report.overrides(&known);
     if entries.is_empty() {
-        say("the catalogue stays as it is: no part of a request is refused alone");
+        let is_known = report.overrides(&settings.catalog) != entries;
+        if is_known {
+            say(&format!("the catalogue file {} has entries for all that is refused", file.path.display()));
+            file.tell_use();
+        } else {
+            say(
+                "the catalogue stays as it is: no part of a request is refused alone that an entry leaves out",
+            );
+        }
         return Ok(());
     }
-    let file = CatalogFile::of(settings);
-    file.append(&entries, day)?;
+    file.append(&before, &entries, day)?;
     let (number, path) = (entries.matches("[[entity]]").count(), file.path.display());
     say(&format!("entries added to the catalogue file {path}: {number}"));
-    if !file.is_in_use {
-        say(&format!("to use it, add this line to the profile of the settings file: catalog = \"{path}\""));
-    }
+    file.tell_use();
     Ok(())
 }
 
