@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use fixtures::{CallKind, FileFault, FileHost, Shape};
+use fixtures::{CallKind, Fault, FileFault, FileHost, Rule, Shape};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -159,6 +159,11 @@ async fn every_file_is_downloaded_once_and_notes_have_none() {
     std::fs::remove_file(books.folder().join("12-receipt 12.pdf")).unwrap();
     let third = books.download(&["--output", "json"]).await.expect(0);
     assert_eq!((&end(&third)["downloaded"], &end(&third)["gone"]), (&2.into(), &1.into()));
+    assert_eq!(end(&third)["calls"], 2, "a record that one answer lacks is requested once more");
+    let gone = third.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let gone: Vec<_> = gone.filter(|event| event["ev"] == "attachment_gone").collect();
+    assert_eq!((gone.len(), &gone[0]["id"]), (1, &"12".into()));
+    assert!(end(&third)["next"].as_str().unwrap().contains("verify Attachable --mark-gone"));
     let mut again = books.host.fetched().split_off(fetched);
     again.sort_unstable();
     assert_eq!(again, ["7", "9"]);
@@ -290,4 +295,39 @@ async fn a_host_that_cannot_be_reached_ends_the_download() {
     let ended = books.download(&["--concurrency", "10"]).await.expect(6);
     assert!(ended.error().contains("failed for 5 files in a row"), "{}", ended.error());
     assert_eq!(books.names(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_refuses_every_link_ends_the_download() {
+    let books = Books::with(12).await;
+    books.read().await;
+    books.host.links_last(0);
+    let ended = books.download(&["--concurrency", "10"]).await.expect(6);
+    assert!(ended.error().contains("refuses every link"), "{}", ended.error());
+    assert_eq!(books.names(), Vec::<String>::new());
+    assert!(ended.stdout.contains("3 API calls"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attachments_that_were_not_read_are_not_passed_over() {
+    let books = Books::with(5).await;
+    let refused = Fault::Gateway { status: 403, code: "3100".into() };
+    books
+        .house
+        .sandbox
+        .faults()
+        .push(Rule::on(CallKind::Query, refused).containing("FROM Attachable").always());
+    books.house.backfill(&["Attachable"], &["--chunk", "year"]).await.expect(5);
+    let ended = books.download(&["--output", "json"]).await.expect(3);
+    assert!(ended.error().contains("not read to the end: 1"), "{}", ended.error());
+    assert_eq!((&end(&ended)["unread_windows"], &end(&ended)["exit_code"]), (&1.into(), &3.into()));
+
+    // A record in quarantine has a file that nothing names; all others are downloaded.
+    books.house.sandbox.faults().clear();
+    assert!(books.house.sandbox.with_company(|company| company.poison("Attachable", "2")));
+    books.house.backfill(&["Attachable"], &["--chunk", "year"]).await.expect(3);
+    let ended = books.download(&[]).await.expect(3);
+    assert!(ended.error().contains("records of attachments in quarantine: 1"), "{}", ended.error());
+    assert!(ended.error().contains("quarantine retry Attachable"), "{}", ended.error());
+    assert_eq!(books.names().len(), 4, "{:?}", books.names());
 }

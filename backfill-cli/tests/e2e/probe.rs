@@ -73,6 +73,8 @@ async fn a_probe_tells_shapes_and_nothing_of_the_company() {
     house.sandbox.with_company(|company| {
         company.give_custom_fields("Invoice");
         company.give_custom_fields("Customer");
+        let id = company.records("Invoice").next().unwrap().id.clone();
+        assert!(company.delete("Invoice", &id));
         // A key that no documentation has, with an id and a name that must not be told either.
         let odd = r#"{"Id":"canary-id","SyncToken":"0","CanaryKey":"canary","Name":"canary-name","Active":true,
             "MetaData":{"CreateTime":"2001-01-01T00:00:00Z","LastUpdatedTime":"2001-01-01T00:00:00Z"}}"#;
@@ -90,7 +92,9 @@ async fn a_probe_tells_shapes_and_nothing_of_the_company() {
     assert_eq!(verdict(&document, "Invoice", "all custom fields"), "holds");
     assert_eq!(verdict(&document, "Invoice", "sorted by id"), "holds");
     assert_eq!(verdict(&document, "Invoice", "a run's requests"), "holds");
-    assert_eq!(verdict(&document, "Customer", "change data capture"), "holds");
+    assert_eq!(verdict(&document, "Invoice", "change data capture"), "holds");
+    assert_eq!(verdict(&document, "Customer", "change data capture"), "unknown", "none was deleted");
+    assert_eq!(verdict(&document, "Invoice", "at most 1000"), "holds");
     // The emulated company refuses a query for more records than a page holds.
     assert_eq!(answer(&document, "Invoice", "over_limit")["outcome"], "refused");
     assert_eq!(document["is_whole"], true);
@@ -133,13 +137,24 @@ async fn what_is_refused_is_found_part_by_part_and_applied() {
     for entry in [
         "name = \"Vendor\"\ncustom_fields = false\n",
         "name = \"Term\"\nactive = false\n",
-        "name = \"Deposit\"\nsnapshot = true\n",
         "name = \"Class\"\nsnapshot = true\n",
     ] {
         assert!(written.contains(entry), "{entry}: {written}");
     }
-    assert_eq!(written.matches("[[entity]]").count(), 4);
+    // Runs read the range without the order by themselves.
+    assert_eq!(written.matches("[[entity]]").count(), 3);
+    assert!(
+        ended.stdout.contains("refused alone: order; runs find this out by themselves"),
+        "{}",
+        ended.stdout
+    );
     assert!(ended.stderr.contains("catalog = \"qbo-catalog.toml\""), "{}", ended.stderr);
+
+    // Before the file is in use, a second probe finds the same, and does not add it again.
+    let ended = house.at(&["probe", "--apply"]).await.expect(0);
+    assert!(ended.stderr.contains("has entries for all that is refused"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("catalog = \"qbo-catalog.toml\""), "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(house.home().join("qbo-catalog.toml")).unwrap(), written);
 
     // With the profile's catalogue, everything is accepted, and a second probe adds nothing.
     let settings = "[profile.default]\ncatalog = \"qbo-catalog.toml\"\n";
@@ -167,9 +182,39 @@ async fn a_probe_makes_no_more_calls_than_it_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_survive_an_error_that_ends_the_probe() {
+    let house = House::new(&Shape::default().every_entity(3)).await;
+    let refused = Fault::Gateway { status: 403, code: "3100".into() };
+    house.sandbox.faults().push(Rule::on(CallKind::Query, refused).after(7).always());
+    let ended = house.at(&["probe"]).await.expect(5);
+    assert!(ended.error().contains("the answers before it are in qbo-probe.json"), "{}", ended.error());
+    let document = answers(&house);
+    assert_eq!((&document["is_whole"], document["answers"].as_array().unwrap().len()), (&false.into(), 7));
+    // Without any answer, no file is written over the earlier one.
+    house.at(&["probe"]).await.expect(5);
+    assert_eq!(answers(&house), document);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalogue_file_keeps_its_permissions() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let house = House::new(&Shape::default().every_entity(3)).await;
+    house.sandbox.with_company(|company| company.refuse("Vendor", Refused::Include));
+    let file = house.home().join("qbo-catalog.toml");
+    std::fs::write(&file, "# Ours.\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    house.at(&["probe", "--apply"]).await.expect(0);
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o644);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("# Ours.\n") && text.contains("custom_fields = false"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_written_costs_no_call() {
     let house = House::new(&Shape::default().with_counts(1, 1, 1)).await;
     let ended = house.at(&["probe", "--out", "missing/answers.json"]).await.expect(2);
+    assert!(ended.error().contains("--out"), "{}", ended.error());
+    let ended = house.at(&["probe", "--out", "."]).await.expect(2);
     assert!(ended.error().contains("--out"), "{}", ended.error());
     assert_eq!(house.sandbox.journal().calls().len(), 0);
 }
