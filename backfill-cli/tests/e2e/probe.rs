@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use fixtures::{CallKind, Fault, Record, Refused, Rule, Shape, Unavailable};
+use qbo_auth::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use crate::house::{Ended, House};
@@ -73,6 +74,8 @@ async fn a_probe_tells_shapes_and_nothing_of_the_company() {
     house.sandbox.with_company(|company| {
         company.give_custom_fields("Invoice");
         company.give_custom_fields("Customer");
+        // The probe asks for what was deleted lately, by this machine's clock.
+        company.advance(SystemClock::new().now_utc() - company.now());
         let id = company.records("Invoice").next().unwrap().id.clone();
         assert!(company.delete("Invoice", &id));
         // A key that no documentation has, with an id and a name that must not be told either.

@@ -67,7 +67,7 @@ const TABLE: &[(&[&str], i32, Form)] = &[
     (&["attachments", "download", "files"], 2, Events),
     (&["run", "Attachable", "--from", "2024-01-01", "--to", "2025-01-01"], 0, Events),
     (&["attachments", "download", "files"], 0, Events),
-    (&["probe"], 0, One),
+    (&["probe", "--max-calls", "400"], 0, One),
     (&["entities"], 0, One),
     (&["doctor"], 0, One),
     (&["completions", "bash"], 0, One),
@@ -161,6 +161,8 @@ fn read_error(words: &[&str], ended: &Ended) -> Value {
 async fn every_command_writes_json_and_nothing_else_when_it_ends_well_and_when_not() {
     let shape = Shape::default().with_counts(20, 5, 5).with_hostile("Invoice", Hostile::NulEscape);
     let house = House::new(&shape).await;
+    let at = time::macros::datetime!(2024-03-05 10:00 UTC);
+    assert!(house.sandbox.with_company(|company| company.attach_note("7000", "a note", at)));
     let filed = "triggers:\n- name: filed\n  pipeline_uuid: qb_items_backfill\n  schedule_interval: '@once'\n  status: active\n  \
                  start_time: 2090-01-01 00:00:00\n  variables: {fecha_inicio: '2024-01-01', fecha_fin: '2024-02-01'}\n";
     std::fs::write(house.home().join("triggers.yaml"), filed).unwrap();
