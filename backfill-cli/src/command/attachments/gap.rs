@@ -2,8 +2,10 @@
 
 use raw_store::{BackfillLog, LogFilter, LogLine, Quarantine, WindowState};
 
-use super::ENTITY;
 use crate::output::exit::Exit;
+
+/// The entity whose records describe attachments.
+pub(super) const ENTITY: &str = "Attachable";
 
 /// What the database does not know of the attachments: such records have files that nothing names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use qbo_client::FileHost;
 
 use self::download::Download;
 use self::folder::Folder;
-use self::gap::Gap;
+use self::gap::{ENTITY, Gap};
 use self::transfer::Transfers;
 use crate::app::{RunApp, Schema, compose};
 use crate::args::{Attachments, DownloadArgs, Output};
@@ -25,9 +25,6 @@ use crate::output::exit::{DONE, Exit, INCOMPLETE, REFUSED, chain};
 use crate::output::print::{out, say};
 use crate::shutdown::Stop;
 use crate::sinks::progress::plain_sink;
-
-/// The entity whose records describe attachments.
-const ENTITY: &str = "Attachable";
 
 /// `attachments`: downloads the files of attachments.
 pub(crate) async fn attachments(settings: &Settings, command: &Attachments) -> Result<u8, Exit> {
