@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use backfill_core::{Axis, Catalog, ChunkSize, EntitySpec, PipelinePlan, Plan, Proof, RunRequest, Settle, tile};
+use backfill_core::{
+    Axis, Catalog, ChunkSize, EntitySpec, PipelinePlan, Plan, Proof, RunRequest, Settle, tile,
+};
 use qbo_client::PageSize;
 use raw_store::{LogLine, Reopen, StoreIdentity, Window, WindowMetrics, WindowState};
 use time::{OffsetDateTime, Time};

@@ -12,7 +12,6 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
 use raw_store::{RunId, SchemaName, TriggerName, ViewSet, WindowState};
-use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -129,8 +128,7 @@ pub(crate) enum Output {
 }
 
 /// Which custom fields of the records are requested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CustomFields {
     All,
     Some,

@@ -12,8 +12,6 @@ use raw_store::{DatabaseOptions, SchemaName};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::args::CustomFields;
-
 /// The value of `vault` that keeps the vault in the database.
 pub(crate) const SHARED_VAULT: &str = "postgres";
 
@@ -45,7 +43,9 @@ pub(crate) struct Profile {
     pub(crate) rate: Option<NonZeroU32>,
     pub(crate) monthly_calls: Option<MonthlyCalls>,
     pub(crate) settle: Option<bool>,
-    pub(crate) custom_fields: Option<CustomFields>,
+    /// Whether all custom fields are requested: `"all"` or `"some"`.
+    #[serde(rename = "custom_fields", deserialize_with = "all_or_some")]
+    pub(crate) all_custom_fields: Option<bool>,
     pub(crate) validation: Thresholds,
 }
 
@@ -102,6 +102,14 @@ fn environment<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Environmen
         D::Error::custom(with_suggestion(&error, nearest(&text, Environment::ALL.map(Environment::as_str))))
     };
     text.parse().map(Some).map_err(unknown)
+}
+
+fn all_or_some<'de, D: Deserializer<'de>>(source: D) -> Result<Option<bool>, D::Error> {
+    match String::deserialize(source)?.as_str() {
+        "all" => Ok(Some(true)),
+        "some" => Ok(Some(false)),
+        other => Err(D::Error::unknown_variant(other, &["all", "some"])),
+    }
 }
 
 /// Checks a database URL. The error does not repeat the URL, which may hold a password.

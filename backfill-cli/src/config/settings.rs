@@ -139,7 +139,10 @@ impl Settings {
             settle: settle(profile.settle),
             thresholds: profile.validation,
             time_zone: profile.time_zone,
-            catalog: catalog(profile.catalog.as_deref(), global.custom_fields.or(profile.custom_fields))?,
+            catalog: {
+                let wanted = global.custom_fields.map(|wanted| wanted == CustomFields::All);
+                catalog(profile.catalog.as_deref(), wanted.or(profile.all_custom_fields))?
+            },
             catalog_file: profile.catalog,
             output: global.output,
             // A dumb terminal cannot move the cursor.
@@ -288,15 +291,12 @@ fn settings_file(global: &Global) -> Option<PathBuf> {
     [Some(here), home.ok()].into_iter().flatten().find(|path| path.exists())
 }
 
-fn catalog(own: Option<&Path>, custom_fields: Option<CustomFields>) -> Result<Catalog, Exit> {
+fn catalog(own: Option<&Path>, all_custom_fields: Option<bool>) -> Result<Catalog, Exit> {
     let catalog = match own {
         Some(path) => extended(path)?,
         None => Catalog::bundled(),
     };
-    Ok(match custom_fields {
-        Some(CustomFields::Some) => catalog.without_custom_fields(),
-        Some(CustomFields::All) | None => catalog,
-    })
+    Ok(if all_custom_fields == Some(false) { catalog.without_custom_fields() } else { catalog })
 }
 
 /// The bundled catalogue with the entries of the user's file.
