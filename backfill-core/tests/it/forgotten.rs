@@ -13,6 +13,7 @@ use raw_store::{
     SchemaName, Snapshot, StoreErrorKind, Tables as _, WindowState,
 };
 use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
 
 use crate::bench::Bench;
 
@@ -209,7 +210,11 @@ fn meanwhile(database: &TempDatabase, statements: &str) {
             runtime.block_on(async {
                 let (client, connection) = config.connect(NoTls).await.unwrap();
                 tokio::spawn(connection);
-                client.batch_execute(statements).await.unwrap();
+                // Of two that wait for each other, the server may choose this one to give way.
+                while let Err(error) = client.batch_execute(statements).await {
+                    assert_eq!(error.code(), Some(&SqlState::T_R_DEADLOCK_DETECTED), "{error}");
+                    client.batch_execute("ROLLBACK").await.unwrap();
+                }
             });
         });
         done.join().unwrap();
