@@ -13,11 +13,28 @@ const KEEP: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
     ON CONFLICT (verification_id, entity_name) DO UPDATE SET result = excluded.result";
 
+/// Steps from one pair of pipeline and method to the next in the index, and reads the newest line of each: the cost follows their
+/// number, and not that of the lines, of which every night adds some.
 const LAST: &str = "
-    SELECT DISTINCT ON (entity_name, method) verification_id, entity_name, method, span_start_utc, span_end_utc, result,
-        records_counted, records_same, records_missing, records_changed, rows_gone, rows_marked, calls, verified_at_utc
-    FROM backfill_verification
-    ORDER BY entity_name, method, verified_at_utc DESC, verification_id DESC";
+    WITH RECURSIVE known AS (
+        (SELECT entity_name, method FROM backfill_verification ORDER BY entity_name, method LIMIT 1)
+        UNION ALL
+        SELECT next.entity_name, next.method
+        FROM known CROSS JOIN LATERAL (
+            SELECT entity_name, method FROM backfill_verification AS line
+            WHERE (line.entity_name, line.method) > (known.entity_name, known.method)
+            ORDER BY entity_name, method LIMIT 1
+        ) AS next
+    )
+    SELECT newest.*
+    FROM known CROSS JOIN LATERAL (
+        SELECT verification_id, entity_name, method, span_start_utc, span_end_utc, result, records_counted, records_same,
+            records_missing, records_changed, rows_gone, rows_marked, calls, verified_at_utc
+        FROM backfill_verification AS line
+        WHERE line.entity_name = known.entity_name AND line.method = known.method
+        ORDER BY verified_at_utc DESC, verification_id DESC LIMIT 1
+    ) AS newest
+    ORDER BY newest.entity_name, newest.method";
 
 /// Keeps results in one transaction.
 pub(super) async fn keep(client: &mut Object, records: &[VerificationRecord]) -> Result<(), StoreErrorKind> {
