@@ -1,8 +1,8 @@
 //! When a request may be sent: the limits of the company, and the waits after its failures.
 //!
 //! [`RatePolicy`] has the numbers, and [`CallBudget`] is the trait. [`LocalBudget`] keeps the limits of a single process; several
-//! processes that call one company share a budget of their own. [`CallCap`] limits the calls of one command. [`Throttle`], [`Backoff`] and [`Breaker`] are pure state
-//! machines: time is an argument, and they never wait.
+//! processes that call one company share a budget of their own. [`CallCap`] limits the calls of one command.
+//! [`Throttle`], [`Backoff`] and [`Breaker`] are pure state machines: time is an argument, and they never wait.
 
 mod backoff;
 mod breaker;

@@ -47,7 +47,8 @@ pub trait RawInspection: fmt::Debug + Send + Sync {
     async fn compare(&self, page: &PageCommit) -> Result<PageComparison, StoreError>;
 
     /// Lists ids of stored documents that the source last changed within `span`, or of all documents if it is `None`, without
-    /// those that are marked as gone: at most `limit` ids after `after`, in the store's own order. Fewer than `limit` ids mean that there are no more.
+    /// those that are marked as gone: at most `limit` ids after `after`, in the store's own order. Fewer than
+    /// `limit` ids mean that there are no more.
     async fn stored_ids(
         &self,
         pipeline: &Pipeline,

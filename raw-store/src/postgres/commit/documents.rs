@@ -26,8 +26,7 @@ pub(in crate::postgres) const SAYS_NOTHING: &str =
     "(payload IS NULL OR (pg_column_size(payload) < 64 AND payload::text IN ('{}', '[]', 'null', '\"\"')))";
 
 /// Reads the digests and the versions that belong to them: small columns, so that an unchanged page reads no payload and writes
-/// nothing. Also reads what shows that a row was changed by hand since, and
-/// whether it is marked as gone.
+/// nothing. Also reads what shows that a row was changed by hand since, and whether it is marked as gone.
 fn look_up_sql(table: &TableName) -> String {
     format!(
         "SELECT id, payload_digest, source_updated_at_utc, {SAYS_NOTHING}, source_sync_token,
