@@ -40,7 +40,9 @@ pub mod style;
 pub mod untrusted;
 pub mod instant;
 pub mod number;
+mod hex;
 
 pub use certificate::CertificateView;
+pub use hex::hex;
 pub use summary::custom_fields_line;
 pub use view::ReportView;

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use backfill_core::{Certificate, CertifiedPipeline};
 use raw_store::VerificationRecord;
 
-use super::{CertificateView, hex};
+use super::CertificateView;
 use crate::confirmation::{method, proves, result};
+use crate::hex::hex;
 use crate::html::escaped::Escaped;
+use crate::html::frame;
 use crate::html::table::push_table;
-use crate::html::{POLICY, STYLE};
 use crate::instant::{short, utc};
 use crate::number::grouped;
 
@@ -24,13 +25,10 @@ impl CertificateView<'_> {
     pub fn to_html(self) -> String {
         let Certificate { identity, issued_at, span, .. } = self.certificate;
         let mut page = String::new();
+        frame::begin(&mut page, format_args!("Certificate: {identity}"), PAPER);
         let _ = write!(
             page,
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-             <link rel=\"icon\" href=\"data:,\">\n<title>Certificate: {company}</title>\n<style>\n{STYLE}{PAPER}</style>\n</head>\n\
-             <body>\n<main>\n<header>\n<h1>Certificate of what is stored</h1>\n<ul class=\"facts\"><li>{company}</li>\
+            "<header>\n<h1>Certificate of what is stored</h1>\n<ul class=\"facts\"><li>{company}</li>\
              <li>from <b>{}</b> to <b>{}</b> (UTC, half-open)</li><li>issued <b>{}</b></li><li>by {}, schema {}</li></ul>\n\
              <p>SHA-256 over all tables: <code class=\"digest\">{}</code></p>\n</header>\n",
             short(span.start()),
@@ -44,7 +42,7 @@ impl CertificateView<'_> {
         self.push_stored(&mut page);
         self.push_shown(&mut page);
         self.push_digests(&mut page);
-        page.push_str("</main>\n</body>\n</html>\n");
+        frame::end(&mut page);
         page
     }
 

@@ -3,7 +3,8 @@
 use backfill_core::{Certificate, CertifiedPipeline, RequestPart};
 use serde_json::{Value, json};
 
-use super::{CertificateView, hex};
+use super::CertificateView;
+use crate::hex::hex;
 use crate::instant::utc;
 use crate::json::verified;
 

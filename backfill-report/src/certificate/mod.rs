@@ -3,10 +3,10 @@
 mod html;
 mod json;
 
-use std::fmt::Write as _;
-
 use backfill_core::Certificate;
 use sha2::{Digest as _, Sha256};
+
+use crate::hex::hex;
 
 /// A [`Certificate`], and the versions that made it.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +45,4 @@ impl CertificateView<'_> {
             self.schema
         )
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -10,8 +10,8 @@ use time::Date;
 use super::bars::{Bar, bars};
 use super::calendar::calendar;
 use super::escaped::Escaped;
+use super::frame;
 use super::table::push_table;
-use super::{POLICY, STYLE};
 use crate::findings;
 use crate::instant::{short, utc};
 use crate::number::{grouped, percent, real, seconds};
@@ -31,14 +31,7 @@ impl ReportView<'_> {
         let report = self.report;
         let run = &report.run;
         let mut page = String::new();
-        let _ = write!(
-            page,
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<title>Backfill run {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n",
-            Escaped(run.id.as_str())
-        );
+        frame::begin(&mut page, format_args!("Backfill run {}", run.id), "");
         push_head(&mut page, self);
         push_tiles(&mut page, self);
         push_totals(&mut page, report);
@@ -48,7 +41,7 @@ impl ReportView<'_> {
             push_pipeline(&mut page, report, pipeline);
         }
         push_foot(&mut page, report);
-        page.push_str("</main>\n</body>\n</html>\n");
+        frame::end(&mut page);
         page
     }
 }

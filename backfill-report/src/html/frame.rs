@@ -1,0 +1,28 @@
+//! The beginning and the end of a page that loads nothing.
+
+use std::fmt::{Display, Write as _};
+
+use super::escaped::Escaped;
+
+/// The style sheet of every page. It loads no file, font or picture.
+const STYLE: &str = include_str!("report.css");
+
+/// The content security policy: a browser may load nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// Begins a page with a title, in plain text, and rules of its own besides the style of every page.
+pub(crate) fn begin(page: &mut String, title: impl Display, rules: &str) {
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>\n{STYLE}{rules}</style>\n</head>\n<body>\n<main>\n",
+        Escaped(&title.to_string())
+    );
+}
+
+/// Ends a page.
+pub(crate) fn end(page: &mut String) {
+    page.push_str("</main>\n</body>\n</html>\n");
+}
