@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod call_budget;
 pub mod catalog;
 pub mod chunk;

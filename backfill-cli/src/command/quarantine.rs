@@ -1,6 +1,7 @@
 //! The command `quarantine`: lists, shows, accepts and retries documents that could not become rows.
 
 use backfill_core::EntitySpec;
+use backfill_report::hex;
 use backfill_report::instant::{short, utc};
 use backfill_report::table::Table;
 use raw_store::{Acceptance, LogLine, PgStore, Quarantine as _, Quarantined, Reopen};
@@ -121,10 +122,6 @@ async fn show(settings: &Settings, pipeline: &str, digest: &str) -> Result<u8, E
     }
     print::bytes(&bytes);
     Ok(DONE)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
 async fn find(

@@ -1,9 +1,9 @@
 //! The command `status`: shows the windows, rows and open quarantine of every pipeline.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use backfill_core::reconcile::WHOLE;
+use backfill_core::report::by_pipeline;
 use backfill_core::{Axis, CustomFields, EntitySpec, RequestPart};
 use backfill_report::instant::{short, utc};
 use backfill_report::json::{line as line_json, verified as verified_json};
@@ -32,7 +32,7 @@ pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Resul
     let refusals = or_nothing(database.store.refusals().await)?;
     let now = SystemClock::new().now_utc();
     let mut entities = Vec::new();
-    for ((entity, axis), lines) in grouped(&lines) {
+    for ((entity, axis), lines) in by_pipeline(&lines) {
         let mut status = EntityStatus::of(entity, axis, lines);
         if let Ok(spec) = settings.catalog.find(entity) {
             let by = axis.parse().unwrap_or_default();
@@ -79,14 +79,6 @@ fn confirmations(entities: &[EntityStatus<'_>], verified: &[VerificationRecord])
 /// The newest result of comparing the company as a whole with the reports.
 fn whole(verified: &[VerificationRecord]) -> Option<&VerificationRecord> {
     verified.iter().find(|one| &*one.entity_name == WHOLE && one.method == VerifyMethod::Report)
-}
-
-fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
-    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for line in lines {
-        groups.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
-    }
-    groups
 }
 
 /// Returns how many rows are known to be stored with all their custom fields. `None` for an entity whose custom fields are not

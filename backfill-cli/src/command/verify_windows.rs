@@ -30,7 +30,7 @@ pub(crate) fn completed(spec: &EntitySpec, lines: &[LogLine], range: Option<Wind
             windows.push(window);
         }
     }
-    if spec.is_read_whole() {
+    if spec.is_snapshot() {
         return windows
             .last()
             .and_then(|last| Window::new(windows[0].start(), last.end()).ok())

@@ -12,6 +12,9 @@ use super::scan_key::ScanKey;
 use super::time_axis::Axis;
 use crate::chunk::{ChunkSize, TooManyWindows, tile};
 
+/// The number of ids of one query. No limit is documented; a statement of this many ids is shorter than two kilobytes.
+pub(crate) const IDS_AT_ONCE: usize = 100;
+
 /// The kind of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -134,7 +137,7 @@ impl EntitySpec {
             RequestPart::CustomFields => self.asks_for_all_fields(),
             RequestPart::Columns => !self.columns.is_empty() && !self.leaves_out(*part),
             RequestPart::Order => self.is_ordered(),
-            RequestPart::Active => self.active && !self.leaves_out(*part),
+            RequestPart::Active => self.asks_for_inactive(),
             RequestPart::Time => !self.is_snapshot(),
         };
         RequestPart::ALL.into_iter().filter(has).collect()
@@ -177,11 +180,6 @@ impl EntitySpec {
     /// [`TooManyWindows`] if there are more windows than a request may have.
     pub fn windows(&self, span: Window, chunk: ChunkSize) -> Result<Vec<Window>, TooManyWindows> {
         tile(span, if self.is_snapshot() { ChunkSize::Whole } else { chunk })
-    }
-
-    /// Whether the entity is read whole, because its records cannot be queried by time.
-    pub fn is_read_whole(&self) -> bool {
-        self.snapshot
     }
 
     /// Returns the page size for this entity: `asked`, unless the entity has a smaller limit.
@@ -242,7 +240,7 @@ impl EntitySpec {
         for column in columns {
             query = query.column(column);
         }
-        if self.active && !self.leaves_out(RequestPart::Active) {
+        if self.asks_for_inactive() {
             let both = [Value::Bool(true), Value::Bool(false)];
             query = query.filter(Predicate::is_in(Property::ACTIVE, both));
         }

@@ -85,8 +85,7 @@ impl Plan {
             let rows: u64 =
                 open.clone().filter_map(|(_, line)| *line).map(|line| line.metrics.records_read).sum();
             let completed = windows.len() - open.clone().count();
-            let unread = |window: &Window| OpenWindow { window: *window, cursor: None };
-            let scans: Vec<_> = consecutive(open.clone().map(|(window, _)| unread(window)))
+            let scans: Vec<_> = stretches(open.clone().map(|(window, _)| **window))
                 .into_iter()
                 .map(|scan| PlannedScan { span: span(&scan), windows: scan.len() })
                 .collect();
@@ -98,7 +97,7 @@ impl Plan {
             let uncounted = known.iter().filter(|(_, line)| {
                 counted && line.is_some_and(|line| is_done(line) && line.counted_at.is_none())
             });
-            let uncounted = consecutive(uncounted.map(|(window, _)| unread(window))).len();
+            let uncounted = stretches(uncounted.map(|(window, _)| **window)).len();
             // A page repeats the last record of the one before.
             let fresh = u64::from(spec.page_size(request.page_size).get() - 1).max(1);
             estimated_calls += (scans.len() + proofs + uncounted) as u64 + rows / fresh;
@@ -111,6 +110,11 @@ impl Plan {
     pub fn open_windows(&self) -> usize {
         self.pipelines.iter().map(|pipeline| pipeline.windows.len() - pipeline.completed).sum()
     }
+}
+
+/// Groups windows that no scan has begun into stretches without gaps.
+pub(crate) fn stretches(windows: impl IntoIterator<Item = Window>) -> Vec<Vec<OpenWindow>> {
+    consecutive(windows.into_iter().map(|window| OpenWindow { window, cursor: None }))
 }
 
 /// Groups open windows into scans: a scan ends at a gap, and before a window that another scan has begun.

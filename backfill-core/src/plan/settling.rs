@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use raw_store::{OpenWindow, Window};
+use raw_store::Window;
 use time::OffsetDateTime;
 
-use super::{PipelinePlan, Plan, PlannedScan, RunRequest, consecutive, span};
+use super::{PipelinePlan, Plan, PlannedScan, RunRequest, span, stretches};
 
 /// What settling adds to a run, as far as it is known before the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Plan {
             windows += near.len();
             wait = near.iter().filter_map(|window| request.wait_for(window, now)).fold(wait, Duration::max);
             let per_scan = 1 + u64::from(pipeline.spec.is_counted());
-            calls += per_scan * ranges(near).len() as u64;
+            calls += per_scan * stretches(near).len() as u64;
         }
         (windows > 0).then_some(Settling { windows, calls, wait })
     }
@@ -38,7 +38,7 @@ impl Plan {
 impl PipelinePlan {
     /// Plans to read some windows of a pipeline once more.
     pub(crate) fn again(&self, windows: Vec<Window>) -> Self {
-        let scans = ranges(windows.iter().copied());
+        let scans = stretches(windows.iter().copied());
         let scans = scans.iter().map(|scan| PlannedScan { span: span(scan), windows: scan.len() }).collect();
         Self { spec: self.spec.clone(), windows, completed: 0, uncounted: 0, scans }
     }
@@ -51,8 +51,4 @@ impl RunRequest {
         let wait = (window.end() - now) + self.axis.margin();
         self.settle.waits(wait).then(|| Duration::try_from(wait).unwrap_or(Duration::ZERO))
     }
-}
-
-fn ranges(windows: impl IntoIterator<Item = Window>) -> Vec<Vec<OpenWindow>> {
-    consecutive(windows.into_iter().map(|window| OpenWindow { window, cursor: None }))
 }

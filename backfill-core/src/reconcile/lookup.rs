@@ -3,19 +3,17 @@
 use std::collections::HashMap;
 
 use qbo_client::report::Amount;
-use qbo_client::{Advice, ErrorKind, PageSize};
+use qbo_client::{ErrorKind, PageSize};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::Date;
 use tokio_util::sync::CancellationToken;
 
 use super::request::MOST_LOOKUPS;
-use crate::catalog::{EntitySpec, RequestPart};
+use crate::answer::unless_stopped;
+use crate::catalog::{EntitySpec, IDS_AT_ONCE, RequestPart};
 use crate::engine::Engine;
-use crate::error::{Failure, RunError};
-
-/// The number of ids of one query. No limit is documented; a statement of this many ids is shorter than two kilobytes.
-const ASKED_AT_ONCE: usize = 100;
+use crate::error::RunError;
 
 /// Looks up transactions by id.
 pub(super) struct Lookup<'a> {
@@ -59,26 +57,19 @@ impl Lookup<'_> {
         // Ids and dates are all that is needed. A company that is refused its custom fields may be told so in the words for an
         // entity that it lacks.
         let spec = spec.clone().without(RequestPart::CustomFields).without(RequestPart::Columns);
-        for ids in ids.chunks(ASKED_AT_ONCE) {
+        for ids in ids.chunks(IDS_AT_ONCE) {
             if self.requests == MOST_LOOKUPS {
                 return Ok(Answer::Unanswered);
             }
             self.requests += 1;
             let query = spec.query_by_id(ids.iter().copied()).page(1, PageSize::MAX);
-            let page = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Err(RunError::general(Failure::Stopped)),
-                page = self.engine.client.fetch_page(&query) => page,
-            };
-            let page = match page {
+            let asked = self.engine.client.fetch_page(&query);
+            let page = match unless_stopped(self.stop, asked).await.map_err(RunError::general)? {
                 Ok(page) => page,
                 Err(error) if matches!(error.kind, ErrorKind::EntityUnavailable { .. }) => {
                     return Ok(Answer::Unavailable);
                 }
-                Err(error) if matches!(error.advice(), Advice::GiveUp | Advice::AskFewer) => {
-                    return Ok(Answer::Unanswered);
-                }
-                Err(error) => return Err(RunError::general(Failure::Read(error))),
+                Err(_) => return Ok(Answer::Unanswered),
             };
             for record in page.records() {
                 let Ok(id) = record.id() else { continue };

@@ -1,14 +1,13 @@
 //! What is stored of a company, and what was shown of it, when and by which method: the data of a certificate.
 
-use std::collections::BTreeMap;
-
 use raw_store::{
-    LogFilter, LogLine, Pipeline, Store, StoreIdentity, TableDigest, TableDigests, TableName,
-    VerificationRecord, Window, WindowState,
+    LogFilter, Pipeline, Store, StoreIdentity, TableDigest, TableDigests, TableName, VerificationRecord,
+    Window, WindowState,
 };
 use time::OffsetDateTime;
 
 use super::ReportError;
+use super::coverage::{by_pipeline, covered};
 use crate::catalog::{Axis, Catalog, EntitySpec, RequestPart};
 
 /// What is stored of a company, and what its verifications have shown. It states what is in the database at one time, and proves
@@ -63,13 +62,14 @@ impl Certificate {
     pub async fn issue<S: Store + TableDigests>(store: &S, catalog: &Catalog) -> Result<Self, ReportError> {
         let lines = store.lines(&LogFilter::default()).await?;
         let run = store.runs(1).await?.into_iter().next().ok_or(ReportError::NoRuns)?;
-        let span = span(&lines.iter().collect::<Vec<_>>()).ok_or(ReportError::NoRuns)?;
+        let span = range(&covered(&lines)).ok_or(ReportError::NoRuns)?;
         let issued_at = store.clock().await?;
         let refusals = store.refusals().await?;
         let mut verified = store.last_verifications().await?;
         let mut pipelines = Vec::new();
-        for ((entity_name, time_axis), lines) in grouped(&lines) {
-            let Some(span) = self::span(&lines) else { continue };
+        for ((entity_name, time_axis), lines) in by_pipeline(&lines) {
+            let covered = covered(lines.iter().copied());
+            let Some(span) = range(&covered) else { continue };
             let Ok(table) = format!("qb_{entity_name}").parse::<TableName>() else { continue };
             let pipeline = Pipeline { entity_name: entity_name.into(), table, time_axis: time_axis.into() };
             let axis: Axis = time_axis.parse().unwrap_or_default();
@@ -85,7 +85,7 @@ impl Certificate {
                 completed,
                 unavailable,
                 open: lines.len() as u64 - completed - unavailable,
-                never_read: gaps(&lines),
+                never_read: gaps(&covered),
                 table: store.table_digest(&pipeline).await?,
                 open_quarantine: store.open_quarantine(std::slice::from_ref(&pipeline), None).await?,
                 left_out: spec.as_ref().map(EntitySpec::left_out).unwrap_or_default().to_vec(),
@@ -98,31 +98,14 @@ impl Certificate {
     }
 }
 
-fn grouped(lines: &[LogLine]) -> BTreeMap<(&str, &str), Vec<&LogLine>> {
-    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for line in lines {
-        groups.entry((&*line.entity_name, &*line.time_axis)).or_default().push(line);
-    }
-    groups
+/// Returns the ranges between these spans.
+fn gaps(spans: &[Window]) -> Vec<Window> {
+    let between = |pair: &[Window]| Window::new(pair[0].end(), pair[1].start()).ok();
+    spans.windows(2).filter_map(between).collect()
 }
 
-/// Returns the ranges between the first and the last window that none of them covers.
-fn gaps(lines: &[&LogLine]) -> Vec<Window> {
-    let mut windows: Vec<_> = lines.iter().map(|line| line.window).collect();
-    windows.sort_unstable();
-    let mut gaps = Vec::new();
-    let mut covered: Option<OffsetDateTime> = None;
-    for window in windows {
-        if let Some(gap) = covered.and_then(|end| Window::new(end, window.start()).ok()) {
-            gaps.push(gap);
-        }
-        covered = Some(covered.map_or(window.end(), |end| end.max(window.end())));
-    }
-    gaps
-}
-
-fn span(lines: &[&LogLine]) -> Option<Window> {
-    let start = lines.iter().map(|line| line.window.start()).min()?;
-    let end = lines.iter().map(|line| line.window.end()).max()?;
-    Window::new(start, end).ok()
+/// Returns the range from the start of the first of these spans to the end of the last.
+fn range(spans: &[Window]) -> Option<Window> {
+    let (first, last) = spans.first().zip(spans.last())?;
+    Window::new(first.start(), last.end()).ok()
 }

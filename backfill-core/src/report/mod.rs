@@ -1,10 +1,14 @@
 //! The report of a run, rebuilt from the log.
 
 mod certificate;
+mod coverage;
 pub(crate) mod finding_kind;
 
 pub use self::certificate::{Certificate, CertifiedPipeline};
+pub use self::coverage::by_pipeline;
 pub use self::finding_kind::FindingKind;
+
+use self::coverage::covered;
 
 use std::time::Duration;
 
@@ -88,20 +92,7 @@ impl CustomFields {
     /// Returns the spans of time whose records were requested with all custom fields, in ascending order and apart from each
     /// other.
     pub fn spans<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> Vec<Window> {
-        let whole = lines.into_iter().filter(|line| line.all_fields && is_read(line));
-        let mut windows: Vec<_> = whole.map(|line| line.window).collect();
-        windows.sort_unstable();
-        let mut spans: Vec<Window> = Vec::new();
-        for window in windows {
-            match spans.last_mut().filter(|last| window.start() <= last.end()) {
-                Some(last) => {
-                    let end = last.end().max(window.end());
-                    *last = Window::new(last.start(), end).expect("the later end is after the start");
-                }
-                None => spans.push(window),
-            }
-        }
-        spans
+        covered(lines.into_iter().filter(|line| line.all_fields && is_read(line)))
     }
 
     /// Counts the records of windows that were read to their end.

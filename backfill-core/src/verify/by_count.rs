@@ -7,15 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use qbo_client::Advice;
 use raw_store::{OpenWindow, Pipeline, Window};
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::{VerifiedPipeline, VerifyMethod};
+use crate::answer::unless_stopped;
 use crate::catalog::{Axis, EntitySpec};
 use crate::engine::Engine;
 use crate::error::{Failure, RunError};
-use crate::plan::{RunRequest, consecutive};
+use crate::plan::{RunRequest, stretches};
 
 /// A stretch with at most this many records on both sides is read instead of counted in halves. A page has room for more, but
 /// the smaller it is, the fewer records are read that nobody has changed; the larger, the fewer counts are needed.
@@ -75,10 +75,9 @@ pub(super) async fn count(
     let pipeline = spec.pipeline(Axis::Updated);
     let expected = expected(engine, &pipeline, &windows).await.map_err(RunError::general)?;
     let by_window: BTreeMap<Window, u64> = windows.iter().copied().zip(expected).collect();
-    let open = windows.into_iter().map(|window| OpenWindow { window, cursor: None });
     let with_number = |open: &OpenWindow| (open.window, by_window[&open.window]);
     let (mut differing, mut more, mut less) = (Vec::new(), 0, 0);
-    let parts = consecutive(open);
+    let parts = stretches(windows);
     // What lies between them is not counted, so the span as a whole is not confirmed.
     confirmed.unread += parts.len().saturating_sub(1) as u64;
     for part in parts {
@@ -153,13 +152,5 @@ async fn ask(
     stop: &CancellationToken,
 ) -> Result<Option<u64>, Failure> {
     let query = spec.query(Axis::Updated, span.start(), span.end());
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(Failure::Stopped),
-        counted = engine.client.count(&query) => match counted {
-            Ok(source) => Ok(Some(source)),
-            Err(error) if matches!(error.advice(), Advice::GiveUp | Advice::AskFewer) => Ok(None),
-            Err(error) => Err(Failure::Read(error)),
-        },
-    }
+    Ok(unless_stopped(stop, engine.client.count(&query)).await?.ok())
 }

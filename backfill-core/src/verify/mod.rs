@@ -25,8 +25,7 @@ use crate::store_parts::StoreParts;
 
 impl Engine {
     /// Reads a span as a run would, and compares it with what is stored. The log does not change, and no row does, except that
-    /// rows whose records are gone are marked if the request says so. The result is kept
-    /// in the store.
+    /// rows whose records are gone are marked if the request says so. The result is kept in the store.
     ///
     /// # Errors
     ///

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use qbo_client::{Advice, PageSize, RawPage};
-use raw_store::{GoneRecord, Lease, OpenWindow, PageCommit, Window, WindowChange, WindowState};
+use raw_store::{GoneRecord, Lease, PageCommit, Window, WindowChange, WindowState};
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
 use super::comparing_sink::Found;
 use super::request::VerifyRequest;
-use crate::catalog::{Axis, EntityKind, EntitySpec};
+use crate::answer::unless_stopped;
+use crate::catalog::{Axis, EntityKind, EntitySpec, IDS_AT_ONCE};
 use crate::chunk::TooManyWindows;
 use crate::engine::Engine;
 use crate::error::{Failure, RunError};
@@ -18,14 +19,11 @@ use crate::event::Emitter;
 use crate::id_hash::id_hash;
 use crate::lease_guard::LeaseGuard;
 use crate::mismatch::{Mismatch, MismatchKind};
-use crate::plan::{consecutive, span};
+use crate::plan::{span, stretches};
 use crate::scan::{put, request_payload};
 
 /// The number of ids read from the store at once.
 const STORED_AT_ONCE: u32 = 5000;
-
-/// The number of ids of one query. No limit is documented; a statement of this many ids is shorter than two kilobytes.
-const ASKED_AT_ONCE: usize = 100;
 
 /// How far back change data capture is queried: it refuses more than thirty days, by its own clock.
 const LOOK_BACK: Duration = Duration::days(29);
@@ -104,8 +102,7 @@ impl<'a> Search<'a> {
             return Ok(vec![None]);
         }
         let windows = self.request.run.windows(self.spec)?;
-        let open = windows.into_iter().map(|window| OpenWindow { window, cursor: None });
-        Ok(consecutive(open).iter().map(|stretch| Some(span(stretch))).collect())
+        Ok(stretches(windows).iter().map(|stretch| Some(span(stretch))).collect())
     }
 
     /// Decides about records that were not met, and marks those that are gone.
@@ -119,7 +116,7 @@ impl<'a> Search<'a> {
             let lease = lease.map_err(|error| self.error(error))?;
             self.lease = Some(LeaseGuard::new(Arc::clone(leases), lease));
         }
-        let mut parts: Vec<&[Box<str>]> = unmet.chunks(ASKED_AT_ONCE).collect();
+        let mut parts: Vec<&[Box<str>]> = unmet.chunks(IDS_AT_ONCE).collect();
         while let Some(ids) = parts.pop() {
             let asked = if self.spec.has_ids() { self.ask_for(ids).await? } else { Err(Advice::GiveUp) };
             let page = match asked {
@@ -229,15 +226,8 @@ impl<'a> Search<'a> {
         &self,
         asked: impl Future<Output = Result<T, qbo_client::Error>>,
     ) -> Result<Result<T, Advice>, RunError> {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(self.error(Failure::Stopped)),
-            answer = asked => match answer {
-                Ok(answer) => Ok(Ok(answer)),
-                Err(error) if matches!(error.advice(), Advice::GiveUp | Advice::AskFewer) => Ok(Err(error.advice())),
-                Err(error) => Err(self.error(Failure::Read(error))),
-            },
-        }
+        let answer = unless_stopped(self.stop, asked).await.map_err(|failure| self.error(failure))?;
+        Ok(answer.map_err(|error| error.advice()))
     }
 
     /// Compares records that exist after all: they were edited since, so that they lie outside of the span, or while it was

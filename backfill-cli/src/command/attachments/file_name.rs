@@ -1,9 +1,9 @@
 //! The name of a file in the folder of a download.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::path::{Component, Path};
 
+use backfill_report::hex;
 use backfill_report::untrusted::is_obeyed;
 use sha2::{Digest as _, Sha256};
 
@@ -40,11 +40,7 @@ fn prefix(id: &str) -> String {
     if (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit()) {
         return id.to_owned();
     }
-    let mut prefix = String::from("id");
-    for byte in &Sha256::digest(id.as_bytes())[..16] {
-        let _ = write!(prefix, "{byte:02x}");
-    }
-    prefix
+    format!("id{}", hex(&Sha256::digest(id.as_bytes())[..16]))
 }
 
 /// Dots and blanks at either end are removed: the first hide a file, the last are lost on Windows.

@@ -1,11 +1,11 @@
 //! The folder of a download. A file appears in it whole, under its name, or not at all.
 
-use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use backfill_report::hex;
 use raw_store::{AttachmentFile, StoreIdentity};
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
@@ -144,19 +144,10 @@ fn content(path: &Path, size: u64) -> io::Result<Option<String>> {
     let (mut hash, mut buffer, mut content) = (Sha256::new(), vec![0; AT_ONCE], file.take(size));
     loop {
         match content.read(&mut buffer)? {
-            0 => return Ok(Some(hex(hash))),
+            0 => return Ok(Some(hex(&hash.finalize()))),
             read => hash.update(&buffer[..read]),
         }
     }
-}
-
-/// A hash as lower-case hexadecimal digits.
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing into a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// No symbolic link is followed, and nothing blocks, as a pipe would.
@@ -187,7 +178,7 @@ mod tests {
     use super::*;
 
     fn file(name: &str, content: &[u8]) -> AttachmentFile {
-        let sha256 = hex(Sha256::new_with_prefix(content)).into();
+        let sha256 = hex(&Sha256::digest(content)).into();
         AttachmentFile { name: name.into(), size: content.len() as u64, sha256 }
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backfill_core::CancellationToken;
+use backfill_report::hex;
 use qbo_auth::Clock;
 use qbo_client::{AttachedFile, Attachment, Backoff, FileError, FileHost, FileLink};
 use raw_store::{AttachmentFile, AttachmentRecord};
 use sha2::{Digest as _, Sha256};
 
 use super::file_name::file_name;
-use super::folder::{Folder, hex};
+use super::folder::Folder;
 use crate::output::exit::{Exit, REFUSED};
 
 /// How often a transfer is repeated with the same link.
@@ -159,7 +160,7 @@ impl Transfers {
         tokio::task::block_in_place(|| self.folder.keep(part, &name)).map_err(Attempt::Disk)?;
         Ok(AttachmentRecord {
             id: attachment.id.clone(),
-            file: Some(AttachmentFile { name: name.into(), size, sha256: hex(hash).into() }),
+            file: Some(AttachmentFile { name: name.into(), size, sha256: hex(&hash.finalize()).into() }),
             sync_token: attachment.sync_token,
             recorded_at: self.clock.now_utc(),
         })
