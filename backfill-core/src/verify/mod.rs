@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::comparing_sink::ComparingSink;
 use self::search::Search;
-use crate::catalog::Axis;
+use crate::catalog::{Axis, EntitySpec};
 use crate::engine::{Engine, RunOutcome};
 use crate::error::RunError;
 use crate::event::Emitter;
@@ -169,6 +169,10 @@ impl Engine {
             found.bridge(&windows, &read, spec.page_size(request.page_size).get().into());
             let pipeline = [spec.pipeline(request.axis)];
             let open_quarantine = self.store.quarantine.open_quarantine(&pipeline, Some(request.span)).await;
+            if unavailable > 0 {
+                // Stored rows of an entity that QuickBooks denies now are rows that nothing was compared with.
+                found.verified.unknown += self.rows_within(spec, request).await?;
+            }
             pipelines.push(VerifiedPipeline {
                 unread,
                 is_unavailable: unavailable > 0,
@@ -177,6 +181,16 @@ impl Engine {
             });
         }
         Ok(self.verification(pipelines, failure))
+    }
+
+    /// Counts the stored rows of an entity within the span of a request.
+    async fn rows_within(&self, spec: &EntitySpec, request: &RunRequest) -> Result<u64, RunError> {
+        let pipeline = spec.pipeline(request.axis);
+        if spec.is_snapshot() {
+            return self.store.tables.count_rows(&pipeline).await.map_err(RunError::general);
+        }
+        let rows = self.store.rows.count_live(&pipeline, &[request.span]).await;
+        Ok(rows.map_err(RunError::general)?.into_iter().sum())
     }
 
     /// Checks that the stored rows are of this company. A schema that holds nothing yet belongs to none.

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use backfill_core::{
     Axis, CancellationToken, Catalog, ChunkSize, Failure, Mismatch, MismatchKind, RunEventKind, RunRequest,
-    Verification, VerifyRequest,
+    Verification, VerifyMethod, VerifyRequest,
 };
-use fixtures::{CallKind, Fault, Hostile, Record, Rule, Shape};
+use fixtures::{CallKind, Fault, Hostile, Record, Rule, Shape, Unavailable};
 use raw_store::{Leases as _, Reopen, StoreErrorKind, StoredRow, Window};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -369,4 +369,18 @@ async fn nothing_is_marked_while_another_process_reads_the_pipeline() {
     let verification = bench.engine().verify(marking(), CancellationToken::new()).await.unwrap();
     assert_eq!(verification.pipelines[0].marked, 1);
     assert!(other.acquire(&pipeline, "another process").await.is_ok(), "the lease was given back");
+}
+
+/// QuickBooks denies the entity now: nothing was compared with what is stored of it.
+#[tokio::test]
+async fn rows_of_an_entity_that_the_company_no_longer_has_are_not_confirmed() {
+    let bench = Bench::start(Shape::default().with_counts(40, 5, 5)).await;
+    bench.run(bench.request_for(&["Invoice", "Budget"])).await;
+    bench.sandbox.with_company(|company| company.withhold("Invoice", Unavailable::NotSupported));
+    for method in [VerifyMethod::Compared, VerifyMethod::Count] {
+        let request = VerifyRequest::new(bench.request_for(&["Invoice"])).with_method(method);
+        let verification = bench.engine().verify(request, CancellationToken::new()).await.unwrap();
+        let told = verification.failure.is_some() || verification.pipelines.iter().any(|one| !one.agrees());
+        assert!(told, "{method:?}: {:?}", verification.pipelines);
+    }
 }
