@@ -41,15 +41,20 @@ pub use postgres::{
 pub use prepare::{Unstorable, check_storable};
 pub use run::{InvalidRunId, Owner, PipelineTotals, RunEnd, RunId, RunRecord, RunStart, RunStatus};
 pub use store::{
-    Acceptance, AttachmentFile, AttachmentLog, AttachmentRecord, AttachmentState, BackfillLog, CallAdmission,
-    CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ChainLink, Confirmation, Deviation, DueTriggers,
-    Finding, GoneMarks, GoneRecord, IfMissed, KeptReport, Leases, LineageCheck, LogFilter, LogLine,
-    MemberRange, NewTrigger, OpenWindow, PageComparison, PageSink, Presence, Quarantine, Quarantined,
-    RawInspection, Reopen, ReportArchive, RowLookup, Severity, SourceRefusal, SourceRefusals, Store,
-    TableDigest, TableDigests, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd,
-    TriggerEvent, TriggerPlan, TriggerQueue, UnknownSeverity, Validation, ValidationQuery, ValidationResult,
+    Acceptance, ActivityReader, AsOf, AttachmentFile, AttachmentLog, AttachmentRecord, AttachmentState,
+    BackfillLog, CallAdmission, CallBudget, CallEnd, CallLedger, CallLimits, CallMonth, CallSlot, ChainLink,
+    Confirmation, CoverageMonth, CoverageReader, CoverageStretch, Deviation, DueTriggers,
+    EVENT_RETENTION_DAYS, EventLog, Finding, GoneMarks, GoneRecord, HeldLease, HistoryEntry, HistoryFilter,
+    HistoryKey, HistoryKind, HistoryOrder, HistoryPhase, HistoryReader, IfMissed, InsertedRows, IssueReader,
+    KeptReport, Leases, LineFilter, LineKey, LineageCheck, LogFilter, LogLine, MemberRange, Monitoring,
+    NewEvent, NewTrigger, NewestFinding, NumberSearch, OpenWindow, PageComparison, PageSink,
+    PipelineProgress, Presence, Quarantine, QuarantineFilter, QuarantineKey, Quarantined, RawInspection,
+    RecentPages, Reopen, ReportArchive, RestingTrigger, RowLookup, RowReader, RowRecord, RunFilter, RunKey,
+    RunProgress, RunReader, Severity, SourceRefusal, SourceRefusals, StopRequest, Store, TableDigest,
+    TableDigests, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent,
+    TriggerPlan, TriggerQueue, UnknownPhase, UnknownSeverity, Validation, ValidationQuery, ValidationResult,
     ValidationStats, VerificationLog, VerificationRecord, VerifyMethod, VerifyResult, WindowFailure,
-    WindowMetrics, WindowUpdate,
+    WindowMetrics, WindowUpdate, WorkerActivity, WorkerBeat, WorkerLog, WorkerRecord,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

@@ -15,7 +15,9 @@
 //! A [`MemoryStore`](crate::MemoryStore) often says more than a mock: it keeps the whole contract of every trait.
 
 pub use crate::store::{
-    MockAttachmentLog, MockBackfillLog, MockCallLedger, MockGoneMarks, MockLeases, MockPageSink,
-    MockQuarantine, MockRawInspection, MockReportArchive, MockRowLookup, MockSourceRefusals,
+    MockActivityReader, MockAttachmentLog, MockBackfillLog, MockCallLedger, MockCoverageReader, MockEventLog,
+    MockGoneMarks, MockHistoryReader, MockIssueReader, MockLeases, MockPageSink, MockQuarantine,
+    MockRawInspection, MockReportArchive, MockRowLookup, MockRowReader, MockRunReader, MockSourceRefusals,
     MockTableDigests, MockTables, MockTokenLineage, MockTriggerQueue, MockValidation, MockVerificationLog,
+    MockWorkerLog,
 };

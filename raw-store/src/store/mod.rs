@@ -6,7 +6,8 @@
 //! [`VerificationLog`] keeps what verifications have shown, [`RowLookup`] finds rows by id, [`ReportArchive`] keeps reports of
 //! the source: together they are a [`Store`]. [`Validation`] examines what is stored, [`TableDigests`] sums it up,
 //! [`TriggerQueue`] arms runs, [`CallLedger`] shares the limits of the source, [`AttachmentLog`] records downloaded files, and
-//! [`TokenLineage`] tells copies of a vault apart.
+//! [`TokenLineage`] tells copies of a vault apart. [`Monitoring`] shows people what the store holds, [`EventLog`] and
+//! [`WorkerLog`] record what is only for them.
 
 mod attachments;
 pub(crate) mod calls;
@@ -15,6 +16,7 @@ mod inspect;
 mod leases;
 mod ledger;
 mod lineage;
+pub(crate) mod monitoring;
 mod page_sink;
 mod presence;
 mod quarantine;
@@ -50,6 +52,19 @@ pub use ledger::{
 #[cfg(feature = "mock")]
 pub use lineage::MockTokenLineage;
 pub use lineage::{LineageCheck, TokenFingerprint, TokenLineage};
+pub use monitoring::{
+    ActivityReader, AsOf, CallBudget, CoverageMonth, CoverageReader, CoverageStretch, EVENT_RETENTION_DAYS,
+    EventLog, HeldLease, HistoryEntry, HistoryFilter, HistoryKey, HistoryKind, HistoryOrder, HistoryPhase,
+    HistoryReader, InsertedRows, IssueReader, LineFilter, LineKey, Monitoring, NewEvent, NewestFinding,
+    NumberSearch, PipelineProgress, QuarantineFilter, QuarantineKey, RecentPages, RestingTrigger, RowReader,
+    RowRecord, RunFilter, RunKey, RunProgress, RunReader, StopRequest, UnknownPhase, WorkerActivity,
+    WorkerBeat, WorkerLog, WorkerRecord,
+};
+#[cfg(feature = "mock")]
+pub use monitoring::{
+    MockActivityReader, MockCoverageReader, MockEventLog, MockHistoryReader, MockIssueReader, MockRowReader,
+    MockRunReader, MockWorkerLog,
+};
 #[cfg(feature = "mock")]
 pub use page_sink::MockPageSink;
 pub use page_sink::PageSink;
