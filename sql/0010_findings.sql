@@ -37,29 +37,37 @@ CREATE OR REPLACE VIEW v_backfill_coverage AS
 SELECT
     entity_name,
     time_axis,
-    min(window_start_utc) AS first_window_utc,
-    max(window_end_utc) AS last_window_utc,
-    count(*) AS windows,
-    count(*) FILTER (WHERE status = 'completed') AS completed,
-    count(*) FILTER (WHERE status = 'provisional') AS provisional,
-    count(*) FILTER (WHERE status = 'failed') AS failed,
-    count(*) FILTER (WHERE status = 'unavailable') AS unavailable,
-    count(*) FILTER (WHERE status IN ('pending', 'running')) AS open,
-    count(*) FILTER (WHERE status = 'completed' AND records_read = 0) AS empty,
-    round((100 * coalesce(sum(fresh_seconds) FILTER (WHERE status = 'completed'), 0)
-        / extract(epoch FROM max(window_end_utc) - min(window_start_utc)))::numeric, 2) AS percent_completed,
-    min(window_start_utc) FILTER (WHERE status NOT IN ('completed', 'unavailable')) AS first_open_window_utc,
-    sum(records_read)::bigint AS records_read,
-    sum(records_quarantined)::bigint AS records_quarantined,
-    max(finished_at_utc) AS last_finished_at_utc
+    min(first_start) AS first_window_utc,
+    max(last_end) AS last_window_utc,
+    sum(lines)::bigint AS windows,
+    coalesce(sum(lines) FILTER (WHERE status = 'completed'), 0)::bigint AS completed,
+    coalesce(sum(lines) FILTER (WHERE status = 'provisional'), 0)::bigint AS provisional,
+    coalesce(sum(lines) FILTER (WHERE status = 'failed'), 0)::bigint AS failed,
+    coalesce(sum(lines) FILTER (WHERE status = 'unavailable'), 0)::bigint AS unavailable,
+    coalesce(sum(lines) FILTER (WHERE status IN ('pending', 'running')), 0)::bigint AS open,
+    coalesce(sum(empty_lines) FILTER (WHERE status = 'completed'), 0)::bigint AS empty,
+    round((100 * coalesce(extract(epoch FROM sum(fresh) FILTER (WHERE status = 'completed')), 0)
+        / extract(epoch FROM max(last_end) - min(first_start)))::numeric, 2) AS percent_completed,
+    min(first_start) FILTER (WHERE status NOT IN ('completed', 'unavailable')) AS first_open_window_utc,
+    sum(read)::bigint AS records_read,
+    sum(quarantined)::bigint AS records_quarantined,
+    max(last_finished) AS last_finished_at_utc
 FROM (
-    -- The same time may have been read in windows of several sizes: what they cover together is counted once.
-    SELECT *, greatest(0, extract(epoch FROM window_end_utc - greatest(window_start_utc, max(window_end_utc) OVER before))) AS fresh_seconds
-    FROM backfill_log
-    WINDOW before AS (
-        PARTITION BY entity_name, time_axis, status = 'completed'
-        ORDER BY window_start_utc, window_end_utc ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-) AS line
+    SELECT entity_name, time_axis, status, min(window_start_utc) AS first_start, max(window_end_utc) AS last_end, count(*) AS lines,
+        count(*) FILTER (WHERE records_read = 0) AS empty_lines, sum(records_read) AS read, sum(records_quarantined) AS quarantined,
+        max(finished_at_utc) AS last_finished,
+        sum(window_end_utc - least(window_end_utc, greatest(window_start_utc, done_before))) AS fresh
+    FROM (
+        -- The same time may have been read in windows of several sizes: what they cover together is counted once. In the order of the
+        -- primary key, so that no line has to be sorted.
+        SELECT entity_name, time_axis, status, window_start_utc, window_end_utc, records_read, records_quarantined, finished_at_utc,
+            max(window_end_utc) FILTER (WHERE status = 'completed') OVER (
+                PARTITION BY entity_name, time_axis ORDER BY window_start_utc, window_end_utc
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS done_before
+        FROM backfill_log
+    ) AS line
+    GROUP BY entity_name, time_axis, status
+) AS part
 GROUP BY entity_name, time_axis;
 
 -- A line per pipeline and day, in UTC. A day that lies in a longer window has its state, and no number of its own. A window of at most a day

@@ -54,7 +54,7 @@ DECLARE
         'backfill_lease', 'quarantine', 'consent_witness', 'sealed_vault', 'call_budget', 'call_slot', 'call_month',
         'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding', 'source_refusal',
         'backfill_verification', 'qb_report_journal_report', 'qb_report_transaction_list',
-        'qb_report_trial_balance', 'attachment_file'];
+        'qb_report_trial_balance', 'attachment_file', 'backfill_event', 'backfill_worker'];
     views text[] := ARRAY['v_backfill_coverage', 'v_backfill_daily', 'v_backfill_findings'];
 BEGIN
     EXECUTE format('ALTER SCHEMA %I OWNER TO qbo_owner', current_schema());
@@ -90,15 +90,16 @@ BEGIN
         ELSE
             EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %s TO qbo_loader', target);
         END IF;
-        -- Of quarantine, whose bytes are payload, only where something is open; nothing about the consent.
+        -- Of quarantine, whose bytes are payload, everything else; nothing about the consent.
         IF relation.relname IN ('backfill_run', 'backfill_run_pipeline', 'backfill_log', 'backfill_page', 'backfill_lease', 'call_month',
             'backfill_trigger', 'backfill_trigger_history', 'backfill_validation', 'backfill_finding', 'source_refusal',
-            'backfill_verification') THEN
+            'backfill_verification', 'backfill_event', 'backfill_worker', 'call_budget') THEN
             EXECUTE format('GRANT SELECT ON %s TO qbo_reader', target);
         ELSIF relation.relname = 'quarantine' THEN
             EXECUTE format(
-                'GRANT SELECT (entity_name, time_axis, window_start_utc, window_end_utc, resolved_at_utc, accepted_at_utc, has_row)
-                     ON %s TO qbo_reader', target);
+                'GRANT SELECT (entity_name, digest, record_id, reason, window_start_utc, window_end_utc, run_id, page_number,
+                     first_seen_at_utc, last_seen_at_utc, resolved_at_utc, time_axis, accepted_at_utc, accepted_by, accepted_reason,
+                     has_row) ON %s TO qbo_reader', target);
         END IF;
     END LOOP;
     -- Views read with the rights of their owner: nothing in them says more than the tables that the reader may see.
@@ -117,5 +118,6 @@ $$;
 ALTER FUNCTION grant_on_raw_table(text) OWNER TO qbo_owner;
 ALTER FUNCTION complete_raw_table(text) OWNER TO qbo_owner;
 ALTER FUNCTION create_raw_table(text) OWNER TO qbo_owner;
-REVOKE EXECUTE ON FUNCTION grant_on_raw_table(text), create_raw_table(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION create_raw_table(text) TO qbo_loader;
+ALTER FUNCTION remove_old_events() OWNER TO qbo_owner;
+REVOKE EXECUTE ON FUNCTION grant_on_raw_table(text), create_raw_table(text), remove_old_events() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION create_raw_table(text), remove_old_events() TO qbo_loader;

@@ -49,4 +49,4 @@ pub use tokio_util::sync::CancellationToken;
 pub use toml_problem::TomlProblem;
 pub use validate::{InvalidThreshold, Level, Thresholds};
 pub use verify::{Verification, VerifiedPipeline, VerifyMethod, VerifyRequest};
-pub use worker::{RunFactory, Until, Worker, WorkerEnd};
+pub use worker::{RunFactory, Until, Worker, WorkerEnd, WorkerPresence};

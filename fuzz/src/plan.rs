@@ -163,6 +163,7 @@ fn log(drawn: &mut Drawn<'_>, request: &RunRequest) -> Vec<LogLine> {
                 started_at: None,
                 finished_at: None,
                 error_message: None,
+                error_code: None,
                 run: None,
                 attempts: 1,
                 counted_at: (fate > 100).then_some(window.end()),

@@ -59,6 +59,7 @@ async fn load(store: &dyn Store, name: &str, dies: bool) -> Result<(), Box<dyn E
         status: RunStatus::Completed,
         closed: 1,
         message: None,
+        error_code: None,
         finished_at: NOW,
         calls: 2,
         retries: 0,

@@ -140,6 +140,16 @@ pub enum StoreErrorKind {
         /// Present state of the trigger.
         state: TriggerState,
     },
+    /// The trigger was armed again since the caller looked at it.
+    #[error("trigger {name} was armed again{} since it was looked at", by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default())]
+    TriggerChanged {
+        /// Name of the trigger.
+        name: TriggerName,
+        /// How often it has been armed by now.
+        armings: u32,
+        /// Who armed it last, if that is known.
+        by: Option<Box<str>>,
+    },
     /// The database's address holds a password, which would be seen wherever the address is.
     #[error("a password in the database URL is refused")]
     PasswordInAddress,
@@ -209,6 +219,7 @@ impl StoreError {
             Kind::ChainExists(_) => "store.chain_exists",
             Kind::UnknownTrigger(_) => "store.unknown_trigger",
             Kind::TriggerState { .. } => "store.trigger_state",
+            Kind::TriggerChanged { .. } => "store.trigger_changed",
             Kind::PasswordInAddress | Kind::Configuration(_) => "store.configuration",
             Kind::Refused { .. } => "store.refused",
         }
@@ -240,7 +251,8 @@ impl StoreError {
             | Kind::TriggerExists(_)
             | Kind::ChainExists(_)
             | Kind::UnknownTrigger(_)
-            | Kind::TriggerState { .. } => Advice::FixRequest,
+            | Kind::TriggerState { .. }
+            | Kind::TriggerChanged { .. } => Advice::FixRequest,
             Kind::LeaseHeld { .. } | Kind::LeaseLost(_) => Advice::WaitForOther,
         }
     }

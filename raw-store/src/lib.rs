@@ -52,9 +52,10 @@ pub use store::{
     RecentPages, Reopen, ReportArchive, RestingTrigger, RowLookup, RowReader, RowRecord, RunFilter, RunKey,
     RunProgress, RunReader, Severity, SourceRefusal, SourceRefusals, StopRequest, Store, TableDigest,
     TableDigests, TableSurvey, Tables, TokenFingerprint, TokenLineage, Trigger, TriggerEnd, TriggerEvent,
-    TriggerPlan, TriggerQueue, UnknownPhase, UnknownSeverity, Validation, ValidationQuery, ValidationResult,
-    ValidationStats, VerificationLog, VerificationRecord, VerifyMethod, VerifyResult, WindowFailure,
-    WindowMetrics, WindowUpdate, WorkerActivity, WorkerBeat, WorkerLog, WorkerRecord,
+    TriggerPlan, TriggerQueue, UnknownPhase, UnknownSelection, UnknownSeverity, Validation, ValidationQuery,
+    ValidationResult, ValidationStats, VerificationLog, VerificationRecord, VerifyMethod, VerifyResult,
+    WindowFailure, WindowMetrics, WindowSelection, WindowUpdate, WorkerActivity, WorkerBeat, WorkerLog,
+    WorkerRecord,
 };
 pub use table::{InvalidName, SchemaName, TableName};
 pub use time::OffsetDateTime;

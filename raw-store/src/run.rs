@@ -116,6 +116,8 @@ pub struct RunEnd {
     pub closed: u64,
     /// Reason, if the run was not completed, in our own words.
     pub message: Option<Box<str>>,
+    /// Stable code of the error that ended the run, if one did.
+    pub error_code: Option<Box<str>>,
     /// When the run ended, by our clock.
     pub finished_at: OffsetDateTime,
     /// Number of API calls made.
@@ -166,6 +168,8 @@ pub struct RunRecord {
     pub status: RunStatus,
     /// Reason, if the run was not completed.
     pub message: Option<Box<str>>,
+    /// Stable code of the error that ended the run, if one did.
+    pub error_code: Option<Box<str>>,
     /// When the run began.
     pub started_at: OffsetDateTime,
     /// When the run ended; `None` while it has not.

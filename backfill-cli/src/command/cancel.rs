@@ -11,7 +11,7 @@ use serde_json::json;
 use super::log_reader::reader;
 use crate::app::Database;
 use crate::args::Output;
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, user};
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out_json, say};
 use crate::shutdown::Stop;
@@ -44,10 +44,10 @@ async fn ask(database: &Database, run: &RunId) -> Result<(), Exit> {
     let trigger =
         triggers.into_iter().find(|one| one.state == TriggerState::Running && one.run.as_ref() == Some(run));
     if let Some(trigger) = trigger {
-        store.cancel(&trigger.asked.name).await?;
+        store.cancel(&trigger.asked.name, &user()).await?;
         return Ok(());
     }
-    if store.request_stop(run).await? {
+    if store.request_stop(run, &user()).await? {
         return Ok(());
     }
     Err(Exit::usage(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backfill_core::{
     CancellationToken, Engine, EventSink, RunFactory, RunOutcome, RunRequest, Until, Worker, WorkerEnd,
+    WorkerPresence,
 };
 use backfill_report::number::counted;
 use qbo_auth::{Clock as _, SystemClock};
@@ -181,6 +182,11 @@ impl Desk {
             settle: self.settings.settle,
             sink: maker.sink(),
             runs: Arc::new(maker),
+            presence: WorkerPresence {
+                log: workshop.store.clone(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                profile: Some(self.profile.as_str().into()),
+            },
         });
         let until = if self.once { Until::Idle } else { Until::Stopped };
         let done = worker.work(until, stop).await;

@@ -174,7 +174,8 @@ impl From<&StoreError> for Exit {
             | StoreErrorKind::ChainExists(_)
             | StoreErrorKind::SchemaTaken { .. }
             | StoreErrorKind::UnknownTrigger(_)
-            | StoreErrorKind::TriggerState { .. } => USAGE,
+            | StoreErrorKind::TriggerState { .. }
+            | StoreErrorKind::TriggerChanged { .. } => USAGE,
             StoreErrorKind::LeaseHeld { .. } | StoreErrorKind::LeaseLost(_) => HELD,
             _ => DESTINATION,
         };

@@ -136,6 +136,7 @@ pub(crate) fn after_store(kind: &StoreErrorKind) -> String {
             format!("to arm it again: qbo-backfill trigger rearm {name} --at T")
         }
         Kind::TriggerState { name, .. } => format!("cancel it first: qbo-backfill trigger cancel {name}"),
+        Kind::TriggerChanged { name, .. } => format!("see who armed it: qbo-backfill trigger history {name}"),
         Kind::PasswordInAddress => "keep it in the vault: qbo-backfill secrets set PG_PASSWORD".into(),
         Kind::Configuration(_) => "correct the setting and run the same command again".into(),
         Kind::Refused { .. } => "see: qbo-backfill db check".into(),
@@ -244,6 +245,10 @@ mod tests {
             (Kind::UnknownTrigger(name.clone()), "qbo-backfill trigger list"),
             (state(TriggerState::Done), "qbo-backfill trigger rearm nightly"),
             (state(TriggerState::Armed), "qbo-backfill trigger cancel nightly"),
+            (
+                Kind::TriggerChanged { name: name.clone(), armings: 2, by: None },
+                "qbo-backfill trigger history nightly",
+            ),
             (Kind::PasswordInAddress, "qbo-backfill secrets set PG_PASSWORD"),
             (Kind::Configuration("".into()), "correct the setting"),
             (Kind::Refused { sqlstate: "".into(), at: "".into() }, "qbo-backfill db check"),

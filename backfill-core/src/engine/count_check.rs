@@ -120,7 +120,11 @@ impl CountMismatch {
                 "QuickBooks sends no records {place} and does not count them: an empty answer alone proves nothing"
             ),
         };
-        context.fail(&[*window], &message).await.map_err(|error| context.error(Some(*window), error))
+        let code = match found {
+            Found::Counted(_) | Found::Sent(_) => "count.differs",
+            Found::Uncounted | Found::Silent => "count.unconfirmed",
+        };
+        context.fail(&[*window], (&message, code)).await.map_err(|error| context.error(Some(*window), error))
     }
 }
 

@@ -299,6 +299,7 @@ impl Engine {
             status,
             closed,
             message: failure.as_ref().map(|error| error.to_string().into()),
+            error_code: failure.as_ref().map(|error| error.failure.code().into()),
             finished_at: self.clock.now_utc(),
             calls: usage.calls,
             retries: usage.retries,

@@ -38,10 +38,10 @@ pub(crate) async fn accepted(
         }
         Ok(Found::Unclear) => return Ok(Some(context.spec.clone())),
         Err(unread) => {
-            let message = unread.to_string();
+            let (message, code) = (unread.to_string(), unread.code());
             return match unread.fatal() {
                 Some(failure) => Err(context.error(None, failure)),
-                None => fail(context, windows, &message).await.map(|()| None),
+                None => fail(context, windows, (&message, code)).await.map(|()| None),
             };
         }
     };
@@ -49,7 +49,7 @@ pub(crate) async fn accepted(
     if spec.is_snapshot() && !context.spec.is_snapshot() {
         // The entity has one window from now on; those that were opened for it stay behind.
         let message = RequestPart::Time.consequence().into();
-        let reason = WindowFailure { message, at: context.clock.now_utc() };
+        let reason = WindowFailure { message, error_code: None, at: context.clock.now_utc() };
         let open = open(context, windows).await?;
         let left =
             context.store.log.update_windows(context.owner(), &open, WindowUpdate::Unavailable(&reason));
@@ -202,7 +202,8 @@ async fn remember(context: &PipelineContext, spec: &EntitySpec) -> Result<(), Ru
 /// Leaves the windows unread, because the company accepts no request for the entity.
 async fn leave_unread(context: &PipelineContext, windows: &[Window], message: &str) -> Result<(), RunError> {
     if !context.availability.deny(message) {
-        return fail(context, windows, &format!("{message}, though records were read before")).await;
+        let message = format!("{message}, though records were read before");
+        return fail(context, windows, (&message, "window.unavailable")).await;
     }
     let open = open(context, windows).await?;
     context.leave_out(&open, message).await.map_err(|error| context.error(None, error))?;
@@ -211,9 +212,9 @@ async fn leave_unread(context: &PipelineContext, windows: &[Window], message: &s
     Ok(())
 }
 
-async fn fail(context: &PipelineContext, windows: &[Window], message: &str) -> Result<(), RunError> {
+async fn fail(context: &PipelineContext, windows: &[Window], reason: (&str, &str)) -> Result<(), RunError> {
     let open = open(context, windows).await?;
-    context.fail(&open, message).await.map_err(|error| context.error(None, error))
+    context.fail(&open, reason).await.map_err(|error| context.error(None, error))
 }
 
 /// Returns the windows that the run has opened and not closed.

@@ -539,7 +539,7 @@ impl Scan {
         }
         self.fruitless = 0;
         self.context
-            .fail(&left, message)
+            .fail(&left, (message, "window.unreadable"))
             .await
             .map_err(|error| self.context.error(left.first().copied(), error))?;
         Ok(self.progress.open().is_empty())
@@ -595,6 +595,7 @@ impl Scan {
             self.leave_to_pipeline(error);
             return Ok(true);
         }
+        let code = unread.code();
         let message = match unread.settled() {
             FetchFailure::Fatal(failure) => return Err(self.context.error(window, failure)),
             FetchFailure::Rest(message) => message,
@@ -608,7 +609,8 @@ impl Scan {
             | FetchFailure::Doubtful(error)
             | FetchFailure::Refused(error) => error.to_string(),
         };
-        self.context.fail(open, &message).await.map_err(|error| self.context.error(window, error))?;
+        let failed = self.context.fail(open, (&message, code)).await;
+        failed.map_err(|error| self.context.error(window, error))?;
         Ok(true)
     }
 }

@@ -129,6 +129,20 @@ pub(crate) enum FetchFailure {
     Refused(qbo_client::Error),
 }
 
+impl FetchFailure {
+    /// Returns a word that programs can sort failed windows by.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Fatal(failure) => failure.code(),
+            Self::TooMuch(error) | Self::Poisoned(error) | Self::Doubtful(error) | Self::Refused(error) => {
+                error.kind.code()
+            }
+            Self::Rest(_) => "window.unreadable",
+            Self::Unavailable(_) => "window.unavailable",
+        }
+    }
+}
+
 /// What confirms windows so that they can be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Confirmed {
@@ -312,8 +326,13 @@ impl PipelineContext {
     }
 
     /// Gives windows up, in the log and by an event.
-    pub(crate) async fn fail(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
-        let failure = WindowFailure { message: message.into(), at: self.clock.now_utc() };
+    pub(crate) async fn fail(
+        &self,
+        windows: &[Window],
+        (message, code): (&str, &str),
+    ) -> Result<(), StoreError> {
+        let (at, error_code) = (self.clock.now_utc(), Some(code.into()));
+        let failure = WindowFailure { message: message.into(), error_code, at };
         self.store.log.update_windows(self.owner(), windows, WindowUpdate::Failed(&failure)).await?;
         self.tell_unread(windows, WindowState::Failed, message);
         Ok(())
@@ -321,7 +340,7 @@ impl PipelineContext {
 
     /// Leaves windows unread because the company does not have their entity.
     pub(crate) async fn leave_out(&self, windows: &[Window], message: &str) -> Result<(), StoreError> {
-        let reason = WindowFailure { message: message.into(), at: self.clock.now_utc() };
+        let reason = WindowFailure { message: message.into(), error_code: None, at: self.clock.now_utc() };
         self.store.log.update_windows(self.owner(), windows, WindowUpdate::Unavailable(&reason)).await?;
         self.tell_unread(windows, WindowState::Unavailable, message);
         Ok(())

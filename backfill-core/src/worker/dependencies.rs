@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use qbo_auth::Clock;
-use raw_store::{RunId, Store, StoreIdentity, TriggerQueue};
+use raw_store::{RunId, Store, StoreIdentity, TriggerQueue, WorkerLog};
 
 use crate::catalog::Catalog;
 use crate::engine::{Engine, RunOutcome};
@@ -57,6 +57,17 @@ pub enum Until {
     Idle,
 }
 
+/// Where a worker says that it is alive, and what it says of its program.
+#[derive(Clone, Debug)]
+pub struct WorkerPresence {
+    /// Receives the heartbeats.
+    pub log: Arc<dyn WorkerLog>,
+    /// Version of the program.
+    pub version: Box<str>,
+    /// Profile of settings that the worker was started with, if any.
+    pub profile: Option<Box<str>>,
+}
+
 /// Waits for the triggers of one company, and runs them. Several workers may share the triggers, on one host or many.
 #[derive(Debug)]
 pub struct Worker {
@@ -78,6 +89,8 @@ pub struct Worker {
     pub sink: Arc<dyn EventSink>,
     /// Creates the runs' names and engines.
     pub runs: Arc<dyn RunFactory>,
+    /// Receives the worker's heartbeats.
+    pub presence: WorkerPresence,
 }
 
 impl std::ops::AddAssign for WorkerEnd {

@@ -1,19 +1,22 @@
 //! The worker: waits for triggers, and runs each once.
 
+mod active_runs;
 mod dependencies;
+mod heartbeat;
 mod trigger_run;
 
-pub use self::dependencies::{RunFactory, Until, Worker, WorkerEnd};
+pub use self::dependencies::{RunFactory, Until, Worker, WorkerEnd, WorkerPresence};
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raw_store::{Advice, Trigger, TriggerName, TriggerState};
-use tokio::task::{Id, JoinError, JoinSet};
+use raw_store::{Advice, Reopen, Trigger, WindowSelection};
 use tokio_util::sync::CancellationToken;
 
-use self::trigger_run::{Rest, TriggerOutcome, TriggerRun};
+use self::active_runs::{AWAY, ActiveRuns};
+use self::heartbeat::Heartbeat;
+use self::trigger_run::TriggerRun;
 use crate::error::RunError;
 use crate::plan::RunRequest;
 
@@ -23,26 +26,11 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Grace period before an `IfMissed::Skip` trigger expires.
 const MISSED_AFTER: Duration = Duration::from_mins(1);
 
-/// Delay before a worker retries a database that does not answer.
-const AWAY: Duration = Duration::from_secs(5);
-
-/// Delay between attempts at a run that the source or the database could not serve, and their maximum.
-const RESUME_AFTER: Duration = Duration::from_mins(5);
+/// The most attempts at a run that the source or the database could not serve.
 const MOST_RESUMES: u32 = 24;
 
 /// How long a run waits for a pipeline that another process holds: as long as any backfill takes.
 const WAIT: Duration = Duration::from_hours(24);
-
-/// The triggers that a worker is running.
-#[derive(Debug, Default)]
-struct ActiveRuns {
-    working: JoinSet<TriggerOutcome>,
-    under_way: HashMap<TriggerName, (Id, CancellationToken)>,
-    /// Triggers whose run is delayed, with the end of the delay and how often the run was delayed.
-    resting: HashMap<TriggerName, (Duration, u32)>,
-    /// How the triggers that ended here did.
-    end: WorkerEnd,
-}
 
 impl Worker {
     /// Works until `stop` is cancelled or, with [`Until::Idle`], until nothing is left. Runs in progress commit their page in
@@ -56,22 +44,18 @@ impl Worker {
         // Ending this worker must not cancel the caller's token.
         let stop = stop.child_token();
         let mut active = ActiveRuns::default();
+        let mut heartbeat = Heartbeat::default();
         let result = loop {
+            heartbeat.beat(&self, &active).await;
             let pause = match self.queue.poll(MISSED_AFTER).await {
                 Ok(board) => {
-                    for name in &board.stop {
-                        match active.under_way.get(name) {
-                            Some((_, halt)) => halt.cancel(),
-                            // The trigger ends at once, not when its delay is over.
-                            None => drop(active.resting.remove(name)),
-                        }
-                    }
+                    board.stop.iter().for_each(|name| active.halt(name));
                     let now = self.clock.elapsed();
                     let mut idle = true;
                     for trigger in &board.due {
                         idle &= !self.begin(trigger, now, &mut active, &stop);
                     }
-                    if until == Until::Idle && idle && active.under_way.is_empty() {
+                    if until == Until::Idle && idle && active.is_idle() {
                         break Ok(());
                     }
                     LOOK
@@ -93,6 +77,7 @@ impl Worker {
         while let Some(ended) = active.working.join_next_with_id().await {
             active.put_down(ended, self.clock.elapsed());
         }
+        heartbeat.end(&self, &active).await;
         result.map(|()| active.end)
     }
 
@@ -105,9 +90,7 @@ impl Worker {
         stop: &CancellationToken,
     ) -> bool {
         let name = trigger.asked.name.clone();
-        if active.under_way.contains_key(&name)
-            || active.resting.get(&name).is_some_and(|(until, _)| now < *until)
-        {
+        if active.holds(&name, now) {
             return true;
         }
         let request = match self.request(trigger) {
@@ -115,11 +98,11 @@ impl Worker {
             Err(why) => {
                 // Another worker may know how to run it.
                 self.trouble(format!("trigger {name}: {why}"));
-                active.resting.insert(name, (now + RESUME_AFTER, 0));
+                active.leave(name, now, &why);
                 return false;
             }
         };
-        let resumes = active.resting.get(&name).map_or(0, |(_, times)| *times);
+        let resumes = active.times_rested(&name);
         let halt = stop.child_token();
         let run = TriggerRun {
             worker: Arc::clone(self),
@@ -129,8 +112,7 @@ impl Worker {
             halt: halt.clone(),
             may_rest: resumes < MOST_RESUMES,
         };
-        let task = active.working.spawn(run.run());
-        active.under_way.insert(name, (task.id(), halt));
+        active.spawn(name, halt, run);
         true
     }
 
@@ -142,7 +124,13 @@ impl Worker {
         let (id, seed) = self.runs.name();
         let chunk = plan.chunk.parse().map_err(|error: crate::UnknownChunk| error.to_string())?;
         let axis = plan.time_axis.parse().map_err(|error: crate::UnknownAxis| error.to_string())?;
-        let request = RunRequest::new(id, self.identity.clone(), entities, plan.span);
+        let mut request = RunRequest::new(id, self.identity.clone(), entities, plan.span);
+        match plan.selection {
+            WindowSelection::Open => {}
+            // The log says which they are when the trigger has fired.
+            WindowSelection::Failed => request.chosen = Some(BTreeMap::new()),
+            WindowSelection::Again => request.reopen = Reopen::All,
+        }
         Ok(request
             .with_seed(seed)
             .with_holder(&*self.holder)
@@ -150,37 +138,5 @@ impl Worker {
             .with_chunk(chunk)
             .with_axis(axis)
             .with_settle(self.settle))
-    }
-}
-
-impl ActiveRuns {
-    /// Notes how a task ended.
-    fn put_down(&mut self, ended: Result<(Id, TriggerOutcome), JoinError>, now: Duration) {
-        let (id, left) = match ended {
-            Ok((id, left)) => (id, left),
-            // A bug in one run is no reason to abandon the others. The lease is released as the task unwinds.
-            Err(panicked) => (panicked.id(), TriggerOutcome::Open(Rest::AWhile)),
-        };
-        let name = self.under_way.iter().find(|(_, (task, _))| *task == id).map(|(name, _)| name.clone());
-        let Some(name) = name else { return };
-        self.under_way.remove(&name);
-        match left {
-            TriggerOutcome::Open(rest) => {
-                let (pause, more) = match rest {
-                    Rest::AMoment => (AWAY, 0),
-                    Rest::AWhile => (RESUME_AFTER, 1),
-                };
-                let times = self.resting.get(&name).map_or(0, |(_, times)| *times);
-                self.resting.insert(name, (now + pause, times + more));
-            }
-            TriggerOutcome::Ended { state, open } => {
-                self.end.failed += u64::from(state == TriggerState::Failed);
-                self.end.with_quarantine += u64::from(open);
-                self.resting.remove(&name);
-            }
-            TriggerOutcome::Alone => {
-                self.resting.remove(&name);
-            }
-        }
     }
 }

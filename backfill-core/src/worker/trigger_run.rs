@@ -1,13 +1,14 @@
 //! The run of one trigger by a worker: takes the trigger's lease, fires it, and brings its run to an end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use failpoint::point;
 use qbo_auth::Advice as AuthAdvice;
 use qbo_client::{Advice as SourceAdvice, BudgetError, ErrorKind};
 use raw_store::{
-    Advice as StoreAdvice, Lease, LogFilter, RunId, RunStatus, StoreError, StoreErrorKind, Trigger,
-    TriggerEnd, TriggerName, TriggerState, WindowState,
+    Advice as StoreAdvice, Lease, LogFilter, LogLine, RunId, RunStatus, StoreError, StoreErrorKind, Trigger,
+    TriggerEnd, TriggerName, TriggerState, Window, WindowSelection, WindowState,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -39,8 +40,8 @@ pub(crate) enum TriggerOutcome {
     Alone,
     /// The trigger is finished. `open` says whether records of its run wait for a person in quarantine.
     Ended { state: TriggerState, open: bool },
-    /// The trigger is left for the next worker, or for later.
-    Open(Rest),
+    /// The trigger is left for the next worker, or for later, with the reason.
+    Open(Rest, Option<Box<str>>),
 }
 
 /// How long a run is delayed before it is tried again.
@@ -79,7 +80,7 @@ impl TriggerRun {
         if !matches!(error.kind, StoreErrorKind::LeaseHeld { .. }) {
             self.trouble(error);
         }
-        TriggerOutcome::Open(Rest::AMoment)
+        TriggerOutcome::Open(Rest::AMoment, Some(error.to_string().into()))
     }
 
     async fn bring_to_an_end(&self, lease: &Lease, fired: &Trigger) -> TriggerOutcome {
@@ -89,27 +90,31 @@ impl TriggerRun {
         let result = if fired.stop_requested {
             Some(Verdict::Ends { end: cancelled(), open: false })
         } else {
-            let result = self
-                .read(
-                    lease,
-                    RunRequest { id: run.clone(), fence: Some(lease.clone()), ..self.request.clone() },
-                )
-                .await;
-            match result {
-                Some((result, wrong)) => Some(self.judge(result, wrong, &run).await),
-                None => None,
+            match self.chosen(fired, &run).await {
+                Ok(chosen) => {
+                    let (id, fence) = (run.clone(), Some(lease.clone()));
+                    let request = RunRequest { id, fence, chosen, ..self.request.clone() };
+                    match self.read(lease, request).await {
+                        Some((result, wrong)) => Some(self.judge(result, wrong, &run).await),
+                        None => None,
+                    }
+                }
+                Err(error) => Some(Verdict::GoesOn(Rest::AMoment, Some(error.to_string().into()))),
             }
         };
         let (state, message, left) = match result {
             None => (TriggerState::Running, None, TriggerOutcome::Alone),
-            Some(Verdict::GoesOn(rest, why)) => (TriggerState::Running, why, TriggerOutcome::Open(rest)),
+            Some(Verdict::GoesOn(rest, why)) => {
+                (TriggerState::Running, why.clone(), TriggerOutcome::Open(rest, why))
+            }
             Some(Verdict::Ends { end, open }) => {
                 match self.worker.queue.finish(lease, &self.name, &end).await {
                     Ok(()) => (end.state, end.message, TriggerOutcome::Ended { state: end.state, open }),
                     // The worker that resumes the run finds what is left of it, and finishes the trigger.
                     Err(error) => {
                         self.trouble(&error);
-                        (TriggerState::Running, None, TriggerOutcome::Open(Rest::AMoment))
+                        let why = Some(error.to_string().into());
+                        (TriggerState::Running, None, TriggerOutcome::Open(Rest::AMoment, why))
                     }
                 }
             }
@@ -117,6 +122,35 @@ impl TriggerRun {
         let trigger = self.name.clone();
         self.worker.emit(Some(&run), RunEventKind::TriggerEnded { trigger, state, message });
         left
+    }
+
+    /// Finds the windows that a trigger for failed windows reads: those that have failed by now, and those that its run has opened
+    /// before it was interrupted. `None` for other triggers.
+    async fn chosen(
+        &self,
+        fired: &Trigger,
+        run: &RunId,
+    ) -> Result<Option<BTreeMap<Box<str>, Vec<Window>>>, StoreError> {
+        let plan = &fired.asked.plan;
+        if plan.selection != WindowSelection::Failed {
+            return Ok(None);
+        }
+        let mut chosen: BTreeMap<Box<str>, Vec<Window>> = BTreeMap::new();
+        for entity_name in &plan.entity_names {
+            let filter = LogFilter {
+                entity_name: Some(entity_name.clone()),
+                span: Some(plan.span),
+                ..LogFilter::default()
+            };
+            let lines = self.worker.store.lines(&filter).await?;
+            let is_chosen = |line: &&LogLine| {
+                line.time_axis == plan.time_axis
+                    && (line.state == WindowState::Failed || line.run.as_ref() == Some(run))
+            };
+            let windows = lines.iter().filter(is_chosen).map(|line| line.window);
+            chosen.insert(entity_name.clone(), windows.collect());
+        }
+        Ok(Some(chosen))
     }
 
     /// Runs the backfill, and returns what is wrong with what it left, if anything is. Returns `None` if the trigger was lost
@@ -151,8 +185,12 @@ impl TriggerRun {
 
     /// Decides how a trigger ends with its run, if the run does not resume later.
     async fn judge(&self, result: Result<RunOutcome, RunError>, wrong: Wrong, run: &RunId) -> Verdict {
-        let failed = |message: Box<str>| Verdict::Ends {
-            end: TriggerEnd { state: TriggerState::Failed, message: Some(message) },
+        let failed = |message: Box<str>, code: &str| Verdict::Ends {
+            end: TriggerEnd {
+                state: TriggerState::Failed,
+                message: Some(message),
+                error_code: Some(code.into()),
+            },
             open: false,
         };
         let (totals, open, failure) = match result {
@@ -169,11 +207,11 @@ impl TriggerRun {
             Some(error) if self.may_rest && may_pass(&error.failure) => {
                 Verdict::GoesOn(Rest::AWhile, Some(error.to_string().into()))
             }
-            Some(error) => failed(error.to_string().into()),
+            Some(error) => failed(error.to_string().into(), error.failure.code()),
             None => match (self.failed_windows(&totals, run).await, wrong) {
                 (Ok(0), None) => Verdict::Ends { end: done(&totals, open), open: open > 0 },
-                (Ok(0), Some(wrong)) => failed(wrong),
-                (Ok(windows), _) => failed(format!("{windows} windows failed").into()),
+                (Ok(0), Some(wrong)) => failed(wrong, "run.left_wrong"),
+                (Ok(windows), _) => failed(format!("{windows} windows failed").into(), "run.windows_failed"),
                 (Err(error), _) => Verdict::GoesOn(Rest::AMoment, Some(error.to_string().into())),
             },
         }
@@ -227,11 +265,15 @@ fn done(totals: &Totals, open_quarantine: u64) -> TriggerEnd {
     let left = left.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
     let message = left.collect::<Vec<_>>().join(", ");
     let message = (!message.is_empty()).then(|| message.into());
-    TriggerEnd { state: TriggerState::Done, message }
+    TriggerEnd { state: TriggerState::Done, message, error_code: None }
 }
 
 fn cancelled() -> TriggerEnd {
-    TriggerEnd { state: TriggerState::Cancelled, message: Some("stopped on request".into()) }
+    TriggerEnd {
+        state: TriggerState::Cancelled,
+        message: Some("stopped on request".into()),
+        error_code: None,
+    }
 }
 
 /// Whether the same run may succeed later without a person's help.

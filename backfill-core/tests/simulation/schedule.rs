@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use backfill_core::{
     Axis, CancellationToken, ChunkSize, Engine, EventSink, Failure, Proof, RunError, RunEvent, RunFactory,
     RunOutcome, RunRequest, SharedBudget, Until, Verification, VerifyMethod, VerifyRequest, Worker,
+    WorkerPresence,
 };
 use qbo_auth::{
     AuthError, Clock, Endpoints, Environment, RefreshingProvider, SealedVault, TokenProvider as _,
@@ -400,6 +401,7 @@ async fn triggers(world: &Arc<World>, store: &Arc<MemoryStore>) {
                     time_axis: "updated".into(),
                     span: Window::new(from, to).unwrap(),
                     chunk: "day".into(),
+                    selection: raw_store::WindowSelection::Open,
                 },
                 fire_at,
                 if_missed: IfMissed::Run,
@@ -407,7 +409,7 @@ async fn triggers(world: &Arc<World>, store: &Arc<MemoryStore>) {
             }
         })
         .collect();
-    store.add(&triggers).await.unwrap();
+    store.add(&triggers, "op1").await.unwrap();
     let storm = tokio::spawn({
         let (world, store) = (Arc::clone(world), Arc::clone(store));
         async move { storm(&world, &store).await }
@@ -427,7 +429,7 @@ async fn triggers(world: &Arc<World>, store: &Arc<MemoryStore>) {
         // A trigger that failed for a reason that is over is armed again, as a person would.
         for trigger in all.iter().filter(|one| one.state == raw_store::TriggerState::Failed) {
             tokens::consent_again(world).await;
-            store.rearm(&trigger.asked.name, world.database_time()).await.unwrap();
+            store.rearm(&trigger.asked.name, world.database_time(), None, "op1").await.unwrap();
         }
         if all.iter().all(|one| one.state.is_spent() && one.state != raw_store::TriggerState::Failed) {
             break;
@@ -473,6 +475,11 @@ async fn worker(process: &Arc<Process>, stop: &CancellationToken) -> Result<(), 
         settle: process.world.profile.settle(),
         sink: Arc::new(Silent),
         runs: Arc::new(Maker(Arc::clone(&house))),
+        presence: WorkerPresence {
+            log: house.connection.clone(),
+            version: "simulated".into(),
+            profile: None,
+        },
     };
     let ended = Arc::new(worker).work(Until::Stopped, stop.child_token()).await;
     house.provider.shutdown().await;

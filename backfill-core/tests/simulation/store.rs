@@ -13,7 +13,7 @@ use raw_store::{
     Quarantined, RawInspection, Reopen, ReportArchive, RowLookup, RunEnd, RunId, RunRecord, RunStart,
     SourceRefusal, SourceRefusals, StoreError, StoreErrorKind, StoreIdentity, TableName, Tables, Trigger,
     TriggerEnd, TriggerEvent, TriggerName, TriggerQueue, VerificationLog, VerificationRecord, Window,
-    WindowUpdate,
+    WindowUpdate, WorkerBeat, WorkerLog,
 };
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -385,8 +385,8 @@ impl BackfillLog for Connection {
         self.step("run", self.process.memory.run(run)).await
     }
 
-    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
-        self.step("request stop", self.process.memory.request_stop(run)).await
+    async fn request_stop(&self, run: &RunId, by: &str) -> Result<bool, StoreError> {
+        self.step("request stop", self.process.memory.request_stop(run, by)).await
     }
 
     async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
@@ -467,8 +467,8 @@ impl CallLedger for Connection {
 
 #[async_trait]
 impl TriggerQueue for Connection {
-    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
-        self.step("add triggers", self.process.memory.add(triggers)).await
+    async fn add(&self, triggers: &[NewTrigger], by: &str) -> Result<(), StoreError> {
+        self.step("add triggers", self.process.memory.add(triggers, by)).await
     }
 
     async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError> {
@@ -509,11 +509,24 @@ impl TriggerQueue for Connection {
         self.step("conclude trigger", TriggerQueue::finish(&*self.process.memory, lease, name, end)).await
     }
 
-    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
-        self.step("cancel", self.process.memory.cancel(name)).await
+    async fn cancel(&self, name: &TriggerName, by: &str) -> Result<Trigger, StoreError> {
+        self.step("cancel", self.process.memory.cancel(name, by)).await
     }
 
-    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
-        self.step("rearm", self.process.memory.rearm(name, fire_at)).await
+    async fn rearm(
+        &self,
+        name: &TriggerName,
+        fire_at: OffsetDateTime,
+        seen: Option<u32>,
+        by: &str,
+    ) -> Result<Trigger, StoreError> {
+        self.step("rearm", self.process.memory.rearm(name, fire_at, seen, by)).await
+    }
+}
+
+#[async_trait]
+impl WorkerLog for Connection {
+    async fn heartbeat(&self, beat: &WorkerBeat) -> Result<(), StoreError> {
+        self.step("heartbeat", self.process.memory.heartbeat(beat)).await
     }
 }

@@ -11,6 +11,7 @@ mod calls;
 mod consent;
 mod inspection;
 mod landing;
+mod monitoring;
 mod ownership;
 mod refusals;
 mod reports;
@@ -40,6 +41,12 @@ pub use landing::{
     the_quarantine_is_listed_and_resolved, the_same_page_again_has_the_same_outcome,
     what_a_row_cannot_say_is_kept_beside_it, what_is_in_quarantine_is_open_until_somebody_accepts_it,
     what_is_resumed_resolves_nothing,
+};
+pub use monitoring::{
+    a_trigger_is_armed_again_by_who_has_seen_it, leases_and_the_budget_are_shown,
+    log_lines_are_listed_in_pages, old_events_are_removed, runs_are_listed_in_pages, single_rows_are_shown,
+    stretches_of_the_log_have_no_gap, the_log_is_summed_by_month, the_progress_of_a_run_is_shown,
+    what_happened_is_told_in_order, what_to_look_at_is_shown, workers_say_that_they_are_alive,
 };
 pub use ownership::{
     a_lease_that_was_taken_over_commits_nothing, a_pipeline_has_one_owner,

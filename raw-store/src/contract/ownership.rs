@@ -67,7 +67,7 @@ pub async fn a_process_that_wakes_up_after_its_time_changes_nothing(
     let totals = store.runs(9).await?.remove(0).pipelines;
     let page = scene.page(vec![row("2", r#"{"Id":"2"}"#, noon(0))]);
     let (owner, days) = (scene.owner(), [day(0)]);
-    let reason = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    let reason = WindowFailure { message: "the source refused".into(), error_code: None, at: noon(20) };
     let refused = [
         store.commit_page(&page).await.map(drop),
         store.open_windows(owner, &[day(20)], Reopen::All).await.map(drop),

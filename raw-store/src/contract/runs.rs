@@ -91,13 +91,13 @@ pub async fn a_run_without_its_right_records_nothing(
 pub async fn a_run_is_asked_to_stop(store: &dyn Store) -> Result<(), StoreError> {
     store.bind(&company()).await?;
     let run = run_start("first");
-    assert!(!store.request_stop(&run.id).await?);
+    assert!(!store.request_stop(&run.id, "op1").await?);
     store.begin_run(&run).await?;
     assert!(!store.stop_requested(&run.id).await?);
-    assert!(store.request_stop(&run.id).await? && store.request_stop(&run.id).await?);
+    assert!(store.request_stop(&run.id, "op1").await? && store.request_stop(&run.id, "op1").await?);
     assert!(store.stop_requested(&run.id).await?);
     store.finish_run(&run.id, &run_end()).await?;
-    assert!(!store.request_stop(&run.id).await?);
+    assert!(!store.request_stop(&run.id, "op1").await?);
     store.begin_run(&run).await?;
     assert!(!store.stop_requested(&run.id).await?);
     Ok(())
@@ -128,7 +128,7 @@ pub async fn totals_follow_the_windows(store: &dyn Store) -> Result<(), StoreErr
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"a":"\u0000"}"#, noon(0))]).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
-    let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    let failure = WindowFailure { message: "the source refused".into(), error_code: None, at: noon(20) };
     store.update_windows(scene.owner(), &[day(0), day(1), day(2)], WindowUpdate::Failed(&failure)).await?;
     store.update_windows(scene.owner(), &[day(1)], WindowUpdate::Failed(&failure)).await?;
     store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Unavailable(&failure)).await?;

@@ -71,6 +71,7 @@ pub(super) fn run_end() -> RunEnd {
         status: RunStatus::Completed,
         closed: 0,
         message: None,
+        error_code: None,
         finished_at: noon(21),
         calls: 3,
         retries: 1,

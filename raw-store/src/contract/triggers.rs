@@ -25,6 +25,7 @@ fn trigger(text: &str, fire_at: OffsetDateTime) -> NewTrigger {
             time_axis: "updated".into(),
             span: day(0),
             chunk: "day".into(),
+            selection: crate::WindowSelection::Open,
         },
         fire_at,
         if_missed: IfMissed::Run,
@@ -33,7 +34,7 @@ fn trigger(text: &str, fire_at: OffsetDateTime) -> NewTrigger {
 }
 
 fn done() -> TriggerEnd {
-    TriggerEnd { state: TriggerState::Done, message: None }
+    TriggerEnd { state: TriggerState::Done, message: None, error_code: None }
 }
 
 /// The log says how a run ended.
@@ -57,8 +58,8 @@ pub async fn a_trigger_fires_once(
     store.bind(&company()).await?;
     let now = now(store).await?;
     let (past, later) = (trigger("past", now - HOUR), trigger("later", now + HOUR));
-    store.add(&[past.clone(), later.clone()]).await?;
-    let taken = store.add(&[trigger("third", now), later.clone()]).await.unwrap_err();
+    store.add(&[past.clone(), later.clone()], "op1").await?;
+    let taken = store.add(&[trigger("third", now), later.clone()], "op1").await.unwrap_err();
     assert!(matches!(&taken.kind, StoreErrorKind::TriggerExists(one) if *one == later.name), "{taken}");
     assert_eq!(store.triggers().await?.0.len(), 2, "all or none");
 
@@ -80,12 +81,12 @@ pub async fn a_trigger_fires_once(
     store.finish(&lease, &past.name, &done()).await?;
 
     assert_eq!(store.fire(&lease, &past.name, &run_start("third")).await?, None);
-    assert!(due(store).await?.is_empty() && store.add(std::slice::from_ref(&past)).await.is_err());
-    let spent = store.cancel(&past.name).await.unwrap_err();
+    assert!(due(store).await?.is_empty() && store.add(std::slice::from_ref(&past), "op1").await.is_err());
+    let spent = store.cancel(&past.name, "op1").await.unwrap_err();
     assert!(matches!(spent.kind, StoreErrorKind::TriggerState { state: TriggerState::Done, .. }), "{spent}");
-    let armed = store.rearm(&past.name, now).await?;
+    let armed = store.rearm(&past.name, now, None, "op1").await?;
     assert_eq!((armed.state, armed.armings, armed.run), (TriggerState::Armed, 2, None));
-    assert!(store.rearm(&past.name, now).await.is_err());
+    assert!(store.rearm(&past.name, now, None, "op1").await.is_err());
     let fired = store.fire(&lease, &past.name, &run_start("fourth")).await?.unwrap();
     assert_eq!(fired.run.unwrap().as_str(), "fourth");
     ended(store, "fourth").await?;
@@ -96,7 +97,10 @@ pub async fn a_trigger_fires_once(
     let history = store.trigger_history(&past.name).await?;
     let events: Vec<_> = history.iter().map(|one| &*one.event).collect();
     assert_eq!(events, ["armed", "fired", "resumed", "done", "armed", "fired", "done"]);
-    assert!(store.cancel(&name("nobody")).await.is_err() && store.rearm(&name("nobody"), now).await.is_err());
+    assert!(
+        store.cancel(&name("nobody"), "op1").await.is_err()
+            && store.rearm(&name("nobody"), now, None, "op1").await.is_err()
+    );
     Ok(())
 }
 
@@ -107,7 +111,7 @@ pub async fn a_trigger_outlives_its_worker(
 ) -> Result<(), StoreError> {
     store.bind(&company()).await?;
     let one = trigger("one", now(store).await? - HOUR);
-    store.add(std::slice::from_ref(&one)).await?;
+    store.add(std::slice::from_ref(&one), "op1").await?;
     let lease = store.claim(&one.name, "worker 1").await?;
     store.fire(&lease, &one.name, &run_start("first")).await?.unwrap();
     assert!(due(other).await?.is_empty());
@@ -134,14 +138,16 @@ pub async fn a_chain_stops_behind_what_is_not_done(
     let link = |position| ChainLink { chain: "year".into(), position };
     let chain = [1, 2, 3]
         .map(|place| NewTrigger { link: Some(link(place)), ..trigger(&format!("month-{place}"), at) });
-    store.add(&chain).await?;
+    store.add(&chain, "op1").await?;
     let end = async |place: usize, state| {
         let name = &chain[place].name;
         let lease = store.claim(name, "worker").await?;
         let run = run_start(&format!("run-{place}-{}", state == TriggerState::Done));
         assert!(store.fire(&lease, name, &run).await?.is_some());
         ended(store, run.id.as_str()).await?;
-        store.finish(&lease, name, &TriggerEnd { state, message: Some("so it was".into()) }).await?;
+        store
+            .finish(&lease, name, &TriggerEnd { state, message: Some("so it was".into()), error_code: None })
+            .await?;
         store.release(&lease).await
     };
     assert_eq!(due(store).await?, chain[..1].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
@@ -152,7 +158,7 @@ pub async fn a_chain_stops_behind_what_is_not_done(
     assert_eq!(due(store).await?, chain[1..2].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
     end(1, TriggerState::Failed).await?;
     assert!(due(store).await?.is_empty());
-    store.rearm(&chain[1].name, at).await?;
+    store.rearm(&chain[1].name, at, None, "op1").await?;
     end(1, TriggerState::Done).await?;
     assert_eq!(due(store).await?, chain[2..].iter().map(|one| one.name.clone()).collect::<Vec<_>>());
     Ok(())
@@ -171,15 +177,15 @@ pub async fn a_chain_expires_as_a_whole_and_runs_one_at_a_time(
             ..trigger(&format!("{name}-{position}"), fire_at)
         })
     };
-    store.add(&chain("late", now - HOUR, IfMissed::Skip)).await?;
+    store.add(&chain("late", now - HOUR, IfMissed::Skip), "op1").await?;
     assert!(due(store).await?.is_empty());
     let (all, _) = store.triggers().await?;
     assert!(all.iter().all(|one| one.state == TriggerState::Expired), "{all:?}");
     let renamed = chain("late", now, IfMissed::Run).map(|one| NewTrigger { name: name("other"), ..one });
-    let taken = store.add(&renamed[..1]).await.unwrap_err();
+    let taken = store.add(&renamed[..1], "op1").await.unwrap_err();
     assert!(matches!(taken.kind, StoreErrorKind::ChainExists(_)), "{taken}");
 
-    store.add(&chain("soon", now - HOUR, IfMissed::Run)).await?;
+    store.add(&chain("soon", now - HOUR, IfMissed::Run), "op1").await?;
     let (first, second) = (name("soon-1"), name("soon-2"));
     let lease = store.claim(&first, "worker").await?;
     store.fire(&lease, &first, &run_start("first")).await?.unwrap();
@@ -188,10 +194,10 @@ pub async fn a_chain_expires_as_a_whole_and_runs_one_at_a_time(
     let other = store.claim(&second, "worker").await?;
     store.fire(&other, &second, &run_start("second")).await?.unwrap();
     // Its run never began; it ends with the trigger.
-    store.rearm(&first, now - HOUR).await?;
+    store.rearm(&first, now - HOUR, None, "op1").await?;
     assert!(due(store).await?.is_empty());
     assert_eq!(store.fire(&lease, &first, &run_start("third")).await?, None);
-    let end = TriggerEnd { state: TriggerState::Failed, message: Some("so it was".into()) };
+    let end = TriggerEnd { state: TriggerState::Failed, message: Some("so it was".into()), error_code: None };
     store.finish(&other, &second, &end).await?;
     let run = store.run(&run_start("second").id).await?.unwrap();
     assert_eq!((run.status, run.message.as_deref()), (RunStatus::Failed, Some("so it was")));
@@ -207,21 +213,21 @@ pub async fn triggers_are_cancelled_and_expire(
     let at = now(store).await? - HOUR;
     let late = NewTrigger { if_missed: IfMissed::Skip, ..trigger("late", at) };
     let soon = NewTrigger { if_missed: IfMissed::Skip, ..trigger("soon", at + HOUR) };
-    store.add(&[trigger("back", at), trigger("under-way", at), late.clone(), soon.clone()]).await?;
-    assert_eq!(store.cancel(&name("back")).await?.state, TriggerState::Cancelled);
+    store.add(&[trigger("back", at), trigger("under-way", at), late.clone(), soon.clone()], "op1").await?;
+    assert_eq!(store.cancel(&name("back"), "op1").await?.state, TriggerState::Cancelled);
     let lease = store.claim(&name("under-way"), "worker").await?;
     store.fire(&lease, &name("under-way"), &run_start("first")).await?.unwrap();
-    let asked = store.cancel(&name("under-way")).await?;
+    let asked = store.cancel(&name("under-way"), "op1").await?;
     assert_eq!((asked.state, asked.stop_requested), (TriggerState::Running, true));
     assert_eq!(store.poll(GRACE).await?.stop, [name("under-way")]);
     assert_eq!(due(store).await?, [soon.name]);
-    let end = TriggerEnd { state: TriggerState::Cancelled, message: None };
+    let end = TriggerEnd { state: TriggerState::Cancelled, message: None, error_code: None };
     store.finish(&lease, &name("under-way"), &end).await?;
     assert!(store.poll(GRACE).await?.stop.is_empty());
     let (all, _) = store.triggers().await?;
     let state = |one: &TriggerName| all.iter().find(|trigger| trigger.asked.name == *one).unwrap().state;
     assert_eq!(state(&late.name), TriggerState::Expired);
     assert_eq!(state(&name("under-way")), TriggerState::Cancelled);
-    assert!(!store.rearm(&name("under-way"), at).await?.stop_requested);
+    assert!(!store.rearm(&name("under-way"), at, None, "op1").await?.stop_requested);
     Ok(())
 }

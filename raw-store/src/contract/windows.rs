@@ -56,7 +56,7 @@ pub async fn a_window_that_starts_over_counts_once(store: &dyn Store) -> Result<
     let mut scene = Scene::begin(store).await?;
     let rows = || vec![row("1", r#"{"Id":"1"}"#, noon(0)), row("2", r#"{"Id":"2"}"#, noon(0))];
     scene.land(rows()).await?;
-    let failure = WindowFailure { message: "the count differs".into(), at: noon(20) };
+    let failure = WindowFailure { message: "the count differs".into(), error_code: None, at: noon(20) };
     store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Failed(&failure)).await?;
     assert_eq!(scene.line(0).await?.metrics.records_read, 2);
 
@@ -78,7 +78,7 @@ pub async fn unfinished_windows_are_opened_again(store: &dyn Store) -> Result<()
     scene.close(day(0), WindowState::Completed).await?;
     scene.close(day(1), WindowState::Provisional).await?;
     scene.pause(day(2), &cursor(), Vec::new()).await?;
-    let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    let failure = WindowFailure { message: "the source refused".into(), error_code: None, at: noon(20) };
     store.update_windows(scene.owner(), &[day(2), day(3)], WindowUpdate::Failed(&failure)).await?;
     assert_eq!(
         scene.open(0..5, Reopen::Unfinished).await?,
@@ -136,7 +136,7 @@ pub async fn a_closed_window_is_taken_back(store: &dyn Store) -> Result<(), Stor
     scene.close(day(0), WindowState::Completed).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
     assert_eq!((totals.windows_completed, totals.windows_opened), (1, 10));
-    let reason = WindowFailure { message: "not available".into(), at: noon(20) };
+    let reason = WindowFailure { message: "not available".into(), error_code: None, at: noon(20) };
     store.update_windows(scene.owner(), &[day(1)], WindowUpdate::Unavailable(&reason)).await?;
     store.update_windows(scene.owner(), &[day(1)], WindowUpdate::Reopen).await?;
     let totals = &store.run(&scene.run).await?.unwrap().pipelines[0];
@@ -272,7 +272,7 @@ pub async fn a_window_closes_when_it_is_confirmed(store: &dyn Store) -> Result<(
 pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
     scene.land(vec![row("1", r#"{"Id":"1"}"#, noon(0))]).await?;
-    let failure = WindowFailure { message: "the source refused".into(), at: noon(20) };
+    let failure = WindowFailure { message: "the source refused".into(), error_code: None, at: noon(20) };
     store.update_windows(scene.owner(), &[day(0)], WindowUpdate::Failed(&failure)).await?;
     let line = scene.line(0).await?;
     assert_eq!((line.state, line.metrics.records_inserted), (WindowState::Failed, 1));
@@ -289,7 +289,8 @@ pub async fn failed_windows_say_why(store: &dyn Store) -> Result<(), StoreError>
 /// again.
 pub async fn unavailable_windows_are_neither_failed_nor_done(store: &dyn Store) -> Result<(), StoreError> {
     let mut scene = Scene::begin(store).await?;
-    let reason = WindowFailure { message: "not available in this company".into(), at: noon(20) };
+    let reason =
+        WindowFailure { message: "not available in this company".into(), error_code: None, at: noon(20) };
     store.update_windows(scene.owner(), &[day(0), day(1)], WindowUpdate::Unavailable(&reason)).await?;
     let line = scene.line(0).await?;
     assert_eq!((line.state, line.metrics), (WindowState::Unavailable, WindowMetrics::default()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::{Date, OffsetDateTime};
 
 use crate::store::calls::{ASK_AGAIN, HUNG_UP, IN_FLIGHT, LONGEST_DOWN, LONGEST_GOOD_FOR};
-use crate::{CallAdmission, CallEnd, CallLimits, CallSlot};
+use crate::{CallAdmission, CallBudget, CallEnd, CallLimits, CallSlot};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -49,6 +49,18 @@ impl Default for Calls {
 }
 
 impl Calls {
+    /// What people are shown of the budget.
+    pub(super) fn shown(&self, now: OffsetDateTime) -> CallBudget {
+        let month = month(now);
+        CallBudget {
+            used: self.used(month),
+            until: end_of(month),
+            paused_until: Some(self.paused_until).filter(|at| *at > now),
+            down_until: self.down_until,
+            share: self.share,
+        }
+    }
+
     pub(super) fn admit(
         &mut self,
         now: OffsetDateTime,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::state::{Aside, Line, State, StoredRow};
+use super::state::{Aside, KeptPage, Line, State, StoredRow};
 use super::{MemoryStore, ledger};
 use crate::prepare::{CHANGES_SPREAD_WITHIN, Candidate, LANDS_WITHIN, PreparedPage, note_altered};
 use crate::{
@@ -83,8 +83,8 @@ pub(super) fn commit(state: &mut State, page: &PageCommit) -> Result<PageOutcome
     let entity_name = &page.pipeline.entity_name;
     state.fence(&page.lease)?;
     let name = (page.run.clone(), entity_name.clone(), page.page_number);
-    if let Some(outcome) = state.pages.get(&name) {
-        return Ok(outcome.clone());
+    if let Some(page) = state.pages.get(&name) {
+        return Ok(page.outcome.clone());
     }
     check_lines(state, page)?;
     if state.keeps_no_documents {
@@ -150,7 +150,8 @@ fn counted(page: &PageCommit) -> PageOutcome {
 pub(super) fn enter(state: &mut State, page: &PageCommit, outcome: &PageOutcome) {
     add_to_ledger(state, page, outcome);
     let name = (page.run.clone(), page.pipeline.entity_name.clone(), page.page_number);
-    state.pages.insert(name, outcome.clone());
+    let kept = KeptPage { outcome: outcome.clone(), committed_at: page.ingested_at };
+    state.pages.insert(name, kept);
 }
 
 /// The error of a table that was never prepared.
@@ -327,7 +328,7 @@ fn add_to_line(line: &mut Line, page: &PageCommit, change: &WindowChange, counts
     shown.duration += change.duration;
     shown.started_at = Some(shown.started_at.map_or(page.started_at, |at| at.min(page.started_at)));
     shown.finished_at = closed.then_some(page.ingested_at);
-    shown.error_message = None;
+    (shown.error_message, shown.error_code) = (None, None);
     shown.all_fields &= page.all_fields;
     shown.run = Some(page.run.clone());
     line.cursor.clone_from(&change.cursor);

@@ -9,8 +9,8 @@ use super::MemoryStore;
 use super::state::{Line, LineKey, State};
 use crate::{
     BackfillLog, Confirmation, LogFilter, LogLine, OpenWindow, Owner, Pipeline, PipelineTotals, Reopen,
-    RunEnd, RunId, RunRecord, RunStart, RunStatus, StoreError, StoreErrorKind, Window, WindowFailure,
-    WindowMetrics, WindowState, WindowUpdate,
+    RunEnd, RunId, RunRecord, RunStart, RunStatus, StopRequest, StoreError, StoreErrorKind, Window,
+    WindowFailure, WindowMetrics, WindowState, WindowUpdate,
 };
 
 #[async_trait]
@@ -46,6 +46,7 @@ impl BackfillLog for MemoryStore {
         }
         record.status = end.status;
         record.message.clone_from(&end.message);
+        record.error_code.clone_from(&end.error_code);
         record.finished_at = Some(end.finished_at);
         record.calls += end.calls;
         record.retries += end.retries;
@@ -145,17 +146,18 @@ impl BackfillLog for MemoryStore {
         Ok(runs)
     }
 
-    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
+    async fn request_stop(&self, run: &RunId, by: &str) -> Result<bool, StoreError> {
         let mut state = self.state();
         let under_way = state.runs.iter().any(|one| one.id == *run && one.status == RunStatus::Running);
         if under_way {
-            state.to_stop.insert(run.clone());
+            let request = StopRequest { at: state.now(), by: Some(by.into()) };
+            state.to_stop.entry(run.clone()).or_insert(request);
         }
         Ok(under_way)
     }
 
     async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {
-        Ok(self.state().to_stop.contains(run))
+        Ok(self.state().to_stop.contains_key(run))
     }
 
     async fn last_page(&self, run: &RunId, entity_name: &str) -> Result<u32, StoreError> {
@@ -182,7 +184,8 @@ pub(super) fn begin(state: &mut State, run: &RunStart) -> Result<(), StoreErrorK
     state.to_stop.remove(&run.id);
     match state.runs.iter_mut().find(|known| known.id == run.id) {
         Some(known) => {
-            (known.status, known.finished_at, known.message) = (RunStatus::Running, None, None);
+            (known.status, known.finished_at) = (RunStatus::Running, None);
+            (known.message, known.error_code) = (None, None);
         }
         None => state.runs.push(begun(run)),
     }
@@ -277,6 +280,7 @@ fn give_up(
         let before = line.closed_by(run);
         line.shown.state = closed_as;
         line.shown.error_message = Some(reason.message.clone());
+        line.shown.error_code.clone_from(&reason.error_code);
         line.shown.finished_at = Some(reason.at);
         line.shown.run = Some(run.clone());
         recount(state, run, &pipeline.entity_name, before, Some(closed_as));
@@ -308,7 +312,7 @@ impl Line {
         }
         self.shown.state = if self.cursor.is_some() { WindowState::Running } else { WindowState::Pending };
         self.shown.finished_at = None;
-        self.shown.error_message = None;
+        (self.shown.error_message, self.shown.error_code) = (None, None);
         self.shown.run = Some(run.clone());
         self.shown.attempts += 1;
         self.shown.counted_at = None;
@@ -377,6 +381,7 @@ fn untouched(pipeline: &Pipeline, window: Window) -> Line {
         started_at: None,
         finished_at: None,
         error_message: None,
+        error_code: None,
         run: None,
         attempts: 0,
         counted_at: None,
@@ -397,6 +402,7 @@ fn begun(run: &RunStart) -> RunRecord {
         chunk: run.chunk.clone(),
         status: RunStatus::Running,
         message: None,
+        error_code: None,
         started_at: run.started_at,
         finished_at: None,
         calls: 0,

@@ -7,6 +7,7 @@ mod commit;
 mod gone;
 mod inspect;
 mod ledger;
+mod monitoring;
 mod presence;
 mod refusals;
 mod reports;

@@ -1,6 +1,6 @@
 //! The data of the store in memory, in place of a database's tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -9,9 +9,9 @@ use super::call_table::Calls;
 use super::trigger_table::Triggers;
 use crate::digest::Digest;
 use crate::{
-    AttachmentRecord, KeptReport, Lease, LogLine, PageOutcome, Quarantined, RunId, RunRecord, ScanCursor,
-    SourceRefusal, StoreErrorKind, StoreIdentity, TableName, TokenFingerprint, ValidationResult,
-    VerificationRecord, Window,
+    AttachmentRecord, KeptReport, Lease, LogLine, NewEvent, PageOutcome, Quarantined, RunId, RunRecord,
+    ScanCursor, SourceRefusal, StopRequest, StoreErrorKind, StoreIdentity, TableName, TokenFingerprint,
+    ValidationResult, VerificationRecord, Window, WorkerRecord,
 };
 
 /// A row as [`MemoryStore`](crate::MemoryStore) holds it; the fields are the columns of a raw table.
@@ -50,6 +50,16 @@ pub(super) struct Aside {
     pub(super) raw: Bytes,
 }
 
+/// Run, pipeline and number: the primary key of `backfill_page`.
+pub(super) type PageName = (RunId, Box<str>, u32);
+
+/// A committed page.
+#[derive(Clone, Debug)]
+pub(super) struct KeptPage {
+    pub(super) outcome: PageOutcome,
+    pub(super) committed_at: OffsetDateTime,
+}
+
 /// The contents of the store; most fields stand for one table of the database.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -59,7 +69,7 @@ pub(super) struct State {
     pub(super) tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
     pub(super) quarantine: BTreeMap<(Box<str>, Digest), Aside>,
     pub(super) leases: BTreeMap<Box<str>, Ownership>,
-    pub(super) pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
+    pub(super) pages: BTreeMap<PageName, KeptPage>,
     pub(super) lines: BTreeMap<LineKey, Line>,
     pub(super) witnesses: BTreeMap<Box<str>, TokenFingerprint>,
     /// By entity and part.
@@ -71,13 +81,16 @@ pub(super) struct State {
     /// By start; the newest last.
     pub(super) runs: Vec<RunRecord>,
     /// Runs that were asked to stop.
-    pub(super) to_stop: BTreeSet<RunId>,
+    pub(super) to_stop: BTreeMap<RunId, StopRequest>,
     pub(super) validated: Vec<(RunId, ValidationResult)>,
     pub(super) verified: Vec<VerificationRecord>,
     /// By id.
     pub(super) attachments: BTreeMap<Box<str>, AttachmentRecord>,
     /// By table and question.
     pub(super) reports: BTreeMap<(TableName, Box<str>), KeptReport>,
+    /// Numbered in the order in which they were recorded.
+    pub(super) events: BTreeMap<u64, NewEvent>,
+    pub(super) workers: BTreeMap<Box<str>, WorkerRecord>,
     /// One in this many written rows is dropped; 0 drops none.
     pub(super) drops_one_of: u32,
     /// Whether pages are only counted.

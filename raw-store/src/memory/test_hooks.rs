@@ -1,27 +1,27 @@
 //! What only tests do to a store in memory: they open it as other processes, move its clock, let leases run out, and take the
 //! store back to an earlier moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use super::MemoryStore;
-use super::state::{Aside, Line, LineKey, StoredRow};
+use super::state::{Aside, KeptPage, Line, LineKey, PageName, StoredRow};
 use super::trigger_table::Triggers;
 use crate::digest::Digest;
-use crate::{Lease, PageOutcome, RunId, RunRecord, TableName, ValidationResult};
+use crate::{Lease, RunId, RunRecord, StopRequest, TableName, ValidationResult};
 
 /// The runs, rows and triggers of a store at one moment; see [`MemoryStore::snapshot`].
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     tables: BTreeMap<TableName, BTreeMap<Box<str>, StoredRow>>,
     quarantine: BTreeMap<(Box<str>, Digest), Aside>,
-    pages: BTreeMap<(RunId, Box<str>, u32), PageOutcome>,
+    pages: BTreeMap<PageName, KeptPage>,
     lines: BTreeMap<LineKey, Line>,
     triggers: Triggers,
     runs: Vec<RunRecord>,
-    to_stop: BTreeSet<RunId>,
+    to_stop: BTreeMap<RunId, StopRequest>,
     validated: Vec<(RunId, ValidationResult)>,
 }
 

@@ -24,10 +24,17 @@ impl Triggers {
         (name, at): (&TriggerName, OffsetDateTime),
         event: &str,
         run: Option<RunId>,
-        detail: Option<&str>,
+        (detail, by): (Option<&str>, Option<&str>),
     ) {
-        let event = TriggerEvent { at, event: event.into(), run, detail: detail.map(Into::into) };
+        let (detail, by) = (detail.map(Into::into), by.map(Into::into));
+        let event = TriggerEvent { at, event: event.into(), run, detail, by };
         self.history.entry(name.clone()).or_default().push(event);
+    }
+
+    /// Who armed a trigger last.
+    pub(super) fn armed_by(&self, name: &TriggerName) -> Option<Box<str>> {
+        let mut history = self.history.get(name)?.iter().rev();
+        history.find(|event| &*event.event == "armed")?.by.clone()
     }
 
     /// The triggers of the chain that come before.
@@ -78,7 +85,7 @@ impl Triggers {
                 one.state = TriggerState::Expired;
                 (one.changed_at, one.message) = (now, Some(message.into()));
             }
-            self.note((&name, now), "expired", None, Some(message));
+            self.note((&name, now), "expired", None, (Some(message), None));
         }
         any
     }

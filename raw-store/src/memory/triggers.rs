@@ -23,7 +23,7 @@ impl State {
 
 #[async_trait]
 impl TriggerQueue for MemoryStore {
-    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
+    async fn add(&self, triggers: &[NewTrigger], by: &str) -> Result<(), StoreError> {
         let mut state = self.state();
         let now = state.now();
         let refused = |kind| Err(StoreError::new("adding a trigger", kind));
@@ -47,9 +47,10 @@ impl TriggerQueue for MemoryStore {
                 stop_requested: false,
                 changed_at: now,
                 message: None,
+                error_code: None,
             };
             state.triggers.all.insert(asked.name.clone(), trigger);
-            state.triggers.note((&asked.name, now), "armed", None, None);
+            state.triggers.note((&asked.name, now), "armed", None, (None, Some(by)));
         }
         Ok(())
     }
@@ -98,7 +99,7 @@ impl TriggerQueue for MemoryStore {
         let now = state.now();
         let Some(found) = state.triggers.all.get(name).cloned() else { return Ok(None) };
         if found.state == TriggerState::Running {
-            state.triggers.note((name, now), "resumed", found.run.clone(), None);
+            state.triggers.note((name, now), "resumed", found.run.clone(), (None, None));
             return Ok(Some(found));
         }
         if !state.triggers.is_due(&found, now) {
@@ -108,7 +109,7 @@ impl TriggerQueue for MemoryStore {
         let fired =
             Trigger { state: TriggerState::Running, run: Some(run.id.clone()), changed_at: now, ..found };
         state.triggers.all.insert(name.clone(), fired.clone());
-        state.triggers.note((name, now), "fired", Some(run.id.clone()), None);
+        state.triggers.note((name, now), "fired", Some(run.id.clone()), (None, None));
         Ok(Some(fired))
     }
 
@@ -133,6 +134,7 @@ impl TriggerQueue for MemoryStore {
         if one.state == TriggerState::Running {
             (one.state, one.changed_at) = (end.state, now);
             one.message.clone_from(&end.message);
+            one.error_code.clone_from(&end.error_code);
             let run = one.run.clone();
             let record = state.runs.iter_mut().find(|record| Some(&record.id) == run.as_ref());
             if let Some(record) = record.filter(|record| record.status == RunStatus::Running) {
@@ -143,13 +145,14 @@ impl TriggerQueue for MemoryStore {
                 };
                 record.finished_at = Some(now);
                 record.message.clone_from(&end.message);
+                record.error_code.clone_from(&end.error_code);
             }
-            state.triggers.note((name, now), end.state.as_str(), run, end.message.as_deref());
+            state.triggers.note((name, now), end.state.as_str(), run, (end.message.as_deref(), None));
         }
         Ok(())
     }
 
-    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
+    async fn cancel(&self, name: &TriggerName, by: &str) -> Result<Trigger, StoreError> {
         let refused = |kind| StoreError::new("cancelling a trigger", kind);
         let mut state = self.state();
         let now = state.now();
@@ -167,24 +170,35 @@ impl TriggerQueue for MemoryStore {
             state => return Err(refused(StoreErrorKind::TriggerState { name: name.clone(), state })),
         };
         let one = one.clone();
-        state.triggers.note((name, now), event, one.run.clone(), None);
+        state.triggers.note((name, now), event, one.run.clone(), (None, Some(by)));
         Ok(one)
     }
 
-    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
+    async fn rearm(
+        &self,
+        name: &TriggerName,
+        fire_at: OffsetDateTime,
+        seen: Option<u32>,
+        by: &str,
+    ) -> Result<Trigger, StoreError> {
         let refused = |kind| StoreError::new("arming a trigger again", kind);
         let mut state = self.state();
         let now = state.now();
         let one = state.triggers.one(name).map_err(refused)?;
+        let armings = one.armings;
+        if seen.is_some_and(|seen| seen != armings) {
+            let by = state.triggers.armed_by(name);
+            return Err(refused(StoreErrorKind::TriggerChanged { name: name.clone(), armings, by }));
+        }
         if !one.state.is_spent() {
             return Err(refused(StoreErrorKind::TriggerState { name: name.clone(), state: one.state }));
         }
         one.asked.fire_at = fire_at;
         (one.state, one.run, one.stop_requested) = (TriggerState::Armed, None, false);
-        (one.changed_at, one.message) = (now, None);
+        (one.changed_at, one.message, one.error_code) = (now, None, None);
         one.armings += 1;
         let one = one.clone();
-        state.triggers.note((name, now), "armed", None, Some("again"));
+        state.triggers.note((name, now), "armed", None, (Some("again"), Some(by)));
         Ok(one)
     }
 }

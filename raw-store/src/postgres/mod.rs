@@ -15,6 +15,7 @@ mod lease;
 mod lineage;
 mod log;
 mod migrate;
+mod monitoring;
 mod presence;
 mod refusals;
 mod reports;
@@ -73,6 +74,7 @@ macro_rules! in_session {
         Ok(done)
     }};
 }
+use in_session;
 
 /// The store in one schema of a PostgreSQL database.
 ///
@@ -332,8 +334,8 @@ impl CallLedger for PgStore {
 
 #[async_trait]
 impl TriggerQueue for PgStore {
-    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError> {
-        in_session!(self.session, "adding a trigger", |session| triggers::add(&mut session, triggers))
+    async fn add(&self, triggers: &[NewTrigger], by: &str) -> Result<(), StoreError> {
+        in_session!(self.session, "adding a trigger", |session| triggers::add(&mut session, triggers, by))
     }
 
     async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError> {
@@ -380,15 +382,22 @@ impl TriggerQueue for PgStore {
         ))
     }
 
-    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError> {
-        in_session!(self.session, "cancelling a trigger", |session| triggers::cancel(&mut session, name))
+    async fn cancel(&self, name: &TriggerName, by: &str) -> Result<Trigger, StoreError> {
+        in_session!(self.session, "cancelling a trigger", |session| triggers::cancel(&mut session, name, by))
     }
 
-    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError> {
+    async fn rearm(
+        &self,
+        name: &TriggerName,
+        fire_at: OffsetDateTime,
+        seen: Option<u32>,
+        by: &str,
+    ) -> Result<Trigger, StoreError> {
         in_session!(self.session, "arming a trigger again", |session| triggers::rearm(
             &mut session,
             name,
-            fire_at
+            fire_at,
+            (seen, by)
         ))
     }
 }
@@ -682,11 +691,11 @@ impl BackfillLog for PgStore {
     }
 
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError> {
-        in_session!(self.session, "reading a run", |session| runs::one(&session, run))
+        in_session!(self.session, "reading a run", |session| runs::one(&***session, run))
     }
 
-    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError> {
-        in_session!(self.session, "asking a run to stop", |session| runs::request_stop(&session, run))
+    async fn request_stop(&self, run: &RunId, by: &str) -> Result<bool, StoreError> {
+        in_session!(self.session, "asking a run to stop", |session| runs::request_stop(&session, run, by))
     }
 
     async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError> {

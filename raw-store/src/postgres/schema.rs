@@ -11,7 +11,7 @@ use super::version::found_version;
 use crate::{StoreErrorKind, StoreIdentity, TableName};
 
 /// The tables of the ledger: name, columns (`!` for NOT NULL), primary key.
-const LEDGER: [(&str, &str, &str); 23] = [
+const LEDGER: [(&str, &str, &str); 25] = [
     ("schema_version", "version integer!, name text!, applied_at_utc timestamptz!", "version"),
     (
         "source_identity",
@@ -23,7 +23,7 @@ const LEDGER: [(&str, &str, &str); 23] = [
         "run_id text!, realm_id text!, environment text!, seed bigint!, chunk text!, range_start_utc timestamptz!, \
          range_end_utc timestamptz!, status text!, message text, started_at_utc timestamptz!, \
          finished_at_utc timestamptz, calls bigint!, retries bigint!, waited_seconds float8!, \
-         stop_requested_at_utc timestamptz",
+         stop_requested_at_utc timestamptz, error_code text, stop_requested_by text",
         "run_id",
     ),
     (
@@ -41,7 +41,7 @@ const LEDGER: [(&str, &str, &str); 23] = [
          records_unchanged bigint!, records_quarantined bigint!, pages_read bigint!, duration_seconds float8!, \
          started_at_utc timestamptz, finished_at_utc timestamptz, error_message text, run_id text, \
          attempts integer!, cursor_utc timestamptz, cursor_ids text[], counted_at_utc timestamptz, \
-         page_number integer!, all_fields boolean!",
+         page_number integer!, all_fields boolean!, error_code text",
         "entity_name, time_axis, window_start_utc, window_end_utc",
     ),
     (
@@ -93,12 +93,13 @@ const LEDGER: [(&str, &str, &str); 23] = [
         "trigger_name text!, status text!, fire_at_utc timestamptz!, if_missed text!, entity_names text[]!, \
          time_axis text!, range_start_utc timestamptz!, range_end_utc timestamptz!, chunk text!, chain text, \
          chain_position integer, run_id text, armings integer!, stop_requested_at_utc timestamptz, \
-         changed_at_utc timestamptz!, message text",
+         changed_at_utc timestamptz!, message text, what text!, error_code text, stop_requested_by text",
         "trigger_name",
     ),
     (
         "backfill_trigger_history",
-        "entry bigint!, trigger_name text!, happened_at_utc timestamptz!, event text!, run_id text, detail text",
+        "entry bigint!, trigger_name text!, happened_at_utc timestamptz!, event text!, run_id text, detail text, \
+         by_whom text",
         "entry",
     ),
     (
@@ -133,6 +134,18 @@ const LEDGER: [(&str, &str, &str); 23] = [
          recorded_at_utc timestamptz!",
         "id",
     ),
+    (
+        "backfill_event",
+        "event_id bigint!, happened_at_utc timestamptz!, level text!, phase text!, event text!, run_id text, \
+         entity_name text, trigger_name text, by_whom text, error_code text, detail text",
+        "event_id",
+    ),
+    (
+        "backfill_worker",
+        "worker text!, version text!, profile text, activity text!, running text[]!, resting jsonb!, \
+         started_at_utc timestamptz!, seen_at_utc timestamptz!",
+        "worker",
+    ),
 ];
 
 /// The columns of every table of reports.
@@ -140,13 +153,14 @@ const REPORT_COLUMNS: &str = "question text!, answer json!, first_day date!, las
      received_at_utc timestamptz!, verification_id text!";
 
 /// The constraints of the ledger beside its primary keys: table and name of each.
-const GUARDS: [(&str, &str); 33] = [
+const GUARDS: [(&str, &str); 36] = [
     ("backfill_trigger", "backfill_trigger_chain_chain_position_key"),
     ("backfill_trigger", "backfill_trigger_run_id_key"),
     ("source_identity", "source_identity_realm_id_environment_key"),
     ("attachment_file", "attachment_file_check"),
     ("attachment_file", "attachment_file_sha256_check"),
     ("attachment_file", "attachment_file_size_bytes_check"),
+    ("backfill_event", "backfill_event_level_check"),
     ("backfill_finding", "backfill_finding_check"),
     ("backfill_finding", "backfill_finding_severity_check"),
     ("backfill_log", "backfill_log_check"),
@@ -160,9 +174,11 @@ const GUARDS: [(&str, &str); 33] = [
     ("backfill_trigger", "backfill_trigger_entity_names_check"),
     ("backfill_trigger", "backfill_trigger_if_missed_check"),
     ("backfill_trigger", "backfill_trigger_status_check"),
+    ("backfill_trigger", "backfill_trigger_what_check"),
     ("backfill_verification", "backfill_verification_check"),
     ("backfill_verification", "backfill_verification_method_check"),
     ("backfill_verification", "backfill_verification_result_check"),
+    ("backfill_worker", "backfill_worker_activity_check"),
     ("call_budget", "call_budget_only_one_check"),
     ("call_budget", "call_budget_share_check"),
     ("sealed_vault", "sealed_vault_only_one_check"),
@@ -177,18 +193,24 @@ const GUARDS: [(&str, &str); 33] = [
 ];
 
 /// Indexes that find lines, and the one that makes the epoch of a lease a key.
-const INDEXES: [(&str, &str); 4] = [
+const INDEXES: [(&str, &str); 9] = [
     ("backfill_log", "backfill_log_by_start"),
     ("backfill_lease", "backfill_lease_by_owner"),
     ("backfill_trigger", "backfill_trigger_open"),
     ("backfill_trigger_history", "backfill_trigger_history_by_name"),
+    ("backfill_trigger_history", "backfill_trigger_history_by_time"),
+    ("backfill_log", "backfill_log_not_completed"),
+    ("backfill_page", "backfill_page_by_commit"),
+    ("backfill_event", "backfill_event_by_time"),
+    ("backfill_verification", "backfill_verification_newest"),
 ];
 
-const FUNCTIONS: [&str; 3] = ["complete_raw_table", "create_raw_table", "grant_on_raw_table"];
+const FUNCTIONS: [&str; 4] =
+    ["complete_raw_table", "create_raw_table", "grant_on_raw_table", "remove_old_events"];
 
 const VIEWS: [&str; 3] = ["v_backfill_coverage", "v_backfill_daily", "v_backfill_findings"];
 
-/// Constraints, valid indexes, views, and functions with one text parameter, in this order; each with its table, where it has
+/// Constraints, valid indexes, views, and functions with one text parameter or none, in this order; each with its table, where it has
 /// one.
 const OBJECTS: &str = "
     SELECT class.relname::text, constraint_.conname::text
@@ -203,7 +225,7 @@ const OBJECTS: &str = "
     WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'v'
     UNION ALL
     SELECT proname::text, 'a function' FROM pg_proc
-    WHERE pronamespace = to_regnamespace(current_schema()) AND oidvectortypes(proargtypes) = 'text'";
+    WHERE pronamespace = to_regnamespace(current_schema()) AND oidvectortypes(proargtypes) IN ('text', '')";
 
 /// The views of live records that are missing. A partition has none of its own.
 const MISSING_LIVE: &str = "

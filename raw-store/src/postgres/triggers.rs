@@ -12,14 +12,14 @@ use super::log::runs;
 use super::rows::{kept, run_id, unexpected, window};
 use crate::{
     ChainLink, DueTriggers, IfMissed, Lease, NewTrigger, RunId, RunStart, StoreErrorKind, Trigger,
-    TriggerEnd, TriggerEvent, TriggerName, TriggerPlan, TriggerState,
+    TriggerEnd, TriggerEvent, TriggerName, TriggerPlan, TriggerState, WindowSelection,
 };
 
 /// Several at once, so that a chain is added as a whole.
 const ADD: &str = "
     INSERT INTO backfill_trigger AS new (trigger_name, fire_at_utc, if_missed, entity_names, time_axis,
-        range_start_utc, range_end_utc, chunk, chain, chain_position)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        range_start_utc, range_end_utc, chunk, chain, chain_position, what)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT DO NOTHING";
 
 const KNOWN: &str = "SELECT FROM backfill_trigger WHERE trigger_name = $1";
@@ -27,7 +27,8 @@ const KNOWN: &str = "SELECT FROM backfill_trigger WHERE trigger_name = $1";
 macro_rules! columns {
     () => {
         "trigger_name, status, fire_at_utc, if_missed, entity_names, time_axis, range_start_utc, range_end_utc,
-         chunk, chain, chain_position, run_id, armings, stop_requested_at_utc IS NOT NULL, changed_at_utc, message"
+         chunk, chain, chain_position, run_id, armings, stop_requested_at_utc IS NOT NULL, changed_at_utc, message,
+         what, error_code"
     };
 }
 
@@ -101,7 +102,7 @@ const FIRE: &str = concat!(
 );
 
 const CONCLUDE: &str = "
-    UPDATE backfill_trigger SET status = $2, message = $3, changed_at_utc = clock_timestamp()
+    UPDATE backfill_trigger SET status = $2, message = $3, error_code = $4, changed_at_utc = clock_timestamp()
     WHERE trigger_name = $1 AND status = 'running'
     RETURNING run_id";
 
@@ -115,12 +116,15 @@ const END_RUN: &str = "
     UPDATE backfill_run SET
         status = CASE $2 WHEN 'cancelled' THEN 'stopped' WHEN 'failed' THEN 'failed' ELSE 'incomplete' END,
         message = $3,
+        error_code = $4,
         finished_at_utc = clock_timestamp()
     WHERE run_id = $1 AND status = 'running'";
 
 const CANCEL: &str = "
     UPDATE backfill_trigger SET
         stop_requested_at_utc = CASE status WHEN 'running' THEN coalesce(stop_requested_at_utc, clock_timestamp()) END,
+        stop_requested_by = CASE WHEN status = 'running'
+            THEN CASE WHEN stop_requested_at_utc IS NULL THEN $2::text ELSE stop_requested_by END END,
         message = CASE status WHEN 'running' THEN message ELSE 'cancelled before it fired' END,
         changed_at_utc = CASE status WHEN 'running' THEN changed_at_utc ELSE clock_timestamp() END,
         status = CASE status WHEN 'armed' THEN 'cancelled' ELSE status END
@@ -129,17 +133,25 @@ const CANCEL: &str = "
 
 const REARM: &str = "
     UPDATE backfill_trigger SET status = 'armed', fire_at_utc = $2, run_id = NULL, stop_requested_at_utc = NULL,
-        armings = armings + 1, changed_at_utc = clock_timestamp(), message = NULL
-    WHERE trigger_name = $1 AND status NOT IN ('armed', 'running')";
+        stop_requested_by = NULL, armings = armings + 1, changed_at_utc = clock_timestamp(), message = NULL,
+        error_code = NULL
+    WHERE trigger_name = $1 AND status NOT IN ('armed', 'running') AND ($3::integer IS NULL OR armings = $3)";
+
+const ARMED_BY: &str = "
+    SELECT by_whom FROM backfill_trigger_history WHERE trigger_name = $1 AND event = 'armed' ORDER BY entry DESC LIMIT 1";
 
 const NOTE: &str = "
-    INSERT INTO backfill_trigger_history (trigger_name, event, run_id, detail) VALUES ($1, $2, $3, $4)";
+    INSERT INTO backfill_trigger_history (trigger_name, event, run_id, detail, by_whom) VALUES ($1, $2, $3, $4, $5)";
 
 const HISTORY: &str = "
-    SELECT happened_at_utc, event, run_id, detail FROM backfill_trigger_history
+    SELECT happened_at_utc, event, run_id, detail, by_whom FROM backfill_trigger_history
     WHERE trigger_name = $1 ORDER BY entry";
 
-pub(super) async fn add(client: &mut Object, triggers: &[NewTrigger]) -> Result<(), StoreErrorKind> {
+pub(super) async fn add(
+    client: &mut Object,
+    triggers: &[NewTrigger],
+    by: &str,
+) -> Result<(), StoreErrorKind> {
     let transaction = client.transaction().await?;
     for NewTrigger { name, plan, fire_at, if_missed, link } in triggers {
         let entities: Vec<&str> = plan.entity_names.iter().map(|name| &**name).collect();
@@ -161,6 +173,7 @@ pub(super) async fn add(client: &mut Object, triggers: &[NewTrigger]) -> Result<
                     &&*plan.chunk,
                     &chain,
                     &position,
+                    &plan.selection.as_str(),
                 ],
             )
             .await?;
@@ -172,7 +185,7 @@ pub(super) async fn add(client: &mut Object, triggers: &[NewTrigger]) -> Result<
                 _ => StoreErrorKind::TriggerExists(name.clone()),
             });
         }
-        note(&transaction, name, "armed", None, None).await?;
+        note(&transaction, name, "armed", (None, None, Some(by))).await?;
     }
     Ok(transaction.commit().await?)
 }
@@ -194,6 +207,7 @@ pub(super) async fn history(
             event: row.try_get::<_, String>(1)?.into(),
             run: run_id(row.try_get(2)?)?,
             detail: row.try_get::<_, Option<String>>(3)?.map(Into::into),
+            by: row.try_get::<_, Option<String>>(4)?.map(Into::into),
         })
     };
     rows.iter().map(event).collect()
@@ -228,7 +242,7 @@ pub(super) async fn fire(
         runs::begin_in(&transaction, run).await?;
     }
     let event = if fired { "fired" } else { "resumed" };
-    note(&transaction, name, event, found.run.as_ref(), None).await?;
+    note(&transaction, name, event, (found.run.as_ref(), None, None)).await?;
     point!("trigger.fire", transaction.commit()).await?;
     point!("trigger.fired");
     Ok(Some(found))
@@ -248,12 +262,12 @@ pub(super) async fn finish(
         let run: &str = row.try_get(0)?;
         return Err(StoreErrorKind::LogMoved(format!("run {run}").into()));
     }
-    let (word, message) = (end.state.as_str(), end.message.as_deref());
-    if let Some(row) = transaction.query_opt(CONCLUDE, &[&name.as_str(), &word, &message]).await? {
+    let (word, message, code) = (end.state.as_str(), end.message.as_deref(), end.error_code.as_deref());
+    if let Some(row) = transaction.query_opt(CONCLUDE, &[&name.as_str(), &word, &message, &code]).await? {
         let run = run_id(row.try_get(0)?)?;
         let ended = run.as_ref().map(RunId::as_str);
-        transaction.execute(END_RUN, &[&ended, &word, &message]).await?;
-        note(&transaction, name, word, run.as_ref(), message).await?;
+        transaction.execute(END_RUN, &[&ended, &word, &message, &code]).await?;
+        note(&transaction, name, word, (run.as_ref(), message, None)).await?;
     } else {
         // Finished before, without a delivered answer; or forgotten, or not kept.
         let now = one(&transaction, name).await?.state;
@@ -268,15 +282,19 @@ pub(super) async fn finish(
     Ok(())
 }
 
-pub(super) async fn cancel(client: &mut Object, name: &TriggerName) -> Result<Trigger, StoreErrorKind> {
+pub(super) async fn cancel(
+    client: &mut Object,
+    name: &TriggerName,
+    by: &str,
+) -> Result<Trigger, StoreErrorKind> {
     let transaction = client.transaction().await?;
-    let changed = transaction.query_opt(CANCEL, &[&name.as_str()]).await?;
+    let changed = transaction.query_opt(CANCEL, &[&name.as_str(), &by]).await?;
     let now = one(&transaction, name).await?;
     if changed.is_none() {
         return Err(StoreErrorKind::TriggerState { name: name.clone(), state: now.state });
     }
     let event = if now.state == TriggerState::Cancelled { "cancelled" } else { "stop requested" };
-    note(&transaction, name, event, now.run.as_ref(), None).await?;
+    note(&transaction, name, event, (now.run.as_ref(), None, Some(by))).await?;
     transaction.commit().await?;
     Ok(now)
 }
@@ -285,14 +303,22 @@ pub(super) async fn rearm(
     client: &mut Object,
     name: &TriggerName,
     fire_at: OffsetDateTime,
+    (seen, by): (Option<u32>, &str),
 ) -> Result<Trigger, StoreErrorKind> {
     let transaction = client.transaction().await?;
-    let armed = transaction.execute(REARM, &[&name.as_str(), &fire_at]).await?;
+    let armings = seen.map(u32::cast_signed);
+    let armed = transaction.execute(REARM, &[&name.as_str(), &fire_at, &armings]).await?;
     let now = one(&transaction, name).await?;
+    if armed == 0 && seen.is_some_and(|seen| seen != now.armings) {
+        let row = transaction.query_opt(ARMED_BY, &[&name.as_str()]).await?;
+        let by = row.map(|row| row.try_get::<_, Option<String>>(0)).transpose()?.flatten();
+        let (name, armings) = (name.clone(), now.armings);
+        return Err(StoreErrorKind::TriggerChanged { name, armings, by: by.map(Into::into) });
+    }
     if armed == 0 {
         return Err(StoreErrorKind::TriggerState { name: name.clone(), state: now.state });
     }
-    note(&transaction, name, "armed", None, Some("again")).await?;
+    note(&transaction, name, "armed", (None, Some("again"), Some(by))).await?;
     transaction.commit().await?;
     Ok(now)
 }
@@ -308,11 +334,10 @@ async fn note(
     transaction: &Transaction<'_>,
     name: &TriggerName,
     event: &str,
-    run: Option<&RunId>,
-    detail: Option<&str>,
+    (run, detail, by): (Option<&RunId>, Option<&str>, Option<&str>),
 ) -> Result<(), StoreErrorKind> {
     let noted =
-        transaction.execute(NOTE, &[&name.as_str(), &event, &run.map(RunId::as_str), &detail]).await?;
+        transaction.execute(NOTE, &[&name.as_str(), &event, &run.map(RunId::as_str), &detail, &by]).await?;
     kept("backfill_trigger_history", noted, 1)
 }
 
@@ -335,6 +360,8 @@ fn trigger(row: &Row) -> Result<Trigger, StoreErrorKind> {
                 time_axis: text(5)?,
                 span: window(row, 6)?,
                 chunk: text(8)?,
+                selection: WindowSelection::from_word(row.try_get(16)?)
+                    .ok_or_else(|| unexpected("a what of backfill_trigger"))?,
             },
             fire_at: row.try_get(2)?,
             if_missed: IfMissed::from_word(row.try_get(3)?).ok_or_else(|| unexpected("an if_missed"))?,
@@ -347,5 +374,6 @@ fn trigger(row: &Row) -> Result<Trigger, StoreErrorKind> {
         stop_requested: row.try_get(13)?,
         changed_at: row.try_get(14)?,
         message: row.try_get::<_, Option<String>>(15)?.map(Into::into),
+        error_code: row.try_get::<_, Option<String>>(17)?.map(Into::into),
     })
 }

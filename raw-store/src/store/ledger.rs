@@ -47,6 +47,8 @@ pub struct LogLine {
     pub finished_at: Option<OffsetDateTime>,
     /// Why the window failed or is unavailable.
     pub error_message: Option<Box<str>>,
+    /// Stable code of the error with which it failed.
+    pub error_code: Option<Box<str>>,
     /// Run that touched the window last.
     pub run: Option<RunId>,
     /// Number of runs that have tried the window.
@@ -175,8 +177,8 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
     /// Looks up one run; `None` if the log does not know it.
     async fn run(&self, run: &RunId) -> Result<Option<RunRecord>, StoreError>;
 
-    /// Asks a run to stop; the process of the run has to poll for it. Returns whether the run is in progress.
-    async fn request_stop(&self, run: &RunId) -> Result<bool, StoreError>;
+    /// Asks a run to stop; the process of the run has to poll for it. Returns whether the run is in progress. `by` says who asks.
+    async fn request_stop(&self, run: &RunId, by: &str) -> Result<bool, StoreError>;
 
     /// Whether the run has been asked to stop since it began.
     async fn stop_requested(&self, run: &RunId) -> Result<bool, StoreError>;
@@ -191,6 +193,8 @@ pub trait BackfillLog: fmt::Debug + Send + Sync {
 pub struct WindowFailure {
     /// The reason, in our own words.
     pub message: Box<str>,
+    /// Stable code of the error, if there was one.
+    pub error_code: Option<Box<str>>,
     /// When it happened, by our clock.
     pub at: OffsetDateTime,
 }

@@ -90,7 +90,7 @@ pub use tables::Tables;
 pub use trigger::MockTriggerQueue;
 pub use trigger::{
     ChainLink, DueTriggers, IfMissed, NewTrigger, Trigger, TriggerEnd, TriggerEvent, TriggerPlan,
-    TriggerQueue,
+    TriggerQueue, UnknownSelection, WindowSelection,
 };
 #[cfg(feature = "mock")]
 pub use validation::MockValidation;

@@ -1,6 +1,7 @@
 //! The trait for the queue of triggers, and the triggers that it holds.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +26,39 @@ words! {
     }
 }
 
+/// Which windows of its range a trigger's run reads. The windows are looked up when the trigger fires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WindowSelection {
+    /// Those that are not completed.
+    #[default]
+    Open,
+    /// Those whose last attempt failed, and no others.
+    Failed,
+    /// All of them, also those that are completed.
+    Again,
+}
+
+words! {
+    WindowSelection {
+        Open => "open",
+        Failed => "failed",
+        Again => "again",
+    }
+}
+
+/// A word that is not a [`WindowSelection`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what a trigger reads is open, failed or again")]
+pub struct UnknownSelection;
+
+impl FromStr for WindowSelection {
+    type Err = UnknownSelection;
+
+    fn from_str(word: &str) -> Result<Self, UnknownSelection> {
+        Self::from_word(word).ok_or(UnknownSelection)
+    }
+}
+
 /// What a trigger's run reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TriggerPlan {
@@ -36,6 +70,8 @@ pub struct TriggerPlan {
     pub span: Window,
     /// Size of the run's windows, such as `day`.
     pub chunk: Box<str>,
+    /// Which windows of the span the run reads.
+    pub selection: WindowSelection,
 }
 
 /// A position in a chain. The triggers of a chain run one after another, and the chain stops after one that is not done.
@@ -79,6 +115,8 @@ pub struct Trigger {
     pub changed_at: OffsetDateTime,
     /// Why the trigger is in this state, in our own words.
     pub message: Option<Box<str>>,
+    /// Stable code of the error with which its run ended, if it failed.
+    pub error_code: Option<Box<str>>,
 }
 
 /// Triggers that a worker has to act on.
@@ -97,6 +135,8 @@ pub struct TriggerEnd {
     pub state: TriggerState,
     /// Reason, in our own words.
     pub message: Option<Box<str>>,
+    /// Stable code of the error, if there was one.
+    pub error_code: Option<Box<str>>,
 }
 
 /// An entry in the history of a trigger. Entries are never removed.
@@ -110,6 +150,8 @@ pub struct TriggerEvent {
     pub run: Option<RunId>,
     /// Details, in our own words.
     pub detail: Option<Box<str>>,
+    /// Who asked for it; `None` if no person did.
+    pub by: Option<Box<str>>,
 }
 
 /// Queue of one-time triggers.
@@ -124,8 +166,8 @@ pub struct TriggerEvent {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TriggerQueue: fmt::Debug + Send + Sync {
-    /// Arms new triggers: all of them, or none if a name is taken (`TriggerExists`).
-    async fn add(&self, triggers: &[NewTrigger]) -> Result<(), StoreError>;
+    /// Arms new triggers: all of them, or none if a name is taken (`TriggerExists`). `by` says who asks.
+    async fn add(&self, triggers: &[NewTrigger], by: &str) -> Result<(), StoreError>;
 
     /// Lists all triggers, sorted by time, with the present time of the store.
     async fn triggers(&self) -> Result<(Vec<Trigger>, OffsetDateTime), StoreError>;
@@ -153,16 +195,29 @@ pub trait TriggerQueue: fmt::Debug + Send + Sync {
     async fn finish(&self, lease: &Lease, name: &TriggerName, end: &TriggerEnd) -> Result<(), StoreError>;
 
     /// Cancels a trigger that has not fired, and asks the run of a running one to stop. Refused (`TriggerState`) for a spent
-    /// trigger.
-    async fn cancel(&self, name: &TriggerName) -> Result<Trigger, StoreError>;
+    /// trigger. `by` says who asks.
+    async fn cancel(&self, name: &TriggerName, by: &str) -> Result<Trigger, StoreError>;
 
-    /// Arms a spent trigger again. Refused (`TriggerState`) for one that is not spent.
-    async fn rearm(&self, name: &TriggerName, fire_at: OffsetDateTime) -> Result<Trigger, StoreError>;
+    /// Arms a spent trigger again. Refused (`TriggerState`) for one that is not spent, and (`TriggerChanged`) if `seen` is
+    /// given and is not the number of [`armings`](Trigger::armings) now: then another person armed it since it was looked at.
+    /// `by` says who asks.
+    async fn rearm(
+        &self,
+        name: &TriggerName,
+        fire_at: OffsetDateTime,
+        seen: Option<u32>,
+        by: &str,
+    ) -> Result<Trigger, StoreError>;
 }
 
 /// Name of a trigger's lease. No pipeline has a space in its name.
 pub(crate) fn lease_name(name: &TriggerName) -> Box<str> {
     format!("trigger {name}").into()
+}
+
+/// The trigger whose lease has this name, if it is the lease of a trigger.
+pub(crate) fn trigger_of(lease: &str) -> Option<TriggerName> {
+    lease.strip_prefix("trigger ")?.parse().ok()
 }
 
 // Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.

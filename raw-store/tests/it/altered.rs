@@ -206,10 +206,11 @@ async fn every_table_of_the_ledger_that_does_not_keep_its_rows_is_named() {
             time_axis: "updated".into(),
             span: window(),
             chunk: "day".into(),
+            selection: raw_store::WindowSelection::Open,
         };
         let name = "once".parse().unwrap();
         let new = NewTrigger { name, plan, fire_at: NOW, if_missed: raw_store::IfMissed::Run, link: None };
-        let error = store.add(&[new]).await.unwrap_err();
+        let error = store.add(&[new], "op1").await.unwrap_err();
         assert_eq!(named(&error), (table, 1));
         assert!(store.triggers().await.unwrap().0.is_empty());
     }

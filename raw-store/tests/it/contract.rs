@@ -109,6 +109,9 @@ stories! {
         a_run_needs_its_company
         totals_follow_the_windows
         a_second_copy_of_a_consent_is_found
+        a_trigger_is_armed_again_by_who_has_seen_it leases_and_the_budget_are_shown log_lines_are_listed_in_pages old_events_are_removed
+        runs_are_listed_in_pages single_rows_are_shown stretches_of_the_log_have_no_gap the_log_is_summed_by_month
+        the_progress_of_a_run_is_shown what_happened_is_told_in_order what_to_look_at_is_shown workers_say_that_they_are_alive
         a_chain_stops_behind_what_is_not_done a_chain_expires_as_a_whole_and_runs_one_at_a_time triggers_are_cancelled_and_expire;
     with_another_process:
         a_pipeline_has_one_owner

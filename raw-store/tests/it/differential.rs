@@ -185,7 +185,7 @@ impl Player<'_> {
                 self.update(&lease, *run, windows, WindowUpdate::Confirmed(at.into())).await
             }
             Step::Fail { run, windows, unavailable } => {
-                let failure = WindowFailure { message: "for a reason".into(), at };
+                let failure = WindowFailure { message: "for a reason".into(), error_code: None, at };
                 let update = if *unavailable { WindowUpdate::Unavailable } else { WindowUpdate::Failed };
                 self.update(&lease, *run, windows, update(&failure)).await
             }
@@ -197,6 +197,7 @@ impl Player<'_> {
                     closed: 0,
                     status: RunStatus::Completed,
                     message: None,
+                    error_code: None,
                     finished_at: at,
                     calls: 1,
                     retries: 2,

@@ -90,6 +90,7 @@ async fn a_run_whose_beginning_was_forgotten_is_told_so() {
         closed: 0,
         status: raw_store::RunStatus::Completed,
         message: None,
+        error_code: None,
         finished_at: crate::support::NOW,
         calls: 1,
         retries: 0,

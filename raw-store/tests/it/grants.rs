@@ -92,6 +92,8 @@ async fn a_reader_sees_the_log_and_no_payload() {
         "SELECT * FROM raw.v_backfill_coverage",
         "SELECT * FROM raw.v_backfill_daily",
         "SELECT * FROM raw.v_backfill_findings",
+        "SELECT * FROM raw.backfill_event, raw.backfill_worker, raw.call_budget",
+        "SELECT digest, reason, record_id, run_id, accepted_by FROM raw.quarantine",
     ] {
         reader.batch_execute(allowed).await.expect(allowed);
     }
@@ -103,6 +105,8 @@ async fn a_reader_sees_the_log_and_no_payload() {
             "SELECT * FROM raw.qb_customers",
             "SELECT payload FROM raw.v_qb_customers_live",
             "SELECT raw FROM raw.quarantine",
+            "SELECT request_payload FROM raw.quarantine",
+            "SELECT raw.remove_old_events()",
             "SELECT * FROM raw.sealed_vault",
             "SELECT * FROM raw.consent_witness",
             "UPDATE raw.backfill_log SET status = 'completed'",

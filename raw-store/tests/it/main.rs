@@ -10,6 +10,7 @@ mod forgotten;
 mod grants;
 mod leases;
 mod look;
+mod monitoring;
 mod pooler;
 mod properties;
 mod schema;

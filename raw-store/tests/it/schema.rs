@@ -31,8 +31,8 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
     assert!(connection(&database).await.query_one(by_one, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(one.check().await.unwrap(), []);
     let status = one.schema_status().await.unwrap();
-    assert_eq!((status.found, status.known, status.identity), (Some(20), 20, None));
-    assert_eq!(status.tables.len(), 26);
+    assert_eq!((status.found, status.known, status.identity), (Some(21), 21, None));
+    assert_eq!(status.tables.len(), 28);
 }
 
 #[tokio::test]
@@ -131,8 +131,9 @@ async fn the_script_serves_psql_too() {
         "0018_verifications.sql",
         "0019_reports.sql",
         "0020_attachments.sql",
+        "0021_console.sql",
     ];
-    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(40) {
+    for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(42) {
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script]);
         psql.args(["-p", &database.port().to_string(), "-U", database.user(), "-d", database.name()]);
@@ -274,14 +275,14 @@ async fn a_schema_of_another_version_is_refused() {
     owner.batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')").await.unwrap();
     let newer = bare_store(&database).await;
     let error = newer.lines(&LogFilter::default()).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 20 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 21 }), "{error}");
     assert!(matches!(newer.migrate().await.unwrap_err().kind, StoreErrorKind::Newer { .. }));
 
     owner.batch_execute("UPDATE raw.schema_version SET version = version - 99").await.unwrap();
     owner.batch_execute("DELETE FROM raw.schema_version WHERE version < 0").await.unwrap();
     let older = bare_store(&database).await;
     let error = older.runs(1).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 20 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 21 }), "{error}");
     older.migrate().await.unwrap();
     assert!(older.runs(1).await.unwrap().is_empty());
 }

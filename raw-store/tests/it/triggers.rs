@@ -43,6 +43,7 @@ fn end_of_run() -> RunEnd {
         status: RunStatus::Completed,
         closed: 0,
         message: None,
+        error_code: None,
         finished_at: NOON,
         calls: 0,
         retries: 0,
@@ -114,7 +115,7 @@ impl World {
             },
             10 => {
                 let name = self.name();
-                let _ = self.queue.cancel(&name).await;
+                let _ = self.queue.cancel(&name, "op1").await;
             }
             _ => self.rearm().await,
         }
@@ -134,16 +135,17 @@ impl World {
             time_axis: "updated".into(),
             span: span(),
             chunk: "day".into(),
+            selection: raw_store::WindowSelection::Open,
         };
         let new = NewTrigger { name: name.clone(), plan, fire_at, if_missed, link: None };
-        if self.queue.add(&[new]).await.is_ok() {
+        if self.queue.add(&[new], "op1").await.is_ok() {
             assert!(self.armed_for.insert((name, 1), fire_at).is_none(), "seed {}", self.seed);
         }
     }
 
     async fn rearm(&mut self) {
         let (name, fire_at) = (self.name(), self.soon());
-        if let Ok(armed) = self.queue.rearm(&name, fire_at).await {
+        if let Ok(armed) = self.queue.rearm(&name, fire_at, None, "op1").await {
             self.armed_for.insert((name, armed.armings), fire_at);
         }
     }
@@ -193,7 +195,8 @@ impl World {
         if let Some(run) = run {
             let _ = worker.store.finish_run(&run, &end_of_run()).await;
         }
-        let _ = worker.store.finish(&lease, &name, &TriggerEnd { state, message: None }).await;
+        let _ =
+            worker.store.finish(&lease, &name, &TriggerEnd { state, message: None, error_code: None }).await;
     }
 
     async fn give_back(&mut self, worker: usize) {

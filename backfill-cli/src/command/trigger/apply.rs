@@ -7,7 +7,7 @@ use super::file::{Filed, What};
 use super::list::{text, trigger_json};
 use crate::app::create_where_missing;
 use crate::args::Output;
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, user};
 use crate::output::exit::Exit;
 use crate::output::print::{out, out_json, say};
 
@@ -35,7 +35,7 @@ pub(super) async fn apply(settings: &Settings, store: &PgStore, filed: Vec<Filed
             }
         }
     }
-    store.add(&new).await?;
+    store.add(&new, &user()).await?;
     let (all, now) = store.triggers().await?;
     if settings.output == Output::Json {
         let rows = all.iter().map(|one| {

@@ -16,7 +16,7 @@ use self::new_trigger::{chain, fire_at};
 use super::log_reader::reader;
 use crate::app::{Database, create_where_missing};
 use crate::args::{Output, Trigger as Command};
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, user};
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::say;
 
@@ -49,7 +49,7 @@ async fn carry_out(
     match command {
         Command::Add(_) => {
             create_where_missing(store).await?;
-            store.add(&asked).await?;
+            store.add(&asked, &user()).await?;
             let names: Vec<TriggerName> = asked.into_iter().map(|one| one.name).collect();
             show(settings, store, |one| names.contains(&one.asked.name)).await?;
             if settings.output == Output::Text {
@@ -63,7 +63,7 @@ async fn carry_out(
         Command::Cancel { name } => {
             let names = cancelled_with(store, name).await?;
             for name in &names {
-                let now = store.cancel(name).await?;
+                let now = store.cancel(name, &user()).await?;
                 if settings.output == Output::Text && now.state == TriggerState::Running {
                     say(&format!("the run of {name} stops after its current page; stored records stay"));
                 }
@@ -71,7 +71,7 @@ async fn carry_out(
             show(settings, store, |one| names.contains(&one.asked.name)).await
         }
         Command::Rearm { name, when } => {
-            store.rearm(name, fire_at(*when)?).await?;
+            store.rearm(name, fire_at(*when)?, None, &user()).await?;
             show(settings, store, |one| one.asked.name == *name).await
         }
     }

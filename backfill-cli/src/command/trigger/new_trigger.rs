@@ -81,6 +81,7 @@ pub(super) fn plan(entities: &[EntitySpec], (axis, chunk): (&str, &str), span: W
         time_axis: axis.into(),
         span,
         chunk: chunk.into(),
+        selection: raw_store::WindowSelection::Open,
     }
 }
 

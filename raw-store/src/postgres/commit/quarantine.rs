@@ -34,12 +34,23 @@ const KEEP: &str = "
         time_axis = excluded.time_axis,
         resolved_at_utc = NULL";
 
-const LIST: &str = "
-    SELECT entity_name, window_start_utc, window_end_utc, encode(digest, 'hex'), record_id, reason, run_id,
-        first_seen_at_utc, last_seen_at_utc, resolved_at_utc, time_axis, accepted_at_utc, accepted_by, accepted_reason, has_row
+/// The columns that describe a document in quarantine, without its bytes.
+macro_rules! shown_columns {
+    () => {
+        "entity_name, window_start_utc, window_end_utc, encode(digest, 'hex'), record_id, reason, run_id,
+        first_seen_at_utc, last_seen_at_utc, resolved_at_utc, time_axis, accepted_at_utc, accepted_by, accepted_reason, has_row"
+    };
+}
+pub(in crate::postgres) const SHOWN_COLUMNS: &str = shown_columns!();
+
+const LIST: &str = concat!(
+    "SELECT ",
+    shown_columns!(),
+    "
     FROM quarantine
     WHERE ($1::text IS NULL OR entity_name = $1) AND ($2::text IS NULL OR encode(digest, 'hex') = $2)
-    ORDER BY entity_name, window_start_utc, window_end_utc, digest";
+    ORDER BY entity_name, window_start_utc, window_end_utc, digest"
+);
 
 const BYTES: &str = "SELECT raw FROM quarantine WHERE entity_name = $1 AND encode(digest, 'hex') = $2";
 
@@ -79,7 +90,7 @@ pub(in crate::postgres) async fn list(
     entity_name: Option<&str>,
 ) -> Result<Vec<Quarantined>, StoreErrorKind> {
     let rows = client.query(LIST, &[&entity_name, &None::<&str>]).await?;
-    rows.iter().map(quarantined).collect()
+    rows.iter().map(shown).collect()
 }
 
 /// Counts the open documents.
@@ -102,10 +113,11 @@ pub(in crate::postgres) async fn accept(
     (by, reason): (&str, &str),
 ) -> Result<Option<Quarantined>, StoreErrorKind> {
     client.execute(ACCEPT, &[&entity_name, &digest, &by, &reason]).await?;
-    client.query_opt(LIST, &[&Some(entity_name), &Some(digest)]).await?.as_ref().map(quarantined).transpose()
+    client.query_opt(LIST, &[&Some(entity_name), &Some(digest)]).await?.as_ref().map(shown).transpose()
 }
 
-fn quarantined(row: &Row) -> Result<Quarantined, StoreErrorKind> {
+/// Reads a document's description.
+pub(in crate::postgres) fn shown(row: &Row) -> Result<Quarantined, StoreErrorKind> {
     let text = |at| row.try_get::<_, String>(at).map(Into::into);
     let accepted = match row.try_get(11)? {
         Some(at) => Some(Acceptance {

@@ -40,6 +40,7 @@ const ADVANCE: &str = concat!(
             started_at_utc = least(line.started_at_utc, excluded.started_at_utc),
             finished_at_utc = excluded.finished_at_utc,
             error_message = NULL,
+            error_code = NULL,
             run_id = excluded.run_id,
             cursor_utc = excluded.cursor_utc,
             cursor_ids = excluded.cursor_ids,

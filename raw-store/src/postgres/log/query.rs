@@ -10,17 +10,28 @@ use tokio_postgres::{Client, Row};
 use crate::postgres::rows::{run_id, unexpected, window};
 use crate::{LogFilter, LogLine, RunId, StoreErrorKind, Window, WindowMetrics, WindowState};
 
-const LINES: &str = "
-    SELECT entity_name, time_axis, window_start_utc, window_end_utc, status, records_read, records_inserted,
+/// The columns of a log line.
+macro_rules! line_columns {
+    () => {
+        "entity_name, time_axis, window_start_utc, window_end_utc, status, records_read, records_inserted,
         records_updated, records_unchanged, records_quarantined, pages_read, duration_seconds, started_at_utc,
-        finished_at_utc, error_message, run_id, attempts, counted_at_utc, all_fields
+        finished_at_utc, error_message, run_id, attempts, counted_at_utc, all_fields, error_code"
+    };
+}
+pub(in crate::postgres) const LINE_COLUMNS: &str = line_columns!();
+
+const LINES: &str = concat!(
+    "SELECT ",
+    line_columns!(),
+    "
     FROM backfill_log
     WHERE ($1::text IS NULL OR entity_name = $1)
       AND ($2::text IS NULL OR run_id = $2)
       AND ($3::text IS NULL OR status = $3)
       AND ($4::timestamptz IS NULL OR window_end_utc > $4)
       AND ($5::timestamptz IS NULL OR window_start_utc < $5)
-    ORDER BY entity_name, time_axis, window_start_utc, window_end_utc";
+    ORDER BY entity_name, time_axis, window_start_utc, window_end_utc"
+);
 
 /// Lists log lines.
 pub(in crate::postgres) async fn lines(
@@ -41,7 +52,8 @@ pub(in crate::postgres) async fn lines(
     Ok(lines)
 }
 
-fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
+/// Reads a log line.
+pub(in crate::postgres) fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
     let text = |at| row.try_get::<_, String>(at).map(Into::into);
     let count = |at| row.try_get::<_, i64>(at).map(i64::cast_unsigned);
     Ok(LogLine {
@@ -65,5 +77,6 @@ fn line(row: &Row) -> Result<LogLine, StoreErrorKind> {
         attempts: row.try_get::<_, i32>(16)?.cast_unsigned(),
         counted_at: row.try_get(17)?,
         all_fields: row.try_get(18)?,
+        error_code: row.try_get::<_, Option<String>>(19)?.map(Into::into),
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use deadpool_postgres::{Object, Transaction};
 use failpoint::point;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, GenericClient, Row};
 
 use crate::postgres::rows::{kept, unexpected, window};
 use crate::postgres::{identity, lease};
@@ -18,10 +18,11 @@ const BEGIN: &str = "
         started_at_utc)
     VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8)
     ON CONFLICT (run_id) DO UPDATE SET status = 'running', finished_at_utc = NULL, message = NULL,
-        stop_requested_at_utc = NULL";
+        stop_requested_at_utc = NULL, stop_requested_by = NULL, error_code = NULL";
 
 const REQUEST_STOP: &str = "
-    UPDATE backfill_run SET stop_requested_at_utc = coalesce(stop_requested_at_utc, clock_timestamp())
+    UPDATE backfill_run SET stop_requested_at_utc = coalesce(stop_requested_at_utc, clock_timestamp()),
+        stop_requested_by = CASE WHEN stop_requested_at_utc IS NULL THEN $2::text ELSE stop_requested_by END
     WHERE run_id = $1 AND status = 'running'";
 
 const STOP_REQUESTED: &str =
@@ -42,7 +43,7 @@ const BEGIN_PIPELINES: &str = "
 const FINISH: &str = "
     UPDATE backfill_run
     SET status = $2, message = $3, finished_at_utc = $4, calls = calls + $5, retries = retries + $6,
-        waited_seconds = waited_seconds + $7
+        waited_seconds = waited_seconds + $7, error_code = $8
     WHERE run_id = $1";
 
 /// By the pipelines of the run, because the log is sorted by them.
@@ -53,13 +54,24 @@ const STANDS: &str = "
         (SELECT coalesce(sum(windows_completed + windows_provisional + windows_failed + windows_unavailable), 0)::bigint
             FROM backfill_run_pipeline WHERE run_id = $1)";
 
-const RUNS: &str = "
-    SELECT run_id, realm_id, environment, seed, range_start_utc, range_end_utc, chunk, status, message,
-        started_at_utc, finished_at_utc, calls, retries, waited_seconds
+/// The columns of a run.
+macro_rules! run_columns {
+    () => {
+        "run_id, realm_id, environment, seed, range_start_utc, range_end_utc, chunk, status, message,
+        started_at_utc, finished_at_utc, calls, retries, waited_seconds, error_code"
+    };
+}
+pub(in crate::postgres) const RUN_COLUMNS: &str = run_columns!();
+
+const RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    "
     FROM backfill_run
     WHERE $1::text IS NULL OR run_id = $1
     ORDER BY started_at_utc DESC, run_id DESC
-    LIMIT $2";
+    LIMIT $2"
+);
 
 const PIPELINES: &str = "
     SELECT run_id, entity_name, records_inserted, records_updated, records_unchanged, records_quarantined,
@@ -133,6 +145,7 @@ pub(in crate::postgres) async fn finish(
                 &calls,
                 &retries,
                 &end.waited_seconds,
+                &end.error_code.as_deref(),
             ],
         )
         .await?;
@@ -156,8 +169,12 @@ async fn is_put_back(
 }
 
 /// Asks a run to stop. Returns whether it is in progress.
-pub(in crate::postgres) async fn request_stop(client: &Client, run: &RunId) -> Result<bool, StoreErrorKind> {
-    Ok(client.execute(REQUEST_STOP, &[&run.as_str()]).await? == 1)
+pub(in crate::postgres) async fn request_stop(
+    client: &Client,
+    run: &RunId,
+    by: &str,
+) -> Result<bool, StoreErrorKind> {
+    Ok(client.execute(REQUEST_STOP, &[&run.as_str(), &by]).await? == 1)
 }
 
 pub(in crate::postgres) async fn stop_requested(
@@ -169,7 +186,7 @@ pub(in crate::postgres) async fn stop_requested(
 
 /// Looks up one run.
 pub(in crate::postgres) async fn one(
-    client: &Client,
+    client: &impl GenericClient,
     run: &RunId,
 ) -> Result<Option<RunRecord>, StoreErrorKind> {
     Ok(read(client, Some(run.as_str()), 1).await?.pop())
@@ -183,8 +200,20 @@ pub(in crate::postgres) async fn newest(
     read(client, None, i64::from(limit)).await
 }
 
-async fn read(client: &Client, run: Option<&str>, limit: i64) -> Result<Vec<RunRecord>, StoreErrorKind> {
+async fn read(
+    client: &impl GenericClient,
+    run: Option<&str>,
+    limit: i64,
+) -> Result<Vec<RunRecord>, StoreErrorKind> {
     let rows = client.query(RUNS, &[&run, &limit]).await?;
+    with_totals(client, &rows).await
+}
+
+/// Reads runs, with the totals of their pipelines.
+pub(in crate::postgres) async fn with_totals(
+    client: &impl GenericClient,
+    rows: &[Row],
+) -> Result<Vec<RunRecord>, StoreErrorKind> {
     let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
     let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
     let totals = client.query(PIPELINES, &[&ids]).await?;
@@ -213,6 +242,7 @@ fn record(row: &Row) -> Result<RunRecord, StoreErrorKind> {
         calls: row.try_get::<_, i64>(11)?.cast_unsigned(),
         retries: row.try_get::<_, i64>(12)?.cast_unsigned(),
         waited_seconds: row.try_get(13)?,
+        error_code: row.try_get::<_, Option<String>>(14)?.map(Into::into),
         pipelines: Vec::new(),
     })
 }

@@ -71,6 +71,7 @@ const OPEN: &str = "
                     AND line.status IN ('running', 'failed'))::int AS kept) AS _),
             finished_at_utc = NULL,
             error_message = NULL,
+            error_code = NULL,
             counted_at_utc = NULL,
             run_id = excluded.run_id,
             attempts = line.attempts + 1,
@@ -125,11 +126,12 @@ const GIVE_UP: &str = concat!(
     locked_line!(),
     "), changed AS (
         INSERT INTO backfill_log AS line (entity_name, time_axis, window_start_utc, window_end_utc, status,
-            error_message, finished_at_utc, run_id)
-        SELECT $1, $2, start_utc, end_utc, $8, $6, $7, $3 FROM change
+            error_message, finished_at_utc, run_id, error_code)
+        SELECT $1, $2, start_utc, end_utc, $8, $6, $7, $3, $9 FROM change
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
             status = excluded.status,
             error_message = excluded.error_message,
+            error_code = excluded.error_code,
             finished_at_utc = excluded.finished_at_utc,
             run_id = excluded.run_id
         RETURNING 1
@@ -166,8 +168,8 @@ const REOPEN: &str = concat!(
         ON CONFLICT (entity_name, time_axis, window_start_utc, window_end_utc) DO UPDATE SET
             (status, records_read, records_inserted, records_updated, records_unchanged, records_quarantined,
                 pages_read, duration_seconds) = ('pending', 0, 0, 0, 0, 0, 0, 0),
-            (started_at_utc, finished_at_utc, error_message, cursor_utc, cursor_ids, counted_at_utc)
-                = (NULL, NULL, NULL, NULL, NULL, NULL),
+            (started_at_utc, finished_at_utc, error_message, error_code, cursor_utc, cursor_ids, counted_at_utc)
+                = (NULL, NULL, NULL, NULL, NULL, NULL, NULL),
             run_id = excluded.run_id,
             attempts = line.attempts + 1,
             page_number = 0,
@@ -377,7 +379,17 @@ async fn give_up(
     let row = transaction
         .query_one(
             GIVE_UP,
-            &[entity_name, time_axis, run, starts, ends, &&*reason.message, &reason.at, &state.as_str()],
+            &[
+                entity_name,
+                time_axis,
+                run,
+                starts,
+                ends,
+                &&*reason.message,
+                &reason.at,
+                &state.as_str(),
+                &reason.error_code.as_deref(),
+            ],
         )
         .await
         .map_err(|error| of_a_run(error, entity_name))?;

@@ -8,8 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::AsOf;
-use crate::{StoreError, TriggerName};
+use crate::{AsOf, StoreError, TriggerName};
 
 /// A lease that a process holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

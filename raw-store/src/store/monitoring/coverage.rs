@@ -8,8 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::Month;
 
-use super::AsOf;
-use crate::{LogLine, RunId, StoreError, Window, WindowState};
+use crate::{AsOf, LogLine, RunId, StoreError, Window, WindowState};
 
 /// The windows of one pipeline in one calendar month that have the same state and the same proof.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::HistoryPhase;
-use crate::{RunId, Severity, StoreError, TriggerName};
+use crate::{HistoryPhase, RunId, Severity, StoreError, TriggerName};
 
 /// How many days events are kept for.
 pub const EVENT_RETENTION_DAYS: u32 = 180;

@@ -8,8 +8,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::AsOf;
-use crate::{RunId, Severity, StoreError, TriggerName, Window};
+use crate::{AsOf, RunId, Severity, StoreError, TriggerName, Window};
 
 /// What an entry of the history tells of. The order is that of entries with the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +19,8 @@ pub enum HistoryKind {
     Finding,
     /// A page that was committed.
     Page,
+    /// A request that a run stops.
+    RunAskedToStop,
     /// A run that began.
     RunBegun,
     /// A run that ended.
@@ -37,6 +38,7 @@ words! {
         Event => "event",
         Finding => "finding",
         Page => "page",
+        RunAskedToStop => "run asked to stop",
         RunBegun => "run begun",
         RunEnded => "run ended",
         Trigger => "trigger",
@@ -139,7 +141,7 @@ pub struct HistoryFilter {
     pub entity_name: Option<Box<str>>,
     /// Only what was done by this person or program.
     pub who: Option<Box<str>>,
-    /// Only entries whose event, code or detail contains this text, whatever its case. It has no wildcards.
+    /// Only entries whose event, code or detail contains this text, whatever its case. It has no wildcards. Pages have no text.
     pub text: Option<Box<str>>,
 }
 

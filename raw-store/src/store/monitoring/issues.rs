@@ -7,8 +7,7 @@ use std::fmt;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::AsOf;
-use crate::{Finding, Quarantined, RunId, StoreError};
+use crate::{AsOf, Finding, Quarantined, RunId, StoreError};
 
 /// A finding of the newest validation of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 //! raw table, and no method but [`RowReader::document`] returns text of a document.
 
 mod activity;
+mod as_of;
 mod coverage;
 mod event;
 mod history;
@@ -13,14 +14,13 @@ mod issues;
 mod rows;
 mod runs;
 
-use time::OffsetDateTime;
-
 pub use activity::{
     ActivityReader, CallBudget, HeldLease, RestingTrigger, WorkerActivity, WorkerBeat, WorkerLog,
     WorkerRecord,
 };
 #[cfg(feature = "mock")]
 pub use activity::{MockActivityReader, MockWorkerLog};
+pub use as_of::AsOf;
 #[cfg(feature = "mock")]
 pub use coverage::MockCoverageReader;
 pub use coverage::{CoverageMonth, CoverageReader, CoverageStretch, InsertedRows, LineFilter, LineKey};
@@ -42,22 +42,6 @@ pub use rows::{NumberSearch, RowReader, RowRecord};
 #[cfg(feature = "mock")]
 pub use runs::MockRunReader;
 pub use runs::{PipelineProgress, RecentPages, RunFilter, RunKey, RunProgress, RunReader, StopRequest};
-
-/// An answer of the store, with the time at which it was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AsOf<T> {
-    /// The present time by the store's own clock, by which ages in the answer are measured.
-    pub now: OffsetDateTime,
-    /// The answer.
-    pub value: T,
-}
-
-impl<T> AsOf<T> {
-    /// Converts the answer, and keeps its time.
-    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> AsOf<U> {
-        AsOf { now: self.now, value: convert(self.value) }
-    }
-}
 
 /// Everything that can be read about a store by those who watch it. Code that needs less asks for one of its traits.
 pub trait Monitoring:

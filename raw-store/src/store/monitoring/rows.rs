@@ -5,8 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::AsOf;
-use crate::{Pipeline, RunId, StoreError, Window};
+use crate::{AsOf, Pipeline, RunId, StoreError, Window};
 
 /// A row of a raw table without its document.
 #[derive(Clone, Debug, PartialEq, Eq)]

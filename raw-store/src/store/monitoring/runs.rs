@@ -8,8 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::AsOf;
-use crate::{PipelineTotals, RunId, RunRecord, RunStatus, StoreError};
+use crate::{AsOf, PipelineTotals, RunId, RunRecord, RunStatus, StoreError};
 
 /// Which runs to show. A run must match every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
