@@ -1,0 +1,89 @@
+//! The names under which a console may be visited.
+
+use crate::door::public_url::PublicUrl;
+
+/// The console's own name on this machine. It is apart from `localhost` and `127.0.0.1`, so that other programs there do not
+/// see its cookie.
+const OWN_NAME: &str = "qbo-backfill.localhost";
+
+/// The other names of this machine. Not every browser resolves the console's own.
+const LOCAL_NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+
+/// The scheme and host that a request was sent to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) is_https: bool,
+    pub(crate) host: String,
+}
+
+impl Origin {
+    /// The origin as browsers write it into the `Origin` header.
+    pub(crate) fn text(&self) -> String {
+        format!("{}://{}", if self.is_https { "https" } else { "http" }, self.host)
+    }
+
+    /// The port of the origin, which tells apart the cookies of several consoles on one host.
+    pub(crate) fn port(&self) -> &str {
+        let after_host = self.host.rsplit_once(']').map_or(&*self.host, |(_, rest)| rest);
+        let standard = if self.is_https { "443" } else { "80" };
+        after_host.rsplit_once(':').map_or(standard, |(_, port)| port)
+    }
+}
+
+/// Every origin under which the console may be visited. Other `Host` headers are refused, because a web page can point a name
+/// of its own at this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    origins: Vec<Origin>,
+}
+
+impl Addresses {
+    /// Combines the names of this machine, if the console listens on a port, with the public address.
+    pub(crate) fn new(port: Option<u16>, public_url: Option<&PublicUrl>) -> Self {
+        let public = public_url.map(|url| Origin { is_https: url.is_https(), host: url.host().to_owned() });
+        let local = |port: u16| {
+            [OWN_NAME].into_iter().chain(LOCAL_NAMES).map(move |name| {
+                let host = if port == 80 { name.to_owned() } else { format!("{name}:{port}") };
+                Origin { is_https: false, host }
+            })
+        };
+        Self { origins: public.into_iter().chain(port.into_iter().flat_map(local)).collect() }
+    }
+
+    /// The origin that a `Host` header names, if it is one of the console's.
+    pub(crate) fn find(&self, host: &str) -> Option<&Origin> {
+        self.origins.iter().find(|origin| origin.host.eq_ignore_ascii_case(host))
+    }
+
+    /// The address to open first: the public one, or the console's own name on this machine.
+    pub(crate) fn first(&self) -> Option<&Origin> {
+        self.origins.first()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_part_of_the_name() {
+        let addresses = Addresses::new(Some(9464), None);
+        for host in ["qbo-backfill.localhost:9464", "127.0.0.1:9464", "LOCALHOST:9464", "[::1]:9464"] {
+            assert_eq!(addresses.find(host).unwrap().port(), "9464", "{host}");
+        }
+        for host in ["127.0.0.1", "127.0.0.1:9465", "evil.example:9464", "localhost.evil.example:9464", ""] {
+            assert_eq!(addresses.find(host), None, "{host}");
+        }
+        assert!(Addresses::new(Some(80), None).find("localhost").is_some());
+    }
+
+    #[test]
+    fn a_public_address_comes_first() {
+        let url = "https://backfill.example.com".parse().unwrap();
+        let addresses = Addresses::new(None, Some(&url));
+        let origin = addresses.find("backfill.example.com").unwrap();
+        assert_eq!((origin.text().as_str(), origin.port()), ("https://backfill.example.com", "443"));
+        assert_eq!(addresses.find("127.0.0.1"), None);
+        assert_eq!(Addresses::new(Some(1), Some(&url)).first(), Some(origin));
+    }
+}

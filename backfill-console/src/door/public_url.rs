@@ -1,0 +1,89 @@
+//! The address under which a console is published.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+/// The address under which a proxy or a container publishes the console, such as `https://backfill.example.com`. It has no
+/// path: give the console a host name of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    is_https: bool,
+    /// Host as browsers send it: with the port, unless it is the one of the scheme.
+    host: String,
+}
+
+/// A text that is not a usable [`PublicUrl`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidPublicUrl;
+
+impl fmt::Display for InvalidPublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a public address is http:// or https://, a host and perhaps a port, without a path")
+    }
+}
+
+impl std::error::Error for InvalidPublicUrl {}
+
+impl PublicUrl {
+    /// Whether browsers reach the console over TLS.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Host as browsers send it, with the port unless it is the one of the scheme.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = InvalidPublicUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidPublicUrl)?;
+        let is_https = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(InvalidPublicUrl),
+        };
+        let is_bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let host = url.host_str().filter(|_| is_bare).ok_or(InvalidPublicUrl)?;
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Ok(Self { is_https, host })
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.is_https { "https" } else { "http" }, self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_is_a_scheme_and_a_host() {
+        let read = |text: &str| text.parse::<PublicUrl>().map(|url| url.to_string());
+        assert_eq!(read("https://Backfill.Example.com").unwrap(), "https://backfill.example.com");
+        assert_eq!(read("https://backfill.example.com:443/").unwrap(), "https://backfill.example.com");
+        assert_eq!(read("http://10.0.0.5:9464").unwrap(), "http://10.0.0.5:9464");
+        for refused in [
+            "backfill.example.com",
+            "ftp://backfill.example.com",
+            "https://backfill.example.com/console",
+            "https://user@backfill.example.com",
+            "https://backfill.example.com?x=1",
+            "https://",
+        ] {
+            assert!(read(refused).is_err(), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The sentence above the calendar, its next steps, and the years.
+
+use raw_store::{VerifyMethod, VerifyResult};
+
+use crate::facts::{Mark, PipelineFacts, days, days_begun, least_calls};
+use crate::pages::coverage::known::Coverage;
+use crate::visit::CompanyVisit;
+
+/// What stands above the calendar.
+#[derive(Debug)]
+pub(crate) struct Overview {
+    pub(crate) name: String,
+    pub(crate) pipeline: String,
+    pub(crate) pill: &'static str,
+    pub(crate) tone: &'static str,
+    /// The range and the axis.
+    pub(crate) range: String,
+    /// How many days are read.
+    pub(crate) read: String,
+    /// What is confirmed, failed, not read and not confirmed.
+    pub(crate) rest: String,
+    /// Links with their texts, and whether each changes something.
+    pub(crate) steps: Vec<(String, String, bool)>,
+    /// Links to the years, whether each is shown, and its sign.
+    pub(crate) years: Vec<(String, i32, bool, &'static str)>,
+    /// Links to the other axes, if there are any.
+    pub(crate) axes: Vec<(String, &'static str, bool)>,
+    /// The newest verifications.
+    pub(crate) verified: Vec<(String, &'static str)>,
+}
+
+impl Overview {
+    pub(crate) fn new(visit: &CompanyVisit, coverage: &Coverage) -> Self {
+        let (words, language) = (visit.visit.words(), visit.visit.language());
+        let entity = &coverage.entity;
+        let mut overview = Self {
+            name: language.entity(entity),
+            pipeline: format!("qb_{entity}_backfill"),
+            pill: words.today.empty,
+            tone: "",
+            range: (words.state.axis)(&coverage.axis).to_owned(),
+            read: words.coverage.not_read.to_owned(),
+            rest: String::new(),
+            steps: Vec::new(),
+            years: years(coverage),
+            axes: axes(visit, coverage),
+            verified: verified(visit, coverage),
+        };
+        let Some(facts) = &coverage.facts else { return overview };
+        (overview.pill, overview.tone) = pill(visit, facts);
+        if let Some(span) = facts.span {
+            let [from, to] = [span.start(), span.end()].map(backfill_report::instant::short);
+            overview.range = format!("{from} {} {to}, {}", words.coverage.to, overview.range);
+        }
+        let number = |number| language.number(number);
+        overview.read = (words.coverage.read_of)(&number(days(facts.read)), &number(days(facts.whole())));
+        overview.rest = rest(visit, facts);
+        overview.steps = steps(visit, coverage, facts);
+        overview
+    }
+}
+
+fn pill(visit: &CompanyVisit, facts: &PipelineFacts) -> (&'static str, &'static str) {
+    let w = &visit.visit.words().today;
+    match facts {
+        facts if facts.is_unavailable() => (w.unavailable, ""),
+        facts if !facts.failed.is_zero() || !facts.unread().is_zero() => (w.incomplete, "bad"),
+        facts if !(facts.unconfirmed + facts.provisional).is_zero() => (w.complete, "warn"),
+        _ => (w.confirmed, "good"),
+    }
+}
+
+fn rest(visit: &CompanyVisit, facts: &PipelineFacts) -> String {
+    let words = visit.visit.words();
+    let mut parts = vec![(words.coverage.confirmed)(days(facts.confirmed))];
+    let others = [
+        (facts.failed, words.today.failed_days),
+        (facts.unread(), words.today.unread_days),
+        (facts.unconfirmed + facts.provisional, words.today.unconfirmed_days),
+    ];
+    let told = others.iter().filter(|(time, _)| !time.is_zero());
+    parts.extend(told.map(|(time, words)| words(days_begun(*time))));
+    format!("{}.", parts.join(", "))
+}
+
+fn steps(visit: &CompanyVisit, coverage: &Coverage, facts: &PipelineFacts) -> Vec<(String, String, bool)> {
+    let w = &visit.visit.words().coverage;
+    let (base, entity, axis) = (visit.base(), &coverage.entity, &coverage.axis);
+    let new = |what: &str| format!("{base}/new?what={what}&pipelines={entity}&by={axis}");
+    let range = facts.span.map_or_else(String::new, |span| {
+        let [from, to] = [span.start(), span.end()].map(backfill_report::instant::short);
+        format!("&from={from}&to={to}")
+    });
+    let mut steps = Vec::new();
+    let failed = days_begun(facts.failed);
+    if failed > 0 {
+        let price = least_calls(&visit.company.catalog, &coverage.failed);
+        let text = price.map_or_else(|| (w.read_again_plain)(failed), |calls| (w.read_again)(failed, calls));
+        steps.push((new("failed"), text, true));
+        let windows = u64::try_from(coverage.failed.len()).unwrap_or(u64::MAX);
+        steps.push((format!("{base}/windows?entity={entity}&state=failed"), (w.see)(windows), false));
+    }
+    if !facts.unread().is_zero() {
+        steps.push((format!("{}{range}", new("open")), w.read_missing.to_owned(), true));
+    } else if !facts.unconfirmed.is_zero() {
+        let text = (w.confirm)(days_begun(facts.unconfirmed));
+        steps.push((format!("{}{range}", new("open")), text, true));
+    }
+    steps.push((format!("{base}/windows?entity={entity}"), w.all_windows.to_owned(), false));
+    steps.retain(|(.., is_act)| !(*is_act && visit.visit.app.look_only));
+    steps
+}
+
+fn years(coverage: &Coverage) -> Vec<(String, i32, bool, &'static str)> {
+    let sign = |mark: Mark| match mark {
+        Mark::Empty | Mark::Confirmed => "✓",
+        mark => mark.sign(),
+    };
+    let axis = &coverage.axis;
+    let link = |(year, mark): (&i32, &Mark)| {
+        (format!("?by={axis}&year={year}"), *year, *year == coverage.year, sign(*mark))
+    };
+    coverage.years.iter().map(link).collect()
+}
+
+fn axes(visit: &CompanyVisit, coverage: &Coverage) -> Vec<(String, &'static str, bool)> {
+    let words = visit.visit.words();
+    if coverage.axes.len() < 2 {
+        return Vec::new();
+    }
+    let link = |axis: &Box<str>| (format!("?by={axis}"), (words.state.axis)(axis), *axis == coverage.axis);
+    coverage.axes.iter().map(link).collect()
+}
+
+/// How each verification was made and when, and what it has shown.
+fn verified(visit: &CompanyVisit, coverage: &Coverage) -> Vec<(String, &'static str)> {
+    let w = &visit.visit.words().coverage;
+    let told = coverage.verifications.iter().map(|one| {
+        let how = match one.method {
+            VerifyMethod::Count => w.verified_count,
+            VerifyMethod::Compared => w.verified_records,
+            VerifyMethod::Report => w.verified_report,
+        };
+        let found = match one.result {
+            VerifyResult::Confirmed => w.found_confirmed,
+            VerifyResult::Differs => w.found_differs,
+            VerifyResult::Incomplete => w.found_incomplete,
+        };
+        ((w.verified)(how, &visit.when.ago(one.at, coverage.now)), found)
+    });
+    told.collect()
+}

@@ -1,0 +1,29 @@
+//! The pages. Each has a file here, a template, and its words; its routes stand in [`routes`].
+
+mod frame;
+mod answer;
+mod trouble;
+mod enter;
+mod service;
+mod home;
+mod today;
+mod choice;
+mod coverage;
+mod runs;
+mod windows;
+mod company;
+
+
+pub(crate) use self::service::status_router;
+pub(crate) use self::trouble::not_found;
+
+use crate::assets;
+use crate::route::Route;
+
+/// Every route of the console.
+pub(crate) fn routes() -> Vec<Route> {
+    [service::routes(), assets::routes(), enter::routes(), home::routes(), today::routes(), coverage::routes(), runs::routes(), windows::routes(), company::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
+}

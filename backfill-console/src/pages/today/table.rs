@@ -1,0 +1,112 @@
+//! The table of pipelines.
+
+use std::time::Duration;
+
+use crate::facts::{PipelineFacts, days, days_begun, month_bars};
+use crate::pages::today::known::Today;
+use crate::visit::CompanyVisit;
+
+/// The table of pipelines.
+#[derive(Debug)]
+pub(crate) struct PipelineTable {
+    /// The heading of the bars, which names their years.
+    pub(crate) years: String,
+    /// Width of a bar, in the units of its pieces.
+    pub(crate) width: usize,
+    pub(crate) lines: Vec<PipelineLine>,
+}
+
+/// One pipeline.
+#[derive(Debug)]
+pub(crate) struct PipelineLine {
+    pub(crate) href: String,
+    pub(crate) name: String,
+    pub(crate) pipeline: String,
+    /// Said beside the name if it is not the usual axis.
+    pub(crate) axis: Option<&'static str>,
+    pub(crate) pill: &'static str,
+    pub(crate) tone: &'static str,
+    pub(crate) why: String,
+    /// Place and class of each piece of the bar.
+    pub(crate) bar: Vec<(usize, &'static str)>,
+    pub(crate) days: String,
+    pub(crate) rows: String,
+    pub(crate) last: String,
+}
+
+/// The width of a piece in the units of the bar, with the gap behind it.
+const PIECE: usize = 4;
+
+/// Fills the table.
+pub(crate) fn table(visit: &CompanyVisit, today: &Today) -> PipelineTable {
+    let w = &visit.visit.words().today;
+    let (years, pieces, bars) = month_bars(&today.pipelines);
+    let lines = today.pipelines.iter().zip(bars).map(|(facts, bar)| {
+        let bar = bar.pieces.iter().map(|(at, mark)| (at * PIECE, mark.class())).collect();
+        line(visit, today, facts, bar)
+    });
+    PipelineTable {
+        years: years.map_or_else(String::new, |(first, last)| (w.by_month)(first, last)),
+        width: pieces * PIECE,
+        lines: lines.collect(),
+    }
+}
+
+fn line(
+    visit: &CompanyVisit,
+    today: &Today,
+    facts: &PipelineFacts,
+    bar: Vec<(usize, &'static str)>,
+) -> PipelineLine {
+    let (words, language) = (visit.visit.words(), visit.visit.language());
+    let name = &*facts.entity_name;
+    let (pill, tone, why) = state(visit, today, facts);
+    let is_default = visit.company.catalog.find(name).is_ok_and(|spec| {
+        spec.axes().first().is_some_and(|axis| axis.as_str() == &*facts.time_axis)
+    });
+    let by = if is_default { String::new() } else { format!("?by={}", facts.time_axis) };
+    let read_by = |run: &&raw_store::RunRecord| run.pipelines.iter().any(|one| *one.entity_name == *name);
+    let last = today.runs.iter().find(read_by);
+    let number = |number| language.number(number);
+    let of = (words.today.of)(&number(days(facts.read)), &number(days(facts.whole())));
+    PipelineLine {
+        href: format!("{}/pipelines/{name}{by}", visit.base()),
+        name: language.entity(name),
+        pipeline: format!("qb_{name}_backfill"),
+        axis: (!is_default).then(|| (words.state.axis)(&facts.time_axis)),
+        pill,
+        tone,
+        why,
+        bar,
+        days: if facts.is_unavailable() { "—".to_owned() } else { of },
+        rows: number(today.rows.get(name).copied().unwrap_or_default()),
+        last: last.map_or_else(
+            || "—".to_owned(),
+            |run| visit.when.ago(run.finished_at.unwrap_or(today.now), today.now),
+        ),
+    }
+}
+
+/// The state of a pipeline in a word, its tone, and why.
+fn state(visit: &CompanyVisit, today: &Today, facts: &PipelineFacts) -> (&'static str, &'static str, String) {
+    let w = &visit.visit.words().today;
+    let is_read_now = today.live.iter().flat_map(|run| &run.pipelines).any(|pipeline| {
+        pipeline.windows_left > 0
+            && pipeline.totals.entity_name == facts.entity_name
+            && pipeline.time_axis == facts.time_axis
+    });
+    let unread = if is_read_now { facts.unplanned } else { facts.unread() };
+    let parts = [(facts.failed, w.failed_days), (unread, w.unread_days)];
+    let told = |parts: &[(Duration, fn(u64) -> String)]| {
+        let some = parts.iter().filter(|(time, _)| !time.is_zero());
+        some.map(|(time, words)| words(days_begun(*time))).collect::<Vec<_>>().join(", ")
+    };
+    let unconfirmed = facts.unconfirmed + facts.provisional;
+    match facts {
+        facts if facts.is_unavailable() => (w.unavailable, "", w.not_offered.to_owned()),
+        facts if !facts.failed.is_zero() || !unread.is_zero() => (w.incomplete, "bad", told(&parts)),
+        _ if is_read_now => (w.reading_now, "busy", String::new()),
+        _ if !unconfirmed.is_zero() => (w.complete, "warn", told(&[(unconfirmed, w.unconfirmed_days)])),
+        _ => (w.confirmed, "good", String::new()),
+    }
+}

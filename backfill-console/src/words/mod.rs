@@ -1,0 +1,74 @@
+//! Every text of the pages, in every language. Each page has a struct with its texts, which is filled once for each language:
+//! a text that is missing in one of them does not compile.
+
+mod language;
+mod entity_names;
+mod frame;
+mod state;
+mod trouble;
+mod enter;
+mod home;
+mod today;
+mod coverage;
+mod runs;
+mod company;
+
+pub(crate) use self::language::Language;
+
+use self::company::CompanyWords;
+use self::coverage::CoverageWords;
+use self::enter::EnterWords;
+use self::frame::FrameWords;
+use self::home::HomeWords;
+use self::runs::RunWords;
+use self::state::StateWords;
+use self::today::TodayWords;
+use self::trouble::TroubleWords;
+
+/// The texts of one language.
+#[derive(Debug)]
+pub(crate) struct Words {
+    pub(crate) frame: FrameWords,
+    pub(crate) state: StateWords,
+    pub(crate) trouble: TroubleWords,
+    pub(crate) enter: EnterWords,
+    pub(crate) home: HomeWords,
+    pub(crate) today: TodayWords,
+    pub(crate) coverage: CoverageWords,
+    pub(crate) runs: RunWords,
+    pub(crate) company: CompanyWords,
+}
+
+static EN: Words = Words {
+    frame: frame::EN,
+    state: state::EN,
+    trouble: trouble::EN,
+    enter: enter::EN,
+    home: home::EN,
+    today: today::EN,
+    coverage: coverage::EN,
+    runs: runs::EN,
+    company: company::EN,
+};
+
+static ES: Words = Words {
+    frame: frame::ES,
+    state: state::ES,
+    trouble: trouble::ES,
+    enter: enter::ES,
+    home: home::ES,
+    today: today::ES,
+    coverage: coverage::ES,
+    runs: runs::ES,
+    company: company::ES,
+};
+
+impl Language {
+    /// The texts of the language.
+    pub(crate) fn words(self) -> &'static Words {
+        match self {
+            Self::En => &EN,
+            Self::Es => &ES,
+        }
+    }
+}
