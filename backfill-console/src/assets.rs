@@ -19,8 +19,9 @@ struct Asset {
     text: &'static str,
 }
 
-static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| asset("console", "css", "text/css; charset=utf-8", include_str!("../assets/console.css")));
+static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    asset("console", "css", "text/css; charset=utf-8", include_str!("../assets/console.css"))
+});
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     asset("console", "js", "text/javascript; charset=utf-8", include_str!("../assets/console.js"))
 });

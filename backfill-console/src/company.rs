@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use backfill_core::Catalog;
 use raw_store::{
-    BackfillLog, EventLog, Monitoring, Quarantine, SourceRefusals, StoreIdentity, TriggerQueue, VerificationLog,
+    AsOf, BackfillLog, CoverageMonth, EventLog, Monitoring, Quarantine, SourceRefusals, StoreError,
+    StoreErrorKind, StoreIdentity, TriggerQueue, VerificationLog,
 };
 
 use crate::consents::Consents;
@@ -51,6 +52,16 @@ pub struct OpenCompany {
     pub identity: Option<StoreIdentity>,
     /// The store, as far as pages use it.
     pub store: Arc<dyn CompanyStore>,
+}
+
+impl OpenCompany {
+    /// Sums up the log by month of a zone, or of UTC if the store does not know the zone.
+    pub(crate) async fn months(&self, zone: &str) -> Result<AsOf<Vec<CoverageMonth>>, StoreError> {
+        match self.store.months(zone).await {
+            Err(StoreError { kind: StoreErrorKind::Configuration(_), .. }) => self.store.months("UTC").await,
+            answer => answer,
+        }
+    }
 }
 
 /// Everything that pages use of a store.

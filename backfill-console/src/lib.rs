@@ -8,6 +8,7 @@ mod service_status;
 mod listener;
 mod problem;
 mod server;
+mod bounded;
 mod door;
 mod session;
 mod sign_in;
@@ -27,8 +28,8 @@ mod facts;
 mod words;
 
 pub use company::{Company, CompanyStore, OpenCompany, OpenStore};
-pub use console::Console;
 pub use consents::{ConsentAttempt, ConsentProgress, ConsentStatus, Consents};
+pub use console::Console;
 pub use door::{InvalidPublicUrl, PublicUrl};
 pub use listener::Listener;
 pub use problem::Problem;

@@ -10,6 +10,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use qbo_auth::Clock;
 
 use crate::app::App;
+use crate::bounded::Bounded;
 use crate::console::Console;
 use crate::door::{Addresses, Guard, PublicUrl, guard, protect};
 use crate::listener::Listener;
@@ -96,9 +97,13 @@ async fn serve(
     };
     let served = async move {
         match listener {
-            Listener::Tcp(listener) => axum::serve(listener, router).with_graceful_shutdown(shutdown).await,
+            Listener::Tcp(listener) => {
+                axum::serve(Bounded::new(listener), router).with_graceful_shutdown(shutdown).await
+            }
             #[cfg(unix)]
-            Listener::Unix(listener) => axum::serve(listener, router).with_graceful_shutdown(shutdown).await,
+            Listener::Unix(listener) => {
+                axum::serve(Bounded::new(listener), router).with_graceful_shutdown(shutdown).await
+            }
         }
     };
     let over = async {

@@ -77,7 +77,8 @@ impl Views {
                 () = self.clock.sleep(PATIENCE) => Err(Trouble::Slow),
             };
             kept.tried = Some(self.clock.elapsed());
-            kept.trouble = result.map(|value| kept.good = Some((Arc::new(value), self.clock.now_utc()))).err();
+            kept.trouble =
+                result.map(|value| kept.good = Some((Arc::new(value), self.clock.now_utc()))).err();
         }
         let stale = kept.trouble.clone();
         let good = kept.good.clone().and_then(|(value, at)| Some((value.downcast::<T>().ok()?, at)));

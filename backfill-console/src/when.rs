@@ -38,11 +38,6 @@ impl When {
         Self { zone: known.unwrap_or(TimeZone::UTC), place, utc_first, language }
     }
 
-    /// Name of the company's own zone.
-    pub(crate) fn place(&self) -> &str {
-        self.place.as_deref().unwrap_or("UTC")
-    }
-
     /// The time of day, with the day if it is another than that of `now`.
     pub(crate) fn moment(&self, at: OffsetDateTime, now: OffsetDateTime) -> Both {
         let (own, utc) = (self.own(at), utc(at));
@@ -73,9 +68,9 @@ impl When {
     pub(crate) fn day(&self, at: OffsetDateTime) -> Date {
         let day = self.own(at).date();
         let month = u8::try_from(day.month()).ok().and_then(|month| Month::try_from(month).ok());
-        let day = month.zip(u8::try_from(day.day()).ok()).and_then(|(month, number)| {
-            Date::from_calendar_date(i32::from(day.year()), month, number).ok()
-        });
+        let day = month
+            .zip(u8::try_from(day.day()).ok())
+            .and_then(|(month, number)| Date::from_calendar_date(i32::from(day.year()), month, number).ok());
         day.unwrap_or(at.date())
     }
 

@@ -54,11 +54,6 @@ impl Addresses {
     pub(crate) fn find(&self, host: &str) -> Option<&Origin> {
         self.origins.iter().find(|origin| origin.host.eq_ignore_ascii_case(host))
     }
-
-    /// The address to open first: the public one, or the console's own name on this machine.
-    pub(crate) fn first(&self) -> Option<&Origin> {
-        self.origins.first()
-    }
 }
 
 #[cfg(test)]
@@ -78,12 +73,11 @@ mod tests {
     }
 
     #[test]
-    fn a_public_address_comes_first() {
+    fn behind_a_proxy_only_the_public_address_is_known() {
         let url = "https://backfill.example.com".parse().unwrap();
         let addresses = Addresses::new(None, Some(&url));
         let origin = addresses.find("backfill.example.com").unwrap();
         assert_eq!((origin.text().as_str(), origin.port()), ("https://backfill.example.com", "443"));
         assert_eq!(addresses.find("127.0.0.1"), None);
-        assert_eq!(Addresses::new(Some(1), Some(&url)).first(), Some(origin));
     }
 }

@@ -60,8 +60,8 @@ pub(crate) fn calendar(
             add(&mut cells, day, place, mark, Some(records));
         } else {
             let last = (end - Duration::NANOSECOND).date();
-            let days =
-                std::iter::successors(Some(start.date()), |day| day.next_day()).take_while(|day| *day <= last);
+            let days = std::iter::successors(Some(start.date()), |day| day.next_day())
+                .take_while(|day| *day <= last);
             // A window of a month may be longer than what was asked for; the caller shows the days that it wants.
             days.for_each(|day| add(&mut cells, day, place, mark, None));
         }
@@ -147,7 +147,12 @@ mod tests {
     fn hours_add_up_to_their_day_and_the_worst_state_prevails() {
         let lines = [
             line(datetime!(2026-02-01 0:00 UTC), datetime!(2026-02-01 12:00 UTC), WindowState::Completed, 4),
-            line(datetime!(2026-02-01 12:00 UTC), datetime!(2026-02-02 0:00 UTC), WindowState::Provisional, 2),
+            line(
+                datetime!(2026-02-01 12:00 UTC),
+                datetime!(2026-02-02 0:00 UTC),
+                WindowState::Provisional,
+                2,
+            ),
             line(datetime!(2026-02-01 0:00 UTC), datetime!(2026-03-01 0:00 UTC), WindowState::Completed, 90),
         ];
         let cells = calendar(&lines, guayaquil);

@@ -11,9 +11,9 @@ mod verdict;
 
 pub(crate) use self::calendar::{DayCell, calendar, worst_state};
 pub(crate) use self::mark::Mark;
-pub(crate) use self::month_bar::{MonthBar, month_bars};
+pub(crate) use self::month_bar::month_bars;
 pub(crate) use self::pipeline::{PipelineFacts, days, days_begun, pipelines};
 pub(crate) use self::price::least_calls;
-pub(crate) use self::progress::{Progress, TimeLeft, progress};
+pub(crate) use self::progress::{Progress, progress};
 pub(crate) use self::trigger_due::{Due, due};
 pub(crate) use self::verdict::{Blocked, Known, Missing, Verdict, verdict};

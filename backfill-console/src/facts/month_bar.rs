@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn the_worst_month_of_a_piece_prevails() {
-        let months = (0..240).map(|at| ((2000 + at / 12, u8::try_from(at % 12).unwrap() + 1), Mark::Confirmed));
+        let months =
+            (0..240).map(|at| ((2000 + at / 12, u8::try_from(at % 12).unwrap() + 1), Mark::Confirmed));
         let mut facts = PipelineFacts { months: months.collect(), ..PipelineFacts::default() };
         facts.months.insert((2000, 2), Mark::Failed);
         let (years, pieces, bars) = month_bars(&[facts, PipelineFacts::default()]);

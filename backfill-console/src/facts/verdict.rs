@@ -76,7 +76,8 @@ pub(crate) fn verdict(known: Known<'_>) -> Verdict {
         missing.unread += unread;
     }
     missing.entities.dedup();
-    let unconfirmed: Duration = known.pipelines.iter().map(|facts| facts.unconfirmed + facts.provisional).sum();
+    let unconfirmed: Duration =
+        known.pipelines.iter().map(|facts| facts.unconfirmed + facts.provisional).sum();
     match missing {
         missing if !missing.entities.is_empty() => Verdict::Incomplete(missing),
         _ if known.is_running => Verdict::Working,

@@ -107,6 +107,8 @@ fn begin(visit: &Visit, origin: &Origin, name: PersonName, next: &str) -> Respon
 }
 
 fn form(visit: &Visit, status: StatusCode, problem: Option<&'static str>, next: String) -> Response {
+    // A link in the address must not be part of the page.
+    let visit = &Visit { address: "/enter".to_owned(), ..visit.clone() };
     let frame = Frame::new(visit, visit.words().enter.title);
     let is_behind_proxy = visit.app.is_behind_proxy;
     page(visit, status, &EnterPage { frame, problem, next, is_behind_proxy })
@@ -128,7 +130,9 @@ mod tests {
     #[test]
     fn nobody_is_sent_elsewhere() {
         assert_eq!(local("/c/acme/?x=1"), "/c/acme/?x=1");
-        for elsewhere in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/\u{e9}"] {
+        for elsewhere in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", "/\u{e9}"]
+        {
             assert_eq!(local(elsewhere), "/", "{elsewhere}");
         }
     }

@@ -13,10 +13,7 @@ pub(crate) enum Area {
     Triggers,
     Runs,
     Log,
-    Records,
     Company,
-    /// Pages that the bar does not lead to.
-    Elsewhere,
 }
 
 /// How a page keeps itself up to date.

@@ -1,4 +1,4 @@
-//! The first page: the one company, or the list of them.
+//! The first page: the one company, or the list of them, each with its sentence.
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -6,9 +6,11 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::pages::answer::page;
-use crate::pages::frame::Frame;
+use crate::pages::frame::{Every, Frame};
+use crate::pages::today::{Sentence, TodayTable};
+use crate::pages::trouble::Told;
 use crate::route::Route;
-use crate::visit::Visit;
+use crate::visit::{CompanyVisit, Visit};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![Route::page("/", show)]
@@ -19,6 +21,9 @@ struct Line {
     href: String,
     profile: String,
     environment: String,
+    /// Its sentence, unless it cannot be read.
+    sentence: Option<Sentence>,
+    trouble: Option<Told>,
 }
 
 #[derive(Template)]
@@ -29,15 +34,27 @@ struct HomePage {
 }
 
 async fn show(visit: Visit) -> Response {
-    let lines = visit.app.companies.iter().map(|company| Line {
-        href: format!("/c/{}/", company.profile),
-        profile: company.profile.to_string(),
-        environment: company.environment.to_string(),
-    });
-    let companies: Vec<_> = lines.collect();
-    if let [only] = &*companies {
-        return (StatusCode::SEE_OTHER, [(LOCATION, only.href.clone())]).into_response();
+    if let [only] = &*visit.app.companies {
+        return (StatusCode::SEE_OTHER, [(LOCATION, format!("/c/{}/", only.profile))]).into_response();
     }
-    let frame = Frame::new(&visit, visit.words().home.title);
+    let mut companies = Vec::new();
+    for company in &visit.app.companies {
+        let when = visit.when(&company.zone);
+        let own = CompanyVisit { visit: visit.clone(), company: company.clone(), when };
+        let seen = TodayTable::seen(&own).await;
+        let trouble = match &seen {
+            Ok(seen) => seen.stale.as_ref(),
+            Err(trouble) => Some(trouble),
+        };
+        companies.push(Line {
+            href: format!("{}/", own.base()),
+            profile: company.profile.to_string(),
+            environment: company.environment.to_string(),
+            trouble: trouble.map(|trouble| Told::new(trouble, visit.words())),
+            sentence: seen.ok().map(|seen| TodayTable::sentence(&own, &seen.value)),
+        });
+    }
+    let every = Every::HalfMinute.seconds();
+    let frame = Frame { every, ..Frame::new(&visit, visit.words().home.title) };
     page(&visit, StatusCode::OK, &HomePage { frame, companies })
 }

@@ -13,7 +13,6 @@ mod runs;
 mod windows;
 mod company;
 
-
 pub(crate) use self::service::status_router;
 pub(crate) use self::trouble::not_found;
 
@@ -22,8 +21,18 @@ use crate::route::Route;
 
 /// Every route of the console.
 pub(crate) fn routes() -> Vec<Route> {
-    [service::routes(), assets::routes(), enter::routes(), home::routes(), today::routes(), coverage::routes(), runs::routes(), windows::routes(), company::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        service::routes(),
+        assets::routes(),
+        enter::routes(),
+        home::routes(),
+        today::routes(),
+        coverage::routes(),
+        runs::routes(),
+        windows::routes(),
+        company::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -40,9 +40,7 @@ impl Told {
             original: original.map(Plain::new),
         };
         match trouble {
-            Trouble::Closed(problem) => {
-                Self { is_english: true, ..own(&problem.what, &problem.next, None) }
-            }
+            Trouble::Closed(problem) => Self { is_english: true, ..own(&problem.what, &problem.next, None) },
             Trouble::Store { what, advice } => own(w.database_away, (w.next)(*advice), Some(what)),
             Trouble::Slow => own(w.slow, w.next_slow, None),
         }

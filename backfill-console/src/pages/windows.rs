@@ -71,7 +71,6 @@ struct Line {
 struct WindowsPage {
     frame: Frame,
     stale: Option<(Told, String)>,
-    base: String,
     entities: Vec<Choice>,
     states: Vec<Choice>,
     only_unconfirmed: bool,
@@ -91,9 +90,8 @@ async fn show(visit: CompanyVisit, Query(asked): Query<Asked>) -> Response {
     let after = asked.after.as_deref().and_then(read_key);
     let address = format!("windows {filter:?} {after:?}");
     let (own, place) = (filter.clone(), after.clone());
-    let read = visit.view(&address, async move |open| {
-        Ok(open.store.page_of_lines(&own, place.as_ref(), PAGE).await?)
-    });
+    let read = visit
+        .view(&address, async move |open| Ok(open.store.page_of_lines(&own, place.as_ref(), PAGE).await?));
     let seen = match read.await {
         Ok(seen) => seen,
         Err(trouble) => return trouble_page(&visit, Area::Coverage, title, &trouble),
@@ -107,7 +105,6 @@ async fn show(visit: CompanyVisit, Query(asked): Query<Asked>) -> Response {
     let template = WindowsPage {
         frame: Frame::of(&visit, Area::Coverage, title, Every::HalfMinute),
         stale,
-        base: visit.base(),
         entities: entities(&visit, asked.entity.as_deref()),
         states: states(&visit, filter.state),
         only_unconfirmed: filter.unconfirmed,

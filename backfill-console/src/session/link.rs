@@ -123,7 +123,8 @@ mod tests {
         let sound = link(&own);
         let (claims, signature) = sound.rsplit_once('.').unwrap();
         let other = claims.replace(&hex(b"op1"), &hex(b"op2"));
-        for forged in [format!("{other}.{signature}"), format!("{claims}."), claims.to_owned(), String::new()] {
+        for forged in [format!("{other}.{signature}"), format!("{claims}."), claims.to_owned(), String::new()]
+        {
             assert_eq!(links.redeem(&own, &forged, NOW), None, "{forged}");
         }
         assert!(links.redeem(&own, &sound, NOW).is_some());

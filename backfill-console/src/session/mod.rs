@@ -11,4 +11,4 @@ pub(crate) use self::key::{KeyCheck, SignInKey};
 pub(crate) use self::link::Links;
 pub use self::link::sign_in_path;
 pub use self::person_name::{InvalidPersonName, PersonName};
-pub(crate) use self::sessions::{LASTS, Session, Sessions};
+pub(crate) use self::sessions::{Session, Sessions};

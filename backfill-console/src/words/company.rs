@@ -6,8 +6,10 @@ use raw_store::WorkerActivity;
 #[derive(Debug)]
 pub(crate) struct CompanyWords {
     pub(crate) title: &'static str,
-    pub(crate) environment: &'static str,
     pub(crate) realm: &'static str,
+    pub(crate) documents: &'static str,
+    pub(crate) documents_shown: &'static str,
+    pub(crate) documents_hidden: &'static str,
     pub(crate) zone: &'static str,
     pub(crate) consent: &'static str,
     pub(crate) consent_missing: &'static str,
@@ -47,7 +49,6 @@ pub(crate) struct CompanyWords {
     pub(crate) activity: fn(WorkerActivity) -> &'static str,
     pub(crate) gone: &'static str,
     pub(crate) leases: &'static str,
-    pub(crate) held_by: &'static str,
     pub(crate) since: &'static str,
     pub(crate) no_leases: &'static str,
     pub(crate) check: &'static str,
@@ -60,8 +61,10 @@ pub(crate) struct CompanyWords {
 /// In English.
 pub(crate) const EN: CompanyWords = CompanyWords {
     title: "Company",
-    environment: "Environment",
     realm: "Company id at QuickBooks",
+    documents: "Documents",
+    documents_shown: "can be shown, and each look is recorded",
+    documents_hidden: "are not shown: start the console with --documents",
     zone: "Time zone",
     consent: "Consent",
     consent_missing: "No consent has been given.",
@@ -105,7 +108,6 @@ pub(crate) const EN: CompanyWords = CompanyWords {
     },
     gone: "not seen any more",
     leases: "At work",
-    held_by: "Process",
     since: "Since",
     no_leases: "No process works on a pipeline.",
     check: "Check",
@@ -118,8 +120,10 @@ pub(crate) const EN: CompanyWords = CompanyWords {
 /// In Spanish.
 pub(crate) const ES: CompanyWords = CompanyWords {
     title: "Empresa",
-    environment: "Entorno",
     realm: "Identificador en QuickBooks",
+    documents: "Documentos",
+    documents_shown: "se pueden mostrar; cada consulta queda registrada",
+    documents_hidden: "no se muestran: inicie la consola con --documents",
     zone: "Zona horaria",
     consent: "Permiso",
     consent_missing: "No se ha dado ningún permiso.",
@@ -163,7 +167,6 @@ pub(crate) const ES: CompanyWords = CompanyWords {
     },
     gone: "ya no se ve",
     leases: "En curso",
-    held_by: "Proceso",
     since: "Desde",
     no_leases: "Ningún proceso trabaja en un pipeline.",
     check: "Comprobar",

@@ -142,7 +142,10 @@ pub(crate) const ES: CoverageWords = CoverageWords {
         _ => format!("{} confirmados por conteo", Language::Es.number(days)),
     },
     read_again: |days, calls| match days {
-        1 => format!("Leer otra vez el día que falló · al menos {}", counted!(Es, "llamada", "llamadas")(calls)),
+        1 => format!(
+            "Leer otra vez el día que falló · al menos {}",
+            counted!(Es, "llamada", "llamadas")(calls)
+        ),
         _ => format!(
             "Leer otra vez los {days} que fallaron · al menos {}",
             counted!(Es, "llamada", "llamadas")(calls)
@@ -200,7 +203,9 @@ pub(crate) const ES: CoverageWords = CoverageWords {
             .collect::<Vec<_>>()
             .join(", ")
     },
-    read_day: |calls| format!("Leer este día otra vez · al menos {}", counted!(Es, "llamada", "llamadas")(calls)),
+    read_day: |calls| {
+        format!("Leer este día otra vez · al menos {}", counted!(Es, "llamada", "llamadas")(calls))
+    },
     read_day_plain: "Leer este día otra vez",
     what_happened: |time| format!("Qué pasó a las {time}"),
     its_rows: |rows| match rows {

@@ -8,8 +8,10 @@ pub(crate) struct HomeWords {
 }
 
 /// In English.
-pub(crate) const EN: HomeWords =
-    HomeWords { title: "Companies", none: "The settings name no company. Add a profile, and start the console again." };
+pub(crate) const EN: HomeWords = HomeWords {
+    title: "Companies",
+    none: "The settings name no company. Add a profile, and start the console again.",
+};
 
 /// In Spanish.
 pub(crate) const ES: HomeWords = HomeWords {

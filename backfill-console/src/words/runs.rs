@@ -33,7 +33,6 @@ pub(crate) struct RunWords {
     pub(crate) pages: &'static str,
     pub(crate) failed: &'static str,
     pub(crate) rows_per_minute: fn(u64) -> String,
-    pub(crate) ended: fn(&str) -> String,
     pub(crate) retried: fn(u64) -> String,
     pub(crate) waited: fn(&str) -> String,
     pub(crate) interrupted: &'static str,
@@ -43,7 +42,6 @@ pub(crate) struct RunWords {
     pub(crate) stop_now: &'static str,
     pub(crate) go_on: &'static str,
     pub(crate) asked_to_stop: fn(&str, &str) -> String,
-    pub(crate) not_running: &'static str,
     pub(crate) its_windows: &'static str,
     pub(crate) what_happened: &'static str,
     pub(crate) somebody: &'static str,
@@ -56,7 +54,6 @@ pub(crate) struct RunWords {
     pub(crate) confirmed: &'static str,
     pub(crate) only_unconfirmed: &'static str,
     pub(crate) last_read: &'static str,
-    pub(crate) why: &'static str,
 }
 
 /// In English.
@@ -89,7 +86,6 @@ pub(crate) const EN: RunWords = RunWords {
     pages: "Pages",
     failed: "Failed",
     rows_per_minute: |rows| format!("{} records/min", Language::En.number(rows)),
-    ended: |time| format!("ended {time}"),
     retried: |times| match times {
         1 => "1 call repeated".to_owned(),
         _ => format!("{} calls repeated", Language::En.number(times)),
@@ -102,7 +98,6 @@ pub(crate) const EN: RunWords = RunWords {
     stop_now: "Stop the run",
     go_on: "Let it run",
     asked_to_stop: |who, when| format!("{who} asked it to stop {when}. The page in hand is stored first."),
-    not_running: "This run is over, so there is nothing to stop.",
     its_windows: "Windows of this run",
     what_happened: "What happened",
     somebody: "A person",
@@ -115,7 +110,6 @@ pub(crate) const EN: RunWords = RunWords {
     confirmed: "Confirmed",
     only_unconfirmed: "not confirmed",
     last_read: "Last read",
-    why: "Why",
 };
 
 /// In Spanish.
@@ -159,7 +153,6 @@ pub(crate) const ES: RunWords = RunWords {
     pages: "Páginas",
     failed: "Con fallo",
     rows_per_minute: |rows| format!("{} registros/min", Language::Es.number(rows)),
-    ended: |time| format!("terminó {time}"),
     retried: |times| match times {
         1 => "1 llamada repetida".to_owned(),
         _ => format!("{} llamadas repetidas", Language::Es.number(times)),
@@ -172,7 +165,6 @@ pub(crate) const ES: RunWords = RunWords {
     stop_now: "Detener la ejecución",
     go_on: "Dejar que siga",
     asked_to_stop: |who, when| format!("{who} pidió detenerla {when}. Antes se guarda la página en curso."),
-    not_running: "Esta ejecución ya terminó; no hay nada que detener.",
     its_windows: "Ventanas de esta ejecución",
     what_happened: "Qué pasó",
     somebody: "Una persona",
@@ -185,5 +177,4 @@ pub(crate) const ES: RunWords = RunWords {
     confirmed: "Confirmada",
     only_unconfirmed: "sin confirmar",
     last_read: "Última lectura",
-    why: "Por qué",
 };

@@ -38,10 +38,7 @@ macro_rules! counted {
     ($language:ident, $one:literal, $many:literal) => {
         |number| match number {
             1 => concat!("1 ", $one).to_owned(),
-            _ => format!(
-                concat!("{} ", $many),
-                crate::words::language::Language::$language.number(number)
-            ),
+            _ => format!(concat!("{} ", $many), crate::words::language::Language::$language.number(number)),
         }
     };
 }

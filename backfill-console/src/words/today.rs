@@ -35,7 +35,6 @@ pub(crate) struct TodayWords {
     pub(crate) run: &'static str,
     pub(crate) to: &'static str,
     pub(crate) windows_of: fn(u64, u64) -> String,
-    pub(crate) report: &'static str,
 
     pub(crate) now: &'static str,
     pub(crate) reading: fn(&str) -> String,
@@ -183,7 +182,6 @@ pub(crate) const EN: TodayWords = TodayWords {
     windows_of: |closed, all| {
         format!("{} of {} windows", Language::En.number(closed), Language::En.number(all))
     },
-    report: "Report",
     now: "Now",
     reading: |at| format!("reading {at}"),
     at_least_calls: |calls| format!("at least {}", (state::EN.calls)(calls)),
@@ -195,11 +193,11 @@ pub(crate) const EN: TodayWords = TodayWords {
     interrupted: "interrupted",
     todo: "For a person",
     days_failed: |entity| format!("of {entity} failed."),
-    days_unread: |entity| format!("of {entity} have not been read."),
+    days_unread: |entity| format!("of {entity} not read yet."),
     read_again: |calls| format!("Read again · at least {}", (state::EN.calls)(calls)),
     read_again_plain: "Read again",
     read_missing: "Read what is missing",
-    consent_left: |day| format!("are left of the consent (until {day})."),
+    consent_left: |day| format!("until the consent for QuickBooks ends ({day})."),
     renew: "Renew the consent",
     connect: "Connect",
     quarantined: |entity| format!("in quarantine, in {entity}."),
@@ -283,7 +281,6 @@ pub(crate) const ES: TodayWords = TodayWords {
     windows_of: |closed, all| {
         format!("{} de {} ventanas", Language::Es.number(closed), Language::Es.number(all))
     },
-    report: "Informe",
     now: "Ahora",
     reading: |at| format!("leyendo {at}"),
     at_least_calls: |calls| format!("al menos {}", (state::ES.calls)(calls)),
@@ -299,7 +296,7 @@ pub(crate) const ES: TodayWords = TodayWords {
     read_again: |calls| format!("Leer otra vez · al menos {}", (state::ES.calls)(calls)),
     read_again_plain: "Leer otra vez",
     read_missing: "Leer lo que falta",
-    consent_left: |day| format!("quedan del permiso de QuickBooks (hasta {day})."),
+    consent_left: |day| format!("hasta que caduque el permiso de QuickBooks ({day})."),
     renew: "Renovar el permiso",
     connect: "Conectar",
     quarantined: |entity| format!("en cuarentena, en {entity}."),

@@ -30,7 +30,9 @@ pub(crate) const EN: TroubleWords = TroubleWords {
     database_away: "The database did not answer as expected.",
     slow: "The database takes too long to answer.",
     next: |advice| match advice {
-        Advice::Retry => "The page tries again by itself. If this stays, check that the database runs and can be reached.",
+        Advice::Retry => {
+            "The page tries again by itself. If this stays, check that the database runs and can be reached."
+        }
         Advice::FixDatabase => "Run “qbo-backfill doctor”, which names what to change in the database.",
         Advice::FixRequest => "Check the settings with “qbo-backfill doctor”.",
         Advice::WaitForOther => "Another process is at work. Wait until it has finished.",
@@ -55,7 +57,9 @@ pub(crate) const ES: TroubleWords = TroubleWords {
             "La página lo intenta otra vez por sí sola. Si continúa así, compruebe que la base de datos funciona y es \
              accesible."
         }
-        Advice::FixDatabase => "Ejecute «qbo-backfill doctor»: indica qué hay que cambiar en la base de datos.",
+        Advice::FixDatabase => {
+            "Ejecute «qbo-backfill doctor»: indica qué hay que cambiar en la base de datos."
+        }
         Advice::FixRequest => "Revise la configuración con «qbo-backfill doctor».",
         Advice::WaitForOther => "Otro proceso está trabajando. Espere a que termine.",
     },

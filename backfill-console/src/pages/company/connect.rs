@@ -25,14 +25,16 @@ pub(super) async fn start(visit: CompanyVisit) -> Response {
     let started = consents.start(&visit.visit.who()).await;
     // The store may be away: a consent is started all the same, because it may be what is missing.
     if let Ok(open) = visit.company.store.open().await {
-        let (is_refused, detail) = (started.is_err(), started.as_ref().err().map(|problem| problem.what.clone()));
-        drop(record(&visit, &open, Act { event: "consent started", is_refused, detail, ..Act::default() }).await);
+        let (is_refused, detail) =
+            (started.is_err(), started.as_ref().err().map(|problem| problem.what.clone()));
+        drop(
+            record(&visit, &open, Act { event: "consent started", is_refused, detail, ..Act::default() })
+                .await,
+        );
     }
     visit.visit.app.views.refresh();
     match started {
-        Ok(_) => {
-            (StatusCode::SEE_OTHER, [(LOCATION, format!("{}/company", visit.base()))]).into_response()
-        }
+        Ok(_) => (StatusCode::SEE_OTHER, [(LOCATION, format!("{}/company", visit.base()))]).into_response(),
         Err(problem) => trouble_page(&visit, Area::Company, words.company.title, &Trouble::Closed(problem)),
     }
 }

@@ -71,7 +71,9 @@ impl ConsentView {
                 let text = (w.waiting)(&who, &visit.when.ago(attempt.started_at, now));
                 view.waiting = Some((text, attempt.address));
             }
-            ConsentProgress::Connected { at } => view.connected = Some((w.connected)(&visit.when.ago(at, now))),
+            ConsentProgress::Connected { at } => {
+                view.connected = Some((w.connected)(&visit.when.ago(at, now)))
+            }
             ConsentProgress::Failed(problem) => view.failed = Some(told(&problem)),
         }
         view
@@ -112,9 +114,8 @@ impl SecretView {
         let others = stored.iter().map(|info| &info.name).filter(|name| !settable.contains(name));
         for name in settable.iter().chain(others) {
             let info = stored.iter().find(|info| info.name == *name);
-            let changed = info.map(|info| {
-                (visit.when.moment(info.changed_at, now), visit.when.ago(info.changed_at, now))
-            });
+            let changed = info
+                .map(|info| (visit.when.moment(info.changed_at, now), visit.when.ago(info.changed_at, now)));
             let may_set = !visit.visit.app.look_only && settable.contains(name);
             view.lines.push(SecretLine {
                 name: name.to_string(),

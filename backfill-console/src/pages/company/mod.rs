@@ -59,6 +59,7 @@ struct CompanyPage {
     environment: String,
     realm: Option<Plain>,
     zone: String,
+    documents: bool,
     consent: ConsentView,
     secrets: SecretView,
     workers: Option<Vec<WorkerLine>>,
@@ -89,6 +90,7 @@ async fn show(visit: CompanyVisit) -> Response {
         environment: visit.company.environment.to_string(),
         realm: known.and_then(|known| known.realm.as_deref()).map(Plain::new),
         zone: visit.company.zone.to_string(),
+        documents: visit.visit.app.documents,
         consent: ConsentView::new(&visit, progress).await,
         secrets: SecretView::new(&visit).await,
         workers: known.map(|known| workers(&visit, known)),
@@ -109,7 +111,10 @@ fn workers(visit: &CompanyVisit, known: &Known) -> Vec<WorkerLine> {
             (false, true) => {
                 let names: Vec<_> = worker.running.iter().map(ToString::to_string).collect();
                 let does = (w.activity)(worker.activity);
-                (if names.is_empty() { does.to_owned() } else { format!("{does} {}", names.join(", ")) }, "good")
+                (
+                    if names.is_empty() { does.to_owned() } else { format!("{does} {}", names.join(", ")) },
+                    "good",
+                )
             }
         };
         WorkerLine {

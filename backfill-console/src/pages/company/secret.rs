@@ -59,8 +59,12 @@ pub(super) async fn replace(
     let set = shelf.set(&name, value).await;
     // The store may be away: a secret is replaced all the same, because it may be what is missing.
     if let Ok(open) = visit.company.store.open().await {
-        let act =
-            Act { event: "secret replaced", detail: Some(name.to_string()), is_refused: set.is_err(), ..Act::default() };
+        let act = Act {
+            event: "secret replaced",
+            detail: Some(name.to_string()),
+            is_refused: set.is_err(),
+            ..Act::default()
+        };
         drop(record(&visit, &open, act).await);
     }
     visit.visit.app.views.refresh();

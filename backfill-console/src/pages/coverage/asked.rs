@@ -1,9 +1,9 @@
 //! What the address of a coverage page asks for.
 
 use serde::Deserialize;
+use time::Date;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use time::Date;
 
 const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 

@@ -48,7 +48,9 @@ impl DayPanel {
         let places = cell.map_or(&[][..], |cell: &DayCell| &cell.lines);
         let lines: Vec<&LogLine> = places.iter().filter_map(|place| coverage.lines.get(*place)).collect();
         let about = coverage.findings.iter().filter(|one| {
-            one.finding.span.is_some_and(|span| span.start().date() <= day && day.midnight().assume_utc() < span.end())
+            one.finding
+                .span
+                .is_some_and(|span| span.start().date() <= day && day.midnight().assume_utc() < span.end())
         });
         let rest = u64::try_from(lines.len().saturating_sub(MOST)).unwrap_or_default();
         let state = worst_state(&lines);
@@ -127,7 +129,8 @@ fn steps(
         let text = (w.what_happened)(&visit.when.moment(at, coverage.now).first);
         steps.push((format!("{base}/log?at={instant}&entity={entity}"), text, false));
     }
-    let rows = lines.iter().map(|line| line.metrics.records_read - line.metrics.records_quarantined).sum::<u64>();
+    let rows =
+        lines.iter().map(|line| line.metrics.records_read - line.metrics.records_quarantined).sum::<u64>();
     if rows > 0 {
         steps.push((format!("{base}/records/{entity}?day={day}"), (w.its_rows)(rows), false));
     }

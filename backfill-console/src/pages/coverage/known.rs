@@ -55,7 +55,7 @@ pub(crate) async fn coverage(
 ) -> Result<Coverage, Trouble> {
     let store = &open.store;
     let entity = spec.entity_name();
-    let mut months = store.months(&visit.company.zone).await?;
+    let mut months = open.months(&visit.company.zone).await?;
     let now = months.now;
     months.value.retain(|month| &*month.entity_name == entity);
     let stretches = store.stretches().await?.value;

@@ -27,10 +27,7 @@ use crate::route::Route;
 use crate::visit::CompanyVisit;
 
 pub(crate) fn routes() -> Vec<Route> {
-    vec![
-        Route::page("/c/{profile}/pipelines", list),
-        Route::page("/c/{profile}/pipelines/{entity}", show),
-    ]
+    vec![Route::page("/c/{profile}/pipelines", list), Route::page("/c/{profile}/pipelines/{entity}", show)]
 }
 
 #[derive(Template)]
@@ -112,7 +109,8 @@ struct Key {
 
 fn legend(visit: &CompanyVisit) -> Vec<Key> {
     let w = &visit.visit.words().coverage;
-    let marks = [Mark::Empty, Mark::Unconfirmed, Mark::Provisional, Mark::Failed, Mark::Open, Mark::Unavailable];
+    let marks =
+        [Mark::Empty, Mark::Unconfirmed, Mark::Provisional, Mark::Failed, Mark::Open, Mark::Unavailable];
     let class = |mark: Mark| if mark == Mark::Unconfirmed { "unproven" } else { mark.class() };
     let marks = marks.map(|mark| Key { class: class(mark), sign: mark.sign(), text: (w.mark)(mark) });
     let bare = |class, text| Key { class, sign: "", text };

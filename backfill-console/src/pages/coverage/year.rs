@@ -37,7 +37,8 @@ pub(crate) fn months(visit: &CompanyVisit, coverage: &Coverage, shown: Option<Da
 fn table(visit: &CompanyVisit, coverage: &Coverage, month: Month, shown: Option<Date>) -> MonthTable {
     let year = coverage.year;
     let mut weeks: Vec<[Option<DayLink>; 7]> = Vec::new();
-    let days = (1..=days_in_month(month, year)).filter_map(|day| Date::from_calendar_date(year, month, day).ok());
+    let days =
+        (1..=days_in_month(month, year)).filter_map(|day| Date::from_calendar_date(year, month, day).ok());
     for day in days {
         let place = usize::from(day.weekday().number_days_from_monday());
         if weeks.is_empty() || place == 0 {
@@ -55,7 +56,11 @@ fn link(visit: &CompanyVisit, coverage: &Coverage, day: Date, shown: Option<Date
     let w = &visit.visit.words().coverage;
     let cell = coverage.cells.get(&day);
     let is_marked = coverage.marked.contains(&day);
-    let mut label = format!("{}: {}", language.day(day), cell.map_or_else(|| w.unplanned.to_owned(), |cell| told(visit, cell)));
+    let mut label = format!(
+        "{}: {}",
+        language.day(day),
+        cell.map_or_else(|| w.unplanned.to_owned(), |cell| told(visit, cell))
+    );
     if is_marked {
         label = format!("{label}, {}", w.finding);
     }

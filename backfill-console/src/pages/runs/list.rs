@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::pages::answer::page;
 use crate::pages::choice::{Choice, entities};
 use crate::pages::frame::{Area, Every, Frame};
-use crate::pages::runs::tone;
+use crate::pages::runs::tone::tone;
 use crate::pages::trouble::{Told, trouble_page};
 use crate::plain::Plain;
 use crate::visit::CompanyVisit;
@@ -65,13 +65,15 @@ pub(super) async fn show(visit: CompanyVisit, Query(asked): Query<Asked>) -> Res
     let words = visit.visit.words();
     let title = words.runs.title;
     let status = asked.status.as_deref().and_then(|word| ALL.into_iter().find(|one| one.as_str() == word));
-    let filter = RunFilter { status, entity_name: asked.entity.as_deref().filter(|name| !name.is_empty()).map(Box::from) };
+    let filter = RunFilter {
+        status,
+        entity_name: asked.entity.as_deref().filter(|name| !name.is_empty()).map(Box::from),
+    };
     let before = asked.before.as_deref().and_then(read_key);
     let address = format!("runs {filter:?} {before:?}");
     let (own, place) = (filter.clone(), before.clone());
-    let read = visit.view(&address, async move |open| {
-        Ok(open.store.page_of_runs(&own, place.as_ref(), PAGE).await?)
-    });
+    let read = visit
+        .view(&address, async move |open| Ok(open.store.page_of_runs(&own, place.as_ref(), PAGE).await?));
     let seen = match read.await {
         Ok(seen) => seen,
         Err(trouble) => return trouble_page(&visit, Area::Runs, title, &trouble),
@@ -83,7 +85,12 @@ pub(super) async fn show(visit: CompanyVisit, Query(asked): Query<Asked>) -> Res
     let is_running = runs.iter().any(|run| run.status == RunStatus::Running);
     let stale = Told::stale(&visit, &seen);
     let template = RunsPage {
-        frame: Frame::of(&visit, Area::Runs, title, if is_running { Every::FiveSeconds } else { Every::HalfMinute }),
+        frame: Frame::of(
+            &visit,
+            Area::Runs,
+            title,
+            if is_running { Every::FiveSeconds } else { Every::HalfMinute },
+        ),
         base: visit.base(),
         statuses: statuses(&visit, filter.status),
         entities: entities(&visit, filter.entity_name.as_deref()),
@@ -149,7 +156,11 @@ fn line(visit: &CompanyVisit, run: &RunRecord, now: OffsetDateTime) -> Line {
         tone: tone(run.status),
         begun: visit.when.moment(run.started_at, now),
         took: visit.when.duration(took.unwrap_or_default()),
-        range: format!("{from} {} {to}, {}", words.today.to, (words.runs.by_chunk)(&Plain::new(&run.chunk).to_string())),
+        range: format!(
+            "{from} {} {to}, {}",
+            words.today.to,
+            (words.runs.by_chunk)(&Plain::new(&run.chunk).to_string())
+        ),
         entities: names.into_iter().chain(more).collect::<Vec<_>>().join(", "),
         windows: (words.today.of)(&language.number(closed), &language.number(opened)),
         records: language.number(records),

@@ -15,7 +15,7 @@ use crate::company::OpenCompany;
 use crate::facts::{Progress, progress};
 use crate::pages::answer::page;
 use crate::pages::frame::{Area, Every, Frame};
-use crate::pages::runs::tone;
+use crate::pages::runs::tone::tone;
 use crate::pages::trouble::{Told, nothing_page, trouble_page};
 use crate::plain::Plain;
 use crate::trouble::Trouble;
@@ -143,7 +143,11 @@ fn fill(visit: &CompanyVisit, known: &Known, stale: Option<(Told, String)>, asks
         stale,
         base: visit.base(),
         id: run.id.to_string(),
-        status: if is_running && !known.is_live { words.today.interrupted } else { (words.state.run)(run.status) },
+        status: if is_running && !known.is_live {
+            words.today.interrupted
+        } else {
+            (words.state.run)(run.status)
+        },
         tone: if is_running && !known.is_live { "bad" } else { tone(run.status) },
         begun: visit.when.moment(run.started_at, known.now),
         ended: run.finished_at.map(|at| visit.when.moment(at, known.now)),
@@ -196,7 +200,10 @@ fn notes(visit: &CompanyVisit, known: &Known) -> Vec<String> {
         return Vec::new();
     }
     let stop = known.run.stop.as_ref().map(|stop| {
-        let who = stop.by.as_deref().map_or_else(|| words.runs.somebody.to_owned(), |by| Plain::new(by).to_string());
+        let who = stop
+            .by
+            .as_deref()
+            .map_or_else(|| words.runs.somebody.to_owned(), |by| Plain::new(by).to_string());
         (words.runs.asked_to_stop)(&who, &visit.when.ago(stop.at, known.now))
     });
     let clock = |at| visit.when.exact(at).first;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use raw_store::{
-    CallBudget, HeldLease, LineFilter, LogLine, NewestFinding, Quarantined, QuarantineFilter, RunFilter, RunId, RunProgress,
-    RunRecord, RunStatus, Severity, Trigger, WindowState, WorkerActivity, WorkerRecord,
+    CallBudget, HeldLease, LineFilter, LogLine, NewestFinding, QuarantineFilter, Quarantined, RunFilter,
+    RunId, RunProgress, RunRecord, RunStatus, Severity, Trigger, WindowState, WorkerActivity, WorkerRecord,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -77,7 +77,7 @@ impl Today {
 /// Reads everything that Today is computed from.
 pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result<Today, Trouble> {
     let store = &open.store;
-    let months = store.months(&visit.company.zone).await?;
+    let months = open.months(&visit.company.zone).await?;
     let now = months.now;
     let stretches = store.stretches().await?.value;
     let pipelines = pipelines(&months.value, &stretches);

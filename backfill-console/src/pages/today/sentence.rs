@@ -65,16 +65,21 @@ fn ended(visit: &CompanyVisit, today: &Today) -> String {
     }
     let time = visit.when.clock(end);
     let is_night = end - visit.when.midnight(day) < Duration::hours(6);
-    if is_night && today.now - end > Duration::hours(3) { (w.ended_tonight)(&time) } else { (w.ended_today)(&time) }
+    if is_night && today.now - end > Duration::hours(3) {
+        (w.ended_tonight)(&time)
+    } else {
+        (w.ended_today)(&time)
+    }
 }
 
 impl LastRun {
     fn new(visit: &CompanyVisit, today: &Today, run: &RunRecord) -> Option<Self> {
         let words = visit.visit.words();
-        let (opened, closed, records) = run.pipelines.iter().fold((0, 0, 0), |(opened, closed, records), one| {
-            let done = one.windows_completed + one.windows_provisional + one.windows_unavailable;
-            (opened + one.windows_opened, closed + done, records + one.counts.read())
-        });
+        let (opened, closed, records) =
+            run.pipelines.iter().fold((0, 0, 0), |(opened, closed, records), one| {
+                let done = one.windows_completed + one.windows_provisional + one.windows_unavailable;
+                (opened + one.windows_opened, closed + done, records + one.counts.read())
+            });
         Some(Self {
             id: run.id.to_string(),
             from: visit.when.moment(run.started_at, today.now),

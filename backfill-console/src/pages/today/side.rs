@@ -48,9 +48,12 @@ fn line(visit: &CompanyVisit, today: &Today, trigger: &Trigger, due: &Due) -> Tr
         Due::HeldUp(other, why) => {
             (w.held_up_pill.to_owned(), "bad", None, (w.held_up)(other.as_str(), *why))
         }
-        Due::Resting(rest) => {
-            (state(trigger.state).to_owned(), "warn", None, (w.resting)(&visit.when.until(rest.until, today.now)))
-        }
+        Due::Resting(rest) => (
+            state(trigger.state).to_owned(),
+            "warn",
+            None,
+            (w.resting)(&visit.when.until(rest.until, today.now)),
+        ),
         Due::Running => (state(trigger.state).to_owned(), "busy", None, reads),
         Due::Spent(spent) => (state(*spent).to_owned(), "bad", None, reads),
     };

@@ -61,9 +61,11 @@ fn line(
     let (words, language) = (visit.visit.words(), visit.visit.language());
     let name = &*facts.entity_name;
     let (pill, tone, why) = state(visit, today, facts);
-    let is_default = visit.company.catalog.find(name).is_ok_and(|spec| {
-        spec.axes().first().is_some_and(|axis| axis.as_str() == &*facts.time_axis)
-    });
+    let is_default = visit
+        .company
+        .catalog
+        .find(name)
+        .is_ok_and(|spec| spec.axes().first().is_some_and(|axis| axis.as_str() == &*facts.time_axis));
     let by = if is_default { String::new() } else { format!("?by={}", facts.time_axis) };
     let read_by = |run: &&raw_store::RunRecord| run.pipelines.iter().any(|one| *one.entity_name == *name);
     let last = today.runs.iter().find(read_by);

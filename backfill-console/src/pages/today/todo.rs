@@ -52,9 +52,8 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
     let (words, language) = (visit.visit.words(), visit.visit.language());
     let failing = today.pipelines.iter().filter(|facts| !facts.failed.is_zero());
     let told = failing.map(|facts| {
-        let own = |line: &&LogLine| {
-            line.entity_name == facts.entity_name && line.time_axis == facts.time_axis
-        };
+        let own =
+            |line: &&LogLine| line.entity_name == facts.entity_name && line.time_axis == facts.time_axis;
         let lines: Vec<LogLine> = today.failed.iter().filter(own).cloned().collect();
         let price = least_calls(&visit.company.catalog, &lines);
         let text = price.map_or_else(|| words.today.read_again_plain.to_owned(), words.today.read_again);

@@ -1,0 +1,100 @@
+//! What the pages say.
+
+use std::sync::Arc;
+
+use backfill_console::Problem;
+use qbo_auth::SystemClock;
+
+use crate::browser::send;
+use crate::invented;
+use crate::served::Served;
+
+#[tokio::test]
+async fn today_says_in_one_sentence_what_is_missing_and_what_it_costs() {
+    let served = Served::full().await;
+    let cookie = served.sign_in().await;
+    let english = served.get("/c/acme/", &cookie).await;
+    assert_eq!(english.status, 200);
+    assert!(english.body.contains("3 days of invoices failed."), "{}", english.body);
+    assert!(english.body.contains("Read again · at least"), "{}", english.body);
+    let spanish = served.get("/c/acme/", &format!("{cookie}; qbo-console-lang=es")).await;
+    assert!(spanish.body.contains("<html lang=\"es\">"));
+    assert!(spanish.body.contains("3 días de facturas fallaron."), "{}", spanish.body);
+    assert!(spanish.body.contains("Falta algo") && spanish.body.contains("Guayaquil"));
+}
+
+#[tokio::test]
+async fn a_page_that_has_not_changed_is_not_sent_again() {
+    let served = Served::full().await;
+    let cookie = served.sign_in().await;
+    let first = served.get("/c/acme/company", &cookie).await;
+    let tag = first.header("etag").unwrap();
+    let headers = [("host", &*served.host()), ("cookie", &*cookie), ("if-none-match", tag)];
+    let again = send(served.port, "GET", "/c/acme/company", &headers, "").await;
+    // The clock on the page may have moved on by a minute.
+    assert!(again.status == 304 && again.body.is_empty() || again.header("etag") != Some(tag));
+}
+
+#[tokio::test]
+async fn coverage_shows_the_days_and_why_one_failed() {
+    let served = Served::full().await;
+    let cookie = served.sign_in().await;
+    let page = served.get("/c/acme/pipelines/invoices?year=2025&day=2025-03-14", &cookie).await;
+    assert_eq!(page.status, 200);
+    for expected in ["14 March 2025", "QuickBooks counts 12 records", "3 days failed", "Read this day again"]
+    {
+        assert!(page.body.contains(expected), "{expected}: {}", page.body);
+    }
+    assert_eq!(served.get("/c/acme/pipelines/nothing", &cookie).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_empty_company_has_three_steps() {
+    let (console, invented) = invented::empty(Arc::new(SystemClock::new())).await;
+    let served = Served::new(console, invented).await;
+    let cookie = served.sign_in().await;
+    let page = served.get("/c/acme/", &cookie).await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("Three steps to the first rows"), "{}", page.body);
+    for path in ["pipelines", "runs", "windows", "company", "pipelines/invoices"] {
+        assert_eq!(served.get(&format!("/c/acme/{path}"), &cookie).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_the_last_sentence_stays() {
+    let served = Served::full().await;
+    let cookie = served.sign_in().await;
+    assert_eq!(served.get("/c/acme/", &cookie).await.status, 200);
+    let problem = Problem::new("The database is away.", "Start the database.");
+    *served.invented.door.away.lock().unwrap() = Some(problem);
+    let page = loop {
+        let page = served.get("/c/acme/", &cookie).await;
+        if page.status != 200 {
+            break page;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(page.status, 503);
+    for expected in
+        ["The database is away.", "Start the database.", "Last known state", "3 days of invoices failed."]
+    {
+        assert!(page.body.contains(expected), "{expected}: {}", page.body);
+    }
+    assert_eq!(served.get("/c/acme/runs", &cookie).await.status, 503);
+}
+
+#[tokio::test]
+async fn a_run_is_asked_to_stop_in_two_clicks() {
+    let served = Served::full().await;
+    let cookie = served.sign_in().await;
+    let run = "/c/acme/runs/20261130T140000Z-4e5f6a7b";
+    let page = served.get(run, &cookie).await;
+    assert!(page.body.contains("Stop…") && page.body.contains("62 %"), "{}", page.body);
+    let asked = served.get(&format!("{run}?stop=ask"), &cookie).await;
+    assert!(asked.body.contains("Stop this run?"), "{}", asked.body);
+    let stopped = served.post(&format!("{run}/stop"), &cookie, "").await;
+    assert_eq!((stopped.status, stopped.header("location")), (303, Some(run)));
+    let page = served.get(run, &cookie).await;
+    assert!(page.body.contains("op1 asked it to stop") && !page.body.contains("Stop…"), "{}", page.body);
+}
