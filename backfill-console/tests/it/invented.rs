@@ -333,7 +333,7 @@ impl<'a> Work<'a> {
         self.store.update_windows(owner, &windows, WindowUpdate::Reopen).await.unwrap();
         let failure = WindowFailure {
             message: format!("QuickBooks counts 12 records, 11 were read twice {HOSTILE}").into(),
-            error_code: Some("count_differs".into()),
+            error_code: Some("count.differs".into()),
             at: self.ended,
         };
         self.store.update_windows(owner, &windows, WindowUpdate::Failed(&failure)).await.unwrap();

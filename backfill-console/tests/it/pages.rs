@@ -20,6 +20,7 @@ async fn today_says_in_one_sentence_what_is_missing_and_what_it_costs() {
     let spanish = served.get("/c/acme/", &format!("{cookie}; qbo-console-lang=es")).await;
     assert!(spanish.body.contains("<html lang=\"es\">"));
     assert!(spanish.body.contains("3 días de facturas fallaron."), "{}", spanish.body);
+    assert!(spanish.body.contains("QuickBooks cuenta otro número"), "{}", spanish.body);
     assert!(spanish.body.contains("Falta algo") && spanish.body.contains("Guayaquil"));
 }
 

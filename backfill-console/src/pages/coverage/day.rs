@@ -32,6 +32,9 @@ pub(crate) struct WindowFacts {
     pub(crate) from: Both,
     pub(crate) to: Both,
     pub(crate) state: &'static str,
+    /// The reason in the language of the page, by its code.
+    pub(crate) reason: Option<&'static str>,
+    /// The program's own sentence.
     pub(crate) why: Option<Plain>,
     pub(crate) records: String,
     pub(crate) outcome: String,
@@ -87,6 +90,7 @@ impl WindowFacts {
             from: moment(line.window.start()),
             to: moment(line.window.end()),
             state: (words.state.window)(line.state),
+            reason: line.error_code.as_deref().and_then(|code| visit.visit.language().reason(code)),
             why: line.error_message.as_deref().map(Plain::new),
             records: (words.state.records)(metrics.records_read),
             outcome: (words.coverage.outcome)(

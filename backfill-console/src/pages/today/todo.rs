@@ -58,10 +58,13 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
         let price = least_calls(&visit.company.catalog, &lines);
         let text = price.map_or_else(|| words.today.read_again_plain.to_owned(), words.today.read_again);
         let reason = lines.iter().find_map(|line| line.error_message.as_deref());
+        let code = lines.iter().find_map(|line| line.error_code.as_deref());
+        let failed = (words.today.days_failed)(&language.entity_within(&facts.entity_name));
+        let why = code.and_then(|code| language.reason(code));
         Todo {
             pill: (words.state.days)(days_begun(facts.failed)),
             tone: "bad",
-            text: (words.today.days_failed)(&language.entity_within(&facts.entity_name)),
+            text: why.map_or_else(|| failed.clone(), |why| format!("{failed} {why}")),
             original: reason.map(Plain::new),
             step: act(visit, format!("/new?what=failed&pipelines={}", facts.entity_name), text),
         }
