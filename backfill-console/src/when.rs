@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
+use raw_store::Window;
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use crate::words::Language;
@@ -36,6 +37,19 @@ impl When {
         let known = TimeZone::get(zone).ok().filter(|_| !matches!(zone, "UTC" | "Etc/UTC"));
         let place = known.as_ref().map(|_| zone.rsplit('/').next().unwrap_or(zone).replace('_', " "));
         Self { zone: known.unwrap_or(TimeZone::UTC), place, utc_first, language }
+    }
+
+    /// A window: its days or instants in UTC, and its times of day in the company's own zone, which is empty if that is UTC.
+    pub(crate) fn window(&self, window: Window) -> (String, String) {
+        let to = self.language.words().today.to;
+        let (start, end) = (window.start(), window.end());
+        let [from, until] = [start, end].map(backfill_report::instant::short);
+        let zone = if from.ends_with('Z') || until.ends_with('Z') { "" } else { " UTC" };
+        let own = self.place.as_ref().map_or_else(String::new, |place| {
+            let [from, until] = [start, end].map(|at| self.own(at).strftime("%H:%M").to_string());
+            format!("{from} {to} {until} {place}")
+        });
+        (format!("{from} {to} {until}{zone}"), own)
     }
 
     /// The time of day, with the day if it is another than that of `now`.
@@ -175,6 +189,14 @@ mod tests {
         assert_eq!(both(&utc, NOW), ("14:12 UTC".into(), "09:12 Guayaquil".into()));
         let alone = When::new("UTC", false, Language::En);
         assert_eq!(both(&alone, NOW), ("14:12 UTC".into(), String::new()));
+    }
+
+    #[test]
+    fn a_window_is_shown_by_its_days() {
+        let window = Window::new(datetime!(2025-03-14 0:00 UTC), datetime!(2025-03-15 0:00 UTC)).unwrap();
+        let own = When::new("America/Guayaquil", false, Language::En).window(window);
+        assert_eq!(own, ("2025-03-14 to 2025-03-15 UTC".into(), "19:00 to 19:00 Guayaquil".into()));
+        assert_eq!(When::new("UTC", false, Language::En).window(window).1, "");
     }
 
     #[test]

@@ -32,7 +32,6 @@ impl DayCell {
             (Mark::Confirmed, 2) => "l2",
             (Mark::Confirmed, 3) => "l3",
             (Mark::Confirmed, _) => "l4",
-            (Mark::Unconfirmed, _) => "unproven",
             (mark, _) => mark.class(),
         }
     }

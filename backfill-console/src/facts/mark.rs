@@ -41,7 +41,7 @@ impl Mark {
             Self::Unavailable => "unavailable",
             Self::Empty => "empty",
             Self::Confirmed => "l3",
-            Self::Unconfirmed => "l3 unproven",
+            Self::Unconfirmed => "unproven",
             Self::Provisional => "provisional",
             Self::Open => "open",
             Self::Failed => "failed",

@@ -53,9 +53,10 @@ struct Line {
     name: String,
     /// The day's panel on the coverage page.
     href: String,
-    axis: &'static str,
-    from: Both,
-    to: Both,
+    /// Said if it is not the usual one.
+    axis: Option<&'static str>,
+    /// In UTC, and in the company's own zone.
+    window: (String, String),
     state: &'static str,
     tone: &'static str,
     records: String,
@@ -196,9 +197,8 @@ fn line(visit: &CompanyVisit, line: &LogLine, now: OffsetDateTime) -> Line {
     Line {
         name: language.entity(entity),
         href: format!("{}/pipelines/{entity}?by={axis}&day={day}#day", visit.base()),
-        axis: (words.state.axis)(axis),
-        from: moment(start),
-        to: moment(line.window.end()),
+        axis: (&**axis != "updated").then(|| (words.state.axis)(axis)),
+        window: visit.when.window(line.window),
         state: (words.state.window)(line.state),
         tone: tone(line.state),
         records: language.number(line.metrics.records_read),

@@ -29,8 +29,8 @@ pub(crate) struct DayPanel {
 /// One window of the day.
 #[derive(Debug)]
 pub(crate) struct WindowFacts {
-    pub(crate) from: Both,
-    pub(crate) to: Both,
+    /// In UTC, and in the company's own zone.
+    pub(crate) window: (String, String),
     pub(crate) state: &'static str,
     /// The reason in the language of the page, by its code.
     pub(crate) reason: Option<&'static str>,
@@ -87,8 +87,7 @@ impl WindowFacts {
         let metrics = &line.metrics;
         let moment = |at| visit.when.moment(at, coverage.now);
         Self {
-            from: moment(line.window.start()),
-            to: moment(line.window.end()),
+            window: visit.when.window(line.window),
             state: (words.state.window)(line.state),
             reason: line.error_code.as_deref().and_then(|code| visit.visit.language().reason(code)),
             why: line.error_message.as_deref().map(Plain::new),

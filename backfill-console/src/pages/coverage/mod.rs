@@ -111,8 +111,7 @@ fn legend(visit: &CompanyVisit) -> Vec<Key> {
     let w = &visit.visit.words().coverage;
     let marks =
         [Mark::Empty, Mark::Unconfirmed, Mark::Provisional, Mark::Failed, Mark::Open, Mark::Unavailable];
-    let class = |mark: Mark| if mark == Mark::Unconfirmed { "unproven" } else { mark.class() };
-    let marks = marks.map(|mark| Key { class: class(mark), sign: mark.sign(), text: (w.mark)(mark) });
+    let marks = marks.map(|mark| Key { class: mark.class(), sign: mark.sign(), text: (w.mark)(mark) });
     let bare = |class, text| Key { class, sign: "", text };
     let levels = [bare("l1", w.few), bare("l4", w.many)];
     levels.into_iter().chain(marks).chain([bare("marked", w.finding)]).collect()

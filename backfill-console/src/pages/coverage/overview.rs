@@ -19,7 +19,7 @@ pub(crate) struct Overview {
     pub(crate) read: String,
     /// What is confirmed, failed, not read and not confirmed.
     pub(crate) rest: String,
-    /// Links with their texts, and whether each changes something.
+    /// Links with their texts, and whether each is the next step, which stands on a button.
     pub(crate) steps: Vec<(String, String, bool)>,
     /// Links to the years, whether each is shown, and its sign.
     pub(crate) years: Vec<(String, i32, bool, &'static str)>,
@@ -102,9 +102,9 @@ fn steps(visit: &CompanyVisit, coverage: &Coverage, facts: &PipelineFacts) -> Ve
     }
     if !facts.unread().is_zero() {
         steps.push((format!("{}{range}", new("open")), w.read_missing.to_owned(), true));
-    } else if !facts.unconfirmed.is_zero() {
+    } else if !facts.unconfirmed.is_zero() && !visit.visit.app.look_only {
         let text = (w.confirm)(days_begun(facts.unconfirmed));
-        steps.push((format!("{}{range}", new("open")), text, true));
+        steps.push((format!("{}{range}", new("open")), text, false));
     }
     steps.push((format!("{base}/windows?entity={entity}"), w.all_windows.to_owned(), false));
     steps.retain(|(.., is_act)| !(*is_act && visit.visit.app.look_only));
