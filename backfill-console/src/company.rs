@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use backfill_core::Catalog;
+use raw_store::store::Store;
 use raw_store::{
-    AsOf, BackfillLog, CoverageMonth, EventLog, Monitoring, Quarantine, SourceRefusals, StoreError,
-    StoreErrorKind, StoreIdentity, TriggerQueue, VerificationLog,
+    AsOf, CoverageMonth, EventLog, Monitoring, StoreError, StoreErrorKind, StoreIdentity, TriggerQueue,
 };
 
 use crate::consents::Consents;
@@ -64,16 +64,11 @@ impl OpenCompany {
     }
 }
 
-/// Everything that pages use of a store.
-pub trait CompanyStore:
-    Monitoring + BackfillLog + TriggerQueue + Quarantine + SourceRefusals + VerificationLog + EventLog
-{
-}
+/// Everything that pages use of a store. They write nothing into the log but requests to stop, triggers and events; the whole
+/// [`Store`] is needed to build a report.
+pub trait CompanyStore: Store + Monitoring + TriggerQueue + EventLog {}
 
-impl<T: Monitoring + BackfillLog + TriggerQueue + Quarantine + SourceRefusals + VerificationLog + EventLog>
-    CompanyStore for T
-{
-}
+impl<T: Store + Monitoring + TriggerQueue + EventLog> CompanyStore for T {}
 
 // Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn CompanyStore, &dyn OpenStore) = |_, _| ();

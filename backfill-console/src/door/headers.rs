@@ -10,7 +10,7 @@ use axum::response::Response;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Headers that no route changes. The referrer policy must not be `no-referrer`, because a browser would then send
+/// The headers of an answer that says nothing else. The referrer policy must not be `no-referrer`, because a browser would then send
 /// `Origin: null` with the console's own forms.
 const ALWAYS: [(&str, &str); 6] = [
     ("content-security-policy", POLICY),
@@ -21,12 +21,13 @@ const ALWAYS: [(&str, &str); 6] = [
     ("x-frame-options", "DENY"),
 ];
 
-/// Adds the headers to every answer. What a route says about caching stays; otherwise nothing is stored.
+/// Adds the headers to every answer. What a route says itself stays: how long a file may be stored, and the stricter policy of a
+/// page that brings its own style.
 pub(crate) async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use backfill_console::{Console, sign_in_path};
+use backfill_console::{Console, Listener, sign_in_path};
 use qbo_auth::{Clock as _, SecretString, SystemClock};
 
-use crate::browser::send;
+use crate::browser::{send, send_over};
 use crate::invented::{self, HOSTILE, KEY, PAYLOAD_MARK, SECRET_MARK};
 use crate::served::Served;
 
@@ -158,4 +158,32 @@ async fn a_link_signs_in_once_and_wrong_keys_are_counted() {
     assert_eq!(served.post("/enter", "", &format!("name=op1&key={KEY}")).await.status, 429);
     let large = format!("name=op1&key={}", "x".repeat(20_000));
     assert_eq!(served.post("/enter", "", &large).await.status, 413);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn over_a_unix_socket_the_proxy_names_the_person() {
+    let (console, _invented) = invented::empty(Arc::new(SystemClock::new())).await;
+    let console = Console { public_url: Some("https://backfill.example.com".parse().unwrap()), ..console };
+    let path = std::env::temp_dir().join(format!("console-{}.sock", std::process::id()));
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async move { drop(stopped.await) };
+    let task = tokio::spawn(console.serve(Listener::Unix(listener), shutdown));
+    for (host, users, expected) in [
+        ("backfill.example.com", &["op1"][..], 200),
+        ("backfill.example.com", &[], 303),
+        ("backfill.example.com", &["op1", "op2"], 303),
+        ("backfill.example.com", &["<b>"], 303),
+        ("127.0.0.1", &["op1"], 421),
+    ] {
+        let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let mut headers = vec![("host", host)];
+        headers.extend(users.iter().map(|user| ("x-forwarded-user", *user)));
+        let answer = send_over(stream, "GET", "/c/acme/company", &headers, "").await;
+        assert_eq!(answer.status, expected, "{host} {users:?}");
+    }
+    drop(stop);
+    task.await.unwrap().unwrap();
+    std::fs::remove_file(&path).unwrap();
 }

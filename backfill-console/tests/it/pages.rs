@@ -96,6 +96,9 @@ async fn a_run_is_asked_to_stop_in_two_clicks() {
     assert!(asked.body.contains("Stop this run?"), "{}", asked.body);
     let stopped = served.post(&format!("{run}/stop"), &cookie, "").await;
     assert_eq!((stopped.status, stopped.header("location")), (303, Some(run)));
+    let report = served.get(&format!("{run}/report"), &cookie).await;
+    assert!(report.status == 200 && report.body.contains("<style>"), "{}", report.body);
+    assert!(report.header("content-security-policy").unwrap().contains("form-action 'none'"));
     let page = served.get(run, &cookie).await;
     assert!(page.body.contains("op1 asked it to stop") && !page.body.contains("Stop…"), "{}", page.body);
 }

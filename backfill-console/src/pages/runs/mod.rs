@@ -4,6 +4,7 @@ mod tone;
 mod list;
 mod run;
 mod stop;
+mod report;
 
 use crate::route::Route;
 
@@ -11,6 +12,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/c/{profile}/runs", list::show),
         Route::page("/c/{profile}/runs/{id}", run::show),
+        Route::page("/c/{profile}/runs/{id}/report", report::show),
         Route::act("/c/{profile}/runs/{id}/stop", stop::stop),
     ]
 }
