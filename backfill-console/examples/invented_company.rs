@@ -1,7 +1,7 @@
 //! Serves a console with an invented company, to look at its pages: `cargo run -p backfill-console --example invented_company`.
 
 #[path = "../tests/it/invented.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests use the rest, and may panic")]
 mod invented;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use time::OffsetDateTime;
 
 use crate::app::App;
@@ -105,7 +105,7 @@ impl FromRequestParts<Arc<App>> for CompanyVisit {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
         let Ok(visit) = Visit::from_request_parts(parts, app).await;
         let parameters = RawPathParams::from_request_parts(parts, app).await;
-        let parameters = parameters.map_err(|refused| refused.into_response())?;
+        let parameters = parameters.map_err(IntoResponse::into_response)?;
         let profile = parameters.iter().find(|(name, _)| *name == "profile").map(|(_, profile)| profile);
         let company = profile.and_then(|profile| app.company(profile)).cloned();
         let unknown = || (StatusCode::NOT_FOUND, visit.words().trouble.no_company).into_response();

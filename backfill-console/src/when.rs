@@ -63,13 +63,13 @@ impl When {
         // The second time repeats the day only where it is another.
         let utc_day = !is_today && (self.utc_first || utc.date() != own.date());
         let own_day = !is_today && (!self.utc_first || utc.date() != own.date());
-        self.both(at, text(own, own_day), text(utc, utc_day))
+        self.both(at, &text(own, own_day), &text(utc, utc_day))
     }
 
     /// The time of day with seconds, and the day.
     pub(crate) fn exact(&self, at: OffsetDateTime) -> Both {
         let text = |then: civil::DateTime| then.strftime("%Y-%m-%d %H:%M:%S").to_string();
-        self.both(at, text(self.own(at)), text(utc(at)))
+        self.both(at, &text(self.own(at)), &text(utc(at)))
     }
 
     /// The time of day alone, in the zone that comes first.
@@ -148,7 +148,7 @@ impl When {
         timestamp(at).to_zoned(self.zone.clone()).datetime()
     }
 
-    fn both(&self, at: OffsetDateTime, own: String, utc: String) -> Both {
+    fn both(&self, at: OffsetDateTime, own: &str, utc: &str) -> Both {
         let iso = backfill_report::instant::utc(at);
         let utc = format!("{utc} UTC");
         let Some(place) = &self.place else { return Both { iso, first: utc, second: String::new() } };

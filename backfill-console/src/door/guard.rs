@@ -41,6 +41,7 @@ pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the refusal is the answer")]
 fn judge(addresses: &Addresses, request: &Request) -> Result<Origin, Response> {
     let headers = request.headers();
     let host = only(headers, HOST.as_str()).filter(|_| request.uri().authority().is_none());

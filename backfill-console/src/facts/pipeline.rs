@@ -87,14 +87,13 @@ pub(crate) fn pipelines(months: &[CoverageMonth], stretches: &[CoverageStretch])
         let same = |facts: &PipelineFacts| {
             facts.entity_name == month.entity_name && facts.time_axis == month.time_axis
         };
-        match all.iter_mut().rev().find(|facts| same(facts)) {
-            Some(facts) => facts.add(month),
-            None => {
-                let (entity_name, time_axis) = (month.entity_name.clone(), month.time_axis.clone());
-                let mut facts = PipelineFacts { entity_name, time_axis, ..PipelineFacts::default() };
-                facts.add(month);
-                all.push(facts);
-            }
+        if let Some(facts) = all.iter_mut().rev().find(|facts| same(facts)) {
+            facts.add(month);
+        } else {
+            let (entity_name, time_axis) = (month.entity_name.clone(), month.time_axis.clone());
+            let mut facts = PipelineFacts { entity_name, time_axis, ..PipelineFacts::default() };
+            facts.add(month);
+            all.push(facts);
         }
     }
     for facts in &mut all {

@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
 pub(crate) fn status_router(status: Arc<dyn ServiceStatus>) -> Router {
     type Status = State<Arc<dyn ServiceStatus>>;
     Router::new()
-        .route("/healthz", get(async |State(status): Status| health_answer(status.health().await)))
+        .route("/healthz", get(async |State(status): Status| health_answer(&status.health().await)))
         .route("/metrics", get(async |State(status): Status| metrics_answer(status.metrics().await)))
         .fallback(async || (StatusCode::NOT_FOUND, "this address serves /healthz and /metrics\n"))
         .with_state(status)
@@ -34,7 +34,7 @@ async fn healthz(State(app): State<Arc<App>>) -> Response {
         Some(status) => status.health().await,
         None => Health { is_well: true, lines: vec!["console: ok".to_owned()] },
     };
-    health_answer(health)
+    health_answer(&health)
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
@@ -44,7 +44,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     })
 }
 
-fn health_answer(health: Health) -> Response {
+fn health_answer(health: &Health) -> Response {
     let status = if health.is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let text = health.lines.iter().fold(String::new(), |mut text, line| {
         // Writing into a text cannot fail.

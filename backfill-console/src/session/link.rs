@@ -79,7 +79,9 @@ fn mac(key: &SecretString, parts: &[&[u8]]) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()) else {
         return String::new();
     };
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     hex(&mac.finalize().into_bytes())
 }
 

@@ -72,7 +72,7 @@ impl ConsentView {
                 view.waiting = Some((text, attempt.address));
             }
             ConsentProgress::Connected { at } => {
-                view.connected = Some((w.connected)(&visit.when.ago(at, now)))
+                view.connected = Some((w.connected)(&visit.when.ago(at, now)));
             }
             ConsentProgress::Failed(problem) => view.failed = Some(told(&problem)),
         }

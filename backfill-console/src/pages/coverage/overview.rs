@@ -128,8 +128,8 @@ fn axes(visit: &CompanyVisit, coverage: &Coverage) -> Vec<(String, &'static str,
     if coverage.axes.len() < 2 {
         return Vec::new();
     }
-    let link = |axis: &Box<str>| (format!("?by={axis}"), (words.state.axis)(axis), *axis == coverage.axis);
-    coverage.axes.iter().map(link).collect()
+    let link = |axis: &str| (format!("?by={axis}"), (words.state.axis)(axis), *axis == *coverage.axis);
+    coverage.axes.iter().map(|axis| link(axis)).collect()
 }
 
 /// How each verification was made and when, and what it has shown.

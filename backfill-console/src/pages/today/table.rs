@@ -89,6 +89,9 @@ fn line(
     }
 }
 
+/// Some time, and the words for its days.
+type Part = (Duration, fn(u64) -> String);
+
 /// The state of a pipeline in a word, its tone, and why.
 fn state(visit: &CompanyVisit, today: &Today, facts: &PipelineFacts) -> (&'static str, &'static str, String) {
     let w = &visit.visit.words().today;
@@ -99,7 +102,7 @@ fn state(visit: &CompanyVisit, today: &Today, facts: &PipelineFacts) -> (&'stati
     });
     let unread = if is_read_now { facts.unplanned } else { facts.unread() };
     let parts = [(facts.failed, w.failed_days), (unread, w.unread_days)];
-    let told = |parts: &[(Duration, fn(u64) -> String)]| {
+    let told = |parts: &[Part]| {
         let some = parts.iter().filter(|(time, _)| !time.is_zero());
         some.map(|(time, words)| words(days_begun(*time))).collect::<Vec<_>>().join(", ")
     };

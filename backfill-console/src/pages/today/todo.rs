@@ -66,7 +66,7 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             tone: "bad",
             text: why.map_or_else(|| failed.clone(), |why| format!("{failed} {why}")),
             original: reason.map(Plain::new),
-            step: act(visit, format!("/new?what=failed&pipelines={}", facts.entity_name), text),
+            step: act(visit, &format!("/new?what=failed&pipelines={}", facts.entity_name), text),
         }
     });
     told.collect()
@@ -89,7 +89,7 @@ fn unread(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             tone: "warn",
             text: (words.today.days_unread)(&language.entity_within(&facts.entity_name)),
             original: None,
-            step: act(visit, href, words.today.read_missing.to_owned()),
+            step: act(visit, &href, words.today.read_missing.to_owned()),
         }
     });
     told.collect()
@@ -110,7 +110,7 @@ fn worker(visit: &CompanyVisit, today: &Today) -> Option<Todo> {
 fn consent(visit: &CompanyVisit, today: &Today) -> Option<Todo> {
     let words = visit.visit.words();
     let w = &words.today;
-    let step = |text: &str| act(visit, "/company".to_owned(), text.to_owned());
+    let step = |text: &str| act(visit, "/company", text.to_owned());
     match today.consent? {
         ConsentStatus::Missing => Some(Todo {
             pill: w.blocked.to_owned(),
@@ -149,7 +149,7 @@ fn quarantine(visit: &CompanyVisit, today: &Today) -> Option<Todo> {
         tone: "warn",
         text,
         original: None,
-        step: look(visit, "/quarantine".to_owned()),
+        step: Some(look(visit, "/quarantine")),
     })
 }
 
@@ -162,19 +162,19 @@ fn findings(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             tone: if is_error { "bad" } else { "warn" },
             text: format!("{}:", language.entity(&one.entity_name)),
             original: Some(Plain::new(&one.finding.detail)),
-            step: look(visit, format!("/pipelines/{}", one.entity_name)),
+            step: Some(look(visit, &format!("/pipelines/{}", one.entity_name))),
         }
     });
     told.collect()
 }
 
 /// A step that changes something; none where pages only show.
-fn act(visit: &CompanyVisit, path: String, text: String) -> Option<Step> {
+fn act(visit: &CompanyVisit, path: &str, text: String) -> Option<Step> {
     let href = format!("{}{path}", visit.base());
     (!visit.visit.app.look_only).then_some(Step { href, text, is_act: true })
 }
 
-fn look(visit: &CompanyVisit, path: String) -> Option<Step> {
+fn look(visit: &CompanyVisit, path: &str) -> Step {
     let text = visit.visit.words().today.look.to_owned();
-    Some(Step { href: format!("{}{path}", visit.base()), text, is_act: false })
+    Step { href: format!("{}{path}", visit.base()), text, is_act: false }
 }
