@@ -10,6 +10,9 @@ const STYLE: &str = include_str!("report.css");
 /// The content security policy: a browser may load nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
+/// The text of the style element of a page without rules of its own.
+pub(crate) const ELEMENT: &str = concat!("\n", include_str!("report.css"));
+
 /// Begins a page with a title, in plain text, and rules of its own besides the style of every page.
 pub(crate) fn begin(page: &mut String, title: impl Display, rules: &str) {
     let _ = write!(
@@ -25,4 +28,19 @@ pub(crate) fn begin(page: &mut String, title: impl Display, rules: &str) {
 /// Ends a page.
 pub(crate) fn end(page: &mut String) {
     page.push_str("</main>\n</body>\n</html>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_style_of_a_page_is_the_text_whose_digest_a_server_allows() {
+        let mut page = String::new();
+        begin(&mut page, "a run", "");
+        let (_, rest) = page.split_once("<style>").unwrap();
+        let (style, rest) = rest.split_once("</style>").unwrap();
+        assert_eq!(style, ELEMENT);
+        assert!(!rest.contains("<style"));
+    }
 }
