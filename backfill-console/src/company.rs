@@ -8,6 +8,7 @@ use backfill_core::Catalog;
 use raw_store::store::Store;
 use raw_store::{
     AsOf, CoverageMonth, EventLog, Monitoring, StoreError, StoreErrorKind, StoreIdentity, TriggerQueue,
+    Validation,
 };
 
 use crate::consents::Consents;
@@ -66,9 +67,9 @@ impl OpenCompany {
 
 /// Everything that pages use of a store. They write nothing into the log but requests to stop, triggers and events; the whole
 /// [`Store`] is needed to build a report.
-pub trait CompanyStore: Store + Monitoring + TriggerQueue + EventLog {}
+pub trait CompanyStore: Store + Monitoring + Validation + TriggerQueue + EventLog {}
 
-impl<T: Store + Monitoring + TriggerQueue + EventLog> CompanyStore for T {}
+impl<T: Store + Monitoring + Validation + TriggerQueue + EventLog> CompanyStore for T {}
 
 // Used behind `Arc<dyn _>`: a change that breaks this fails the build, not a user.
 const _: fn(&dyn CompanyStore, &dyn OpenStore) = |_, _| ();
