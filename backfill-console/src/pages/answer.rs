@@ -5,15 +5,14 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use backfill_report::hex;
+use backfill_report::untrusted::is_obeyed;
 use sha2::{Digest as _, Sha256};
 
 use crate::visit::Visit;
 
 /// Sends a page, or tells the browser that it has this very page already.
 pub(crate) fn page(visit: &Visit, status: StatusCode, template: &impl Template) -> Response {
-    let Ok(text) = template.render() else {
-        return (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be built\n").into_response();
-    };
+    let Some(text) = rendered(template) else { return unbuilt() };
     let tag = format!("\"{}\"", &hex(&Sha256::digest(text.as_bytes()))[..24]);
     let mut response = if status == StatusCode::OK && visit.known.as_deref() == Some(&*tag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -25,4 +24,17 @@ pub(crate) fn page(visit: &Visit, status: StatusCode, template: &impl Template) 
         response.headers_mut().insert(ETAG, tag);
     }
     response
+}
+
+/// Renders a page. The template escapes markup; characters that a browser obeys instead of showing are replaced, whatever text
+/// they came in.
+pub(crate) fn rendered(template: &impl Template) -> Option<String> {
+    let is_obeyed = |letter: char| letter != '\n' && is_obeyed(letter);
+    let text = template.render().ok()?;
+    Some(if text.contains(is_obeyed) { text.replace(is_obeyed, "?") } else { text })
+}
+
+/// The answer in place of a page that cannot be rendered.
+pub(crate) fn unbuilt() -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be built\n").into_response()
 }
