@@ -80,12 +80,12 @@ impl When {
 
     /// The day in the company's own zone.
     pub(crate) fn day(&self, at: OffsetDateTime) -> Date {
-        let day = self.own(at).date();
-        let month = u8::try_from(day.month()).ok().and_then(|month| Month::try_from(month).ok());
-        let day = month
-            .zip(u8::try_from(day.day()).ok())
-            .and_then(|(month, number)| Date::from_calendar_date(i32::from(day.year()), month, number).ok());
-        day.unwrap_or(at.date())
+        date(self.own(at).date()).unwrap_or(at.date())
+    }
+
+    /// The day in the zone that comes first.
+    pub(crate) fn shown_day(&self, at: OffsetDateTime) -> Date {
+        date(self.local(at).date()).unwrap_or(at.date())
     }
 
     /// The start of a day in the company's own zone.
@@ -144,6 +144,41 @@ impl When {
         if texts.is_empty() { format!("0\u{a0}{}", units[3]) } else { texts.join(" ") }
     }
 
+    /// The names of the two zones, the one that comes first before the other; the second is empty if they are the same.
+    pub(crate) fn places(&self) -> (&str, &str) {
+        match &self.place {
+            None => ("UTC", ""),
+            Some(place) if self.utc_first => ("UTC", place),
+            Some(place) => (place, "UTC"),
+        }
+    }
+
+    /// The time of day with seconds, without the names of the zones, for a column whose head names them. The second time has its
+    /// day where that is another.
+    pub(crate) fn seconds(&self, at: OffsetDateTime) -> Both {
+        let (first, second) = if self.utc_first { (utc(at), self.own(at)) } else { (self.own(at), utc(at)) };
+        let same_day = first.date() == second.date();
+        let second = second.strftime(if same_day { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string();
+        Both {
+            iso: backfill_report::instant::utc(at),
+            first: first.strftime("%H:%M:%S").to_string(),
+            second: if self.place.is_some() { second } else { String::new() },
+        }
+    }
+
+    /// The day and the time of day in the zone that comes first.
+    pub(crate) fn local(&self, at: OffsetDateTime) -> civil::DateTime {
+        if self.utc_first { utc(at) } else { self.own(at) }
+    }
+
+    /// The instant at which clocks of the zone that comes first show a time: the earlier one if they show it twice, and the one
+    /// just as far after the gap if they skip it.
+    pub(crate) fn instant(&self, local: civil::DateTime) -> Option<OffsetDateTime> {
+        let zone = if self.utc_first { TimeZone::UTC } else { self.zone.clone() };
+        let zoned = local.to_zoned(zone).ok()?;
+        OffsetDateTime::from_unix_timestamp(zoned.timestamp().as_second()).ok()
+    }
+
     fn own(&self, at: OffsetDateTime) -> civil::DateTime {
         timestamp(at).to_zoned(self.zone.clone()).datetime()
     }
@@ -156,6 +191,11 @@ impl When {
         let (first, second) = if self.utc_first { (utc, own) } else { (own, utc) };
         Both { iso, first, second }
     }
+}
+
+fn date(day: civil::Date) -> Option<Date> {
+    let month = Month::try_from(u8::try_from(day.month()).ok()?).ok()?;
+    Date::from_calendar_date(i32::from(day.year()), month, u8::try_from(day.day()).ok()?).ok()
 }
 
 fn utc(at: OffsetDateTime) -> civil::DateTime {

@@ -8,9 +8,11 @@ mod service;
 mod home;
 mod today;
 mod choice;
+mod field;
 mod coverage;
 mod runs;
 mod windows;
+mod log;
 mod company;
 
 pub(crate) use self::service::status_router;
@@ -30,6 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
         coverage::routes(),
         runs::routes(),
         windows::routes(),
+        log::routes(),
         company::routes(),
     ]
     .into_iter()

@@ -13,6 +13,7 @@ mod today;
 mod coverage;
 mod runs;
 mod company;
+mod log;
 
 pub(crate) use self::language::Language;
 
@@ -21,6 +22,7 @@ use self::coverage::CoverageWords;
 use self::enter::EnterWords;
 use self::frame::FrameWords;
 use self::home::HomeWords;
+use self::log::LogWords;
 use self::runs::RunWords;
 use self::state::StateWords;
 use self::today::TodayWords;
@@ -38,6 +40,7 @@ pub(crate) struct Words {
     pub(crate) coverage: CoverageWords,
     pub(crate) runs: RunWords,
     pub(crate) company: CompanyWords,
+    pub(crate) log: LogWords,
 }
 
 static EN: Words = Words {
@@ -50,6 +53,7 @@ static EN: Words = Words {
     coverage: coverage::EN,
     runs: runs::EN,
     company: company::EN,
+    log: log::EN,
 };
 
 static ES: Words = Words {
@@ -62,6 +66,7 @@ static ES: Words = Words {
     coverage: coverage::ES,
     runs: runs::ES,
     company: company::ES,
+    log: log::ES,
 };
 
 impl Language {
