@@ -13,6 +13,11 @@ impl Plain {
     pub(crate) fn new(text: &str) -> Self {
         Self(Untrusted(text).to_string())
     }
+
+    /// Whether there is nothing to show.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl From<&str> for Plain {

@@ -38,9 +38,10 @@ impl Console {
         serve(router(App::new(self, port)), listener, shutdown, clock).await
     }
 
-    /// Lists the method and path of every route, in the order of the code.
-    pub fn routes(look_only: bool) -> Vec<(&'static str, &'static str)> {
-        let offered = pages::routes().into_iter().filter(|route| !(look_only && route.is_act));
+    /// Lists the method and path of every route of a console that only shows, or that may show documents, in the order of the
+    /// code.
+    pub fn routes(look_only: bool, documents: bool) -> Vec<(&'static str, &'static str)> {
+        let offered = pages::routes().into_iter().filter(|route| route.is_offered(look_only, documents));
         offered.map(|route| (route.method, route.path)).collect()
     }
 }
@@ -63,7 +64,7 @@ pub async fn serve_status(
 fn router(app: App) -> Router {
     let app = Arc::new(app);
     let guarding = Guard::new(app.addresses.clone());
-    let offered = pages::routes().into_iter().filter(|route| !(app.look_only && route.is_act));
+    let offered = pages::routes().into_iter().filter(|route| route.is_offered(app.look_only, app.documents));
     let router = offered.fold(Router::new(), |router, route| {
         let handler = match route.access {
             Access::Open => route.handler,

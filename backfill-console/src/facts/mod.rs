@@ -3,6 +3,7 @@
 mod calendar;
 mod mark;
 mod month_bar;
+mod number;
 mod pipeline;
 mod price;
 mod progress;
@@ -12,6 +13,7 @@ mod verdict;
 pub(crate) use self::calendar::{DayCell, calendar, worst_state};
 pub(crate) use self::mark::Mark;
 pub(crate) use self::month_bar::month_bars;
+pub(crate) use self::number::number_member;
 pub(crate) use self::pipeline::{PipelineFacts, days, days_begun, pipelines};
 pub(crate) use self::price::least_calls;
 pub(crate) use self::progress::{Progress, progress};

@@ -13,6 +13,8 @@ pub(crate) enum Area {
     Triggers,
     Runs,
     Log,
+    /// The search box leads to them.
+    Records,
     Company,
 }
 

@@ -13,6 +13,8 @@ mod coverage;
 mod runs;
 mod windows;
 mod log;
+mod records;
+mod quarantine;
 mod company;
 
 pub(crate) use self::service::status_router;
@@ -33,6 +35,8 @@ pub(crate) fn routes() -> Vec<Route> {
         runs::routes(),
         windows::routes(),
         log::routes(),
+        records::routes(),
+        quarantine::routes(),
         company::routes(),
     ]
     .into_iter()

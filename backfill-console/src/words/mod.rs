@@ -14,6 +14,7 @@ mod coverage;
 mod runs;
 mod company;
 mod log;
+mod records;
 
 pub(crate) use self::language::Language;
 
@@ -23,6 +24,7 @@ use self::enter::EnterWords;
 use self::frame::FrameWords;
 use self::home::HomeWords;
 use self::log::LogWords;
+use self::records::RecordWords;
 use self::runs::RunWords;
 use self::state::StateWords;
 use self::today::TodayWords;
@@ -41,6 +43,7 @@ pub(crate) struct Words {
     pub(crate) runs: RunWords,
     pub(crate) company: CompanyWords,
     pub(crate) log: LogWords,
+    pub(crate) records: RecordWords,
 }
 
 static EN: Words = Words {
@@ -54,6 +57,7 @@ static EN: Words = Words {
     runs: runs::EN,
     company: company::EN,
     log: log::EN,
+    records: records::EN,
 };
 
 static ES: Words = Words {
@@ -67,6 +71,7 @@ static ES: Words = Words {
     runs: runs::ES,
     company: company::ES,
     log: log::ES,
+    records: records::ES,
 };
 
 impl Language {

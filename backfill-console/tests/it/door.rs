@@ -23,11 +23,17 @@ fn address(path: &str) -> String {
         .replace("{name}", "x")
 }
 
+/// A console that has every route.
+async fn with_documents() -> Served {
+    let (console, invented) = invented::full(Arc::new(SystemClock::new())).await;
+    Served::new(Console { documents: true, ..console }, invented).await
+}
+
 #[tokio::test]
 async fn every_route_refuses_other_hosts_sites_and_methods() {
-    let served = Served::full().await;
+    let served = with_documents().await;
     let (cookie, own) = (served.sign_in().await, served.host());
-    for (method, path) in Console::routes(false) {
+    for (method, path) in Console::routes(false, true) {
         let path = address(path);
         for (host, site, origin, expected) in [
             ("evil.example", "same-origin", "", Some(421)),
@@ -68,9 +74,9 @@ async fn every_route_refuses_other_hosts_sites_and_methods() {
 
 #[tokio::test]
 async fn without_a_session_only_the_open_routes_answer() {
-    let served = Served::full().await;
+    let served = with_documents().await;
     let own = served.host();
-    for (method, path) in Console::routes(false) {
+    for (method, path) in Console::routes(false, true) {
         for cookie in ["", "qbo-console-1=x", &*format!("qbo-console-{}={}", served.port, "0".repeat(64))] {
             let headers = [
                 ("host", &*own),
@@ -93,12 +99,14 @@ async fn without_a_session_only_the_open_routes_answer() {
 
 #[tokio::test]
 async fn a_console_that_only_shows_has_no_route_that_changes_anything() {
-    let changing: Vec<_> = Console::routes(true).into_iter().filter(|(method, _)| *method != "GET").collect();
+    let changing: Vec<_> =
+        Console::routes(true, true).into_iter().filter(|(method, _)| *method != "GET").collect();
     assert_eq!(changing, [("POST", "/enter"), ("POST", "/leave")]);
     let (console, invented) = invented::empty(Arc::new(SystemClock::new())).await;
     let served = Served::new(Console { look_only: true, ..console }, invented).await;
     let cookie = served.sign_in().await;
-    for (method, path) in Console::routes(false).into_iter().filter(|route| !changing.contains(route)) {
+    for (method, path) in Console::routes(false, false).into_iter().filter(|route| !changing.contains(route))
+    {
         if method == "POST" {
             let answer = served.post(&address(path), &cookie, "value=x").await;
             assert!([404, 405].contains(&answer.status), "{path} {}", answer.status);
@@ -112,7 +120,7 @@ async fn no_answer_holds_a_secret_or_a_document_and_foreign_text_stays_text() {
     let served = Served::full().await;
     let cookie = served.sign_in().await;
     let mut seen_hostile = false;
-    for (method, path) in Console::routes(false) {
+    for (method, path) in Console::routes(false, false) {
         let paths = [address(path), format!("{}?year=2025&day=2025-03-14&lang=xx", address(path))];
         for path in paths {
             let answer = match method {
