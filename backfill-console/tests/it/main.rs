@@ -4,6 +4,10 @@
 
 mod browser;
 mod door;
+mod hostile_company;
 mod invented;
+mod log;
 mod pages;
+mod records;
 mod served;
+mod untrusted;
