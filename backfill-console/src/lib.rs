@@ -23,6 +23,7 @@ mod trouble;
 mod plain;
 mod secret_text;
 mod record;
+mod local_time;
 mod when;
 mod facts;
 mod words;

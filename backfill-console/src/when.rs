@@ -52,6 +52,11 @@ impl When {
         (format!("{from} {to} {until}{zone}"), own)
     }
 
+    /// What people call the company's own zone, such as `Guayaquil`.
+    pub(crate) fn place(&self) -> &str {
+        self.place.as_deref().unwrap_or("UTC")
+    }
+
     /// The time of day, with the day if it is another than that of `now`.
     pub(crate) fn moment(&self, at: OffsetDateTime, now: OffsetDateTime) -> Both {
         let (own, utc) = (self.own(at), utc(at));

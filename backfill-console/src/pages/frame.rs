@@ -16,6 +16,8 @@ pub(crate) enum Area {
     /// The search box leads to them.
     Records,
     Company,
+    /// Pages that the bar does not lead to.
+    Elsewhere,
 }
 
 /// How a page keeps itself up to date.

@@ -16,6 +16,9 @@ mod log;
 mod records;
 mod quarantine;
 mod company;
+mod typed_time;
+mod new;
+mod triggers;
 
 pub(crate) use self::service::status_router;
 pub(crate) use self::trouble::not_found;
@@ -38,6 +41,8 @@ pub(crate) fn routes() -> Vec<Route> {
         records::routes(),
         quarantine::routes(),
         company::routes(),
+        new::routes(),
+        triggers::routes(),
     ]
     .into_iter()
     .flatten()

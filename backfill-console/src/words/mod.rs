@@ -15,8 +15,13 @@ mod runs;
 mod company;
 mod log;
 mod records;
+mod time;
+mod new;
+mod triggers;
 
 pub(crate) use self::language::Language;
+pub(crate) use self::new::NewWords;
+pub(crate) use self::time::TimeWords;
 
 use self::company::CompanyWords;
 use self::coverage::CoverageWords;
@@ -28,6 +33,7 @@ use self::records::RecordWords;
 use self::runs::RunWords;
 use self::state::StateWords;
 use self::today::TodayWords;
+use self::triggers::TriggerWords;
 use self::trouble::TroubleWords;
 
 /// The texts of one language.
@@ -44,6 +50,9 @@ pub(crate) struct Words {
     pub(crate) company: CompanyWords,
     pub(crate) log: LogWords,
     pub(crate) records: RecordWords,
+    pub(crate) time: TimeWords,
+    pub(crate) new: NewWords,
+    pub(crate) triggers: TriggerWords,
 }
 
 static EN: Words = Words {
@@ -58,6 +67,9 @@ static EN: Words = Words {
     company: company::EN,
     log: log::EN,
     records: records::EN,
+    time: time::EN,
+    new: new::EN,
+    triggers: triggers::EN,
 };
 
 static ES: Words = Words {
@@ -72,6 +84,9 @@ static ES: Words = Words {
     company: company::ES,
     log: log::ES,
     records: records::ES,
+    time: time::ES,
+    new: new::ES,
+    triggers: triggers::ES,
 };
 
 impl Language {
