@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+mod acts;
 mod browser;
 mod door;
 mod hostile_company;
