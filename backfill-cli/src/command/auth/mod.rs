@@ -1,5 +1,6 @@
 //! The command `auth`: manages the company's consent.
 
+mod consent_flow;
 mod login;
 mod status;
 mod token_service;
@@ -12,6 +13,7 @@ use qbo_auth::{AuthError, RealmId, TokenEndpoint as _, TokenErrorKind, TokenVaul
 use raw_store::StoreErrorKind;
 use serde_json::json;
 
+pub(super) use consent_flow::ConsentFlow;
 pub(super) use status::{SOON, consent_json, warn_if_ending};
 
 use self::status::no_consent;
