@@ -35,7 +35,7 @@ pub use memory::{MemoryStore, StoredRow};
 pub use page::{Altered, PageCommit, PageOutcome, RejectedRow, Row, WindowChange};
 #[cfg(feature = "pg")]
 pub use postgres::{
-    ChannelBinding, DatabaseOptions, NullColumn, PgStore, SchemaDifference, SchemaStatus, SealedRow,
+    Access, ChannelBinding, DatabaseOptions, NullColumn, PgStore, SchemaDifference, SchemaStatus, SealedRow,
     SealedRowLock, SslMode, UnknownViewSet, ViewSet, ViewsStatus,
 };
 pub use prepare::{Unstorable, check_storable};

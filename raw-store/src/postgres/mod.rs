@@ -42,7 +42,7 @@ use time::{Date, OffsetDateTime};
 
 use self::calls::session::CallSession;
 use self::commit::{documents, pages, quarantine};
-pub use self::connect::{ChannelBinding, DatabaseOptions, SslMode};
+pub use self::connect::{Access, ChannelBinding, DatabaseOptions, SslMode};
 use self::connect::{Connector, Session, check_ownership};
 use self::lease::heartbeat::{Heartbeat, Moment};
 use self::log::{query, runs, windows};

@@ -12,7 +12,7 @@ mod url;
 
 pub(super) use backend::Backend;
 pub(super) use options::LEASE_TIME;
-pub use options::{ChannelBinding, DatabaseOptions, SslMode};
+pub use options::{Access, ChannelBinding, DatabaseOptions, SslMode};
 pub(super) use pool::{Connector, Session};
 pub(super) use pooler::check_ownership;
 pub(super) use session::DURABLE;

@@ -68,6 +68,20 @@ pub struct DatabaseOptions {
     pub(super) connect_timeout: Duration,
     pub(in crate::postgres) pool_size: usize,
     pub(in crate::postgres) lease_time: Duration,
+    /// Who waits for the answers, and whether they may change anything.
+    pub(super) access: Access,
+}
+
+/// What the sessions of a store are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// For programs that load: a statement may take a minute.
+    #[default]
+    Loading,
+    /// For people who look at pages and act on them: a statement may take five seconds.
+    Viewing,
+    /// As `Viewing`, and no statement can write, whatever the role may do.
+    ReadOnly,
 }
 
 /// A server's address.
@@ -118,6 +132,7 @@ impl DatabaseOptions {
             connect_timeout: CONNECT_TIMEOUT,
             pool_size: POOL_SIZE,
             lease_time: LEASE_TIME,
+            access: Access::default(),
         }
     }
 
@@ -156,6 +171,11 @@ impl DatabaseOptions {
     /// Sets how many connections the store may use at once, at least one. One more holds its leases, and one asks for calls.
     pub fn with_pool_size(self, connections: usize) -> Self {
         Self { pool_size: connections.max(1), ..self }
+    }
+
+    /// Sets what the sessions are for.
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// The host's name or address, or the directory of its socket.

@@ -16,8 +16,8 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket, config as driver};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::options::{ChannelBinding, DatabaseOptions, Host, SslMode};
-use super::session::{AT_LOGIN, Terms, Unfit};
+use super::options::{Access, ChannelBinding, DatabaseOptions, Host, SslMode};
+use super::session::{AT_LOGIN, READ_ONLY, Terms, Unfit};
 use super::tls;
 use crate::{SchemaName, StoreErrorKind};
 
@@ -93,7 +93,12 @@ impl Connector {
                 ChannelBinding::Require => driver::ChannelBinding::Require,
             });
         let tls = MakeRustlsConnect::new(tls::config(options)?);
-        let (terms, between) = (Terms::new(schema, more), Arc::default());
+        let terms = match options.access {
+            Access::Loading => Terms::new(schema, more),
+            Access::Viewing => Terms::new(schema, more).for_readers(),
+            Access::ReadOnly => Terms::new(schema, READ_ONLY).for_readers(),
+        };
+        let between = Arc::default();
         Ok(Self { config, tls, terms, between, patience: options.connect_timeout })
     }
 

@@ -17,6 +17,12 @@ const SETTINGS: [(&str, &str); 7] = [
     ("timezone", "UTC"),
 ];
 
+/// `statement_timeout` of a store for people who look at pages.
+const READERS_WAIT: &str = "5s";
+
+/// Additional settings of a store that only shows: no statement of it can write, whatever its role may do.
+pub(super) const READ_ONLY: &[(&str, &str)] = &[("default_transaction_read_only", "on")];
+
 /// A commit is on the server's disk when it is answered, whatever the default of the server, the database or the role; where
 /// the default waits for more than that, it stays.
 const COMMITS: &str =
@@ -39,6 +45,8 @@ pub(super) const AT_LOGIN: &str = "-c jit=off";
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     search_path: Box<str>,
+    /// Another limit in place of the usual one.
+    statement_timeout: Option<&'static str>,
     more: &'static [(&'static str, &'static str)],
 }
 
@@ -57,14 +65,27 @@ impl From<tokio_postgres::Error> for Unfit {
 
 impl Terms {
     pub(super) fn new(schema: &SchemaName, more: &'static [(&'static str, &'static str)]) -> Self {
-        Self { search_path: schema.as_str().into(), more }
+        Self { search_path: schema.as_str().into(), statement_timeout: None, more }
+    }
+
+    /// Limits statements for people who wait for an answer, and may press the button again.
+    pub(super) fn for_readers(self) -> Self {
+        Self { statement_timeout: Some(READERS_WAIT), ..self }
+    }
+
+    fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let limit = self.statement_timeout;
+        SETTINGS.into_iter().map(move |(name, value)| {
+            (name, limit.filter(|_| name == "statement_timeout").unwrap_or(value))
+        })
     }
 
     /// Sends all settings and reads them back, in one round trip. With `asks`, also whether the startup options arrived.
     pub(super) async fn agree(&self, client: &Client, asks: bool) -> Result<Option<bool>, Unfit> {
-        let set = |(name, value): &(&str, &str)| format!("set_config('{name}', '{value}', false)");
+        let set = |(name, value): (&str, &str)| format!("set_config('{name}', '{value}', false)");
         let path = ("search_path", &*self.search_path);
-        let said: Vec<_> = [path].iter().chain(&SETTINGS).chain(self.more).map(set).collect();
+        let more = self.settings().chain(self.more.iter().copied()).map(set);
+        let said: Vec<_> = std::iter::once(set(path)).chain(more).collect();
         let shown: Vec<_> = SETTINGS.iter().map(|(name, _)| format!("current_setting('{name}')")).collect();
         let arrived = if asks { format!("{ARRIVED}; ") } else { String::new() };
         let statements = format!(
@@ -96,7 +117,7 @@ impl Terms {
         if !["on", "remote_apply"].contains(&&**commits) {
             return Err(differs("synchronous_commit", commits, "on"));
         }
-        for (number, (name, wanted)) in SETTINGS.iter().enumerate() {
+        for (number, (name, wanted)) in self.settings().enumerate() {
             let found = shown.get(number).map_or("", String::as_str);
             if !found.eq_ignore_ascii_case(wanted) {
                 return Err(differs(name, found, wanted));
@@ -128,6 +149,14 @@ mod tests {
         let mut shown = vec!["acme".to_owned(), "acme".into(), "on".into()];
         shown.extend(SETTINGS.iter().map(|(_, value)| (*value).to_owned()));
         shown
+    }
+
+    #[test]
+    fn people_wait_less_than_programs() {
+        let limit = |terms: Terms| terms.settings().find(|(name, _)| *name == "statement_timeout").unwrap().1;
+        let terms = || Terms::new(&"acme".parse().unwrap(), &[]);
+        assert_eq!((limit(terms()), limit(terms().for_readers())), ("1min", "5s"));
+        assert!(terms().for_readers().check(&shown()).unwrap_err().contains("statement_timeout"));
     }
 
     #[test]
