@@ -59,7 +59,8 @@ fn the_program_takes_every_command_of_the_documents() {
         let output = command.args(&words).current_dir(&home).stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         let understood = said.contains(ABSENT) || said.contains("/etc/qbo-backfill.toml");
-        let needs_no_settings = output.status.success() && words.iter().any(|word| word == "--help");
+        let needs_no_settings =
+            output.status.success() && words.iter().any(|word| word == "--help" || word == "-h");
         assert!(understood || needs_no_settings, "qbo-backfill {}\n{said}", words.join(" "));
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::instant::{short, utc};
 use crate::style::Style;
 use crate::table::Table;
+use crate::width::Width;
 
 /// The most findings shown on a terminal. The database and the other formats have all of them.
 const MOST_SHOWN: usize = 20;
@@ -73,17 +74,17 @@ pub fn lines(report: &Report) -> Vec<(Option<Style>, String)> {
 }
 
 /// The findings as text for a terminal.
-pub(crate) fn text(report: &Report) -> String {
+pub(crate) fn text(report: &Report, width: Width) -> String {
     let found: Vec<_> = all(report).collect();
     let mut text = format!("{}\n", sum(report));
     if found.is_empty() {
         return text;
     }
-    let mut table = Table::new(&["severity", "pipeline", "kind", "day", "detail"]);
+    let mut table = Table::new(&["severity", "pipeline", "kind", "day", "detail"]).optional(&["kind", "day"]);
     for (validated, finding) in found.iter().take(MOST_SHOWN) {
         table.row(cells(validated, finding));
     }
-    text.push_str(&table.to_string());
+    text.push_str(&table.fitted(width));
     if found.len() > MOST_SHOWN {
         let _ = writeln!(
             text,

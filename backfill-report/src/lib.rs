@@ -12,15 +12,17 @@
 //! # async fn show(report: &backfill_core::Report) {
 //! use backfill_report::ReportView;
 //! use backfill_report::style::Colours;
+//! use backfill_report::width::Width;
 //!
 //! let view = ReportView { report, monthly_calls: Some(500_000) };
-//! println!("{}", Colours::Dropped.apply(&view.to_text()));
+//! println!("{}", Colours::Dropped.apply(&view.to_text(Width::UNLIMITED)));
 //! std::fs::write("report.html", view.to_html()).expect("the folder can be written to");
 //! # }
 //! ```
 
 mod view;
 mod text;
+mod paragraph;
 mod markdown;
 pub mod json;
 mod html;
@@ -36,6 +38,8 @@ pub mod windows;
 mod window_group;
 pub mod call_month;
 pub mod table;
+pub mod fold;
+pub mod width;
 pub mod style;
 pub mod untrusted;
 pub mod instant;

@@ -11,17 +11,18 @@ use serde_json::{Value, json};
 use crate::number::counted;
 use crate::table::Table;
 use crate::untrusted::Untrusted;
+use crate::width::Width;
 
 /// The most transactions shown of each kind; JSON has all that are listed.
 const MOST_SHOWN: usize = 20;
 
 /// Renders the result of a reconciliation for a terminal.
-pub fn text(found: &Reconciliation, calls: u64) -> String {
-    let mut text = format!("{}\n", pipelines(found));
+pub fn text(found: &Reconciliation, calls: u64, width: Width) -> String {
+    let mut text = format!("{}\n", pipelines(found).fitted(width));
     for kind in DiscrepancyKind::ALL {
         text.push_str(&listed(found, kind));
     }
-    text.push_str(&unreachable(found));
+    text.push_str(&unreachable(found, width));
     if !found.unread_days.is_empty() {
         let days: Vec<_> = found.unread_days.iter().take(MOST_SHOWN).map(ToString::to_string).collect();
         let _ = writeln!(
@@ -61,7 +62,8 @@ fn pipelines(found: &Reconciliation) -> Table {
         "gone#",
         "without amount#",
         "unresolved#",
-    ]);
+    ])
+    .optional(&["without amount", "agrees", "quarantined", "unlisted"]);
     for one in &found.pipelines {
         let numbers = numbers(one).map(|(_, number)| number.to_string());
         table.row(std::iter::once(one.pipeline.clone()).chain(numbers));
@@ -138,7 +140,7 @@ fn transaction(one: &Discrepancy) -> String {
 }
 
 /// Transactions that no entity returns, by type.
-fn unreachable(found: &Reconciliation) -> String {
+fn unreachable(found: &Reconciliation, width: Width) -> String {
     let mut table = Table::new(&["not reachable", "transactions#", "amount#", "type"]);
     let mut has_any = false;
     for one in found.labels.iter().filter(|one| one.kind == Some(DiscrepancyKind::NotReachable)) {
@@ -147,7 +149,7 @@ fn unreachable(found: &Reconciliation) -> String {
         let label = Untrusted(&one.label).to_string();
         table.row([label, one.count.to_string(), one.amount.to_string(), known.to_owned()]);
     }
-    if has_any { format!("{table}\n") } else { String::new() }
+    if has_any { format!("{}\n", table.fitted(width)) } else { String::new() }
 }
 
 fn balances(check: &BalanceCheck) -> String {

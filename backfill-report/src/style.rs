@@ -22,19 +22,22 @@ pub enum Style {
     Bad,
     /// Secondary text.
     Aside,
+    /// A command to paste into a shell. A line break within it is written so that the shell continues the command.
+    Command,
 }
 
 /// Each style with the mark that begins it. The marks are zero-width format characters (Unicode invisible operators).
-const MARKS: [(Style, char); 5] = [
+const MARKS: [(Style, char); 6] = [
     (Style::Heading, '\u{2061}'),
     (Style::Good, '\u{2062}'),
     (Style::Doubtful, '\u{2063}'),
     (Style::Bad, '\u{2064}'),
     (Style::Aside, '\u{206a}'),
+    (Style::Command, '\u{206c}'),
 ];
 
 /// The mark that ends every style.
-const END: char = '\u{206b}';
+pub(crate) const END: char = '\u{206b}';
 
 impl Style {
     fn ansi(self) -> anstyle::Style {
@@ -45,10 +48,11 @@ impl Style {
             Self::Doubtful => AnsiColor::Yellow.on_default(),
             Self::Bad => AnsiColor::Red.on_default().bold(),
             Self::Aside => plain.dimmed(),
+            Self::Command => AnsiColor::Cyan.on_default(),
         }
     }
 
-    fn mark(self) -> char {
+    pub(crate) fn mark(self) -> char {
         MARKS.iter().find(|(style, _)| *style == self).map_or(END, |(_, mark)| *mark)
     }
 

@@ -15,15 +15,17 @@ use crate::summary::{
 use crate::table::Table;
 use crate::untrusted::Untrusted;
 use crate::view::ReportView;
+use crate::width::Width;
 use crate::window_group::group_windows;
 
 /// The most windows shown one by one. The database and the JSON report have all of them.
 const MOST_WINDOWS: usize = 12;
 
 impl ReportView<'_> {
-    /// Renders the report as text for a terminal, with the marks of [`crate::style`].
+    /// Renders the report as text for a terminal, with the marks of [`crate::style`]. Its tables fit the width; sentences are
+    /// folded by [`crate::fold`] when they are shown.
     #[must_use]
-    pub fn to_text(self) -> String {
+    pub fn to_text(self, width: Width) -> String {
         let report = self.report;
         let run = &report.run;
         let mut text = String::new();
@@ -42,13 +44,13 @@ impl ReportView<'_> {
             let _ = writeln!(text, "{}", Untrusted(message));
         }
         let _ = writeln!(text, "\n{}", heading("This run"));
-        let _ = write!(text, "{}", this_run(report));
+        let _ = write!(text, "{}", this_run(report).fitted(width));
         let _ = writeln!(text, "\n{}", heading("The range as it stands now"));
-        let _ = write!(text, "{}", standing(report));
+        let _ = write!(text, "{}", standing(report).fitted(width));
         for pipeline in &report.pipelines {
-            push_windows(&mut text, pipeline);
+            push_windows(&mut text, pipeline, width);
         }
-        let _ = writeln!(text, "\n{}\n{}", heading("Findings"), findings::text(report));
+        let _ = writeln!(text, "\n{}\n{}", heading("Findings"), findings::text(report, width));
         if let Some(again) = again(report) {
             let _ = writeln!(text, "{again}");
         }
@@ -87,7 +89,8 @@ fn this_run(report: &Report) -> Table {
         "unchanged#",
         "quarant.#",
         "pages#",
-    ]);
+    ])
+    .optional(&["pages", "unavail.", "prov.", "quarant.", "windows", "unchanged", "updated", "read"]);
     for (name, cells) in total_cells(report) {
         table.row(std::iter::once(name).chain(cells));
     }
@@ -106,7 +109,8 @@ fn standing(report: &Report) -> Table {
         "open#",
         "records read#",
         "seconds#",
-    ]);
+    ])
+    .optional(&["seconds", "unavail.", "prov.", "windows", "records read", "open"]);
     for pipeline in &report.pipelines {
         let mut numbers = standing_numbers(pipeline).map(|number| number.to_string());
         if pipeline.has_more_rows {
@@ -119,7 +123,7 @@ fn standing(report: &Report) -> Table {
 }
 
 /// Lists the windows with records and the windows that are not completed.
-fn push_windows(text: &mut String, pipeline: &PipelineReport) {
+fn push_windows(text: &mut String, pipeline: &PipelineReport, width: Width) {
     let missing = pipeline.windows.iter().filter(|line| line.state == WindowState::Unavailable);
     if let (unread @ 1.., Some(line)) = (missing.clone().count(), missing.clone().next()) {
         let why = line.error_message.as_deref().unwrap_or_default();
@@ -155,11 +159,12 @@ fn push_windows(text: &mut String, pipeline: &PipelineReport) {
         "quarant.#",
         "seconds#",
         "message",
-    ]);
+    ])
+    .optional(&["seconds", "quarant.", "unchanged", "updated", "inserted"]);
     for line in lines.iter().take(MOST_WINDOWS) {
         table.row(line.cells());
     }
-    let _ = write!(text, "{table}");
+    let _ = write!(text, "{}", table.fitted(width));
     let more: usize = lines.iter().skip(MOST_WINDOWS).map(|line| line.count).sum();
     if more > 0 {
         let _ = writeln!(

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use crate::instant::{short, utc};
 use crate::table::Table;
+use crate::width::Width;
 
 /// Renders the result of a verification for a terminal.
-pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> String {
+pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64, width: Width) -> String {
     let mut table = Table::new(&[
         "pipeline",
         "last updated (UTC)",
@@ -22,6 +23,15 @@ pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> Strin
         "gone#",
         "unknown#",
         "unread windows#",
+    ])
+    .optional(&[
+        "same",
+        "quarantined",
+        "open",
+        "counted",
+        "unread windows",
+        "unknown",
+        "last updated (UTC)",
     ]);
     for one in found {
         let gone = if one.looked_for_gone { one.gone.to_string() } else { "?".to_owned() };
@@ -35,9 +45,9 @@ pub fn text(found: &[VerifiedPipeline], shown: &[Mismatch], calls: u64) -> Strin
             one.unread.to_string(),
         ]));
     }
-    let mut text = table.to_string();
+    let mut text = table.fitted(width);
     if !shown.is_empty() {
-        let _ = write!(text, "\n{}", differences(shown));
+        let _ = write!(text, "\n{}", differences(shown).fitted(width));
     }
     for one in found {
         for (number, kind) in [(one.missing, "missing"), (one.changed, "changed"), (one.gone, "gone")] {

@@ -4,10 +4,12 @@ use raw_store::LogLine;
 
 use crate::instant::short;
 use crate::table::Table;
+use crate::width::Width;
 
 /// Renders the windows of the log, one line each.
-pub fn windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> String {
-    let mut table = Table::new(&["entity", "window", "status", "read#", "attempts#", "message"]);
+pub fn windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>, width: Width) -> String {
+    let mut table = Table::new(&["entity", "window", "status", "read#", "attempts#", "message"])
+        .optional(&["attempts", "read"]);
     for line in lines {
         table.row([
             line.entity_name.to_string(),
@@ -18,5 +20,5 @@ pub fn windows<'a>(lines: impl IntoIterator<Item = &'a LogLine>) -> String {
             line.error_message.as_deref().unwrap_or_default().to_owned(),
         ]);
     }
-    table.to_string()
+    table.fitted(width)
 }

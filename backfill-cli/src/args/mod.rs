@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use backfill_core::{Axis, ChunkSize};
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
 use raw_store::{RunId, SchemaName, TriggerName, ViewSet, WindowState};
@@ -19,7 +19,7 @@ use crate::args::words::{AXES, CHUNKS, LEVELS, STATES, mend_bash, mend_fish, one
 use crate::instant;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print;
-use crate::output::print::{out, out_json};
+use crate::output::print::{out_document, out_json};
 
 /// Seconds to wait for a pipeline that another process holds: longer than the lease of a frozen process lasts.
 const WAIT: u64 = 90;
@@ -201,7 +201,7 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Stop a run from another terminal, after its current page
     Cancel {
-        /// Run id, as `runs` shows it
+        /// Run id, its first characters, or `latest`
         run: RunId,
     },
     /// Read windows again: those that failed, or those that contain an instant
@@ -252,8 +252,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(
     after_help = "Examples:\n  qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01\n  \
-    qbo-backfill run all --from 2020-01-01 --to 2026-01-01 --chunk month --output json\n  \
-    qbo-backfill run qb_invoices_backfill --fecha-inicio 2026-01-01T00:00:00Z --fecha-fin 2026-02-01T00:00:00Z"
+    qbo-backfill run all --from 2020-01-01 --to 2026-01-01 --chunk month \\\n      --output json\n  \
+    qbo-backfill run qb_invoices_backfill --fecha-inicio 2026-01-01T00:00:00Z \\\n      --fecha-fin 2026-02-01T00:00:00Z"
 )]
 pub(crate) struct RunArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
@@ -288,6 +288,9 @@ pub(crate) struct RunArgs {
     /// Show what the run would read, as `plan` does, and stop there
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Show the whole report with its tables at the end, instead of one paragraph
+    #[arg(long)]
+    pub(crate) details: bool,
     /// Seconds to wait for a pipeline that another process holds; 0 does not wait
     #[arg(long, value_name = "SECONDS", default_value_t = WAIT, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) wait: u64,
@@ -322,6 +325,9 @@ pub(crate) struct RetryArgs {
     /// Read the windows that contain this instant from their start, whatever their status
     #[arg(long, value_name = "T", value_parser = instant::parse, allow_hyphen_values = true)]
     pub(crate) window: Option<OffsetDateTime>,
+    /// Show the whole report with its tables at the end, instead of one paragraph
+    #[arg(long)]
+    pub(crate) details: bool,
 }
 
 #[derive(Debug, Args)]
@@ -473,9 +479,10 @@ pub(crate) enum Trigger {
 
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  qbo-backfill trigger add qb_invoices_backfill --now --from 2025-01-01 --to 2026-01-01\n  \
-    qbo-backfill trigger add Invoice Customer Item --at 2099-02-02T03:00:00-05:00 --from 2020-01-01 --to 2026-01-01 \\\n      \
-    --every year --name history\n\nA trigger fires only while a worker runs: qbo-backfill worker"
+    after_help = "Examples:\n  qbo-backfill trigger add qb_invoices_backfill --now \\\n      --from 2025-01-01 --to 2026-01-01\n  \
+    qbo-backfill trigger add Invoice Customer Item --at 2099-02-02T03:00:00-05:00 \\\n      \
+    --from 2020-01-01 --to 2026-01-01 --every year --name history\n\n\
+    A trigger fires only while a worker runs: qbo-backfill worker"
 )]
 pub(crate) struct TriggerAddArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
@@ -584,7 +591,7 @@ pub(crate) enum Quarantine {
     /// Accept that a record stays in quarantine, so that runs no longer end with exit code 3 because of it. A record that
     /// comes back with other content is open again
     #[command(
-        after_help = "Examples:\n  qbo-backfill quarantine accept 3f9a1c0b72de --reason 'deleted in QuickBooks, not needed'"
+        after_help = "Examples:\n  qbo-backfill quarantine accept 3f9a1c0b72de \\\n      --reason 'deleted in QuickBooks, not needed'"
     )]
     Accept {
         /// Digest of the record, as `list` shows it, or its first characters
@@ -601,6 +608,9 @@ pub(crate) enum Quarantine {
         /// Only these pipelines [default: all]
         #[arg(value_name = "PIPELINE", value_delimiter = ',')]
         pipelines: Vec<String>,
+        /// Show the whole report with its tables at the end, instead of one paragraph
+        #[arg(long)]
+        details: bool,
     },
 }
 
@@ -631,7 +641,7 @@ pub(crate) struct RunsArgs {
 pub(crate) enum RunsCommand {
     /// Show one run
     Show {
-        /// Run id
+        /// Run id, its first characters, or `latest`
         run: RunId,
         /// Also list the windows that no later run has read
         #[arg(long)]
@@ -644,12 +654,12 @@ pub(crate) enum RunsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
-    /// Run id [default: the newest run]
+    /// Run id, its first characters, or `latest` [default: latest]
     pub(crate) run: Option<RunId>,
-    /// Format of the report [default: json with --output json, otherwise text]
+    /// Format of the report [default: what the name of --out ends in; json with --output json, otherwise text]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
-    /// File to write the report to [default: stdout]
+    /// File to write the report to; its name may end in .md, .json, .html or .txt [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Write a certificate of all tables instead: rows, digests, and what verifications have shown, as html or json
@@ -773,9 +783,9 @@ pub(crate) enum Auth {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  qbo-backfill auth login\n  qbo-backfill auth login --no-browser --port 0\n  \
-    qbo-backfill auth login --environment production --redirect-url https://books.example/callback\n\n\
-    The redirect address has to be registered with the app at developer.intuit.com. Intuit accepts http://localhost\n\
-    for development keys; production keys need an https address. The page there may be empty or missing: copy its\n\
+    qbo-backfill auth login --environment production \\\n      --redirect-url https://books.example/callback\n\n\
+    The redirect address has to be registered with the app at developer.intuit.com. Intuit accepts http://localhost \
+    for development keys; production keys need an https address. The page there may be empty or missing: copy its \
     address from the browser and paste it into the prompt."
 )]
 pub(crate) struct LoginArgs {
@@ -806,6 +816,9 @@ pub(crate) struct DemoArgs {
     /// Keep the database, in the user's data folder, instead of deleting it at the end
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Show the whole report with its tables, instead of one paragraph
+    #[arg(long)]
+    pub(crate) details: bool,
     /// Number of invoices in the emulated company
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(crate) invoices: usize,
@@ -826,10 +839,20 @@ impl RunArgs {
             no_count: false,
             settle: SettleArgs::default(),
             dry_run: false,
+            details: false,
             seed: None,
             wait: WAIT,
         }
     }
+}
+
+/// The command line. The short help (`-h`) shows a command's own options and the most used global ones; `--help` shows all.
+fn command() -> clap::Command {
+    const MOST_USED: [&str; 4] = ["profile", "environment", "database", "output"];
+    Cli::command().mut_args(|arg| {
+        let is_rare = arg.is_global_set() && !MOST_USED.contains(&arg.get_id().as_str());
+        arg.hide_short_help(is_rare)
+    })
 }
 
 /// Parses the command line. `--help` and `--version` print their text and end with [`DONE`].
@@ -845,7 +868,9 @@ pub(crate) fn parse() -> Result<Cli, Exit> {
         _ => {}
     }
     secret_args::flags(words())?;
-    Cli::try_parse().map_err(|error| {
+    let mut command = command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    parsed.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
         if !error.use_stderr() {
             print::help(&error.render());
             return Exit::new(DONE, "", "");
@@ -873,7 +898,7 @@ fn given(words: impl Iterator<Item = std::ffi::OsString>, option: &str) -> Optio
 pub(crate) fn completions(shell: clap_complete::Shell, form: Output) {
     const BINARY: &str = "qbo-backfill";
     let mut text = Vec::new();
-    let mut command = with_pipelines(Cli::command());
+    let mut command = with_pipelines(command());
     clap_complete::generate(shell, &mut command, BINARY, &mut text);
     let text = String::from_utf8_lossy(&text);
     let script = match shell {
@@ -882,7 +907,7 @@ pub(crate) fn completions(shell: clap_complete::Shell, form: Output) {
         _ => text.into_owned(),
     };
     match form {
-        Output::Text => out(&script),
+        Output::Text => out_document(&script),
         Output::Json => out_json(&json!({"shell": shell.to_string(), "script": script})),
     }
 }

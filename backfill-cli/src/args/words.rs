@@ -7,6 +7,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use backfill_core::Catalog;
 
+/// The word that stands for the newest run where a run id is taken.
+pub(crate) const LATEST: &str = "latest";
+
 pub(crate) const CHUNKS: [&str; 6] = ["day", "week", "month", "quarter", "year", "whole"];
 pub(crate) const AXES: [&str; 3] = ["updated", "created", "txn-date"];
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -21,7 +24,7 @@ where
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
-/// Adds the pipelines of the bundled catalogue to the command that completions are generated from. The parser itself
+/// Adds the pipelines of the bundled catalogue, and the word for the newest run, to the command that completions are generated from. The parser itself
 /// accepts any word, because the settings may name a catalogue with more pipelines.
 pub(crate) fn with_pipelines(command: Command) -> Command {
     let catalog = Catalog::bundled();
@@ -34,12 +37,10 @@ pub(crate) fn with_pipelines(command: Command) -> Command {
 }
 
 fn offering(command: Command, names: &[&'static str]) -> Command {
-    let command = command.mut_args(|arg| {
-        if matches!(arg.get_id().as_str(), "pipelines" | "pipeline") {
-            arg.value_parser(PossibleValuesParser::new(names.to_vec()))
-        } else {
-            arg
-        }
+    let command = command.mut_args(|arg| match arg.get_id().as_str() {
+        "pipelines" | "pipeline" => arg.value_parser(PossibleValuesParser::new(names.to_vec())),
+        "run" => arg.value_parser(PossibleValuesParser::new([LATEST])),
+        _ => arg,
     });
     command.mut_subcommands(|command| offering(command, names))
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backfill_core::ReportError;
 use qbo_auth::{Clock as _, SystemClock};
 use raw_store::{BackfillLog as _, RunId, Store, TriggerQueue as _, TriggerState};
 use serde_json::json;
 
+use super::find_run::find_run;
 use super::log_reader::reader;
 use crate::app::Database;
 use crate::args::Output;
@@ -24,7 +24,7 @@ pub(crate) async fn cancel(settings: &Settings, run: &RunId) -> Result<u8, Exit>
     let database = reader(settings).await?;
     let asked = ask(&database, run).await;
     let closed = database.close().await;
-    asked.and(closed)?;
+    let run = asked.and_then(|run| closed.map(|()| run))?;
     match settings.output {
         Output::Json => out_json(&json!({"run_id": run.as_str(), "stop_requested": true})),
         Output::Text => {
@@ -36,19 +36,21 @@ pub(crate) async fn cancel(settings: &Settings, run: &RunId) -> Result<u8, Exit>
     Ok(DONE)
 }
 
-async fn ask(database: &Database, run: &RunId) -> Result<(), Exit> {
+/// Requests it of the run that is meant, and returns its id.
+async fn ask(database: &Database, wanted: &RunId) -> Result<RunId, Exit> {
     let store = &database.store;
-    let record = store.run(run).await?.ok_or_else(|| ReportError::UnknownRun(run.clone()))?;
+    let record = find_run(&**store, wanted).await?;
+    let run = &record.id;
     // Cancel the trigger of a run, too; otherwise its worker would continue the run.
     let (triggers, _) = store.triggers().await?;
     let trigger =
         triggers.into_iter().find(|one| one.state == TriggerState::Running && one.run.as_ref() == Some(run));
     if let Some(trigger) = trigger {
         store.cancel(&trigger.asked.name, &user()).await?;
-        return Ok(());
+        return Ok(record.id);
     }
     if store.request_stop(run, &user()).await? {
-        return Ok(());
+        return Ok(record.id);
     }
     Err(Exit::usage(
         format!("run {run} is not running: it is {}", record.status.as_str()),

@@ -4,7 +4,7 @@ use backfill_core::Certificate;
 use backfill_report::CertificateView;
 use serde_json::json;
 
-use super::document::{Content, Document};
+use super::document::{Content, Document, wanted_format};
 use super::log_reader::reader;
 use crate::args::{Output, ReportArgs, ReportFormat};
 use crate::config::settings::Settings;
@@ -14,13 +14,13 @@ const PROGRAM: &str = concat!("qbo-backfill ", env!("CARGO_PKG_VERSION"));
 
 /// Sums up all tables and writes the certificate.
 pub(super) async fn certificate(settings: &Settings, arguments: &ReportArgs) -> Result<u8, Exit> {
-    let format = match (arguments.format, settings.output) {
+    let format = match (wanted_format(arguments)?, settings.output) {
         (None, Output::Json) => ReportFormat::Json,
         (None, Output::Text) => ReportFormat::Html,
         (Some(format @ (ReportFormat::Html | ReportFormat::Json)), _) => format,
         (Some(ReportFormat::Text | ReportFormat::Md), _) => {
             let what = "a certificate is written as html or json; nothing was read";
-            return Err(Exit::usage(what, "leave --format out, or give --format json"));
+            return Err(Exit::usage(what, "name a file that ends in .html or .json, or give --format json"));
         }
     };
     let database = reader(settings).await?;

@@ -3,6 +3,7 @@
 #[cfg(feature = "embedded")]
 use std::path::Path;
 
+use backfill_report::style::{Style, paint};
 use backfill_report::table::Table;
 use backfill_report::untrusted::Untrusted;
 use raw_store::{DatabaseOptions, PgStore, StoreError, StoreErrorKind};
@@ -17,6 +18,7 @@ use crate::config::settings::Settings;
 use crate::interrupt::{self, Interrupts};
 use crate::output::exit::{DESTINATION, DONE, Exit, INTERRUPTED};
 use crate::output::print::{out, out_json, say};
+use crate::output::screen_width;
 
 /// The roles that `db init --roles` creates.
 const ROLES: [&str; 3] = ["qbo_owner", "qbo_loader", "qbo_reader"];
@@ -112,8 +114,8 @@ async fn status(settings: &Settings, database: &Database) -> Result<u8, Exit> {
     for (name, rows) in &status.tables {
         table.row([name.to_string(), rows.to_string()]);
     }
-    out(&table.to_string());
-    out(&format!("look at the data: {}", database.look));
+    out(&table.fitted(screen_width::of_stdout()));
+    out(&format!("look at the data: {}", paint(Style::Command, &database.look)));
     Ok(DONE)
 }
 

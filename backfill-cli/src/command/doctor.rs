@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use backfill_report::fold::hang;
 use backfill_report::instant::utc;
 use backfill_report::style::{Style, paint, state};
 use backfill_report::untrusted::Untrusted;
+use backfill_report::width::Width;
 use qbo_auth::{ClientSecret, Clock as _, SecretName, SystemClock, TokenSet, TokenVault as _};
 use raw_store::PgStore;
 use serde_json::json;
@@ -19,6 +21,7 @@ use crate::config::file_system;
 use crate::config::settings::Settings;
 use crate::output::exit::{DESTINATION, DONE, Exit, REAUTHORISE};
 use crate::output::print::{out, out_json};
+use crate::output::screen_width;
 use crate::secrets::Secrets;
 use crate::secrets::lineage;
 use crate::secrets::unlock;
@@ -34,7 +37,10 @@ pub(crate) async fn doctor(settings: &Settings, arguments: &DoctorArgs) -> Resul
     let findings = stop.or_done(async { Ok(look(settings, arguments, &stop).await) }).await?;
     match settings.output {
         Output::Json => out_json(&findings.lines.iter().map(Finding::json).collect()),
-        Output::Text => findings.lines.iter().for_each(|finding| out(&finding.text())),
+        Output::Text => {
+            let width = screen_width::of_stdout();
+            findings.lines.iter().for_each(|finding| out(&finding.text(width)));
+        }
     }
     match findings.failed {
         None => Ok(DONE),
@@ -113,13 +119,19 @@ impl Findings {
 }
 
 impl Finding {
-    fn text(&self) -> String {
+    fn text(&self, width: Width) -> String {
+        // The column in which sentences begin.
+        const START: usize = 24;
         let remedy = match self.remedy.as_str() {
             "" => String::new(),
-            remedy => format!("\n{:24}{} {}", "", paint(Style::Aside, "→"), Untrusted(remedy)),
+            remedy => {
+                let line = format!("{:START$}{} {}", "", paint(Style::Aside, "→"), Untrusted(remedy));
+                format!("\n{}", hang(&line, width, START + 2))
+            }
         };
         let state = state(&format!("{:8}", self.state)).to_string();
-        format!("{state}{:14}  {}{remedy}", self.subject, Untrusted(&self.what))
+        let line = format!("{state}{:14}  {}", self.subject, Untrusted(&self.what));
+        format!("{}{remedy}", hang(&line, width, START))
     }
 
     fn json(&self) -> serde_json::Value {
@@ -138,7 +150,11 @@ async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> 
             None => Ok(()),
         };
         findings.take("vault", locked.map_err(Exit::from))?;
-        findings.fine("vault", format!("{} opens, and can be locked and written", path.display()));
+        let is_beside = has_key_beside(settings);
+        // Where `secrets init` puts both unasked, that is worth a word, but nothing to correct.
+        let is_default = !settings.vault.named && !settings.vault_key.named;
+        let beside = if is_beside && is_default { "; its key lies in the same folder" } else { "" };
+        findings.fine("vault", format!("{} opens, and can be locked and written{beside}", path.display()));
         if let Some(kind) = file_system::shared(path) {
             findings.warning(
                 "vault",
@@ -146,11 +162,7 @@ async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> 
                 "put it on a local disk, or run on one host only",
             );
         }
-        let key = unlock::for_new(settings);
-        if let qbo_auth::Unlock::KeyFile(key) = key
-            && key.exists()
-            && key.parent() == path.parent()
-        {
+        if is_beside && !is_default {
             findings.warning(
                 "vault",
                 "vault and key lie in one folder: a copy of the folder is a copy of the secrets",
@@ -165,6 +177,14 @@ async fn vault(findings: &mut Findings, settings: &Settings) -> Option<Secrets> 
         findings.take("secrets", needed);
     }
     Some(secrets)
+}
+
+/// Whether the vault and its key file lie in one folder.
+fn has_key_beside(settings: &Settings) -> bool {
+    match unlock::for_new(settings) {
+        qbo_auth::Unlock::KeyFile(key) => key.exists() && key.parent() == settings.vault.path.parent(),
+        _ => false,
+    }
 }
 
 /// Checks that the consent exists, and how long it lasts.

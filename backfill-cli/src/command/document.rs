@@ -6,13 +6,18 @@ use std::path::Path;
 
 use backfill_report::style::Colours;
 use backfill_report::untrusted;
+use backfill_report::width::Width;
 use clap::ValueEnum as _;
 use failpoint::point;
 use serde_json::{Value, json};
 
-use crate::args::{Output, ReportFormat};
+use crate::args::{Output, ReportArgs, ReportFormat};
 use crate::output::exit::{Exit, unwritten};
 use crate::output::print::{out, out_document, out_json, say};
+use crate::output::screen_width;
+
+/// The name of a file that means stdout, as in other programs.
+const STDOUT: &str = "-";
 
 /// A document in the requested format.
 pub(super) struct Document<'a> {
@@ -35,8 +40,7 @@ pub(super) enum Content {
 impl Document<'_> {
     /// Writes the document to a file, or to stdout.
     pub(super) fn deliver(self, file: Option<&Path>, output: Output) -> Result<(), Exit> {
-        // As in other programs, `-` means stdout.
-        let Some(file) = file.filter(|file| *file != Path::new("-")) else {
+        let Some(file) = file.filter(|file| *file != Path::new(STDOUT)) else {
             self.show(output);
             return Ok(());
         };
@@ -77,6 +81,33 @@ impl Document<'_> {
     }
 }
 
+/// The format that the arguments of `report` ask for: `--format`, or else the end of the file's name; `None` if neither says
+/// one. A name that ends in another format is refused, because the file would not be what its name says.
+pub(super) fn wanted_format(arguments: &ReportArgs) -> Result<Option<ReportFormat>, Exit> {
+    if arguments.format.is_some() {
+        return Ok(arguments.format);
+    }
+    let Some(extension) = arguments.out.as_deref().and_then(Path::extension) else { return Ok(None) };
+    match extension.to_string_lossy().to_ascii_lowercase().as_str() {
+        "md" | "markdown" => Ok(Some(ReportFormat::Md)),
+        "json" => Ok(Some(ReportFormat::Json)),
+        "html" | "htm" => Ok(Some(ReportFormat::Html)),
+        "txt" | "text" => Ok(Some(ReportFormat::Text)),
+        other => Err(Exit::usage(
+            format!("a report cannot be written as .{other}; nothing was written"),
+            "end the name in .md, .json, .html or .txt, or say with --format what the file is to hold",
+        )),
+    }
+}
+
+/// The width of text in this file: a file's text does not depend on a screen.
+pub(super) fn width_of(file: Option<&Path>) -> Width {
+    match file {
+        Some(file) if file != Path::new(STDOUT) => Width::UNLIMITED,
+        _ => screen_width::of_stdout(),
+    }
+}
+
 /// The format as `--format` spells it.
 fn word(format: ReportFormat) -> String {
     format.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -88,4 +119,33 @@ fn write(file: &Path, text: &str) -> std::io::Result<()> {
     opened.write_all(text.as_bytes())?;
     // A pipe or a terminal cannot be synchronised to disk.
     if opened.metadata()?.is_file() { opened.sync_all() } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(out: Option<&str>, format: Option<ReportFormat>) -> Result<Option<ReportFormat>, Exit> {
+        wanted_format(&ReportArgs { run: None, format, out: out.map(Into::into), certificate: false })
+    }
+
+    #[test]
+    fn a_file_holds_what_its_name_says_unless_a_format_is_named() {
+        for (name, format) in [
+            ("report.md", ReportFormat::Md),
+            ("a.b/year.JSON", ReportFormat::Json),
+            ("report.html", ReportFormat::Html),
+            ("report.htm", ReportFormat::Html),
+            ("report.txt", ReportFormat::Text),
+        ] {
+            assert_eq!(wanted(Some(name), None).unwrap(), Some(format), "{name}");
+            assert_eq!(wanted(Some(name), Some(ReportFormat::Md)).unwrap(), Some(ReportFormat::Md), "{name}");
+        }
+        for nameless in [None, Some("-"), Some("report"), Some("/dev/stdout"), Some(".html")] {
+            assert_eq!(wanted(nameless, None).unwrap(), None, "{nameless:?}");
+        }
+        let refused = wanted(Some("report.pdf"), None).unwrap_err();
+        assert!(refused.what.contains(".pdf") && refused.next.contains(".html"), "{refused:?}");
+        assert!(wanted(Some("report.pdf"), Some(ReportFormat::Text)).is_ok());
+    }
 }

@@ -9,6 +9,7 @@ use crate::args::Output;
 use crate::config::settings::Settings;
 use crate::output::exit::DONE;
 use crate::output::print::{out, out_json};
+use crate::output::screen_width;
 
 /// `entities`: lists the catalogue.
 pub(crate) fn entities(settings: &Settings) -> u8 {
@@ -39,7 +40,8 @@ pub(crate) fn entities(settings: &Settings) -> u8 {
 }
 
 fn text(entities: &[EntitySpec]) -> String {
-    let mut table = Table::new(&["entity", "pipeline", "kind", "by", "notes"]);
+    let mut table =
+        Table::new(&["entity", "pipeline", "kind", "by", "notes"]).optional(&["kind", "pipeline", "by"]);
     for spec in entities {
         table.row([
             spec.name().to_string(),
@@ -50,7 +52,8 @@ fn text(entities: &[EntitySpec]) -> String {
         ]);
     }
     format!(
-        "{table}\n{} entities. all, transactions and lists stand for several; qb_bills_backfill fills qb_bills, and so on.\n",
+        "{}\n{} entities. all, transactions and lists stand for several; qb_bills_backfill fills qb_bills, and so on.\n",
+        table.fitted(screen_width::of_stdout()),
         entities.len()
     )
 }

@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod document;
 mod entities;
+mod find_run;
 mod findings;
 mod log_reader;
 mod plan;

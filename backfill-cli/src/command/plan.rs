@@ -19,6 +19,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::human_duration::human_duration;
 use crate::output::print::{out, out_json};
+use crate::output::screen_width;
 
 /// `plan`: shows windows, scans and the estimated calls, without calling QuickBooks.
 pub(crate) async fn plan(settings: &Settings, arguments: &RunArgs) -> Result<u8, Exit> {
@@ -99,7 +100,8 @@ fn settling_line(settling: &Settling) -> String {
 }
 
 fn as_text(plan: &Plan) -> String {
-    let mut table = Table::new(&["pipeline", "windows#", "done#", "to read#", "scans", "from .. to"]);
+    let mut table = Table::new(&["pipeline", "windows#", "done#", "to read#", "scans", "from .. to"])
+        .optional(&["scans", "windows", "done"]);
     for pipeline in &plan.pipelines {
         let spans = pipeline
             .scans
@@ -122,7 +124,8 @@ fn as_text(plan: &Plan) -> String {
         ]);
     }
     format!(
-        "{table}\n{} windows to read, at least {} API calls, and one more for every 999 records that are not in the log yet\n",
+        "{}\n{} windows to read, at least {} API calls, and one more for every 999 records that are not in the log yet\n",
+        table.fitted(screen_width::of_stdout()),
         plan.open_windows(),
         plan.estimated_calls
     )

@@ -9,11 +9,13 @@ use serde_json::json;
 
 use super::log_reader::{is_wanted, or_nothing, reader};
 use super::rerun;
+use super::run::Ending;
 use crate::args::{AcceptanceReason, Output, Quarantine};
 use crate::config::settings::{Settings, user};
 use crate::output::exit::{DONE, Exit};
 use crate::output::print;
 use crate::output::print::{out, out_json, say};
+use crate::output::screen_width;
 
 /// The shortest prefix of a digest that may accept a record, so that a typing error does not accept another one.
 const SHORTEST: usize = 6;
@@ -26,7 +28,7 @@ pub(crate) async fn quarantine(settings: &Settings, command: &Quarantine) -> Res
         Quarantine::Accept { id, pipeline, reason } => {
             accept(settings, pipeline.as_deref(), id, reason).await
         }
-        Quarantine::Retry { pipelines } => retry(settings, pipelines).await,
+        Quarantine::Retry { pipelines, details } => retry(settings, pipelines, Ending::of(*details)).await,
     }
 }
 
@@ -52,7 +54,8 @@ async fn list(settings: &Settings, pipelines: &[String], all: bool) -> Result<u8
         return Ok(DONE);
     }
     let mut table =
-        Table::new(&["pipeline", "digest", "status", "id", "window", "last seen (UTC)", "reason"]);
+        Table::new(&["pipeline", "digest", "status", "id", "window", "last seen (UTC)", "reason"])
+            .optional(&["last seen (UTC)", "window", "id"]);
     for one in &kept {
         let resolved = if one.resolved_at.is_some() { " (resolved)" } else { "" };
         let accepted = one.accepted.as_ref().map(|decision| format!(" ({})", decided(decision)));
@@ -66,7 +69,7 @@ async fn list(settings: &Settings, pipelines: &[String], all: bool) -> Result<u8
             format!("{}{resolved}{}", one.reason, accepted.unwrap_or_default()),
         ]);
     }
-    out(&table.to_string());
+    out(&table.fitted(screen_width::of_stdout()));
     say(
         "see a record: qbo-backfill quarantine show PIPELINE DIGEST; read their windows again: qbo-backfill quarantine retry; \
          accept a record: qbo-backfill quarantine accept DIGEST --reason TEXT",
@@ -199,7 +202,7 @@ async fn record(
     Ok((one, now))
 }
 
-async fn retry(settings: &Settings, pipelines: &[String]) -> Result<u8, Exit> {
+async fn retry(settings: &Settings, pipelines: &[String], ending: Ending) -> Result<u8, Exit> {
     let kept = kept(settings, pipelines).await?;
     let open: Vec<_> = kept.iter().filter(|one| one.resolved_at.is_none()).collect();
     let holds = |line: &LogLine| {
@@ -214,5 +217,5 @@ async fn retry(settings: &Settings, pipelines: &[String]) -> Result<u8, Exit> {
     if lines.is_empty() {
         return Ok(rerun::nothing(settings, "nothing is in quarantine"));
     }
-    rerun::read(settings, &lines, Reopen::All).await
+    rerun::read(settings, &lines, Reopen::All, ending).await
 }

@@ -15,6 +15,7 @@ use crate::args::{Output, ReconcileArgs};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit, INCOMPLETE};
 use crate::output::print::{out, out_json};
+use crate::output::screen_width;
 use crate::shutdown::Stop;
 use crate::sinks::progress::sink;
 
@@ -42,7 +43,7 @@ pub(crate) async fn reconcile(settings: &Settings, arguments: &ReconcileArgs) ->
     let calls = composed.client.usage().calls;
     let closed = composed.close().await;
     let mut found = result?;
-    let (shown, mut value) = (text(&found, calls), json(&found, calls));
+    let (shown, mut value) = (text(&found, calls, screen_width::of_stdout()), json(&found, calls));
     let verdict = match found.failure.take() {
         Some(failure) => Err(stop.signed(failure.into())),
         None => closed.and_then(|()| verdict(&found)),

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::auth::warn_if_ending;
 use super::certificate::certificate;
-use super::document::{Content, Document};
+use super::document::{Content, Document, wanted_format, width_of};
+use super::find_run::find_run;
 use super::findings;
 use super::log_reader::reader_and_secrets;
 use crate::args::{Output, ReportArgs, ReportFormat};
@@ -19,8 +20,16 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
     if arguments.certificate {
         return certificate(settings, arguments).await;
     }
+    let format = wanted_format(arguments)?.unwrap_or(match settings.output {
+        Output::Json => ReportFormat::Json,
+        Output::Text => ReportFormat::Text,
+    });
     let (database, secrets) = reader_and_secrets(settings).await?;
-    let mut report = Report::build(&*database.store, &settings.catalog, arguments.run.as_ref()).await?;
+    let run = match &arguments.run {
+        Some(wanted) => Some(find_run(&*database.store, wanted).await?.id),
+        None => None,
+    };
+    let mut report = Report::build(&*database.store, &settings.catalog, run.as_ref()).await?;
     let now = SystemClock::new().now_utc();
     findings::recall(&mut report, &*database.store, &settings.thresholds, now).await?;
     database.close().await?;
@@ -29,13 +38,9 @@ pub(crate) async fn report(settings: &Settings, arguments: &ReportArgs) -> Resul
     {
         warn_if_ending(&tokens);
     }
-    let format = arguments.format.unwrap_or(match settings.output {
-        Output::Json => ReportFormat::Json,
-        Output::Text => ReportFormat::Text,
-    });
     let view = ReportView { report: &report, monthly_calls: settings.monthly_calls };
     let content = match format {
-        ReportFormat::Text => Content::Styled(view.to_text()),
+        ReportFormat::Text => Content::Styled(view.to_text(width_of(arguments.out.as_deref()))),
         ReportFormat::Md => Content::Text(view.to_markdown()),
         ReportFormat::Json => Content::Json(view.to_json()),
         ReportFormat::Html => Content::Text(view.to_html()),

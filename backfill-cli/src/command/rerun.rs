@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::log_reader::{is_wanted, or_nothing, reader};
 use super::request::{nobody, request};
-use super::run;
+use super::run::{self, Ending};
 use crate::args::{Output, RunArgs};
 use crate::config::settings::Settings;
 use crate::output::event;
@@ -39,14 +39,20 @@ pub(super) fn nothing(settings: &Settings, why: &str) -> u8 {
 
 /// Reads these windows again. If windows of one run fail, the next run still starts; any other error, or a signal, ends the
 /// command.
-pub(super) async fn read(settings: &Settings, lines: &[LogLine], reopen: Reopen) -> Result<u8, Exit> {
+pub(super) async fn read(
+    settings: &Settings,
+    lines: &[LogLine],
+    reopen: Reopen,
+    ending: Ending,
+) -> Result<u8, Exit> {
     let mut by_axis: BTreeMap<&str, Vec<&LogLine>> = BTreeMap::new();
     for line in lines {
         by_axis.entry(&line.time_axis).or_default().push(line);
     }
     let mut incomplete = None;
     for (axis, lines) in by_axis {
-        match read_along(settings, axis.parse().unwrap_or_default(), &lines, reopen).await {
+        let Some(request) = along(settings, axis.parse().unwrap_or_default(), &lines)? else { continue };
+        match run::execute(settings, RunRequest { reopen, ..request }, ending).await {
             Ok(_) => {}
             Err(exit) if exit.code == INCOMPLETE => incomplete = Some(exit),
             Err(exit) => return Err(exit),
@@ -55,13 +61,13 @@ pub(super) async fn read(settings: &Settings, lines: &[LogLine], reopen: Reopen)
     incomplete.map_or(Ok(DONE), Err)
 }
 
-async fn read_along(settings: &Settings, axis: Axis, lines: &[&LogLine], reopen: Reopen) -> Result<u8, Exit> {
+/// The request to read these windows of one axis; `None` if there are none.
+fn along(settings: &Settings, axis: Axis, lines: &[&LogLine]) -> Result<Option<RunRequest>, Exit> {
     let mut chosen: BTreeMap<Box<str>, Vec<Window>> = BTreeMap::new();
     for line in lines {
         chosen.entry(line.entity_name.clone()).or_default().push(line.window);
     }
-    let Some(request) = chosen_windows(settings, axis, chosen)? else { return Ok(DONE) };
-    run::execute(settings, RunRequest { reopen, ..request }).await
+    chosen_windows(settings, axis, chosen)
 }
 
 /// The request to read these windows; `None` if there are none.

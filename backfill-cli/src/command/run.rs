@@ -6,6 +6,7 @@ use backfill_core::{Report, RunOutcome, RunRequest};
 use backfill_report::ReportView;
 use backfill_report::call_month::{json as month_json, line as month_line};
 use backfill_report::json::totals as totals_json;
+use backfill_report::style::{Style, paint};
 use failpoint::point;
 use qbo_auth::TokenVault as _;
 use raw_store::WindowState;
@@ -21,6 +22,7 @@ use crate::config::settings::Settings;
 use crate::output::event;
 use crate::output::exit::{self, Exit};
 use crate::output::print::{out, say};
+use crate::output::screen_width;
 use crate::shutdown::Stop;
 use crate::sinks::event_log::log_failure;
 use crate::sinks::progress::sink;
@@ -31,11 +33,42 @@ pub(crate) async fn run(settings: &Settings, arguments: &RunArgs) -> Result<u8, 
     refuse_future(arguments, span)?;
     // Check the request before opening anything.
     let request = request(settings, arguments, span, super::request::nobody(None))?;
-    execute(settings, request).await
+    execute(settings, request, Ending::of(arguments.details)).await
+}
+
+/// What a run shows to people when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// One paragraph.
+    Paragraph,
+    /// The whole report, with its tables.
+    Tables,
+}
+
+impl Ending {
+    /// What `--details` asks for, or its absence.
+    pub(super) fn of(details: bool) -> Self {
+        if details { Self::Tables } else { Self::Paragraph }
+    }
+
+    fn show(self, view: ReportView<'_>) {
+        match self {
+            Self::Paragraph => {
+                let report = format!("qbo-backfill report {}", view.report.run.id);
+                let report = paint(Style::Command, report);
+                out(&format!("\n{}\n\nwindows and findings: {report}", view.to_paragraph()));
+            }
+            Self::Tables => out(&view.to_text(screen_width::of_stdout())),
+        }
+    }
 }
 
 /// Executes a request, and shows the result.
-pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Result<u8, Exit> {
+pub(super) async fn execute(
+    settings: &Settings,
+    mut request: RunRequest,
+    ending: Ending,
+) -> Result<u8, Exit> {
     let stop = Stop::listen()?;
     let composed =
         compose(settings, request.concurrency, request.seed, Schema::Made, |client| sink(settings, client))
@@ -46,7 +79,7 @@ pub(super) async fn execute(settings: &Settings, mut request: RunRequest) -> Res
     request.identity = composed.identity.clone();
     let result = match say_what_is_left(settings, &composed).await {
         Ok(()) => match composed.engine.run(request, stop.token.clone()).await {
-            Ok(outcome) => conclude(settings, &composed, outcome, &stop).await,
+            Ok(outcome) => conclude(settings, &composed, outcome, &stop, ending).await,
             Err(error) => Err(error.into()),
         },
         Err(exit) => Err(exit),
@@ -74,14 +107,15 @@ async fn conclude(
     composed: &RunApp,
     outcome: RunOutcome,
     stop: &Stop,
+    ending: Ending,
 ) -> Result<u8, Exit> {
     let report = final_report(settings, composed, &outcome, stop).await;
     point!("report.built");
     if let Ok(report) = &report {
         match settings.output {
             Output::Text => {
-                out(&ReportView { report, monthly_calls: settings.monthly_calls }.to_text());
-                out(&format!("look at the data: {}", composed.look()));
+                ending.show(ReportView { report, monthly_calls: settings.monthly_calls });
+                out(&format!("look at the data: {}", paint(Style::Command, composed.look())));
             }
             Output::Json => findings::tell(settings, report),
         }

@@ -1,17 +1,19 @@
 //! The command `runs`: lists the newest runs, or shows one run with its windows.
 
-use backfill_core::{ReportError, Totals};
+use backfill_core::Totals;
 use backfill_report::instant::{short, utc};
 use backfill_report::json::{line as line_json, run as run_json};
 use backfill_report::table::Table;
 use backfill_report::windows::windows;
 use raw_store::{BackfillLog as _, LogFilter, RunRecord};
 
+use super::find_run::find_run;
 use super::log_reader::{or_nothing, reader};
 use crate::args::{Output, RunsArgs, RunsCommand};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out, out_json};
+use crate::output::screen_width;
 
 /// `runs`: lists the newest runs, or shows one.
 pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8, Exit> {
@@ -19,13 +21,12 @@ pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8
     let runs = match &arguments.command {
         None => or_nothing(database.store.runs(arguments.limit).await)?,
         Some(RunsCommand::Show { run, .. }) => {
-            let found = database.store.run(run).await?;
-            vec![found.ok_or_else(|| ReportError::UnknownRun(run.clone()))?]
+            vec![find_run(&*database.store, run).await?]
         }
     };
     let lines = match &arguments.command {
-        Some(RunsCommand::Show { run, windows: true, status }) => {
-            let filter = LogFilter { run: Some(run.clone()), state: *status, ..LogFilter::default() };
+        Some(RunsCommand::Show { windows: true, status, .. }) => {
+            let filter = LogFilter { run: Some(runs[0].id.clone()), state: *status, ..LogFilter::default() };
             Some(database.store.lines(&filter).await?)
         }
         _ => None,
@@ -42,7 +43,9 @@ pub(crate) async fn runs(settings: &Settings, arguments: &RunsArgs) -> Result<u8
         (Output::Json, None) => out_json(&runs.iter().map(run_json).collect()),
         (Output::Text, _) if runs.is_empty() => out("nothing has been run yet: qbo-backfill run --help"),
         (Output::Text, _) => {
-            let list = lines.map(|lines| format!("\n{}", windows(&lines))).unwrap_or_default();
+            let list = lines
+                .map(|lines| format!("\n{}", windows(&lines, screen_width::of_stdout())))
+                .unwrap_or_default();
             out(&format!("{}{list}", text(&runs)));
         }
     }
@@ -65,6 +68,18 @@ fn text(runs: &[RunRecord]) -> String {
         "calls#",
         "started (UTC)",
         "seconds#",
+    ])
+    .optional(&[
+        "chunk",
+        "unavail.",
+        "seconds",
+        "unchanged",
+        "updated",
+        "calls",
+        "started (UTC)",
+        "windows",
+        "inserted",
+        "done",
     ]);
     for run in runs {
         let totals = Totals::of(&run.pipelines);
@@ -86,5 +101,5 @@ fn text(runs: &[RunRecord]) -> String {
             seconds.unwrap_or_default(),
         ]);
     }
-    table.to_string()
+    table.fitted(screen_width::of_stdout())
 }

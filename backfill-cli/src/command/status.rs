@@ -22,6 +22,7 @@ use crate::args::{Output, StatusArgs};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out, out_json};
+use crate::output::screen_width;
 
 /// `status`: shows how far each pipeline is.
 pub(crate) async fn status(settings: &Settings, arguments: &StatusArgs) -> Result<u8, Exit> {
@@ -189,6 +190,7 @@ impl<'a> EntityStatus<'a> {
 }
 
 fn text(entities: &[EntityStatus<'_>], listed: Listed) -> String {
+    let width = screen_width::of_stdout();
     let mut table = Table::new(&[
         "pipeline",
         "by",
@@ -202,7 +204,8 @@ fn text(entities: &[EntityStatus<'_>], listed: Listed) -> String {
         "unavail.#",
         "open#",
         "quarant.#",
-    ]);
+    ])
+    .optional(&["unavail.", "prov.", "quarant.", "by", "windows", "open", "from", "to", "done"]);
     for one in entities {
         let first = one.lines.iter().map(|line| line.window.start()).min().map(short).unwrap_or_default();
         let last = one.lines.iter().map(|line| line.window.end()).max().map(short).unwrap_or_default();
@@ -222,7 +225,7 @@ fn text(entities: &[EntityStatus<'_>], listed: Listed) -> String {
             one.open_quarantine.to_string(),
         ]);
     }
-    let mut text = table.to_string();
+    let mut text = table.fitted(width);
     let sum = |rows: fn(&EntityStatus<'_>) -> Option<u64>| entities.iter().filter_map(rows).sum::<u64>();
     let whole = sum(|one| one.with_all_fields);
     let rows = sum(|one| one.with_all_fields.map(|_| one.rows));
@@ -235,6 +238,7 @@ fn text(entities: &[EntityStatus<'_>], listed: Listed) -> String {
     if !listed.all {
         return text;
     }
-    let list = windows(entities.iter().flat_map(|one| &one.lines).copied().filter(|line| listed.has(line)));
+    let list =
+        windows(entities.iter().flat_map(|one| &one.lines).copied().filter(|line| listed.has(line)), width);
     format!("{text}\n{list}")
 }

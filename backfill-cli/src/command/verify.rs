@@ -13,7 +13,7 @@ use raw_store::{LogFilter, LogLine, Quarantine as _, Reopen, Window, WindowState
 
 use super::request::{nobody, request, span};
 use super::rerun::chosen_windows;
-use super::run;
+use super::run::{self, Ending};
 use super::unsound::Unsound;
 use super::verify_windows::completed;
 use crate::app::{Database, RunApp, Schema, compose};
@@ -22,6 +22,7 @@ use crate::config::settings::Settings;
 use crate::output::event;
 use crate::output::exit::{DONE, Exit, INCOMPLETE};
 use crate::output::print::{out, say};
+use crate::output::screen_width;
 use crate::shutdown::Stop;
 use crate::sinks::progress::{shows_bar, sink};
 
@@ -63,7 +64,7 @@ pub(crate) async fn verify(settings: &Settings, arguments: &VerifyArgs) -> Resul
     match settings.output {
         Output::Text => {
             let shown = shown.0.lock().unwrap_or_else(PoisonError::into_inner);
-            out(&verification_text(&found, &shown, calls));
+            out(&verification_text(&found, &shown, calls, screen_width::of_stdout()));
         }
         Output::Json => {
             let (code, next) = verdict.as_ref().map_or_else(|exit| (exit.code, &*exit.next), |_| (DONE, ""));
@@ -212,7 +213,7 @@ async fn repair(
     }
     let Some(request) = chosen_windows(settings, Axis::Updated, again)? else { return Ok(DONE) };
     let request = RunRequest { reopen: Reopen::All, by_content: true, ..request };
-    let code = run::execute(settings, request).await?;
+    let code = run::execute(settings, request, Ending::Paragraph).await?;
     // Records may have left the quarantine; the run checked only the windows that it read.
     let database = super::log_reader::reader(settings).await?;
     let open_quarantine = open(settings, &database, found).await;

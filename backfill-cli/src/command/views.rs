@@ -10,6 +10,7 @@ use crate::args::{Output, Views, ViewsArgs};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out, out_json, say};
+use crate::output::screen_width;
 
 /// `views`: installs, shows or drops a set of views.
 pub(crate) async fn views(settings: &Settings, command: &Views) -> Result<u8, Exit> {
@@ -85,7 +86,7 @@ async fn status(settings: &Settings, store: &PgStore, views: &ViewsArgs) -> Resu
     for one in &status.null_columns {
         table.row([one.view.to_string(), one.column.to_string(), Untrusted(&one.reason).to_string()]);
     }
-    out(&table.to_string());
+    out(&table.fitted(screen_width::of_stdout()));
     Ok(DONE)
 }
 

@@ -7,5 +7,6 @@ pub(crate) mod event;
 pub(crate) mod human_duration;
 pub(crate) mod colour;
 pub(crate) mod screen;
+pub(crate) mod screen_width;
 
 mod stream;

@@ -8,11 +8,13 @@ use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use backfill_report::fold::fold;
 use backfill_report::style::{self, Colours, Style, paint};
 use backfill_report::untrusted::{self, Untrusted};
 use clap::builder::StyledStr;
 
 use super::colour;
+use super::screen_width;
 use super::stream::{STDERR, STDOUT};
 
 /// Whether the work is over, and only output still waits to be written.
@@ -57,12 +59,13 @@ fn told() -> std::sync::MutexGuard<'static, Told> {
     TOLD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a result to stdout: text of one or several lines.
+/// Writes a result to stdout: text of one or several lines, folded where the terminal is too narrow for it.
 pub(crate) fn out(text: &str) {
-    put(&colour::of_stdout().apply(&untrusted::printable(text)));
+    let text = untrusted::printable(text);
+    put(&colour::of_stdout().apply(&fold(&text, screen_width::of_stdout())));
 }
 
-/// Writes a document, such as a report in Markdown, to stdout without styles.
+/// Writes a document, such as a report in Markdown or a script, to stdout without styles, and never folded.
 pub(crate) fn out_document(text: &str) {
     put(&untrusted::printable(&Colours::Dropped.apply(text)));
 }
@@ -124,6 +127,7 @@ pub(crate) fn say_as(style: Option<Style>, text: &str) {
 pub(crate) fn say_lines(text: &str) {
     STDOUT.settle();
     let text = untrusted::printable(text);
+    let text = fold(&text, screen_width::of_stderr());
     STDERR.offer(format!("{}\n", colour::of_stderr().apply(&text)).as_bytes());
 }
 
@@ -131,7 +135,9 @@ pub(crate) fn say_lines(text: &str) {
 pub(crate) fn last_word(line: &str) {
     STDOUT.settle();
     let line = Untrusted(line).to_string();
-    STDERR.insist(format!("{}\n", colour::of_stderr().apply(&style::line(&line))).as_bytes());
+    let line = style::line(&line);
+    let line = fold(&line, screen_width::of_stderr());
+    STDERR.insist(format!("{}\n", colour::of_stderr().apply(&line)).as_bytes());
 }
 
 /// Waits until all output is written, unless its reader has stopped reading. Used before a prompt and before an abrupt end.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::TermLike;
 
+use super::screen_width::columns_of;
 use super::stream::STDERR;
 
 /// Collects a frame and offers it to stderr. If the terminal does not read, the frame is dropped, because the next one
@@ -29,10 +30,7 @@ impl Screen {
 
 impl TermLike for Screen {
     fn width(&self) -> u16 {
-        const USUAL: u16 = 80;
-        // A terminal without a known size reports 0.
-        let size = rustix::termios::tcgetwinsize(io::stderr()).map(|size| size.ws_col);
-        size.ok().filter(|columns| *columns > 0).unwrap_or(USUAL)
+        columns_of(&io::stderr())
     }
 
     fn height(&self) -> u16 {

@@ -2,3 +2,5 @@
 
 pub(crate) mod event_log;
 pub(crate) mod progress;
+
+mod bar;

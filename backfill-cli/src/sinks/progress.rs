@@ -1,32 +1,25 @@
 //! The progress of a run: a bar on a terminal, plain lines elsewhere, or NDJSON events for programs.
 
-use std::fmt::{Debug, Write};
+use std::fmt::Debug;
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backfill_core::{EventSink, FindingKind, RequestPart, RunEvent, RunEventKind, WindowReport};
 use backfill_report::instant::{short, utc};
 use backfill_report::number::counted;
-use backfill_report::style::{Style, paint};
-use backfill_report::untrusted::Untrusted;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use backfill_report::style::Style;
 use qbo_client::{BreakerState, ClientEvent, QboClient};
 use raw_store::{RunId, TriggerState, Window, WindowCounts, WindowState};
 use serde_json::{Value, json};
 
 use crate::args::Output;
 use crate::config::settings::Settings;
-use crate::output::colour;
 use crate::output::event;
 use crate::output::human_duration::human_duration;
 use crate::output::print::say_as;
-use crate::output::screen::Screen;
+use crate::sinks::bar::Bar;
 use crate::sinks::event_log::EventLog;
-
-/// How many times per second the bar is drawn.
-const REDRAWN: u8 = 20;
 
 /// Whether a progress bar is shown.
 pub(crate) fn shows_bar(settings: &Settings) -> bool {
@@ -37,10 +30,8 @@ pub(crate) fn shows_bar(settings: &Settings) -> bool {
 pub(crate) fn sink(settings: &Settings, client: Arc<dyn QboClient>) -> Arc<dyn EventSink> {
     if shows_bar(settings) {
         return EventLog::before(Arc::new(Display {
-            bar: OnceLock::new(),
-            rows: Mutex::new(0),
+            bar: Mutex::default(),
             failures: Failures::default(),
-            settling: AtomicBool::new(false),
             client,
         }));
     }
@@ -55,13 +46,11 @@ pub(crate) fn plain_sink(settings: &Settings) -> Arc<dyn EventSink> {
     })
 }
 
-/// Shows one bar over all windows of a run.
+/// Shows one line over all windows of a run, and what a person should know above it.
 struct Display {
-    bar: OnceLock<ProgressBar>,
-    rows: Mutex<u64>,
+    /// The line of the run under way; `None` before and after it.
+    bar: Mutex<Option<Bar>>,
     failures: Failures,
-    /// Whether the run waits, and the bar counts down.
-    settling: AtomicBool,
     client: Arc<dyn QboClient>,
 }
 
@@ -129,69 +118,34 @@ impl Debug for Display {
 }
 
 impl Display {
-    fn start(&self, windows: usize) {
-        let target = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), REDRAWN);
-        let bar = ProgressBar::with_draw_target(Some(windows as u64), target).with_style(style_of_bar());
-        drop(self.bar.set(bar));
-    }
-
-    /// Counts the wait down, in a line that is short enough for any terminal. The windows are read once more after it.
-    fn settle(&self, windows: usize, wait: Duration) {
-        let Some(bar) = self.bar.get() else { return };
-        let end = bar.elapsed() + wait;
-        let left = move |state: &ProgressState, line: &mut dyn Write| {
-            // A line that cannot be written is not shown.
-            let _ = write!(line, "{}", human_duration(end.saturating_sub(state.elapsed())));
-        };
-        let template = format!("{} settling, done in {{left}}", paint(Style::Good, "{spinner}"));
-        let style = ProgressStyle::with_template(&colour::of_stderr().apply(&template));
-        bar.set_style(style.expect("the template is a constant").with_key("left", left));
-        bar.set_position(bar.position().saturating_sub(windows as u64));
-        bar.enable_steady_tick(Duration::from_secs(1));
-        self.settling.store(true, Ordering::Relaxed);
-    }
-
-    /// Shows the bar again once the wait is over.
-    fn go_on(&self) {
-        if let Some(bar) = self.bar.get()
-            && self.settling.swap(false, Ordering::Relaxed)
-        {
-            bar.disable_steady_tick();
-            bar.set_style(style_of_bar());
-        }
-    }
-
-    fn landed(&self, rows: u64) {
-        let mut all = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
-        *all += rows;
-        if let Some(bar) = self.bar.get() {
-            let seconds = bar.elapsed().as_secs_f64().max(0.001);
-            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-            let rate = *all as f64 / seconds;
-            bar.set_message(format!("{all} rows, {rate:.0} rows/s, {} calls", self.client.usage().calls));
-            bar.tick();
-        }
-    }
-
     fn say(&self, style: Option<Style>, line: &str) {
-        match (self.bar.get(), style) {
-            (None, _) => say_as(style, line),
-            (Some(bar), None) => bar.println(Untrusted(line).to_string()),
-            (Some(bar), Some(style)) => {
-                bar.println(colour::of_stderr().apply(&paint(style, Untrusted(line)).to_string()));
-            }
+        match &*self.bar() {
+            Some(bar) => bar.say(style, line),
+            None => say_as(style, line),
         }
     }
-}
 
-fn style_of_bar() -> ProgressStyle {
-    let template = format!(
-        "{} [{{bar:30}}] {{pos}}/{{len}} windows  {{msg}}  {}",
-        paint(Style::Good, "{spinner}"),
-        paint(Style::Aside, "{elapsed}, {eta} left")
-    );
-    let style = ProgressStyle::with_template(&colour::of_stderr().apply(&template));
-    style.expect("the template is a constant").progress_chars("━╸ ")
+    fn bar(&self) -> MutexGuard<'_, Option<Bar>> {
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows an event in the line of progress. Returns whether the line says all of it.
+    fn draw(&self, bar: &Bar, event: &RunEventKind) -> bool {
+        match event {
+            RunEventKind::Settling { windows, wait } => bar.settle(*windows, *wait),
+            RunEventKind::PageCommitted { rows, .. } => bar.committed(*rows, self.client.usage().calls),
+            RunEventKind::Window(_) => bar.window(),
+            RunEventKind::Source(ClientEvent::Waiting { reason, time }) => {
+                bar.wait(&format!("waiting ({reason})"), *time);
+            }
+            RunEventKind::Held { pipeline, patience, .. } => {
+                bar.wait(&format!("{pipeline} is held"), *patience);
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
 }
 
 impl EventSink for Display {
@@ -200,28 +154,19 @@ impl EventSink for Display {
             self.say(FAILED, &line);
         }
         match &event.kind {
-            RunEventKind::RunStarted { windows, .. } => self.start(*windows),
-            RunEventKind::Settling { windows, wait } => self.settle(*windows, *wait),
-            RunEventKind::PageCommitted { rows, .. } => {
-                self.go_on();
-                self.landed(*rows);
-            }
-            RunEventKind::Window(_) => {
-                self.go_on();
-                if let Some(bar) = self.bar.get() {
-                    bar.inc(1);
-                }
+            RunEventKind::RunStarted { windows, .. } => {
+                *self.bar() = Some(Bar::start(*windows));
+                return;
             }
             RunEventKind::RunFinished { .. } => {
-                if let Some(bar) = self.bar.get() {
-                    bar.finish_and_clear();
-                }
+                *self.bar() = None;
+                return;
             }
-            other => {
-                if let Some(line) = line(event) {
-                    self.say(style(other), &line);
-                }
-            }
+            _ => {}
+        }
+        let is_drawn = self.bar().as_ref().is_some_and(|bar| self.draw(bar, &event.kind));
+        if !is_drawn && let Some(line) = line(event) {
+            self.say(style(&event.kind), &line);
         }
     }
 }

@@ -20,7 +20,7 @@ fn plain(text: &str) -> String {
 async fn house() -> House {
     let house =
         House::new(&Shape::default().with_counts(20, 5, 5).with_hostile("Invoice", Hostile::NulEscape)).await;
-    let run = house.backfill(&["Item", "Invoice"], &["--color", "always"]).await.expect(3);
+    let run = house.backfill(&["Item", "Invoice"], &["--color", "always", "--details"]).await.expect(3);
     // Progress, findings and the error on stderr, the report on stdout.
     assert!(run.stderr.contains("\u{1b}[1m\u{1b}[31merror:\u{1b}[0m "), "{:?}", run.stderr);
     assert!(run.stderr.contains("\u{1b}[2mqb_items_backfill page 1"), "{:?}", run.stderr);

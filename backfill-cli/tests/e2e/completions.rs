@@ -12,7 +12,10 @@ const NEEDED: &str = "QBO_TEST_SHELLS_NEEDED";
 const BINARY: &str = env!("CARGO_BIN_EXE_qbo-backfill");
 
 /// Values that are offered where they can stand.
-const VALUES: [(&str, &str); 10] = [
+const VALUES: [(&str, &str); 13] = [
+    ("report ", "latest"),
+    ("runs show ", "latest"),
+    ("cancel l", "latest"),
     ("run Inv", "Invoice"),
     ("plan qb_inv", "qb_invoices_backfill"),
     ("trigger add tra", "transactions"),
@@ -50,7 +53,9 @@ pub(crate) fn commands() -> Vec<(String, BTreeSet<String>)> {
                 offered.insert(name);
             }
         }
-        let options = help.lines().filter(|line| line.trim_start().starts_with('-'));
+        // A command of the examples may go on in a line that begins with an option.
+        let own = help.lines().take_while(|line| !line.starts_with("Example"));
+        let options = own.filter(|line| line.trim_start().starts_with('-'));
         offered.extend(options.filter_map(|line| {
             let long = line.split([' ', ',', '=']).find(|word| word.starts_with("--"))?;
             Some(long.trim_end_matches('.').to_owned())
@@ -119,13 +124,25 @@ fn bash_offers_options_commands_and_values_behind_every_command() {
          try() { echo \"== $1<\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); COMPREPLY=()\n\
          \"$f\" \"$1\" \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"; printf '%s\\n' \"${COMPREPLY[@]}\"; }\n",
     );
-    for (words, _) in &questions {
+    let leaves: Vec<_> = commands()
+        .into_iter()
+        .filter(|(path, _)| !path.is_empty())
+        .map(|(path, _)| format!("{path} "))
+        .collect();
+    for words in questions.iter().map(|(words, _)| words).chain(&leaves) {
         let typed = words.split(' ').map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
         text.extend(["try '", words, "' qbo-backfill ", &typed, "\n"]);
     }
     let file = folder.path().join("try.bash");
     std::fs::write(&file, text).unwrap();
-    compare(shell, &said(shell, &["--norc", "--noprofile", file.to_str().unwrap()]), &questions);
+    let answers = said(shell, &["--norc", "--noprofile", file.to_str().unwrap()]);
+    compare(shell, &answers, &questions);
+    // Whatever the command, TAB behind it offers something.
+    for words in leaves {
+        let answer = answers.split("== ").find_map(|answer| answer.strip_prefix(&format!("{words}<\n")));
+        let offered = answer.unwrap_or_else(|| panic!("bash did not answer {words:?}: {answers}"));
+        assert!(!offered.trim().is_empty(), "bash offers nothing behind {words:?}");
+    }
 }
 
 #[test]

@@ -19,16 +19,34 @@ fn start(home: &Path, words: &[&str]) -> Child {
     demo(home, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// The lines behind `Look at the data:`.
+/// The commands behind `Look at the data:`, as they are copied from the screen: a long one has several lines.
 fn hints(shown: &str) -> Vec<String> {
     let lines = shown.lines().skip_while(|line| *line != "Look at the data:").skip(1);
-    lines.map_while(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
+    let mut commands: Vec<String> = Vec::new();
+    for line in lines.map_while(|line| line.strip_prefix("  ")) {
+        match commands.last_mut() {
+            Some(command) if command.ends_with('\\') => command.extend(["\n", line]),
+            _ => commands.push(line.to_owned()),
+        }
+    }
+    commands
 }
 
 /// Pastes a line into a shell that knows nothing of the demo, and much of other servers.
 async fn paste(line: &str) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("qbo-backfill.toml"), "[profile.default]\nnonsense = 1\n").unwrap();
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(line).current_dir("/").env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    shell.env_clear();
+    shell
+        .env("QBO_BACKFILL_DATABASE", "postgres://nobody@192.0.2.1/none")
+        .env("QBO_BACKFILL_PROFILE", "none");
+    shell
+        .arg("-c")
+        .arg(line)
+        .current_dir(folder.path())
+        .env("HOME", folder.path())
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin");
     shell
         .env("PGHOST", "192.0.2.1")
         .env("PGHOSTADDR", "192.0.2.1")
@@ -49,12 +67,18 @@ async fn two_demos_that_keep_their_data_harm_neither_and_their_hints_work_anywhe
     let home = home();
     let (one, two) = (start(home.path(), &["--keep"]), start(home.path(), &["--keep"]));
     let (one, two) = (wait(one).await.expect(0), wait(two).await.expect(0));
+    for shown in [&one, &two] {
+        let page = shown.stdout.lines().last().unwrap().trim();
+        assert!(page.ends_with("-report.html"), "{}", shown.stdout);
+        assert!(std::fs::read_to_string(page).unwrap().contains("qb_invoices_backfill"));
+    }
     let both = format!("{}{}", one.stderr, two.stderr);
     assert_eq!(both.matches("this demo uses the database demo_2").count(), 1, "{both}");
     let (one, two) = (hints(&one.stdout), hints(&two.stdout));
     assert_ne!(one, two);
     for hints in [one, two] {
-        assert_eq!(hints.len(), 1, "{hints:?}");
+        assert_eq!(hints.len(), 2, "{hints:?}");
+        paste(&hints[1]).await.expect(0);
         let shown = paste(&hints[0]).await.expect(0);
         assert_eq!(shown.stdout.matches("completed").count(), 20, "{hints:?}: {}", shown.stdout);
     }

@@ -25,7 +25,7 @@ async fn run_all_fills_a_table_for_every_entity_and_says_what_the_company_lacks(
     let shape =
         shape.without("Budget", Unavailable::Unknown).without("JournalCode", Unavailable::NotSupported);
     let house = House::new(&shape).await;
-    let run = house.backfill(&["all"], &MONTHS).await.expect(0);
+    let run = house.backfill(&["all"], &[&MONTHS[..], &["--details"]].concat()).await.expect(0);
     for (entity, table) in tables(&house).await {
         let missing = matches!(entity.as_str(), "Budget" | "JournalCode");
         let expected =
@@ -156,7 +156,7 @@ async fn rows_stored_without_custom_fields_are_told_and_completed_by_force() {
     let told = "all of them are known to be stored for 0 of 40 rows; run --force reads the others again";
     let status = house.at(&["status", "Invoice"]).await.expect(0).stdout;
     assert!(status.contains(told), "{status}");
-    let run = house.backfill(&["Invoice"], &["--force"]).await.expect(0);
+    let run = house.backfill(&["Invoice"], &["--force", "--details"]).await.expect(0);
     assert!(
         run.stdout.contains("custom fields: all of them are known to be stored for 40 of 40 records"),
         "{}",

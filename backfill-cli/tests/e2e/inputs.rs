@@ -266,7 +266,7 @@ async fn a_refusal_of_the_whole_range_is_one_line_with_its_reason() {
         message: "no".into(),
     };
     house.sandbox.faults().push(Rule::on(CallKind::Query, fault).always());
-    let words = ["--force", "--concurrency", "1", "--no-count"];
+    let words = ["--force", "--concurrency", "1", "--no-count", "--details"];
     let ended = house.backfill(&["Invoice"], &words).await.expect(3);
     assert!(ended.error().contains("(code 2500)"), "{}", ended.error());
     let lines = |text: &str| text.lines().filter(|line| line.contains("code 2500")).count();

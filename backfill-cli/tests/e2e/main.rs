@@ -44,3 +44,4 @@ mod triggers;
 mod vaults;
 mod verify;
 mod views;
+mod widths;

@@ -181,7 +181,8 @@ async fn the_line_that_says_why_a_run_failed_is_never_left_out() {
 }
 
 /// The sequences of our own styles.
-const STYLES: [&str; 6] = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m"];
+const STYLES: [&str; 7] =
+    ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[36m"];
 
 /// Nothing that a terminal obeys but our own styles, and no line that somebody else has begun.
 fn assert_tame(words: &[&str], ended: &Ended) {

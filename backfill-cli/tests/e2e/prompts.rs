@@ -169,7 +169,8 @@ async fn the_demo_that_waits_for_enter_ends_by_a_signal_and_leaves_nothing() {
         command.args(["demo", "--invoices", "60"]);
         let (ended, shown) = tokio::task::block_in_place(|| {
             let mut terminal = Terminal::start(&command);
-            terminal.wait_for("Press Enter to end.");
+            let before = terminal.wait_for("Press Enter to end.");
+            assert!(before.contains("The report, for a browser:"), "{before}");
             assert!(std::fs::read_dir(&temporary).unwrap().count() > 0);
             match how {
                 None => terminal.press("\r"),
@@ -182,7 +183,10 @@ async fn the_demo_that_waits_for_enter_ends_by_a_signal_and_leaves_nothing() {
         assert_eq!(shown.matches("error: ").count(), usize::from(code != 0), "{shown}");
         let left: Vec<_> =
             std::fs::read_dir(&temporary).unwrap().flatten().map(|entry| entry.path()).collect();
-        assert!(left.is_empty(), "{how:?}: {left:?}");
-        std::fs::remove_dir(&temporary).unwrap();
+        // The report that it named stays, and nothing else.
+        assert_eq!(left.len(), 1, "{how:?}: {left:?}");
+        let page = std::fs::read_to_string(&left[0]).unwrap();
+        assert!(page.starts_with("<!doctype html>") && page.contains("qb_invoices_backfill"), "{page}");
+        std::fs::remove_dir_all(&temporary).unwrap();
     }
 }

@@ -198,6 +198,80 @@ async fn the_demo_shows_the_whole_job_and_proves_it() {
     {
         assert!(demo.stdout.contains(part), "{part:?} is missing:\n{}", demo.stdout);
     }
+    let last = demo.stdout.lines().last().unwrap().trim();
+    assert!(std::fs::read_to_string(last).unwrap().contains("qb_items_backfill"), "{last}");
+    std::fs::remove_file(last).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_named_by_the_beginning_of_its_id_or_as_the_latest() {
+    let house = House::new(&Shape::default().with_counts(20, 5, 5)).await;
+    let nothing = house.at(&["db", "init"]).await.expect(0);
+    assert!(nothing.stdout.is_empty(), "{}", nothing.stdout);
+    assert!(house.at(&["report", "latest"]).await.expect(2).error().contains("nothing has been run yet"));
+    house.backfill(&["Item"], &[]).await.expect(0);
+    let shown = async |words: &[&str]| {
+        let shown = house.at(&[words, &["--output", "json"]].concat()).await.expect(0);
+        serde_json::from_str::<Value>(&shown.stdout).unwrap()
+    };
+    let first = shown(&["runs"]).await[0]["run_id"].as_str().unwrap().to_owned();
+    // The only run begins with every beginning of its id.
+    assert_eq!(shown(&["runs", "show", &first[..3]]).await["run_id"], first);
+    assert_eq!(shown(&["report", "2"]).await["run_id"], first);
+    house.backfill(&["Customer"], &[]).await.expect(0);
+    let last = shown(&["runs"]).await[0]["run_id"].as_str().unwrap().to_owned();
+    assert_ne!(first, last);
+    assert_eq!(shown(&["report", &first]).await["run_id"], first);
+    assert_eq!(shown(&["report", &last[..last.len() - 2]]).await["run_id"], last);
+    assert_eq!(shown(&["runs", "show", "latest"]).await["run_id"], last);
+
+    for command in [&["report"][..], &["runs", "show"], &["cancel"]] {
+        let ambiguous = house.at(&[command, &["2"]].concat()).await.expect(2);
+        assert!(
+            ambiguous.error().contains("ambiguous") && ambiguous.error().contains(&first),
+            "{}",
+            ambiguous.stderr
+        );
+        let unknown = house.at(&[command, &["none-such"]].concat()).await.expect(2);
+        assert!(unknown.error().contains("there is no run none-such"), "{}", unknown.stderr);
+    }
+    let over = house.at(&["cancel", "latest"]).await.expect(2);
+    assert!(over.error().contains(&format!("run {last} is not running")), "{}", over.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_with_a_paragraph_and_shows_its_tables_where_they_are_wanted() {
+    let house = House::new(&Shape::default().with_counts(20, 5, 5)).await;
+    let run = house.backfill(&["Item"], &[]).await.expect(0);
+    for part in
+        ["It read 5 records: 5 inserted", "All of the range is completed (366 windows)", "Nothing is missing"]
+    {
+        assert!(run.stdout.contains(part), "{part:?} is missing:\n{}", run.stdout);
+    }
+    assert!(!run.stdout.contains("This run\n"), "{}", run.stdout);
+    let line = run.stdout.lines().find_map(|line| line.strip_prefix("windows and findings: qbo-backfill "));
+    let words: Vec<_> = line.unwrap().split(' ').collect();
+    assert!(house.at(&words).await.expect(0).stdout.contains("The range as it stands now"));
+    let whole = house.backfill(&["Item"], &["--force", "--details"]).await.expect(0);
+    assert!(whole.stdout.contains("This run\n") && whole.stdout.contains("Findings\n"), "{}", whole.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_takes_its_format_from_the_name_of_its_file() {
+    let house = House::new(&Shape::default().with_counts(20, 5, 5)).await;
+    house.backfill(&["Item"], &[]).await.expect(0);
+    for (name, beginning) in
+        [("a.html", "<!doctype html>"), ("a.json", "{"), ("a.md", "# "), ("a.txt", "Run 2")]
+    {
+        house.at(&["report", "--out", name]).await.expect(0);
+        let text = std::fs::read_to_string(house.home().join(name)).unwrap();
+        assert!(text.starts_with(beginning), "{name}: {text}");
+    }
+    house.at(&["report", "--out", "b.html", "--format", "md"]).await.expect(0);
+    assert!(std::fs::read_to_string(house.home().join("b.html")).unwrap().starts_with("# "));
+    let refused = house.at(&["report", "--out", "a.pdf"]).await.expect(2);
+    assert!(refused.error().contains(".pdf") && refused.error().contains(".html"), "{}", refused.stderr);
+    assert!(!house.home().join("a.pdf").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// Longer than anything takes that is waited for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -21,13 +21,20 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
+    /// Starts a command on a wide terminal.
+    pub(crate) fn start(command: &Command) -> Self {
+        Self::sized(command, 160)
+    }
+
     /// Starts a command, whose environment holds no more than what was set for it. `setsid` makes the terminal its own, so
     /// that Ctrl-C reaches it. SIGHUP counts even where these tests are run by `nohup`.
-    pub(crate) fn start(command: &Command) -> Self {
+    pub(crate) fn sized(command: &Command, columns: u16) -> Self {
         let keyboard =
             File::from(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap());
         grantpt(&keyboard).unwrap();
         unlockpt(&keyboard).unwrap();
+        let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&keyboard, size).unwrap();
         let name = ptsname(&keyboard, Vec::new()).unwrap().into_string().unwrap();
         let inner = || Stdio::from(OpenOptions::new().read(true).write(true).open(&name).unwrap());
         let mut session = Command::new("setsid");

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::consent_flow::{ConsentFlow, refused};
 use super::status;
-use crate::args::LoginArgs;
+use crate::args::{LoginArgs, Output};
 use crate::config::settings::Settings;
 use crate::oauth_callback::{Callback, Page};
 use crate::output::exit::{DONE, Exit, INTERRUPTED};
@@ -27,6 +27,11 @@ pub(super) async fn login(settings: &Settings, arguments: &LoginArgs) -> Result<
         None => listen(&flow, arguments).await?,
     };
     status::show(settings, &secrets, &tokens).await?;
+    if settings.output == Output::Text {
+        say(
+            "next: qbo-backfill doctor, then for example qbo-backfill run Invoice Customer Item --from 2025-01-01 --to 2026-01-01",
+        );
+    }
     Ok(DONE)
 }
 

@@ -10,6 +10,7 @@ use crate::args::Output;
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit, REAUTHORISE};
 use crate::output::print::{out, out_json, say};
+use crate::output::screen_width;
 use crate::secrets::Secrets;
 
 /// A consent that ends sooner than this gets a warning.
@@ -58,7 +59,7 @@ pub(super) async fn show(settings: &Settings, secrets: &Secrets, tokens: &TokenS
     if let Some(intent) = tokens.intent {
         table.row(["open refresh".into(), format!("began {}, end not known", utc(intent.started_at))]);
     }
-    out(&table.to_string());
+    out(&table.fitted(screen_width::of_stdout()));
     warn_if_ending(tokens);
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! pipelines, the report, and two proofs.
 
 mod own;
+mod page;
 mod stage;
 
 use std::io::IsTerminal as _;
@@ -48,18 +49,21 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         arguments.invoices / 12,
         arguments.invoices / 40
     ));
-    let mut stage = Stage::new(settings.output);
+    let mut stage = Stage::new(settings.output, arguments.details);
     let sandbox = company(arguments, span).await?;
     let own = if arguments.keep { Some(OwnDatabase::take(&settings.private).await?) } else { None };
     let settings = configure(settings, &sandbox, folder.path(), own.as_ref()).await?;
     let words = ["Invoice", "Customer", "Item"].map(str::to_owned).to_vec();
     let run = RunArgs::by_day(words, span);
     let first = request(&settings, &run, span, super::request::nobody(None))?;
+    let page = page::Place::of(own.as_ref());
     let composed =
         compose(&settings, first.concurrency, first.seed, Schema::Made, |client| sink(&settings, client))
             .await?;
     stop.keep(&composed.tokens);
-    let result = match show(&settings, &composed, first, &stop, &mut stage).await {
+    let shown = show(&settings, &composed, first, &stop, &mut stage).await;
+    let shown = shown.and_then(|()| page.write(&mut stage));
+    let result = match shown {
         Ok(()) if stop.token.is_cancelled() => {
             Err(stopped(stop.code().unwrap_or(INTERRUPTED), arguments.keep))
         }
@@ -145,8 +149,9 @@ async fn show(
     let now = composed.clock.now_utc();
     let report = examined(settings, composed.database_store(), &outcome, now).await?;
     let view = ReportView { report: &report, monthly_calls: settings.monthly_calls };
-    stage.show(&view.to_text());
+    stage.show(&format!("\n{}", stage.told(view)));
     stage.note("report", view.to_json());
+    stage.page = Some(view.to_html());
     stage.show(&format!("took {took}"));
     complete(composed, &second, stage).await?;
 
@@ -237,16 +242,21 @@ async fn look(composed: &RunApp, arguments: &DemoArgs, ask: bool, stage: &mut St
     stage.note("look", kept.clone());
     if let Some(line) = kept {
         stage.headline("Look at the data:");
-        stage.show(&format!("  {line}"));
+        stage.show(&format!("  {}", paint(Style::Command, line)));
+        stage.show(&format!("  {}", paint(Style::Command, composed.look())));
+        stage.name_page();
         return Ok(());
     }
     let is_watched = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !(ask && is_watched && stage.is_for_people()) {
         stage.show("\nThe database was deleted with the demo; demo --keep keeps it.");
+        stage.name_page();
         return Ok(());
     }
     stage.headline("Look at the data:");
-    stage.show(&format!("  {} -c '{query}'", composed.psql()));
+    let line = format!("{} -c '{query}'", composed.psql());
+    stage.show(&format!("  {}", paint(Style::Command, line)));
+    stage.name_page();
     let question = "\nThe database is deleted when the demo ends (demo --keep keeps it). Press Enter to end.";
     // If the terminal cannot be read any more, the person is gone, and the demo ends.
     let ended = prompt::shown(question, |_| Exit::new(DONE, "", "")).await.map(drop);

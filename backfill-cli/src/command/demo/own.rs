@@ -1,7 +1,7 @@
 //! Reserves a database in the private server for one demo, locked against other demos.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use private_postgres::LocalServer;
 
@@ -33,6 +33,11 @@ impl OwnDatabase {
         }
         server.drop_database(&name).await?;
         Ok(Self { name, server, _lock: lock })
+    }
+
+    /// The file for the report of this demo, beside its data.
+    pub(super) fn page(&self) -> PathBuf {
+        self.server.folder().join(format!("{}-report.html", self.name))
     }
 
     /// Releases the database, and keeps its data.

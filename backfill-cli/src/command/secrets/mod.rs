@@ -16,6 +16,7 @@ use crate::args::{Output, Secrets};
 use crate::config::settings::Settings;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print::{out, out_json, say};
+use crate::output::screen_width;
 use crate::secrets::prompt;
 use crate::secrets::text;
 use crate::secrets::unlock;
@@ -146,7 +147,7 @@ async fn list(settings: &Settings) -> Result<(), Exit> {
         let fingerprint = secret.fingerprint.clone().unwrap_or_default();
         table.row([secret.name.to_string(), utc(secret.changed_at), age, fingerprint]);
     }
-    out(&table.to_string());
+    out(&table.fitted(screen_width::of_stdout()));
     let missing: Vec<_> = SecretName::ALL
         .iter()
         .filter(|name| !secrets.iter().any(|secret| secret.name == **name))

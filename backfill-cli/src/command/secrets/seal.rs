@@ -33,10 +33,19 @@ pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -
         unlock::init(settings, &secrets, key.clone()).await?;
         match &key {
             Unlock::Credential(key) => say(&format!("the vault is {vault}, opened by {}", key.display())),
-            _ => say(&format!(
-                "the vault is {vault}, its key {}; keep a copy of the key in another place",
-                settings.vault_key.path.display()
-            )),
+            _ => {
+                let key = &settings.vault_key.path;
+                say(&format!(
+                    "the vault is {vault}, its key {}; keep a copy of the key in another place",
+                    key.display()
+                ));
+                if !settings.vault.is_shared() && key.parent() == settings.vault.path.parent() {
+                    say(
+                        "note: both lie in one folder, so leave the key out of copies of the folder, or choose another place \
+                         for it: qbo-backfill secrets rekey --new-key-file FILE",
+                    );
+                }
+            }
         }
         key
     };

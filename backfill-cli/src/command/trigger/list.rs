@@ -12,6 +12,7 @@ use crate::config::settings::Settings;
 use crate::output::exit::Exit;
 use crate::output::human_duration::human_duration;
 use crate::output::print::{out, out_json};
+use crate::output::screen_width;
 use crate::time_zone::in_zone;
 
 pub(super) async fn show(
@@ -43,7 +44,8 @@ pub(super) fn text(
     let mut columns = vec!["trigger", "status", "fires (UTC)"];
     columns.extend(zone);
     columns.extend(["due", "pipelines", "from .. to", "run", "note"]);
-    let mut table = Table::new(&columns);
+    let mut table =
+        Table::new(&columns).optional(&["run", "from .. to", zone.unwrap_or_default(), "pipelines"]);
     for one in shown {
         let plan = &one.asked.plan;
         let mut row = vec![one.asked.name.to_string(), one.state.as_str().to_owned(), utc(one.asked.fire_at)];
@@ -66,7 +68,7 @@ pub(super) fn text(
         ]);
         table.row(row);
     }
-    Ok(table.to_string())
+    Ok(table.fitted(screen_width::of_stdout()))
 }
 
 /// The time until a trigger fires, or what it waits for.
@@ -118,11 +120,11 @@ pub(super) async fn history(settings: &Settings, store: &PgStore, name: &Trigger
         out_json(&events.iter().map(event).collect());
         return Ok(());
     }
-    let mut table = Table::new(&["when (UTC)", "what", "run", "note"]);
+    let mut table = Table::new(&["when (UTC)", "what", "run", "note"]).optional(&["run"]);
     for one in events {
         let run = one.run.map(|run| run.to_string()).unwrap_or_default();
         table.row([utc(one.at), one.event.into(), run, one.detail.unwrap_or_default().into()]);
     }
-    out(&table.to_string());
+    out(&table.fitted(screen_width::of_stdout()));
     Ok(())
 }
