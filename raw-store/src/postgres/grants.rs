@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn every_table_of_the_ledger_is_named_in_the_script_of_the_roles() {
-        let script = include_str!("../../sql/roles.sql");
+        let script = include_str!("../../sql/roles/roles.sql");
         let (_, names) = script.split_once("ledger text[] := ARRAY[").unwrap();
         let (names, _) = names.split_once(']').unwrap();
         let names: Vec<_> = names.split(',').map(|name| name.trim().trim_matches('\'')).collect();

@@ -152,7 +152,7 @@ impl PgStore {
         Ok(())
     }
 
-    /// Creates the roles of `sql/roles.sql`, and grants each what it needs and nothing more.
+    /// Creates the roles of `sql/roles/roles.sql`, and grants each what it needs and nothing more.
     pub async fn create_roles(&self) -> Result<(), StoreError> {
         in_session!(self.session, "creating the roles", |session| migrate::create_roles(
             &mut session,

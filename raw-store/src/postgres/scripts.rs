@@ -34,7 +34,7 @@ pub(super) const SCRIPTS: [Script; 21] = [
 pub(super) const GUARDS: &str = include_str!("../../sql/0015_guards.sql");
 
 /// Roles, and what each may do. Not a numbered script: only an administrator can run it.
-pub(super) const ROLES: &str = include_str!("../../sql/roles.sql");
+pub(super) const ROLES: &str = include_str!("../../sql/roles/roles.sql");
 
 /// The version of the schema that this program needs.
 pub(super) const KNOWN: i32 = SCRIPTS[SCRIPTS.len() - 1].version;

@@ -34,7 +34,7 @@ macro_rules! stories {
             })*
         }
 
-        /// With the rights that `sql/roles.sql` gives, and no others.
+        /// With the rights that `sql/roles/roles.sql` gives, and no others.
         mod postgres_as_loader {
             use super::*;
             $(#[tokio::test]

@@ -1,4 +1,4 @@
-//! What the roles of `sql/roles.sql` may do, and what becomes of a loader that lacks a right.
+//! What the roles of `sql/roles/roles.sql` may do, and what becomes of a loader that lacks a right.
 
 #![cfg(feature = "pg")]
 
