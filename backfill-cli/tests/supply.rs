@@ -10,7 +10,7 @@ use serde_json::Value;
 ///
 /// Each one is trusted with a company's books. A change that needs more of them raises this number, in a commit that says
 /// what for.
-const MOST_PACKAGES: usize = 266;
+const MOST_PACKAGES: usize = 268;
 
 /// The platform that they are counted for.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
@@ -63,12 +63,14 @@ fn no_dependency_asks_for_a_newer_rust_than_we_do_and_everybody_is_told_the_same
         ("README.md", format!("({ours} or newer)")),
         ("README.es.md", format!("({ours} o más nuevo)")),
         ("CONTRIBUTING.md", format!("Rust {ours}")),
-        ("Dockerfile", format!("FROM rust:{ours}")),
         ("examples/fleet/Cargo.toml", format!("rust-version = \"{ours}\"")),
         ("fuzz/Cargo.toml", format!("rust-version = \"{ours}\"")),
     ] {
         assert!(read(file).contains(&words), "{file} does not say {words:?}");
     }
+    let dockerfile = read("Dockerfile");
+    let theirs = dockerfile.split("FROM rust:").nth(1).and_then(|rest| rest.split('-').next()).unwrap();
+    assert!(version(theirs) >= version(ours), "Dockerfile builds with Rust {theirs}, and we need {ours}");
 }
 
 #[test]

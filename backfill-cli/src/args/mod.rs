@@ -1,5 +1,6 @@
 //! The command line: every command, option and help text. An argument is only parsed here; nothing is computed from it.
 
+pub(crate) mod manual;
 pub(crate) mod secret_args;
 pub(crate) mod words;
 
@@ -220,6 +221,8 @@ pub(crate) enum Command {
     Trigger(Trigger),
     /// Wait for due triggers, and start each one's run once
     Worker(WorkerArgs),
+    /// Ask a worker on this machine whether it is well; exit code 6 if it is not, or if there is none
+    Health(HealthArgs),
     /// Handle records that could not be stored, or that QuickBooks could not deliver
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -246,6 +249,12 @@ pub(crate) enum Command {
     Completions {
         /// Shell to complete for
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of all commands into a folder
+    Manual {
+        /// Folder for the pages
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
     },
 }
 
@@ -544,6 +553,17 @@ pub(crate) struct WorkerArgs {
     /// Profiles to work for, or `all` [default: the profile of --profile]
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "profile")]
     pub(crate) profiles: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:\n  qbo-backfill health\n  qbo-backfill health --metrics")]
+pub(crate) struct HealthArgs {
+    /// Loopback address that the worker listens at
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464", value_parser = loopback)]
+    pub(crate) address: SocketAddr,
+    /// Print the worker's metrics for Prometheus instead
+    #[arg(long)]
+    pub(crate) metrics: bool,
 }
 
 /// The reason why a record may stay in quarantine: one line of text.

@@ -14,6 +14,7 @@ mod document;
 mod entities;
 mod find_run;
 mod findings;
+mod health;
 mod log_reader;
 mod plan;
 mod probe;
@@ -44,6 +45,9 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
     if let Command::Completions { shell } = cli.command {
         args::completions(shell, cli.global.output);
         return Ok(DONE);
+    }
+    if let Command::Manual { folder } = &cli.command {
+        return args::manual::manual(folder, cli.global.output);
     }
     logging::start(&cli.global);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -78,6 +82,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Reconcile(arguments) => reconcile::reconcile(&settings, &arguments).await,
             Command::Trigger(command) => trigger::trigger(&settings, &command).await,
             Command::Worker(arguments) => worker::worker(&cli.global, &settings, &arguments).await,
+            Command::Health(arguments) => health::health(settings.output, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,
             Command::Db(command) => db::db(&settings, &command).await,
             Command::Views(command) => views::views(&settings, &command).await,
@@ -87,7 +92,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Entities => Ok(entities::entities(&settings)),
             #[cfg(feature = "demo")]
             Command::Demo(arguments) => demo::demo(settings, &arguments).await,
-            Command::Completions { .. } => Ok(DONE),
+            Command::Completions { .. } | Command::Manual { .. } => Ok(DONE),
         }
     })
 }

@@ -71,6 +71,7 @@ const TABLE: &[(&[&str], i32, Form)] = &[
     (&["entities"], 0, One),
     (&["doctor"], 0, One),
     (&["completions", "bash"], 0, One),
+    (&["manual", "pages"], 0, One),
     (&["cancel", "RUN"], 2, One),
     (
         &["trigger", "add", "Item", "--now", "--from", "2024-01-01", "--to", "2024-02-01", "--name", "t"],
@@ -83,6 +84,8 @@ const TABLE: &[(&[&str], i32, Form)] = &[
     (&["trigger", "rearm", "t", "--now"], 0, One),
     (&["trigger", "apply", "--file", "triggers.yaml"], 0, One),
     (&["worker", "--once"], 0, Events),
+    // Nothing listens there.
+    (&["health", "--address", "127.0.0.1:1"], 6, One),
     (&["worker", "--once", "--listen", "127.0.0.1:0"], 0, Events),
     (&["auth", "status"], 0, One),
     (&["auth", "refresh"], 0, One),
@@ -194,7 +197,7 @@ async fn every_command_writes_json_and_nothing_else_when_it_ends_well_and_when_n
             let ended = crate::house::ended(wrong).await.expect(2);
             assert_eq!(read_error(&words, &ended)["kind"], "usage");
         }
-        if !matches!(words[0], "completions" | "db") {
+        if !matches!(words[0], "completions" | "manual" | "db") {
             let mut absent = house.command(&words);
             absent.args(["--output", "json", "--config", "/not-there.toml"]);
             let ended = crate::house::ended(absent).await.expect(2);

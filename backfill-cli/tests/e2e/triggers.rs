@@ -163,6 +163,15 @@ async fn a_worker_starts_a_due_trigger_tells_how_it_is_and_stops_in_the_middle()
     let house = House::new(&Shape::default().with_counts(3000, 20, 20)).await;
     let mut worker = Worker::start(&house, &[]);
     while worker.get("healthz").await != (200, "default: ok\n".into()) {}
+    let health = ["health", "--address", &worker.address];
+    assert_eq!(house.run(&health).await.expect(0).stdout, "default: ok\n");
+    let metrics = house.run(&[&health[..], &["--metrics"]].concat()).await.expect(0).stdout;
+    assert!(metrics.contains("qbo_backfill_month_calls_allowance"), "{metrics}");
+    let read: Value = serde_json::from_str(
+        &house.run(&[&health[..], &["--output", "json"]].concat()).await.expect(0).stdout,
+    )
+    .unwrap();
+    assert_eq!(read["companies"], serde_json::json!(["default: ok"]));
     let status = std::fs::read_to_string(format!("/proc/{}/status", worker.child.id())).unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kib: u64 = resident.trim().trim_end_matches("kB").trim().parse().unwrap();
