@@ -198,6 +198,29 @@ fn every_image_is_of_one_version() {
 }
 
 #[test]
+fn the_workers_image_asks_with_its_own_program_and_holds_no_foreign_one() {
+    let compose = compose();
+    let worker = &compose["services"]["worker"];
+    assert_eq!(texts(&worker["healthcheck"]["test"]), ["CMD", "/usr/local/bin/qbo-backfill", "health"]);
+    let dockerfile = read("Dockerfile");
+    let runtime = dockerfile.split(" AS runtime").nth(1).unwrap().split("\nFROM ").next().unwrap();
+    let copied = runtime.lines().filter(|line| line.starts_with("COPY"));
+    assert!(copied.clone().all(|line| line.contains("--from=build ")), "{runtime}");
+    assert_eq!(copied.count(), 4, "{runtime}");
+}
+
+/// PostgreSQL's image runs each script of the folder by itself, and none of those in folders below it.
+#[test]
+fn only_numbered_scripts_run_by_themselves() {
+    for entry in top().join("sql").read_dir().unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let is_numbered = name.len() > 5 && name.as_bytes()[..4].iter().all(u8::is_ascii_digit);
+        assert!(entry.file_type().unwrap().is_dir() || is_numbered, "{name} would run by itself");
+    }
+}
+
+#[test]
 fn the_build_sees_every_crate_and_what_they_compile_in() {
     let seen = read(".dockerignore");
     let manifest: Value = toml::from_str(&read("Cargo.toml")).unwrap();
