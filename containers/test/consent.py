@@ -5,7 +5,7 @@ import re
 import subprocess
 import urllib.parse
 
-from engine import Failed, expect, until
+from engine import Failed, expect, run, until
 
 CALLBACK = "http://localhost:8484/callback"
 
@@ -22,7 +22,7 @@ print(connection.getresponse().getheader("location") or "")
 def company(project):
     """What the emulator says that a client needs, from its log."""
     def announced():
-        lines = project.compose("logs", "--no-log-prefix", "emulator").stdout.splitlines()
+        lines = run(["docker", "logs", project.container("emulator")["Id"]]).stdout.splitlines()
         return next((json.loads(line) for line in lines if line.startswith("{")), None)
     return until("the emulator announces its company", announced)
 
