@@ -11,20 +11,20 @@ use crate::tree::Tree;
 pub(crate) fn tar_gz(files: &Tree, time: u64) -> Result<Vec<u8>> {
     // Neither a name nor a time in the head.
     let mut packed = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    packed.write_all(&tar(files, time, "")?)?;
+    packed.write_all(&tar(files, time)?)?;
     Ok(packed.finish()?)
 }
 
-/// A tar archive whose paths begin with `lead`; its folders are in it as well.
-pub(crate) fn tar(files: &Tree, time: u64, lead: &str) -> Result<Vec<u8>> {
+/// A tar archive; its folders are in it as well.
+pub(crate) fn tar(files: &Tree, time: u64) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for folder in files.folders() {
         let mut header = header(tar::EntryType::Directory, 0o755, 0, time);
-        archive.append_data(&mut header, format!("{lead}{folder}/"), std::io::empty())?;
+        archive.append_data(&mut header, format!("{folder}/"), std::io::empty())?;
     }
     for (path, file) in files.files() {
         let mut header = header(tar::EntryType::Regular, file.mode, file.bytes.len() as u64, time);
-        archive.append_data(&mut header, format!("{lead}{path}"), file.bytes.as_slice())?;
+        archive.append_data(&mut header, path, file.bytes.as_slice())?;
     }
     Ok(archive.into_inner()?)
 }

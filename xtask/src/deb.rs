@@ -18,8 +18,8 @@ pub(crate) fn package(release: &Release, program: &Program, files: &Tree) -> Res
     control.add("control", control_file(release, program, files, architecture)?);
     let parts = [
         ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar.gz", archive::gz(&archive::tar(&control, release.time, "./")?)?),
-        ("data.tar.gz", archive::gz(&archive::tar(files, release.time, "./")?)?),
+        ("control.tar.gz", archive::gz(&archive::tar(&control, release.time)?)?),
+        ("data.tar.gz", archive::gz(&archive::tar(files, release.time)?)?),
     ];
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, part) in parts {
