@@ -8,7 +8,7 @@ mod service_status;
 mod listener;
 mod problem;
 mod server;
-mod bounded;
+mod connections;
 mod door;
 mod session;
 mod sign_in;

@@ -10,7 +10,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use qbo_auth::Clock;
 
 use crate::app::App;
-use crate::bounded::Bounded;
+use crate::connections::Limited;
 use crate::console::Console;
 use crate::door::{Addresses, Guard, PublicUrl, guard, protect};
 use crate::listener::Listener;
@@ -99,11 +99,11 @@ async fn serve(
     let served = async move {
         match listener {
             Listener::Tcp(listener) => {
-                axum::serve(Bounded::new(listener), router).with_graceful_shutdown(shutdown).await
+                axum::serve(Limited::new(listener), router).with_graceful_shutdown(shutdown).await
             }
             #[cfg(unix)]
             Listener::Unix(listener) => {
-                axum::serve(Bounded::new(listener), router).with_graceful_shutdown(shutdown).await
+                axum::serve(Limited::new(listener), router).with_graceful_shutdown(shutdown).await
             }
         }
     };
