@@ -11,7 +11,7 @@ use qbo_auth::{
 };
 use qbo_client::{CallBudget, CallCap, HttpQboClient, HttpQboClientBuilder, LocalBudget, QboClient};
 use raw_store::{
-    CallLedger, CallMonth, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity, TokenLineage,
+    Access, CallLedger, CallMonth, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity, TokenLineage,
 };
 
 use crate::config::settings::Settings;
@@ -251,9 +251,20 @@ pub(crate) async fn open_database(
     secrets: &Secrets,
     connections: NonZeroUsize,
 ) -> Result<Database, Exit> {
+    open_database_for(settings, secrets, connections, Access::Loading).await
+}
+
+/// Opens the database like [`open_database`], with sessions for the given use.
+pub(crate) async fn open_database_for(
+    settings: &Settings,
+    secrets: &Secrets,
+    connections: NonZeroUsize,
+    access: Access,
+) -> Result<Database, Exit> {
     let Some(options) = database_options(settings, secrets).await? else {
-        return private_database(settings, connections).await;
+        return private_database(settings, connections, access).await;
     };
+    let options = options.with_access(access);
     // The only characters in the URL that are special to a shell are those between parameters.
     let psql = format!("psql '{}'", options.url());
     let store = connect(options.clone(), settings, connections).await?;
@@ -280,11 +291,15 @@ async fn connect(
 }
 
 #[cfg(feature = "embedded")]
-async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Result<Database, Exit> {
+async fn private_database(
+    settings: &Settings,
+    connections: NonZeroUsize,
+    access: Access,
+) -> Result<Database, Exit> {
     use crate::database::private;
     let database = &settings.private.database;
     let server = private::start(&settings.private).await?;
-    let options = private::options(&server, database);
+    let options = private::options(&server, database).with_access(access);
     let store = connect(options.clone(), settings, connections).await?;
     Ok(Database {
         store,
@@ -297,7 +312,7 @@ async fn private_database(settings: &Settings, connections: NonZeroUsize) -> Res
 
 #[cfg(not(feature = "embedded"))]
 #[expect(clippy::unused_async, reason = "with the server it waits")]
-async fn private_database(_: &Settings, _: NonZeroUsize) -> Result<Database, Exit> {
+async fn private_database(_: &Settings, _: NonZeroUsize, _: Access) -> Result<Database, Exit> {
     Err(Exit::usage("no database is named", "name one with --database postgres://user@host/db"))
 }
 

@@ -1,5 +1,6 @@
 //! The command line: every command, option and help text. An argument is only parsed here; nothing is computed from it.
 
+pub(crate) mod console;
 pub(crate) mod manual;
 pub(crate) mod secret_args;
 pub(crate) mod words;
@@ -221,6 +222,8 @@ pub(crate) enum Command {
     Trigger(Trigger),
     /// Wait for due triggers, and start each one's run once
     Worker(WorkerArgs),
+    /// Open pages in the browser that show what is there, what is missing and what runs, with a worker inside
+    Console(console::ConsoleArgs),
     /// Ask a worker on this machine whether it is well; exit code 6 if it is not, or if there is none
     Health(HealthArgs),
     /// Handle records that could not be stored, or that QuickBooks could not deliver

@@ -18,12 +18,13 @@ pub(in crate::command) async fn reader(settings: &Settings) -> Result<Database, 
 
 /// Opens the database like [`reader`], and also returns the secrets that this needed.
 pub(in crate::command) async fn reader_and_secrets(settings: &Settings) -> Result<(Database, Secrets), Exit> {
-    let secrets = if settings.vault.is_shared() {
-        Secrets::handed_over(settings).await?
-    } else {
-        Secrets::open(settings).await?
-    };
+    let secrets = secrets_for_reading(settings).await?;
     Ok((open_database(settings, &secrets, NonZeroUsize::MIN).await?, secrets))
+}
+
+/// The secrets that connecting to the database may need. A vault in that database is not opened.
+pub(in crate::command) async fn secrets_for_reading(settings: &Settings) -> Result<Secrets, Exit> {
+    if settings.vault.is_shared() { Secrets::handed_over(settings).await } else { Secrets::open(settings).await }
 }
 
 /// Whether an entity was requested. If none is named, all are, including those that are no longer in the catalogue.

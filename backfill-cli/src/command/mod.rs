@@ -6,6 +6,7 @@ mod auth;
 mod cancel;
 mod certificate;
 mod company_info;
+mod console;
 mod db;
 #[cfg(feature = "demo")]
 mod demo;
@@ -82,6 +83,7 @@ pub(crate) fn dispatch(cli: Cli) -> Result<u8, Exit> {
             Command::Reconcile(arguments) => reconcile::reconcile(&settings, &arguments).await,
             Command::Trigger(command) => trigger::trigger(&settings, &command).await,
             Command::Worker(arguments) => worker::worker(&cli.global, &settings, &arguments).await,
+            Command::Console(arguments) => console::console(&cli.global, &settings, &arguments).await,
             Command::Health(arguments) => health::health(settings.output, &arguments).await,
             Command::Quarantine(command) => quarantine::quarantine(&settings, &command).await,
             Command::Db(command) => db::db(&settings, &command).await,

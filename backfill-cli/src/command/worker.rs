@@ -10,7 +10,7 @@ use backfill_core::{
 };
 use backfill_report::number::counted;
 use qbo_auth::{Clock as _, SystemClock};
-use raw_store::RunId;
+use raw_store::{EventLog, RunId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -29,13 +29,14 @@ use crate::service::metrics::{Counting, Metrics};
 use crate::shutdown::Stop;
 use crate::sinks::event_log::log_failure;
 use crate::sinks::progress::plain_sink;
+use crate::sinks::stored_events::{EventQueue, StoredEvents};
 
 /// Delay before checking again whether a waiting company is ready.
 const AGAIN: Duration = Duration::from_secs(15);
 
 /// `worker`: works for the chosen profiles until it is stopped.
 pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &WorkerArgs) -> Result<u8, Exit> {
-    let companies = companies(global, settings, &arguments.profiles)?;
+    let companies = profiles_of(global, settings, &arguments.profiles)?;
     let stop = Stop::listen()?;
     stop.follow(settings)?;
     let health = Arc::new(Health::new());
@@ -46,11 +47,24 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
             Output::Json => event::write("worker_started", json!({"listen": bound.to_string()})),
         }
     }
+    let (end, verdict) = work_for(companies, &health, arguments.once, &stop).await;
+    if settings.output == Output::Json {
+        finished(end, verdict.as_ref());
+    }
+    verdict.map_or(Ok(DONE), Err)
+}
+
+/// Works for companies until the work ends or is stopped. Returns why the process does not exit with 0, if it does not.
+pub(super) async fn work_for(
+    companies: Vec<(String, Settings)>,
+    health: &Arc<Health>,
+    once: bool,
+    stop: &Stop,
+) -> (WorkerEnd, Option<Exit>) {
     let several = companies.len() > 1;
     let mut working = JoinSet::new();
     for (profile, settings) in companies {
-        let desk =
-            Desk { profile, settings, health: Arc::clone(&health), once: arguments.once, stop: stop.clone() };
+        let desk = Desk { profile, settings, health: Arc::clone(health), once, stop: stop.clone() };
         working.spawn(desk.work());
     }
     let (mut end, mut failure) = (WorkerEnd::default(), None);
@@ -71,19 +85,17 @@ pub(crate) async fn worker(global: &Global, settings: &Settings, arguments: &Wor
             }
         }
     }
-    let verdict = match failure {
-        Some(exit) => Some(exit),
-        None if stop.token.is_cancelled() => {
-            let code = stop.code().unwrap_or(exit::INTERRUPTED);
-            let what = "stopped; the next worker continues the runs in progress";
-            Some(Exit::new(code, what, "qbo-backfill worker"))
-        }
-        None => unsound(end),
-    };
-    if settings.output == Output::Json {
-        finished(end, verdict.as_ref());
-    }
-    verdict.map_or(Ok(DONE), Err)
+    let verdict = ended(stop, failure).or_else(|| unsound(end));
+    (end, verdict)
+}
+
+/// Why a process that works until it is stopped does not exit with 0.
+pub(super) fn ended(stop: &Stop, failure: Option<Exit>) -> Option<Exit> {
+    failure.or_else(|| {
+        let code = stop.code().unwrap_or(exit::INTERRUPTED);
+        let what = "stopped; the next worker continues the runs in progress";
+        stop.token.is_cancelled().then(|| Exit::new(code, what, "qbo-backfill worker"))
+    })
 }
 
 /// Writes the last event of a worker.
@@ -115,8 +127,8 @@ fn unsound(end: WorkerEnd) -> Option<Exit> {
     Some(Exit::new(exit::INCOMPLETE, format!("{what}; stored records stay"), next))
 }
 
-/// The profiles to work for.
-fn companies(
+/// The profiles to work for, with their settings.
+pub(super) fn profiles_of(
     global: &Global,
     settings: &Settings,
     wanted: &[String],
@@ -170,8 +182,11 @@ impl Desk {
     async fn work_in(&self, workshop: App, stop: CancellationToken) -> Result<WorkerEnd, Exit> {
         let workshop = Arc::new(workshop);
         let (profile, metrics) = (self.profile.clone(), Arc::clone(&self.health.metrics));
-        let maker =
-            Maker { settings: self.settings.clone(), workshop: Arc::clone(&workshop), profile, metrics };
+        let log: Arc<dyn EventLog> = workshop.store.clone();
+        let events = EventQueue::start(Arc::downgrade(&log));
+        drop(log);
+        let (settings, app) = (self.settings.clone(), Arc::clone(&workshop));
+        let maker = Maker { settings, workshop: app, profile, metrics, events };
         let worker = Arc::new(Worker {
             store: workshop.store.clone(),
             queue: workshop.store.clone(),
@@ -234,6 +249,7 @@ struct Maker {
     workshop: Arc<App>,
     profile: String,
     metrics: Arc<Metrics>,
+    events: EventQueue,
 }
 
 #[async_trait]
@@ -273,6 +289,7 @@ impl Maker {
     /// The event sink of one run, or of the triggers.
     fn sink(&self) -> Arc<dyn EventSink> {
         let (profile, metrics) = (self.profile.clone(), Arc::clone(&self.metrics));
-        Arc::new(Counting { profile, metrics, inner: plain_sink(&self.settings) })
+        let inner = Arc::new(StoredEvents { queue: self.events.clone(), inner: plain_sink(&self.settings) });
+        Arc::new(Counting { profile, metrics, inner })
     }
 }

@@ -308,8 +308,8 @@ fn extended(path: &Path) -> Result<Catalog, Exit> {
     Catalog::bundled().extended(&text).map_err(|error| unusable(&error))
 }
 
-/// The folder of the vault and the private database.
-fn data_folder() -> Result<PathBuf, Exit> {
+/// Folder of the vault, its key, the private server and the console's key.
+pub(crate) fn data_folder() -> Result<PathBuf, Exit> {
     Ok(folder("XDG_DATA_HOME", ".local/share")?.join("qbo-backfill"))
 }
 

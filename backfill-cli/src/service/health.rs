@@ -1,16 +1,17 @@
 //! Serves a worker's health and metrics on this machine, for containers and Prometheus.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use backfill_console::{Listener, ServiceStatus, serve_status};
 use backfill_report::untrusted::Untrusted;
+use qbo_auth::{Clock, SystemClock};
 use raw_store::{CallLedger as _, PgStore};
 use tokio::net::TcpListener;
 
 use crate::output::exit::Exit;
-use crate::service::listener::{self, Answer};
 use crate::service::metrics::Metrics;
 
 /// How long a database may take to answer before it counts as down.
@@ -65,29 +66,19 @@ impl Health {
         };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
-        let health = Arc::clone(self);
-        let answer = move |path| {
-            let health = Arc::clone(&health);
-            async move { health.answer(path).await }
-        };
-        tokio::spawn(listener::serve(listener, bound, answer));
+        let status: Arc<dyn ServiceStatus> = self.clone();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        tokio::spawn(serve_status(status, Listener::Tcp(listener), None, clock, std::future::pending()));
         Ok(bound)
     }
+}
 
-    async fn answer(&self, path: String) -> Answer {
-        match path.as_str() {
-            "/healthz" => self.healthz().await,
-            "/metrics" => self.metrics().await,
-            _ => Answer::plain("404 Not Found", "this address serves /healthz and /metrics\n"),
-        }
-    }
-
-    /// 200 as long as every database answers. A company that waits for an operator, such as for a consent, does not make the
+#[async_trait]
+impl ServiceStatus for Health {
+    /// Well as long as every database answers. A company that waits for an operator, such as for a consent, does not make the
     /// process unhealthy; its line says so.
-    async fn healthz(&self) -> Answer {
-        const WELL: &str = "200 OK";
-        const ILL: &str = "503 Service Unavailable";
-        let (mut status, mut lines) = (WELL, String::new());
+    async fn health(&self) -> backfill_console::Health {
+        let (mut is_well, mut lines) = (true, Vec::new());
         for Company { profile, standing } in self.companies() {
             let word = match standing {
                 ProfileStatus::Waits(why) => format!("waiting: {why}"),
@@ -95,23 +86,22 @@ impl Health {
                     match tokio::time::timeout(PATIENCE, store.month()).await {
                         Ok(Ok(_)) => "ok".into(),
                         Ok(Err(error)) => {
-                            status = ILL;
+                            is_well = false;
                             error.to_string()
                         }
                         Err(_) => {
-                            status = ILL;
+                            is_well = false;
                             "the database does not answer".into()
                         }
                     }
                 }
             };
-            // Writing into a string cannot fail.
-            let _ = writeln!(lines, "{}: {}", Untrusted(&profile), Untrusted(&word));
+            lines.push(format!("{}: {}", Untrusted(&profile), Untrusted(&word)));
         }
-        Answer::plain(status, lines)
+        backfill_console::Health { is_well, lines }
     }
 
-    async fn metrics(&self) -> Answer {
+    async fn metrics(&self) -> String {
         for Company { profile, standing } in self.companies() {
             if let ProfileStatus::Works { store, allowance } = standing
                 && let Ok(Ok(month)) = tokio::time::timeout(PATIENCE, store.month()).await
@@ -119,7 +109,6 @@ impl Health {
                 self.metrics.month(&profile, month, allowance);
             }
         }
-        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        Answer { status: "200 OK", kind, text: self.metrics.text() }
+        self.metrics.text()
     }
 }

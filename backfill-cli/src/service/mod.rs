@@ -1,5 +1,4 @@
 //! The HTTP endpoints of a worker: `/healthz` and `/metrics`.
 
 pub(crate) mod health;
-pub(crate) mod listener;
 pub(crate) mod metrics;

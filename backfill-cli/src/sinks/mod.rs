@@ -2,5 +2,6 @@
 
 pub(crate) mod event_log;
 pub(crate) mod progress;
+pub(crate) mod stored_events;
 
 mod bar;

@@ -13,6 +13,7 @@ mod canary;
 mod certificate;
 mod colours;
 mod completions;
+mod console;
 mod consent;
 mod demo;
 mod doctor;

@@ -1,0 +1,206 @@
+//! Connects one company through Intuit's page for the console, like `auth login` does for a terminal.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backfill_console::{ConsentAttempt, ConsentProgress, ConsentStatus, Consents, Problem, PublicUrl};
+use qbo_auth::{Clock as _, ConsentRequest, RedirectUrl, SystemClock, TokenVault as _};
+
+use super::super::auth::ConsentFlow;
+use super::store::problem;
+use super::vault::ProfileVault;
+use crate::config::settings::Settings;
+use crate::oauth_callback::{Callback, Page};
+use crate::output::exit::Exit;
+use crate::secrets::Secrets;
+use crate::shutdown::Stop;
+
+/// Port of the address that the README tells people to register with their app.
+const PORT: u16 = 8484;
+
+/// How long a person may take on Intuit's page.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// The consent of one profile.
+#[derive(Debug)]
+pub(super) struct ProfileConsents {
+    settings: Settings,
+    vault: Arc<ProfileVault>,
+    /// Where Intuit sends the browser: the console's own `/callback` where it is published over TLS, otherwise a port of this
+    /// machine.
+    redirect: Option<RedirectUrl>,
+    stop: Stop,
+    attempt: Arc<Mutex<Attempt>>,
+}
+
+/// The newest attempt.
+#[derive(Debug, Default)]
+struct Attempt {
+    progress: Option<ConsentProgress>,
+    /// An attempt whose answer comes to the console.
+    open: Option<Open>,
+}
+
+/// What the answer of an attempt is exchanged with.
+struct Open {
+    flow: ConsentFlow,
+    request: ConsentRequest,
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Open")
+    }
+}
+
+impl ProfileConsents {
+    pub(super) fn new(
+        settings: Settings,
+        vault: Arc<ProfileVault>,
+        public_url: Option<&PublicUrl>,
+        stop: Stop,
+    ) -> Self {
+        let redirect = public_url.filter(|url| url.is_https());
+        let redirect = redirect.and_then(|url| format!("{url}/callback").parse().ok());
+        Self { settings, vault, redirect, stop, attempt: Arc::default() }
+    }
+
+    fn attempt(&self) -> std::sync::MutexGuard<'_, Attempt> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn begin(&self, person: &str) -> Result<ConsentAttempt, Exit> {
+        let mut secrets = Secrets::open(&self.settings).await?;
+        let flow = ConsentFlow::open(&self.settings, &mut secrets).await?;
+        if flow.needs_https() && self.redirect.is_none() {
+            return Err(Exit::usage(
+                "Intuit refuses an address of this machine for production keys",
+                "publish the console over https with --public-url, or run: qbo-backfill auth login --redirect-url https://…",
+            ));
+        }
+        let started_at = SystemClock::new().now_utc();
+        let attempt = |request: &ConsentRequest| ConsentAttempt {
+            address: request.url().to_owned(),
+            state: state_of(request.url()),
+            started_by: person.into(),
+            started_at,
+            expires_at: started_at + PATIENCE,
+        };
+        let Some(redirect) = &self.redirect else {
+            let callback = Callback::bind(PORT).await.map_err(|error| {
+                Exit::usage(
+                    format!("Intuit's answer cannot be received: port {PORT} of this machine ({})", error.kind()),
+                    "end the program that uses the port, or another login that waits",
+                )
+            })?;
+            let request = flow.request(callback.redirect().clone())?;
+            let started = attempt(&request);
+            self.note(ConsentProgress::Waiting(started.clone()));
+            tokio::spawn(wait(Arc::clone(&self.attempt), self.stop.clone(), callback, Open { flow, request }));
+            return Ok(started);
+        };
+        let request = flow.request(redirect.clone())?;
+        let started = attempt(&request);
+        self.note(ConsentProgress::Waiting(started.clone()));
+        self.attempt().open = Some(Open { flow, request });
+        Ok(started)
+    }
+
+    fn note(&self, progress: ConsentProgress) {
+        self.attempt().progress = Some(progress);
+    }
+}
+
+/// Waits for Intuit's answer at this machine's own address, and ends the attempt.
+async fn wait(attempt: Arc<Mutex<Attempt>>, stop: Stop, callback: Callback, open: Open) {
+    let visit = tokio::select! {
+        visit = callback.visit(PATIENCE, |answer| open.request.recognises(answer)) => visit,
+        () = stop.token.cancelled() => None,
+    };
+    let progress = match visit {
+        None => ConsentProgress::Failed(Problem::new(
+            "no consent came in time; nothing was stored",
+            "start again, and finish on Intuit's page within ten minutes",
+        )),
+        Some(visit) => {
+            let progress = exchange(&stop, open, &visit.answer).await;
+            let connected = matches!(progress, ConsentProgress::Connected { .. });
+            visit.conclude(if connected { Page::Connected } else { Page::Failed }).await;
+            progress
+        }
+    };
+    attempt.lock().unwrap_or_else(PoisonError::into_inner).progress = Some(progress);
+}
+
+/// Exchanges the answer for tokens. Once begun it is finished, because a code works only once.
+async fn exchange(stop: &Stop, Open { flow, request }: Open, answer: &str) -> ConsentProgress {
+    let _exchanging = stop.exchanging().await;
+    match flow.finish(request, answer).await {
+        Ok(_) => ConsentProgress::Connected { at: SystemClock::new().now_utc() },
+        Err(exit) => ConsentProgress::Failed(problem(exit)),
+    }
+}
+
+/// The state in the address of Intuit's page.
+fn state_of(address: &str) -> String {
+    let query = address.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').find_map(|pair| pair.strip_prefix("state=")).unwrap_or_default().to_owned()
+}
+
+#[async_trait]
+impl Consents for ProfileConsents {
+    async fn status(&self) -> Result<ConsentStatus, Problem> {
+        let Some(vault) = self.vault.find().await.map_err(problem)? else { return Ok(ConsentStatus::Missing) };
+        let tokens = vault.load().await.map_err(|error| problem(error.into()))?;
+        let given = tokens.and_then(|tokens| {
+            Some(ConsentStatus::Given {
+                refreshed_at: tokens.refreshed_at,
+                ends_unused_at: tokens.refresh_expires_at?,
+                ends_at: tokens.refresh_hard_expires_at,
+            })
+        });
+        Ok(given.unwrap_or(ConsentStatus::Missing))
+    }
+
+    async fn start(&self, person: &str) -> Result<ConsentAttempt, Problem> {
+        let now = SystemClock::new().now_utc();
+        if let ConsentProgress::Waiting(open) = self.progress().await
+            && now < open.expires_at
+        {
+            return Ok(open);
+        }
+        self.begin(person).await.map_err(problem)
+    }
+
+    async fn progress(&self) -> ConsentProgress {
+        self.attempt().progress.clone().unwrap_or(ConsentProgress::Idle)
+    }
+
+    async fn receive(&self, query: &str) -> bool {
+        let Some(redirect) = &self.redirect else { return false };
+        let answer = format!("{redirect}?{query}");
+        let open = {
+            let mut attempt = self.attempt();
+            match &attempt.open {
+                Some(open) if open.request.recognises(&answer) => attempt.open.take(),
+                _ => None,
+            }
+        };
+        let Some(open) = open else { return false };
+        let progress = exchange(&self.stop, open, &answer).await;
+        self.note(progress);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_that_of_the_address() {
+        assert_eq!(state_of("https://example.test/connect?client_id=x&state=abc&scope=y"), "abc");
+        assert_eq!(state_of("https://example.test/connect"), "");
+    }
+}

@@ -1,0 +1,154 @@
+//! The console of the real binary, over a real database and an emulated company.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Stdio};
+
+use fixtures::Shape;
+use reqwest::header::{COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Method, Response};
+
+use crate::house::{Ended, House, signal, wait};
+
+/// A console that answers on a port of its own.
+struct Console {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    port: u16,
+    /// Path of the link that it printed, which signs in once.
+    link: String,
+    browser: reqwest::Client,
+}
+
+impl Console {
+    fn start(house: &House, more: &[&str]) -> Self {
+        let mut command = house.command(&["console", "--listen", "127.0.0.1:0"]);
+        command.args(more).args(house.addresses());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let link = loop {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended: {said}");
+            said.push_str(&line);
+            if let Some(link) = line.trim().strip_prefix("console: http://qbo-backfill.localhost:") {
+                break link.to_owned();
+            }
+        };
+        let (port, path) = link.split_once('/').unwrap();
+        let browser = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+        Self { child, stderr, port: port.parse().unwrap(), link: format!("/{path}"), browser }
+    }
+
+    /// Requests a path as a browser does that shows the console under its own host name.
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+        let host = format!("qbo-backfill.localhost:{}", self.port);
+        let mut request = self.browser.request(method, format!("http://127.0.0.1:{}{path}", self.port));
+        request = request.header(HOST, host);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn get(&self, path: &str, cookie: &str) -> (u16, String) {
+        let answer = self.ask(Method::GET, path, &[(COOKIE.as_str(), cookie)]).await;
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Opens a link, and returns the cookie of the session.
+    async fn sign_in(&self, link: &str) -> Option<String> {
+        let answer = self.ask(Method::GET, link, &[]).await;
+        let cookie = answer.headers().get(SET_COOKIE)?.to_str().unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        Some(cookie.split(';').next().unwrap().to_owned())
+    }
+
+    async fn stop(self) -> Ended {
+        signal(&self.child, "-TERM");
+        let mut stderr = self.stderr;
+        std::thread::spawn(move || {
+            let mut rest = Vec::new();
+            stderr.read_to_end(&mut rest)
+        });
+        wait(self.child).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_signs_in_once_and_the_pages_say_what_the_database_holds() {
+    let house = House::new(&Shape::default().with_counts(60, 20, 10)).await;
+    house.backfill(&["Invoice", "Customer"], &[]).await.expect(0);
+    let console = Console::start(&house, &[]);
+    // Health is for programs, pages are for people who signed in.
+    while console.get("/healthz", "").await != (200, "default: ok\n".into()) {}
+    let unknown = console.ask(Method::GET, "/c/default/", &[]).await;
+    assert_eq!(unknown.status(), 303);
+    assert!(unknown.headers()[LOCATION].to_str().unwrap().starts_with("/enter"));
+
+    let cookie = console.sign_in(&console.link).await.unwrap();
+    assert_eq!(console.sign_in(&console.link).await, None, "a link works once");
+    let (status, today) = console.get("/c/default/", &cookie).await;
+    assert_eq!(status, 200, "{today}");
+    for expected in ["qb_invoices_backfill", "qb_customers_backfill", ">60<", ">20<"] {
+        assert!(today.contains(expected), "{expected}: {today}");
+    }
+    let (status, coverage) = console.get("/c/default/pipelines/invoices?year=2024", &cookie).await;
+    assert!(status == 200 && coverage.contains("366"), "{coverage}");
+
+    // The host name is checked on every route, and a form has to come from the console's own page.
+    let foreign = [(HOST.as_str(), "evil.example"), (COOKIE.as_str(), cookie.as_str())];
+    assert_eq!(console.ask(Method::GET, "/c/default/", &foreign[..1]).await.status(), 421);
+    let elsewhere = [(ORIGIN.as_str(), "http://127.0.0.1:6789"), (COOKIE.as_str(), cookie.as_str())];
+    assert_eq!(console.ask(Method::POST, "/leave", &elsewhere).await.status(), 403);
+
+    // Another process with the same files makes a link for another person.
+    let made = house.run(&["console", "link", "--as", "op2"]).await.expect(0);
+    let link = made.stdout.trim().split_once("9464").unwrap().1.to_owned();
+    let second = console.sign_in(&link).await.unwrap();
+    assert!(console.get("/c/default/company", &second).await.1.contains("op2"));
+    let ended = console.stop().await;
+    assert_eq!(ended.code, 143, "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_works_for_its_triggers_unless_it_only_looks() {
+    let house = House::new(&Shape::default().with_counts(40, 5, 5)).await;
+    let add = ["trigger", "add", "Invoice", "--name", "night", "--at", "2026-02-02", "--now"];
+    house.at(&[&add[..], &["--from", "2024-01-01", "--to", "2025-01-01"]].concat()).await.expect(0);
+    let looking = Console::start(&house, &["--look-only"]);
+    let cookie = looking.sign_in(&looking.link).await.unwrap();
+    let (status, page) = looking.get("/c/default/", &cookie).await;
+    assert_eq!(status, 200, "{page}");
+    assert!(!page.contains("method=\"post\" action=\"/c/"), "a page that only looks offers an act: {page}");
+    assert_eq!(looking.stop().await.code, 143);
+    assert_eq!(house.number("SELECT count(*) FROM raw.backfill_run").await, 0);
+
+    let working = Console::start(&house, &[]);
+    let done = "SELECT count(*) FROM raw.backfill_trigger WHERE status = 'done'";
+    while house.number(done).await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(house.number("SELECT count(*) FROM raw.qb_invoices").await, 40);
+    assert_eq!(house.number("SELECT count(*) FROM raw.backfill_worker").await, 1);
+    assert_eq!(working.stop().await.code, 143);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_before_there_is_anything_says_what_to_do() {
+    let house = House::without_consent(&Shape::default().with_counts(5, 5, 5), Default::default()).await;
+    let console = Console::start(&house, &[]);
+    let cookie = console.sign_in(&console.link).await.unwrap();
+    let (status, page) = console.get("/c/default/", &cookie).await;
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("/c/default/company"), "{page}");
+    let (_, company) = console.get("/c/default/company", &cookie).await;
+    assert!(company.contains("QBO_CLIENT_ID"), "{company}");
+    let credentials = house.sandbox.credentials();
+    for secret in [&credentials.client_secret, &house.database.password().to_owned()] {
+        assert!(!company.contains(secret.as_str()), "a secret is on the page");
+    }
+    assert_eq!(console.stop().await.code, 143);
+    let open = house.run(&["console", "--listen", "0.0.0.0:0"]).await.expect(2);
+    assert!(open.error().contains("--public-url"), "{}", open.error());
+}
