@@ -87,6 +87,8 @@ const TABLE: &[(&[&str], i32, Form)] = &[
     // Nothing listens there.
     (&["health", "--address", "127.0.0.1:1"], 6, One),
     (&["worker", "--once", "--listen", "127.0.0.1:0"], 0, Events),
+    // No console has made a key yet.
+    (&["console", "link", "--as", "op1"], 2, One),
     (&["auth", "status"], 0, One),
     (&["auth", "refresh"], 0, One),
     (&["auth", "revoke", "--yes"], 0, One),
