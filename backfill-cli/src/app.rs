@@ -11,7 +11,8 @@ use qbo_auth::{
 };
 use qbo_client::{CallBudget, CallCap, HttpQboClient, HttpQboClientBuilder, LocalBudget, QboClient};
 use raw_store::{
-    Access, CallLedger, CallMonth, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity, TokenLineage,
+    Access, CallLedger, CallMonth, DatabaseOptions, PgStore, Store, StoreErrorKind, StoreIdentity,
+    TokenLineage,
 };
 
 use crate::config::settings::Settings;

@@ -10,7 +10,7 @@ use serde_json::Value;
 ///
 /// Each one is trusted with a company's books. A change that needs more of them raises this number, in a commit that says
 /// what for.
-const MOST_PACKAGES: usize = 268;
+const MOST_PACKAGES: usize = 271;
 
 /// The platform that they are counted for.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";

@@ -55,7 +55,7 @@ pub async fn serve_status(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let port = listener.tcp_address()?.map(|address| address.port());
-    let guarding = Guard::new(Addresses::new(port, public_url));
+    let guarding = Guard::new(Addresses::new(port, public_url).with_any_port());
     let router = pages::status_router(status);
     serve(guarded(router, guarding), listener, shutdown, clock).await
 }

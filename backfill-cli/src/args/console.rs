@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 pub(crate) struct ConsoleArgs {
     #[command(subcommand)]
     pub(crate) command: Option<ConsoleCommand>,
-    /// Address to listen at: a loopback address, or unix:/PATH for a reverse proxy
+    /// Address to listen at: a loopback address, or `unix:/PATH` for a reverse proxy
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     pub(crate) listen: ListenAddress,
     /// Address under which browsers reach the console through a proxy or a container; allows any listening address
@@ -76,7 +76,11 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path);
-            return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err("give an absolute path after unix:".into()) };
+            return if path.is_absolute() {
+                Ok(Self::Unix(path))
+            } else {
+                Err("give an absolute path after unix:".into())
+            };
         }
         text.parse()
             .map(Self::Tcp)

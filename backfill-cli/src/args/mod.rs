@@ -267,6 +267,7 @@ pub(crate) enum Command {
     qbo-backfill run all --from 2020-01-01 --to 2026-01-01 --chunk month \\\n      --output json\n  \
     qbo-backfill run qb_invoices_backfill --fecha-inicio 2026-01-01T00:00:00Z \\\n      --fecha-fin 2026-02-01T00:00:00Z"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct RunArgs {
     /// Pipelines (`qb_invoices_backfill`), entities (`Invoice`), or all, transactions, lists
     #[arg(required = true, value_name = "PIPELINE", value_delimiter = ',')]

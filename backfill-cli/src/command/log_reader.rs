@@ -24,7 +24,11 @@ pub(in crate::command) async fn reader_and_secrets(settings: &Settings) -> Resul
 
 /// The secrets that connecting to the database may need. A vault in that database is not opened.
 pub(in crate::command) async fn secrets_for_reading(settings: &Settings) -> Result<Secrets, Exit> {
-    if settings.vault.is_shared() { Secrets::handed_over(settings).await } else { Secrets::open(settings).await }
+    if settings.vault.is_shared() {
+        Secrets::handed_over(settings).await
+    } else {
+        Secrets::open(settings).await
+    }
 }
 
 /// Whether an entity was requested. If none is named, all are, including those that are no longer in the catalogue.

@@ -240,18 +240,18 @@ mod tests {
         }
     }
 
-    fn wait(is_settling: bool) -> Option<Wait> {
+    fn wait(is_settling: bool) -> Wait {
         let what = "waiting (limit)".to_owned();
-        Some(Wait { what, until: Duration::from_millis(107_300), is_settling })
+        Wait { what, until: Duration::from_millis(107_300), is_settling }
     }
 
     #[test]
     fn the_line_says_first_what_matters_most() {
         let line = moment(None).line(76);
         assert_eq!(line, "[━━━━━━━━━━      ]  700/1095 windows  about 1 min 1 s left  123456 rows");
-        let line = moment(wait(false)).line(76);
+        let line = moment(Some(wait(false))).line(76);
         assert_eq!(line, "[━━━━━━━━━━      ]  700/1095 windows  waiting (limit), 8 s left  123456 rows");
-        let short = moment(wait(false)).line(46);
+        let short = moment(Some(wait(false))).line(46);
         assert_eq!(short, "700/1095 windows  waiting (limit), 8 s left");
         let wide = moment(None).line(157);
         assert!(wide.ends_with("123456 rows  321 calls  1234 rows/s  1 min 40 s"), "{wide}");
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_its_terminal() {
         for limit in 1..200 {
-            for moment in [moment(None), moment(wait(false)), moment(wait(true))] {
+            for moment in [moment(None), moment(Some(wait(false))), moment(Some(wait(true)))] {
                 let line = moment.line(limit);
                 assert!(columns(&line) <= limit && !line.is_empty(), "{limit}: {line}");
             }

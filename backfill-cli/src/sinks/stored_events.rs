@@ -114,9 +114,10 @@ fn told(event: &RunEvent) -> Option<NewEvent> {
             "allowance low",
             format!("{used} of {allowance} calls of this month are used"),
         ),
-        RunEventKind::Held { pipeline, holder, .. } => {
-            of(pipeline, new(Severity::Info, HistoryPhase::Run, "hold", format!("the pipeline is held by {holder}")))
-        }
+        RunEventKind::Held { pipeline, holder, .. } => of(
+            pipeline,
+            new(Severity::Info, HistoryPhase::Run, "hold", format!("the pipeline is held by {holder}")),
+        ),
         RunEventKind::StoreRetry { pipeline, attempt } => of(
             pipeline,
             new(

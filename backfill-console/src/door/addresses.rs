@@ -35,6 +35,8 @@ impl Origin {
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     origins: Vec<Origin>,
+    /// Whether the names of this machine are accepted with any port: that of a forwarding process may be another one.
+    with_any_port: bool,
 }
 
 impl Addresses {
@@ -47,12 +49,29 @@ impl Addresses {
                 Origin { is_https: false, host }
             })
         };
-        Self { origins: public.into_iter().chain(port.into_iter().flat_map(local)).collect() }
+        let origins = public.into_iter().chain(port.into_iter().flat_map(local)).collect();
+        Self { origins, with_any_port: false }
+    }
+
+    /// Accepts the names of this machine with any port. There are no cookies that a port could keep apart where only health
+    /// and metrics are served, and those who ask often come through a forwarding process.
+    pub(crate) fn with_any_port(self) -> Self {
+        Self { with_any_port: true, ..self }
     }
 
     /// The origin that a `Host` header names, if it is one of the console's.
-    pub(crate) fn find(&self, host: &str) -> Option<&Origin> {
-        self.origins.iter().find(|origin| origin.host.eq_ignore_ascii_case(host))
+    pub(crate) fn find(&self, host: &str) -> Option<Origin> {
+        let known = self.origins.iter().find(|origin| origin.host.eq_ignore_ascii_case(host)).cloned();
+        known.or_else(|| {
+            let name = match host.rsplit_once(':') {
+                Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    name
+                }
+                _ => host,
+            };
+            let is_local = LOCAL_NAMES.iter().any(|local| local.eq_ignore_ascii_case(name));
+            (self.with_any_port && is_local).then(|| Origin { is_https: false, host: host.to_owned() })
+        })
     }
 }
 
@@ -70,6 +89,24 @@ mod tests {
             assert_eq!(addresses.find(host), None, "{host}");
         }
         assert!(Addresses::new(Some(80), None).find("localhost").is_some());
+    }
+
+    #[test]
+    fn health_is_told_through_any_port_of_this_machine() {
+        let addresses = Addresses::new(Some(9464), None).with_any_port();
+        for host in ["127.0.0.1", "localhost:80", "[::1]:1", "[::1]"] {
+            assert!(addresses.find(host).is_some(), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:9464",
+            "127.0.0.1.evil.example",
+            "localhost:",
+            "127.0.0.2:9464",
+        ] {
+            assert_eq!(addresses.find(host), None, "{host}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn judge(addresses: &Addresses, request: &Request) -> Result<Origin, Response> {
         .ok_or_else(|| refuse(StatusCode::MISDIRECTED_REQUEST, "the Host header names another host"))?;
     match *request.method() {
         Method::GET | Method::HEAD => {}
-        Method::POST if is_same_origin(headers, origin) => {}
+        Method::POST if is_same_origin(headers, &origin) => {}
         Method::POST => {
             return Err(refuse(StatusCode::FORBIDDEN, "the request was not sent by a page of this console"));
         }
@@ -60,7 +60,7 @@ fn judge(addresses: &Addresses, request: &Request) -> Result<Origin, Response> {
             return Err(refused.into_response());
         }
     }
-    Ok(origin.clone())
+    Ok(origin)
 }
 
 /// Whether a page of this very origin sent the request. A cookie does not show that: other ports of this machine are the same

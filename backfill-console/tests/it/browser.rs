@@ -46,7 +46,8 @@ pub(crate) async fn send_over<S: AsyncRead + AsyncWrite + Unpin>(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"

@@ -7,12 +7,12 @@ use time::{Month, OffsetDateTime};
 
 use super::scene::{Scene, day, noon, pipeline, row, run_end, run_start};
 use crate::{
-    ActivityReader, CoverageReader, EventLog, HistoryFilter, HistoryKey, HistoryKind, HistoryOrder,
-    HistoryPhase, HistoryReader, IfMissed, IssueReader, LineFilter, LineKey, NewEvent, NewTrigger,
-    NumberSearch, PipelineTotals, QuarantineFilter, QuarantineKey, RejectedRow, Reopen, RestingTrigger,
-    RowReader, RunFilter, RunKey, RunReader, RunStatus, ScanCursor, Severity, Store, StoreError,
-    StoreErrorKind, TriggerPlan, TriggerQueue, Window, WindowFailure, WindowSelection, WindowState,
-    WindowUpdate, WorkerActivity, WorkerBeat, WorkerLog,
+    ActivityReader, CoverageReader, EventLog, HistoryEntry, HistoryFilter, HistoryKey, HistoryKind,
+    HistoryOrder, HistoryPhase, HistoryReader, IfMissed, IssueReader, LineFilter, LineKey, NewEvent,
+    NewTrigger, NumberSearch, PipelineTotals, QuarantineFilter, QuarantineKey, RejectedRow, Reopen,
+    RestingTrigger, RowReader, RunFilter, RunKey, RunReader, RunStatus, ScanCursor, Severity, Store,
+    StoreError, StoreErrorKind, TriggerPlan, TriggerQueue, Window, WindowFailure, WindowSelection,
+    WindowState, WindowUpdate, WorkerActivity, WorkerBeat, WorkerLog,
 };
 
 /// A window longer than a month.
@@ -302,6 +302,26 @@ fn event(at: OffsetDateTime, level: Severity, text: &str) -> NewEvent {
     }
 }
 
+/// Reads the whole history in pages.
+async fn told(
+    store: &impl HistoryReader,
+    filter: &HistoryFilter,
+    order: HistoryOrder,
+    limit: u32,
+) -> Result<Vec<HistoryEntry>, StoreError> {
+    let span = Window::new(noon(19), noon(30)).unwrap();
+    let (mut after, mut told): (Option<HistoryKey>, Vec<_>) = (None, Vec::new());
+    loop {
+        let page = store.happened(span, filter, order, after.as_ref(), limit).await?.value;
+        let is_last = page.len() < limit as usize;
+        after = page.last().map(HistoryKey::from).or(after);
+        told.extend(page);
+        if is_last {
+            return Ok(told);
+        }
+    }
+}
+
 /// What happened is told in the order of time, whatever table remembers it, and in pages.
 pub async fn what_happened_is_told_in_order(
     store: &(impl Store + HistoryReader + EventLog),
@@ -326,21 +346,8 @@ pub async fn what_happened_is_told_in_order(
         ])
         .await?;
     store.record_events(&[]).await?;
-    let span = Window::new(noon(19), noon(30)).unwrap();
     let everything = HistoryFilter::default();
-    let told = async |filter: &HistoryFilter, order, n: u32| {
-        let (mut after, mut told): (Option<HistoryKey>, Vec<_>) = (None, Vec::new());
-        loop {
-            let page = store.happened(span, filter, order, after.as_ref(), n).await?.value;
-            let is_last = page.len() < n as usize;
-            after = page.last().map(HistoryKey::from).or(after);
-            told.extend(page);
-            if is_last {
-                return Ok::<_, StoreError>(told);
-            }
-        }
-    };
-    let oldest = told(&everything, HistoryOrder::OldestFirst, 100).await?;
+    let oldest = told(store, &everything, HistoryOrder::OldestFirst, 100).await?;
     let kinds: Vec<_> = oldest.iter().map(|entry| (entry.kind, &*entry.event)).collect();
     let (page, window) = (HistoryKind::Page, HistoryKind::Window);
     assert_eq!(
@@ -358,17 +365,22 @@ pub async fn what_happened_is_told_in_order(
             (HistoryKind::RunEnded, "stopped"),
         ]
     );
-    let mut newest = told(&everything, HistoryOrder::NewestFirst, 100).await?;
+    let mut newest = told(store, &everything, HistoryOrder::NewestFirst, 100).await?;
     newest.reverse();
     assert_eq!(newest, oldest);
     for n in [1, 3] {
-        assert_eq!(told(&everything, HistoryOrder::OldestFirst, n).await?, oldest);
-        let mut backwards = told(&everything, HistoryOrder::NewestFirst, n).await?;
+        assert_eq!(told(store, &everything, HistoryOrder::OldestFirst, n).await?, oldest);
+        let mut backwards = told(store, &everything, HistoryOrder::NewestFirst, n).await?;
         backwards.reverse();
         assert_eq!(backwards, oldest);
     }
+    the_history_is_filtered(store, &scene.run).await
+}
+
+/// Each field of a filter leaves out what does not match it.
+async fn the_history_is_filtered(store: &impl HistoryReader, run: &crate::RunId) -> Result<(), StoreError> {
     let count = async |filter: HistoryFilter| {
-        let found = told(&filter, HistoryOrder::NewestFirst, 2).await?;
+        let found = told(store, &filter, HistoryOrder::NewestFirst, 2).await?;
         Ok::<_, StoreError>(found.len())
     };
     let filter = HistoryFilter::default;
@@ -378,7 +390,7 @@ pub async fn what_happened_is_told_in_order(
     assert_eq!(count(HistoryFilter { phase: Some(HistoryPhase::Console), ..filter() }).await?, 2);
     assert_eq!(count(HistoryFilter { phase: Some(HistoryPhase::Verify), ..filter() }).await?, 0);
     assert_eq!(count(HistoryFilter { who: Some("op1".into()), ..filter() }).await?, 2);
-    assert_eq!(count(HistoryFilter { run: Some(scene.run.clone()), ..filter() }).await?, 8);
+    assert_eq!(count(HistoryFilter { run: Some(run.clone()), ..filter() }).await?, 8);
     assert_eq!(count(HistoryFilter { entity_name: Some("invoices".into()), ..filter() }).await?, 6);
     for (text, found) in [("counts MORE", 1), ("COUNT.", 1), ("0 %", 2), ("_", 2), ("i%t", 0), ("'; --", 0)] {
         assert_eq!(count(HistoryFilter { text: Some(text.into()), ..filter() }).await?, found, "{text}");

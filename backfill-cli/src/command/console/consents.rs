@@ -90,14 +90,22 @@ impl ProfileConsents {
         let Some(redirect) = &self.redirect else {
             let callback = Callback::bind(PORT).await.map_err(|error| {
                 Exit::usage(
-                    format!("Intuit's answer cannot be received: port {PORT} of this machine ({})", error.kind()),
+                    format!(
+                        "Intuit's answer cannot be received: port {PORT} of this machine ({})",
+                        error.kind()
+                    ),
                     "end the program that uses the port, or another login that waits",
                 )
             })?;
             let request = flow.request(callback.redirect().clone())?;
             let started = attempt(&request);
             self.note(ConsentProgress::Waiting(started.clone()));
-            tokio::spawn(wait(Arc::clone(&self.attempt), self.stop.clone(), callback, Open { flow, request }));
+            tokio::spawn(wait(
+                Arc::clone(&self.attempt),
+                self.stop.clone(),
+                callback,
+                Open { flow, request },
+            ));
             return Ok(started);
         };
         let request = flow.request(redirect.clone())?;
@@ -151,7 +159,9 @@ fn state_of(address: &str) -> String {
 #[async_trait]
 impl Consents for ProfileConsents {
     async fn status(&self) -> Result<ConsentStatus, Problem> {
-        let Some(vault) = self.vault.find().await.map_err(problem)? else { return Ok(ConsentStatus::Missing) };
+        let Some(vault) = self.vault.find().await.map_err(problem)? else {
+            return Ok(ConsentStatus::Missing);
+        };
         let tokens = vault.load().await.map_err(|error| problem(error.into()))?;
         let given = tokens.and_then(|tokens| {
             Some(ConsentStatus::Given {

@@ -23,10 +23,12 @@ pub(super) async fn bind(
 ) -> Result<(Listener, Option<String>), Exit> {
     let published = public_url.map(ToString::to_string);
     match wanted {
-        ListenAddress::Tcp(address) if !address.ip().is_loopback() && public_url.is_none() => Err(Exit::usage(
-            format!("--listen {address} would open the console to other machines"),
-            "listen at 127.0.0.1, or say with --public-url under which address a proxy or a container publishes it",
-        )),
+        ListenAddress::Tcp(address) if !address.ip().is_loopback() && public_url.is_none() => {
+            Err(Exit::usage(
+                format!("--listen {address} would open the console to other machines"),
+                "listen at 127.0.0.1, or say with --public-url under which address a proxy or a container publishes it",
+            ))
+        }
         ListenAddress::Tcp(address) => {
             let (listener, bound) = tcp(*address).await?;
             let own = format!("http://{OWN_HOST}:{}", bound.port());

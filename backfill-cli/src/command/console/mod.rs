@@ -92,8 +92,7 @@ fn company(
 ) -> Company {
     let vault = Arc::new(ProfileVault::new(settings.clone()));
     let public_url = arguments.public_url.as_ref();
-    let consents =
-        ProfileConsents::new(settings.clone(), Arc::clone(&vault), public_url, stop.clone());
+    let consents = ProfileConsents::new(settings.clone(), Arc::clone(&vault), public_url, stop.clone());
     // What only looks needs no vault, and must not open one.
     let acts = !arguments.look_only;
     Company {
@@ -116,9 +115,7 @@ fn tell(settings: &Settings, key: &SecretString, address: Option<&str>) -> Resul
         (Output::Text, None) => say("the console serves a reverse proxy at its socket"),
         (Output::Text, Some(address)) => {
             say(&format!("console: {}", link(key, &own_name()?, address)?));
-            say(
-                "the link signs you in once, within two minutes; for another one: qbo-backfill console link",
-            );
+            say("the link signs you in once, within two minutes; for another one: qbo-backfill console link");
         }
     }
     Ok(())

@@ -52,7 +52,8 @@ impl ProfileVault {
         let refused = |problem: String| {
             Exit::usage(format!("{name} was not stored: {problem}"), "enter it again as it was given to you")
         };
-        let value = text::value(name, value.expose_secret()).map_err(|problem| refused(problem.to_string()))?;
+        let value =
+            text::value(name, value.expose_secret()).map_err(|problem| refused(problem.to_string()))?;
         let value = value.ok_or_else(|| refused("the field is empty".into()))?;
         self.find_or_create().await?.set(name, SecretString::from(value)).await?;
         Ok(())
@@ -74,8 +75,7 @@ impl SecretShelf for ProfileVault {
 
     fn names(&self) -> Vec<SecretName> {
         // The consent writes company and tokens, because only it knows that they belong together.
-        let from_consent =
-            [SecretName::QboRealmId, SecretName::QboRefreshToken, SecretName::QboEnvironment];
+        let from_consent = [SecretName::QboRealmId, SecretName::QboRefreshToken, SecretName::QboEnvironment];
         SecretName::ALL.into_iter().filter(|name| !from_consent.contains(name)).collect()
     }
 

@@ -31,26 +31,27 @@ pub(super) async fn init(settings: &Settings, passphrase: bool, keyring: bool) -
     } else {
         let key = unlock::for_new(settings);
         unlock::init(settings, &secrets, key.clone()).await?;
-        match &key {
-            Unlock::Credential(key) => say(&format!("the vault is {vault}, opened by {}", key.display())),
-            _ => {
-                let key = &settings.vault_key.path;
-                say(&format!(
-                    "the vault is {vault}, its key {}; keep a copy of the key in another place",
-                    key.display()
-                ));
-                if !settings.vault.is_shared() && key.parent() == settings.vault.path.parent() {
-                    say(
-                        "note: both lie in one folder, so leave the key out of copies of the folder, or choose another place \
-                         for it: qbo-backfill secrets rekey --new-key-file FILE",
-                    );
-                }
-            }
+        if let Unlock::Credential(key) = &key {
+            say(&format!("the vault is {vault}, opened by {}", key.display()));
+        } else {
+            tell_key_file(settings, &vault);
         }
         key
     };
     say("next: qbo-backfill secrets set QBO_CLIENT_ID, then QBO_CLIENT_SECRET; then qbo-backfill auth login");
     Ok(by)
+}
+
+/// Says where the key file of a new vault is, and where it should not stay.
+fn tell_key_file(settings: &Settings, vault: &str) {
+    let key = &settings.vault_key.path;
+    say(&format!("the vault is {vault}, its key {}; keep a copy of the key in another place", key.display()));
+    if !settings.vault.is_shared() && key.parent() == settings.vault.path.parent() {
+        say(
+            "note: both lie in one folder, so leave the key out of copies of the folder, or choose another place \
+             for it: qbo-backfill secrets rekey --new-key-file FILE",
+        );
+    }
 }
 
 /// Stores the key under its pending name until the vault is created with it. It replaces no existing key, which may be the

@@ -45,7 +45,7 @@ pub(super) fn all(state: &State) -> Vec<HistoryEntry> {
 fn entry(
     (at, kind, key): (OffsetDateTime, HistoryKind, String),
     (level, phase): (Severity, HistoryPhase),
-    event: impl ToString,
+    event: &(impl ToString + ?Sized),
 ) -> HistoryEntry {
     HistoryEntry {
         at,
@@ -98,7 +98,7 @@ fn window(line: &LogLine) -> Option<HistoryEntry> {
         span: Some(line.window),
         records: Some(line.metrics.records_read),
         detail: line.error_message.clone(),
-        ..entry((line.finished_at?, HistoryKind::Window, key), (level, HistoryPhase::Load), line.state)
+        ..entry((line.finished_at?, HistoryKind::Window, key), (level, HistoryPhase::Load), &line.state)
     })
 }
 
@@ -109,7 +109,7 @@ fn begun(run: &RunRecord) -> HistoryEntry {
         ..entry(
             (run.started_at, HistoryKind::RunBegun, run.id.to_string()),
             (Severity::Info, HistoryPhase::Run),
-            RunStatus::Running,
+            &RunStatus::Running,
         )
     }
 }
@@ -128,7 +128,7 @@ fn ended(run: &RunRecord) -> Option<HistoryEntry> {
         ..entry(
             (run.finished_at?, HistoryKind::RunEnded, run.id.to_string()),
             (level, HistoryPhase::Run),
-            run.status,
+            &run.status,
         )
     })
 }
@@ -192,7 +192,7 @@ fn verification(record: &VerificationRecord) -> HistoryEntry {
         ..entry(
             (record.at, HistoryKind::Verification, format!("{} {}", record.id, record.entity_name)),
             (level, HistoryPhase::Verify),
-            record.result,
+            &record.result,
         )
     }
 }

@@ -33,7 +33,7 @@ impl IssueReader for MemoryStore {
         }
         // Findings about everything come last, as null does in the database.
         let span =
-            |one: &NewestFinding| (one.finding.span.is_none(), one.finding.span.map(|span| span.start()));
+            |one: &NewestFinding| (one.finding.span.is_none(), one.finding.span.map(crate::Window::start));
         found.sort_by(|a, b| {
             let key =
                 |one: &NewestFinding| (Reverse(one.finding.severity), one.entity_name.clone(), span(one));

@@ -75,9 +75,9 @@ impl Terms {
 
     fn settings(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let limit = self.statement_timeout;
-        SETTINGS.into_iter().map(move |(name, value)| {
-            (name, limit.filter(|_| name == "statement_timeout").unwrap_or(value))
-        })
+        SETTINGS
+            .into_iter()
+            .map(move |(name, value)| (name, limit.filter(|_| name == "statement_timeout").unwrap_or(value)))
     }
 
     /// Sends all settings and reads them back, in one round trip. With `asks`, also whether the startup options arrived.

@@ -12,8 +12,8 @@ struct Part {
     sql: &'static str,
 }
 
-/// The columns of every part: at, key, level, phase, event, run_id, entity_name, trigger_name, by_whom, error_code, span_start,
-/// span_end, records, detail.
+/// The columns of every part: `at, key, level, phase, event, run_id, entity_name, trigger_name, by_whom, error_code, span_start,
+/// span_end, records, detail`.
 const PARTS: [Part; 8] = [
     Part {
         kind: HistoryKind::Event,

@@ -183,6 +183,10 @@ pub enum HistoryOrder {
 pub trait HistoryReader: fmt::Debug + Send + Sync {
     /// Lists the entries of a span that match: at most `limit` of them behind `after` in the given order, which is that of
     /// [`HistoryKey`] or its reverse. Fewer than `limit` mean that there are no more.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a page has a range, a filter, an order, a start and a size"
+    )]
     async fn happened<'a>(
         &self,
         span: Window,
