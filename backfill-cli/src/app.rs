@@ -329,6 +329,14 @@ pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
 }
 
 impl Database {
+    /// Whether this is the private server of this user.
+    pub(crate) fn is_private(&self) -> bool {
+        #[cfg(feature = "embedded")]
+        return self.server.is_some();
+        #[cfg(not(feature = "embedded"))]
+        return false;
+    }
+
     /// Closes the connections, and stops the private server if this process started it.
     #[cfg_attr(not(feature = "embedded"), expect(clippy::unused_async, reason = "with the server it waits"))]
     pub(crate) async fn close(self) -> Result<(), Exit> {

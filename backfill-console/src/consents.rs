@@ -17,7 +17,7 @@ pub enum ConsentStatus {
         /// When Intuit last accepted or renewed the token.
         refreshed_at: OffsetDateTime,
         /// When the consent ends unless it is used before.
-        ends_unused_at: OffsetDateTime,
+        ends_unused_at: Option<OffsetDateTime>,
         /// When the consent ends however often it is used; `None` if that is not known.
         ends_at: Option<OffsetDateTime>,
     },

@@ -1,9 +1,10 @@
 //! Opens the vault with the named key file, a passphrase if the vault needs one, a key that a container engine or systemd
 //! has mounted, the key file beside the vault, or a key in the system's keyring.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use qbo_auth::{SealedVault, SecretString, Unlock, VaultBytes, VaultError, VaultErrorKind};
 
@@ -113,7 +114,11 @@ pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Resul
         (wants, _) => wants.unwrap_or(false),
     };
     let first = if wants_passphrase && !settings.vault_key.named {
-        Unlock::Passphrase(passphrase().await?)
+        let known = remembered().get(&settings.vault.path).cloned();
+        Unlock::Passphrase(match known {
+            Some(known) => known,
+            None => passphrase().await?,
+        })
     } else {
         for_new(settings)
     };
@@ -125,6 +130,32 @@ pub(crate) async fn open_beside(settings: &Settings, secrets: &Secrets) -> Resul
         Some((vault, by)) => Ok(Some(Opened { vault, by, account })),
         None => Err(refused.into()),
     }
+}
+
+/// The passphrases of this process's vaults, by the path of the vault, for a process that opens them again and again and may not
+/// ask a person each time.
+fn remembered() -> MutexGuard<'static, BTreeMap<PathBuf, SecretString>> {
+    static REMEMBERED: Mutex<BTreeMap<PathBuf, SecretString>> = Mutex::new(BTreeMap::new());
+    REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks for the passphrase of the vault, if it has one, and uses it whenever this process opens the vault. Does nothing for a
+/// vault that does not exist.
+pub(crate) async fn remember(settings: &Settings) -> Result<(), Exit> {
+    let secrets = Secrets::handed_over(settings).await?;
+    if settings.vault.path.symlink_metadata().is_err() && !settings.vault.is_shared() {
+        return Ok(());
+    }
+    let (home, _) = Home::of(settings, &secrets).await?;
+    let wants_passphrase = home.wants_passphrase().await.unwrap_or(false);
+    if wants_passphrase
+        && !settings.vault_key.named
+        && let Some(Opened { by: Unlock::Passphrase(passphrase), .. }) =
+            open_beside(settings, &secrets).await?
+    {
+        remembered().insert(settings.vault.path.clone(), passphrase);
+    }
+    Ok(())
 }
 
 /// Tries other keys than the first one, and the previous state of the vault.

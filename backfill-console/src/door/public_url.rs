@@ -1,6 +1,7 @@
 //! The address under which a console is published.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use url::Url;
@@ -30,6 +31,18 @@ impl PublicUrl {
     /// Whether browsers reach the console over TLS.
     pub fn is_https(&self) -> bool {
         self.is_https
+    }
+
+    /// Whether the address is of the browser's own machine, so that nothing crosses a network.
+    pub fn is_local(&self) -> bool {
+        let name = match self.host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => &self.host,
+        };
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        address.is_ok_and(|address| address.is_loopback())
+            || name == "localhost"
+            || name.ends_with(".localhost")
     }
 
     /// Host as browsers send it, with the port unless it is the one of the scheme.
@@ -75,6 +88,12 @@ mod tests {
         assert_eq!(read("https://Backfill.Example.com").unwrap(), "https://backfill.example.com");
         assert_eq!(read("https://backfill.example.com:443/").unwrap(), "https://backfill.example.com");
         assert_eq!(read("http://10.0.0.5:9464").unwrap(), "http://10.0.0.5:9464");
+        let local = |text: &str| text.parse::<PublicUrl>().unwrap().is_local();
+        for text in ["http://127.0.0.1:9464", "http://[::1]:9464", "http://localhost", "http://x.localhost:1"]
+        {
+            assert!(local(text), "{text}");
+        }
+        assert!(!local("http://10.0.0.5:9464") && !local("https://backfill.example.com"));
         for refused in [
             "backfill.example.com",
             "ftp://backfill.example.com",

@@ -30,6 +30,8 @@ pub(crate) struct PipelineFacts {
     /// Time between the first and the last window that no window covers.
     pub(crate) unplanned: Duration,
     pub(crate) records: u64,
+    /// Whether a run reads the pipeline now.
+    pub(crate) is_read_now: bool,
     /// The most important mark of each month, by year and month.
     pub(crate) months: BTreeMap<(i32, u8), Mark>,
 }

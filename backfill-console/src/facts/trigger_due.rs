@@ -48,7 +48,9 @@ pub(crate) fn due(
             let other = other.asked.link.as_ref();
             other.is_some_and(|other| other.chain == link.chain && other.position < link.position)
         });
-        let unfinished = earlier.filter(|other| other.state != TriggerState::Done);
+        // The queue counts an expired part as passed, too.
+        let passed = |other: &&Trigger| matches!(other.state, TriggerState::Done | TriggerState::Expired);
+        let unfinished = earlier.filter(|other| !passed(other));
         unfinished.min_by_key(|other| other.asked.link.as_ref().map(|link| link.position))
     });
     match before {

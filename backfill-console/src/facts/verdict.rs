@@ -37,6 +37,8 @@ pub(crate) enum Verdict {
     Blocked(Blocked),
     Incomplete(Missing),
     Working,
+    /// Everything is read, and this many points say that something is wrong with what is stored.
+    Open(u64),
     /// Everything is read, and a count has not confirmed this much.
     Unconfirmed(Duration),
     Complete,
@@ -50,6 +52,8 @@ pub(crate) struct Known<'a> {
     pub(crate) pipelines: &'a [PipelineFacts],
     pub(crate) dues: &'a [Due],
     pub(crate) is_running: bool,
+    /// Findings of severity error, documents that are open in quarantine, and verifications that differ.
+    pub(crate) open_points: u64,
     pub(crate) consent: Option<ConsentStatus>,
     /// When the next month begins, if the calls of this one are used up.
     pub(crate) used_up: Option<OffsetDateTime>,
@@ -68,7 +72,7 @@ pub(crate) fn verdict(known: Known<'_>) -> Verdict {
     let mut missing = Missing::default();
     for facts in known.pipelines {
         // What a run has opened and not read yet is its work, not a loss.
-        let unread = if known.is_running { facts.unplanned } else { facts.unread() };
+        let unread = if facts.is_read_now { facts.unplanned } else { facts.unread() };
         if !facts.failed.is_zero() || !unread.is_zero() {
             missing.entities.push(facts.entity_name.clone());
         }
@@ -81,17 +85,28 @@ pub(crate) fn verdict(known: Known<'_>) -> Verdict {
     match missing {
         missing if !missing.entities.is_empty() => Verdict::Incomplete(missing),
         _ if known.is_running => Verdict::Working,
-        _ if known.pipelines.is_empty() => Verdict::Nothing,
+        // Of a company that has none of the entities, nothing is confirmed.
+        _ if known.pipelines.iter().all(|facts| facts.read.is_zero()) => Verdict::Nothing,
+        _ if points(known) > 0 => Verdict::Open(points(known)),
         _ if !unconfirmed.is_zero() => Verdict::Unconfirmed(unconfirmed),
         _ => Verdict::Complete,
     }
+}
+
+/// What a person should look at before all is called complete: what the store's checks have found, and triggers that did not
+/// read what they were armed for.
+fn points(known: Known<'_>) -> u64 {
+    let unread = |due: &&Due| {
+        matches!(due, Due::HeldUp(..) | Due::Spent(TriggerState::Failed | TriggerState::Expired))
+    };
+    known.open_points + known.dues.iter().filter(unread).count() as u64
 }
 
 fn blocked(known: Known<'_>) -> Option<Blocked> {
     match known.consent {
         Some(ConsentStatus::Missing) => return Some(Blocked::NoConsent),
         Some(ConsentStatus::Given { ends_unused_at, ends_at, .. })
-            if ends_unused_at <= known.now || ends_at.is_some_and(|end| end <= known.now) =>
+            if [ends_unused_at, ends_at].into_iter().flatten().any(|end| end <= known.now) =>
         {
             return Some(Blocked::ConsentEnded);
         }
@@ -113,7 +128,7 @@ mod tests {
 
     fn known<'a>(pipelines: &'a [PipelineFacts], dues: &'a [Due]) -> Known<'a> {
         let now = datetime!(2026-11-30 14:00 UTC);
-        Known { pipelines, dues, is_running: false, consent: None, used_up: None, now }
+        Known { pipelines, dues, is_running: false, open_points: 0, consent: None, used_up: None, now }
     }
 
     fn read() -> PipelineFacts {
@@ -132,8 +147,15 @@ mod tests {
         assert_eq!(verdict(known(&confirmed, &[])), Verdict::Complete);
         let unconfirmed = [PipelineFacts { unconfirmed: DAY, ..read() }];
         assert_eq!(verdict(known(&unconfirmed, &[])), Verdict::Unconfirmed(DAY));
+        assert_eq!(verdict(Known { open_points: 2, ..known(&confirmed, &[]) }), Verdict::Open(2));
+        let expired = [Due::Spent(TriggerState::Expired)];
+        assert_eq!(verdict(known(&confirmed, &expired)), Verdict::Open(1));
+        assert_eq!(verdict(known(&[PipelineFacts::default()], &[])), Verdict::Nothing, "none is available");
         let open = [PipelineFacts { open: DAY, unconfirmed: DAY, ..read() }];
-        assert_eq!(verdict(Known { is_running: true, ..known(&open, &[]) }), Verdict::Working);
+        let reading = [PipelineFacts { is_read_now: true, ..open[0].clone() }];
+        assert_eq!(verdict(Known { is_running: true, ..known(&reading, &[]) }), Verdict::Working);
+        let another = verdict(Known { is_running: true, ..known(&open, &[]) });
+        assert!(matches!(another, Verdict::Incomplete(_)), "the run reads another pipeline");
         assert!(matches!(verdict(known(&open, &[])), Verdict::Incomplete(missing) if missing.unread == DAY));
         let failed = [PipelineFacts { failed: DAY, ..read() }];
         let running = Known { is_running: true, ..known(&failed, &[]) };

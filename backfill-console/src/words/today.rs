@@ -13,6 +13,8 @@ pub(crate) struct TodayWords {
     pub(crate) incomplete: &'static str,
     pub(crate) working: &'static str,
     pub(crate) complete: &'static str,
+    pub(crate) to_check: &'static str,
+    pub(crate) open_points: fn(u64) -> String,
     pub(crate) confirmed: &'static str,
     pub(crate) unavailable: &'static str,
     pub(crate) empty: &'static str,
@@ -155,6 +157,14 @@ pub(crate) const EN: TodayWords = TodayWords {
     incomplete: "Incomplete",
     working: "Working",
     complete: "Complete",
+    to_check: "To be checked",
+    open_points: |points| match points {
+        1 => "Everything planned is read, and one point needs a look before it is complete.".to_owned(),
+        _ => format!(
+            "Everything planned is read, and {} points need a look before it is complete.",
+            Language::En.number(points)
+        ),
+    },
     confirmed: "Confirmed",
     unavailable: "not available",
     empty: "Empty",
@@ -254,6 +264,16 @@ pub(crate) const ES: TodayWords = TodayWords {
     incomplete: "Falta algo",
     working: "Leyendo",
     complete: "Completo",
+    to_check: "Por revisar",
+    open_points: |points| match points {
+        1 => {
+            "Todo lo planeado se ha leído, y hay un punto por revisar antes de darlo por completo.".to_owned()
+        }
+        _ => format!(
+            "Todo lo planeado se ha leído, y hay {} puntos por revisar antes de darlo por completo.",
+            Language::Es.number(points)
+        ),
+    },
     confirmed: "Confirmado",
     unavailable: "no disponible",
     empty: "Vacío",

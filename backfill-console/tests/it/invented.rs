@@ -59,7 +59,7 @@ struct InventedConsents(OffsetDateTime);
 #[async_trait]
 impl Consents for InventedConsents {
     async fn status(&self) -> Result<ConsentStatus, Problem> {
-        let (refreshed_at, ends_unused_at) = (self.0 - Duration::hours(3), self.0 + Duration::days(12));
+        let (refreshed_at, ends_unused_at) = (self.0 - Duration::hours(3), Some(self.0 + Duration::days(12)));
         Ok(ConsentStatus::Given { refreshed_at, ends_unused_at, ends_at: None })
     }
 

@@ -32,6 +32,8 @@ pub(super) struct ProfileConsents {
     redirect: Option<RedirectUrl>,
     stop: Stop,
     attempt: Arc<Mutex<Attempt>>,
+    /// Held while an attempt is started.
+    starting: tokio::sync::Mutex<()>,
 }
 
 /// The newest attempt.
@@ -63,7 +65,14 @@ impl ProfileConsents {
     ) -> Self {
         let redirect = public_url.filter(|url| url.is_https());
         let redirect = redirect.and_then(|url| format!("{url}/callback").parse().ok());
-        Self { settings, vault, redirect, stop, attempt: Arc::default() }
+        Self {
+            settings,
+            vault,
+            redirect,
+            stop,
+            attempt: Arc::default(),
+            starting: tokio::sync::Mutex::default(),
+        }
     }
 
     fn attempt(&self) -> std::sync::MutexGuard<'_, Attempt> {
@@ -127,10 +136,7 @@ async fn wait(attempt: Arc<Mutex<Attempt>>, stop: Stop, callback: Callback, open
         () = stop.token.cancelled() => None,
     };
     let progress = match visit {
-        None => ConsentProgress::Failed(Problem::new(
-            "no consent came in time; nothing was stored",
-            "start again, and finish on Intuit's page within ten minutes",
-        )),
+        None => ConsentProgress::Failed(too_late()),
         Some(visit) => {
             let progress = exchange(&stop, open, &visit.answer).await;
             let connected = matches!(progress, ConsentProgress::Connected { .. });
@@ -150,6 +156,13 @@ async fn exchange(stop: &Stop, Open { flow, request }: Open, answer: &str) -> Co
     }
 }
 
+fn too_late() -> Problem {
+    Problem::new(
+        "no consent came in time; nothing was stored",
+        "start again, and finish on Intuit's page within ten minutes",
+    )
+}
+
 /// The state in the address of Intuit's page.
 fn state_of(address: &str) -> String {
     let query = address.split_once('?').map_or("", |(_, query)| query);
@@ -162,29 +175,38 @@ impl Consents for ProfileConsents {
         let Some(vault) = self.vault.find().await.map_err(problem)? else {
             return Ok(ConsentStatus::Missing);
         };
-        let tokens = vault.load().await.map_err(|error| problem(error.into()))?;
-        let given = tokens.and_then(|tokens| {
-            Some(ConsentStatus::Given {
-                refreshed_at: tokens.refreshed_at,
-                ends_unused_at: tokens.refresh_expires_at?,
-                ends_at: tokens.refresh_hard_expires_at,
-            })
-        });
-        Ok(given.unwrap_or(ConsentStatus::Missing))
+        let tokens = match vault.load().await {
+            Ok(tokens) => tokens,
+            Err(error) => {
+                self.vault.forget().await;
+                return Err(problem(error.into()));
+            }
+        };
+        Ok(tokens.map_or(ConsentStatus::Missing, |tokens| ConsentStatus::Given {
+            refreshed_at: tokens.refreshed_at,
+            ends_unused_at: tokens.refresh_expires_at,
+            ends_at: tokens.refresh_hard_expires_at,
+        }))
     }
 
     async fn start(&self, person: &str) -> Result<ConsentAttempt, Problem> {
-        let now = SystemClock::new().now_utc();
-        if let ConsentProgress::Waiting(open) = self.progress().await
-            && now < open.expires_at
-        {
+        // One at a time, also where two people press the button at once.
+        let _starting = self.starting.lock().await;
+        if let ConsentProgress::Waiting(open) = self.progress().await {
             return Ok(open);
         }
         self.begin(person).await.map_err(problem)
     }
 
     async fn progress(&self) -> ConsentProgress {
-        self.attempt().progress.clone().unwrap_or(ConsentProgress::Idle)
+        let now = SystemClock::new().now_utc();
+        let mut attempt = self.attempt();
+        if let Some(ConsentProgress::Waiting(open)) = &attempt.progress
+            && open.expires_at <= now
+        {
+            *attempt = Attempt { progress: Some(ConsentProgress::Failed(too_late())), open: None };
+        }
+        attempt.progress.clone().unwrap_or(ConsentProgress::Idle)
     }
 
     async fn receive(&self, query: &str) -> bool {
@@ -198,9 +220,13 @@ impl Consents for ProfileConsents {
             }
         };
         let Some(open) = open else { return false };
-        let progress = exchange(&self.stop, open, &answer).await;
-        self.note(progress);
-        true
+        let (attempt, stop) = (Arc::clone(&self.attempt), self.stop.clone());
+        // In a task of its own: the browser may leave, and the code works only once.
+        let exchanging = tokio::spawn(async move {
+            let progress = exchange(&stop, open, &answer).await;
+            attempt.lock().unwrap_or_else(PoisonError::into_inner).progress = Some(progress);
+        });
+        exchanging.await.is_ok()
     }
 }
 

@@ -21,6 +21,12 @@ pub(super) async fn bind(
     wanted: &ListenAddress,
     public_url: Option<&PublicUrl>,
 ) -> Result<(Listener, Option<String>), Exit> {
+    if let Some(url) = public_url.filter(|url| !url.is_https() && !url.is_local()) {
+        return Err(Exit::usage(
+            format!("--public-url {url} would send the key, secrets and documents as plain text"),
+            "publish the console by a proxy with TLS, and name its address: https://…",
+        ));
+    }
     let published = public_url.map(ToString::to_string);
     match wanted {
         ListenAddress::Tcp(address) if !address.ip().is_loopback() && public_url.is_none() => {

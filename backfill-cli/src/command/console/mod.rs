@@ -7,6 +7,7 @@ mod store;
 mod vault;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use backfill_console::{Company, Console, PersonName, sign_in_path};
 use qbo_auth::{Clock, Environment, SecretString, SystemClock};
@@ -22,8 +23,12 @@ use crate::config::settings::{Settings, user};
 use crate::output::event;
 use crate::output::exit::{self, DONE, Exit};
 use crate::output::print::{out, out_json, say};
+use crate::secrets::unlock;
 use crate::service::health::Health;
 use crate::shutdown::Stop;
+
+/// How long the end of the process waits for a consent that is being exchanged.
+const EXCHANGES_WITHIN: Duration = Duration::from_secs(30);
 
 /// `console`: serves the pages until it is stopped, or prints a link to sign in.
 pub(crate) async fn console(
@@ -45,6 +50,10 @@ pub(crate) async fn console(
     let key = key::read_or_make(settings, arguments.key.console_key_file.as_deref())?;
     let stop = Stop::listen()?;
     stop.follow(settings)?;
+    // A passphrase is asked for now, and not by a page.
+    for (_, settings) in &companies {
+        unlock::remember(settings).await?;
+    }
     let (listener, address) = listen::bind(&arguments.listen, arguments.public_url.as_ref()).await?;
     let health = Arc::new(Health::new());
     let mut stores = Vec::new();
@@ -74,6 +83,8 @@ pub(crate) async fn console(
     // Pages end with the work, and answer the requests under way.
     stop.token.cancel();
     let served = serving.await;
+    // A code of Intuit's works only once: what is being exchanged for tokens is stored before the process ends.
+    drop(tokio::time::timeout(EXCHANGES_WITHIN, stop.exchanging()).await);
     for store in stores {
         store.close().await?;
     }

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use backfill_console::{CompanyStore, OpenCompany, OpenStore, Problem};
-use raw_store::{Access, Tables as _};
+use backfill_console::{OpenCompany, OpenStore, Problem};
+use raw_store::{Access, PgStore, Tables as _};
 use tokio::sync::Mutex;
 
 use super::super::log_reader::{or_nothing, secrets_for_reading};
@@ -39,6 +39,26 @@ impl ProfileStore {
         Ok(database)
     }
 
+    async fn store(&self) -> Result<Arc<PgStore>, Exit> {
+        let mut held = self.database.lock().await;
+        if let Some(database) = held.as_ref() {
+            return Ok(Arc::clone(&database.store));
+        }
+        let database = self.connect().await?;
+        let store = Arc::clone(&database.store);
+        *held = Some(database);
+        Ok(store)
+    }
+
+    /// Opens the database anew the next time, unless that has happened: its password may have been replaced. A private server
+    /// has no password that a person could replace, and stays.
+    async fn forget(&self, store: &Arc<PgStore>) {
+        let mut held = self.database.lock().await;
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(&held.store, store) && !held.is_private()) {
+            *held = None;
+        }
+    }
+
     /// Closes the connections, and stops the private server if this process started it.
     pub(super) async fn close(&self) -> Result<(), Exit> {
         match self.database.lock().await.take() {
@@ -51,16 +71,15 @@ impl ProfileStore {
 #[async_trait]
 impl OpenStore for ProfileStore {
     async fn open(&self) -> Result<Arc<OpenCompany>, Problem> {
-        let mut held = self.database.lock().await;
-        if held.is_none() {
-            *held = Some(self.connect().await.map_err(problem)?);
+        // Not held while the database is asked: other views and acts need not wait for this one.
+        let store = self.store().await.map_err(problem)?;
+        match or_nothing(store.identity().await) {
+            Ok(identity) => Ok(Arc::new(OpenCompany { identity, store })),
+            Err(exit) => {
+                self.forget(&store).await;
+                Err(problem(exit))
+            }
         }
-        let Some(database) = held.as_ref() else {
-            return Err(Problem::new("the database is not open", "open the page again"));
-        };
-        let store: Arc<dyn CompanyStore> = database.store.clone();
-        let identity = or_nothing(database.store.identity().await).map_err(problem)?;
-        Ok(Arc::new(OpenCompany { identity, store }))
     }
 }
 

@@ -44,7 +44,7 @@ impl ProfileVault {
     }
 
     /// Opens the vault anew the next time: it may have got another key.
-    async fn forget(&self) {
+    pub(super) async fn forget(&self) {
         *self.opened.lock().await = None;
     }
 
@@ -55,8 +55,11 @@ impl ProfileVault {
         let value =
             text::value(name, value.expose_secret()).map_err(|problem| refused(problem.to_string()))?;
         let value = value.ok_or_else(|| refused("the field is empty".into()))?;
-        self.find_or_create().await?.set(name, SecretString::from(value)).await?;
-        Ok(())
+        let stored = self.find_or_create().await?.set(name, SecretString::from(value)).await;
+        if stored.is_err() {
+            self.forget().await;
+        }
+        Ok(stored?)
     }
 }
 

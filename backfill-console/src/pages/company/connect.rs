@@ -54,7 +54,9 @@ pub(super) async fn receive(visit: Visit, RawQuery(query): RawQuery) -> Response
     for consents in visit.app.companies.iter().filter_map(|company| company.consents.as_ref()) {
         is_known = is_known || consents.receive(&query).await;
     }
-    visit.app.views.refresh();
+    if is_known {
+        visit.app.views.refresh();
+    }
     let status = if is_known { StatusCode::OK } else { StatusCode::FORBIDDEN };
     // The address holds a secret, and must not be part of the page.
     let visit = Visit { address: "/".to_owned(), known: None, ..visit };

@@ -60,7 +60,7 @@ impl ConsentView {
             Ok(ConsentStatus::Missing) => view.is_missing = true,
             Ok(ConsentStatus::Given { refreshed_at, ends_unused_at, ends_at }) => {
                 let renewed = (visit.when.moment(refreshed_at, now), visit.when.ago(refreshed_at, now));
-                view.given = Some([Some(ahead(ends_unused_at)), ends_at.map(ahead), Some(renewed)]);
+                view.given = Some([ends_unused_at.map(ahead), ends_at.map(ahead), Some(renewed)]);
             }
             Err(problem) => view.problem = Some(told(&problem)),
         }

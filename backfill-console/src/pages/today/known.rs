@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use raw_store::{
     CallBudget, HeldLease, LineFilter, LogLine, NewestFinding, QuarantineFilter, Quarantined, RunFilter,
-    RunId, RunProgress, RunRecord, RunStatus, Severity, Trigger, WindowState, WorkerActivity, WorkerRecord,
+    RunId, RunProgress, RunRecord, RunStatus, Severity, Trigger, VerificationRecord, VerifyResult,
+    WindowState, WorkerActivity, WorkerRecord,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -80,9 +81,16 @@ pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result
     let months = open.months(&visit.company.zone).await?;
     let now = months.now;
     let stretches = store.stretches().await?.value;
-    let pipelines = pipelines(&months.value, &stretches);
+    let mut pipelines = pipelines(&months.value, &stretches);
     let runs = store.page_of_runs(&RunFilter::default(), None, RUNS).await?.value;
-    let live = live(&open, &runs).await?;
+    let live = live(&open).await?;
+    for facts in &mut pipelines {
+        facts.is_read_now = live.iter().flat_map(|run| &run.pipelines).any(|pipeline| {
+            pipeline.windows_left > 0
+                && pipeline.totals.entity_name == facts.entity_name
+                && pipeline.time_axis == facts.time_axis
+        });
+    }
     let triggers = store.triggers().await?.0;
     let workers = store.workers(WORKERS).await?.value;
     let is_worked = workers.iter().any(|worker| is_alive(worker, now));
@@ -94,7 +102,13 @@ pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result
         Some(consents) => consents.status().await.ok(),
         None => None,
     };
+    let open_quarantine = QuarantineFilter { open: true, ..QuarantineFilter::default() };
+    let quarantine = store.page_of_quarantine(&open_quarantine, None, QUARANTINE).await?.value;
+    let findings = store.newest_findings(FINDINGS).await?.value;
+    let errors = findings.iter().filter(|one| one.finding.severity == Severity::Error).count();
+    let differing = differing(&store.last_verifications().await?);
     let known = Known {
+        open_points: (quarantine.len() + errors + differing) as u64,
         pipelines: &pipelines,
         dues: &dues,
         is_running: !live.is_empty(),
@@ -102,14 +116,12 @@ pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result
         used_up: visit.company.monthly_calls.filter(|most| budget.used >= *most).map(|_| budget.until),
         now,
     };
-    let open_quarantine = QuarantineFilter { open: true, ..QuarantineFilter::default() };
-    let findings = store.newest_findings(FINDINGS).await?.value;
     Ok(Today {
         now,
         verdict: verdict(known),
         rows: store.inserted_rows().await?.value.into_iter().map(|one| (one.entity_name, one.rows)).collect(),
         failed: store.page_of_lines(&failed, None, FAILED).await?.value,
-        quarantine: store.page_of_quarantine(&open_quarantine, None, QUARANTINE).await?.value,
+        quarantine,
         findings: findings.into_iter().filter(|one| one.finding.severity != Severity::Info).collect(),
         pipelines,
         runs,
@@ -122,14 +134,29 @@ pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result
     })
 }
 
+/// The number of pipelines whose newest verification, by whatever method, found a difference.
+fn differing(verifications: &[VerificationRecord]) -> usize {
+    let mut newest: HashMap<&str, &VerificationRecord> = HashMap::new();
+    for one in verifications {
+        let kept = newest.entry(&one.entity_name).or_insert(one);
+        if one.at > kept.at {
+            *kept = one;
+        }
+    }
+    newest.values().filter(|one| one.result == VerifyResult::Differs).count()
+}
+
 /// The runs in progress that a process works on. One that was killed keeps its state in the log, but its leases are free.
-async fn live(open: &OpenCompany, runs: &[RunRecord]) -> Result<Vec<RunProgress>, Trouble> {
-    if !runs.iter().any(|run| run.status == RunStatus::Running) {
+async fn live(open: &OpenCompany) -> Result<Vec<RunProgress>, Trouble> {
+    // Of the newest runs none may be the one that still runs.
+    let running = RunFilter { status: Some(RunStatus::Running), ..RunFilter::default() };
+    let runs = open.store.page_of_runs(&running, None, RUNS).await?.value;
+    if runs.is_empty() {
         return Ok(Vec::new());
     }
     let leases = open.store.held_leases().await?.value;
     let mut live = Vec::new();
-    for run in held(runs, &leases) {
+    for run in held(&runs, &leases) {
         live.extend(open.store.progress(&run).await?.value);
     }
     Ok(live)

@@ -60,7 +60,7 @@ fn line(
 ) -> PipelineLine {
     let (words, language) = (visit.visit.words(), visit.visit.language());
     let name = &*facts.entity_name;
-    let (pill, tone, why) = state(visit, today, facts);
+    let (pill, tone, why) = state(visit, facts);
     let is_default = visit
         .company
         .catalog
@@ -93,14 +93,9 @@ fn line(
 type Part = (Duration, fn(u64) -> String);
 
 /// The state of a pipeline in a word, its tone, and why.
-fn state(visit: &CompanyVisit, today: &Today, facts: &PipelineFacts) -> (&'static str, &'static str, String) {
+fn state(visit: &CompanyVisit, facts: &PipelineFacts) -> (&'static str, &'static str, String) {
     let w = &visit.visit.words().today;
-    let is_read_now = today.live.iter().flat_map(|run| &run.pipelines).any(|pipeline| {
-        pipeline.windows_left > 0
-            && pipeline.totals.entity_name == facts.entity_name
-            && pipeline.time_axis == facts.time_axis
-    });
-    let unread = if is_read_now { facts.unplanned } else { facts.unread() };
+    let unread = if facts.is_read_now { facts.unplanned } else { facts.unread() };
     let parts = [(facts.failed, w.failed_days), (unread, w.unread_days)];
     let told = |parts: &[Part]| {
         let some = parts.iter().filter(|(time, _)| !time.is_zero());
@@ -110,7 +105,7 @@ fn state(visit: &CompanyVisit, today: &Today, facts: &PipelineFacts) -> (&'stati
     match facts {
         facts if facts.is_unavailable() => (w.unavailable, "", w.not_offered.to_owned()),
         facts if !facts.failed.is_zero() || !unread.is_zero() => (w.incomplete, "bad", told(&parts)),
-        _ if is_read_now => (w.reading_now, "busy", String::new()),
+        _ if facts.is_read_now => (w.reading_now, "busy", String::new()),
         _ if !unconfirmed.is_zero() => (w.complete, "warn", told(&[(unconfirmed, w.unconfirmed_days)])),
         _ => (w.confirmed, "good", String::new()),
     }

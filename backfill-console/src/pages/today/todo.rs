@@ -66,7 +66,11 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             tone: "bad",
             text: why.map_or_else(|| failed.clone(), |why| format!("{failed} {why}")),
             original: reason.map(Plain::new),
-            step: act(visit, &format!("/new?what=failed&pipelines={}", facts.entity_name), text),
+            step: act(
+                visit,
+                &format!("/new?what=failed&pipelines={}&by={}", facts.entity_name, facts.time_axis),
+                text,
+            ),
         }
     });
     told.collect()
@@ -74,16 +78,15 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
 
 fn unread(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
     let (words, language) = (visit.visit.words(), visit.visit.language());
-    let is_running = !today.live.is_empty();
     let missing = |facts: &crate::facts::PipelineFacts| {
-        if is_running { facts.unplanned } else { facts.unread() }
+        if facts.is_read_now { facts.unplanned } else { facts.unread() }
     };
     let told = today.pipelines.iter().filter(|facts| !missing(facts).is_zero()).map(|facts| {
         let range = facts.span.map_or_else(String::new, |span| {
             let [from, to] = [span.start(), span.end()].map(backfill_report::instant::short);
             format!("&from={from}&to={to}")
         });
-        let href = format!("/new?what=open&pipelines={}{range}", facts.entity_name);
+        let href = format!("/new?what=open&pipelines={}&by={}{range}", facts.entity_name, facts.time_axis);
         Todo {
             pill: (words.state.days)(days_begun(missing(facts))),
             tone: "warn",
@@ -120,7 +123,7 @@ fn consent(visit: &CompanyVisit, today: &Today) -> Option<Todo> {
             step: step(w.connect),
         }),
         ConsentStatus::Given { ends_unused_at, ends_at, .. } => {
-            let end = ends_at.map_or(ends_unused_at, |end| end.min(ends_unused_at));
+            let end = [ends_unused_at, ends_at].into_iter().flatten().min()?;
             let left = end - today.now;
             (left < CONSENT_NEAR).then(|| Todo {
                 pill: (words.state.days)(u64::try_from(left.whole_days()).unwrap_or_default()),
