@@ -39,6 +39,8 @@ pub(crate) enum Verdict {
     Working,
     /// Everything is read, and this many points say that something is wrong with what is stored.
     Open(u64),
+    /// Everything is read, and this much ended too near to now and will be read again.
+    Provisional(Duration),
     /// Everything is read, and a count has not confirmed this much.
     Unconfirmed(Duration),
     Complete,
@@ -80,14 +82,15 @@ pub(crate) fn verdict(known: Known<'_>) -> Verdict {
         missing.unread += unread;
     }
     missing.entities.dedup();
-    let unconfirmed: Duration =
-        known.pipelines.iter().map(|facts| facts.unconfirmed + facts.provisional).sum();
+    let unconfirmed: Duration = known.pipelines.iter().map(|facts| facts.unconfirmed).sum();
+    let provisional: Duration = known.pipelines.iter().map(|facts| facts.provisional).sum();
     match missing {
         missing if !missing.entities.is_empty() => Verdict::Incomplete(missing),
         _ if known.is_running => Verdict::Working,
         // Of a company that has none of the entities, nothing is confirmed.
         _ if known.pipelines.iter().all(|facts| facts.read.is_zero()) => Verdict::Nothing,
         _ if points(known) > 0 => Verdict::Open(points(known)),
+        _ if !provisional.is_zero() => Verdict::Provisional(provisional),
         _ if !unconfirmed.is_zero() => Verdict::Unconfirmed(unconfirmed),
         _ => Verdict::Complete,
     }
@@ -147,6 +150,8 @@ mod tests {
         assert_eq!(verdict(known(&confirmed, &[])), Verdict::Complete);
         let unconfirmed = [PipelineFacts { unconfirmed: DAY, ..read() }];
         assert_eq!(verdict(known(&unconfirmed, &[])), Verdict::Unconfirmed(DAY));
+        let provisional = [PipelineFacts { provisional: DAY, unconfirmed: DAY, ..read() }];
+        assert_eq!(verdict(known(&provisional, &[])), Verdict::Provisional(DAY));
         assert_eq!(verdict(Known { open_points: 2, ..known(&confirmed, &[]) }), Verdict::Open(2));
         let expired = [Due::Spent(TriggerState::Expired)];
         assert_eq!(verdict(known(&confirmed, &expired)), Verdict::Open(1));

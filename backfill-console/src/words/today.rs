@@ -13,6 +13,8 @@ pub(crate) struct TodayWords {
     pub(crate) incomplete: &'static str,
     pub(crate) working: &'static str,
     pub(crate) complete: &'static str,
+    pub(crate) provisional: &'static str,
+    pub(crate) read_again_later: fn(u64) -> String,
     pub(crate) to_check: &'static str,
     pub(crate) open_points: fn(u64) -> String,
     pub(crate) confirmed: &'static str,
@@ -157,11 +159,19 @@ pub(crate) const EN: TodayWords = TodayWords {
     incomplete: "Incomplete",
     working: "Working",
     complete: "Complete",
+    provisional: "Provisional",
+    read_again_later: |days| match days {
+        1 => "everything planned is read; 1 day ended too near to now and has to be read again.".to_owned(),
+        _ => format!(
+            "everything planned is read; {} days ended too near to now and have to be read again.",
+            Language::En.number(days)
+        ),
+    },
     to_check: "To be checked",
     open_points: |points| match points {
-        1 => "Everything planned is read, and one point needs a look before it is complete.".to_owned(),
+        1 => "everything planned is read, and one point needs a look before it is complete.".to_owned(),
         _ => format!(
-            "Everything planned is read, and {} points need a look before it is complete.",
+            "everything planned is read, and {} points need a look before it is complete.",
             Language::En.number(points)
         ),
     },
@@ -264,13 +274,20 @@ pub(crate) const ES: TodayWords = TodayWords {
     incomplete: "Falta algo",
     working: "Leyendo",
     complete: "Completo",
+    provisional: "Provisional",
+    read_again_later: |days| {
+        match days {
+        1 => "todo lo planeado se ha leído; 1 día terminó demasiado cerca del momento actual y hay que leerlo otra vez.".to_owned(),
+        _ => format!("todo lo planeado se ha leído; {} días terminaron demasiado cerca del momento actual y hay que leerlos otra vez.", Language::Es.number(days)),
+    }
+    },
     to_check: "Por revisar",
     open_points: |points| match points {
         1 => {
-            "Todo lo planeado se ha leído, y hay un punto por revisar antes de darlo por completo.".to_owned()
+            "todo lo planeado se ha leído, y hay un punto por revisar antes de darlo por completo.".to_owned()
         }
         _ => format!(
-            "Todo lo planeado se ha leído, y hay {} puntos por revisar antes de darlo por completo.",
+            "todo lo planeado se ha leído, y hay {} puntos por revisar antes de darlo por completo.",
             Language::Es.number(points)
         ),
     },

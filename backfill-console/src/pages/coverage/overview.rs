@@ -65,7 +65,8 @@ fn pill(visit: &CompanyVisit, facts: &PipelineFacts) -> (&'static str, &'static 
     match facts {
         facts if facts.is_unavailable() => (w.unavailable, ""),
         facts if !facts.failed.is_zero() || !facts.unread().is_zero() => (w.incomplete, "bad"),
-        facts if !(facts.unconfirmed + facts.provisional).is_zero() => (w.complete, "warn"),
+        facts if !facts.provisional.is_zero() => (w.provisional, "warn"),
+        facts if !facts.unconfirmed.is_zero() => (w.complete, "warn"),
         _ => (w.confirmed, "good"),
     }
 }

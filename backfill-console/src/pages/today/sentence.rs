@@ -37,6 +37,9 @@ impl Sentence {
             Verdict::Incomplete(missing) => (w.incomplete, "bad", after_run(&(w.missing)(missing))),
             Verdict::Working => (w.working, "busy", w.is_working.to_owned()),
             Verdict::Open(points) => (w.to_check, "bad", after_run(&(w.open_points)(*points))),
+            Verdict::Provisional(time) => {
+                (w.provisional, "warn", after_run(&(w.read_again_later)(days_begun(*time))))
+            }
             Verdict::Unconfirmed(time) => (w.complete, "warn", after_run(&(w.all_but)(days_begun(*time)))),
             Verdict::Complete => (w.confirmed, "good", after_run(w.all_there)),
             Verdict::Nothing => (w.empty, "", w.nothing.to_owned()),

@@ -101,12 +101,15 @@ fn state(visit: &CompanyVisit, facts: &PipelineFacts) -> (&'static str, &'static
         let some = parts.iter().filter(|(time, _)| !time.is_zero());
         some.map(|(time, words)| words(days_begun(*time))).collect::<Vec<_>>().join(", ")
     };
-    let unconfirmed = facts.unconfirmed + facts.provisional;
+    let days = |time| (visit.visit.words().state.days)(days_begun(time));
     match facts {
         facts if facts.is_unavailable() => (w.unavailable, "", w.not_offered.to_owned()),
         facts if !facts.failed.is_zero() || !unread.is_zero() => (w.incomplete, "bad", told(&parts)),
         _ if facts.is_read_now => (w.reading_now, "busy", String::new()),
-        _ if !unconfirmed.is_zero() => (w.complete, "warn", told(&[(unconfirmed, w.unconfirmed_days)])),
+        _ if !facts.provisional.is_zero() => (w.provisional, "warn", days(facts.provisional)),
+        _ if !facts.unconfirmed.is_zero() => {
+            (w.complete, "warn", told(&[(facts.unconfirmed, w.unconfirmed_days)]))
+        }
         _ => (w.confirmed, "good", String::new()),
     }
 }
