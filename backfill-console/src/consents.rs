@@ -28,8 +28,6 @@ pub enum ConsentStatus {
 pub struct ConsentAttempt {
     /// Address of Intuit's page, where the person agrees.
     pub address: String,
-    /// Random value that Intuit's answer has to repeat. An answer is judged by it alone.
-    pub state: String,
     /// Name of the person who started it.
     pub started_by: Box<str>,
     /// When it was started.
@@ -38,7 +36,7 @@ pub struct ConsentAttempt {
     pub expires_at: OffsetDateTime,
 }
 
-/// Shows neither the address nor the state, with which an answer could be forged.
+/// Omits the address, which carries the state with which an answer could be forged.
 impl fmt::Debug for ConsentAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsentAttempt").field("started_at", &self.started_at).finish_non_exhaustive()

@@ -31,7 +31,7 @@ mod words;
 pub use company::{Company, CompanyStore, OpenCompany, OpenStore};
 pub use consents::{ConsentAttempt, ConsentProgress, ConsentStatus, Consents};
 pub use console::Console;
-pub use door::{InvalidPublicUrl, PublicUrl};
+pub use door::{InvalidPublicUrl, OWN_HOST, PublicUrl};
 pub use listener::Listener;
 pub use problem::Problem;
 pub use secret_shelf::SecretShelf;

@@ -9,6 +9,7 @@ pub(crate) mod prompt;
 pub(crate) mod text;
 pub(crate) mod unlock;
 pub(crate) mod lineage;
+pub(crate) mod mounts;
 
 mod opening;
 

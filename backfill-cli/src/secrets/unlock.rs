@@ -14,14 +14,12 @@ use crate::output::exit::{Exit, VAULT};
 use crate::output::print::say;
 use crate::secrets::Secrets;
 use crate::secrets::keyring::{self, Account};
+use crate::secrets::mounts::{is_mounted, mounted};
 use crate::secrets::postgres;
 use crate::secrets::prompt;
 
 /// Name of a mounted key: a Docker secret or a systemd credential.
 const MOUNTED_NAME: &str = "qbo-backfill-vault-key";
-
-/// The folder where container engines mount secrets.
-const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// Minimum length of the passphrase for a new vault.
 const SHORTEST: usize = 12;
@@ -285,14 +283,11 @@ pub(crate) fn other_vault_of(settings: &Settings, key: &Path, opener: &Path) -> 
 /// What opens a vault that does not exist yet, by default.
 pub(crate) fn for_new(settings: &Settings) -> Unlock {
     let key = &settings.vault_key;
-    let mounts = [settings.credentials.as_deref(), Some(Path::new(CONTAINER_SECRETS))];
-    let mut mounts = mounts.into_iter().flatten();
     if key.named {
-        let is_mounted = mounts.any(|mount| key.path.starts_with(mount));
+        let is_mounted = is_mounted(settings, &key.path);
         return if is_mounted { Unlock::Credential(key.path.clone()) } else { Unlock::from(&key.path) };
     }
-    let mounted = mounts.map(|mount| mount.join(MOUNTED_NAME)).find(|file| file.exists());
-    mounted.map_or_else(|| Unlock::from(&key.path), Unlock::Credential)
+    mounted(settings, MOUNTED_NAME).map_or_else(|| Unlock::from(&key.path), Unlock::Credential)
 }
 
 async fn passphrase() -> Result<SecretString, Exit> {

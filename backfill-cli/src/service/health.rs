@@ -9,9 +9,9 @@ use backfill_console::{Listener, ServiceStatus, serve_status};
 use backfill_report::untrusted::Untrusted;
 use qbo_auth::{Clock, SystemClock};
 use raw_store::{CallLedger as _, PgStore};
-use tokio::net::TcpListener;
 
 use crate::output::exit::Exit;
+use crate::service::bind::bind_address;
 use crate::service::metrics::Metrics;
 
 /// How long a database may take to answer before it counts as down.
@@ -58,14 +58,7 @@ impl Health {
 
     /// Serves an address until the process ends.
     pub(crate) async fn serve(self: &Arc<Self>, address: SocketAddr) -> Result<SocketAddr, Exit> {
-        let refused = |error: std::io::Error| {
-            Exit::usage(
-                format!("--listen {address}: {error}"),
-                "use another port, or stop the process that uses this one",
-            )
-        };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let bound = listener.local_addr().map_err(refused)?;
+        let (listener, bound) = bind_address(address).await?;
         let status: Arc<dyn ServiceStatus> = self.clone();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         tokio::spawn(serve_status(status, Listener::Tcp(listener), None, clock, std::future::pending()));

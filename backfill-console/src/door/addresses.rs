@@ -2,9 +2,9 @@
 
 use crate::door::public_url::PublicUrl;
 
-/// The console's own name on this machine. It is apart from `localhost` and `127.0.0.1`, so that other programs there do not
-/// see its cookie.
-const OWN_NAME: &str = "qbo-backfill.localhost";
+/// The console's own host name on this machine. It is apart from `localhost` and `127.0.0.1`, so that other programs there do
+/// not see its cookie.
+pub const OWN_HOST: &str = "qbo-backfill.localhost";
 
 /// The other names of this machine. Not every browser resolves the console's own.
 const LOCAL_NAMES: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
@@ -44,7 +44,7 @@ impl Addresses {
     pub(crate) fn new(port: Option<u16>, public_url: Option<&PublicUrl>) -> Self {
         let public = public_url.map(|url| Origin { is_https: url.is_https(), host: url.host().to_owned() });
         let local = |port: u16| {
-            [OWN_NAME].into_iter().chain(LOCAL_NAMES).map(move |name| {
+            [OWN_HOST].into_iter().chain(LOCAL_NAMES).map(move |name| {
                 let host = if port == 80 { name.to_owned() } else { format!("{name}:{port}") };
                 Origin { is_https: false, host }
             })

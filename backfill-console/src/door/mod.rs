@@ -5,6 +5,7 @@ mod addresses;
 mod guard;
 mod headers;
 
+pub use self::addresses::OWN_HOST;
 pub(crate) use self::addresses::{Addresses, Origin};
 pub(crate) use self::guard::{Guard, guard};
 pub(crate) use self::headers::protect;

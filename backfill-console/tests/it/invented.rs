@@ -66,7 +66,6 @@ impl Consents for InventedConsents {
     async fn start(&self, person: &str) -> Result<ConsentAttempt, Problem> {
         Ok(ConsentAttempt {
             address: "https://appcenter.example/consent".into(),
-            state: SECRET_MARK.into(),
             started_by: person.into(),
             started_at: self.0,
             expires_at: self.0 + Duration::minutes(10),

@@ -91,7 +91,6 @@ impl ProfileConsents {
         let started_at = SystemClock::new().now_utc();
         let attempt = |request: &ConsentRequest| ConsentAttempt {
             address: request.url().to_owned(),
-            state: state_of(request.url()),
             started_by: person.into(),
             started_at,
             expires_at: started_at + PATIENCE,
@@ -163,12 +162,6 @@ fn too_late() -> Problem {
     )
 }
 
-/// The state in the address of Intuit's page.
-fn state_of(address: &str) -> String {
-    let query = address.split_once('?').map_or("", |(_, query)| query);
-    query.split('&').find_map(|pair| pair.strip_prefix("state=")).unwrap_or_default().to_owned()
-}
-
 #[async_trait]
 impl Consents for ProfileConsents {
     async fn status(&self) -> Result<ConsentStatus, Problem> {
@@ -227,16 +220,5 @@ impl Consents for ProfileConsents {
             attempt.lock().unwrap_or_else(PoisonError::into_inner).progress = Some(progress);
         });
         exchanging.await.is_ok()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_state_is_that_of_the_address() {
-        assert_eq!(state_of("https://example.test/connect?client_id=x&state=abc&scope=y"), "abc");
-        assert_eq!(state_of("https://example.test/connect"), "");
     }
 }

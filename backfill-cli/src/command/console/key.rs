@@ -11,23 +11,18 @@ use crate::config::settings::{Settings, data_folder};
 use crate::config::trusted;
 use crate::output::exit::Exit;
 use crate::output::print::say;
+use crate::secrets::mounts::mounted;
 
 /// Name of a mounted key: a Docker secret or a systemd credential.
 const MOUNTED_NAME: &str = "qbo-console-key";
-
-/// The folder where container engines mount secrets.
-const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// A shorter key could be guessed.
 const SHORTEST: usize = 16;
 
 /// Reads the key, and makes it in the data folder if there is none and none was named.
 pub(super) fn read_or_make(settings: &Settings, named: Option<&Path>) -> Result<SecretString, Exit> {
-    if let Some(path) = named.map(Path::to_owned).or_else(|| mounted(settings)) {
-        return read(&path);
-    }
-    let path = default_path()?;
-    if !path.exists() {
+    let path = place(settings, named)?;
+    if named.is_none() && !path.exists() {
         make(&path)?;
     }
     read(&path)
@@ -35,10 +30,7 @@ pub(super) fn read_or_make(settings: &Settings, named: Option<&Path>) -> Result<
 
 /// Reads the key of a console that runs elsewhere with the same files.
 pub(super) fn read_existing(settings: &Settings, named: Option<&Path>) -> Result<SecretString, Exit> {
-    let path = match named.map(Path::to_owned).or_else(|| mounted(settings)) {
-        Some(path) => path,
-        None => default_path()?,
-    };
+    let path = place(settings, named)?;
     if !path.exists() {
         return Err(Exit::usage(
             format!("there is no console key at {}", path.display()),
@@ -48,13 +40,12 @@ pub(super) fn read_existing(settings: &Settings, named: Option<&Path>) -> Result
     read(&path)
 }
 
-fn default_path() -> Result<PathBuf, Exit> {
-    Ok(data_folder()?.join("console.key"))
-}
-
-fn mounted(settings: &Settings) -> Option<PathBuf> {
-    let folders = [settings.credentials.clone(), Some(PathBuf::from(CONTAINER_SECRETS))];
-    folders.into_iter().flatten().map(|folder| folder.join(MOUNTED_NAME)).find(|path| path.exists())
+/// Where the key is: as named, as mounted, or in the data folder.
+fn place(settings: &Settings, named: Option<&Path>) -> Result<PathBuf, Exit> {
+    match named.map(Path::to_owned).or_else(|| mounted(settings, MOUNTED_NAME)) {
+        Some(path) => Ok(path),
+        None => Ok(data_folder()?.join("console.key")),
+    }
 }
 
 fn read(path: &Path) -> Result<SecretString, Exit> {

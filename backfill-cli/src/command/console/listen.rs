@@ -1,17 +1,14 @@
 //! Binds the address of the console.
 
-use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use backfill_console::{Listener, PublicUrl};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use backfill_console::{Listener, OWN_HOST, PublicUrl};
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::args::console::ListenAddress;
 use crate::output::exit::Exit;
-
-/// A host of its own on this machine, whose cookies no other program on 127.0.0.1 or localhost receives.
-const OWN_HOST: &str = "qbo-backfill.localhost";
+use crate::service::bind_address;
 
 /// Only this user and group may connect: whoever can, may say in a header who they are.
 const SOCKET_MODE: u32 = 0o660;
@@ -36,24 +33,12 @@ pub(super) async fn bind(
             ))
         }
         ListenAddress::Tcp(address) => {
-            let (listener, bound) = tcp(*address).await?;
+            let (listener, bound) = bind_address(*address).await?;
             let own = format!("http://{OWN_HOST}:{}", bound.port());
             Ok((Listener::Tcp(listener), published.or(Some(own))))
         }
         ListenAddress::Unix(path) => Ok((Listener::Unix(socket(path).await?), published)),
     }
-}
-
-async fn tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Exit> {
-    let refused = |error: std::io::Error| {
-        Exit::usage(
-            format!("--listen {address}: {error}"),
-            "use another port, or stop the process that uses this one",
-        )
-    };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    let bound = listener.local_addr().map_err(refused)?;
-    Ok((listener, bound))
 }
 
 /// Binds a socket for a reverse proxy. A socket that a killed console has left is replaced.
