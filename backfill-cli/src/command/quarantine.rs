@@ -1,6 +1,7 @@
 //! The command `quarantine`: lists, shows, accepts and retries documents that could not become rows.
 
 use backfill_core::EntitySpec;
+use backfill_core::catalog::pipeline_name;
 use backfill_report::hex;
 use backfill_report::instant::{short, utc};
 use backfill_report::table::Table;
@@ -60,7 +61,7 @@ async fn list(settings: &Settings, pipelines: &[String], all: bool) -> Result<u8
         let resolved = if one.resolved_at.is_some() { " (resolved)" } else { "" };
         let accepted = one.accepted.as_ref().map(|decision| format!(" ({})", decided(decision)));
         table.row([
-            format!("qb_{}_backfill", one.entity_name),
+            pipeline_name(&one.entity_name),
             one.digest.chars().take(12).collect(),
             status(one).to_owned(),
             one.record_id.as_deref().unwrap_or_default().to_owned(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use backfill_core::catalog::pipeline_name;
 use backfill_core::reconcile::WHOLE;
 use backfill_core::report::by_pipeline;
 use backfill_core::{Axis, CustomFields, EntitySpec, RequestPart};
@@ -147,7 +148,7 @@ impl<'a> EntityStatus<'a> {
         if let Some(whole) = self.with_all_fields.filter(|whole| *whole < self.rows && !are_refused) {
             notes.push(custom_fields_line(whole, self.rows, "rows"));
         }
-        notes.iter().map(|note| format!("qb_{}_backfill: {note}", self.entity)).collect()
+        notes.iter().map(|note| format!("{}: {note}", pipeline_name(self.entity))).collect()
     }
 
     fn count(&self, state: WindowState) -> usize {
@@ -168,7 +169,7 @@ impl<'a> EntityStatus<'a> {
         let lines = self.lines.iter().filter(|line| listed.has(line)).map(|line| line_json(line));
         json!({
             "entity_name": self.entity,
-            "pipeline": format!("qb_{}_backfill", self.entity),
+            "pipeline": pipeline_name(self.entity),
             "time_axis": self.axis,
             "rows": self.rows,
             "open_quarantine": self.open_quarantine,
@@ -211,7 +212,7 @@ fn text(entities: &[EntityStatus<'_>], listed: Listed) -> String {
         let last = one.lines.iter().map(|line| line.window.end()).max().map(short).unwrap_or_default();
         let open = one.count(WindowState::Pending) + one.count(WindowState::Running);
         table.row([
-            format!("qb_{}_backfill", one.entity),
+            pipeline_name(one.entity),
             one.axis.to_owned(),
             one.rows.to_string(),
             first,

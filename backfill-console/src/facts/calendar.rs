@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use backfill_report::days::days_of;
 use raw_store::{LogLine, WindowState};
 use time::{Date, Duration, OffsetDateTime, Time};
 
@@ -58,11 +59,8 @@ pub(crate) fn calendar(
             let day = whole.unwrap_or(middle.date());
             add(&mut cells, day, place, mark, Some(records));
         } else {
-            let last = (end - Duration::NANOSECOND).date();
-            let days = std::iter::successors(Some(start.date()), |day| day.next_day())
-                .take_while(|day| *day <= last);
             // A window of a month may be longer than what was asked for; the caller shows the days that it wants.
-            days.for_each(|day| add(&mut cells, day, place, mark, None));
+            days_of(line.window).for_each(|day| add(&mut cells, day, place, mark, None));
         }
     }
     let levels = levels(&cells);

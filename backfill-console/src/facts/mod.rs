@@ -14,7 +14,7 @@ pub(crate) use self::calendar::{DayCell, calendar, worst_state};
 pub(crate) use self::mark::Mark;
 pub(crate) use self::month_bar::month_bars;
 pub(crate) use self::number::number_member;
-pub(crate) use self::pipeline::{PipelineFacts, days, days_begun, pipelines};
+pub(crate) use self::pipeline::{PipelineFacts, Standing, days, days_begun, pipelines};
 pub(crate) use self::price::least_calls;
 pub(crate) use self::progress::{Progress, progress};
 pub(crate) use self::trigger_due::{Due, due};

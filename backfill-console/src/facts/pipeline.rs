@@ -36,6 +36,23 @@ pub(crate) struct PipelineFacts {
     pub(crate) months: BTreeMap<(i32, u8), Mark>,
 }
 
+/// How far a pipeline is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The company does not have the entity.
+    Unavailable,
+    /// Something failed, or was not read.
+    Incomplete,
+    /// A run reads what is left.
+    Reading,
+    /// Everything is read, and something will be read again because it ended too near to now.
+    Provisional,
+    /// Everything is read, and a count has not confirmed all of it.
+    Unconfirmed,
+    /// Everything is read and confirmed by counts.
+    Confirmed,
+}
+
 impl PipelineFacts {
     /// Whether the company does not have the entity at all.
     pub(crate) fn is_unavailable(&self) -> bool {
@@ -50,6 +67,23 @@ impl PipelineFacts {
     /// Time that is not read, although it should be.
     pub(crate) fn unread(&self) -> Duration {
         self.open + self.unplanned
+    }
+
+    /// Time that is missing. What a run has opened and not read yet is its work, and not missing.
+    pub(crate) fn missing(&self) -> Duration {
+        if self.is_read_now { self.unplanned } else { self.unread() }
+    }
+
+    /// How far the pipeline is, the worst first.
+    pub(crate) fn standing(&self) -> Standing {
+        match self {
+            facts if facts.is_unavailable() => Standing::Unavailable,
+            facts if !facts.failed.is_zero() || !facts.missing().is_zero() => Standing::Incomplete,
+            facts if facts.is_read_now => Standing::Reading,
+            facts if !facts.provisional.is_zero() => Standing::Provisional,
+            facts if !facts.unconfirmed.is_zero() => Standing::Unconfirmed,
+            _ => Standing::Confirmed,
+        }
     }
 
     fn add(&mut self, month: &CoverageMonth) {

@@ -73,8 +73,7 @@ pub(crate) fn verdict(known: Known<'_>) -> Verdict {
     }
     let mut missing = Missing::default();
     for facts in known.pipelines {
-        // What a run has opened and not read yet is its work, not a loss.
-        let unread = if facts.is_read_now { facts.unplanned } else { facts.unread() };
+        let unread = facts.missing();
         if !facts.failed.is_zero() || !unread.is_zero() {
             missing.entities.push(facts.entity_name.clone());
         }

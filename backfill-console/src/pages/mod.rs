@@ -8,6 +8,7 @@ mod service;
 mod home;
 mod today;
 mod choice;
+mod standing;
 mod field;
 mod coverage;
 mod runs;

@@ -60,6 +60,12 @@ pub struct EntitySpec {
     pub(crate) notes: Box<str>,
 }
 
+/// Returns the pipeline's name of an entity, such as `qb_invoices_backfill` of `invoices`, its name in the log. An entity that is
+/// no longer in the catalogue has one as well.
+pub fn pipeline_name(entity_name: &str) -> String {
+    format!("qb_{entity_name}_backfill")
+}
+
 impl EntitySpec {
     /// Returns Intuit's name of the entity, such as `Invoice`.
     pub fn name(&self) -> &EntityName {
@@ -73,7 +79,7 @@ impl EntitySpec {
 
     /// Returns the pipeline's name, such as `qb_invoices_backfill`.
     pub fn pipeline_name(&self) -> String {
-        format!("qb_{}_backfill", self.plural)
+        pipeline_name(&self.plural)
     }
 
     /// Returns the raw table, such as `qb_invoices`.

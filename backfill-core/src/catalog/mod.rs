@@ -8,7 +8,7 @@ pub(crate) mod scan_key;
 mod time_axis;
 
 pub(crate) use self::entity_spec::IDS_AT_ONCE;
-pub use self::entity_spec::{EntityKind, EntitySpec};
+pub use self::entity_spec::{EntityKind, EntitySpec, pipeline_name};
 pub use self::request_part::RequestPart;
 pub use self::time_axis::{Axis, UnknownAxis};
 

@@ -18,7 +18,7 @@ use raw_store::{
 };
 use time::OffsetDateTime;
 
-use crate::catalog::{Axis, Catalog, EntitySpec, RequestPart};
+use crate::catalog::{Axis, Catalog, EntitySpec, RequestPart, pipeline_name};
 use crate::chunk::{ChunkSize, tile};
 
 /// The number of runs that are searched for another one over the same windows.
@@ -253,7 +253,7 @@ async fn pipeline(
         None => 0,
     };
     Ok(PipelineReport {
-        pipeline: format!("qb_{}_backfill", totals.entity_name),
+        pipeline: pipeline_name(&totals.entity_name),
         table: format!("qb_{}", totals.entity_name),
         axis,
         spec,

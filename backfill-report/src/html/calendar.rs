@@ -8,6 +8,7 @@ use raw_store::{LogLine, WindowState};
 use time::{Date, Duration, Month, OffsetDateTime};
 
 use super::escaped::Escaped;
+use crate::days::days_of;
 use crate::instant::short;
 use crate::number::grouped;
 
@@ -112,10 +113,7 @@ fn cells(windows: &[LogLine]) -> BTreeMap<Date, Cell> {
         let middle: OffsetDateTime = start + (end - start) / 2;
         let own = (end - start <= Duration::DAY).then(|| middle.date());
         let whole = format!("{} to {}", short(start), short(end));
-        let last = (end - Duration::NANOSECOND).date();
-        let days =
-            std::iter::successors(Some(start.date()), |day| day.next_day()).take_while(|day| *day <= last);
-        for day in days {
+        for day in days_of(line.window) {
             let part_of = (own != Some(day)).then(|| whole.clone());
             let new = Cell { state: line.state, records: line.metrics.records_read, part_of };
             cells.entry(day).and_modify(|cell| cell.merge(&new)).or_insert(new);

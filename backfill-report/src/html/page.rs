@@ -12,6 +12,7 @@ use super::calendar::calendar;
 use super::escaped::Escaped;
 use super::frame;
 use super::table::push_table;
+use crate::days::days_of;
 use crate::findings;
 use crate::instant::{short, utc};
 use crate::number::{grouped, percent, real, seconds};
@@ -275,11 +276,7 @@ fn marked(report: &Report, pipeline: &PipelineReport) -> BTreeSet<Date> {
     let own =
         |(validated, _): &(&ValidationResult, &Finding)| validated.entity_name == pipeline.totals.entity_name;
     let spans = findings::all(report).filter(own).filter_map(|(_, finding)| finding.span);
-    let days = spans.flat_map(|span| {
-        let days = std::iter::successors(Some(span.start().date()), |day| day.next_day());
-        days.take_while(move |day| day.midnight().assume_utc() < span.end())
-    });
-    days.collect()
+    spans.flat_map(days_of).collect()
 }
 
 fn push_bars(page: &mut String, pipeline: &PipelineReport, marked: &BTreeSet<Date>) {

@@ -1,10 +1,11 @@
 //! The panel of one day.
 
-use raw_store::LogLine;
+use raw_store::{LogLine, Window};
 use time::Date;
 
 use crate::facts::{DayCell, least_calls, worst_state};
 use crate::pages::coverage::known::Coverage;
+use crate::pages::new::new_run;
 use crate::plain::Plain;
 use crate::visit::CompanyVisit;
 use crate::when::Both;
@@ -120,9 +121,9 @@ fn steps(
     if let Some((start, end)) = start.zip(end).filter(|_| !visit.visit.app.look_only) {
         let own: Vec<LogLine> = lines.iter().map(|line| (*line).clone()).collect();
         let price = least_calls(&visit.company.catalog, &own);
-        let [from, to] = [start, end].map(backfill_report::instant::short);
+        let span = Window::new(start, end).ok();
         steps.push((
-            format!("{base}/new?what=again&pipelines={entity}&by={axis}&from={from}&to={to}"),
+            format!("{base}{}", new_run("again", (entity, axis), span)),
             price.map_or_else(|| w.read_day_plain.to_owned(), w.read_day),
             true,
         ));

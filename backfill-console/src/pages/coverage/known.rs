@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use backfill_core::EntitySpec;
+use backfill_report::days::days_of;
 use raw_store::{LineFilter, LogLine, NewestFinding, VerificationRecord, Window, WindowState};
 use time::{Date, Duration, Month, OffsetDateTime};
 
@@ -121,12 +122,5 @@ fn years(facts: Option<&PipelineFacts>) -> BTreeMap<i32, Mark> {
 fn marked(findings: &[NewestFinding], year: i32) -> BTreeSet<Date> {
     let spans = findings.iter().filter_map(|one| one.finding.span);
     let short = spans.filter(|span| span.end() - span.start() <= Duration::days(31));
-    short
-        .flat_map(|span| {
-            let last = (span.end() - Duration::NANOSECOND).date();
-            std::iter::successors(Some(span.start().date()), |day| day.next_day())
-                .take_while(move |day| *day <= last)
-        })
-        .filter(|day| day.year() == year)
-        .collect()
+    short.flat_map(days_of).filter(|day| day.year() == year).collect()
 }

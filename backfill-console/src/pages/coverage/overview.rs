@@ -1,9 +1,12 @@
 //! The sentence above the calendar, its next steps, and the years.
 
+use backfill_core::catalog::pipeline_name;
 use raw_store::{VerifyMethod, VerifyResult};
 
 use crate::facts::{Mark, PipelineFacts, days, days_begun, least_calls};
 use crate::pages::coverage::known::Coverage;
+use crate::pages::new::new_run;
+use crate::pages::standing::pill;
 use crate::visit::CompanyVisit;
 
 /// What stands above the calendar.
@@ -35,7 +38,7 @@ impl Overview {
         let entity = &coverage.entity;
         let mut overview = Self {
             name: language.entity(entity),
-            pipeline: format!("qb_{entity}_backfill"),
+            pipeline: pipeline_name(entity),
             pill: words.today.empty,
             tone: "",
             range: (words.state.axis)(&coverage.axis).to_owned(),
@@ -47,7 +50,7 @@ impl Overview {
             verified: verified(visit, coverage),
         };
         let Some(facts) = &coverage.facts else { return overview };
-        (overview.pill, overview.tone) = pill(visit, facts);
+        (overview.pill, overview.tone) = pill(visit, facts.standing());
         if let Some(span) = facts.span {
             let [from, to] = [span.start(), span.end()].map(backfill_report::instant::short);
             overview.range = format!("{from} {} {to}, {}", words.coverage.to, overview.range);
@@ -57,17 +60,6 @@ impl Overview {
         overview.rest = rest(visit, facts);
         overview.steps = steps(visit, coverage, facts);
         overview
-    }
-}
-
-fn pill(visit: &CompanyVisit, facts: &PipelineFacts) -> (&'static str, &'static str) {
-    let w = &visit.visit.words().today;
-    match facts {
-        facts if facts.is_unavailable() => (w.unavailable, ""),
-        facts if !facts.failed.is_zero() || !facts.unread().is_zero() => (w.incomplete, "bad"),
-        facts if !facts.provisional.is_zero() => (w.provisional, "warn"),
-        facts if !facts.unconfirmed.is_zero() => (w.complete, "warn"),
-        _ => (w.confirmed, "good"),
     }
 }
 
@@ -87,25 +79,21 @@ fn rest(visit: &CompanyVisit, facts: &PipelineFacts) -> String {
 fn steps(visit: &CompanyVisit, coverage: &Coverage, facts: &PipelineFacts) -> Vec<(String, String, bool)> {
     let w = &visit.visit.words().coverage;
     let (base, entity, axis) = (visit.base(), &coverage.entity, &coverage.axis);
-    let new = |what: &str| format!("{base}/new?what={what}&pipelines={entity}&by={axis}");
-    let range = facts.span.map_or_else(String::new, |span| {
-        let [from, to] = [span.start(), span.end()].map(backfill_report::instant::short);
-        format!("&from={from}&to={to}")
-    });
+    let new = |what, span| format!("{base}{}", new_run(what, (entity, axis), span));
     let mut steps = Vec::new();
     let failed = days_begun(facts.failed);
     if failed > 0 {
         let price = least_calls(&visit.company.catalog, &coverage.failed);
         let text = price.map_or_else(|| (w.read_again_plain)(failed), |calls| (w.read_again)(failed, calls));
-        steps.push((new("failed"), text, true));
+        steps.push((new("failed", None), text, true));
         let windows = u64::try_from(coverage.failed.len()).unwrap_or(u64::MAX);
         steps.push((format!("{base}/windows?entity={entity}&state=failed"), (w.see)(windows), false));
     }
     if !facts.unread().is_zero() {
-        steps.push((format!("{}{range}", new("open")), w.read_missing.to_owned(), true));
+        steps.push((new("open", facts.span), w.read_missing.to_owned(), true));
     } else if !facts.unconfirmed.is_zero() && !visit.visit.app.look_only {
         let text = (w.confirm)(days_begun(facts.unconfirmed));
-        steps.push((format!("{}{range}", new("open")), text, false));
+        steps.push((new("open", facts.span), text, false));
     }
     steps.push((format!("{base}/windows?entity={entity}"), w.all_windows.to_owned(), false));
     steps.retain(|(.., is_act)| !(*is_act && visit.visit.app.look_only));

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::facts::{PipelineFacts, days, days_begun, month_bars};
+use backfill_core::catalog::pipeline_name;
+
+use crate::facts::{PipelineFacts, Standing, days, days_begun, month_bars};
+use crate::pages::standing::pill;
 use crate::pages::today::known::Today;
 use crate::visit::CompanyVisit;
 
@@ -74,7 +77,7 @@ fn line(
     PipelineLine {
         href: format!("{}/pipelines/{name}{by}", visit.base()),
         name: language.entity(name),
-        pipeline: format!("qb_{name}_backfill"),
+        pipeline: pipeline_name(name),
         axis: (!is_default).then(|| (words.state.axis)(&facts.time_axis)),
         pill,
         tone,
@@ -95,21 +98,18 @@ type Part = (Duration, fn(u64) -> String);
 /// The state of a pipeline in a word, its tone, and why.
 fn state(visit: &CompanyVisit, facts: &PipelineFacts) -> (&'static str, &'static str, String) {
     let w = &visit.visit.words().today;
-    let unread = if facts.is_read_now { facts.unplanned } else { facts.unread() };
-    let parts = [(facts.failed, w.failed_days), (unread, w.unread_days)];
     let told = |parts: &[Part]| {
         let some = parts.iter().filter(|(time, _)| !time.is_zero());
         some.map(|(time, words)| words(days_begun(*time))).collect::<Vec<_>>().join(", ")
     };
-    let days = |time| (visit.visit.words().state.days)(days_begun(time));
-    match facts {
-        facts if facts.is_unavailable() => (w.unavailable, "", w.not_offered.to_owned()),
-        facts if !facts.failed.is_zero() || !unread.is_zero() => (w.incomplete, "bad", told(&parts)),
-        _ if facts.is_read_now => (w.reading_now, "busy", String::new()),
-        _ if !facts.provisional.is_zero() => (w.provisional, "warn", days(facts.provisional)),
-        _ if !facts.unconfirmed.is_zero() => {
-            (w.complete, "warn", told(&[(facts.unconfirmed, w.unconfirmed_days)]))
-        }
-        _ => (w.confirmed, "good", String::new()),
-    }
+    let standing = facts.standing();
+    let why = match standing {
+        Standing::Unavailable => w.not_offered.to_owned(),
+        Standing::Incomplete => told(&[(facts.failed, w.failed_days), (facts.missing(), w.unread_days)]),
+        Standing::Provisional => (visit.visit.words().state.days)(days_begun(facts.provisional)),
+        Standing::Unconfirmed => told(&[(facts.unconfirmed, w.unconfirmed_days)]),
+        Standing::Reading | Standing::Confirmed => String::new(),
+    };
+    let (pill, tone) = pill(visit, standing);
+    (pill, tone, why)
 }

@@ -7,6 +7,7 @@ use time::Duration;
 
 use crate::consents::ConsentStatus;
 use crate::facts::{Due, days_begun, least_calls};
+use crate::pages::new::new_run;
 use crate::pages::today::known::Today;
 use crate::plain::Plain;
 use crate::visit::CompanyVisit;
@@ -66,11 +67,7 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             tone: "bad",
             text: why.map_or_else(|| failed.clone(), |why| format!("{failed} {why}")),
             original: reason.map(Plain::new),
-            step: act(
-                visit,
-                &format!("/new?what=failed&pipelines={}&by={}", facts.entity_name, facts.time_axis),
-                text,
-            ),
+            step: act(visit, &new_run("failed", (&facts.entity_name, &facts.time_axis), None), text),
         }
     });
     told.collect()
@@ -78,17 +75,10 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
 
 fn unread(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
     let (words, language) = (visit.visit.words(), visit.visit.language());
-    let missing = |facts: &crate::facts::PipelineFacts| {
-        if facts.is_read_now { facts.unplanned } else { facts.unread() }
-    };
-    let told = today.pipelines.iter().filter(|facts| !missing(facts).is_zero()).map(|facts| {
-        let range = facts.span.map_or_else(String::new, |span| {
-            let [from, to] = [span.start(), span.end()].map(backfill_report::instant::short);
-            format!("&from={from}&to={to}")
-        });
-        let href = format!("/new?what=open&pipelines={}&by={}{range}", facts.entity_name, facts.time_axis);
+    let told = today.pipelines.iter().filter(|facts| !facts.missing().is_zero()).map(|facts| {
+        let href = new_run("open", (&facts.entity_name, &facts.time_axis), facts.span);
         Todo {
-            pill: (words.state.days)(days_begun(missing(facts))),
+            pill: (words.state.days)(days_begun(facts.missing())),
             tone: "warn",
             text: (words.today.days_unread)(&language.entity_within(&facts.entity_name)),
             original: None,
