@@ -330,6 +330,10 @@ pub(crate) async fn create_where_missing(store: &PgStore) -> Result<(), Exit> {
 
 impl Database {
     /// Whether this is the private server of this user.
+    #[cfg_attr(
+        not(feature = "embedded"),
+        expect(clippy::unused_self, reason = "only with the server there is one")
+    )]
     pub(crate) fn is_private(&self) -> bool {
         #[cfg(feature = "embedded")]
         return self.server.is_some();
