@@ -83,18 +83,19 @@ impl Engine {
             return Ok(None);
         }
         let now = self.earliest(learned).await?;
-        let (mut windows, mut wait) = (0, Duration::ZERO);
         let mut pipelines = VecDeque::new();
         for one in &plan.pipelines {
             let known = windows_of(&one.spec.pipeline(request.axis), &provisional);
-            let waits = |window: &&Window| known.contains(*window) && request.wait_for(window, now).is_some();
-            let again: Vec<Window> = one.windows.iter().filter(waits).copied().collect();
-            windows += again.len();
-            wait = again.iter().filter_map(|window| request.wait_for(window, now)).fold(wait, Duration::max);
+            let again: Vec<Window> =
+                one.windows.iter().filter(|window| known.contains(*window)).copied().collect();
             if !again.is_empty() {
                 pipelines.push_back(one.again(again));
             }
         }
+        let windows = pipelines.iter().map(|one| one.windows.len()).sum();
+        let Some(wait) = request.wait_for(pipelines.iter().flat_map(|one| &one.windows), now) else {
+            return Ok(None);
+        };
         let wait = if wait.is_zero() { wait } else { wait + PAST_THE_MARGIN };
         Ok((windows > 0).then_some(Unsettled { pipelines, windows, wait }))
     }

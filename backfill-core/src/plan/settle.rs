@@ -14,7 +14,7 @@ const SOON: time::Duration = CLOCKS_AGREE_WITHIN.checked_mul(2).expect("minutes"
 pub enum Settle {
     /// Leaves provisional windows to a later run.
     Never,
-    /// Settles windows for which it waits no longer than ten minutes: those of a range that ends now.
+    /// Settles a range for whose last window it waits no longer than ten minutes: one that ends now.
     #[default]
     Soon,
     /// Settles every window, however long that takes: until the end of a range that lies ahead, or a day and a half for
@@ -23,7 +23,7 @@ pub enum Settle {
 }
 
 impl Settle {
-    /// Whether a window is worth waiting for.
+    /// Whether a run waits this long.
     pub(super) fn waits(self, wait: time::Duration) -> bool {
         match self {
             Self::Never => false,

@@ -21,13 +21,16 @@ pub struct Settling {
 impl Plan {
     /// Returns what settling will add to the run, at a time by the caller's clock; `None` if nothing has to be settled.
     pub fn settling(&self, request: &RunRequest, now: OffsetDateTime) -> Option<Settling> {
+        let wait = request.wait_for(self.pipelines.iter().flat_map(|pipeline| &pipeline.windows), now)?;
         let (mut windows, mut calls) = (0, 0);
-        let mut wait = Duration::ZERO;
         for pipeline in &self.pipelines {
-            let near = |window: &&Window| request.wait_for(window, now).is_some_and(|wait| !wait.is_zero());
-            let near: Vec<Window> = pipeline.windows.iter().filter(near).copied().collect();
+            let near: Vec<Window> = pipeline
+                .windows
+                .iter()
+                .filter(|window| request.settles_after(window, now).is_positive())
+                .copied()
+                .collect();
             windows += near.len();
-            wait = near.iter().filter_map(|window| request.wait_for(window, now)).fold(wait, Duration::max);
             let per_scan = 1 + u64::from(pipeline.spec.is_counted());
             calls += per_scan * stretches(near).len() as u64;
         }
@@ -45,10 +48,21 @@ impl PipelinePlan {
 }
 
 impl RunRequest {
-    /// Returns how long after `now` a window can be settled; `None` if this run does not settle it.
-    pub(crate) fn wait_for(&self, window: &Window, now: OffsetDateTime) -> Option<Duration> {
+    /// Returns how long after `now` the last of these windows can be settled; `None` if this run does not wait for them. One
+    /// window that is too far ahead leaves the range provisional, so the run does not wait for the others either.
+    pub(crate) fn wait_for<'a>(
+        &self,
+        windows: impl IntoIterator<Item = &'a Window>,
+        now: OffsetDateTime,
+    ) -> Option<Duration> {
+        let waits = windows.into_iter().map(|window| self.settles_after(window, now));
+        let longest = waits.max().unwrap_or_default().max(time::Duration::ZERO);
+        self.settle.waits(longest).then(|| longest.unsigned_abs())
+    }
+
+    /// Returns how long after `now` a window can be settled, negative if it could have been before.
+    fn settles_after(&self, window: &Window, now: OffsetDateTime) -> time::Duration {
         // The calendar may end before the margin does.
-        let wait = (window.end() - now) + self.axis.margin();
-        self.settle.waits(wait).then(|| Duration::try_from(wait).unwrap_or(Duration::ZERO))
+        (window.end() - now) + self.axis.margin()
     }
 }

@@ -109,6 +109,20 @@ async fn a_run_that_is_not_to_settle_leaves_its_last_windows_to_another() {
 }
 
 #[tokio::test]
+async fn a_range_that_reaches_ahead_is_not_waited_for_where_one_of_its_windows_has_just_ended() {
+    let midnight = datetime!(2024-12-30 0:00 UTC);
+    let now = midnight + time::Duration::MINUTE;
+    let shape = Shape { to: now, now: Some(now), ..Shape::default().with_counts(150, 40, 10) };
+    let bench = Bench::start(shape).await;
+    on_settling(&bench, |_, _| panic!("it waits, and stays provisional all the same"));
+    let span = window(datetime!(2024-12-01 0:00 UTC), midnight + time::Duration::days(3));
+    let request = RunRequest { span, settle: Settle::Soon, ..bench.request_for(&["Invoice", "Customer"]) };
+    assert_eq!(bench.engine().plan(&request).await.unwrap().settling(&request, now), None);
+    assert_eq!(bench.run(request).await.status(), RunStatus::Incomplete);
+    assert_eq!(states(&bench, WindowState::Provisional).await, 2 * 4);
+}
+
+#[tokio::test]
 async fn a_run_that_is_told_to_settle_waits_for_the_end_of_its_range() {
     let bench = company().await;
     let people = Arc::clone(&bench);
