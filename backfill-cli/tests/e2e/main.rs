@@ -8,6 +8,7 @@
 
 mod again;
 mod attachments;
+#[path = "../../../fixtures/src/browser.rs"]
 mod browser;
 mod canary;
 mod certificate;
