@@ -8,8 +8,6 @@
 
 mod again;
 mod attachments;
-#[path = "../../../fixtures/src/browser.rs"]
-mod browser;
 mod canary;
 mod certificate;
 mod colours;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use fixtures::{Hostile, Shape, Unavailable};
+use fixtures::{Browser, Hostile, Shape, Unavailable};
 use serde_json::Value;
 
-use crate::browser::Browser;
 use crate::house::{House, LOADER_PASSWORD, THREE, YEAR};
 
 /// A year with a planted gap, a planted outlier and a record that cannot be stored, read twice.
@@ -442,7 +441,8 @@ async fn a_browser_shows_the_page_on_every_width_and_on_paper_and_asks_nobody() 
             [(1280, "light"), (1280, "dark"), (1000, "light"), (900, "light"), (390, "light"), (390, "dark")]
         {
             browser.show_as("screen", scheme);
-            browser.open(&file, width);
+            browser.resize(width);
+            browser.open(&format!("file://{}", file.display()));
             let name = format!("report-{width}-{scheme}.png");
             std::fs::write(kept(&name), browser.picture()).unwrap();
             assert_eq!((browser.evaluate(OVERFLOW), browser.evaluate(CUT)), (0.into(), 0.into()), "{name}");
