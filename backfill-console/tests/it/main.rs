@@ -8,6 +8,7 @@ mod door;
 mod hostile_company;
 mod invented;
 mod log;
+mod looks;
 mod pages;
 mod records;
 mod served;
