@@ -9,6 +9,7 @@ mod home;
 mod today;
 mod choice;
 mod standing;
+mod step;
 mod field;
 mod coverage;
 mod runs;

@@ -277,17 +277,16 @@ pub(crate) const ES: TodayWords = TodayWords {
     provisional: "Provisional",
     read_again_later: |days| {
         match days {
-        1 => "todo lo planeado se ha leído; 1 día terminó demasiado cerca del momento actual y hay que leerlo otra vez.".to_owned(),
-        _ => format!("todo lo planeado se ha leído; {} días terminaron demasiado cerca del momento actual y hay que leerlos otra vez.", Language::Es.number(days)),
+        1 => "todo lo planificado se ha leído; 1 día terminó demasiado cerca del momento actual y hay que leerlo otra vez.".to_owned(),
+        _ => format!("todo lo planificado se ha leído; {} días terminaron demasiado cerca del momento actual y hay que leerlos otra vez.", Language::Es.number(days)),
     }
     },
     to_check: "Por revisar",
     open_points: |points| match points {
-        1 => {
-            "todo lo planeado se ha leído, y hay un punto por revisar antes de darlo por completo.".to_owned()
-        }
+        1 => "todo lo planificado se ha leído, y hay un punto por revisar antes de darlo por completo."
+            .to_owned(),
         _ => format!(
-            "todo lo planeado se ha leído, y hay {} puntos por revisar antes de darlo por completo.",
+            "todo lo planificado se ha leído, y hay {} puntos por revisar antes de darlo por completo.",
             Language::Es.number(points)
         ),
     },

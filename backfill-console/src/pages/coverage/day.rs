@@ -6,6 +6,7 @@ use time::Date;
 use crate::facts::{DayCell, least_calls, worst_state};
 use crate::pages::coverage::known::Coverage;
 use crate::pages::new::new_run;
+use crate::pages::step::Step;
 use crate::plain::Plain;
 use crate::visit::CompanyVisit;
 use crate::when::Both;
@@ -24,7 +25,7 @@ pub(crate) struct DayPanel {
     pub(crate) more: Option<String>,
     /// The validation's own sentences, which are English.
     pub(crate) findings: Vec<Plain>,
-    pub(crate) steps: Vec<(String, String, bool)>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// One window of the day.
@@ -107,12 +108,7 @@ impl WindowFacts {
     }
 }
 
-fn steps(
-    visit: &CompanyVisit,
-    coverage: &Coverage,
-    day: Date,
-    lines: &[&LogLine],
-) -> Vec<(String, String, bool)> {
+fn steps(visit: &CompanyVisit, coverage: &Coverage, day: Date, lines: &[&LogLine]) -> Vec<Step> {
     let w = &visit.visit.words().coverage;
     let (base, entity, axis) = (visit.base(), &coverage.entity, &coverage.axis);
     let mut steps = Vec::new();
@@ -122,21 +118,19 @@ fn steps(
         let own: Vec<LogLine> = lines.iter().map(|line| (*line).clone()).collect();
         let price = least_calls(&visit.company.catalog, &own);
         let span = Window::new(start, end).ok();
-        steps.push((
-            format!("{base}{}", new_run("again", (entity, axis), span)),
-            price.map_or_else(|| w.read_day_plain.to_owned(), w.read_day),
-            true,
-        ));
+        let at_once = price.and_then(|calls| Step::read_now(visit, "again", &own, span, (w.read_day)(calls)));
+        let asks = || Step::act(visit, &new_run("again", (entity, axis), span), w.read_day_plain);
+        steps.push(at_once.unwrap_or_else(asks));
     }
     if let Some(at) = lines.iter().filter_map(|line| line.finished_at).max() {
         let instant = backfill_report::instant::utc(at);
         let text = (w.what_happened)(&visit.when.moment(at, coverage.now).first);
-        steps.push((format!("{base}/log?at={instant}&entity={entity}"), text, false));
+        steps.push(Step::look(format!("{base}/log?at={instant}&entity={entity}"), text));
     }
     let rows =
         lines.iter().map(|line| line.metrics.records_read - line.metrics.records_quarantined).sum::<u64>();
     if rows > 0 {
-        steps.push((format!("{base}/records/{entity}?day={day}"), (w.its_rows)(rows), false));
+        steps.push(Step::look(format!("{base}/records/{entity}?day={day}"), (w.its_rows)(rows)));
     }
     steps
 }

@@ -7,6 +7,7 @@ use crate::facts::{Mark, PipelineFacts, days, days_begun, least_calls};
 use crate::pages::coverage::known::Coverage;
 use crate::pages::new::new_run;
 use crate::pages::standing::pill;
+use crate::pages::step::Step;
 use crate::visit::CompanyVisit;
 
 /// What stands above the calendar.
@@ -22,8 +23,7 @@ pub(crate) struct Overview {
     pub(crate) read: String,
     /// What is confirmed, failed, not read and not confirmed.
     pub(crate) rest: String,
-    /// Links with their texts, and whether each is the next step, which stands on a button.
-    pub(crate) steps: Vec<(String, String, bool)>,
+    pub(crate) steps: Vec<Step>,
     /// Links to the years, whether each is shown, and its sign.
     pub(crate) years: Vec<(String, i32, bool, &'static str)>,
     /// Links to the other axes, if there are any.
@@ -76,27 +76,30 @@ fn rest(visit: &CompanyVisit, facts: &PipelineFacts) -> String {
     format!("{}.", parts.join(", "))
 }
 
-fn steps(visit: &CompanyVisit, coverage: &Coverage, facts: &PipelineFacts) -> Vec<(String, String, bool)> {
+fn steps(visit: &CompanyVisit, coverage: &Coverage, facts: &PipelineFacts) -> Vec<Step> {
     let w = &visit.visit.words().coverage;
     let (base, entity, axis) = (visit.base(), &coverage.entity, &coverage.axis);
-    let new = |what, span| format!("{base}{}", new_run(what, (entity, axis), span));
+    let new = |what, span| new_run(what, (entity, axis), span);
     let mut steps = Vec::new();
     let failed = days_begun(facts.failed);
     if failed > 0 {
         let price = least_calls(&visit.company.catalog, &coverage.failed);
-        let text = price.map_or_else(|| (w.read_again_plain)(failed), |calls| (w.read_again)(failed, calls));
-        steps.push((new("failed", None), text, true));
+        let at_once = price.and_then(|calls| {
+            Step::read_now(visit, "failed", &coverage.failed, None, (w.read_again)(failed, calls))
+        });
+        let asks = || Step::act(visit, &new("failed", None), (w.read_again_plain)(failed));
+        steps.push(at_once.unwrap_or_else(asks));
         let windows = u64::try_from(coverage.failed.len()).unwrap_or(u64::MAX);
-        steps.push((format!("{base}/windows?entity={entity}&state=failed"), (w.see)(windows), false));
+        steps.push(Step::look(format!("{base}/windows?entity={entity}&state=failed"), (w.see)(windows)));
     }
+    let open = new("open", facts.span);
     if !facts.unread().is_zero() {
-        steps.push((new("open", facts.span), w.read_missing.to_owned(), true));
+        steps.push(Step::act(visit, &open, w.read_missing));
     } else if !facts.unconfirmed.is_zero() && !visit.visit.app.look_only {
-        let text = (w.confirm)(days_begun(facts.unconfirmed));
-        steps.push((new("open", facts.span), text, false));
+        steps.push(Step::look(format!("{base}{open}"), (w.confirm)(days_begun(facts.unconfirmed))));
     }
-    steps.push((format!("{base}/windows?entity={entity}"), w.all_windows.to_owned(), false));
-    steps.retain(|(.., is_act)| !(*is_act && visit.visit.app.look_only));
+    steps.push(Step::look(format!("{base}/windows?entity={entity}"), w.all_windows));
+    steps.retain(|step| !(step.is_act && visit.visit.app.look_only));
     steps
 }
 

@@ -8,6 +8,7 @@ use time::Duration;
 use crate::consents::ConsentStatus;
 use crate::facts::{Due, days_begun, least_calls};
 use crate::pages::new::new_run;
+use crate::pages::step::Step;
 use crate::pages::today::known::Today;
 use crate::plain::Plain;
 use crate::visit::CompanyVisit;
@@ -29,15 +30,6 @@ pub(crate) struct Todo {
     pub(crate) step: Option<Step>,
 }
 
-/// The next step.
-#[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) href: String,
-    pub(crate) text: String,
-    /// Whether it changes something: it then stands on a button with its price.
-    pub(crate) is_act: bool,
-}
-
 /// Lists what a person has to do, the most important first.
 pub(crate) fn todo(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
     let mut all = failed(visit, today);
@@ -57,7 +49,10 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             |line: &&LogLine| line.entity_name == facts.entity_name && line.time_axis == facts.time_axis;
         let lines: Vec<LogLine> = today.failed.iter().filter(own).cloned().collect();
         let price = least_calls(&visit.company.catalog, &lines);
-        let text = price.map_or_else(|| words.today.read_again_plain.to_owned(), words.today.read_again);
+        let at_once = price
+            .and_then(|calls| Step::read_now(visit, "failed", &lines, None, (words.today.read_again)(calls)));
+        let pipeline = (&*facts.entity_name, &*facts.time_axis);
+        let asks = || Step::act(visit, &new_run("failed", pipeline, None), words.today.read_again_plain);
         let reason = lines.iter().find_map(|line| line.error_message.as_deref());
         let code = lines.iter().find_map(|line| line.error_code.as_deref());
         let failed = (words.today.days_failed)(&language.entity_within(&facts.entity_name));
@@ -67,7 +62,7 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             tone: "bad",
             text: why.map_or_else(|| failed.clone(), |why| format!("{failed} {why}")),
             original: reason.map(Plain::new),
-            step: act(visit, &new_run("failed", (&facts.entity_name, &facts.time_axis), None), text),
+            step: offered(visit, at_once.unwrap_or_else(asks)),
         }
     });
     told.collect()
@@ -82,7 +77,7 @@ fn unread(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             tone: "warn",
             text: (words.today.days_unread)(&language.entity_within(&facts.entity_name)),
             original: None,
-            step: act(visit, &href, words.today.read_missing.to_owned()),
+            step: offered(visit, Step::act(visit, &href, words.today.read_missing)),
         }
     });
     told.collect()
@@ -103,7 +98,7 @@ fn worker(visit: &CompanyVisit, today: &Today) -> Option<Todo> {
 fn consent(visit: &CompanyVisit, today: &Today) -> Option<Todo> {
     let words = visit.visit.words();
     let w = &words.today;
-    let step = |text: &str| act(visit, "/company", text.to_owned());
+    let step = |text| offered(visit, Step::act(visit, "/company", text));
     match today.consent? {
         ConsentStatus::Missing => Some(Todo {
             pill: w.blocked.to_owned(),
@@ -162,12 +157,10 @@ fn findings(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
 }
 
 /// A step that changes something; none where pages only show.
-fn act(visit: &CompanyVisit, path: &str, text: String) -> Option<Step> {
-    let href = format!("{}{path}", visit.base());
-    (!visit.visit.app.look_only).then_some(Step { href, text, is_act: true })
+fn offered(visit: &CompanyVisit, step: Step) -> Option<Step> {
+    (!visit.visit.app.look_only).then_some(step)
 }
 
 fn look(visit: &CompanyVisit, path: &str) -> Step {
-    let text = visit.visit.words().today.look.to_owned();
-    Step { href: format!("{}{path}", visit.base()), text, is_act: false }
+    Step::look(format!("{}{path}", visit.base()), visit.visit.words().today.look)
 }
