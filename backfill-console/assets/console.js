@@ -158,6 +158,8 @@
   };
 
   document.addEventListener('keydown', press);
+  // A button that opens a tab would keep the focus here, and its region would never change.
+  document.addEventListener('submit', (event) => { if (event.target.target === '_blank') event.submitter?.blur(); });
   rove();
   const keys = document.getElementById('keys');
   if (keys) { keys.hidden = false; keys.addEventListener('click', () => shortcuts.showModal()); }

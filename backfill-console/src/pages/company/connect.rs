@@ -3,19 +3,19 @@
 use askama::Template;
 use axum::extract::RawQuery;
 use axum::http::StatusCode;
-use axum::http::header::LOCATION;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 
+use crate::consents::ConsentAttempt;
 use crate::pages::answer::page;
-use crate::pages::frame::{Area, Frame};
+use crate::pages::frame::{Area, Every, Frame};
 use crate::pages::trouble::trouble_page;
 use crate::problem::Problem;
 use crate::record::{Act, record};
 use crate::trouble::Trouble;
 use crate::visit::{CompanyVisit, Visit};
 
-/// Starts a consent. The company's page then leads to Intuit's: the answer to a form must not, because the policy of every
-/// page sends forms to the console alone.
+/// Starts a consent, in a tab of its own, and leads on to Intuit's page. Not by a redirect: the policy of every page sends forms to
+/// the console alone, and browsers apply it to where the answer of a form leads.
 pub(super) async fn start(visit: CompanyVisit) -> Response {
     let words = visit.visit.words();
     let Some(consents) = &visit.company.consents else {
@@ -34,9 +34,20 @@ pub(super) async fn start(visit: CompanyVisit) -> Response {
     }
     visit.visit.app.views.refresh();
     match started {
-        Ok(_) => (StatusCode::SEE_OTHER, [(LOCATION, format!("{}/company", visit.base()))]).into_response(),
+        Ok(ConsentAttempt { address, .. }) => {
+            let frame = Frame::of(&visit, Area::Company, words.company.title, Every::Never);
+            page(&visit.visit, StatusCode::OK, &LeavingPage { frame, address })
+        }
         Err(problem) => trouble_page(&visit, Area::Company, words.company.title, &Trouble::Closed(problem)),
     }
+}
+
+/// The page that the browser goes on to Intuit's from.
+#[derive(Template)]
+#[template(path = "leaving.html")]
+struct LeavingPage {
+    frame: Frame,
+    address: String,
 }
 
 #[derive(Template)]
