@@ -13,6 +13,7 @@ use raw_store::WorkerActivity;
 
 use self::known::{ConsentView, Known, SecretView};
 use crate::consents::ConsentProgress;
+use crate::facts::is_present;
 use crate::pages::answer::page;
 use crate::pages::frame::{Area, Every, Frame};
 use crate::pages::trouble::Told;
@@ -79,7 +80,7 @@ async fn show(visit: CompanyVisit) -> Response {
     };
     let every = match progress {
         ConsentProgress::Waiting(_) => Every::Second,
-        _ => Every::HalfMinute,
+        _ => Every::FiveSeconds,
     };
     let known = known.as_deref();
     let template = CompanyPage {
@@ -103,7 +104,7 @@ async fn show(visit: CompanyVisit) -> Response {
 fn workers(visit: &CompanyVisit, known: &Known) -> Vec<WorkerLine> {
     let w = &visit.visit.words().company;
     let line = |worker: &raw_store::WorkerRecord| {
-        let is_alive = known.now - worker.seen_at < time::Duration::seconds(30);
+        let is_alive = is_present(worker, known.now);
         let has_ended = worker.activity == WorkerActivity::Ended;
         let (does, tone) = match (has_ended, is_alive) {
             (true, _) => ((w.activity)(worker.activity).to_owned(), ""),

@@ -2,11 +2,11 @@
 
 use raw_store::{
     CallBudget, LineFilter, LogFilter, LogLine, SourceRefusal, Trigger, Window, WindowSelection, WindowState,
-    WorkerActivity,
 };
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::company::OpenCompany;
+use crate::facts::is_present;
 use crate::pages::new::asked::Asked;
 use crate::trouble::Trouble;
 
@@ -15,9 +15,6 @@ const MOST_FAILED: u32 = 10_000;
 
 /// How many workers are looked at.
 const WORKERS: u32 = 50;
-
-/// A worker that was not seen for longer is taken to be gone.
-const WORKER_GONE: Duration = Duration::seconds(30);
 
 /// What is known before the form is understood.
 #[derive(Debug)]
@@ -32,10 +29,7 @@ pub(super) async fn known(open: &OpenCompany) -> Result<Known, Trouble> {
     let store = &open.store;
     let (triggers, now) = store.triggers().await?;
     let workers = store.workers(WORKERS).await?;
-    let is_worked = workers
-        .value
-        .iter()
-        .any(|worker| worker.activity != WorkerActivity::Ended && workers.now - worker.seen_at < WORKER_GONE);
+    let is_worked = workers.value.iter().any(|worker| is_present(worker, workers.now));
     Ok(Known { now, triggers, budget: store.call_budget().await?.value, is_worked })
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use raw_store::{
     CallBudget, HeldLease, LineFilter, LogLine, NewestFinding, QuarantineFilter, Quarantined, RunFilter,
     RunId, RunProgress, RunRecord, RunStatus, Severity, Trigger, VerificationRecord, VerifyResult,
-    WindowState, WorkerActivity, WorkerRecord,
+    WindowState,
 };
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::company::OpenCompany;
 use crate::consents::ConsentStatus;
-use crate::facts::{Due, Known, PipelineFacts, Verdict, due, pipelines, verdict};
+use crate::facts::{Due, Known, PipelineFacts, Verdict, due, is_present, pipelines, verdict};
 use crate::trouble::Trouble;
 use crate::visit::CompanyVisit;
 
@@ -33,9 +33,6 @@ const FINDINGS: u32 = 100;
 
 /// How many workers are looked at.
 const WORKERS: u32 = 50;
-
-/// A worker that was not seen for longer is taken to be gone.
-const WORKER_GONE: Duration = Duration::seconds(30);
 
 /// Everything that Today is computed from.
 #[derive(Debug)]
@@ -93,7 +90,7 @@ pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result
     }
     let triggers = store.triggers().await?.0;
     let workers = store.workers(WORKERS).await?.value;
-    let is_worked = workers.iter().any(|worker| is_alive(worker, now));
+    let is_worked = workers.iter().any(|worker| is_present(worker, now));
     let dues: Vec<Due> =
         triggers.iter().map(|trigger| due(trigger, &triggers, &workers, is_worked, now)).collect();
     let budget = store.call_budget().await?.value;
@@ -170,8 +167,4 @@ fn held(runs: &[RunRecord], leases: &[HeldLease]) -> Vec<RunId> {
     };
     let in_progress = runs.iter().filter(|run| run.status == RunStatus::Running);
     in_progress.filter(is_held).take(LIVE).map(|run| run.id.clone()).collect()
-}
-
-fn is_alive(worker: &WorkerRecord, now: OffsetDateTime) -> bool {
-    worker.activity != WorkerActivity::Ended && now - worker.seen_at < WORKER_GONE
 }

@@ -110,7 +110,7 @@ fn every(today: &Today) -> Every {
     };
     match today {
         today if !today.live.is_empty() => Every::Second,
-        today if today.dues.iter().any(is_near) => Every::FiveSeconds,
+        today if today.is_worked || today.dues.iter().any(is_near) => Every::FiveSeconds,
         _ => Every::HalfMinute,
     }
 }

@@ -2,21 +2,15 @@
 
 use std::collections::HashMap;
 
-use raw_store::{
-    HistoryFilter, HistoryOrder, HistoryPhase, Trigger, TriggerEvent, TriggerName, Window, WorkerActivity,
-    WorkerRecord,
-};
+use raw_store::{HistoryFilter, HistoryOrder, HistoryPhase, Trigger, TriggerEvent, TriggerName, Window};
 use time::{Duration, OffsetDateTime};
 
 use crate::company::OpenCompany;
-use crate::facts::{Due, due};
+use crate::facts::{Due, due, is_present};
 use crate::trouble::Trouble;
 
 /// How many workers are looked at.
 const WORKERS: u32 = 50;
-
-/// A worker that was not seen for longer is taken to be gone.
-const WORKER_GONE: Duration = Duration::seconds(30);
 
 /// How many changes of triggers are looked at to find who armed each.
 const CHANGES: u32 = 1_000;
@@ -48,7 +42,7 @@ pub(super) async fn known(open: &OpenCompany) -> Result<Known, Trouble> {
     let store = &open.store;
     let (triggers, now) = store.triggers().await?;
     let workers = store.workers(WORKERS).await?.value;
-    let is_worked = workers.iter().any(|worker| is_alive(worker, now));
+    let is_worked = workers.iter().any(|worker| is_present(worker, now));
     let dues = triggers.iter().map(|trigger| due(trigger, &triggers, &workers, is_worked, now)).collect();
     let mut armings = HashMap::new();
     if let Ok(span) = Window::new(now - CHANGES_SINCE, now + Duration::DAY) {
@@ -61,10 +55,6 @@ pub(super) async fn known(open: &OpenCompany) -> Result<Known, Trouble> {
         }
     }
     Ok(Known { now, triggers, dues, armings })
-}
-
-fn is_alive(worker: &WorkerRecord, now: OffsetDateTime) -> bool {
-    worker.activity != WorkerActivity::Ended && now - worker.seen_at < WORKER_GONE
 }
 
 /// One trigger, with its history.

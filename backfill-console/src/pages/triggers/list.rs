@@ -95,8 +95,8 @@ pub(super) async fn show(visit: CompanyVisit, Query(asked): Query<Asked>) -> Res
 }
 
 fn every(known: &Known) -> Every {
-    let is_busy = |due: &Due| matches!(due, Due::Now | Due::Running);
-    if known.dues.iter().any(is_busy) { Every::FiveSeconds } else { Every::HalfMinute }
+    let is_spent = |due: &Due| matches!(due, Due::Spent(_));
+    if !known.dues.iter().all(is_spent) { Every::FiveSeconds } else { Every::HalfMinute }
 }
 
 impl Asked {
