@@ -72,10 +72,15 @@ impl From<Output> for Ended {
 
 /// A run that stands in its invoices, with their pipeline in hand, until the gate is opened.
 pub(crate) async fn standing_run(house: &House) -> (Child, Gate) {
+    standing_run_of(house, &[]).await
+}
+
+/// The same of a run with more arguments.
+pub(crate) async fn standing_run_of(house: &House, more: &[&str]) -> (Child, Gate) {
     let gate = Gate::new();
     let held = Rule::on(CallKind::Query, Fault::Held(gate.clone())).containing("FROM Invoice");
     house.sandbox.faults().push(held);
-    let run = house.start(&[]);
+    let run = house.start(more);
     gate.arrived().await;
     (run, gate)
 }

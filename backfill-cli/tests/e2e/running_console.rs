@@ -1,0 +1,77 @@
+//! A console of the real binary, and a visitor who speaks HTTP to it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Stdio};
+
+use reqwest::header::{COOKIE, HOST, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Method, Response};
+
+use crate::house::{Ended, House, signal, wait};
+
+/// A console that answers on a port of its own.
+pub(crate) struct Console {
+    pub(crate) child: Child,
+    stderr: BufReader<ChildStderr>,
+    pub(crate) port: u16,
+    /// Path of the link that it printed, which signs in once.
+    pub(crate) link: String,
+    browser: reqwest::Client,
+}
+
+impl Console {
+    pub(crate) fn start(house: &House, more: &[&str]) -> Self {
+        let mut command = house.command(&["console", "--listen", "127.0.0.1:0"]);
+        command.args(more).args(house.addresses());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let link = loop {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended: {said}");
+            said.push_str(&line);
+            if let Some(link) = line.trim().strip_prefix("console: http://qbo-backfill.localhost:") {
+                break link.to_owned();
+            }
+        };
+        let (port, path) = link.split_once('/').unwrap();
+        let browser = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+        Self { child, stderr, port: port.parse().unwrap(), link: format!("/{path}"), browser }
+    }
+
+    /// Requests a path as a browser does that shows the console under its own host name.
+    pub(crate) async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
+        let host = format!("qbo-backfill.localhost:{}", self.port);
+        let mut request = self.browser.request(method, format!("http://127.0.0.1:{}{path}", self.port));
+        if !headers.iter().any(|(name, _)| *name == HOST.as_str()) {
+            request = request.header(HOST, host);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str, cookie: &str) -> (u16, String) {
+        let answer = self.ask(Method::GET, path, &[(COOKIE.as_str(), cookie)]).await;
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Opens a link, and returns the cookie of the session.
+    pub(crate) async fn sign_in(&self, link: &str) -> Option<String> {
+        let answer = self.ask(Method::GET, link, &[]).await;
+        let cookie = answer.headers().get(SET_COOKIE)?.to_str().unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        Some(cookie.split(';').next().unwrap().to_owned())
+    }
+
+    pub(crate) async fn stop(self) -> Ended {
+        signal(&self.child, "-TERM");
+        let mut stderr = self.stderr;
+        std::thread::spawn(move || {
+            let mut rest = Vec::new();
+            stderr.read_to_end(&mut rest)
+        });
+        wait(self.child).await
+    }
+}
