@@ -55,10 +55,10 @@ async fn a_worker_that_was_killed_is_told_and_so_is_the_next_one() {
         let mut command = house.command(&["worker"]);
         command.args(house.addresses()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
-    let mut worker = start(&house);
-    let Some(mut browser) = somebody(&house, &console, "op1").await else { return worker.kill().unwrap() };
+    let Some(mut browser) = somebody(&house, &console, "op1").await else { return };
     let own = Arc::clone(&house);
     watch(move || {
+        let mut worker = start(&own);
         browser.wait_until(&format!("!document.body.innerText.includes('{NO_WORKER}')"));
         worker.kill().unwrap();
         worker.wait().unwrap();

@@ -45,10 +45,8 @@ impl Step {
         let (path, query) = path.split_once('?')?;
         let fields = url::form_urlencoded::parse(query.as_bytes()).into_owned();
         let read_at = lines.iter().filter_map(|line| line.finished_at).max()?;
-        let stamp: String = backfill_report::instant::utc(read_at)
-            .chars()
-            .filter(|one| one.is_ascii_alphanumeric())
-            .collect();
+        let stamp: String =
+            backfill_report::instant::utc(read_at).chars().filter(char::is_ascii_alphanumeric).collect();
         let begin = lines.iter().map(|line| line.window.start()).min()?.date();
         let entity: String = pipeline.0.chars().take(LONGEST).collect();
         let made = format!("qb_{entity}_backfill-{what}-{begin}-{stamp}");

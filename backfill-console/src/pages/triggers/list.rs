@@ -96,7 +96,7 @@ pub(super) async fn show(visit: CompanyVisit, Query(asked): Query<Asked>) -> Res
 
 fn every(known: &Known) -> Every {
     let is_spent = |due: &Due| matches!(due, Due::Spent(_));
-    if !known.dues.iter().all(is_spent) { Every::FiveSeconds } else { Every::HalfMinute }
+    if known.dues.iter().all(is_spent) { Every::HalfMinute } else { Every::FiveSeconds }
 }
 
 impl Asked {
