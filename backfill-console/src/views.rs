@@ -1,4 +1,4 @@
-//! Computes what pages show at most once a second, whatever the number of tabs that look.
+//! Computes what pages show at most once a second, and for a small part of the time, whatever the number of tabs that look.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -10,8 +10,15 @@ use time::OffsetDateTime;
 
 use crate::trouble::Trouble;
 
-/// How long a view stays as it is.
+/// How long a view stays as it is at least.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// A view stays as it is for so many times as long as it took to compute, so that the database has most of its time for the runs that
+/// people watch.
+const REST: u32 = 20;
+
+/// How long a view stays as it is at most.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// How long a view may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,8 +44,8 @@ type Value = Arc<dyn Any + Send + Sync>;
 /// The last result of one view.
 #[derive(Debug, Default)]
 struct Kept {
-    /// When it was tried last, by a clock that never goes back.
-    tried: Option<Duration>,
+    /// Until when it stays as it is, by a clock that never goes back.
+    until: Option<Duration>,
     trouble: Option<Trouble>,
     good: Option<(Value, OffsetDateTime)>,
 }
@@ -61,8 +68,8 @@ impl Views {
         Self { clock, slots: Mutex::default() }
     }
 
-    /// Returns the view of an address, and computes it unless that was done within the last second. Those who ask meanwhile
-    /// wait for the same result.
+    /// Returns the view of an address, and computes it unless that was done a moment ago. Those who ask meanwhile wait for the same
+    /// result.
     pub(crate) async fn once<T: Send + Sync + 'static>(
         &self,
         address: &str,
@@ -70,13 +77,19 @@ impl Views {
     ) -> Result<Seen<T>, Trouble> {
         let slot = self.slot((TypeId::of::<T>(), address.to_owned()));
         let mut kept = slot.lock().await;
-        let is_fresh = kept.tried.is_some_and(|tried| self.clock.elapsed().saturating_sub(tried) < FRESH);
-        if !is_fresh {
+        let begun = self.clock.elapsed();
+        if kept.until.is_none_or(|until| begun >= until) {
             let result = tokio::select! {
                 result = compute => result,
                 () = self.clock.sleep(PATIENCE) => Err(Trouble::Slow),
             };
-            kept.tried = Some(self.clock.elapsed());
+            let ended = self.clock.elapsed();
+            let rest = if result.is_ok() {
+                (ended.saturating_sub(begun) * REST).clamp(FRESH, LONGEST)
+            } else {
+                FRESH
+            };
+            kept.until = Some(ended + rest);
             kept.trouble =
                 result.map(|value| kept.good = Some((Arc::new(value), self.clock.now_utc()))).err();
         }
@@ -93,7 +106,7 @@ impl Views {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         // A view that is being computed now may have been read before the change.
         for slot in slots.values_mut() {
-            let is_idle = slot.kept.try_lock().map(|mut kept| kept.tried = None).is_ok();
+            let is_idle = slot.kept.try_lock().map(|mut kept| kept.until = None).is_ok();
             if !is_idle {
                 slot.kept = Arc::default();
             }
@@ -143,6 +156,28 @@ mod tests {
         assert_eq!(*views.once("/", count()).await.unwrap().value, 2);
         views.refresh();
         assert_eq!(*views.once("/", count()).await.unwrap().value, 3);
+    }
+
+    #[tokio::test]
+    async fn a_view_that_takes_long_is_computed_less_often_and_one_that_failed_is_not() {
+        let (clock, views) = views();
+        let slow = async |value: u32| {
+            clock.advance(Duration::from_millis(200));
+            Ok::<_, Trouble>(value)
+        };
+        assert_eq!(*views.once("/", slow(1)).await.unwrap().value, 1);
+        clock.advance(Duration::from_millis(3_999));
+        assert_eq!(*views.once("/", slow(2)).await.unwrap().value, 1);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(*views.once("/", slow(3)).await.unwrap().value, 3);
+        clock.advance(Duration::from_secs(4));
+        let failed = async {
+            clock.advance(Duration::from_secs(5));
+            Err(Trouble::Slow)
+        };
+        assert_eq!(views.once::<u32>("/", failed).await.unwrap().stale, Some(Trouble::Slow));
+        clock.advance(FRESH);
+        assert_eq!(*views.once("/", slow(4)).await.unwrap().value, 4);
     }
 
     #[tokio::test]
