@@ -40,7 +40,8 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// Combines the names of this machine, if the console listens on a port, with the public address.
+    /// Combines the names of this machine, if the console listens on a port, with the public address. One of this machine is
+    /// known by all names, because Intuit sends browsers to `localhost`.
     pub(crate) fn new(port: Option<u16>, public_url: Option<&PublicUrl>) -> Self {
         let public = public_url.map(|url| Origin { is_https: url.is_https(), host: url.host().to_owned() });
         let local = |port: u16| {
@@ -49,7 +50,9 @@ impl Addresses {
                 Origin { is_https: false, host }
             })
         };
-        let origins = public.into_iter().chain(port.into_iter().flat_map(local)).collect();
+        let published = public_url.filter(|url| url.is_local() && !url.is_https()).map(PublicUrl::port);
+        let ports = port.into_iter().chain(published.filter(|published| port != Some(*published)));
+        let origins = public.into_iter().chain(ports.flat_map(local)).collect();
         Self { origins, with_any_port: false }
     }
 
@@ -105,6 +108,18 @@ mod tests {
             "localhost:",
             "127.0.0.2:9464",
         ] {
+            assert_eq!(addresses.find(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_known_by_the_port_at_which_this_machine_publishes_it() {
+        let url = "http://127.0.0.1:19464".parse().unwrap();
+        let addresses = Addresses::new(Some(9464), Some(&url));
+        for host in ["127.0.0.1:19464", "localhost:19464", "qbo-backfill.localhost:19464", "127.0.0.1:9464"] {
+            assert!(addresses.find(host).is_some(), "{host}");
+        }
+        for host in ["console:9464", "console:19464", "172.18.0.2:9464", "localhost:29464"] {
             assert_eq!(addresses.find(host), None, "{host}");
         }
     }

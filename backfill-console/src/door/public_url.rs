@@ -35,10 +35,7 @@ impl PublicUrl {
 
     /// Whether the address is of the browser's own machine, so that nothing crosses a network.
     pub fn is_local(&self) -> bool {
-        let name = match self.host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-            _ => &self.host,
-        };
+        let name = self.split().0;
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         address.is_ok_and(|address| address.is_loopback())
             || name == "localhost"
@@ -48,6 +45,18 @@ impl PublicUrl {
     /// Host as browsers send it, with the port unless it is the one of the scheme.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The port that browsers connect to.
+    pub fn port(&self) -> u16 {
+        self.split().1.unwrap_or(if self.is_https { 443 } else { 80 })
+    }
+
+    /// The name of the host, and its port unless it is the one of the scheme.
+    fn split(&self) -> (&str, Option<u16>) {
+        // The end of an IPv6 address, which has brackets, is no port.
+        let split = self.host.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse().ok()?)));
+        split.map_or((&self.host, None), |(name, port)| (name, Some(port)))
     }
 }
 
@@ -94,6 +103,11 @@ mod tests {
             assert!(local(text), "{text}");
         }
         assert!(!local("http://10.0.0.5:9464") && !local("https://backfill.example.com"));
+        let port = |text: &str| text.parse::<PublicUrl>().unwrap().port();
+        assert_eq!(
+            [port("http://[::1]:9464"), port("http://[::1]"), port("https://x.example")],
+            [9464, 80, 443]
+        );
         for refused in [
             "backfill.example.com",
             "ftp://backfill.example.com",

@@ -116,7 +116,7 @@ pub(crate) const EN: CompanyWords = CompanyWords {
     check_how: "“qbo-backfill doctor” checks settings, secrets, rights, clocks and the way to QuickBooks.",
     callback_title: "Intuit’s answer",
     callback_done: "The answer has arrived. The console shows the result; this tab can be closed.",
-    callback_unknown: "No consent that was opened here waits for this answer. Start again from the page “Company”.",
+    callback_unknown: "No consent that was opened here waits for this answer. If “auth login” waits for it in a terminal, paste the address of this page there; otherwise start again from the page “Company”.",
 };
 
 /// In Spanish.
@@ -176,5 +176,5 @@ pub(crate) const ES: CompanyWords = CompanyWords {
     check_how: "«qbo-backfill doctor» comprueba la configuración, los secretos, los derechos, los relojes y el acceso a QuickBooks.",
     callback_title: "Respuesta de Intuit",
     callback_done: "La respuesta ha llegado. La consola muestra el resultado; puede cerrar esta pestaña.",
-    callback_unknown: "Ningún permiso abierto aquí espera esta respuesta. Empiece otra vez desde la página «Empresa».",
+    callback_unknown: "Ningún permiso abierto aquí espera esta respuesta. Si «auth login» la espera en una terminal, pegue allí la dirección de esta página; si no, empiece otra vez desde la página «Empresa».",
 };

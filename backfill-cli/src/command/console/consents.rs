@@ -27,9 +27,11 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub(super) struct ProfileConsents {
     settings: Settings,
     vault: Arc<ProfileVault>,
-    /// Where Intuit sends the browser: the console's own `/callback` where it is published over TLS, otherwise a port of this
-    /// machine.
+    /// Where Intuit sends the browser if the console is published: to its own `/callback`. Otherwise a port of this machine
+    /// receives the answer.
     redirect: Option<RedirectUrl>,
+    /// Whether the browser comes back over TLS.
+    is_https: bool,
     stop: Stop,
     attempt: Arc<Mutex<Attempt>>,
     /// Held while an attempt is started.
@@ -63,12 +65,11 @@ impl ProfileConsents {
         public_url: Option<&PublicUrl>,
         stop: Stop,
     ) -> Self {
-        let redirect = public_url.filter(|url| url.is_https());
-        let redirect = redirect.and_then(|url| format!("{url}/callback").parse().ok());
         Self {
             settings,
             vault,
-            redirect,
+            redirect: public_url.and_then(redirect_of),
+            is_https: public_url.is_some_and(PublicUrl::is_https),
             stop,
             attempt: Arc::default(),
             starting: tokio::sync::Mutex::default(),
@@ -82,7 +83,7 @@ impl ProfileConsents {
     async fn begin(&self, person: &str) -> Result<ConsentAttempt, Exit> {
         let mut secrets = Secrets::open(&self.settings).await?;
         let flow = ConsentFlow::open(&self.settings, &mut secrets).await?;
-        if flow.needs_https() && self.redirect.is_none() {
+        if flow.needs_https() && !self.is_https {
             return Err(Exit::usage(
                 "Intuit refuses an address of this machine for production keys",
                 "publish the console over https with --public-url, or run: qbo-backfill auth login --redirect-url https://…",
@@ -126,6 +127,14 @@ impl ProfileConsents {
     fn note(&self, progress: ConsentProgress) {
         self.attempt().progress = Some(progress);
     }
+}
+
+/// The console's `/callback` at its public address. Of the names of this machine Intuit accepts `localhost` alone.
+fn redirect_of(public_url: &PublicUrl) -> Option<RedirectUrl> {
+    if public_url.is_local() && !public_url.is_https() {
+        return Some(RedirectUrl::loopback(public_url.port()));
+    }
+    format!("{public_url}/callback").parse().ok()
 }
 
 /// Waits for Intuit's answer at this machine's own address, and ends the attempt.
@@ -220,5 +229,23 @@ impl Consents for ProfileConsents {
             attempt.lock().unwrap_or_else(PoisonError::into_inner).progress = Some(progress);
         });
         exchanging.await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_comes_to_the_published_console_by_a_name_that_intuit_accepts() {
+        for (public_url, redirect) in [
+            ("https://backfill.example.com", "https://backfill.example.com/callback"),
+            ("http://127.0.0.1:9464", "http://localhost:9464/callback"),
+            ("http://qbo-backfill.localhost:19464", "http://localhost:19464/callback"),
+            ("http://localhost", "http://localhost/callback"),
+        ] {
+            let found = redirect_of(&public_url.parse().unwrap()).unwrap();
+            assert_eq!(found.as_str(), redirect, "{public_url}");
+        }
     }
 }
