@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// What `docker compose up` starts by itself; `mage` asks for its profile.
-const STARTED: [&str; 3] = ["pgadmin", "postgres", "worker"];
+const STARTED: [&str; 3] = ["console", "pgadmin", "postgres"];
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -47,14 +47,16 @@ fn is_exact(image: &str) -> bool {
 }
 
 #[test]
-fn the_database_its_page_and_the_worker_start_by_themselves_and_mage_by_its_profile() {
+fn the_database_its_page_and_the_console_start_by_themselves_and_mage_by_its_profile() {
     let compose = compose();
     let started = services(&compose).into_iter().filter(|(_, service)| service["profiles"].is_null());
     assert_eq!(started.map(|(name, _)| name).collect::<Vec<_>>(), STARTED);
     assert_eq!(compose["services"]["mage"]["profiles"], serde_json::json!(["mage"]));
-    let worker = &compose["services"]["worker"];
-    assert_eq!(texts(&worker["command"])[0], "worker");
-    assert_eq!(worker["build"]["target"], "runtime");
+    let console = &compose["services"]["console"];
+    assert_eq!(console["build"]["target"], "runtime");
+    // The worker is inside the console, unless it is told otherwise.
+    let address = "http://127.0.0.1:9464";
+    assert_eq!(texts(&console["command"]), ["console", "--listen", "0.0.0.0:9464", "--public-url", address]);
     assert!(
         texts(&compose["services"]["mage"]["volumes"]).iter().any(|volume| volume.starts_with("./mage/"))
     );
@@ -85,8 +87,7 @@ fn every_service_is_confined() {
             assert!(mount.ends_with(":ro"), "{name} can write to the repository: {mount}");
         }
     }
-    let worker = &compose["services"]["worker"];
-    assert_eq!(worker["read_only"], true);
+    assert_eq!(compose["services"]["console"]["read_only"], true);
 }
 
 #[test]
@@ -101,10 +102,8 @@ fn nothing_is_published_beyond_this_machine_and_all_meet_in_one_network() {
         // The long form would be an object, which `texts` refuses.
         assert_eq!(texts(&service["networks"]), ["books"], "{name}");
     }
-    assert_eq!(published.iter().map(String::as_str).collect::<Vec<_>>(), ["5050", "5432", "6789"]);
+    assert_eq!(published.iter().map(String::as_str).collect::<Vec<_>>(), ["5050", "5432", "6789", "9464"]);
     assert_eq!(compose["networks"].as_object().unwrap().len(), 1);
-    let listens = texts(&compose["services"]["worker"]["command"]);
-    assert!(listens.contains(&"127.0.0.1:9464"), "{listens:?}");
 }
 
 #[test]
@@ -122,7 +121,7 @@ fn every_volume_has_a_name_and_the_vault_does_not_lie_with_its_key() {
         }
     }
     assert_eq!(used, named);
-    let mounts = texts(&compose["services"]["worker"]["volumes"]);
+    let mounts = texts(&compose["services"]["console"]["volumes"]);
     assert!(mounts.iter().any(|mount| mount.starts_with("vault:")));
     assert!(mounts.iter().any(|mount| mount.starts_with("vault-key:")));
 }
@@ -192,16 +191,16 @@ fn every_image_is_of_one_version() {
         assert!(users.contains(&service["user"].as_str().unwrap()), "{name}");
     }
     let version = format!(":{}", env!("CARGO_PKG_VERSION"));
-    for name in ["worker", "mage"] {
+    for name in ["console", "mage"] {
         assert!(compose["services"][name]["image"].as_str().unwrap().ends_with(&version), "{name}");
     }
 }
 
 #[test]
-fn the_workers_image_asks_with_its_own_program_and_holds_no_foreign_one() {
+fn the_consoles_image_asks_with_its_own_program_and_holds_no_foreign_one() {
     let compose = compose();
-    let worker = &compose["services"]["worker"];
-    assert_eq!(texts(&worker["healthcheck"]["test"]), ["CMD", "/usr/local/bin/qbo-backfill", "health"]);
+    let console = &compose["services"]["console"];
+    assert_eq!(texts(&console["healthcheck"]["test"]), ["CMD", "/usr/local/bin/qbo-backfill", "health"]);
     let dockerfile = read("Dockerfile");
     let runtime = dockerfile.split(" AS runtime").nth(1).unwrap().split("\nFROM ").next().unwrap();
     let copied = runtime.lines().filter(|line| line.starts_with("COPY"));
@@ -266,7 +265,7 @@ fn missing_secret_files_are_named_with_the_command_that_makes_them() {
         assert_eq!(mode(&file), 0o644, "{name}: the container's user is another one");
         values.insert(value);
     }
-    assert_eq!(values.len(), 4, "two secrets are the same");
+    assert_eq!(values.len(), 5, "two secrets are the same");
 
     // What is there stays, and one that is missing is made.
     std::fs::remove_file(folder.join("secrets/mage")).unwrap();
@@ -289,7 +288,7 @@ fn up(compose: Option<&str>) -> Output {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     };
     write("dev", &read("dev"));
-    for name in ["postgres", "pgadmin", "mage", "mage-sessions"] {
+    for name in ["postgres", "pgadmin", "qbo-console-key", "mage", "mage-sessions"] {
         write(&format!("secrets/{name}"), "false");
     }
     let version = compose.map_or_else(|| "exit 1".to_owned(), |version| format!("echo {version}"));

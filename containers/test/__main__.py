@@ -16,11 +16,13 @@ import tempfile
 
 import confinement
 import consent
+import console
 import pgadmin
 from engine import LINES, Failed, Project, expect, run, say, until
 
-SERVICES = ("postgres", "pgadmin", "worker")
-USERS = {"postgres": 999, "pgadmin": 5050, "worker": 10001}
+SERVICES = ("postgres", "pgadmin", "console")
+USERS = {"postgres": 999, "pgadmin": 5050, "console": 10001}
+DEMO = "qbo-backfill-demo:test"
 QUARTERS = ["2025-01-01", "2025-04-01", "2025-07-01", "2025-10-01", "2026-01-01"]
 
 
@@ -36,7 +38,7 @@ def copy():
 
 
 def add_trigger(project, name, entity, first, last):
-    project.worker("trigger", "add", entity, "--now", "--from", first, "--to", last, "--name", name)
+    project.command("trigger", "add", entity, "--now", "--from", first, "--to", last, "--name", name)
 
 
 def status(project, name):
@@ -49,6 +51,11 @@ def pages(project, name):
         f" WHERE trigger_name = '{name}'"
     )
     return int(answer or 0)
+
+
+def health(project):
+    """The console's health, asked as docs/containers.md tells it."""
+    return project.inside("console", "qbo-backfill", "health", code=None)
 
 
 def done(project, name):
@@ -68,11 +75,14 @@ def as_it_comes(project, is_built):
     else:
         project.dev("up", timeout=7200)
     project.well(*SERVICES)
-    said = project.inside("worker", "/usr/local/bin/qbo-backfill", "health").stdout
-    expect(said.startswith("default: waiting: "), "the worker says what it waits for", said)
+    said = health(project).stdout
+    expect(said.startswith("default: waiting: "), "the worker in the console says what it waits for", said)
     expect(project.sql("SELECT count(*) > 10 FROM raw.schema_version") == "t", "the numbered scripts have run")
     expect(project.sql("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'qbo\\_%'") == "0",
            "roles.sql has not run by itself")
+    say("the console, through the port of this machine")
+    console.door(project)
+    console.new_key(project)
     say("confinement")
     confinement.check(project, USERS)
     confinement.networks(project, SERVICES)
@@ -83,11 +93,15 @@ def first_trigger(project):
     say("vault, consent and a trigger")
     project.files.append("containers/test/compose.emulator.yml")
     project.compose("up", "--detach", "--wait", "--no-build", "--remove-orphans")
-    consent.vault(project)
-    until("the worker works", lambda: "ok" in project.inside("worker", "/usr/local/bin/qbo-backfill", "health", code=None).stdout)
-    say("  worker: default: ok")
+    given = consent.company(project)
+    console.connect(project, given, lambda page, callback: consent.visit(project, page, callback))
+    consent.by_terminal(project, given)
+    until("the worker in the console works", lambda: "ok" in health(project).stdout)
+    say("  console: default: ok")
     add_trigger(project, "first", "Customer", QUARTERS[0], QUARTERS[4])
     done(project, "first")
+    console.arm(project, "by_page", "Item", QUARTERS[0], QUARTERS[4])
+    done(project, "by_page")
     rows = project.sql("SELECT count(*) FROM raw.qb_customers")
     expect(rows == "40", "psql sees 40 customers", rows)
     with open(os.path.join(project.tree, "secrets/pgadmin"), encoding="utf-8") as file:
@@ -103,23 +117,23 @@ def first_trigger(project):
 
 
 def kill(project):
-    """Kills the worker as the kernel would, so that its restart policy applies."""
-    os.kill(project.container("worker")["State"]["Pid"], signal.SIGKILL)
+    """Kills the console as the kernel would, so that its restart policy applies."""
+    os.kill(project.container("console")["State"]["Pid"], signal.SIGKILL)
 
 
 def outage(project):
     project.compose("stop", "postgres")
     def unwell():
-        asked = project.inside("worker", "/usr/local/bin/qbo-backfill", "health", code=None)
+        asked = health(project)
         return asked.returncode == 6 or "waiting: " in asked.stdout
-    until("the worker says that its database is gone", unwell)
-    say("  postgres stopped: the worker's health says so")
+    until("the console says that its database is gone", unwell)
+    say("  postgres stopped: the console's health says so")
     project.compose("start", "postgres")
 
 
 BREAKS = {
-    "restart of the worker": lambda project: project.compose("restart", "worker"),
-    "kill of the worker": kill,
+    "restart of the console": lambda project: project.compose("restart", "console"),
+    "kill of the console": kill,
     "restart of postgres": lambda project: project.compose("restart", "postgres"),
     "postgres stopped and started": outage,
 }
@@ -134,15 +148,16 @@ def broken(project):
         expect(status(project, trigger) == "running", "the run is in its middle", status(project, trigger))
         break_it(project)
         done(project, trigger)
-        project.well("postgres", "worker")
-    restarts = project.container("worker")["RestartCount"]
-    expect(restarts >= 1, "the killed worker was started again by its policy", restarts)
+        project.well("postgres", "console")
+    restarts = project.container("console")["RestartCount"]
+    expect(restarts >= 1, "the killed console was started again by its policy", restarts)
     rows = project.sql("SELECT count(*), count(DISTINCT id) FROM raw.qb_invoices")
     expect(rows == "6000|6000", "6000 invoices are stored, each once", rows)
+    console.says(project, ["6,000"])
     say("pgadmin restarted")
     project.compose("restart", "pgadmin")
     project.well("pgadmin")
-    project.worker("verify", "Customer", timeout=1200)
+    project.command("verify", "Customer", timeout=1200)
     say("  verify: every customer as the company has it")
 
 
@@ -155,18 +170,26 @@ def kept_and_wiped(project):
     project.well(*SERVICES)
     rows = project.sql("SELECT count(*) FROM raw.qb_invoices")
     expect(rows == "6000", "the rows are still there", rows)
-    kept = project.worker("secrets", "list").stdout
+    kept = project.command("secrets", "list").stdout
     expect("QBO_CLIENT_ID" in kept, "the vault is still there")
     say("down with volumes")
     project.compose("down", "--volumes", "--remove-orphans")
     expect(project.volumes() == [], "down --volumes wipes them", project.volumes())
 
 
+def demo(project):
+    """The image of the demo, which needs neither the Compose file nor an account."""
+    say("demo")
+    run(["docker", "build", "--quiet", "--target", "demo", "--tag", DEMO, project.tree], timeout=7200)
+    said = run(["docker", "run", "--rm", DEMO]).stdout
+    expect("inserted 0, updated 0, unchanged 5541" in said, "the demo comes to its end, and reads nothing new twice", said[-1000:])
+
+
 def main():
     words = argparse.ArgumentParser()
     words.add_argument("--log")
     words.add_argument("--keep", action="store_true", help="leave containers and the copy where they are")
-    words.add_argument("--no-build", action="store_true", help="take the image of the worker that is there")
+    words.add_argument("--no-build", action="store_true", help="take the image of the console that is there")
     words = words.parse_args()
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
     project = Project(copy(), "qbo-backfill-test")
@@ -183,6 +206,8 @@ def main():
         first_trigger(project)
         broken(project)
         kept_and_wiped(project)
+        if not words.no_build:
+            demo(project)
         say("all held")
     except Failed as failed:
         print(f"failed: {failed}", file=sys.stderr)

@@ -7,6 +7,19 @@ from engine import expect, run
 # CAP_NET_BIND_SERVICE, which the compose file gives to pgAdmin alone.
 NET_BIND_SERVICE = 1 << 10
 
+# Asks for a page, with another Host if one is given: the code of a refusal, or where the answer leads.
+GET = """
+import sys, urllib.error, urllib.parse, urllib.request
+asked = urllib.request.Request(sys.argv[1])
+for host in sys.argv[2:]: asked.add_header("Host", host)
+class Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_): return None
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay())
+try: opener.open(asked, timeout=10)
+except urllib.error.HTTPError as error: print(urllib.parse.urlsplit(error.headers["location"] or "").path or error.code)
+else: print("open")
+"""
+
 
 def status(project, service):
     """The kernel's own account of a container's first process."""
@@ -29,14 +42,14 @@ def check(project, users):
         with open(f"/proc/{process}/mountinfo", encoding="utf-8") as file:
             roots = [line.split() for line in file if line.split()[4] == "/"]
         read_only = "ro" in roots[-1][5].split(",")
-        expect(read_only or service != "worker", f"{service} has the root that the file states", roots[-1][5])
+        expect(read_only or service != "console", f"{service} has the root that the file states", roots[-1][5])
     refused = project.inside(
-        "worker", "/usr/local/bin/qbo-backfill", "secrets", "init", "--vault", "/v", "--vault-key-file", "/k", code=None
+        "console", "/usr/local/bin/qbo-backfill", "secrets", "init", "--vault", "/v", "--vault-key-file", "/k", code=None
     )
     expect(refused.returncode not in (0, 127) and "ead-only" in refused.stderr,
-           "the worker cannot write to its root", refused.stderr)
-    nobody = project.inside("worker", "/bin/sh", "-c", "true", code=None)
-    expect(nobody.returncode != 0, "the worker's image has no shell")
+           "the console cannot write to its root", refused.stderr)
+    nobody = project.inside("console", "/bin/sh", "-c", "true", code=None)
+    expect(nobody.returncode != 0, "the console's image has no shell")
 
 
 def networks(project, services):
@@ -56,8 +69,10 @@ def networks(project, services):
     )
     reach = lambda host, port: project.inside("pgadmin", "python3", "-c", dial, host, str(port)).stdout.strip()
     expect(reach("postgres", 5432) == "open", "pgadmin reaches postgres by its name")
-    found = reach("worker", 9464)
-    expect(found == "ConnectionRefusedError", "the worker's health is its own machine's alone", found)
+    found = project.inside("pgadmin", "python3", "-c", GET, "http://console:9464/healthz").stdout.strip()
+    expect(found == "421", "the console does not answer another container by its name", found)
+    found = project.inside("pgadmin", "python3", "-c", GET, "http://console:9464/c/default/", "127.0.0.1:9464").stdout.strip()
+    expect(found == "/enter", "and asks it to sign in if it uses a name of this machine", found)
     image = project.container("postgres")["Config"]["Image"]
     apart = run(["docker", "run", "--rm", "--network", "bridge", "--entrypoint", "getent", image, "hosts", "postgres"], code=None)
     expect(apart.returncode != 0, "a container of another network does not find postgres", apart.stdout)
@@ -67,9 +82,9 @@ def networks(project, services):
 
 
 def environment_is_clean(project, services):
-    """No password in what `docker inspect` shows."""
+    """No password and no key in what `docker inspect` shows."""
     secrets = []
-    for name in ("postgres", "pgadmin"):
+    for name in ("postgres", "pgadmin", "qbo-console-key"):
         with open(f"{project.tree}/secrets/{name}", encoding="utf-8") as file:
             secrets.append(file.read().strip())
     for service in services:
@@ -77,3 +92,4 @@ def environment_is_clean(project, services):
         expect(not any(secret in shown for secret in secrets), f"{service} shows no password to docker inspect")
         said = project.compose("logs", service)
         expect(not any(secret in said.stdout + said.stderr for secret in secrets), f"{service} logs no password")
+        expect("enter?link=" not in said.stdout + said.stderr, f"{service} logs no link to sign in")

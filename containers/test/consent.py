@@ -1,13 +1,12 @@
-"""The vault and the consent, made as docs/containers.md tells it, with the emulator's company."""
+"""The consent, given as docs/containers.md tells it, with the emulator's company."""
 
 import json
 import re
 import subprocess
 import urllib.parse
 
+from console import CALLBACK
 from engine import Failed, expect, run, until
-
-CALLBACK = "http://localhost:8484/callback"
 
 # What a browser does at the consent page, in the network namespace of the container: the address where it ends.
 VISIT = """
@@ -27,16 +26,25 @@ def company(project):
     return until("the emulator announces its company", announced)
 
 
-def vault(project):
-    """Vault, keys and consent. Nothing of the values is printed."""
-    given = company(project)
-    project.worker("secrets", "init")
-    for name in ("client_id", "client_secret"):
-        project.worker("secrets", "set", f"QBO_{name.upper()}", stdin=given[name] + "\n")
+def visit(project, page, callback):
+    """The address at which a browser ends that agrees at the consent page."""
+    process = project.container("emulator")["State"]["Pid"]
+    visited = subprocess.run(
+        ["nsenter", f"--net=/proc/{process}/ns/net", "python3", "-c", VISIT, page], capture_output=True, text=True, check=True
+    )
+    ended = visited.stdout.strip()
+    if not ended.startswith(callback + "?"):
+        raise Failed("the consent page did not lead back")
+    return ended
+
+
+def by_terminal(project, given):
+    """A key and the consent once more, by commands. Nothing of the values is printed."""
+    project.command("secrets", "set", "QBO_CLIENT_SECRET", stdin=given["client_secret"] + "\n")
     files = [f"--file={project.tree}/{file}" for file in project.files]
     login = subprocess.Popen(
         ["docker", "compose", "--project-directory", project.tree, "--project-name", project.name, *files, "run", "--rm",
-         "--no-TTY", "worker", "auth", "login", "--redirect-url", CALLBACK],
+         "--no-TTY", "console", "auth", "login", "--redirect-url", CALLBACK],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
     page = None
@@ -47,13 +55,7 @@ def vault(project):
             break
     if not page:
         raise Failed("auth login showed no page")
-    process = project.container("emulator")["State"]["Pid"]
-    visit = subprocess.run(
-        ["nsenter", f"--net=/proc/{process}/ns/net", "python3", "-c", VISIT, page], capture_output=True, text=True, check=True
-    )
-    ended = visit.stdout.strip()
-    if not ended.startswith(CALLBACK + "?"):
-        raise Failed("the consent page did not lead back")
+    ended = visit(project, page, CALLBACK)
     login.stdin.write(ended + "\n")
     login.stdin.close()
     said, code = login.stdout.read() + login.stderr.read(), login.wait()

@@ -89,9 +89,9 @@ class Project:
             until(f"{service} is healthy", lambda one=service: self.health(one) == "healthy")
             say(f"  {service}: healthy")
 
-    def worker(self, *words, **options):
-        """A command of the program, in a container of its own beside the worker's."""
-        return self.compose("run", "--rm", "--no-TTY", "worker", *words, **options)
+    def command(self, *words, **options):
+        """A command of the program, in a container of its own beside the console's."""
+        return self.compose("run", "--rm", "--no-TTY", "console", *words, **options)
 
     def inside(self, service, *words, **options):
         return self.compose("exec", "--no-TTY", service, *words, **options)
