@@ -7,6 +7,9 @@ use std::str::FromStr;
 use backfill_console::{PersonName, PublicUrl};
 use clap::{Args, Subcommand};
 
+/// Where browsers see a console that nobody has told otherwise.
+pub(crate) const USUAL_ADDRESS: &str = "http://qbo-backfill.localhost:9464";
+
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -41,6 +44,26 @@ pub(crate) struct ConsoleArgs {
     pub(crate) key: ConsoleKeyArgs,
 }
 
+#[cfg(feature = "demo")]
+impl ConsoleArgs {
+    /// A console for one person at this machine, at any free port if another program has the usual one.
+    pub(crate) fn of_demo(key: PathBuf) -> Self {
+        let usual = SocketAddr::from(([127, 0, 0, 1], 9464));
+        let is_free = std::net::TcpListener::bind(usual).is_ok();
+        let listen = if is_free { usual } else { SocketAddr::from(([127, 0, 0, 1], 0)) };
+        Self {
+            command: None,
+            listen: ListenAddress::Tcp(listen),
+            public_url: None,
+            profiles: Vec::new(),
+            look_only: false,
+            documents: true,
+            no_worker: false,
+            key: ConsoleKeyArgs { console_key_file: Some(key) },
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ConsoleKeyArgs {
     /// File with the key to sign in with [default: console.key in the data folder]
@@ -56,7 +79,7 @@ pub(crate) enum ConsoleCommand {
         #[arg(long = "as", value_name = "NAME", value_parser = person)]
         name: Option<PersonName>,
         /// Address of the console, as browsers see it
-        #[arg(long, value_name = "URL", default_value = "http://qbo-backfill.localhost:9464")]
+        #[arg(long, value_name = "URL", default_value = USUAL_ADDRESS)]
         at: PublicUrl,
     },
 }

@@ -840,6 +840,9 @@ pub(crate) struct DemoArgs {
     /// Keep the database, in the user's data folder, instead of deleting it at the end
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Serve the console with the demo's company afterwards, until Ctrl-C
+    #[arg(long)]
+    pub(crate) console: bool,
     /// Show the whole report with its tables, instead of one paragraph
     #[arg(long)]
     pub(crate) details: bool,

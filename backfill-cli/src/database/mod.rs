@@ -3,5 +3,4 @@
 pub(crate) mod pgpass;
 #[cfg(feature = "embedded")]
 pub(crate) mod private;
-#[cfg(feature = "embedded")]
 pub(crate) mod shell;

@@ -1,7 +1,5 @@
 //! Formats commands that people paste into their shell, whichever shell it is and in whatever folder.
 
-use std::path::PathBuf;
-
 /// Quotes a word for sh, bash, zsh and fish, if it needs quotes.
 pub(crate) fn word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(&byte);
@@ -12,8 +10,9 @@ pub(crate) fn word(text: &str) -> String {
 }
 
 /// The path of this program, valid in any folder.
+#[cfg(feature = "embedded")]
 pub(crate) fn program() -> String {
-    let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("qbo-backfill"));
+    let path = std::env::current_exe().unwrap_or_else(|_| "qbo-backfill".into());
     word(&path.to_string_lossy())
 }
 

@@ -4,6 +4,7 @@ use fixtures::{SandboxOptions, Shape};
 use reqwest::Method;
 use reqwest::header::{COOKIE, HOST, LOCATION, ORIGIN};
 
+use crate::consent::visit;
 use crate::house::House;
 use crate::running_console::Console;
 
@@ -12,6 +13,7 @@ async fn a_link_signs_in_once_and_the_pages_say_what_the_database_holds() {
     let house = House::new(&Shape::default().with_counts(60, 20, 10)).await;
     house.backfill(&["Invoice", "Customer"], &[]).await.expect(0);
     let console = Console::start(&house, &[]);
+    assert!(console.host.starts_with("qbo-backfill.localhost:"), "{}", console.host);
     // Health is for programs, pages are for people who signed in.
     while console.get("/healthz", "").await != (200, "default: ok\n".into()) {}
     let unknown = console.ask(Method::GET, "/c/default/", &[]).await;
@@ -82,4 +84,32 @@ async fn a_console_before_there_is_anything_says_what_to_do() {
     assert_eq!(console.stop().await.code, 143);
     let open = house.run(&["console", "--listen", "0.0.0.0:0"]).await.expect(2);
     assert!(open.error().contains("--public-url"), "{}", open.error());
+}
+
+/// What a container does that publishes a console at a port of this machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_console_receives_the_consent_at_its_own_port() {
+    let house = House::without_consent(&Shape::empty(), SandboxOptions::default()).await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let public_url = format!("http://127.0.0.1:{port}");
+    let console = Console::listen(&house, port, &["--public-url", &public_url]);
+    // Others may read its log, which therefore holds no link.
+    assert_eq!((&*console.host, &*console.link), (&*format!("127.0.0.1:{port}"), "/"));
+    let made = house.run(&["console", "link", "--at", &public_url]).await.expect(0);
+    let cookie = console.sign_in(made.stdout.trim().strip_prefix(&public_url).unwrap()).await.unwrap();
+    let headers = [(ORIGIN.as_str(), public_url.as_str()), (COOKIE.as_str(), cookie.as_str())];
+    let started = console.ask(Method::POST, "/c/default/company/connect", &headers).await;
+    assert_eq!(started.status(), 200);
+
+    let leaving = started.text().await.unwrap();
+    let links = leaving.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let page =
+        links.into_iter().find(|link| link.contains("/connect/oauth2?")).unwrap().replace("&#38;", "&");
+    let answered = visit(&page).await;
+    assert_eq!(answered.url().host_str(), Some("localhost"), "Intuit accepts no other name of this machine");
+    assert_eq!((answered.url().port(), answered.status().as_u16()), (Some(port), 200));
+    let (_, company) = console.get("/c/default/company", &cookie).await;
+    assert!(company.contains("Connected "), "{company}");
+    assert_eq!(console.stop().await.code, 143);
+    house.run(&["auth", "status"]).await.expect(0);
 }

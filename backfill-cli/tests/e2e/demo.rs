@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::house::{Ended, ended, wait};
+use crate::running_console::Console;
 use crate::terminal::Terminal;
 
 /// The demo, in an environment that nobody else has.
@@ -116,4 +117,24 @@ async fn a_folder_without_a_private_server_is_refused_and_stays_as_it_is() {
     command.args(["db", "psql", "--private"]).arg(home.path()).stdin(Stdio::null());
     assert!(ended(command).await.expect(2).error().contains("holds no private PostgreSQL"));
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_demo_with_the_console_serves_it_until_it_is_stopped() {
+    let home = home();
+    let console = Console::of(demo(home.path(), &["--console"]));
+    let cookie = console.sign_in(&console.link).await.unwrap();
+    let (status, today) = console.get("/c/demo/", &cookie).await;
+    assert_eq!(status, 200, "{today}");
+    for expected in ["qb_invoices_backfill", "qb_customers_backfill", "qb_items_backfill", ">60<"] {
+        assert!(today.contains(expected), "{expected}: {today}");
+    }
+    let ended = console.stop().await.expect(143);
+    assert!(ended.error().contains("its database is deleted"), "{}", ended.stderr);
+    // Another link needs the demo's key, and not the user's.
+    let another = ended.stderr.lines().find_map(|line| line.split_once("for another one: ")).unwrap().1;
+    assert!(another.contains("--console-key-file"), "{another}");
+    // The report stays; the folder with the key does not.
+    let left = std::fs::read_dir(home.path().join("it's tmp")).unwrap().map(Result::unwrap);
+    assert!(left.into_iter().all(|one| one.path().extension().is_some_and(|kind| kind == "html")));
 }

@@ -1,7 +1,7 @@
 //! A console of the real binary, and a visitor who speaks HTTP to it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use reqwest::header::{COOKIE, HOST, SET_COOKIE};
 use reqwest::redirect::Policy;
@@ -13,16 +13,27 @@ use crate::house::{Ended, House, signal, wait};
 pub(crate) struct Console {
     pub(crate) child: Child,
     stderr: BufReader<ChildStderr>,
+    /// The host that its link names, with the port.
+    pub(crate) host: String,
     pub(crate) port: u16,
-    /// Path of the link that it printed, which signs in once.
+    /// Path of the link that it printed, which signs in once; `/` where it is published, and prints none.
     pub(crate) link: String,
     browser: reqwest::Client,
 }
 
 impl Console {
     pub(crate) fn start(house: &House, more: &[&str]) -> Self {
-        let mut command = house.command(&["console", "--listen", "127.0.0.1:0"]);
+        Self::listen(house, 0, more)
+    }
+
+    pub(crate) fn listen(house: &House, port: u16, more: &[&str]) -> Self {
+        let mut command = house.command(&["console", "--listen", &format!("127.0.0.1:{port}")]);
         command.args(more).args(house.addresses());
+        Self::of(command)
+    }
+
+    /// Starts a command that serves a console, and waits until it has printed its link.
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
@@ -30,21 +41,21 @@ impl Console {
             let mut line = String::new();
             assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended: {said}");
             said.push_str(&line);
-            if let Some(link) = line.trim().strip_prefix("console: http://qbo-backfill.localhost:") {
+            if let Some(link) = line.trim().strip_prefix("console: http://") {
                 break link.to_owned();
             }
         };
-        let (port, path) = link.split_once('/').unwrap();
+        let (host, path) = link.split_once('/').unwrap_or((&link, ""));
+        let port = host.rsplit_once(':').unwrap().1.parse().unwrap();
         let browser = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
-        Self { child, stderr, port: port.parse().unwrap(), link: format!("/{path}"), browser }
+        Self { child, stderr, host: host.to_owned(), port, link: format!("/{path}"), browser }
     }
 
-    /// Requests a path as a browser does that shows the console under its own host name.
+    /// Requests a path as a browser does that shows the console under the host name of its link.
     pub(crate) async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
-        let host = format!("qbo-backfill.localhost:{}", self.port);
         let mut request = self.browser.request(method, format!("http://127.0.0.1:{}{path}", self.port));
         if !headers.iter().any(|(name, _)| *name == HOST.as_str()) {
-            request = request.header(HOST, host);
+            request = request.header(HOST, &self.host);
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -68,10 +79,11 @@ impl Console {
     pub(crate) async fn stop(self) -> Ended {
         signal(&self.child, "-TERM");
         let mut stderr = self.stderr;
-        std::thread::spawn(move || {
-            let mut rest = Vec::new();
-            stderr.read_to_end(&mut rest)
+        let reading = std::thread::spawn(move || {
+            let mut rest = String::new();
+            stderr.read_to_string(&mut rest).map(|_| rest)
         });
-        wait(self.child).await
+        let ended = wait(self.child).await;
+        Ended { stderr: reading.join().unwrap().unwrap(), ..ended }
     }
 }

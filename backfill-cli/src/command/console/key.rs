@@ -62,7 +62,7 @@ fn read(path: &Path) -> Result<SecretString, Exit> {
 }
 
 /// Writes a new key for this user alone. If another process makes one at the same time, that one stays.
-fn make(path: &Path) -> Result<(), Exit> {
+pub(crate) fn make(path: &Path) -> Result<(), Exit> {
     let refused = |error: std::io::Error| {
         Exit::usage(
             format!("the console key {} cannot be written: {}", path.display(), error.kind()),

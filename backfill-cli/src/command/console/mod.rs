@@ -13,13 +13,17 @@ use backfill_console::{Company, Console, PersonName, sign_in_path};
 use qbo_auth::{Clock, Environment, SecretString, SystemClock};
 use serde_json::json;
 
+#[cfg(feature = "demo")]
+pub(crate) use self::key::make as make_key;
+
 use self::consents::ProfileConsents;
 use self::store::ProfileStore;
 use self::vault::ProfileVault;
 use super::worker::{ended, profiles_of, work_for};
-use crate::args::console::{ConsoleArgs, ConsoleCommand};
+use crate::args::console::{ConsoleArgs, ConsoleCommand, USUAL_ADDRESS};
 use crate::args::{Global, Output};
 use crate::config::settings::{Settings, user};
+use crate::database::shell::word;
 use crate::output::event;
 use crate::output::exit::{self, DONE, Exit};
 use crate::output::print::{out, out_json, say};
@@ -47,9 +51,19 @@ pub(crate) async fn console(
         return Ok(DONE);
     }
     let companies = profiles_of(global, settings, &arguments.profiles)?;
-    let key = key::read_or_make(settings, arguments.key.console_key_file.as_deref())?;
     let stop = Stop::listen()?;
     stop.follow(settings)?;
+    serve(companies, settings, arguments, &stop).await
+}
+
+/// Serves the pages of some companies, and works for them, until it is stopped.
+pub(crate) async fn serve(
+    companies: Vec<(String, Settings)>,
+    settings: &Settings,
+    arguments: &ConsoleArgs,
+    stop: &Stop,
+) -> Result<u8, Exit> {
+    let key = key::read_or_make(settings, arguments.key.console_key_file.as_deref())?;
     // A passphrase is asked for now, and not by a page.
     for (_, settings) in &companies {
         unlock::remember(settings).await?;
@@ -60,7 +74,7 @@ pub(crate) async fn console(
     let shown = companies.iter().map(|(profile, settings)| {
         let store = Arc::new(ProfileStore::new(settings.clone(), arguments.look_only));
         stores.push(Arc::clone(&store));
-        company(profile, settings, store, (arguments, &stop))
+        company(profile, settings, store, (arguments, stop))
     });
     let console = Console {
         companies: shown.collect(),
@@ -72,13 +86,13 @@ pub(crate) async fn console(
         clock: Arc::new(SystemClock::new()),
         version: env!("CARGO_PKG_VERSION"),
     };
-    tell(settings, &key, address.as_deref())?;
+    tell(settings, &key, address.as_deref(), arguments)?;
     let serving = tokio::spawn(console.serve(listener, stop.token.clone().cancelled_owned()));
     let worked = if arguments.look_only || arguments.no_worker {
         stop.token.cancelled().await;
-        ended(&stop, None)
+        ended(stop, None)
     } else {
-        work_for(companies, &health, false, &stop).await.1
+        work_for(companies, &health, false, stop).await.1
     };
     // Pages end with the work, and answer the requests under way.
     stop.token.cancel();
@@ -118,18 +132,36 @@ fn company(
     }
 }
 
-/// Says where the console is, and prints a link for the person at the terminal.
-fn tell(settings: &Settings, key: &SecretString, address: Option<&str>) -> Result<(), Exit> {
+/// Says where the console is, and prints a link for the person who has started it. The log of a console that is published is read by
+/// others, and holds none.
+fn tell(
+    settings: &Settings,
+    key: &SecretString,
+    address: Option<&str>,
+    arguments: &ConsoleArgs,
+) -> Result<(), Exit> {
     match (settings.output, address) {
-        // A log may be read by others: programs ask for a link with `console link`.
         (Output::Json, address) => event::write("console_started", json!({"address": address})),
         (Output::Text, None) => say("the console serves a reverse proxy at its socket"),
+        (Output::Text, Some(address)) if arguments.public_url.is_some() => {
+            say(&format!("console: {address}"));
+            say(&format!("for a link that signs you in: {} --as NAME", another_link(address, arguments)));
+        }
         (Output::Text, Some(address)) => {
             say(&format!("console: {}", link(key, &own_name()?, address)?));
-            say("the link signs you in once, within two minutes; for another one: qbo-backfill console link");
+            let another = another_link(address, arguments);
+            say(&format!("the link signs you in once, within two minutes; for another one: {another}"));
         }
     }
     Ok(())
+}
+
+/// The command that prints another link of this console.
+fn another_link(address: &str, arguments: &ConsoleArgs) -> String {
+    let key = arguments.key.console_key_file.as_ref();
+    let key = key.map(|key| format!(" --console-key-file {}", word(&key.display().to_string())));
+    let at = (address != USUAL_ADDRESS).then(|| format!(" --at {address}"));
+    format!("qbo-backfill console link{}{}", key.unwrap_or_default(), at.unwrap_or_default())
 }
 
 fn link(key: &SecretString, name: &PersonName, address: &str) -> Result<String, Exit> {

@@ -22,9 +22,11 @@ use time::macros::datetime;
 
 use self::own::OwnDatabase;
 use self::stage::Stage;
+use super::console;
 use super::findings::examined;
 use super::request::request;
 use crate::app::{RunApp, Schema, compose};
+use crate::args::console::ConsoleArgs;
 use crate::args::{DemoArgs, RunArgs};
 use crate::config::settings::{Place, PrivateServer, Settings, TestEndpoints};
 use crate::output::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
@@ -67,6 +69,7 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         Ok(()) if stop.token.is_cancelled() => {
             Err(stopped(stop.code().unwrap_or(INTERRUPTED), arguments.keep))
         }
+        Ok(()) if arguments.console => serve(&settings, folder.path(), arguments.keep, &stop).await,
         Ok(()) => look(&composed, arguments, settings.ask, &mut stage).await,
         Err(exit) => Err(exit),
     };
@@ -233,6 +236,20 @@ fn stopped(code: u8, is_kept: bool) -> Exit {
     }
     let what = "stopped; the demo had finished, and its database is deleted";
     Exit::new(code, what, "qbo-backfill demo --keep keeps it")
+}
+
+/// Serves the console until the demo is stopped. Its key goes with the demo's folder.
+async fn serve(settings: &Settings, folder: &Path, is_kept: bool, stop: &Stop) -> Result<(), Exit> {
+    say_lines("\nThe console, until you press Ctrl-C:");
+    let key = folder.join("console.key");
+    console::make_key(&key)?;
+    let arguments = ConsoleArgs::of_demo(key);
+    let served =
+        console::serve(vec![("demo".to_owned(), settings.clone())], settings, &arguments, stop).await;
+    match stop.code() {
+        Some(code) => Err(stopped(code, is_kept)),
+        None => served.map(drop),
+    }
 }
 
 /// Shows how to open psql on the data. A temporary database stays until the person at the terminal presses Enter.
