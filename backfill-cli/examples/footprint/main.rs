@@ -7,6 +7,7 @@
 //! cargo run --release -p backfill-cli --example footprint -- memory [RECORDS...]
 //! cargo run --release -p backfill-cli --example footprint -- growth [YEARS]
 //! cargo run --release -p backfill-cli --example footprint -- day [ROWS...]
+//! cargo run --release -p backfill-cli --example footprint -- console [ROWS TIMES]
 //! ```
 //!
 //! Method: emulator and database server (durable) are processes of their own; the command gets its secrets from a vault in a
@@ -20,6 +21,7 @@
 //!   the same run again, which finds nothing to do. The floor is reading the log's lines in one plain query.
 //! - `day`: one day that was read before, again, beside ever more rows of other days; they are copies of stored ones, made by
 //!   the database.
+//! - `console`: the pages of the console beside 108,000 windows, 160,000 pages and so many rows; each page so many times.
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
@@ -27,6 +29,7 @@
 
 #[path = "../throughput/emulator.rs"]
 mod emulator;
+mod console;
 mod home;
 
 use std::process::{Command, Stdio};
@@ -38,7 +41,8 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::home::{Home, Outcome, Used, measure, program};
 
-const USAGE: &str = "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS] | day [ROWS...]";
+const USAGE: &str =
+    "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS] | day [ROWS...] | console [ROWS TIMES]";
 
 #[tokio::main]
 async fn main() -> Outcome {
@@ -52,6 +56,10 @@ async fn main() -> Outcome {
         "growth" => growth(numbers.first().copied().unwrap_or(7)).await,
         "day" if numbers.is_empty() => day(&[0, 300_000, 3_000_000]).await,
         "day" => day(&numbers).await,
+        "console" => {
+            let figure = |place: usize, usual| numbers.get(place).copied().unwrap_or(usual);
+            console::console(figure(0, 300_000), figure(1, 40)).await
+        }
         _ => Err(USAGE.into()),
     }
 }
