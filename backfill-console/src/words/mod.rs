@@ -3,6 +3,7 @@
 
 mod language;
 mod entity_names;
+mod findings;
 mod reasons;
 mod frame;
 mod state;

@@ -36,6 +36,22 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::KeyMissing,
+        Self::KeyRepeated,
+        Self::PayloadEmpty,
+        Self::TimeDiffers,
+        Self::OutsideWindow,
+        Self::RowsMissing,
+        Self::EmptyDays,
+        Self::Outlier,
+        Self::NumberRepeated,
+        Self::CustomFieldsPartial,
+        Self::RequestLimited,
+        Self::ClocksDisagree,
+    ];
+
     /// Returns the kind as a word, such as `rows_missing`.
     pub fn as_str(self) -> &'static str {
         match self {

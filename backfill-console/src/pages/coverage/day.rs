@@ -1,7 +1,7 @@
 //! The panel of one day.
 
 use raw_store::{LogLine, Window};
-use time::Date;
+use time::{Date, Duration};
 
 use crate::facts::{DayCell, least_calls, worst_state};
 use crate::pages::coverage::known::Coverage;
@@ -23,8 +23,8 @@ pub(crate) struct DayPanel {
     pub(crate) windows: Vec<WindowFacts>,
     /// How many windows are not shown.
     pub(crate) more: Option<String>,
-    /// The validation's own sentences, which are English.
-    pub(crate) findings: Vec<Plain>,
+    /// What each finding is about, and the validation's own sentence, which is English.
+    pub(crate) findings: Vec<(Option<&'static str>, Plain)>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -65,7 +65,9 @@ impl DayPanel {
             tone: state.map_or("warn", tone),
             windows: lines.iter().take(MOST).map(|line| WindowFacts::new(visit, coverage, line)).collect(),
             more: (rest > 0).then(|| (words.coverage.more_windows)(rest)),
-            findings: about.map(|one| Plain::new(&one.finding.detail)).collect(),
+            findings: about
+                .map(|one| (language.finding(&one.finding.kind), Plain::new(&one.finding.detail)))
+                .collect(),
             steps: steps(visit, coverage, day, &lines),
         }
     }
@@ -118,7 +120,11 @@ fn steps(visit: &CompanyVisit, coverage: &Coverage, day: Date, lines: &[&LogLine
         let own: Vec<LogLine> = lines.iter().map(|line| (*line).clone()).collect();
         let price = least_calls(&visit.company.catalog, &own);
         let span = Window::new(start, end).ok();
-        let at_once = price.and_then(|calls| Step::read_now(visit, "again", &own, span, (w.read_day)(calls)));
+        // A longer window would be read in days.
+        let is_day = own.iter().all(|line| line.window.end() - line.window.start() == Duration::DAY);
+        let at_once = price
+            .filter(|_| is_day)
+            .and_then(|calls| Step::read_now(visit, "again", &own, span, (w.read_day)(calls)));
         let asks = || Step::act(visit, &new_run("again", (entity, axis), span), w.read_day_plain);
         steps.push(at_once.unwrap_or_else(asks));
     }

@@ -148,7 +148,10 @@ fn findings(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
         Todo {
             pill: if is_error { words.today.error } else { words.today.warning }.to_owned(),
             tone: if is_error { "bad" } else { "warn" },
-            text: format!("{}:", language.entity(&one.entity_name)),
+            text: match language.finding(&one.finding.kind) {
+                Some(about) => format!("{}: {about}.", language.entity(&one.entity_name)),
+                None => format!("{}:", language.entity(&one.entity_name)),
+            },
             original: Some(Plain::new(&one.finding.detail)),
             step: Some(look(visit, &format!("/pipelines/{}", one.entity_name))),
         }
