@@ -11,14 +11,25 @@ use crate::house::{Ended, House, signal, wait};
 
 /// A console that answers on a port of its own.
 pub(crate) struct Console {
-    pub(crate) child: Child,
-    stderr: BufReader<ChildStderr>,
+    /// Until it is stopped.
+    child: Option<Child>,
+    stderr: Option<BufReader<ChildStderr>>,
     /// The host that its link names, with the port.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// Path of the link that it printed, which signs in once; `/` where it is published, and prints none.
     pub(crate) link: String,
     browser: reqwest::Client,
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
 }
 
 impl Console {
@@ -48,7 +59,14 @@ impl Console {
         let (host, path) = link.split_once('/').unwrap_or((&link, ""));
         let port = host.rsplit_once(':').unwrap().1.parse().unwrap();
         let browser = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
-        Self { child, stderr, host: host.to_owned(), port, link: format!("/{path}"), browser }
+        Self {
+            child: Some(child),
+            stderr: Some(stderr),
+            host: host.to_owned(),
+            port,
+            link: format!("/{path}"),
+            browser,
+        }
     }
 
     /// Requests a path as a browser does that shows the console under the host name of its link.
@@ -76,14 +94,14 @@ impl Console {
         Some(cookie.split(';').next().unwrap().to_owned())
     }
 
-    pub(crate) async fn stop(self) -> Ended {
-        signal(&self.child, "-TERM");
-        let mut stderr = self.stderr;
+    pub(crate) async fn stop(mut self) -> Ended {
+        let (child, mut stderr) = (self.child.take().unwrap(), self.stderr.take().unwrap());
+        signal(&child, "-TERM");
         let reading = std::thread::spawn(move || {
             let mut rest = String::new();
             stderr.read_to_string(&mut rest).map(|_| rest)
         });
-        let ended = wait(self.child).await;
+        let ended = wait(child).await;
         Ended { stderr: reading.join().unwrap().unwrap(), ..ended }
     }
 }
