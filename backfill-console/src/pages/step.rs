@@ -28,7 +28,7 @@ impl Step {
         Self { is_act: true, ..Self::look(format!("{}{path}", visit.base()), text) }
     }
 
-    /// A button that reads these windows of one pipeline now: `what` of them, within a span. Its price stands on it, so no preview
+    /// A button that reads these windows of one pipeline now: `what` of them, within their span. Its price stands on it, so no preview
     /// comes between.
     ///
     /// The trigger's name follows from what was read last, so that a second press, or one by another person, finds the first's.
@@ -36,18 +36,19 @@ impl Step {
         visit: &CompanyVisit,
         what: &str,
         lines: &[LogLine],
-        span: Option<Window>,
         text: String,
     ) -> Option<Self> {
         let first = lines.first()?;
         let pipeline = (&*first.entity_name, &*first.time_axis);
-        let path = new_run(what, pipeline, span);
+        let start = lines.iter().map(|line| line.window.start()).min()?;
+        let end = lines.iter().map(|line| line.window.end()).max()?;
+        let path = new_run(what, pipeline, Some(Window::new(start, end).ok()?));
         let (path, query) = path.split_once('?')?;
         let fields = url::form_urlencoded::parse(query.as_bytes()).into_owned();
         let read_at = lines.iter().filter_map(|line| line.finished_at).max()?;
         let stamp: String =
             backfill_report::instant::utc(read_at).chars().filter(char::is_ascii_alphanumeric).collect();
-        let begin = lines.iter().map(|line| line.window.start()).min()?.date();
+        let begin = start.date();
         let entity: String = pipeline.0.chars().take(LONGEST).collect();
         let made = format!("qb_{entity}_backfill-{what}-{begin}-{stamp}");
         let more = [("when", "now".to_owned()), ("made", made)];

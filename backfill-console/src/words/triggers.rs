@@ -119,8 +119,8 @@ pub(crate) const EN: TriggerWords = TriggerWords {
             _ => return None,
         })
     },
-    armed_before: |when, who| format!("This trigger was armed {when} by {who}. Nothing was armed twice."),
-    chain_before: "This chain was armed before. Nothing was armed twice.",
+    armed_before: |when, who| format!("This trigger was armed {when} by {who}. It was not armed again."),
+    chain_before: "This chain was armed before. It was not armed again.",
     runs_already: "Its run has begun meanwhile. To end it, stop the run.",
     stop: "Stop the run…",
     arm_again: "Arm again…",
@@ -201,8 +201,8 @@ pub(crate) const ES: TriggerWords = TriggerWords {
             _ => return None,
         })
     },
-    armed_before: |when, who| format!("Este disparador lo armó {who} {when}. No se armó nada dos veces."),
-    chain_before: "Esta cadena ya estaba armada. No se armó nada dos veces.",
+    armed_before: |when, who| format!("Este disparador lo armó {who} {when}. No se armó por segunda vez."),
+    chain_before: "Esta cadena ya estaba armada. No se armó por segunda vez.",
     runs_already: "Su ejecución ya ha empezado. Para terminarla, detenga la ejecución.",
     stop: "Detener la ejecución…",
     arm_again: "Armar otra vez…",

@@ -88,7 +88,7 @@ async fn what_is_previewed_is_armed_and_a_second_press_lands_on_the_first() {
     let again = served.post("/c/acme/new", &two, &body).await;
     assert_eq!((again.status, again.header("location")), (303, Some(&*format!("{own}?told=before"))));
     let landed = served.get(&format!("{own}?told=before"), &two).await;
-    assert!(landed.body.contains("by op1. Nothing was armed twice."), "{}", landed.body);
+    assert!(landed.body.contains("by op1. It was not armed again."), "{}", landed.body);
     let all = triggers(&served).await;
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].asked.fire_at, datetime!(2099-12-02 15:00 UTC));

@@ -1,7 +1,7 @@
 //! The panel of one day.
 
 use raw_store::{LogLine, Window};
-use time::{Date, Duration};
+use time::{Date, Duration, Time};
 
 use crate::facts::{DayCell, least_calls, worst_state};
 use crate::pages::coverage::known::Coverage;
@@ -120,11 +120,15 @@ fn steps(visit: &CompanyVisit, coverage: &Coverage, day: Date, lines: &[&LogLine
         let own: Vec<LogLine> = lines.iter().map(|line| (*line).clone()).collect();
         let price = least_calls(&visit.company.catalog, &own);
         let span = Window::new(start, end).ok();
-        // A longer window would be read in days.
-        let is_day = own.iter().all(|line| line.window.end() - line.window.start() == Duration::DAY);
+        // Another window would be cut at midnights of UTC, and one that begins later has nothing to read yet.
+        let is_day = |line: &LogLine| {
+            let window = line.window;
+            window.start().time() == Time::MIDNIGHT && window.end() - window.start() == Duration::DAY
+        };
+        let can_be_read = own.iter().all(is_day) && start <= coverage.now;
         let at_once = price
-            .filter(|_| is_day)
-            .and_then(|calls| Step::read_now(visit, "again", &own, span, (w.read_day)(calls)));
+            .filter(|_| can_be_read)
+            .and_then(|calls| Step::read_now(visit, "again", &own, (w.read_day)(calls)));
         let asks = || Step::act(visit, &new_run("again", (entity, axis), span), w.read_day_plain);
         steps.push(at_once.unwrap_or_else(asks));
     }

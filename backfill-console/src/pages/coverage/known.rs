@@ -18,7 +18,7 @@ use crate::visit::CompanyVisit;
 const MOST_LINES: u32 = 9_000;
 
 /// How many failed windows the price is computed from.
-const MOST_FAILED: u32 = 500;
+pub(super) const MOST_FAILED: u32 = 500;
 
 /// How many findings are looked at.
 const FINDINGS: u32 = 500;

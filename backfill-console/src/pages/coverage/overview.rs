@@ -5,6 +5,7 @@ use raw_store::{VerifyMethod, VerifyResult};
 
 use crate::facts::{Mark, PipelineFacts, days, days_begun, least_calls};
 use crate::pages::coverage::known::Coverage;
+use crate::pages::coverage::known::MOST_FAILED;
 use crate::pages::new::new_run;
 use crate::pages::standing::pill;
 use crate::pages::step::Step;
@@ -84,8 +85,9 @@ fn steps(visit: &CompanyVisit, coverage: &Coverage, facts: &PipelineFacts) -> Ve
     let failed = days_begun(facts.failed);
     if failed > 0 {
         let price = least_calls(&visit.company.catalog, &coverage.failed);
-        let at_once = price.and_then(|calls| {
-            Step::read_now(visit, "failed", &coverage.failed, None, (w.read_again)(failed, calls))
+        // The price of some of them is not the price.
+        let at_once = price.filter(|_| coverage.failed.len() < MOST_FAILED as usize).and_then(|calls| {
+            Step::read_now(visit, "failed", &coverage.failed, (w.read_again)(failed, calls))
         });
         let asks = || Step::act(visit, &new("failed", None), (w.read_again_plain)(failed));
         steps.push(at_once.unwrap_or_else(asks));

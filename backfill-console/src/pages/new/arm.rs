@@ -4,8 +4,9 @@ use axum::extract::RawForm;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
-use raw_store::{StoreErrorKind, TriggerName};
+use raw_store::{StoreErrorKind, Trigger, TriggerName, TriggerState};
 
+use crate::company::OpenCompany;
 use crate::pages::frame::Area;
 use crate::pages::new::beside::Beside;
 use crate::pages::new::planned::{Planned, planned};
@@ -81,7 +82,40 @@ async fn add(visit: &CompanyVisit, ready: &Ready) -> Result<Armed, Trouble> {
                 let own = stored.iter().find(|one| one.asked.name == new.name);
                 own.is_some_and(|one| is_same(one, new, ready.asked.is_now))
             };
-            Ok(if ready.triggers.iter().all(is_there) { Armed::Before } else { Armed::NameTaken })
+            if !ready.triggers.iter().all(is_there) {
+                return Ok(Armed::NameTaken);
+            }
+            again(visit, &open, ready, &stored).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Arms what is there: once more if it was to run now and has ended without reading what it should.
+async fn again(
+    visit: &CompanyVisit,
+    open: &OpenCompany,
+    ready: &Ready,
+    stored: &[Trigger],
+) -> Result<Armed, Trouble> {
+    let has_failed = |one: &&Trigger| {
+        matches!(one.state, TriggerState::Cancelled | TriggerState::Failed | TriggerState::Expired)
+    };
+    let [new] = &*ready.triggers else { return Ok(Armed::Before) };
+    let spent = stored.iter().find(|one| one.asked.name == new.name).filter(has_failed);
+    let Some(spent) = spent.filter(|_| ready.asked.is_now && new.link.is_none()) else {
+        return Ok(Armed::Before);
+    };
+    match open.store.rearm(&new.name, new.fire_at, Some(spent.armings), &visit.visit.who()).await {
+        Ok(_) => Ok(Armed::Now),
+        // Another person has done it meanwhile.
+        Err(error)
+            if matches!(
+                error.kind,
+                StoreErrorKind::TriggerChanged { .. } | StoreErrorKind::TriggerState { .. }
+            ) =>
+        {
+            Ok(Armed::Before)
         }
         Err(error) => Err(error.into()),
     }

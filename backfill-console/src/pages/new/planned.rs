@@ -78,7 +78,9 @@ fn ready(
 ) -> Result<Box<Ready>, Box<Beside>> {
     let price = Price::new(&asked, logged, known.now)
         .map_err(|_| Box::new(Beside { chunk: Some(w.too_many.to_owned()), ..Beside::default() }))?;
-    if asked.selection == WindowSelection::Failed && asked.is_now && price.windows == 0 {
+    // The first of two presses may have begun to read them.
+    let is_second_press = known.triggers.iter().any(|one| one.asked.name.as_str() == typed.made);
+    if asked.selection == WindowSelection::Failed && asked.is_now && price.windows == 0 && !is_second_press {
         return Err(Box::new(Beside { what: Some(w.none_failed.to_owned()), ..Beside::default() }));
     }
     let wrong_name = || Box::new(Beside { name: Some(w.wrong_name.to_owned()), ..Beside::default() });

@@ -23,7 +23,7 @@ const RUNS: u32 = 20;
 const LIVE: usize = 6;
 
 /// How many failed windows are looked at; a page does not need the reasons of more.
-const FAILED: u32 = 200;
+pub(crate) const FAILED: u32 = 200;
 
 /// How many documents of the quarantine are counted.
 const QUARANTINE: u32 = 100;

@@ -9,7 +9,7 @@ use crate::consents::ConsentStatus;
 use crate::facts::{Due, days_begun, least_calls};
 use crate::pages::new::new_run;
 use crate::pages::step::Step;
-use crate::pages::today::known::Today;
+use crate::pages::today::known::{FAILED, Today};
 use crate::plain::Plain;
 use crate::visit::CompanyVisit;
 
@@ -49,8 +49,10 @@ fn failed(visit: &CompanyVisit, today: &Today) -> Vec<Todo> {
             |line: &&LogLine| line.entity_name == facts.entity_name && line.time_axis == facts.time_axis;
         let lines: Vec<LogLine> = today.failed.iter().filter(own).cloned().collect();
         let price = least_calls(&visit.company.catalog, &lines);
+        // The price of some of them is not the price.
         let at_once = price
-            .and_then(|calls| Step::read_now(visit, "failed", &lines, None, (words.today.read_again)(calls)));
+            .filter(|_| today.failed.len() < FAILED as usize)
+            .and_then(|calls| Step::read_now(visit, "failed", &lines, (words.today.read_again)(calls)));
         let pipeline = (&*facts.entity_name, &*facts.time_axis);
         let asks = || Step::act(visit, &new_run("failed", pipeline, None), words.today.read_again_plain);
         let reason = lines.iter().find_map(|line| line.error_message.as_deref());
