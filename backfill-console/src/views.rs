@@ -17,8 +17,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// people watch.
 const REST: u32 = 20;
 
-/// How long a view stays as it is at most.
-const LONGEST: Duration = Duration::from_secs(10);
+/// How long a view stays as it is at most. One that could not be computed stays as long as that took.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// How long a view may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -84,11 +84,8 @@ impl Views {
                 () = self.clock.sleep(PATIENCE) => Err(Trouble::Slow),
             };
             let ended = self.clock.elapsed();
-            let rest = if result.is_ok() {
-                (ended.saturating_sub(begun) * REST).clamp(FRESH, LONGEST)
-            } else {
-                FRESH
-            };
+            let took = ended.saturating_sub(begun);
+            let rest = if result.is_ok() { (took * REST).min(LONGEST) } else { took }.max(FRESH);
             kept.until = Some(ended + rest);
             kept.trouble =
                 result.map(|value| kept.good = Some((Arc::new(value), self.clock.now_utc()))).err();
@@ -162,21 +159,23 @@ mod tests {
     async fn a_view_that_takes_long_is_computed_less_often_and_one_that_failed_is_not() {
         let (clock, views) = views();
         let slow = async |value: u32| {
-            clock.advance(Duration::from_millis(200));
+            clock.advance(Duration::from_millis(100));
             Ok::<_, Trouble>(value)
         };
         assert_eq!(*views.once("/", slow(1)).await.unwrap().value, 1);
-        clock.advance(Duration::from_millis(3_999));
+        clock.advance(Duration::from_millis(1_999));
         assert_eq!(*views.once("/", slow(2)).await.unwrap().value, 1);
         clock.advance(Duration::from_millis(1));
         assert_eq!(*views.once("/", slow(3)).await.unwrap().value, 3);
-        clock.advance(Duration::from_secs(4));
+        clock.advance(Duration::from_secs(2));
         let failed = async {
             clock.advance(Duration::from_secs(5));
             Err(Trouble::Slow)
         };
         assert_eq!(views.once::<u32>("/", failed).await.unwrap().stale, Some(Trouble::Slow));
-        clock.advance(FRESH);
+        clock.advance(Duration::from_millis(4_999));
+        assert_eq!(*views.once("/", slow(4)).await.unwrap().value, 3);
+        clock.advance(Duration::from_millis(1));
         assert_eq!(*views.once("/", slow(4)).await.unwrap().value, 4);
     }
 
