@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::extract::RawQuery;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse as _, Response};
 
 use crate::consents::ConsentAttempt;
 use crate::pages::answer::page;
@@ -22,11 +23,14 @@ pub(super) async fn start(visit: CompanyVisit) -> Response {
         let problem = Problem::new(words.company.no_consents, "");
         return trouble_page(&visit, Area::Company, words.company.title, &Trouble::Closed(problem));
     };
-    let started = consents.start(&visit.visit.who()).await;
+    let who = visit.visit.who();
+    let started = consents.start(&who).await;
+    let is_of_another = started.as_ref().is_ok_and(|attempt| *attempt.started_by != *who);
     // The store may be away: a consent is started all the same, because it may be what is missing.
     if let Ok(open) = visit.company.store.open().await {
-        let (is_refused, detail) =
-            (started.is_err(), started.as_ref().err().map(|problem| problem.what.clone()));
+        let of_another = is_of_another.then(|| "another person has opened one".to_owned());
+        let detail = started.as_ref().err().map(|problem| problem.what.clone()).or(of_another);
+        let is_refused = detail.is_some();
         drop(
             record(&visit, &open, Act { event: "consent started", is_refused, detail, ..Act::default() })
                 .await,
@@ -34,6 +38,10 @@ pub(super) async fn start(visit: CompanyVisit) -> Response {
     }
     visit.visit.app.views.refresh();
     match started {
+        // The company's page says who has opened it, and leads to it.
+        Ok(_) if is_of_another => {
+            (StatusCode::SEE_OTHER, [(LOCATION, format!("{}/company", visit.base()))]).into_response()
+        }
         Ok(ConsentAttempt { address, .. }) => {
             let frame = Frame::of(&visit, Area::Company, words.company.title, Every::Never);
             page(&visit.visit, StatusCode::OK, &LeavingPage { frame, address })
