@@ -92,10 +92,18 @@ impl Engine {
                 pipelines.push_back(one.again(again));
             }
         }
+        let all = pipelines.iter().flat_map(|one| &one.windows);
+        // Where the run does not wait, what needs no wait any more is still read again.
+        let wait = request.wait_for(all, now).unwrap_or_else(|| {
+            pipelines.retain_mut(|one| {
+                let settled =
+                    one.windows.iter().filter(|window| request.is_settled(window, now)).copied().collect();
+                *one = one.again(settled);
+                !one.windows.is_empty()
+            });
+            Duration::ZERO
+        });
         let windows = pipelines.iter().map(|one| one.windows.len()).sum();
-        let Some(wait) = request.wait_for(pipelines.iter().flat_map(|one| &one.windows), now) else {
-            return Ok(None);
-        };
         let wait = if wait.is_zero() { wait } else { wait + PAST_THE_MARGIN };
         Ok((windows > 0).then_some(Unsettled { pipelines, windows, wait }))
     }

@@ -24,12 +24,8 @@ impl Plan {
         let wait = request.wait_for(self.pipelines.iter().flat_map(|pipeline| &pipeline.windows), now)?;
         let (mut windows, mut calls) = (0, 0);
         for pipeline in &self.pipelines {
-            let near: Vec<Window> = pipeline
-                .windows
-                .iter()
-                .filter(|window| request.settles_after(window, now).is_positive())
-                .copied()
-                .collect();
+            let near: Vec<Window> =
+                pipeline.windows.iter().filter(|window| !request.is_settled(window, now)).copied().collect();
             windows += near.len();
             let per_scan = 1 + u64::from(pipeline.spec.is_counted());
             calls += per_scan * stretches(near).len() as u64;
@@ -58,6 +54,11 @@ impl RunRequest {
         let waits = windows.into_iter().map(|window| self.settles_after(window, now));
         let longest = waits.max().unwrap_or_default().max(time::Duration::ZERO);
         self.settle.waits(longest).then(|| longest.unsigned_abs())
+    }
+
+    /// Whether a window can be settled without waiting.
+    pub(crate) fn is_settled(&self, window: &Window, now: OffsetDateTime) -> bool {
+        !self.settles_after(window, now).is_positive()
     }
 
     /// Returns how long after `now` a window can be settled, negative if it could have been before.
