@@ -35,6 +35,9 @@ use crate::secrets::prompt;
 use crate::shutdown::Stop;
 use crate::sinks::progress::sink;
 
+/// What a person may want to see first.
+const QUERY: &str = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
+
 /// `demo`: runs the demonstration.
 pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
     let span = Window::new(datetime!(2025-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
@@ -69,7 +72,13 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         Ok(()) if stop.token.is_cancelled() => {
             Err(stopped(stop.code().unwrap_or(INTERRUPTED), arguments.keep))
         }
-        Ok(()) if arguments.console => serve(&settings, folder.path(), arguments.keep, &stop).await,
+        Ok(()) if arguments.console => {
+            if arguments.keep {
+                name_commands(&composed, &mut stage);
+            }
+            stage.name_page();
+            serve(&settings, folder.path(), arguments.keep, &stop).await
+        }
         Ok(()) => look(&composed, arguments, settings.ask, &mut stage).await,
         Err(exit) => Err(exit),
     };
@@ -78,9 +87,12 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         Some(own) => own.leave().await,
         None => Ok(()),
     };
-    result.and(closed).and(left)?;
-    stage.close();
-    Ok(DONE)
+    let result = result.and(closed).and(left);
+    // A console ends by a signal and in no other way.
+    if result.is_ok() || arguments.console {
+        stage.close();
+    }
+    result.map(|()| DONE)
 }
 
 async fn company(arguments: &DemoArgs, span: Window) -> Result<Sandbox, Exit> {
@@ -246,24 +258,30 @@ async fn serve(settings: &Settings, folder: &Path, is_kept: bool, stop: &Stop) -
     let arguments = ConsoleArgs::of_demo(key);
     let served =
         console::serve(vec![("demo".to_owned(), settings.clone())], settings, &arguments, stop).await;
-    match stop.code() {
-        Some(code) => Err(stopped(code, is_kept)),
-        None => served.map(drop),
+    match (stop.code(), served) {
+        (Some(code), Ok(_)) => Err(stopped(code, is_kept)),
+        (Some(code), Err(exit)) if exit.code == code => Err(stopped(code, is_kept)),
+        (_, served) => served.map(drop),
     }
+}
+
+/// Names the commands that open psql on a database that is kept.
+fn name_commands(composed: &RunApp, stage: &mut Stage) {
+    let line = format!("{} -c '{QUERY}'", composed.look());
+    stage.note("look", line.clone());
+    stage.headline("Look at the data:");
+    stage.show(&format!("  {}", paint(Style::Command, line)));
+    stage.show(&format!("  {}", paint(Style::Command, composed.look())));
 }
 
 /// Shows how to open psql on the data. A temporary database stays until the person at the terminal presses Enter.
 async fn look(composed: &RunApp, arguments: &DemoArgs, ask: bool, stage: &mut Stage) -> Result<(), Exit> {
-    let query = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LIMIT 20";
-    let kept = arguments.keep.then(|| format!("{} -c '{query}'", composed.look()));
-    stage.note("look", kept.clone());
-    if let Some(line) = kept {
-        stage.headline("Look at the data:");
-        stage.show(&format!("  {}", paint(Style::Command, line)));
-        stage.show(&format!("  {}", paint(Style::Command, composed.look())));
+    if arguments.keep {
+        name_commands(composed, stage);
         stage.name_page();
         return Ok(());
     }
+    stage.note("look", None::<String>);
     let is_watched = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !(ask && is_watched && stage.is_for_people()) {
         stage.show("\nThe database was deleted with the demo; demo --keep keeps it.");
@@ -271,7 +289,7 @@ async fn look(composed: &RunApp, arguments: &DemoArgs, ask: bool, stage: &mut St
         return Ok(());
     }
     stage.headline("Look at the data:");
-    let line = format!("{} -c '{query}'", composed.psql());
+    let line = format!("{} -c '{QUERY}'", composed.psql());
     stage.show(&format!("  {}", paint(Style::Command, line)));
     stage.name_page();
     let question = "\nThe database is deleted when the demo ends (demo --keep keeps it). Press Enter to end.";
