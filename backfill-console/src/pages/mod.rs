@@ -10,6 +10,7 @@ mod today;
 mod choice;
 mod standing;
 mod step;
+mod log_overview;
 mod field;
 mod coverage;
 mod runs;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use backfill_core::EntitySpec;
 use backfill_report::days::days_of;
-use raw_store::{LineFilter, LogLine, NewestFinding, VerificationRecord, Window, WindowState};
+use raw_store::{LineFilter, LogLine, NewestFinding, RunFilter, VerificationRecord, Window, WindowState};
 use time::{Date, Duration, Month, OffsetDateTime};
 
 use crate::company::OpenCompany;
 use crate::facts::{DayCell, Mark, PipelineFacts, calendar, pipelines};
 use crate::pages::coverage::asked::Asked;
+use crate::pages::log_overview::log_overview;
 use crate::trouble::Trouble;
 use crate::visit::CompanyVisit;
 
@@ -19,6 +20,9 @@ const MOST_LINES: u32 = 9_000;
 
 /// How many failed windows the price is computed from.
 pub(super) const MOST_FAILED: u32 = 500;
+
+/// How many runs are looked at for the one that ended last.
+const RUNS: u32 = 20;
 
 /// How many findings are looked at.
 const FINDINGS: u32 = 500;
@@ -56,11 +60,14 @@ pub(crate) async fn coverage(
 ) -> Result<Coverage, Trouble> {
     let store = &open.store;
     let entity = spec.entity_name();
-    let mut months = open.months(&visit.company.zone).await?;
-    let now = months.now;
-    months.value.retain(|month| &*month.entity_name == entity);
-    let stretches = store.stretches().await?.value;
-    let all = pipelines(&months.value, &stretches);
+    let newest = store.page_of_runs(&RunFilter::default(), None, RUNS).await?.value;
+    let run_ended_at = newest.iter().filter_map(|run| run.finished_at).max();
+    let overview = log_overview(&visit, &open, run_ended_at).await?;
+    let months: Vec<_> =
+        overview.months.iter().filter(|month| &*month.entity_name == entity).cloned().collect();
+    let all = pipelines(&months, &overview.stretches);
+    let findings = store.newest_findings(FINDINGS).await?;
+    let (now, findings) = (findings.now, findings.value);
     let first = || all.first().map(|facts| facts.time_axis.clone());
     let usual = || spec.axes().first().map(|axis| Box::from(axis.as_str()));
     let axis = asked.axis().map(Box::from).or_else(first).or_else(usual).unwrap_or_default();
@@ -77,7 +84,6 @@ pub(crate) async fn coverage(
     let filter = LineFilter { span: year_span(year), ..own() };
     let lines = store.page_of_lines(&filter, None, MOST_LINES).await?.value;
     let failed = LineFilter { state: Some(WindowState::Failed), ..own() };
-    let findings = store.newest_findings(FINDINGS).await?.value;
     let findings: Vec<_> = findings.into_iter().filter(|one| &*one.entity_name == entity).collect();
     let verifications = store.last_verifications().await?;
     let own_midnight = |at: OffsetDateTime| {

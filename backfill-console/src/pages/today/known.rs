@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use crate::company::OpenCompany;
 use crate::consents::ConsentStatus;
 use crate::facts::{Due, Known, PipelineFacts, Verdict, due, is_present, pipelines, verdict};
+use crate::pages::log_overview::log_overview;
 use crate::trouble::Trouble;
 use crate::visit::CompanyVisit;
 
@@ -75,11 +76,10 @@ impl Today {
 /// Reads everything that Today is computed from.
 pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result<Today, Trouble> {
     let store = &open.store;
-    let months = open.months(&visit.company.zone).await?;
-    let now = months.now;
-    let stretches = store.stretches().await?.value;
-    let mut pipelines = pipelines(&months.value, &stretches);
     let runs = store.page_of_runs(&RunFilter::default(), None, RUNS).await?.value;
+    let run_ended_at = runs.iter().filter_map(|run| run.finished_at).max();
+    let overview = log_overview(&visit, &open, run_ended_at).await?;
+    let mut pipelines = pipelines(&overview.months, &overview.stretches);
     let live = live(&open).await?;
     for facts in &mut pipelines {
         facts.is_read_now = live.iter().flat_map(|run| &run.pipelines).any(|pipeline| {
@@ -89,7 +89,8 @@ pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result
         });
     }
     let triggers = store.triggers().await?.0;
-    let workers = store.workers(WORKERS).await?.value;
+    let workers = store.workers(WORKERS).await?;
+    let (now, workers) = (workers.now, workers.value);
     let is_worked = workers.iter().any(|worker| is_present(worker, now));
     let dues: Vec<Due> =
         triggers.iter().map(|trigger| due(trigger, &triggers, &workers, is_worked, now)).collect();
