@@ -42,6 +42,7 @@ pub mod fold;
 pub mod width;
 pub mod style;
 pub mod untrusted;
+pub mod calendar;
 pub mod days;
 pub mod instant;
 pub mod number;

@@ -1,7 +1,5 @@
 //! What pages say about a company, computed from what the store shows, without any language.
 
-mod calendar;
-mod mark;
 mod month_bar;
 mod number;
 mod pipeline;
@@ -11,8 +9,6 @@ mod progress;
 mod trigger_due;
 mod verdict;
 
-pub(crate) use self::calendar::{DayCell, calendar, worst_state};
-pub(crate) use self::mark::Mark;
 pub(crate) use self::month_bar::month_bars;
 pub(crate) use self::number::number_member;
 pub(crate) use self::pipeline::{PipelineFacts, Standing, days, days_begun, pipelines};

@@ -1,6 +1,7 @@
 //! The bar that shows a pipeline's months.
 
-use crate::facts::mark::Mark;
+use backfill_report::calendar::Mark;
+
 use crate::facts::pipeline::PipelineFacts;
 
 /// The most pieces of a bar, so that each stays wide enough to be seen.

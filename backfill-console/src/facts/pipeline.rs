@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use backfill_report::calendar::Mark;
 use raw_store::{CoverageMonth, CoverageStretch, Window, WindowState};
 use time::OffsetDateTime;
-
-use crate::facts::mark::Mark;
 
 const DAY: u64 = 86_400;
 

@@ -1,6 +1,7 @@
 //! The texts of Coverage.
 
-use crate::facts::Mark;
+use backfill_report::calendar::Mark;
+
 use crate::words::language::Language;
 use crate::words::state::counted;
 

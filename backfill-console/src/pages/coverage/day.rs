@@ -1,9 +1,10 @@
 //! The panel of one day.
 
+use backfill_report::calendar::{DayCell, worst_state};
 use raw_store::{LogLine, Window};
 use time::{Date, Duration, Time};
 
-use crate::facts::{DayCell, least_calls, worst_state};
+use crate::facts::least_calls;
 use crate::pages::coverage::known::Coverage;
 use crate::pages::new::new_run;
 use crate::pages::step::Step;

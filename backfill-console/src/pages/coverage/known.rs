@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use backfill_core::EntitySpec;
+use backfill_report::calendar::{DayCell, Mark, calendar};
 use backfill_report::days::days_of;
 use raw_store::{LineFilter, LogLine, NewestFinding, RunFilter, VerificationRecord, Window, WindowState};
 use time::{Date, Duration, Month, OffsetDateTime};
 
 use crate::company::OpenCompany;
-use crate::facts::{DayCell, Mark, PipelineFacts, calendar, pipelines};
+use crate::facts::{PipelineFacts, pipelines};
 use crate::pages::coverage::asked::Asked;
 use crate::pages::log_overview::log_overview;
 use crate::trouble::Trouble;

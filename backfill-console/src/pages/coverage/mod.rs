@@ -11,6 +11,7 @@ use askama::Template;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
+use backfill_report::calendar::Mark;
 
 use self::asked::Asked;
 use self::day::DayPanel;
@@ -18,7 +19,6 @@ pub(crate) use self::day::tone;
 use self::known::Coverage;
 use self::overview::Overview;
 use self::year::{MonthTable, months};
-use crate::facts::Mark;
 use crate::pages::answer::page;
 use crate::pages::frame::{Area, Every, Frame};
 use crate::pages::today::{PipelineTable, TodayTable};

@@ -1,9 +1,10 @@
 //! The sentence above the calendar, its next steps, and the years.
 
 use backfill_core::catalog::pipeline_name;
+use backfill_report::calendar::Mark;
 use raw_store::{VerifyMethod, VerifyResult};
 
-use crate::facts::{Mark, PipelineFacts, days, days_begun, least_calls};
+use crate::facts::{PipelineFacts, days, days_begun, least_calls};
 use crate::pages::coverage::known::Coverage;
 use crate::pages::coverage::known::MOST_FAILED;
 use crate::pages::new::new_run;

@@ -1,9 +1,9 @@
 //! The calendar of one year.
 
+use backfill_report::calendar::DayCell;
 use time::util::days_in_month;
 use time::{Date, Month};
 
-use crate::facts::DayCell;
 use crate::pages::coverage::known::Coverage;
 use crate::visit::CompanyVisit;
 

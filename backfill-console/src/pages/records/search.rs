@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use backfill_core::{Axis, EntitySpec};
+use backfill_report::calendar::calendar;
 use raw_store::{LineFilter, NumberSearch, RowRecord, StoreError, StoreErrorKind, Window};
 use time::{Date, Duration, OffsetDateTime};
 
 use crate::company::OpenCompany;
-use crate::facts::{calendar, number_member};
+use crate::facts::number_member;
 use crate::trouble::Trouble;
 use crate::visit::CompanyVisit;
 

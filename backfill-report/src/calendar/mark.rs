@@ -4,7 +4,7 @@ use raw_store::WindowState;
 
 /// How a span of time is marked. The order is that of importance: of several, the last one prevails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Mark {
+pub enum Mark {
     /// The company does not have it.
     Unavailable,
     /// Read to the end without a record, and confirmed by a count.
@@ -23,7 +23,7 @@ pub(crate) enum Mark {
 
 impl Mark {
     /// The mark of windows in one state.
-    pub(crate) fn new(state: WindowState, counted: bool, records: u64) -> Self {
+    pub fn new(state: WindowState, counted: bool, records: u64) -> Self {
         match state {
             WindowState::Failed => Self::Failed,
             WindowState::Pending | WindowState::Running => Self::Open,
@@ -36,7 +36,7 @@ impl Mark {
     }
 
     /// The class by which the style sheet knows it.
-    pub(crate) fn class(self) -> &'static str {
+    pub fn class(self) -> &'static str {
         match self {
             Self::Unavailable => "unavailable",
             Self::Empty => "empty",
@@ -49,7 +49,7 @@ impl Mark {
     }
 
     /// The sign that says the same without colour.
-    pub(crate) fn sign(self) -> &'static str {
+    pub fn sign(self) -> &'static str {
         match self {
             Self::Unavailable => "—",
             Self::Empty | Self::Confirmed | Self::Open => "",

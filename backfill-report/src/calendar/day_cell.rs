@@ -2,29 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use backfill_report::days::days_of;
+use crate::days::days_of;
 use raw_store::{LogLine, WindowState};
 use time::{Date, Duration, OffsetDateTime, Time};
 
-use crate::facts::mark::Mark;
+use crate::calendar::Mark;
 
 /// What the log says about one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DayCell {
-    pub(crate) mark: Mark,
+pub struct DayCell {
+    pub mark: Mark,
     /// Records of the windows within the day.
-    pub(crate) records: u64,
+    pub records: u64,
     /// Whether all windows of the day are longer than it, so that its own records are not known.
-    pub(crate) is_part: bool,
+    pub is_part: bool,
     /// How many records that is among the days of the calendar: 1 to 4, or 0 for none.
-    pub(crate) level: u8,
+    pub level: u8,
     /// The windows of the day, by their places in the list.
-    pub(crate) lines: Vec<usize>,
+    pub lines: Vec<usize>,
 }
 
 impl DayCell {
     /// The classes by which the style sheet knows the cell.
-    pub(crate) fn class(&self) -> &'static str {
+    pub fn class(&self) -> &'static str {
         match (self.mark, self.level) {
             (Mark::Empty, _) => "empty",
             // How many records are the day's own is not known.
@@ -43,7 +43,7 @@ impl DayCell {
 /// A window of at most a day belongs to the day that it begins at the midnight of, in the company's own zone or in UTC, and
 /// otherwise to the day of UTC that contains its middle; so a day of another zone counts once. `own_midnight` returns the day
 /// of the company's zone if an instant is its midnight.
-pub(crate) fn calendar(
+pub fn calendar(
     lines: &[LogLine],
     own_midnight: impl Fn(OffsetDateTime) -> Option<Date>,
 ) -> BTreeMap<Date, DayCell> {
@@ -88,7 +88,7 @@ fn levels(cells: &BTreeMap<Date, DayCell>) -> [u64; 3] {
 }
 
 /// The state that prevails among lines, for the words beside a day.
-pub(crate) fn worst_state(lines: &[&LogLine]) -> Option<WindowState> {
+pub fn worst_state(lines: &[&LogLine]) -> Option<WindowState> {
     let mark = |line: &&&LogLine| Mark::new(line.state, line.counted_at.is_some(), 1);
     lines.iter().max_by_key(mark).map(|line| line.state)
 }
