@@ -4,44 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use backfill_core::PipelineReport;
-use raw_store::{LogLine, WindowState};
-use time::{Date, Duration, Month, OffsetDateTime};
+use raw_store::LogLine;
+use time::{Date, Month};
 
 use super::escaped::Escaped;
-use crate::days::days_of;
+use crate::calendar::{DayCell, Mark};
 use crate::instant::short;
 use crate::number::grouped;
 
-/// One day of the calendar.
-#[derive(Clone, Debug)]
-struct Cell {
-    state: WindowState,
-    records: u64,
-    /// The window, if it is longer than the day.
-    part_of: Option<String>,
-}
-
-impl Cell {
-    /// Adds another window of the same day. Records of windows within the day count; those of a longer window do not.
-    fn merge(&mut self, other: &Self) {
-        match (&self.part_of, &other.part_of) {
-            (None, Some(_)) => {}
-            (Some(_), None) => (self.records, self.part_of) = (other.records, None),
-            _ => self.records += other.records,
-        }
-        if weight(other.state) > weight(self.state) {
-            self.state = other.state;
-        }
-    }
-}
-
 /// The days of a year, by month.
-type Year<'a> = BTreeMap<u8, Vec<(Date, &'a Cell)>>;
+type Year<'a> = BTreeMap<u8, Vec<(Date, &'a DayCell)>>;
 
 /// Draws a cell for every day of the range, by month, and marks the days that a finding concerns.
 pub(crate) fn calendar(pipeline: &PipelineReport, marked: &BTreeSet<Date>) -> String {
-    let cells = cells(&pipeline.windows);
-    let levels = levels(&cells);
+    // The zone of a run is not known here: a day of any zone but the most eastern ones is the one of its middle in UTC.
+    let cells = crate::calendar::calendar(&pipeline.windows, |_| None);
     let mut by_year: BTreeMap<i32, Year<'_>> = BTreeMap::new();
     for (day, cell) in &cells {
         by_year.entry(day.year()).or_default().entry(u8::from(day.month())).or_default().push((*day, cell));
@@ -49,16 +26,15 @@ pub(crate) fn calendar(pipeline: &PipelineReport, marked: &BTreeSet<Date>) -> St
     let mut html = String::new();
     let mut silent = Vec::new();
     for (year, months) in &by_year {
-        let says_something =
-            |(_, cell): &(Date, &Cell)| cell.state != WindowState::Completed || cell.records > 0;
-        if by_year.len() > 1 && !months.values().flatten().any(says_something) {
+        let is_silent = |(_, cell): &(Date, &DayCell)| cell.mark == Mark::Empty;
+        if by_year.len() > 1 && months.values().flatten().all(is_silent) {
             silent.push(year.to_string());
             continue;
         }
         let _ = write!(html, "<h4>{year}</h4><div class=\"months\">");
         for (month, days) in months {
             let Ok(month) = Month::try_from(*month) else { continue };
-            push_month(&mut html, (month, *year), days, &levels, marked);
+            push_month(&mut html, (month, *year), days, (&pipeline.windows, marked));
         }
         html.push_str("</div>");
     }
@@ -71,20 +47,20 @@ pub(crate) fn calendar(pipeline: &PipelineReport, marked: &BTreeSet<Date>) -> St
 fn push_month(
     html: &mut String,
     (month, year): (Month, i32),
-    days: &[(Date, &Cell)],
-    levels: &[u64; 3],
-    marked: &BTreeSet<Date>,
+    days: &[(Date, &DayCell)],
+    (lines, marked): (&[LogLine], &BTreeSet<Date>),
 ) {
     const STEP: u8 = 14;
     let name = month.to_string();
-    let read = days.iter().filter(|(_, cell)| cell.state == WindowState::Completed).count();
-    let records: u64 =
-        days.iter().filter(|(_, cell)| cell.part_of.is_none()).map(|(_, cell)| cell.records).sum();
+    let is_read = |cell: &DayCell| matches!(cell.mark, Mark::Empty | Mark::Confirmed | Mark::Unconfirmed);
+    let read = days.iter().filter(|(_, cell)| is_read(cell)).count();
+    let records: u64 = days.iter().map(|(_, cell)| cell.records).sum();
     let _ = write!(
         html,
-        "<svg role=\"img\" class=\"month\" viewBox=\"0 0 98 100\" aria-label=\"{name} {year}: {read} of {} days completed, {} \
+        "<svg role=\"img\" class=\"month\" viewBox=\"0 0 98 100\" aria-label=\"{name} {year}: {read} of {} {} completed, {} \
          records\"><text x=\"0\" y=\"10\">{}</text>",
         days.len(),
+        if days.len() == 1 { "day" } else { "days" },
         grouped(records),
         &name[..3]
     );
@@ -96,78 +72,34 @@ fn push_month(
         let _ = write!(
             html,
             "<rect class=\"{}{mark}\" x=\"{x}\" y=\"{y}\" width=\"12\" height=\"12\" rx=\"2\"><title>{}</title></rect>",
-            class(cell, levels),
-            Escaped(&told(*day, cell))
+            cell.class(),
+            Escaped(&told(*day, cell, lines))
         );
     }
     html.push_str("</svg>");
 }
 
-/// The cells of all days. A day with several windows has the sum of their records and their most important state. A window of
-/// at most a day that crosses midnight, such as a day of another time zone, counts its records on the day that contains its
-/// middle.
-fn cells(windows: &[LogLine]) -> BTreeMap<Date, Cell> {
-    let mut cells: BTreeMap<Date, Cell> = BTreeMap::new();
-    for line in windows {
-        let (start, end) = (line.window.start(), line.window.end());
-        let middle: OffsetDateTime = start + (end - start) / 2;
-        let own = (end - start <= Duration::DAY).then(|| middle.date());
-        let whole = format!("{} to {}", short(start), short(end));
-        for day in days_of(line.window) {
-            let part_of = (own != Some(day)).then(|| whole.clone());
-            let new = Cell { state: line.state, records: line.metrics.records_read, part_of };
-            cells.entry(day).and_modify(|cell| cell.merge(&new)).or_insert(new);
-        }
-    }
-    cells
-}
-
-fn weight(state: WindowState) -> u8 {
-    match state {
-        WindowState::Completed => 0,
-        WindowState::Unavailable => 1,
-        WindowState::Provisional => 2,
-        WindowState::Pending | WindowState::Running => 3,
-        WindowState::Failed => 4,
-    }
-}
-
-/// The record counts that separate the four quarters of the days with records.
-fn levels(cells: &BTreeMap<Date, Cell>) -> [u64; 3] {
-    let mut counts: Vec<u64> =
-        cells.values().map(|cell| cell.records).filter(|records| *records > 0).collect();
-    counts.sort_unstable();
-    [1, 2, 3].map(|quarter| counts.get(counts.len() * quarter / 4).copied().unwrap_or(u64::MAX))
-}
-
-fn class(cell: &Cell, levels: &[u64; 3]) -> &'static str {
-    match cell.state {
-        WindowState::Failed => "failed",
-        WindowState::Provisional => "provisional",
-        WindowState::Pending | WindowState::Running => "open",
-        WindowState::Unavailable => "unavailable",
-        WindowState::Completed if cell.records == 0 => "empty",
-        WindowState::Completed => {
-            ["l1", "l2", "l3", "l4"][levels.iter().filter(|level| cell.records > **level).count()]
-        }
-    }
-}
-
-fn told(day: Date, cell: &Cell) -> String {
-    let state = match cell.state {
-        WindowState::Completed => "completed",
-        WindowState::Provisional => "provisional, will be read again",
-        WindowState::Failed => "failed",
-        WindowState::Pending | WindowState::Running => "not read to its end",
-        WindowState::Unavailable => "not available",
+fn told(day: Date, cell: &DayCell, lines: &[LogLine]) -> String {
+    let state = match cell.mark {
+        Mark::Empty | Mark::Confirmed => "completed",
+        Mark::Unconfirmed => "completed, not confirmed by a count",
+        Mark::Provisional => "provisional, will be read again",
+        Mark::Failed => "failed",
+        Mark::Open => "not read to its end",
+        Mark::Unavailable => "not available",
     };
-    let records = match cell.records {
+    let records = |number: u64| match number {
         0 => "no records".to_owned(),
         1 => "1 record".to_owned(),
         many => format!("{} records", grouped(many)),
     };
-    match &cell.part_of {
-        None => format!("{day}: {records}, {state}"),
-        Some(window) => format!("{day}: in the window {window} with {records}, {state}"),
+    match cell.lines.first().and_then(|place| lines.get(*place)).filter(|_| cell.is_part) {
+        None => format!("{day}: {}, {state}", records(cell.records)),
+        Some(line) => format!(
+            "{day}: in the window {} to {} with {}, {state}",
+            short(line.window.start()),
+            short(line.window.end()),
+            records(line.metrics.records_read)
+        ),
     }
 }

@@ -263,6 +263,7 @@ const LEGEND: &str = concat!(
     "<li><svg aria-hidden=\"true\"><rect class=\"l1\" width=\"12\" height=\"12\" rx=\"2\"/></svg>few records</li>",
     "<li><svg aria-hidden=\"true\"><rect class=\"l4\" width=\"12\" height=\"12\" rx=\"2\"/></svg>many</li>",
     "<li><svg aria-hidden=\"true\"><rect class=\"empty\" width=\"12\" height=\"12\" rx=\"2\"/></svg>read, empty</li>",
+    "<li><svg aria-hidden=\"true\"><rect class=\"unproven\" width=\"12\" height=\"12\" rx=\"2\"/></svg>not confirmed by a count</li>",
     "<li><svg aria-hidden=\"true\"><rect class=\"provisional\" width=\"12\" height=\"12\" rx=\"2\"/></svg>provisional</li>",
     "<li><svg aria-hidden=\"true\"><rect class=\"failed\" width=\"12\" height=\"12\" rx=\"2\"/></svg>failed</li>",
     "<li><svg aria-hidden=\"true\"><rect class=\"open\" width=\"12\" height=\"12\" rx=\"2\"/></svg>never read to its end</li>",
