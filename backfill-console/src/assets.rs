@@ -1,12 +1,13 @@
 //! The style sheet, the script and the icon, under names that change with their content.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
-use backfill_report::hex;
+use backfill_report::{COLOURS, hex};
 use sha2::{Digest as _, Sha256};
 
 use crate::route::Route;
@@ -16,11 +17,12 @@ use crate::route::Route;
 struct Asset {
     name: String,
     kind: &'static str,
-    text: &'static str,
+    text: Cow<'static, str>,
 }
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    asset("console", "css", "text/css; charset=utf-8", include_str!("../assets/console.css"))
+    let text = [COLOURS, include_str!("../assets/console.css")].concat();
+    asset("console", "css", "text/css; charset=utf-8", text)
 });
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     asset("console", "js", "text/javascript; charset=utf-8", include_str!("../assets/console.js"))
@@ -28,7 +30,8 @@ static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 static ICON: LazyLock<Asset> =
     LazyLock::new(|| asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")));
 
-fn asset(name: &str, ending: &str, kind: &'static str, text: &'static str) -> Asset {
+fn asset(name: &str, ending: &str, kind: &'static str, text: impl Into<Cow<'static, str>>) -> Asset {
+    let text = text.into();
     let digest = hex(&Sha256::digest(text.as_bytes()));
     Asset { name: format!("{name}-{}.{ending}", &digest[..12]), kind, text }
 }
@@ -57,7 +60,7 @@ async fn send(Path(name): Path<String>) -> Response {
         Some(asset) => {
             let headers =
                 [(CONTENT_TYPE, asset.kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
-            (headers, asset.text).into_response()
+            (headers, &*asset.text).into_response()
         }
         None => (StatusCode::NOT_FOUND, "there is no such file\n").into_response(),
     }

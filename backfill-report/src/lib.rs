@@ -50,5 +50,6 @@ mod hex;
 
 pub use certificate::CertificateView;
 pub use hex::hex;
+pub use html::COLOURS;
 pub use summary::custom_fields_line;
 pub use view::ReportView;

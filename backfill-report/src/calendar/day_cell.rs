@@ -11,6 +11,7 @@ use crate::calendar::Mark;
 /// What the log says about one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayCell {
+    /// The mark that prevails among its windows.
     pub mark: Mark,
     /// Records of the windows within the day.
     pub records: u64,

@@ -6,3 +6,5 @@ pub(crate) mod escaped;
 pub(crate) mod frame;
 mod page;
 pub(crate) mod table;
+
+pub use self::frame::COLOURS;
