@@ -55,7 +55,8 @@ fn the_database_its_page_and_the_console_start_by_themselves_and_mage_by_its_pro
     let console = &compose["services"]["console"];
     assert_eq!(console["build"]["target"], "runtime");
     // The worker is inside the console, unless it is told otherwise.
-    let address = "http://127.0.0.1:9464";
+    // Not at 127.0.0.1, where pgAdmin and Mage are: browsers send cookies to every port of a name.
+    let address = "http://qbo-backfill.localhost:9464";
     assert_eq!(texts(&console["command"]), ["console", "--listen", "0.0.0.0:9464", "--public-url", address]);
     assert!(
         texts(&compose["services"]["mage"]["volumes"]).iter().any(|volume| volume.starts_with("./mage/"))

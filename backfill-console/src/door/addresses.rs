@@ -22,6 +22,16 @@ impl Origin {
         format!("{}://{}", if self.is_https { "https" } else { "http" }, self.host)
     }
 
+    /// The console's own address on this machine, if the origin is another name of it: browsers send the cookies of such a name to every
+    /// program that has a port there.
+    pub(crate) fn apart(&self) -> Option<String> {
+        let after_host = self.host.rfind(']').map_or(0, |end| end + 1);
+        let name_ends = self.host[after_host..].find(':').map_or(self.host.len(), |colon| after_host + colon);
+        let (name, port) = self.host.split_at(name_ends);
+        let is_shared = LOCAL_NAMES.iter().any(|local| local.eq_ignore_ascii_case(name));
+        (is_shared && !self.is_https).then(|| format!("http://{OWN_HOST}{port}"))
+    }
+
     /// The port of the origin, which tells apart the cookies of several consoles on one host.
     pub(crate) fn port(&self) -> &str {
         let after_host = self.host.rsplit_once(']').map_or(&*self.host, |(_, rest)| rest);
@@ -92,6 +102,18 @@ mod tests {
             assert_eq!(addresses.find(host), None, "{host}");
         }
         assert!(Addresses::new(Some(80), None).find("localhost").is_some());
+    }
+
+    #[test]
+    fn a_name_that_other_programs_share_leads_to_the_own_one() {
+        let apart = |host: &str| Origin { is_https: false, host: host.to_owned() }.apart();
+        for host in ["127.0.0.1:9464", "LOCALHOST:9464", "[::1]:9464"] {
+            assert_eq!(apart(host).unwrap(), "http://qbo-backfill.localhost:9464", "{host}");
+        }
+        assert_eq!(apart("[::1]").unwrap(), "http://qbo-backfill.localhost");
+        for host in ["qbo-backfill.localhost:9464", "backfill.example.com"] {
+            assert_eq!(apart(host), None, "{host}");
+        }
     }
 
     #[test]

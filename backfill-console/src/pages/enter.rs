@@ -31,6 +31,8 @@ struct EnterPage {
     problem: Option<&'static str>,
     next: String,
     is_behind_proxy: bool,
+    /// The address at which the console's cookie is its own, if it was asked for by another name of this machine.
+    apart: Option<String>,
 }
 
 /// What the address of the page says.
@@ -61,28 +63,29 @@ async fn show(
     }
     let app = &visit.app;
     let Some(link) = asked.link.filter(|_| !app.is_behind_proxy) else {
-        return form(&visit, StatusCode::OK, None, next);
+        return form(&visit, &origin, StatusCode::OK, (None, next));
     };
-    match app.links.redeem(app.key.secret(), &link, app.now()) {
-        Some(name) => begin(&visit, &origin, name, &next),
-        None => form(&visit, StatusCode::FORBIDDEN, Some(visit.words().enter.used_up), next),
+    if let Some(name) = app.links.redeem(app.key.secret(), &link, app.now()) {
+        return begin(&visit, &origin, name, &next);
     }
+    form(&visit, &origin, StatusCode::FORBIDDEN, (Some(visit.words().enter.used_up), next))
 }
 
 async fn enter(visit: Visit, Extension(origin): Extension<Origin>, Form(entered): Form<Entered>) -> Response {
     let (app, w) = (&visit.app, &visit.words().enter);
     let Entered { name, key, next } = entered;
     if app.is_behind_proxy {
-        return form(&visit, StatusCode::FORBIDDEN, None, next);
+        return form(&visit, &origin, StatusCode::FORBIDDEN, (None, next));
     }
-    match app.key.check(&key.into_secret(), app.clock.elapsed()) {
-        KeyCheck::TooMany => form(&visit, StatusCode::TOO_MANY_REQUESTS, Some(w.too_many), next),
-        KeyCheck::Wrong => form(&visit, StatusCode::FORBIDDEN, Some(w.wrong_key), next),
+    let (status, problem) = match app.key.check(&key.into_secret(), app.clock.elapsed()) {
+        KeyCheck::TooMany => (StatusCode::TOO_MANY_REQUESTS, w.too_many),
+        KeyCheck::Wrong => (StatusCode::FORBIDDEN, w.wrong_key),
         KeyCheck::Right => match name.parse() {
-            Ok(name) => begin(&visit, &origin, name, &next),
-            Err(_) => form(&visit, StatusCode::UNPROCESSABLE_ENTITY, Some(w.wrong_name), next),
+            Ok(name) => return begin(&visit, &origin, name, &next),
+            Err(_) => (StatusCode::UNPROCESSABLE_ENTITY, w.wrong_name),
         },
-    }
+    };
+    form(&visit, &origin, status, (Some(problem), next))
 }
 
 async fn leave(
@@ -100,18 +103,23 @@ async fn leave(
 fn begin(visit: &Visit, origin: &Origin, name: PersonName, next: &str) -> Response {
     let Ok(token) = visit.app.sessions.begin(name, visit.now()) else {
         let problem = visit.words().enter.no_random;
-        return form(visit, StatusCode::SERVICE_UNAVAILABLE, Some(problem), next.to_owned());
+        return form(visit, origin, StatusCode::SERVICE_UNAVAILABLE, (Some(problem), next.to_owned()));
     };
     let cookie = session_cookie(origin, Some(&token));
     (StatusCode::SEE_OTHER, [(LOCATION, local(next).to_owned()), (SET_COOKIE, cookie)]).into_response()
 }
 
-fn form(visit: &Visit, status: StatusCode, problem: Option<&'static str>, next: String) -> Response {
+fn form(
+    visit: &Visit,
+    origin: &Origin,
+    status: StatusCode,
+    (problem, next): (Option<&'static str>, String),
+) -> Response {
     // A link in the address must not be part of the page.
     let visit = &Visit { address: "/enter".to_owned(), ..visit.clone() };
     let frame = Frame::new(visit, visit.words().enter.title);
     let is_behind_proxy = visit.app.is_behind_proxy;
-    page(visit, status, &EnterPage { frame, problem, next, is_behind_proxy })
+    page(visit, status, &EnterPage { frame, problem, next, is_behind_proxy, apart: origin.apart() })
 }
 
 /// An address of this console, whatever was asked for: one that leads elsewhere becomes the first page.

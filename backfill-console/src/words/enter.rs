@@ -16,6 +16,7 @@ pub(crate) struct EnterWords {
     pub(crate) too_many: &'static str,
     pub(crate) no_random: &'static str,
     pub(crate) behind_proxy: &'static str,
+    pub(crate) shared_name: &'static str,
 }
 
 /// In English.
@@ -33,6 +34,7 @@ pub(crate) const EN: EnterWords = EnterWords {
     too_many: "Too many wrong keys. Wait a minute, or use a link.",
     no_random: "The system has no random numbers. Try again.",
     behind_proxy: "The proxy in front of this console signs people in, and did not name you. Check its settings.",
+    shared_name: "At this address the browser also sends the console's cookie to other programs of this machine. Unless you use Safari, which does not know it, this one is better:",
 };
 
 /// In Spanish.
@@ -50,4 +52,5 @@ pub(crate) const ES: EnterWords = EnterWords {
     too_many: "Demasiadas claves incorrectas. Espere un minuto o use un enlace.",
     no_random: "El sistema no tiene números aleatorios. Inténtelo otra vez.",
     behind_proxy: "El proxy delante de esta consola inicia las sesiones y no ha indicado su nombre. Revise su configuración.",
+    shared_name: "En esta dirección, el navegador envía la cookie de la consola también a otros programas de esta máquina. Salvo en Safari, que no la conoce, es mejor esta otra:",
 };
