@@ -13,11 +13,13 @@ use backfill_core::{Axis, ChunkSize};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use qbo_auth::{Environment, RealmId, RedirectUrl, SecretName};
 use qbo_client::PageSize;
-use raw_store::{RunId, SchemaName, TriggerName, ViewSet, WindowState};
+use raw_store::{RunId, SchemaName, TriggerName, ViewSet, WindowSelection, WindowState};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::args::words::{AXES, CHUNKS, LEVELS, STATES, mend_bash, mend_fish, one_of, with_pipelines};
+use crate::args::words::{
+    AXES, CHUNKS, LEVELS, SELECTIONS, STATES, mend_bash, mend_fish, one_of, with_pipelines,
+};
 use crate::instant;
 use crate::output::exit::{DONE, Exit};
 use crate::output::print;
@@ -525,6 +527,10 @@ pub(crate) struct TriggerAddArgs {
     /// Time of a record that decides its window: updated, created or txn-date
     #[arg(long, default_value_t = Axis::Updated, value_parser = one_of::<Axis>(AXES), hide_possible_values = true)]
     pub(crate) by: Axis,
+    /// Windows of the range to read: open (all that are not completed), failed (those that failed, and no others) or
+    /// again (all of them, also completed ones). They are looked up when the trigger fires
+    #[arg(long, value_name = "WHICH", default_value = "open", value_parser = one_of::<WindowSelection>(SELECTIONS), hide_possible_values = true)]
+    pub(crate) windows: WindowSelection,
 }
 
 /// The time at which a trigger fires.

@@ -12,6 +12,7 @@ pub(crate) const LATEST: &str = "latest";
 
 pub(crate) const CHUNKS: [&str; 6] = ["day", "week", "month", "quarter", "year", "whole"];
 pub(crate) const AXES: [&str; 3] = ["updated", "created", "txn-date"];
+pub(crate) const SELECTIONS: [&str; 3] = ["open", "failed", "again"];
 pub(crate) const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub(crate) const STATES: [&str; 6] =
     ["pending", "running", "completed", "provisional", "failed", "unavailable"];

@@ -2,7 +2,10 @@
 
 use backfill_report::instant::{short, utc};
 use backfill_report::table::Table;
-use raw_store::{PgStore, StoreErrorKind, Trigger, TriggerName, TriggerQueue as _, TriggerState};
+use raw_store::{
+    PgStore, StoreErrorKind, Trigger, TriggerName, TriggerPlan, TriggerQueue as _, TriggerState,
+    WindowSelection,
+};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -57,11 +60,7 @@ pub(super) fn text(
         let note = if stopping { Some("stopping") } else { one.message.as_deref() };
         row.extend([
             due(one, all, now),
-            if plan.entity_names.len() > 4 {
-                format!("{} pipelines", plan.entity_names.len())
-            } else {
-                plan.entity_names.join(", ")
-            },
+            pipelines(plan),
             format!("{} .. {}", short(plan.span.start()), short(plan.span.end())),
             one.run.as_ref().map(ToString::to_string).unwrap_or_default(),
             note.unwrap_or_default().to_owned(),
@@ -69,6 +68,19 @@ pub(super) fn text(
         table.row(row);
     }
     Ok(table.fitted(screen_width::of_stdout()))
+}
+
+/// The pipelines of a trigger, and which of their windows it reads if not all that are open.
+fn pipelines(plan: &TriggerPlan) -> String {
+    let names = match plan.entity_names.len() {
+        many @ 5.. => format!("{many} pipelines"),
+        _ => plan.entity_names.join(", "),
+    };
+    match plan.selection {
+        WindowSelection::Open => names,
+        WindowSelection::Failed => format!("{names}: what failed"),
+        WindowSelection::Again => format!("{names}: again"),
+    }
 }
 
 /// The time until a trigger fires, or what it waits for.
@@ -100,6 +112,7 @@ pub(super) fn trigger_json(one: &Trigger, now: OffsetDateTime) -> Value {
         "due_seconds": (one.state == TriggerState::Armed).then(|| (one.asked.fire_at - now).whole_seconds()),
         "if_missed": one.asked.if_missed.as_str(), "pipelines": plan.entity_names, "by": plan.time_axis,
         "from": utc(plan.span.start()), "to": utc(plan.span.end()), "chunk": plan.chunk,
+        "windows": plan.selection.as_str(),
         "chain": one.asked.link.as_ref().map(|link| &link.chain),
         "chain_position": one.asked.link.as_ref().map(|link| link.position),
         "run_id": one.run.as_ref().map(raw_store::RunId::as_str), "armings": one.armings,

@@ -28,7 +28,10 @@ pub(super) fn chain(settings: &Settings, arguments: &TriggerAddArgs) -> Result<V
     };
     let one = |name: TriggerName, span: Window, link: Option<ChainLink>| NewTrigger {
         name,
-        plan: plan(&asked.entities, (arguments.by.as_str(), arguments.chunk.as_str()), span),
+        plan: TriggerPlan {
+            selection: arguments.windows,
+            ..plan(&asked.entities, (arguments.by.as_str(), arguments.chunk.as_str()), span)
+        },
         fire_at,
         if_missed: if arguments.if_missed == Missed::Run { IfMissed::Run } else { IfMissed::Skip },
         link,

@@ -176,16 +176,13 @@ fn button(visit: &CompanyVisit, ready: &Ready) -> String {
     }
 }
 
-/// The command that arms the same. A command cannot say yet that a trigger reads what failed, or everything again.
+/// The command that arms the same, if a shell needs no quotes for its names.
 fn command(visit: &CompanyVisit, typed: &Typed, asked: &Asked) -> Option<String> {
     let profile = &visit.company.profile;
     let is_plain = |name: &str| {
         name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
     };
-    if asked.selection != WindowSelection::Open
-        || !is_plain(profile)
-        || !typed.pipelines.iter().all(|name| is_plain(name))
-    {
+    if !is_plain(profile) || !typed.pipelines.iter().all(|name| is_plain(name)) {
         return None;
     }
     let mut words = vec![
@@ -195,6 +192,8 @@ fn command(visit: &CompanyVisit, typed: &Typed, asked: &Asked) -> Option<String>
     ];
     words.extend((typed.by != "updated").then(|| format!("--by {}", asked.axis.as_str())));
     words.extend((typed.chunk != "day").then(|| format!("--chunk {}", asked.chunk)));
+    let is_usual = asked.selection == WindowSelection::Open;
+    words.extend((!is_usual).then(|| format!("--windows {}", asked.selection.as_str())));
     words.extend(asked.every.map(|every| format!("--every {every}")));
     words.extend((asked.if_missed == IfMissed::Skip).then(|| "--if-missed skip".to_owned()));
     words.extend(asked.name.as_ref().map(|name| format!("--name {name}")));
