@@ -13,18 +13,14 @@ use crate::service::bind_address;
 /// Only this user and group may connect: whoever can, may say in a header who they are.
 const SOCKET_MODE: u32 = 0o660;
 
-/// Binds the address, and returns it as browsers see it; `None` for a socket without a public address.
-pub(super) async fn bind(
-    wanted: &ListenAddress,
-    public_url: Option<&PublicUrl>,
-) -> Result<(Listener, Option<String>), Exit> {
+/// Refuses an address at which others could read along or reach the console.
+pub(super) fn check(wanted: &ListenAddress, public_url: Option<&PublicUrl>) -> Result<(), Exit> {
     if let Some(url) = public_url.filter(|url| !url.is_https() && !url.is_local()) {
         return Err(Exit::usage(
             format!("--public-url {url} would send the key, secrets and documents as plain text"),
             "publish the console by a proxy with TLS, and name its address: https://…",
         ));
     }
-    let published = public_url.map(ToString::to_string);
     match wanted {
         ListenAddress::Tcp(address) if !address.ip().is_loopback() && public_url.is_none() => {
             Err(Exit::usage(
@@ -32,6 +28,17 @@ pub(super) async fn bind(
                 "listen at 127.0.0.1, or say with --public-url under which address a proxy or a container publishes it",
             ))
         }
+        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => Ok(()),
+    }
+}
+
+/// Binds the address, and returns it as browsers see it; `None` for a socket without a public address.
+pub(super) async fn bind(
+    wanted: &ListenAddress,
+    public_url: Option<&PublicUrl>,
+) -> Result<(Listener, Option<String>), Exit> {
+    let published = public_url.map(ToString::to_string);
+    match wanted {
         ListenAddress::Tcp(address) => {
             let (listener, bound) = bind_address(*address).await?;
             let own = format!("http://{OWN_HOST}:{}", bound.port());

@@ -63,6 +63,7 @@ pub(crate) async fn serve(
     arguments: &ConsoleArgs,
     stop: &Stop,
 ) -> Result<u8, Exit> {
+    listen::check(&arguments.listen, arguments.public_url.as_ref())?;
     let key = key::read_or_make(settings, arguments.key.console_key_file.as_deref())?;
     // A passphrase is asked for now, and not by a page.
     for (_, settings) in &companies {
