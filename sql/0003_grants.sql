@@ -22,7 +22,7 @@ BEGIN
             WHERE attrelid = to_regclass(relation) AND NOT attisdropped AND attname = ANY (ARRAY[
                 'id', 'ingested_at_utc', 'extract_window_start_utc', 'extract_window_end_utc', 'page_number', 'page_size',
                 'source_updated_at_utc', 'source_sync_token', 'source_answered_at_utc', 'gone_found_at_utc',
-                'source_deleted_at_utc']);
+                'source_deleted_at_utc', 'source_updated_on']);
             IF columns IS NOT NULL THEN
                 EXECUTE format('GRANT SELECT (%s) ON %s TO qbo_reader', columns, relation);
             END IF;
@@ -46,12 +46,16 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS gone_found_at_utc timestamptz,
             ADD COLUMN IF NOT EXISTS source_deleted_at_utc timestamptz', target);
     END IF;
+    -- Version 22: the day of the last change, where the source names a day and no time.
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(target) AND NOT attisdropped AND attname = 'source_updated_on') THEN
+        EXECUTE format('ALTER TABLE %s ADD COLUMN IF NOT EXISTS source_updated_on date', target);
+    END IF;
     -- By it the marked rows of a stretch of time are counted. Few rows are marked.
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (gone_found_at_utc, source_updated_at_utc) WHERE gone_found_at_utc IS NOT NULL',
         table_name || '_gone', target);
     -- The records that the source still has, as far as verifications have looked.
-    IF to_regclass(live) IS NULL THEN
-        EXECUTE format('CREATE VIEW %s AS SELECT * FROM %s WHERE gone_found_at_utc IS NULL', live, target);
+    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(live) AND attname = 'source_updated_on') THEN
+        EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT * FROM %s WHERE gone_found_at_utc IS NULL', live, target);
     END IF;
     PERFORM grant_on_raw_table(table_name);
 END

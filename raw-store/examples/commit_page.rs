@@ -97,6 +97,7 @@ fn page(owner: Owner<'_>, open: &OpenWindow) -> PageCommit {
             payload: Bytes::from(format!(r#"{{"Id": "{id}", "TotalAmt": 362.07}}"#)),
             window: 0,
             updated_at: Some(at),
+            updated_on: None,
             sync_token: Some(0),
         }],
         rejected: Vec::new(),

@@ -313,6 +313,7 @@ fn document(record: &fixtures::Record) -> Row {
         payload: record.payload.clone(),
         window: 0,
         updated_at: Some(record.last_updated),
+        updated_on: None,
         sync_token: i64::try_from(record.sync_token).ok(),
     }
 }

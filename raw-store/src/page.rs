@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 use std::time::Duration;
 
 use bytes::Bytes;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use crate::{Lease, Pipeline, RunId, ScanCursor, Window, WindowCounts, WindowState};
 
@@ -19,6 +19,8 @@ pub struct Row {
     pub window: usize,
     /// When the source last changed the document; the first part of its version.
     pub updated_at: Option<OffsetDateTime>,
+    /// The day on which the source last changed the document, if it names a day and no time. No part of the version.
+    pub updated_on: Option<Date>,
     /// The source's edit counter; the second part of its version.
     pub sync_token: Option<i64>,
 }

@@ -165,6 +165,7 @@ impl Loader {
                 payload: record.bytes(),
                 window: 0,
                 updated_at: record.updated_at(),
+                updated_on: record.updated_on(),
                 sync_token: record.sync_token(),
             })
         });

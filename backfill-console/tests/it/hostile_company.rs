@@ -126,6 +126,7 @@ fn page(pipeline: &Pipeline, run: &RunId, lease: &Lease, at: OffsetDateTime) -> 
             payload: Bytes::from(payload),
             window: 0,
             updated_at: Some(START + Duration::hours(12)),
+            updated_on: None,
             sync_token: Some(3),
         }
     };

@@ -292,6 +292,7 @@ impl<'a> Work<'a> {
                     payload: Bytes::from(payload),
                     window: place,
                     updated_at: Some(window.start() + Duration::hours(12)),
+                    updated_on: None,
                     sync_token: Some(0),
                 });
             }

@@ -634,6 +634,7 @@ pub(crate) fn put(commit: &mut PageCommit, record: &RawRecord<'_>, window: usize
             payload: raw,
             window,
             updated_at: record.updated_at(),
+            updated_on: record.updated_on(),
             sync_token: record.sync_token(),
         }),
         Err(problem) => {

@@ -201,12 +201,24 @@ async fn assert_read(bench: &Bench, most_calls: usize, named: &str) {
     assert!(missing.is_empty(), "{named}: {missing:?}");
 }
 
+/// How many rows say when their record was changed to the instant, to the day, and not at all.
+fn exactness(bench: &Bench) -> (usize, usize, usize) {
+    let rows = bench.store.rows(&Bench::table("Invoice"));
+    let of = |is_at: bool, is_on: bool| {
+        rows.values()
+            .filter(|row| (row.updated_at.is_some(), row.updated_on.is_some()) == (is_at, is_on))
+            .count()
+    };
+    (of(true, false), of(false, true), of(false, false))
+}
+
 /// Such a record comes with every range of times, so no range is small enough for a page of them.
 #[tokio::test]
 async fn records_without_a_time_are_read_once_and_no_scan_creeps() {
     for (invoices, timeless) in [(60, 3), (1500, 500), (3000, 1500), (3000, 3000), (9000, 4500)] {
         let bench = blurred(invoices, timeless, Stamped::Never).await;
         assert_read(&bench, 150, &format!("{timeless} of {invoices}")).await;
+        assert_eq!(exactness(&bench), (invoices - timeless, 0, timeless));
     }
 }
 
@@ -215,6 +227,7 @@ async fn records_that_say_only_the_day_are_read_in_a_bounded_number_of_calls() {
     for (invoices, days) in [(60, 3), (1500, 500), (3000, 3000), (9000, 9000)] {
         let bench = blurred(invoices, days, Stamped::Day).await;
         assert_read(&bench, 150, &format!("{days} of {invoices}")).await;
+        assert_eq!(exactness(&bench), (invoices - days, days, 0));
     }
     // More of one day than a page holds.
     let shape = Shape::default().with_counts(5000, 1, 1).with_bulk_import(4000);

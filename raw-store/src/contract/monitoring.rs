@@ -423,6 +423,11 @@ pub async fn single_rows_are_shown(store: &(impl Store + RowReader)) -> Result<(
         row("2", r#"{"DocNumber": "10", "Id": "2"}"#, noon(0)),
         row("3", r#"{"DocNumber": 1043, "Id": "3"}"#, noon(0)),
         row("4", r#"{"Id": "4"}"#, noon(0)),
+        crate::Row {
+            updated_at: None,
+            updated_on: Some(noon(0).date()),
+            ..row("6", r#"{"Id": "6"}"#, noon(0))
+        },
     ];
     scene.land(documents.to_vec()).await?;
     let search = NumberSearch { pipeline: pipeline(), member: "DocNumber".into() };
@@ -434,6 +439,8 @@ pub async fn single_rows_are_shown(store: &(impl Store + RowReader)) -> Result<(
     assert_eq!(shown.digest.unwrap().len(), 32);
     assert_eq!((shown.gone_found_at, shown.deleted_at), (None, None));
     assert!(store.row(&search, "4").await?.value.unwrap().number.is_none());
+    let dated = store.row(&search, "6").await?.value.unwrap();
+    assert_eq!((shown.updated_on, dated.updated_at, dated.updated_on), (None, None, Some(noon(0).date())));
     assert!(store.row(&search, "5").await?.value.is_none());
     let other = NumberSearch {
         pipeline: crate::Pipeline { table: "qb_unknown".parse().unwrap(), ..pipeline() },

@@ -87,6 +87,7 @@ pub(super) fn row(id: &str, payload: &str, updated_at: OffsetDateTime) -> Row {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         window: 0,
         updated_at: Some(updated_at),
+        updated_on: None,
         sync_token: Some(0),
     }
 }

@@ -233,6 +233,7 @@ pub(super) fn stored_row(page: &PageCommit, row: &Row) -> StoredRow {
         page_size: page.page_size,
         request: page.request.clone(),
         updated_at: row.updated_at,
+        updated_on: row.updated_on,
         sync_token: row.sync_token,
         answered_at: page.answered_at,
         gone_found_at: None,

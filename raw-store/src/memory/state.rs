@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::call_table::Calls;
 use super::trigger_table::Triggers;
@@ -33,6 +33,8 @@ pub struct StoredRow {
     pub request: Box<str>,
     /// Column `source_updated_at_utc`.
     pub updated_at: Option<OffsetDateTime>,
+    /// Column `source_updated_on`.
+    pub updated_on: Option<Date>,
     /// Column `source_sync_token`.
     pub sync_token: Option<i64>,
     /// Column `source_answered_at_utc`.

@@ -245,7 +245,7 @@ const RAW_COLUMNS: &str = "id text!, payload jsonb!, ingested_at_utc timestamptz
      extract_window_start_utc timestamptz!, extract_window_end_utc timestamptz!, page_number integer!, \
      page_size integer!, request_payload jsonb!, source_updated_at_utc timestamptz, source_sync_token bigint, \
      source_answered_at_utc timestamptz!, payload_digest bytea!, gone_found_at_utc timestamptz, \
-     source_deleted_at_utc timestamptz";
+     source_deleted_at_utc timestamptz, source_updated_on date";
 
 /// The raw tables that the scripts create.
 const RAW_TABLES: [&str; 3] = ["qb_invoices", "qb_customers", "qb_items"];

@@ -6,7 +6,7 @@ pub(super) struct Script {
     pub(super) sql: &'static str,
 }
 
-pub(super) const SCRIPTS: [Script; 21] = [
+pub(super) const SCRIPTS: [Script; 22] = [
     Script { version: 1, sql: include_str!("../../sql/0001_ledger.sql") },
     Script { version: 2, sql: include_str!("../../sql/0002_consent.sql") },
     Script { version: 3, sql: include_str!("../../sql/0003_grants.sql") },
@@ -28,6 +28,7 @@ pub(super) const SCRIPTS: [Script; 21] = [
     Script { version: 19, sql: include_str!("../../sql/0019_reports.sql") },
     Script { version: 20, sql: include_str!("../../sql/0020_attachments.sql") },
     Script { version: 21, sql: include_str!("../../sql/0021_console.sql") },
+    Script { version: 22, sql: include_str!("../../sql/0022_exactness.sql") },
 ];
 
 /// Restores keys and columns that were dropped by hand. The other scripts rely on them.

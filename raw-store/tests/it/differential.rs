@@ -264,6 +264,7 @@ impl Player<'_> {
                     window: row.window as usize,
                     // Of one second for all: the token and the answer decide.
                     updated_at: Some(START + time::Duration::hours((row.value % 2).into())),
+                    updated_on: None,
                     sync_token: Some(row.token),
                 })
                 .collect(),

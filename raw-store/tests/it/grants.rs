@@ -86,7 +86,7 @@ async fn a_reader_sees_the_log_and_no_payload() {
         "SELECT * FROM raw.backfill_run, raw.backfill_run_pipeline, raw.backfill_page",
         "SELECT id, ingested_at_utc, source_updated_at_utc FROM raw.qb_invoices",
         "SELECT count(*) FROM raw.qb_items",
-        "SELECT id, gone_found_at_utc, source_deleted_at_utc FROM raw.qb_items",
+        "SELECT id, gone_found_at_utc, source_deleted_at_utc, source_updated_on FROM raw.qb_items",
         "SELECT id, source_updated_at_utc FROM raw.v_qb_items_live",
         "SELECT * FROM raw.backfill_validation, raw.backfill_finding",
         "SELECT * FROM raw.v_backfill_coverage",

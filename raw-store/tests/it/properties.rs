@@ -84,6 +84,7 @@ fn version() -> impl Strategy<Value = Version> {
 fn versioned(id: &str, (updated, token, answered): Version) -> Row {
     Row {
         updated_at: updated.map(|hours| window().start() + Duration::hours(hours)),
+        updated_on: None,
         sync_token: token,
         ..row(
             id,

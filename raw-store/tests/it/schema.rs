@@ -31,7 +31,7 @@ async fn setting_up_is_idempotent_and_several_may_do_it_at_once() {
     assert!(connection(&database).await.query_one(by_one, &[]).await.unwrap().get::<_, bool>(0));
     assert_eq!(one.check().await.unwrap(), []);
     let status = one.schema_status().await.unwrap();
-    assert_eq!((status.found, status.known, status.identity), (Some(21), 21, None));
+    assert_eq!((status.found, status.known, status.identity), (Some(22), 22, None));
     assert_eq!(status.tables.len(), 28);
 }
 
@@ -132,6 +132,7 @@ async fn the_script_serves_psql_too() {
         "0019_reports.sql",
         "0020_attachments.sql",
         "0021_console.sql",
+        "0022_exactness.sql",
     ];
     for script in scripts.map(|name| format!("{folder}/{name}")).iter().cycle().take(42) {
         let mut psql = Command::new("psql");
@@ -243,6 +244,44 @@ async fn a_raw_table_of_the_version_before_learns_what_is_gone() {
     assert_eq!((live("qb_invoices").await, store.count_rows(&work.pipeline).await.unwrap()), (0, 1));
 }
 
+/// A table of the version before learns of its rows to what day they are exact.
+#[tokio::test]
+async fn a_raw_table_of_the_version_before_learns_how_exact_its_times_are() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    let rows = [
+        ("1", "2024-02-29", None),
+        ("2", "2024-02-28T10:00:00", None),
+        ("3", "2023-02-29", None),
+        ("4", "last week", None),
+        ("5", "2024-02-29T10:00:00Z", Some("2024-02-29 10:00Z")),
+    ];
+    let values = rows.map(|(id, said, at)| {
+        let at = at.map_or("NULL".to_owned(), |at| format!("'{at}'"));
+        format!(
+            "('{id}', '{{\"MetaData\": {{\"LastUpdatedTime\": \"{said}\"}}}}', now(), '2024-01-01Z', '2024-01-02Z', 1, 1, '{{}}', \
+             {at}, 0, now(), '')"
+        )
+    });
+    let before = format!(
+        "SET search_path TO raw;
+         ALTER TABLE qb_invoices DROP COLUMN source_updated_on CASCADE;
+         CREATE VIEW v_qb_invoices_live AS SELECT * FROM qb_invoices WHERE gone_found_at_utc IS NULL;
+         INSERT INTO qb_invoices VALUES {}",
+        values.join(", ")
+    );
+    owner.batch_execute(&before).await.unwrap();
+    let told: Vec<String> = store.check().await.unwrap().iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|one| one.starts_with("qb_invoices.source_updated_on: expected")), "{told:?}");
+    store.migrate().await.unwrap();
+    assert_eq!(store.check().await.unwrap(), []);
+    let days =
+        "SELECT string_agg(id || ' ' || source_updated_on, ', ' ORDER BY id) FROM raw.v_qb_invoices_live";
+    let days: String = owner.query_one(days, &[]).await.unwrap().get(0);
+    assert_eq!(days, "1 2024-02-29, 2 2024-02-28");
+}
+
 #[tokio::test]
 async fn schemas_of_other_names_stand_side_by_side() {
     let database = database().await;
@@ -275,14 +314,14 @@ async fn a_schema_of_another_version_is_refused() {
     owner.batch_execute("INSERT INTO raw.schema_version (version, name) VALUES (99, 'later')").await.unwrap();
     let newer = bare_store(&database).await;
     let error = newer.lines(&LogFilter::default()).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 21 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Newer { found: 99, known: 22 }), "{error}");
     assert!(matches!(newer.migrate().await.unwrap_err().kind, StoreErrorKind::Newer { .. }));
 
     owner.batch_execute("UPDATE raw.schema_version SET version = version - 99").await.unwrap();
     owner.batch_execute("DELETE FROM raw.schema_version WHERE version < 0").await.unwrap();
     let older = bare_store(&database).await;
     let error = older.runs(1).await.unwrap_err();
-    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 21 }), "{error}");
+    assert!(matches!(error.kind, StoreErrorKind::Older { found: 0, wanted: 22 }), "{error}");
     older.migrate().await.unwrap();
     assert!(older.runs(1).await.unwrap().is_empty());
 }

@@ -86,6 +86,7 @@ pub(crate) fn row(id: &str, payload: &str) -> Row {
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         window: 0,
         updated_at: Some(window().start()),
+        updated_on: None,
         sync_token: Some(0),
     }
 }

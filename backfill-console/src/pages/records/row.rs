@@ -34,6 +34,8 @@ struct RecordPage {
     id: Plain,
     number: Option<Plain>,
     changed: Option<Both>,
+    /// The day of the change, where QuickBooks names no time.
+    changed_on: Option<String>,
     sync_token: Option<i64>,
     read: Both,
     written: Both,
@@ -94,6 +96,7 @@ fn fill(
         id: Plain::new(&row.id),
         number: row.number.as_deref().map(Plain::new),
         changed: row.updated_at.map(exact),
+        changed_on: row.updated_on.map(|day| language.day(day)),
         sync_token: row.sync_token,
         read: exact(row.answered_at),
         written: exact(row.ingested_at),

@@ -61,6 +61,7 @@ fn record(state: &State, search: &NumberSearch, row: &StoredRow) -> RowRecord {
         id: row.id.clone(),
         number: number_of(row, &search.member),
         updated_at: row.updated_at,
+        updated_on: row.updated_on,
         sync_token: row.sync_token,
         answered_at: row.answered_at,
         ingested_at: row.ingested_at,

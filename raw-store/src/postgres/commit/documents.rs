@@ -3,7 +3,7 @@
 use std::mem;
 
 use deadpool_postgres::{Object, Transaction};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::jsonb::Jsonb;
@@ -77,11 +77,11 @@ fn upsert_sql(table: &TableName) -> String {
     let replaces = replaces_sql(["$13", "$12", "$8", "$15", "$14"]).replace("new.", "excluded.");
     format!(
         "INSERT INTO \"{table}\" AS stored (id, payload, extract_window_start_utc, extract_window_end_utc,
-             source_updated_at_utc, source_sync_token, payload_digest, ingested_at_utc, page_number, page_size,
+             source_updated_at_utc, source_sync_token, payload_digest, source_updated_on, ingested_at_utc, page_number, page_size,
              request_payload, source_answered_at_utc)
          SELECT new.*, $8, $9, $10, $11, $12
          FROM unnest($1::text[], $2::jsonb[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::bigint[],
-             $7::bytea[]) AS new
+             $7::bytea[], $16::date[]) AS new
          ON CONFLICT (id) DO UPDATE SET
              payload = excluded.payload,
              extract_window_start_utc = excluded.extract_window_start_utc,
@@ -89,6 +89,7 @@ fn upsert_sql(table: &TableName) -> String {
              source_updated_at_utc = excluded.source_updated_at_utc,
              source_sync_token = excluded.source_sync_token,
              payload_digest = excluded.payload_digest,
+             source_updated_on = excluded.source_updated_on,
              ingested_at_utc = excluded.ingested_at_utc,
              page_number = excluded.page_number,
              page_size = excluded.page_size,
@@ -347,11 +348,12 @@ async fn write(
     let starts: Vec<OffsetDateTime> = part.iter().map(|c| window(c).start()).collect();
     let ends: Vec<OffsetDateTime> = part.iter().map(|c| window(c).end()).collect();
     let updated: Vec<Option<OffsetDateTime>> = part.iter().map(|c| c.row.updated_at).collect();
+    let days: Vec<Option<Date>> = part.iter().map(|c| c.row.updated_on).collect();
     let tokens: Vec<Option<i64>> = part.iter().map(|c| c.row.sync_token).collect();
     let digests: Vec<&[u8]> = part.iter().map(|c| c.digest.as_bytes()).collect();
     let (number, size) = (page.page_number.cast_signed(), page.page_size.cast_signed());
     let request = Jsonb(page.request.as_bytes());
-    let parameters: [&(dyn postgres_types::ToSql + Sync); 15] = [
+    let parameters: [&(dyn postgres_types::ToSql + Sync); 16] = [
         &ids,
         &payloads,
         &starts,
@@ -367,6 +369,7 @@ async fn write(
         &page.started_at,
         &page.by_content,
         &page.latest_at,
+        &days,
     ];
     let written = futures_util::try_join!(
         transaction.batch_execute("SAVEPOINT part"),

@@ -10,7 +10,8 @@ use crate::{AsOf, NumberSearch, RowRecord, StoreErrorKind, TableName};
 
 /// Columns that every role may read.
 const COLUMNS: &str = "id, source_updated_at_utc, source_sync_token, source_answered_at_utc, ingested_at_utc,
-    extract_window_start_utc, extract_window_end_utc, page_number, page_size, gone_found_at_utc, source_deleted_at_utc";
+    extract_window_start_utc, extract_window_end_utc, page_number, page_size, gone_found_at_utc, source_deleted_at_utc,
+    source_updated_on";
 
 /// Whether this role may read documents, and what belongs to them.
 const MAY_READ: &str = "
@@ -111,8 +112,9 @@ async fn record(
     Ok(RowRecord {
         entity_name: entity_name.clone(),
         id: row.try_get::<_, &str>(0)?.into(),
-        number: text(11)?,
+        number: text(12)?,
         updated_at: row.try_get(1)?,
+        updated_on: row.try_get(11)?,
         sync_token: row.try_get(2)?,
         answered_at: row.try_get(3)?,
         ingested_at,
@@ -123,8 +125,8 @@ async fn record(
         },
         page_number: page_number.cast_unsigned(),
         page_size: row.try_get::<_, i32>(8)?.cast_unsigned(),
-        request: text(12)?,
-        digest: text(13)?,
+        request: text(13)?,
+        digest: text(14)?,
         gone_found_at: row.try_get(9)?,
         deleted_at: row.try_get(10)?,
     })

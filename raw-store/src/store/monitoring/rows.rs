@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use crate::{AsOf, Pipeline, RunId, StoreError, Window};
 
@@ -18,6 +18,8 @@ pub struct RowRecord {
     pub number: Option<Box<str>>,
     /// When the source last changed the record.
     pub updated_at: Option<OffsetDateTime>,
+    /// The day on which the source last changed the record, if it names a day and no time.
+    pub updated_on: Option<Date>,
     /// Edit counter of the source.
     pub sync_token: Option<i64>,
     /// When the source answered the request that brought the row.
