@@ -8,7 +8,8 @@
   const PAUSED = 'qbo-console-paused';
   let paused = sessionStorage.getItem(PAUSED) === 'yes';
   let tag = null;
-  let last = Date.now();
+  // When what is shown was computed, by a clock that never goes back.
+  let last = performance.now() - Number(body.dataset.age) * 1000;
   let failedAt = null;
   let timer = null;
 
@@ -60,7 +61,7 @@
         const whole = swap(text);
         tag = answer.ok && whole ? answer.headers.get('ETag') : null;
       }
-      last = Date.now();
+      last = performance.now() - Number(answer.headers.get('Age')) * 1000;
       failedAt = null;
     } catch {
       failedAt ??= last;
@@ -77,14 +78,14 @@
     if (!line) return;
     line.classList.toggle('late', failedAt !== null);
     if (failedAt !== null) {
-      const at = new Date(failedAt);
+      const at = new Date(Date.now() - (performance.now() - failedAt));
       const two = (number) => String(number).padStart(2, '0');
       line.textContent = `${line.dataset.not} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
     } else if (paused) {
       line.textContent = line.dataset.paused;
     } else {
       const [second, minute, hour] = line.dataset.units.split(' ');
-      const passed = Math.round((Date.now() - last) / 1000);
+      const passed = Math.round((performance.now() - last) / 1000);
       const told = passed < 60 ? [passed, second] : passed < 3600 ? [Math.floor(passed / 60), minute] : [Math.floor(passed / 3600), hour];
       line.textContent = line.dataset.ago.replace('{}', told.join('\u00a0'));
     }

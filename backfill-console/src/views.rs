@@ -6,19 +6,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use qbo_auth::Clock;
-use time::OffsetDateTime;
 
 use crate::trouble::Trouble;
 
 /// How long a view stays as it is at least.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// A view stays as it is for so many times as long as it took to compute, so that the database has most of its time for the runs that
-/// people watch.
-const REST: u32 = 20;
+/// How long a view stays as it is, so that the database has most of its time for the runs that people watch. One that could not be
+/// computed stays as long as that took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// So many times as long as it took to compute.
+    rest: u32,
+    /// And so long at most.
+    longest: Duration,
+}
 
-/// How long a view stays as it is at most. One that could not be computed stays as long as that took.
-const LONGEST: Duration = Duration::from_secs(3);
+impl Pace {
+    /// For what people watch while it changes.
+    pub(crate) const WATCHED: Self = Self { rest: 20, longest: Duration::from_secs(3) };
+
+    /// For what is computed from all that is stored, and looks nearly the same for a while.
+    pub(crate) const LEISURELY: Self = Self { rest: 60, longest: Duration::from_secs(12) };
+}
 
 /// How long a view may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,8 +43,8 @@ const KEPT: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub(crate) struct Seen<T> {
     pub(crate) value: Arc<T>,
-    /// When it was computed.
-    pub(crate) at: OffsetDateTime,
+    /// How long ago it was computed, by a clock that never goes back.
+    pub(crate) age: Duration,
     /// Why it could not be computed again; it is then the last that could.
     pub(crate) stale: Option<Trouble>,
 }
@@ -47,7 +57,8 @@ struct Kept {
     /// Until when it stays as it is, by a clock that never goes back.
     until: Option<Duration>,
     trouble: Option<Trouble>,
-    good: Option<(Value, OffsetDateTime)>,
+    /// The value, and when it was computed.
+    good: Option<(Value, Duration)>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +84,7 @@ impl Views {
     pub(crate) async fn once<T: Send + Sync + 'static>(
         &self,
         address: &str,
+        pace: Pace,
         compute: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<Seen<T>, Trouble> {
         let slot = self.slot((TypeId::of::<T>(), address.to_owned()));
@@ -85,15 +97,16 @@ impl Views {
             };
             let ended = self.clock.elapsed();
             let took = ended.saturating_sub(begun);
-            let rest = if result.is_ok() { (took * REST).min(LONGEST) } else { took }.max(FRESH);
+            let rest = if result.is_ok() { (took * pace.rest).min(pace.longest) } else { took }.max(FRESH);
             kept.until = Some(ended + rest);
-            kept.trouble =
-                result.map(|value| kept.good = Some((Arc::new(value), self.clock.now_utc()))).err();
+            kept.trouble = result.map(|value| kept.good = Some((Arc::new(value), ended))).err();
         }
         let stale = kept.trouble.clone();
         let good = kept.good.clone().and_then(|(value, at)| Some((value.downcast::<T>().ok()?, at)));
         match (good, stale) {
-            (Some((value, at)), stale) => Ok(Seen { value, at, stale }),
+            (Some((value, at)), stale) => {
+                Ok(Seen { value, age: self.clock.elapsed().saturating_sub(at), stale })
+            }
             (None, trouble) => Err(trouble.unwrap_or(Trouble::Slow)),
         }
     }
@@ -146,13 +159,14 @@ mod tests {
             tokio::task::yield_now().await;
             Ok::<_, Trouble>(queries.fetch_add(1, Ordering::Relaxed))
         };
-        let (one, two) = tokio::join!(views.once("/", count()), views.once("/", count()));
+        let (one, two) =
+            tokio::join!(views.once("/", Pace::WATCHED, count()), views.once("/", Pace::WATCHED, count()));
         assert_eq!((*one.unwrap().value, *two.unwrap().value), (0, 0));
-        assert_eq!(*views.once("/?x=1", count()).await.unwrap().value, 1);
+        assert_eq!(*views.once("/?x=1", Pace::WATCHED, count()).await.unwrap().value, 1);
         clock.advance(FRESH);
-        assert_eq!(*views.once("/", count()).await.unwrap().value, 2);
+        assert_eq!(*views.once("/", Pace::WATCHED, count()).await.unwrap().value, 2);
         views.refresh();
-        assert_eq!(*views.once("/", count()).await.unwrap().value, 3);
+        assert_eq!(*views.once("/", Pace::WATCHED, count()).await.unwrap().value, 3);
     }
 
     #[tokio::test]
@@ -162,33 +176,33 @@ mod tests {
             clock.advance(Duration::from_millis(100));
             Ok::<_, Trouble>(value)
         };
-        assert_eq!(*views.once("/", slow(1)).await.unwrap().value, 1);
+        assert_eq!(*views.once("/", Pace::WATCHED, slow(1)).await.unwrap().value, 1);
         clock.advance(Duration::from_millis(1_999));
-        assert_eq!(*views.once("/", slow(2)).await.unwrap().value, 1);
+        assert_eq!(*views.once("/", Pace::WATCHED, slow(2)).await.unwrap().value, 1);
         clock.advance(Duration::from_millis(1));
-        assert_eq!(*views.once("/", slow(3)).await.unwrap().value, 3);
+        assert_eq!(*views.once("/", Pace::WATCHED, slow(3)).await.unwrap().value, 3);
         clock.advance(Duration::from_secs(2));
         let failed = async {
             clock.advance(Duration::from_secs(5));
             Err(Trouble::Slow)
         };
-        assert_eq!(views.once::<u32>("/", failed).await.unwrap().stale, Some(Trouble::Slow));
+        assert_eq!(views.once::<u32>("/", Pace::WATCHED, failed).await.unwrap().stale, Some(Trouble::Slow));
         clock.advance(Duration::from_millis(4_999));
-        assert_eq!(*views.once("/", slow(4)).await.unwrap().value, 3);
+        assert_eq!(*views.once("/", Pace::WATCHED, slow(4)).await.unwrap().value, 3);
         clock.advance(Duration::from_millis(1));
-        assert_eq!(*views.once("/", slow(4)).await.unwrap().value, 4);
+        assert_eq!(*views.once("/", Pace::WATCHED, slow(4)).await.unwrap().value, 4);
     }
 
     #[tokio::test]
     async fn the_last_view_stays_while_the_store_is_away() {
         let (clock, views) = views();
         let away = async || Err::<u32, _>(Trouble::Slow);
-        assert_eq!(views.once("/", away()).await.unwrap_err(), Trouble::Slow);
+        assert_eq!(views.once("/", Pace::WATCHED, away()).await.unwrap_err(), Trouble::Slow);
         clock.advance(FRESH);
-        assert_eq!(views.once("/", async { Ok(7_u32) }).await.unwrap().stale, None);
+        assert_eq!(views.once("/", Pace::WATCHED, async { Ok(7_u32) }).await.unwrap().stale, None);
         clock.advance(FRESH);
-        let last = views.once("/", away()).await.unwrap();
+        let last = views.once("/", Pace::WATCHED, away()).await.unwrap();
         assert_eq!((*last.value, last.stale), (7, Some(Trouble::Slow)));
-        assert_eq!(last.at, datetime!(2026-11-30 14:00:01 UTC));
+        assert_eq!(last.age, FRESH);
     }
 }

@@ -1,6 +1,8 @@
 //! What a handler knows of a request by a person who has signed in.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -13,7 +15,7 @@ use crate::company::{Company, OpenCompany};
 use crate::preferences::Preferences;
 use crate::session::Session;
 use crate::trouble::Trouble;
-use crate::views::Seen;
+use crate::views::{Pace, Seen};
 use crate::when::When;
 use crate::words::{Language, Words};
 
@@ -28,6 +30,8 @@ pub(crate) struct Visit {
     pub(crate) address: String,
     /// What the browser has of this page already.
     pub(crate) known: Option<String>,
+    /// Seconds since the oldest view was computed of those that the answer shows.
+    pub(crate) age_seconds: Arc<AtomicU64>,
 }
 
 impl Visit {
@@ -41,6 +45,21 @@ impl Visit {
 
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.app.now()
+    }
+
+    /// How old the answer is in what it shows of the store.
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_secs(self.age_seconds.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the answer shows something of this age.
+    pub(crate) fn note_age(&self, age: Duration) {
+        self.age_seconds.fetch_max(age.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Notes that a view of this age shows something that was older already when it was computed, by the store's clock.
+    pub(crate) fn note_older(&self, view: Duration, computed_at: OffsetDateTime, older: OffsetDateTime) {
+        self.note_age(view + Duration::try_from(computed_at - older).unwrap_or_default());
     }
 
     /// The name under which an act is recorded.
@@ -65,6 +84,7 @@ impl FromRequestParts<Arc<App>> for Visit {
             preferences: Preferences::of(&parts.headers),
             address: parts.uri.path_and_query().map_or("/", |address| address.as_str()).to_owned(),
             known: known(&parts.headers),
+            age_seconds: Arc::default(),
         })
     }
 }
@@ -88,9 +108,25 @@ impl CompanyVisit {
         T: Send + Sync + 'static,
         F: Future<Output = Result<T, Trouble>>,
     {
+        self.paced_view(address, Pace::WATCHED, compute).await
+    }
+
+    /// As [`view`](Self::view), at a pace of its own.
+    pub(crate) async fn paced_view<T, F>(
+        &self,
+        address: &str,
+        pace: Pace,
+        compute: impl FnOnce(Arc<OpenCompany>) -> F,
+    ) -> Result<Seen<T>, Trouble>
+    where
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<T, Trouble>>,
+    {
         let address = format!("{}/{address}", self.company.profile);
         let computed = async { compute(self.company.store.open().await?).await };
-        self.visit.app.views.once(&address, computed).await
+        let seen = self.visit.app.views.once(&address, pace, computed).await?;
+        self.visit.note_age(seen.age);
+        Ok(seen)
     }
 
     /// The beginning of the addresses of the company's pages, such as `/c/acme`.

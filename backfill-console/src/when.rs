@@ -107,8 +107,12 @@ impl When {
 
     /// How long ago, in the two largest units.
     pub(crate) fn ago(&self, at: OffsetDateTime, now: OffsetDateTime) -> String {
+        self.since(Duration::try_from(now - at).unwrap_or_default())
+    }
+
+    /// As [`ago`](Self::ago), of a time that has passed.
+    pub(crate) fn since(&self, passed: Duration) -> String {
         let words = &self.language.words().frame;
-        let passed = Duration::try_from(now - at).unwrap_or_default();
         if passed < Duration::from_secs(5) {
             return words.now.to_owned();
         }

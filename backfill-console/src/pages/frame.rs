@@ -106,7 +106,7 @@ impl Frame {
             person: session.map_or_else(String::new, |session| session.name.to_string()),
             session: until.map(|until| (w.frame.session_until)(&when.clock(until))),
             look_only: visit.app.look_only,
-            fetched: when.clock(visit.now()),
+            fetched: when.clock(visit.now() - visit.age()),
             other_language: (with_choice(&visit.address, "lang", code), code, name),
             version: visit.app.version,
         }
@@ -145,7 +145,7 @@ impl Frame {
             company: Some(place),
             every: every.seconds(),
             session: until.map(|until| (w.session_until)(&when.clock(until))),
-            fetched: when.clock(visit.now()),
+            fetched: when.clock(visit.now() - visit.age()),
             ..Self::new(visit, &format!("{title} · {}", company.profile))
         }
     }

@@ -7,13 +7,14 @@ use time::OffsetDateTime;
 
 use crate::company::OpenCompany;
 use crate::trouble::Trouble;
+use crate::views::Pace;
 use crate::visit::CompanyVisit;
 
 /// The log by month, and what it covers without a gap.
 #[derive(Debug)]
 pub(crate) struct LogOverview {
     /// The store's time when it was summed up.
-    now: OffsetDateTime,
+    pub(crate) now: OffsetDateTime,
     pub(crate) months: Vec<CoverageMonth>,
     pub(crate) stretches: Vec<CoverageStretch>,
 }
@@ -25,7 +26,8 @@ pub(crate) async fn log_overview(
     open: &OpenCompany,
     run_ended_at: Option<OffsetDateTime>,
 ) -> Result<Arc<LogOverview>, Trouble> {
-    let seen = visit.view("log overview", async |open| sum_up(visit, &open).await).await?;
+    let seen =
+        visit.paced_view("log overview", Pace::LEISURELY, async |open| sum_up(visit, &open).await).await?;
     match seen.stale {
         Some(trouble) => Err(trouble),
         None if run_ended_at.is_some_and(|ended_at| seen.value.now <= ended_at) => {

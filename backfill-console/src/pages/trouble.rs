@@ -26,7 +26,7 @@ impl Told {
     /// Why a page shows an earlier state, and how old that is.
     pub(crate) fn stale<T>(visit: &CompanyVisit, seen: &Seen<T>) -> Option<(Self, String)> {
         let words = visit.visit.words();
-        let age = visit.when.ago(seen.at, visit.visit.now());
+        let age = visit.when.since(seen.age);
         let trouble = seen.stale.as_ref()?;
         Some((Self::new(trouble, words), (words.trouble.last_known)(&age)))
     }

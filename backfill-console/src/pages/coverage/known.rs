@@ -32,6 +32,8 @@ const FINDINGS: u32 = 500;
 #[derive(Debug)]
 pub(crate) struct Coverage {
     pub(crate) now: OffsetDateTime,
+    /// The store's time when the log was summed up, which may be some seconds earlier.
+    pub(crate) summed_up_at: OffsetDateTime,
     pub(crate) entity: String,
     pub(crate) axis: Box<str>,
     /// The axes by which the pipeline was read, the one that is shown included.
@@ -93,6 +95,7 @@ pub(crate) async fn coverage(
     };
     Ok(Coverage {
         now,
+        summed_up_at: overview.now,
         entity: entity.to_owned(),
         facts,
         year,

@@ -85,6 +85,7 @@ async fn show(
         Err(trouble) => return trouble_page(&visit, Area::Coverage, &title, &trouble),
     };
     let coverage: &Coverage = &seen.value;
+    visit.visit.note_older(seen.age, coverage.now, coverage.summed_up_at);
     let stale = Told::stale(&visit, &seen);
     let status = if stale.is_some() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let every = if coverage.is_running { Every::FiveSeconds } else { Every::HalfMinute };

@@ -40,6 +40,8 @@ const WORKERS: u32 = 50;
 pub(crate) struct Today {
     /// The store's time.
     pub(crate) now: OffsetDateTime,
+    /// The store's time when the log was summed up, which may be some seconds earlier.
+    pub(crate) summed_up_at: OffsetDateTime,
     pub(crate) verdict: Verdict,
     pub(crate) pipelines: Vec<PipelineFacts>,
     /// Rows by pipeline.
@@ -116,6 +118,7 @@ pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result
     };
     Ok(Today {
         now,
+        summed_up_at: overview.now,
         verdict: verdict(known),
         rows: store.inserted_rows().await?.value.into_iter().map(|one| (one.entity_name, one.rows)).collect(),
         failed: store.page_of_lines(&failed, None, FAILED).await?.value,

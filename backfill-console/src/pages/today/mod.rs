@@ -86,7 +86,9 @@ impl TodayTable {
     /// What Today is computed from.
     pub(crate) async fn seen(visit: &CompanyVisit) -> Result<Seen<Today>, Trouble> {
         let own = visit.clone();
-        visit.view("today", move |open| known::today(own, open)).await
+        let seen = visit.view("today", move |open| known::today(own, open)).await?;
+        visit.visit.note_older(seen.age, seen.value.now, seen.value.summed_up_at);
+        Ok(seen)
     }
 
     /// The table of pipelines.
