@@ -12,6 +12,7 @@ mod connections;
 mod door;
 mod session;
 mod sign_in;
+mod time_limit;
 mod preferences;
 mod app;
 mod views;

@@ -19,6 +19,7 @@ use crate::preferences::keep_preference;
 use crate::route::Access;
 use crate::service_status::ServiceStatus;
 use crate::sign_in::require_session;
+use crate::time_limit::limit_time;
 
 /// The most bytes of a form.
 const LARGEST_BODY: usize = 16 * 1024;
@@ -69,7 +70,8 @@ fn router(app: App) -> Router {
         let handler = match route.access {
             Access::Open => route.handler,
             Access::SignedIn => {
-                route.handler.route_layer(from_fn_with_state(Arc::clone(&app), require_session))
+                let limited = route.handler.route_layer(from_fn_with_state(Arc::clone(&app), limit_time));
+                limited.route_layer(from_fn_with_state(Arc::clone(&app), require_session))
             }
         };
         router.route(route.path, handler)

@@ -24,7 +24,7 @@ mod new;
 mod triggers;
 
 pub(crate) use self::service::status_router;
-pub(crate) use self::trouble::not_found;
+pub(crate) use self::trouble::{not_found, too_slow};
 
 use crate::assets;
 use crate::route::Route;

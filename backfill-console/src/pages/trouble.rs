@@ -61,6 +61,15 @@ pub(crate) fn trouble_page(visit: &CompanyVisit, area: Area, title: &str, troubl
     page(&visit.visit, StatusCode::SERVICE_UNAVAILABLE, &TroublePage { frame, told })
 }
 
+/// Says that the answer to a page or an act takes too long.
+pub(crate) fn too_slow(visit: &Visit, is_act: bool) -> Response {
+    let w = &visit.words().trouble;
+    let told = Told::new(&Trouble::Slow, visit.words());
+    let told = if is_act { Told { next: w.next_slow_act.into(), ..told } } else { told };
+    let frame = Frame::new(visit, w.slow);
+    page(visit, StatusCode::GATEWAY_TIMEOUT, &TroublePage { frame, told })
+}
+
 #[derive(Template)]
 #[template(path = "nothing.html")]
 struct NothingPage {

@@ -15,6 +15,7 @@ pub(crate) struct TroubleWords {
     pub(crate) slow: &'static str,
     pub(crate) next: fn(Advice) -> &'static str,
     pub(crate) next_slow: &'static str,
+    pub(crate) next_slow_act: &'static str,
     pub(crate) original: &'static str,
     pub(crate) last_known: fn(&str) -> String,
 }
@@ -38,6 +39,7 @@ pub(crate) const EN: TroubleWords = TroubleWords {
         Advice::WaitForOther => "Another process is at work. Wait until it has finished.",
     },
     next_slow: "The page tries again by itself. If this stays, look for long queries in the database.",
+    next_slow_act: "Whether it was done is not known. Go back and look; pressing again does nothing twice.",
     original: "The program’s own message",
     last_known: |age| format!("Last known state, from {age}."),
 };
@@ -64,6 +66,7 @@ pub(crate) const ES: TroubleWords = TroubleWords {
         Advice::WaitForOther => "Otro proceso está trabajando. Espere a que termine.",
     },
     next_slow: "La página lo intenta otra vez por sí sola. Si continúa así, busque consultas largas en la base de datos.",
+    next_slow_act: "No se sabe si se hizo. Vuelva atrás y compruébelo; pulsar otra vez no hace nada dos veces.",
     original: "Mensaje original del programa",
     last_known: |age| format!("Último estado conocido, de {age}."),
 };

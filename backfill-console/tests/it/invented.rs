@@ -1,6 +1,7 @@
 //! A company with invented data, for the tests and for the example.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration as Span;
 
@@ -35,11 +36,16 @@ pub(crate) const HOSTILE: &str = "<script>alert('x')</script>\u{202e}\u{7}";
 pub(crate) struct Door {
     store: Arc<MemoryStore>,
     pub(crate) away: Mutex<Option<Problem>>,
+    /// Whether the network swallows everything, so that no answer ever comes.
+    pub(crate) is_silent: AtomicBool,
 }
 
 #[async_trait]
 impl OpenStore for Door {
     async fn open(&self) -> Result<Arc<OpenCompany>, Problem> {
+        if self.is_silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         if let Some(problem) = self.away.lock().unwrap().clone() {
             return Err(problem);
         }
@@ -118,7 +124,11 @@ pub(crate) struct Invented {
 pub(crate) async fn empty(clock: Arc<dyn Clock>) -> (Console, Invented) {
     let (now, store) = (clock.now_utc(), Arc::new(MemoryStore::new()));
     store.bind(&identity()).await.unwrap();
-    let door = Arc::new(Door { store: Arc::clone(&store), away: Mutex::new(None) });
+    let door = Arc::new(Door {
+        store: Arc::clone(&store),
+        away: Mutex::new(None),
+        is_silent: AtomicBool::new(false),
+    });
     let shelf = Arc::new(InventedShelf { at: now - Duration::days(262), set: Mutex::default() });
     let open: Arc<dyn OpenStore> = Arc::<Door>::clone(&door);
     let secrets: Arc<dyn SecretShelf> = Arc::<InventedShelf>::clone(&shelf);

@@ -1,9 +1,12 @@
 //! What the pages say.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use backfill_console::Problem;
-use qbo_auth::SystemClock;
+use qbo_auth::{ManualClock, SystemClock};
+use time::macros::datetime;
 
 use crate::browser::send;
 use crate::invented;
@@ -83,6 +86,26 @@ async fn while_the_database_is_away_the_last_sentence_stays() {
         assert!(page.body.contains(expected), "{expected}: {}", page.body);
     }
     assert_eq!(served.get("/c/acme/runs", &cookie).await.status, 503);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_ever_where_the_network_swallows_everything() {
+    let clock = Arc::new(ManualClock::new(datetime!(2026-11-30 14:12 UTC)));
+    let (console, invented) = invented::full(Arc::<ManualClock>::clone(&clock)).await;
+    let served = Served::new(console, invented).await;
+    let cookie = served.sign_in().await;
+    served.invented.door.is_silent.store(true, Ordering::Relaxed);
+    let asked = served.post("/c/acme/runs/20261130T140000Z-4e5f6a7b/stop", &cookie, "");
+    let waited = async {
+        clock.until_sleeps(1).await;
+        clock.advance(Duration::from_secs(15));
+    };
+    let (answer, ()) = tokio::join!(asked, waited);
+    assert_eq!(answer.status, 504);
+    assert!(answer.body.contains("Whether it was done is not known."), "{}", answer.body);
+    // What the network let through again is seen at once.
+    served.invented.door.is_silent.store(false, Ordering::Relaxed);
+    assert_eq!(served.get("/c/acme/", &cookie).await.status, 200);
 }
 
 #[tokio::test]
