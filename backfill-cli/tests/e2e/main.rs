@@ -15,6 +15,7 @@ mod completions;
 mod console;
 mod console_questions;
 mod console_truth;
+mod console_without;
 mod consent;
 mod demo;
 mod doctor;
