@@ -238,7 +238,8 @@ async fn a_trigger_reads_what_failed_or_everything_again_where_it_is_told_so() {
         WHERE window_start_utc = '2024-03-14Z'";
     house.client().await.batch_execute(failed).await.unwrap();
     let opened = "SELECT windows_opened FROM raw.backfill_run_pipeline ORDER BY run_id DESC LIMIT 1";
-    for (which, windows, told) in [("failed", 1, "invoices: what failed"), ("again", 366, "invoices: again")] {
+    for (which, windows, told) in [("failed", 1, "invoices: what failed"), ("again", 366, "invoices: again")]
+    {
         add(&house, which, "Invoice", &["--now", "--windows", which]).await.expect(0);
         assert_eq!(list(&house).await.iter().find(|one| one["trigger"] == which).unwrap()["windows"], which);
         let table = house.at(&["trigger", "list"]).await.expect(0).stdout;

@@ -1,11 +1,12 @@
 //! What the pages say.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backfill_console::Problem;
-use qbo_auth::{ManualClock, SystemClock};
+use backfill_console::{Problem, async_trait};
+use qbo_auth::{Clock, ManualClock, SystemClock};
+use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::browser::send;
@@ -86,6 +87,54 @@ async fn while_the_database_is_away_the_last_sentence_stays() {
         assert!(page.body.contains(expected), "{expected}: {}", page.body);
     }
     assert_eq!(served.get("/c/acme/runs", &cookie).await.status, 503);
+}
+
+/// A clock of this machine that somebody sets back by two hours. What it measures goes on.
+#[derive(Debug)]
+struct SetBack {
+    clock: SystemClock,
+    is_set_back: AtomicBool,
+}
+
+#[async_trait]
+impl Clock for SetBack {
+    fn now_utc(&self) -> OffsetDateTime {
+        let by = if self.is_set_back.load(Ordering::Relaxed) { 2 } else { 0 };
+        self.clock.now_utc() - time::Duration::hours(by)
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_changes_nothing_but_the_time_of_day() {
+    let clock = Arc::new(SetBack { clock: SystemClock::new(), is_set_back: AtomicBool::new(false) });
+    let (console, invented) = invented::full(Arc::<SetBack>::clone(&clock)).await;
+    let served = Served::new(console, invented).await;
+    let cookie = served.sign_in().await;
+    // Without what the clock of this machine says: the time on the page, and when the session ends.
+    let said = async |path: &str| {
+        let page = served.get(path, &cookie).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.header("age").unwrap().parse::<u64>().unwrap() < 60, "{path}");
+        page.body.split_once("<main").unwrap().1.split_once("</main>").unwrap().0.to_owned()
+    };
+    for path in ["/c/acme/", "/c/acme/pipelines/invoices?year=2025", "/c/acme/triggers", "/c/acme/runs"] {
+        clock.is_set_back.store(false, Ordering::Relaxed);
+        let before = said(path).await;
+        clock.is_set_back.store(true, Ordering::Relaxed);
+        assert_eq!(said(path).await, before, "{path}");
+        // Computed anew, too.
+        clock.sleep(Duration::from_millis(1_100)).await;
+        let seconds = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+        assert_eq!(seconds(&said(path).await), seconds(&before), "{path}");
+    }
 }
 
 #[tokio::test]
