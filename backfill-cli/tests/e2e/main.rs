@@ -30,6 +30,7 @@ mod kills;
 mod output;
 mod reconcile;
 mod report;
+mod ledger;
 mod lifeline;
 mod mage;
 mod probe;
