@@ -8,6 +8,7 @@
 //! cargo run --release -p backfill-cli --example footprint -- growth [YEARS]
 //! cargo run --release -p backfill-cli --example footprint -- day [ROWS...]
 //! cargo run --release -p backfill-cli --example footprint -- console [ROWS TIMES]
+//! cargo run --release -p backfill-cli --example footprint -- views [INVOICES]
 //! ```
 //!
 //! Method: emulator and database server (durable) are processes of their own; the command gets its secrets from a vault in a
@@ -22,6 +23,8 @@
 //! - `day`: one day that was read before, again, beside ever more rows of other days; they are copies of stored ones, made by
 //!   the database.
 //! - `console`: the pages of the console beside 108,000 windows, 160,000 pages and so many rows; each page so many times.
+//! - `views`: the views of `dbt-quickbooks` over so many invoices of five lines: counted, each one as a table, and the general
+//!   ledger. Each statement runs twice, and its second time counts. The floor reads every payload as text.
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
@@ -31,6 +34,7 @@
 mod emulator;
 mod console;
 mod home;
+mod views;
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -41,8 +45,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::home::{Home, Outcome, Used, measure, program};
 
-const USAGE: &str =
-    "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS] | day [ROWS...] | console [ROWS TIMES]";
+const USAGE: &str = "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS] | day [ROWS...] | console [ROWS TIMES] | views [INVOICES]";
 
 #[tokio::main]
 async fn main() -> Outcome {
@@ -60,6 +63,7 @@ async fn main() -> Outcome {
             let figure = |place: usize, usual| numbers.get(place).copied().unwrap_or(usual);
             console::console(figure(0, 300_000), figure(1, 40)).await
         }
+        "views" => views::views(numbers.first().copied().unwrap_or(300_000)).await,
         _ => Err(USAGE.into()),
     }
 }
