@@ -1,7 +1,7 @@
 # The command as a static binary in an image that holds nothing else (target `runtime`), with a PostgreSQL for the demo
 # (target `demo`), and beside Mage (target `mage`). docker-compose.yml builds the first and the last.
 #
-#   docker build --target demo --tag qbo-backfill:0.1.0-demo . && docker run --rm qbo-backfill:0.1.0-demo
+#   docker build --target demo --tag qbo-backfill:0.1.0-demo . && docker run --rm qbo-backfill:0.1.0-demo demo --out - >report.html
 #
 # Pinned: the tags below to the patch release, Cargo.lock to the checksum of every crate. The tags are those that the tests
 # run with; to pin an image to its bytes as well, append its digest (name:tag@sha256:…). Nothing here names an architecture:
@@ -53,8 +53,9 @@ ENTRYPOINT ["/usr/local/bin/qbo-backfill"]
 
 FROM postgres:17.12-trixie AS demo
 COPY --from=build-demo /usr/local/bin/qbo-backfill /usr/local/bin/qbo-backfill
-# The user of that image, who may start its server. Nothing is kept.
-ENV HOME=/tmp
+# The user of that image, who may start its server. Nothing is kept, so that the demo names the command that brings its report out.
+ENV HOME=/tmp \
+    QBO_BACKFILL_DEMO_IMAGE=qbo-backfill:0.1.0-demo
 USER 999:999
 WORKDIR /tmp
 ENTRYPOINT ["/usr/local/bin/qbo-backfill"]

@@ -195,6 +195,35 @@ fn every_image_is_of_one_version() {
     for name in ["console", "mage"] {
         assert!(compose["services"][name]["image"].as_str().unwrap().ends_with(&version), "{name}");
     }
+    // The demo in a container prints a command with the name of its own image.
+    let demo = format!("QBO_BACKFILL_DEMO_IMAGE=qbo-backfill{version}-demo\n");
+    assert!(dockerfile.contains(&demo), "{demo}");
+    for document in ["docs/containers.md", "docs/es/containers.md"] {
+        assert!(
+            read(document).contains(&format!("docker run --rm qbo-backfill{version}-demo demo --out -")),
+            "{document}"
+        );
+    }
+}
+
+/// One file for every architecture: `docker buildx build --platform` decides, and nothing in the files.
+#[test]
+fn no_architecture_is_named_where_images_are_made() {
+    for file in [
+        "Dockerfile",
+        "docker-compose.yml",
+        "containers/build-static",
+        "containers/stand-ins",
+        "containers/debian-root",
+    ] {
+        // What the comments say of architectures is no instruction.
+        for line in read(file).lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let named = ["amd64", "arm64", "x86_64", "aarch64", "platform"]
+                .into_iter()
+                .find(|name| line.contains(name));
+            assert_eq!(named, None, "{file}: {line}");
+        }
+    }
 }
 
 #[test]

@@ -855,6 +855,12 @@ pub(crate) struct DemoArgs {
     /// Number of invoices in the emulated company
     #[arg(long, value_name = "N", default_value_t = 5000)]
     pub(crate) invoices: usize,
+    /// File to write the report to, for a browser; `-` writes it to stdout, and all else to stderr [default: a new temporary file]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The image that the demo runs in, whose files end with it; the image of the demo says so itself
+    #[arg(long, hide = true, value_name = "NAME", env = "QBO_BACKFILL_DEMO_IMAGE", hide_env = true)]
+    pub(crate) image: Option<String>,
 }
 
 impl RunArgs {

@@ -17,7 +17,7 @@ use crate::output::print::{out, out_document, out_json, say};
 use crate::output::screen_width;
 
 /// The name of a file that means stdout, as in other programs.
-const STDOUT: &str = "-";
+pub(super) const STDOUT: &str = "-";
 
 /// A document in the requested format.
 pub(super) struct Document<'a> {

@@ -90,6 +90,34 @@ async fn two_demos_that_keep_their_data_harm_neither_and_their_hints_work_anywhe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_report_goes_where_it_is_asked_to_and_nothing_else_does() {
+    let home = home();
+    let is_page = |text: &str| {
+        text.starts_with("<!doctype html>")
+            && text.ends_with("</html>\n")
+            && text.contains("qb_items_backfill")
+    };
+    let shown = ended(demo(home.path(), &["--out", "-"])).await.expect(0);
+    assert!(is_page(&shown.stdout), "{}", shown.stdout);
+    assert!(shown.stderr.contains("inserted 0, updated 0, unchanged"), "{}", shown.stderr);
+    assert!(!shown.stderr.contains("for a browser"), "{}", shown.stderr);
+    let file = home.path().join("page.html");
+    let shown = ended(demo(home.path(), &["--out", file.to_str().unwrap()])).await.expect(0);
+    assert_eq!(shown.stdout.lines().last().unwrap().trim(), file.to_str().unwrap());
+    assert!(is_page(&std::fs::read_to_string(&file).unwrap()));
+    // A container takes its files with it: its image says which command brings the report out.
+    let mut inside = demo(home.path(), &[]);
+    inside.env("QBO_BACKFILL_DEMO_IMAGE", "some/demo:1");
+    let shown = ended(inside).await.expect(0);
+    let line = shown.stdout.lines().last().unwrap().trim();
+    assert_eq!(line, "docker run --rm some/demo:1 demo --out - >report.html");
+    assert!(!shown.stdout.contains("qbo-demo-"), "{}", shown.stdout);
+    assert_eq!(std::fs::read_dir(home.path().join("it's tmp")).unwrap().count(), 0);
+    // One stream cannot hold two documents.
+    ended(demo(home.path(), &["--out", "-", "--output", "json"])).await.expect(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_demos_that_wait_for_enter_harm_neither_and_their_hints_work_anywhere() {
     let home = home();
     let mut screens = [(); 2].map(|()| Terminal::start(&demo(home.path(), &["--color", "never"])));

@@ -23,11 +23,12 @@ use time::macros::datetime;
 use self::own::OwnDatabase;
 use self::stage::Stage;
 use super::console;
+use super::document::STDOUT;
 use super::findings::examined;
 use super::request::request;
 use crate::app::{RunApp, Schema, compose};
 use crate::args::console::ConsoleArgs;
-use crate::args::{DemoArgs, RunArgs};
+use crate::args::{DemoArgs, Output, RunArgs};
 use crate::config::settings::{Place, PrivateServer, Settings, TestEndpoints};
 use crate::output::exit::{BUG, DESTINATION, DONE, Exit, INTERRUPTED};
 use crate::output::print::{say, say_lines};
@@ -42,6 +43,11 @@ const QUERY: &str = "SELECT * FROM raw.backfill_log ORDER BY window_start_utc LI
 pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8, Exit> {
     let span = Window::new(datetime!(2025-01-01 0:00 UTC), datetime!(2026-01-01 0:00 UTC));
     let span = span.map_err(|error| Exit::new(BUG, error.to_string(), ""))?;
+    let on_stdout = arguments.out.as_deref() == Some(Path::new(STDOUT));
+    if on_stdout && settings.output == Output::Json {
+        let what = "stdout cannot hold both the page and the JSON";
+        return Err(Exit::usage(what, "name a file with --out, or leave --output json out"));
+    }
     // From here on there are files to remove at the end.
     let stop = Stop::listen()?;
     let folder = tempfile::Builder::new().prefix("qbo-demo-").tempdir().map_err(|error| {
@@ -54,14 +60,14 @@ pub(crate) async fn demo(settings: Settings, arguments: &DemoArgs) -> Result<u8,
         arguments.invoices / 12,
         arguments.invoices / 40
     ));
-    let mut stage = Stage::new(settings.output, arguments.details);
+    let mut stage = Stage::new(settings.output, arguments.details, on_stdout);
     let sandbox = company(arguments, span).await?;
     let own = if arguments.keep { Some(OwnDatabase::take(&settings.private).await?) } else { None };
     let settings = configure(settings, &sandbox, folder.path(), own.as_ref()).await?;
     let words = ["Invoice", "Customer", "Item"].map(str::to_owned).to_vec();
     let run = RunArgs::by_day(words, span);
     let first = request(&settings, &run, span, super::request::nobody(None))?;
-    let page = page::Place::of(own.as_ref());
+    let page = page::Place::of(arguments, own.as_ref());
     let composed =
         compose(&settings, first.concurrency, first.seed, Schema::Made, |client| sink(&settings, client))
             .await?;
@@ -143,7 +149,7 @@ async fn configure(
                 temporary: true,
             },
         },
-        output: crate::args::Output::Text,
+        output: Output::Text,
         ..settings
     })
 }
