@@ -1,12 +1,13 @@
 """Starts docker-compose.yml for real, as docs/containers.md tells it, and breaks it in the middle of runs.
 
-    python3 containers/test [--log FILE] [--keep] [--no-build]
+    python3 containers/test [--log FILE] [--keep] [--no-build] [--program FILE]
 
 Wants root, an engine, Compose 2.24 or newer, the images that the files name, and the image qbo-backfill-emulator:test;
 containers/check brings all of them. The log has names and states only.
 """
 
 import argparse
+import datetime
 import os
 import shutil
 import signal
@@ -17,12 +18,14 @@ import tempfile
 import confinement
 import consent
 import console
+import mage
 import pgadmin
 from engine import LINES, Failed, Project, expect, run, say, until
 
 SERVICES = ("postgres", "pgadmin", "console")
 USERS = {"postgres": 999, "pgadmin": 5050, "console": 10001}
-DEMO = "qbo-backfill-demo:test"
+# The tag that the documents give it.
+DEMO = "qbo-backfill:0.1.0-demo"
 QUARTERS = ["2025-01-01", "2025-04-01", "2025-07-01", "2025-10-01", "2026-01-01"]
 
 
@@ -35,6 +38,13 @@ def copy():
             os.makedirs(os.path.join(folder, os.path.dirname(name)), exist_ok=True)
             shutil.copy2(name, os.path.join(folder, name), follow_symlinks=False)
     return folder
+
+
+def bring(tree, program):
+    """Has the images take a static program instead of compiling it: what compiles becomes an archive that unpacks itself."""
+    script = '#!/bin/sh\nset -eu\ntail -n +5 "$0" >/usr/local/bin/qbo-backfill\nchmod 755 /usr/local/bin/qbo-backfill; exit\n'
+    with open(program, "rb") as file, open(os.path.join(tree, "containers/build-static"), "wb") as archive:
+        archive.write(script.encode() + file.read())
 
 
 def add_trigger(project, name, entity, first, last):
@@ -85,6 +95,7 @@ def as_it_comes(project, is_built):
     console.new_key(project)
     say("confinement")
     confinement.check(project, USERS)
+    confinement.console_is_bare(project)
     confinement.networks(project, SERVICES)
     confinement.environment_is_clean(project, SERVICES)
 
@@ -100,7 +111,7 @@ def first_trigger(project):
     say("  console: default: ok")
     add_trigger(project, "first", "Customer", QUARTERS[0], QUARTERS[4])
     done(project, "first")
-    console.arm(project, "by_page", "Item", QUARTERS[0], QUARTERS[4])
+    console.arm(project, "by_page", "Item", QUARTERS[0], QUARTERS[2])
     done(project, "by_page")
     rows = project.sql("SELECT count(*) FROM raw.qb_customers")
     expect(rows == "40", "psql sees 40 customers", rows)
@@ -161,13 +172,43 @@ def broken(project):
     say("  verify: every customer as the company has it")
 
 
+def in_mage(project, is_built):
+    """The profile `mage`: a pipeline's trigger brings what is not there yet, with the console's consent."""
+    say("profile mage")
+    with open(os.path.join(project.tree, "secrets/postgres"), encoding="utf-8") as file:
+        project.command("secrets", "set", "PG_PASSWORD", stdin=file.read())
+    project.profiles = ["mage"]
+    if is_built:
+        project.compose("up", "--detach", "--wait", "--no-build")
+    else:
+        project.dev("up", "mage", timeout=7200)
+    project.well("mage")
+    confinement.check(project, {"mage": 10001})
+    page = mage.sign_in(project)
+    say("  a wrong password is refused; the owner's, in the file, signs in")
+    rows = lambda: int(project.sql("SELECT count(*) FROM raw.qb_items"))
+    before = rows()
+    expect(0 < before < 20, "a part of the items is there", before)
+    ended = page.fire("qb_items_backfill", QUARTERS[0], QUARTERS[4])
+    expect(ended == ["completed"], "the run of the pipeline qb_items_backfill is completed in Mage", ended)
+    expect(rows() == 20, "it has brought the other items", rows())
+    told = mage.windows(project)
+    half = (datetime.date.fromisoformat(QUARTERS[4]) - datetime.date.fromisoformat(QUARTERS[2])).days
+    expect(told == {"completed": half}, "Mage's log has each day that was missing, completed, and no other", told)
+    last = project.sql("SELECT status FROM raw.backfill_run ORDER BY started_at_utc DESC LIMIT 1")
+    expect(last == "completed", "the log in the database has the run, completed", last)
+    confinement.environment_is_clean(project, ["mage"])
+
+
 def kept_and_wiped(project):
     say("down and up again")
     before = project.volumes()
     project.compose("down", "--remove-orphans")
-    expect(project.volumes() == before and len(before) == 5, "down keeps the volumes", before)
+    expect(project.volumes() == before and len(before) == 6, "down keeps the volumes", before)
     project.compose("up", "--detach", "--wait", "--no-build")
-    project.well(*SERVICES)
+    project.well(*SERVICES, "mage")
+    ended = mage.sign_in(project).ended("qb_items_backfill")
+    expect(ended == ["completed"], "Mage remembers its run, and has not started it again", ended)
     rows = project.sql("SELECT count(*) FROM raw.qb_invoices")
     expect(rows == "6000", "the rows are still there", rows)
     kept = project.command("secrets", "list").stdout
@@ -183,6 +224,14 @@ def demo(project):
     run(["docker", "build", "--quiet", "--target", "demo", "--tag", DEMO, project.tree], timeout=7200)
     said = run(["docker", "run", "--rm", DEMO]).stdout
     expect("inserted 0, updated 0, unchanged 5541" in said, "the demo comes to its end, and reads nothing new twice", said[-1000:])
+    hint = said.strip().splitlines()[-1].strip()
+    expect(hint.startswith("docker run "), "its last line is a command that brings the report out of the container", hint)
+    with tempfile.TemporaryDirectory() as folder:
+        run(["sh", "-c", f"cd '{folder}' && {hint}"])
+        with open(os.path.join(folder, "report.html"), encoding="utf-8") as file:
+            page = file.read()
+    expect(page.startswith("<!doctype html>") and page.rstrip().endswith("</html>") and "qb_invoices_backfill" in page,
+           "that command, pasted, writes the page and nothing else into a file", page[:200])
 
 
 def main():
@@ -190,13 +239,17 @@ def main():
     words.add_argument("--log")
     words.add_argument("--keep", action="store_true", help="leave containers and the copy where they are")
     words.add_argument("--no-build", action="store_true", help="take the image of the console that is there")
+    words.add_argument("--program", help="a static program for the images, which compile none then")
     words = words.parse_args()
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
     project = Project(copy(), "qbo-backfill-test")
+    if words.program:
+        bring(project.tree, words.program)
+        say("the images take a program that was compiled outside of them")
     say("engine " + run(["docker", "version", "--format", "{{.Server.Version}}"]).stdout.strip()
         + ", Compose " + run(["docker", "compose", "version", "--short"]).stdout.strip())
     try:
-        for image in ("postgres", "dpage/pgadmin4", "rust"):
+        for image in ("postgres", "dpage/pgadmin4", "mageai/mageai", "rust"):
             told = run(["docker", "images", "--filter", f"reference={image}:*", "--filter", "label=qbo-backfill.stand-in",
                         "--format", "{{.Repository}}:{{.Tag}}"]).stdout.split()
             for name in told:
@@ -205,6 +258,7 @@ def main():
         as_it_comes(project, words.no_build)
         first_trigger(project)
         broken(project)
+        in_mage(project, words.no_build)
         kept_and_wiped(project)
         if not words.no_build:
             demo(project)
@@ -215,6 +269,7 @@ def main():
         return 1
     finally:
         if not words.keep:
+            project.profiles = ["mage"]
             project.compose("down", "--volumes", "--remove-orphans", code=None)
             shutil.rmtree(project.tree, ignore_errors=True)
     if words.log:

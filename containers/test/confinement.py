@@ -43,6 +43,10 @@ def check(project, users):
             roots = [line.split() for line in file if line.split()[4] == "/"]
         read_only = "ro" in roots[-1][5].split(",")
         expect(read_only or service != "console", f"{service} has the root that the file states", roots[-1][5])
+
+
+def console_is_bare(project):
+    """The console's image has one program, which writes nowhere but into volumes."""
     refused = project.inside(
         "console", "/usr/local/bin/qbo-backfill", "secrets", "init", "--vault", "/v", "--vault-key-file", "/k", code=None
     )
@@ -84,7 +88,7 @@ def networks(project, services):
 def environment_is_clean(project, services):
     """No password and no key in what `docker inspect` shows."""
     secrets = []
-    for name in ("postgres", "pgadmin", "qbo-console-key"):
+    for name in ("postgres", "pgadmin", "qbo-console-key", "mage", "mage-sessions"):
         with open(f"{project.tree}/secrets/{name}", encoding="utf-8") as file:
             secrets.append(file.read().strip())
     for service in services:

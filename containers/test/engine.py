@@ -55,10 +55,12 @@ class Project:
     def __init__(self, tree, name):
         self.tree, self.name = tree, name
         self.files = ["docker-compose.yml"]
+        self.profiles = []
 
     @property
     def env(self):
-        return {"COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": ":".join(self.files)}
+        return {"COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": ":".join(self.files),
+                "COMPOSE_PROFILES": ",".join(self.profiles)}
 
     def compose(self, *words, **options):
         return run(
