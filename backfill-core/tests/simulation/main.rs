@@ -14,6 +14,7 @@ mod disk;
 mod ledger;
 mod process;
 mod profile;
+mod reports;
 mod schedule;
 mod shrink;
 mod source;

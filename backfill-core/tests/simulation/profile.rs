@@ -141,6 +141,8 @@ pub(crate) struct Profile {
     /// Whether the source refuses to send all custom fields, and to sort by time.
     pub(crate) no_include: bool,
     pub(crate) no_order: bool,
+    /// Whether the source's reports are compared with what is stored, without one of its rows.
+    pub(crate) reconciles: bool,
     /// How long faults go on, in seconds.
     pub(crate) storm: u32,
     /// Of ten thousand steps, how many meet each fault; in the order of [`Fault::ALL`].
@@ -225,6 +227,7 @@ impl Profile {
             no_include: one_in(&mut parts, 6),
             // As for ids: with copies of different ages, nothing proves a crowded second.
             no_order: one_in(&mut parts, 6) && !replicas,
+            reconciles: one_in(&mut Rng::with_seed(seed ^ 0x0e90_0e90_u64), 4),
             storm: rng.u32(20..400),
             chances,
             odd: [OddTime::None, OddTime::None, OddTime::Passing, OddTime::ForEver]
@@ -348,6 +351,7 @@ impl Profile {
         with(&|it| it.drops_one_of = 0);
         with(&|it| it.no_include = false);
         with(&|it| it.no_order = false);
+        with(&|it| it.reconciles = false);
         with(&|it| (it.per_second, it.per_minute) = (10, 500));
         with(&|it| it.storm /= 2);
         all

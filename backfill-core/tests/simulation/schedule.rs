@@ -24,6 +24,7 @@ use crate::disk::{self, Place};
 use crate::ledger;
 use crate::process::{HostClock, Process};
 use crate::profile::{Profile, Scenario};
+use crate::reports;
 use crate::source::{ENTITY, REALM, Way, span};
 use crate::store::Connection;
 use crate::tokens::{self, Endpoint};
@@ -136,6 +137,9 @@ async fn backfills(world: &Arc<World>, store: &Arc<MemoryStore>) {
     }
     if world.profile.is_verified() {
         verified(world, store).await;
+        if world.profile.reconciles && reports::reconciled(world, store).await {
+            until_done(world, store, 93, Reopen::All).await;
+        }
     }
 }
 
@@ -228,8 +232,8 @@ async fn stranger(world: &Arc<World>, store: &Arc<MemoryStore>) {
 }
 
 /// The parts of one process, joined as the command joins them.
-struct House {
-    provider: Arc<RefreshingProvider>,
+pub(crate) struct House {
+    pub(crate) provider: Arc<RefreshingProvider>,
     connection: Arc<Connection>,
     clock: Arc<dyn Clock>,
     process: Arc<Process>,
@@ -270,7 +274,7 @@ impl House {
         })
     }
 
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         let profile = &self.process.world.profile;
         let ledger: Arc<dyn CallLedger> = self.connection.clone();
         let (per_minute, per_second) = (profile.per_minute, profile.per_second);
@@ -309,11 +313,11 @@ impl House {
     }
 }
 
-fn identity(realm: &str) -> StoreIdentity {
+pub(crate) fn identity(realm: &str) -> StoreIdentity {
     StoreIdentity { realm_id: realm.into(), environment: "sandbox".into() }
 }
 
-fn next_run(world: &World, kind: &str) -> RunId {
+pub(crate) fn next_run(world: &World, kind: &str) -> RunId {
     let mut state = world.state();
     state.runs += 1;
     format!("{kind}-{}", state.runs).parse().unwrap()
@@ -336,7 +340,7 @@ async fn backfill(
     result
 }
 
-async fn house(process: &Arc<Process>, realm: &'static str) -> Result<House, RunError> {
+pub(crate) async fn house(process: &Arc<Process>, realm: &'static str) -> Result<House, RunError> {
     House::new(process, realm).await.map_err(|error| RunError {
         pipeline: None,
         window: None,

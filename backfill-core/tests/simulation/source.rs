@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::process::Process;
 use crate::profile::{Fault, OddTime, Profile};
+use crate::reports;
 use crate::tokens;
 use crate::world::{BEGIN, World};
 
@@ -381,7 +382,7 @@ impl Way {
         let (statement, include) = match call {
             Call::Query { text, include } => (text, include),
             Call::Changes { entity, since } => return Some(self.changes(entity.as_str(), since)),
-            Call::Report(_) => return Some((404, None, Vec::new())),
+            Call::Report(request) => return Some(reports::answer(world, request)),
         };
         let torn = world.meets(Fault::Torn);
         let mut state = world.state();
