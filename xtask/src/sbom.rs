@@ -1,4 +1,4 @@
-//! The bill of materials, in the form of CycloneDX 1.5.
+//! The bill of materials, in the form of `CycloneDX` 1.5.
 
 use serde_json::{Value, json};
 

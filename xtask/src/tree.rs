@@ -31,9 +31,9 @@ impl Tree {
     pub(crate) fn add_file(&mut self, path: impl Into<String>, file: &Path) -> Result<()> {
         let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
         if is_executable(file)? {
-            self.add_program(path, bytes)
+            self.add_program(path, bytes);
         } else {
-            self.add(path, bytes)
+            self.add(path, bytes);
         }
         Ok(())
     }
