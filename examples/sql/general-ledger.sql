@@ -317,6 +317,30 @@ LANGUAGE sql STABLE AS $$
     ORDER BY account.account_number, balance.account_id
 $$;
 
+-- The balance sheet at the end of a day, by account, with a total for each part. Assets are what remains of debits, liabilities and equity of
+-- credits; the income of the fiscal year until then, less its expenses, stands beside equity. Assets are as much as the other parts together.
+CREATE OR REPLACE FUNCTION ledger.balance_sheet(day date, first_month_of_fiscal_year integer DEFAULT 1)
+RETURNS TABLE (part text, account text, balance numeric)
+LANGUAGE sql STABLE AS $$
+    WITH trial AS MATERIALIZED (
+        SELECT coalesce(account.classification, 'Unknown') AS part, trial.account_number, trial.account_name, trial.balance
+        FROM ledger.trial_balance(day, first_month_of_fiscal_year) AS trial
+        LEFT JOIN ledger.account ON account.id = trial.account_id
+    ), line AS (
+        SELECT part, account_number, account_name AS account, CASE WHEN part IN ('Liability', 'Equity') THEN -balance ELSE balance END AS balance
+        FROM trial
+        WHERE part NOT IN ('Revenue', 'Expense')
+        UNION ALL
+        SELECT 'Equity', NULL, 'Net income', coalesce(-sum(balance), 0)
+        FROM trial
+        WHERE part IN ('Revenue', 'Expense')
+    )
+    SELECT part, CASE WHEN grouping(account) = 1 THEN 'Total' ELSE coalesce(account, 'an account that is not known') END, sum(balance)
+    FROM line
+    GROUP BY GROUPING SETS ((part, account_number, account), (part))
+    ORDER BY array_position(ARRAY['Asset', 'Liability', 'Equity', 'Unknown'], part), grouping(account), account_number, account
+$$;
+
 -- Documents that the rules do not cover: their postings do not balance, or one has no account.
 CREATE OR REPLACE VIEW ledger.not_covered AS
 SELECT transaction_type, transaction_id, transaction_date, sum(amount) AS open, count(*) FILTER (WHERE account_id IS NULL) AS without_account

@@ -182,6 +182,11 @@ async fn balance_of_views(house: &House, day: Date) -> BTreeMap<String, i64> {
     house.query(&sql).await.iter().map(balance).collect()
 }
 
+async fn balance_sheet(house: &House, day: Date) -> BTreeMap<(String, String), i64> {
+    let sql = format!("SELECT part, account, (balance * 100)::bigint FROM ledger.balance_sheet('{day}')");
+    house.query(&sql).await.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_of_the_views_is_the_companys_own_but_for_what_no_view_has() {
     let house = house().await;
@@ -225,6 +230,15 @@ async fn the_ledger_of_the_views_is_the_companys_own_but_for_what_no_view_has() 
             let found = balance_of_views(&house, day).await;
             assert_eq!(found, reachable_balance(&company, day, &unreachable), "{day}");
             assert_eq!(found.values().sum::<i64>(), 0, "{day}");
+            let sheet = balance_sheet(&house, day).await;
+            let total = |part: &str| sheet[&(part.to_owned(), "Total".to_owned())];
+            assert_eq!(total("Asset"), total("Liability") + total("Equity"), "{day}: {sheet:?}");
+            let is_of_the_year = |account: &str| account == EXCHANGE || OF_THE_YEAR.contains(&account);
+            let of_the_year: i64 =
+                found.iter().filter(|(account, _)| is_of_the_year(account)).map(|(_, cents)| cents).sum();
+            assert_eq!(sheet[&("Equity".to_owned(), "Net income".to_owned())], -of_the_year, "{day}");
+            let accounts = found.keys().filter(|account| !is_of_the_year(account)).count();
+            assert_eq!(sheet.len(), accounts + 1 + 3, "{day}: {sheet:?}");
         }
     }
     assert!(balance_of_views(&house, date!(2024 - 06 - 30)).await.contains_key(RETAINED));
