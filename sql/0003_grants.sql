@@ -38,6 +38,7 @@ LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     target text := format('%I.%I', current_schema(), table_name);
     live text := format('%I.%I', current_schema(), 'v_' || table_name || '_live');
+    options text;
 BEGIN
     -- Version 16: when the source was found to have the record no longer, and when it was deleted there, if the source still knew. ALTER TABLE
     -- waits for all readers of the table even if there is nothing to do.
@@ -54,8 +55,17 @@ BEGIN
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %s (gone_found_at_utc, source_updated_at_utc) WHERE gone_found_at_utc IS NOT NULL',
         table_name || '_gone', target);
     -- The records that the source still has, as far as verifications have looked.
-    IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(live) AND attname = 'source_updated_on') THEN
-        EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT * FROM %s WHERE gone_found_at_utc IS NULL', live, target);
+    IF to_regclass(live) IS NULL THEN
+        EXECUTE format('CREATE VIEW %s AS SELECT * FROM %s WHERE gone_found_at_utc IS NULL', live, target);
+    ELSIF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(live) AND attname = 'source_updated_on') THEN
+        -- With the options that an administrator has given it. A view that somebody has changed stays as it is.
+        SELECT 'WITH (' || array_to_string(reloptions, ', ') || ')' INTO options FROM pg_class WHERE oid = to_regclass(live);
+        BEGIN
+            EXECUTE format('CREATE OR REPLACE VIEW %s %s AS SELECT * FROM %s WHERE gone_found_at_utc IS NULL',
+                live, coalesce(options, ''), target);
+        EXCEPTION WHEN invalid_table_definition OR wrong_object_type OR insufficient_privilege THEN
+            RAISE NOTICE '% is not the view that this program has made, and stays as it is', live;
+        END;
     END IF;
     PERFORM grant_on_raw_table(table_name);
 END

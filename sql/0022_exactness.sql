@@ -1,11 +1,11 @@
 -- qbo-backfill, schema version 22: a row says how exact the time of its last change is: to the instant (source_updated_at_utc), to the day
--- (source_updated_on), or not at all. The column comes from complete_raw_table (version 3).
+-- (source_updated_on, where the source names no time, or one without its zone), or not at all. The column comes from complete_raw_table (version 3).
 
 CREATE SCHEMA IF NOT EXISTS raw /*schema*/;
 SET search_path TO raw /*schema*/, pg_catalog, pg_temp;
 
--- Tables that were there before. A partition gets its columns from the table that it is part of. Rows without a time are few and found by the
--- index; a day that no calendar has stays unknown.
+-- Tables that were there before. A partition gets its columns from the table that it is part of. Rows without a time are few, but for companies
+-- that name days alone, where it takes as long as reading all of them. A day that no calendar has stays unknown.
 DO $$
 DECLARE
     table_name text;

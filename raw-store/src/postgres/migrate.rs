@@ -26,6 +26,8 @@ pub(super) async fn migrate(client: &mut Object, schema: &SchemaName) -> Result<
         _ if is_complete(&*transaction).await? => return Ok(()),
         _ => {}
     }
+    // A script may have to look at every row that is stored.
+    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
     if exists(&*transaction, "schema_version").await? {
         transaction.batch_execute(&GUARDS.replace(PLACEHOLDER, &quoted)).await?;
     }

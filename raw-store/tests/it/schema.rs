@@ -282,6 +282,37 @@ async fn a_raw_table_of_the_version_before_learns_how_exact_its_times_are() {
     assert_eq!(days, "1 2024-02-29, 2 2024-02-28");
 }
 
+/// A view of live records that somebody has changed stays as it is, and so do the options of one that nobody has.
+#[tokio::test]
+async fn a_view_of_live_records_that_is_somebodys_own_outlives_the_upgrade() {
+    let database = database().await;
+    let store = store(&database).await;
+    let owner = connection(&database).await;
+    let before = "SET search_path TO raw;
+        DELETE FROM schema_version WHERE version = 22;
+        ALTER TABLE qb_invoices DROP COLUMN source_updated_on CASCADE;
+        ALTER TABLE qb_customers DROP COLUMN source_updated_on CASCADE;
+        ALTER TABLE qb_items DROP COLUMN source_updated_on CASCADE;
+        CREATE VIEW v_qb_invoices_live AS SELECT *, payload ->> 'DocNumber' AS number FROM qb_invoices
+            WHERE gone_found_at_utc IS NULL;
+        CREATE VIEW v_qb_customers_live AS SELECT id FROM qb_customers WHERE gone_found_at_utc IS NULL;
+        CREATE VIEW v_qb_items_live WITH (security_barrier = true) AS SELECT * FROM qb_items WHERE gone_found_at_utc IS NULL;
+        CREATE VIEW of_mine AS SELECT id FROM v_qb_items_live";
+    owner.batch_execute(before).await.unwrap();
+    store.migrate().await.unwrap();
+    assert_eq!(store.check().await.unwrap(), []);
+    let columns = "SELECT string_agg(relname || ' ' || coalesce(reloptions::text, '') || ' ' ||
+            (SELECT max(attname::text) FILTER (WHERE attname IN ('number', 'source_updated_on')) FROM pg_attribute WHERE attrelid = class.oid),
+            '; ' ORDER BY relname)
+        FROM pg_class AS class WHERE relname IN ('v_qb_invoices_live', 'v_qb_items_live')";
+    let columns: String = owner.query_one(columns, &[]).await.unwrap().get(0);
+    assert_eq!(
+        columns,
+        "v_qb_invoices_live  number; v_qb_items_live {security_barrier=true} source_updated_on"
+    );
+    owner.batch_execute("SELECT id FROM raw.of_mine").await.unwrap();
+}
+
 #[tokio::test]
 async fn schemas_of_other_names_stand_side_by_side() {
     let database = database().await;
