@@ -67,12 +67,10 @@ fn router(app: App) -> Router {
     let guarding = Guard::new(app.addresses.clone());
     let offered = pages::routes().into_iter().filter(|route| route.is_offered(app.look_only, app.documents));
     let router = offered.fold(Router::new(), |router, route| {
+        let limited = route.handler.route_layer(from_fn_with_state(Arc::clone(&app), limit_time));
         let handler = match route.access {
-            Access::Open => route.handler,
-            Access::SignedIn => {
-                let limited = route.handler.route_layer(from_fn_with_state(Arc::clone(&app), limit_time));
-                limited.route_layer(from_fn_with_state(Arc::clone(&app), require_session))
-            }
+            Access::Open => limited,
+            Access::SignedIn => limited.route_layer(from_fn_with_state(Arc::clone(&app), require_session)),
         };
         router.route(route.path, handler)
     });

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
 use crate::pages::too_slow;
@@ -16,7 +16,7 @@ use crate::visit::Visit;
 /// here and the database may swallow everything, and then no limit of the database's own ends a wait.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Answers a request, or says that the answer takes too long. What was asked of the database then may still be done.
+/// Answers a request, or says that the answer takes too long. An act is finished all the same, and recorded: only the waiting ends.
 pub(crate) async fn limit_time(
     State(app): State<Arc<App>>,
     visit: Visit,
@@ -24,9 +24,16 @@ pub(crate) async fn limit_time(
     next: Next,
 ) -> Response {
     let is_act = *request.method() == Method::POST;
+    let answer = async {
+        if !is_act {
+            return next.run(request).await;
+        }
+        let acting = tokio::spawn(async move { next.run(request).await });
+        acting.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    };
     tokio::select! {
         biased;
-        answer = next.run(request) => answer,
+        answer = answer => answer,
         () = app.clock.sleep(LONGEST) => too_slow(&visit, is_act),
     }
 }

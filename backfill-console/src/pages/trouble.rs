@@ -66,7 +66,8 @@ pub(crate) fn too_slow(visit: &Visit, is_act: bool) -> Response {
     let w = &visit.words().trouble;
     let told = Told::new(&Trouble::Slow, visit.words());
     let told = if is_act { Told { next: w.next_slow_act.into(), ..told } } else { told };
-    let frame = Frame::new(visit, w.slow);
+    let every = if is_act { Every::Never } else { Every::FiveSeconds };
+    let frame = Frame { every: every.seconds(), ..Frame::new(visit, w.slow) };
     page(visit, StatusCode::GATEWAY_TIMEOUT, &TroublePage { frame, told })
 }
 
