@@ -14,32 +14,36 @@ use crate::door::addresses::{Addresses, Origin};
 /// The most requests that are answered at the same time.
 const MOST_REQUESTS: usize = 32;
 
-/// What is answered however many requests there are.
+/// What is asked for just when much else is, and has places of its own.
 const STATUS_PATHS: [&str; 2] = ["/healthz", "/metrics"];
+
+/// The most requests for health and metrics that are answered at the same time.
+const MOST_STATUS_REQUESTS: usize = 4;
 
 /// What the guard knows.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {
     addresses: Arc<Addresses>,
     places: Arc<Semaphore>,
+    status_places: Arc<Semaphore>,
 }
 
 impl Guard {
     pub(crate) fn new(addresses: Addresses) -> Self {
-        Self { addresses: Arc::new(addresses), places: Arc::new(Semaphore::new(MOST_REQUESTS)) }
+        Self {
+            addresses: Arc::new(addresses),
+            places: Arc::new(Semaphore::new(MOST_REQUESTS)),
+            status_places: Arc::new(Semaphore::new(MOST_STATUS_REQUESTS)),
+        }
     }
 }
 
 /// Lets a request pass, with the [`Origin`] that it was sent to, or refuses it.
 pub(crate) async fn guard(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    // Health and metrics cost nothing, and are asked for just when much else is.
-    let has_own_place = STATUS_PATHS.contains(&request.uri().path());
-    let _place = match guard.places.try_acquire() {
-        Ok(place) => Some(place),
-        Err(_) if has_own_place => None,
-        Err(_) => {
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once: try again");
-        }
+    let is_status = STATUS_PATHS.contains(&request.uri().path());
+    let places = if is_status { &guard.status_places } else { &guard.places };
+    let Ok(_place) = places.try_acquire() else {
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once: try again");
     };
     match judge(&guard.addresses, &request) {
         Ok(origin) => {

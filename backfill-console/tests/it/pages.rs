@@ -145,16 +145,61 @@ async fn nobody_waits_for_ever_where_the_network_swallows_everything() {
     let cookie = served.sign_in().await;
     served.invented.door.is_silent.store(true, Ordering::Relaxed);
     let asked = served.post("/c/acme/runs/20261130T140000Z-4e5f6a7b/stop", &cookie, "");
+    let before = clock.sleeps().len();
     let waited = async {
-        clock.until_sleeps(1).await;
+        clock.until_sleeps(before + 1).await;
         clock.advance(Duration::from_secs(15));
     };
     let (answer, ()) = tokio::join!(asked, waited);
     assert_eq!(answer.status, 504);
     assert!(answer.body.contains("Whether it was done is not known."), "{}", answer.body);
+    assert!(answer.body.contains("data-every=\"0\""), "an act is not sent again by itself");
     // What the network let through again is seen at once.
     served.invented.door.is_silent.store(false, Ordering::Relaxed);
     assert_eq!(served.get("/c/acme/", &cookie).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_page_says_how_old_it_is_by_when_it_was_computed() {
+    let clock = Arc::new(ManualClock::new(datetime!(2026-11-30 14:12 UTC)));
+    let (console, invented) = invented::full(Arc::<ManualClock>::clone(&clock)).await;
+    let served = Served::new(console, invented).await;
+    let cookie = served.sign_in().await;
+    let page = served.get("/c/acme/", &cookie).await;
+    assert!(page.header("age") == Some("0") && page.body.contains("data-age=\"0\""));
+    *served.invented.door.away.lock().unwrap() = Some(Problem::new("It is away.", "Start it."));
+    clock.advance(Duration::from_secs(47));
+    let page = served.get("/c/acme/", &cookie).await;
+    assert_eq!((page.status, page.header("age")), (503, Some("47")));
+    assert!(page.body.contains("data-age=\"47\"") && page.body.contains("Last known state"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn health_is_told_while_every_place_is_taken() {
+    let clock = Arc::new(ManualClock::new(datetime!(2026-11-30 14:12 UTC)));
+    let (console, invented) = invented::full(clock).await;
+    let served = Arc::new(Served::new(console, invented).await);
+    let cookie = served.sign_in().await;
+    served.invented.door.is_silent.store(true, Ordering::Relaxed);
+    for _ in 0..32 {
+        let (served, cookie) = (Arc::clone(&served), cookie.clone());
+        tokio::spawn(async move { served.get("/c/acme/", &cookie).await });
+    }
+    while served.get("/enter", "").await.status != 503 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(served.get("/healthz", "").await.status, 200);
+    assert_eq!(served.get("/metrics", "").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_page_to_sign_in_leads_to_the_name_that_no_other_program_has() {
+    let served = Served::full().await;
+    let shared = served.get("/enter", "").await;
+    let own = format!("qbo-backfill.localhost:{}", served.port);
+    assert!(shared.body.contains(&format!("href=\"http://{own}/enter\"")), "{}", shared.body);
+    let apart = send(served.port, "GET", "/enter", &[("host", &own)], "").await;
+    assert!(apart.status == 200 && !apart.body.contains(&format!("http://{own}/enter")), "{}", apart.body);
 }
 
 #[tokio::test]
