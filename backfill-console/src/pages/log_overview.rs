@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raw_store::{CoverageMonth, CoverageStretch};
+use raw_store::{CoverageMonth, CoverageStretch, RunRecord};
 use time::OffsetDateTime;
 
 use crate::company::OpenCompany;
@@ -19,20 +19,18 @@ pub(crate) struct LogOverview {
     pub(crate) stretches: Vec<CoverageStretch>,
 }
 
-/// Returns the overview that all pages and tabs share, unless a run has ended since it was summed up: beside the end of a run, what the
-/// run had still to read would look as if it were missing.
+/// Returns the overview that all pages and tabs share. After the end of a run there is a new one: beside the end of a run, what the run had
+/// still to read would look as if it were missing.
 pub(crate) async fn log_overview(
     visit: &CompanyVisit,
-    open: &OpenCompany,
-    run_ended_at: Option<OffsetDateTime>,
+    runs: &[RunRecord],
 ) -> Result<Arc<LogOverview>, Trouble> {
-    let seen =
-        visit.paced_view("log overview", Pace::LEISURELY, async |open| sum_up(visit, &open).await).await?;
+    let ended = runs.iter().filter(|run| run.finished_at.is_some()).max_by_key(|run| run.finished_at);
+    let address = format!("log overview {}", ended.map_or("", |run| run.id.as_str()));
+    let compute = async |open: Arc<OpenCompany>| sum_up(visit, &open).await;
+    let seen = visit.paced_view(&address, Pace::LEISURELY, compute).await?;
     match seen.stale {
         Some(trouble) => Err(trouble),
-        None if run_ended_at.is_some_and(|ended_at| seen.value.now <= ended_at) => {
-            Ok(Arc::new(sum_up(visit, open).await?))
-        }
         None => Ok(seen.value),
     }
 }

@@ -64,8 +64,7 @@ pub(crate) async fn coverage(
     let store = &open.store;
     let entity = spec.entity_name();
     let newest = store.page_of_runs(&RunFilter::default(), None, RUNS).await?.value;
-    let run_ended_at = newest.iter().filter_map(|run| run.finished_at).max();
-    let overview = log_overview(&visit, &open, run_ended_at).await?;
+    let overview = log_overview(&visit, &newest).await?;
     let months: Vec<_> =
         overview.months.iter().filter(|month| &*month.entity_name == entity).cloned().collect();
     let all = pipelines(&months, &overview.stretches);

@@ -79,8 +79,7 @@ impl Today {
 pub(crate) async fn today(visit: CompanyVisit, open: Arc<OpenCompany>) -> Result<Today, Trouble> {
     let store = &open.store;
     let runs = store.page_of_runs(&RunFilter::default(), None, RUNS).await?.value;
-    let run_ended_at = runs.iter().filter_map(|run| run.finished_at).max();
-    let overview = log_overview(&visit, &open, run_ended_at).await?;
+    let overview = log_overview(&visit, &runs).await?;
     let mut pipelines = pipelines(&overview.months, &overview.stretches);
     let live = live(&open).await?;
     for facts in &mut pipelines {
