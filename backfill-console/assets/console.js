@@ -8,8 +8,11 @@
   const PAUSED = 'qbo-console-paused';
   let paused = sessionStorage.getItem(PAUSED) === 'yes';
   let tag = null;
-  // When what is shown was computed, by a clock that never goes back.
-  let last = performance.now() - Number(body.dataset.age) * 1000;
+  // A moment by two clocks: one never goes back, and the other goes on while the machine sleeps.
+  const moment = (age) => ({ steady: performance.now() - age * 1000, wall: Date.now() - age * 1000 });
+  const since = (then) => Math.max(performance.now() - then.steady, Date.now() - then.wall);
+  // When what is shown was computed.
+  let last = moment(Number(body.dataset.age));
   let failedAt = null;
   let timer = null;
 
@@ -29,7 +32,8 @@
     // Another shape, such as a page that could not be shown before: the whole content changes.
     if (regions.map((one) => one.id).join() !== now.map((one) => one.id).join()) {
       const main = document.getElementById('main');
-      if (!inUse(main)) main.replaceWith(document.adoptNode(fresh.getElementById('main')));
+      if (inUse(main)) return false;
+      main.replaceWith(document.adoptNode(fresh.getElementById('main')));
       return true;
     }
     let whole = true;
@@ -55,13 +59,14 @@
       const headers = tag ? { 'If-None-Match': tag } : {};
       const answer = await fetch(location.href, { headers, cache: 'no-store', credentials: 'same-origin' });
       if (answer.redirected) { location.reload(); return; }
+      let whole = true;
       if (answer.status !== 304) {
         const text = await answer.text();
         if (paused || document.hidden) return;
-        const whole = swap(text);
+        whole = swap(text);
         tag = answer.ok && whole ? answer.headers.get('ETag') : null;
       }
-      last = performance.now() - Number(answer.headers.get('Age')) * 1000;
+      if (whole) last = moment(Number(answer.headers.get('Age')));
       failedAt = null;
     } catch {
       failedAt ??= last;
@@ -78,14 +83,14 @@
     if (!line) return;
     line.classList.toggle('late', failedAt !== null);
     if (failedAt !== null) {
-      const at = new Date(Date.now() - (performance.now() - failedAt));
+      const at = new Date(Date.now() - since(failedAt));
       const two = (number) => String(number).padStart(2, '0');
       line.textContent = `${line.dataset.not} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
     } else if (paused) {
       line.textContent = line.dataset.paused;
     } else {
       const [second, minute, hour] = line.dataset.units.split(' ');
-      const passed = Math.round((performance.now() - last) / 1000);
+      const passed = Math.round(since(last) / 1000);
       const told = passed < 60 ? [passed, second] : passed < 3600 ? [Math.floor(passed / 60), minute] : [Math.floor(passed / 3600), hour];
       line.textContent = line.dataset.ago.replace('{}', told.join('\u00a0'));
     }
