@@ -47,7 +47,10 @@ pub(crate) fn answer(world: &World, request: &ReportRequest) -> (u16, Option<Str
 pub(crate) async fn reconciled(world: &Arc<World>, store: &Arc<MemoryStore>) -> bool {
     let Some((id, day)) = posted(world, store) else { return false };
     store.remove_row(&ledger::table(), &id);
-    let Some(found) = until_answered(world, store, day).await else { return true };
+    let Some(found) = until_answered(world, store, day).await else {
+        world.breaks("I9", "no reconciliation comes to its end though nothing disturbs it".into());
+        return true;
+    };
     let is_told =
         found.discrepancies.iter().any(|one| *one.id == *id && one.kind == DiscrepancyKind::Missing);
     // Of a day alone, whose report ends between two transactions and says nothing of it, no other report shows that it is cut; the rows
