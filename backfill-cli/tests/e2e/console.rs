@@ -90,6 +90,10 @@ async fn a_console_before_there_is_anything_says_what_to_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_published_console_receives_the_consent_at_its_own_port() {
     let house = House::without_consent(&Shape::empty(), SandboxOptions::default()).await;
+    // What is refused leaves no key behind.
+    house.run(&["console", "--listen", "0.0.0.0:0"]).await.expect(2);
+    let none = house.run(&["console", "link"]).await.expect(2);
+    assert!(none.error().contains("there is no console key"), "{}", none.error());
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let public_url = format!("http://127.0.0.1:{port}");
     let console = Console::listen(&house, port, &["--public-url", &public_url]);
