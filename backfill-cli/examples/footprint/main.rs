@@ -8,6 +8,7 @@
 //! cargo run --release -p backfill-cli --example footprint -- growth [YEARS]
 //! cargo run --release -p backfill-cli --example footprint -- day [ROWS...]
 //! cargo run --release -p backfill-cli --example footprint -- console [ROWS TIMES]
+//! cargo run --release -p backfill-cli --example footprint -- reports [INVOICES...]
 //! cargo run --release -p backfill-cli --example footprint -- views [INVOICES]
 //! ```
 //!
@@ -25,6 +26,7 @@
 //! - `console`: the pages of the console beside 108,000 windows, 160,000 pages and so many rows; each page so many times.
 //! - `views`: the views of `dbt-quickbooks` over so many invoices of five lines: counted, each one as a table, and the general
 //!   ledger. Each statement runs twice, and its second time counts. The floor reads every payload as text.
+//! - `reports`: a reconciliation of a year with so many invoices. The emulator cuts a report at 400,000 cells, as QuickBooks does.
 
 #![expect(clippy::print_stdout, reason = "its table is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
@@ -34,6 +36,7 @@
 mod emulator;
 mod console;
 mod home;
+mod reports;
 mod views;
 
 use std::process::{Command, Stdio};
@@ -45,7 +48,8 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::home::{Home, Outcome, Used, measure, program};
 
-const USAGE: &str = "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS] | day [ROWS...] | console [ROWS TIMES] | views [INVOICES]";
+const USAGE: &str = "footprint fixed [RUNS] | memory [RECORDS...] | growth [YEARS] | day [ROWS...] | console [ROWS TIMES] | \
+    reports [INVOICES...] | views [INVOICES]";
 
 #[tokio::main]
 async fn main() -> Outcome {
@@ -63,6 +67,8 @@ async fn main() -> Outcome {
             let figure = |place: usize, usual| numbers.get(place).copied().unwrap_or(usual);
             console::console(figure(0, 300_000), figure(1, 40)).await
         }
+        "reports" if numbers.is_empty() => reports::reports(&[1_000, 30_000, 120_000]).await,
+        "reports" => reports::reports(&numbers).await,
         "views" => views::views(numbers.first().copied().unwrap_or(300_000)).await,
         _ => Err(USAGE.into()),
     }
