@@ -1,24 +1,34 @@
 -- A general ledger and trial balances, computed from the views of qbo-backfill views install dbt-quickbooks by the posting rules that
--- docs/analytics.md states. It creates the schema ledger, and can run again at any time:
+-- docs/analytics.md states. It creates the schema quickbooks_ledger, and can run again at any time:
 --
---     qbo-backfill db psql -v ON_ERROR_STOP=1 -f examples/sql/general-ledger.sql
---     qbo-backfill db psql -c "SELECT * FROM ledger.general_ledger ORDER BY month, account_number"
---     qbo-backfill db psql -c "SELECT * FROM ledger.trial_balance('2024-12-31')"
+--     qbo-backfill db psql -1 -v ON_ERROR_STOP=1 -f examples/sql/general-ledger.sql
+--     qbo-backfill db psql -c "SELECT * FROM quickbooks_ledger.general_ledger ORDER BY month, account_number"
+--     qbo-backfill db psql -c "SELECT * FROM quickbooks_ledger.trial_balance('2024-12-31')"
 --
--- DROP SCHEMA ledger CASCADE removes it. Amounts are in the home currency; a debit is positive, a credit is negative.
+-- DROP SCHEMA quickbooks_ledger CASCADE removes it. Amounts are in the home currency; a debit is positive, a credit is negative.
 
-CREATE SCHEMA IF NOT EXISTS ledger;
+DO $$
+BEGIN
+    IF to_regnamespace('quickbooks_ledger') IS NOT NULL
+        AND obj_description(to_regnamespace('quickbooks_ledger'), 'pg_namespace') IS DISTINCT FROM 'computed by general-ledger.sql of qbo-backfill'
+    THEN
+        RAISE EXCEPTION 'the schema quickbooks_ledger is not of this script, which has changed nothing';
+    END IF;
+END
+$$;
+CREATE SCHEMA IF NOT EXISTS quickbooks_ledger;
+COMMENT ON SCHEMA quickbooks_ledger IS 'computed by general-ledger.sql of qbo-backfill';
 -- The schema of the views.
 SET search_path TO quickbooks, pg_temp;
 
-CREATE OR REPLACE VIEW ledger.account AS
+CREATE OR REPLACE VIEW quickbooks_ledger.account AS
 SELECT id, account_number, name, account_type, account_sub_type, classification, currency_id, active
 FROM account
 WHERE NOT _fivetran_deleted;
 
 -- The accounts that no record names, by their role: of what customers or vendors owe, one in each currency. Where several accounts have a role,
 -- it is the active one with the lowest id.
-CREATE OR REPLACE VIEW ledger.role_account AS
+CREATE OR REPLACE VIEW quickbooks_ledger.role_account AS
 SELECT DISTINCT ON (role, currency_id) role, currency_id, account_id
 FROM (
     SELECT
@@ -33,24 +43,24 @@ FROM (
         CASE WHEN account_type IN ('Accounts Receivable', 'Accounts Payable') THEN coalesce(currency_id, '') ELSE '' END AS currency_id,
         id AS account_id,
         active
-    FROM ledger.account
+    FROM quickbooks_ledger.account
 ) AS candidate
 WHERE role IS NOT NULL
 ORDER BY role, currency_id, active DESC NULLS LAST, length(account_id), account_id;
 
 -- The account of each rate of sales tax: the one that is called as its agency is, and Payable.
-CREATE OR REPLACE VIEW ledger.tax_account AS
+CREATE OR REPLACE VIEW quickbooks_ledger.tax_account AS
 SELECT DISTINCT ON (tax_rate.id) tax_rate.id AS tax_rate_id, account.id AS account_id
 FROM tax_rate
 JOIN tax_agency ON tax_agency.id = tax_rate.tax_agency_id
-JOIN ledger.account ON account.name = tax_agency.display_name || ' Payable'
+JOIN quickbooks_ledger.account ON account.name = tax_agency.display_name || ' Payable'
 ORDER BY tax_rate.id, account.active DESC NULLS LAST, length(account.id), account.id;
 
 -- One row for each side of each document, in the document's currency and with the rate that it is converted at.
-CREATE OR REPLACE VIEW ledger.side AS
+CREATE OR REPLACE VIEW quickbooks_ledger.side AS
 WITH
-role_account AS MATERIALIZED (SELECT * FROM ledger.role_account),
-tax_account AS MATERIALIZED (SELECT * FROM ledger.tax_account),
+role_account AS MATERIALIZED (SELECT * FROM quickbooks_ledger.role_account),
+tax_account AS MATERIALIZED (SELECT * FROM quickbooks_ledger.tax_account),
 item_account AS MATERIALIZED (
     SELECT id AS item_id, income_account_id, CASE WHEN type = 'Inventory' THEN asset_account_id ELSE expense_account_id END AS purchase_account_id
     FROM item
@@ -255,28 +265,28 @@ FROM side;
 
 -- The postings of all documents. What the conversion of a document leaves, whose sides balance in its own currency, is a gain or loss of exchange.
 -- Compiling the hundreds of expressions below it takes PostgreSQL longer than computing them, so that is turned off here.
-CREATE OR REPLACE FUNCTION ledger.postings()
+CREATE OR REPLACE FUNCTION quickbooks_ledger.postings()
 RETURNS TABLE (transaction_type text, transaction_id text, transaction_date date, account_id text, amount numeric)
 LANGUAGE sql STABLE ROWS 100000 SET jit = off AS $$
     WITH converted AS MATERIALIZED (
         SELECT side.*, round(side.amount * side.exchange_rate, 2) AS home_amount
-        FROM ledger.side
+        FROM quickbooks_ledger.side
     )
     SELECT transaction_type, transaction_id, transaction_date, account_id, home_amount
     FROM converted
     UNION ALL
-    SELECT transaction_type, transaction_id, transaction_date, (SELECT account_id FROM ledger.role_account WHERE role = 'exchange'), -sum(home_amount)
+    SELECT transaction_type, transaction_id, transaction_date, (SELECT account_id FROM quickbooks_ledger.role_account WHERE role = 'exchange'), -sum(home_amount)
     FROM converted
     GROUP BY transaction_type, transaction_id, transaction_date
     HAVING sum(amount) = 0 AND sum(home_amount) <> 0
 $$;
 
 -- One row for each posting.
-CREATE OR REPLACE VIEW ledger.posting AS
-SELECT * FROM ledger.postings();
+CREATE OR REPLACE VIEW quickbooks_ledger.posting AS
+SELECT * FROM quickbooks_ledger.postings();
 
 -- What each account received in each month.
-CREATE OR REPLACE VIEW ledger.general_ledger AS
+CREATE OR REPLACE VIEW quickbooks_ledger.general_ledger AS
 SELECT
     date_trunc('month', posting.transaction_date)::date AS month,
     posting.account_id,
@@ -285,47 +295,47 @@ SELECT
     sum(posting.amount) FILTER (WHERE posting.amount > 0) AS debit,
     -sum(posting.amount) FILTER (WHERE posting.amount < 0) AS credit,
     sum(posting.amount) AS amount
-FROM ledger.posting
-LEFT JOIN ledger.account ON account.id = posting.account_id
+FROM quickbooks_ledger.posting
+LEFT JOIN quickbooks_ledger.account ON account.id = posting.account_id
 GROUP BY 1, 2, 3, 4;
 
 -- The balance of each account at the end of a day. Income and expenses begin every fiscal year at zero; what they were before is in retained earnings.
-CREATE OR REPLACE FUNCTION ledger.trial_balance(day date, first_month_of_fiscal_year integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION quickbooks_ledger.trial_balance(day date, first_month_of_fiscal_year integer DEFAULT 1)
 RETURNS TABLE (account_id text, account_number text, account_name text, balance numeric)
 LANGUAGE sql STABLE AS $$
     WITH balance AS (
         SELECT
             CASE
                 WHEN account.classification IN ('Revenue', 'Expense') AND posting.transaction_date < year.start
-                    THEN (SELECT role_account.account_id FROM ledger.role_account WHERE role = 'retained')
+                    THEN (SELECT role_account.account_id FROM quickbooks_ledger.role_account WHERE role = 'retained')
                 ELSE posting.account_id
             END AS account_id,
             sum(posting.amount) AS amount
-        FROM ledger.posting
+        FROM quickbooks_ledger.posting
         CROSS JOIN (
             SELECT (date_trunc('month', day) - make_interval(months => (extract(month FROM day)::integer - first_month_of_fiscal_year + 12) % 12))::date
                 AS start
         ) AS year
-        LEFT JOIN ledger.account ON account.id = posting.account_id
+        LEFT JOIN quickbooks_ledger.account ON account.id = posting.account_id
         WHERE posting.transaction_date <= day
         GROUP BY 1
     )
     SELECT balance.account_id, account.account_number, account.name, balance.amount
     FROM balance
-    LEFT JOIN ledger.account ON account.id = balance.account_id
+    LEFT JOIN quickbooks_ledger.account ON account.id = balance.account_id
     WHERE balance.amount <> 0
     ORDER BY account.account_number, balance.account_id
 $$;
 
 -- The balance sheet at the end of a day, by account, with a total for each part. Assets are what remains of debits, liabilities and equity of
 -- credits; the income of the fiscal year until then, less its expenses, stands beside equity. Assets are as much as the other parts together.
-CREATE OR REPLACE FUNCTION ledger.balance_sheet(day date, first_month_of_fiscal_year integer DEFAULT 1)
+CREATE OR REPLACE FUNCTION quickbooks_ledger.balance_sheet(day date, first_month_of_fiscal_year integer DEFAULT 1)
 RETURNS TABLE (part text, account text, balance numeric)
 LANGUAGE sql STABLE AS $$
     WITH trial AS MATERIALIZED (
         SELECT coalesce(account.classification, 'Unknown') AS part, trial.account_number, trial.account_name, trial.balance
-        FROM ledger.trial_balance(day, first_month_of_fiscal_year) AS trial
-        LEFT JOIN ledger.account ON account.id = trial.account_id
+        FROM quickbooks_ledger.trial_balance(day, first_month_of_fiscal_year) AS trial
+        LEFT JOIN quickbooks_ledger.account ON account.id = trial.account_id
     ), line AS (
         SELECT part, account_number, account_name AS account, CASE WHEN part IN ('Liability', 'Equity') THEN -balance ELSE balance END AS balance
         FROM trial
@@ -342,8 +352,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Documents that the rules do not cover: their postings do not balance, or one has no account.
-CREATE OR REPLACE VIEW ledger.not_covered AS
+CREATE OR REPLACE VIEW quickbooks_ledger.not_covered AS
 SELECT transaction_type, transaction_id, transaction_date, sum(amount) AS open, count(*) FILTER (WHERE account_id IS NULL) AS without_account
-FROM ledger.posting
+FROM quickbooks_ledger.posting
 GROUP BY transaction_type, transaction_id, transaction_date
 HAVING sum(amount) <> 0 OR count(*) FILTER (WHERE account_id IS NULL) > 0;

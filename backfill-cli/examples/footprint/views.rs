@@ -51,7 +51,7 @@ pub(crate) async fn views(invoices: usize) -> Outcome {
         }
     }
     show("every column of all 52 views into tables", all);
-    let ledger = "SELECT count(*) FROM ledger.general_ledger";
+    let ledger = "SELECT count(*) FROM quickbooks_ledger.general_ledger";
     show("the general ledger", seconds(&client, ledger).await?);
     home.close().await
 }

@@ -155,7 +155,7 @@ async fn load(house: &House) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sql/general-ledger.sql");
     // It can run again.
     for _ in 0..2 {
-        let psql = ["db", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-f", script];
+        let psql = ["db", "psql", "-X", "-1", "-v", "ON_ERROR_STOP=1", "-f", script];
         let url = house.database.url();
         let mut command = house.command(&[&["--database", url.as_str()], &psql[..]].concat());
         command.env("PGPASSWORD", house.database.password());
@@ -165,8 +165,7 @@ async fn load(house: &House) {
 
 /// What the views say that each account received in each month.
 async fn months_of_views(house: &House) -> Months {
-    let sql =
-        "SELECT month::text, account_id, (amount * 100)::bigint FROM ledger.general_ledger WHERE amount <> 0";
+    let sql = "SELECT month::text, account_id, (amount * 100)::bigint FROM quickbooks_ledger.general_ledger WHERE amount <> 0";
     let format = time::macros::format_description!("[year]-[month]-[day]");
     let month = |row: &tokio_postgres::Row| {
         let account: Option<String> = row.get(1);
@@ -177,13 +176,16 @@ async fn months_of_views(house: &House) -> Months {
 }
 
 async fn balance_of_views(house: &House, day: Date) -> BTreeMap<String, i64> {
-    let sql = format!("SELECT account_id, (balance * 100)::bigint FROM ledger.trial_balance('{day}')");
+    let sql =
+        format!("SELECT account_id, (balance * 100)::bigint FROM quickbooks_ledger.trial_balance('{day}')");
     let balance = |row: &tokio_postgres::Row| (row.get(0), row.get(1));
     house.query(&sql).await.iter().map(balance).collect()
 }
 
 async fn balance_sheet(house: &House, day: Date) -> BTreeMap<(String, String), i64> {
-    let sql = format!("SELECT part, account, (balance * 100)::bigint FROM ledger.balance_sheet('{day}')");
+    let sql = format!(
+        "SELECT part, account, (balance * 100)::bigint FROM quickbooks_ledger.balance_sheet('{day}')"
+    );
     house.query(&sql).await.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect()
 }
 
@@ -243,7 +245,7 @@ async fn the_ledger_of_the_views_is_the_companys_own_but_for_what_no_view_has() 
     }
     assert!(balance_of_views(&house, date!(2024 - 06 - 30)).await.contains_key(RETAINED));
     assert!(found.keys().any(|(_, account)| account == EXCHANGE));
-    assert_eq!(house.number("SELECT count(*) FROM ledger.not_covered").await, 0);
+    assert_eq!(house.number("SELECT count(*) FROM quickbooks_ledger.not_covered").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,15 +259,18 @@ async fn a_deleted_document_leaves_the_ledger_and_one_that_the_rules_do_not_cove
         id
     });
     let postings = format!(
-        "SELECT count(*) FROM ledger.posting WHERE transaction_type = 'Invoice' AND transaction_id = '{id}'"
+        "SELECT count(*) FROM quickbooks_ledger.posting WHERE transaction_type = 'Invoice' AND transaction_id = '{id}'"
     );
     assert!(house.number(&postings).await > 0);
     house.at(&["verify", "Invoice", "--mark-gone"]).await;
     assert_eq!(house.number(&postings).await, 0);
 
-    assert_eq!(house.number("SELECT count(*) FROM ledger.not_covered").await, 0);
+    assert_eq!(house.number("SELECT count(*) FROM quickbooks_ledger.not_covered").await, 0);
     let client = house.client().await;
     client.batch_execute("UPDATE raw.qb_items SET gone_found_at_utc = now(), payload = '{}'").await.unwrap();
-    assert!(house.number("SELECT count(*) FROM ledger.not_covered WHERE without_account > 0").await > 0);
-    assert_eq!(house.number("SELECT count(*) FROM ledger.not_covered WHERE open <> 0").await, 0);
+    assert!(
+        house.number("SELECT count(*) FROM quickbooks_ledger.not_covered WHERE without_account > 0").await
+            > 0
+    );
+    assert_eq!(house.number("SELECT count(*) FROM quickbooks_ledger.not_covered WHERE open <> 0").await, 0);
 }
