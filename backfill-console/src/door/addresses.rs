@@ -25,18 +25,23 @@ impl Origin {
     /// The console's own address on this machine, if the origin is another name of it: browsers send the cookies of such a name to every
     /// program that has a port there.
     pub(crate) fn apart(&self) -> Option<String> {
-        let after_host = self.host.rfind(']').map_or(0, |end| end + 1);
-        let name_ends = self.host[after_host..].find(':').map_or(self.host.len(), |colon| after_host + colon);
-        let (name, port) = self.host.split_at(name_ends);
+        let (name, port) = self.split();
         let is_shared = LOCAL_NAMES.iter().any(|local| local.eq_ignore_ascii_case(name));
         (is_shared && !self.is_https).then(|| format!("http://{OWN_HOST}{port}"))
     }
 
     /// The port of the origin, which tells apart the cookies of several consoles on one host.
     pub(crate) fn port(&self) -> &str {
-        let after_host = self.host.rsplit_once(']').map_or(&*self.host, |(_, rest)| rest);
         let standard = if self.is_https { "443" } else { "80" };
-        after_host.rsplit_once(':').map_or(standard, |(_, port)| port)
+        self.split().1.strip_prefix(':').unwrap_or(standard)
+    }
+
+    /// The name of the host, and its port with the colon before it, if it has one.
+    fn split(&self) -> (&str, &str) {
+        // The colons of an IPv6 address, which has brackets, begin no port.
+        let after_address = self.host.rfind(']').map_or(0, |end| end + 1);
+        let colon = self.host[after_address..].find(':').map(|colon| after_address + colon);
+        self.host.split_at(colon.unwrap_or(self.host.len()))
     }
 }
 
